@@ -1,0 +1,107 @@
+"""Every exception this project raises on purpose, as one tree.
+
+    SynthesizeMeError
+    ├── DataError            a row, field or file of input is wrong (file:line: field)
+    │   └── NotEnoughPairsError   too few pairs for what was asked
+    ├── ConfigError          settings are wrong (all problems at once)
+    ├── PromptError          a prompt file or a value for it is wrong
+    ├── BackendError         a model cannot be reached or refuses to work at all
+    │   └── CredentialError  the key a provider needs is missing or was rejected
+    ├── JudgeError           a reply could not be read (carries the raw reply)
+    ├── NotFittedError       a model was used before ``fit``
+    ├── UnknownNameError     a name that is not registered (lists the names there are)
+    └── MissingExtraError    an optional dependency is not installed (gives the pip line)
+
+A single failed model call is not an exception: it is a `Failure` value, counted and shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class SynthesizeMeError(Exception):
+    """Root of the tree; the command line turns any of these into one message and a status."""
+
+
+class DataError(SynthesizeMeError):
+    """Input data is wrong. Says where, which field, what was found, what was expected, the cure.
+
+    Args:
+        problem: What was found and what was expected, one sentence.
+        source: File or data set the row came from.
+        line: 1-based line number in `source`.
+        field: Name of the offending field.
+        cure: What the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        cure: str | None = None,
+    ) -> None:
+        place = ":".join(str(part) for part in (source, line) if part is not None)
+        parts = [part for part in (place, f"field {field!r}" if field else "") if part]
+        message = ": ".join([*parts, problem])
+        super().__init__(f"{message} Cure: {cure}" if cure else message)
+        self.problem, self.source, self.line, self.field, self.cure = problem, source, line, field, cure
+
+
+class NotEnoughPairsError(DataError):
+    """A user brings fewer pairs than the operation needs."""
+
+
+class ConfigError(SynthesizeMeError):
+    """One or more settings are wrong; all of them are listed together."""
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("; ".join(self.problems))
+
+
+class PromptError(SynthesizeMeError):
+    """A prompt file is malformed, or a variable is missing or undeclared."""
+
+
+class BackendError(SynthesizeMeError):
+    """A model endpoint cannot be reached or refuses every call; the run cannot go on."""
+
+
+class CredentialError(BackendError):
+    """The key a provider needs is missing or was rejected; names its environment variable."""
+
+
+class JudgeError(SynthesizeMeError):
+    """A judge's reply could not be read as a verdict. `reply` is the raw text."""
+
+    def __init__(self, message: str, *, reply: str) -> None:
+        super().__init__(message)
+        self.reply = reply
+
+
+class NotFittedError(SynthesizeMeError):
+    """A reward model was asked to score before `fit`."""
+
+
+class UnknownNameError(SynthesizeMeError):
+    """A name that nothing is registered under; lists the names there are."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names) or 'none'}.")
+        self.kind, self.name, self.known = kind, name, names
+
+
+class MissingExtraError(SynthesizeMeError):
+    """An optional dependency is missing."""
+
+    def __init__(self, needed_for: str, extra: str) -> None:
+        super().__init__(f"{needed_for} needs an extra: pip install 'synthesizeme-rewards[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,125 @@
+"""What was learned about one user: persona, demonstrations, and where they came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
+
+PROFILE_VERSION = 1
+
+
+class PersonaSentence(Frozen):
+    """One statement about the user and what supports it."""
+
+    text: str = Field(min_length=1)
+    """The sentence."""
+    pair_ids: tuple[str, ...] = ()
+    """Pairs the writer cited for it; empty when it cited none."""
+    evidence: tuple[Evidence, ...] = ()
+    """Learned weights the writer was given and that this sentence uses."""
+
+
+class Persona(Frozen):
+    """A user in plain words."""
+
+    sentences: tuple[PersonaSentence, ...] = Field(min_length=1)
+    """Strongest first."""
+    made_by: str
+    """Model that wrote it."""
+    prompt_id: str
+    """Name, version and hash of the persona-writing prompt (Theta)."""
+
+    @property
+    def text(self) -> str:
+        """The sentences, one per line, as they enter a prompt."""
+        return "\n".join(sentence.text for sentence in self.sentences)
+
+
+class Candidate(Frozen):
+    """One configuration that the selection tried, and how it fared."""
+
+    name: str
+    """What it was, e.g. ``persona + 4 demonstrations``."""
+    score: float
+    """Shrunken accuracy that selection ranked by, in [0, 1]."""
+    correct: float
+    """Verdicts that agreed with the user; a tie counts half."""
+    judged: int
+    """Verdicts it got."""
+    failures: int = 0
+    """Questions that got no verdict."""
+    selected: bool = False
+    """Whether the profile uses it."""
+
+
+class Provenance(Frozen):
+    """How a profile was made, enough to make it again."""
+
+    model: str
+    """Model that judged and wrote."""
+    model_kind: str
+    """What that model is in plain words."""
+    search: str
+    """``economical`` or ``paper``."""
+    effort: str
+    """``low``, ``medium`` or ``high``."""
+    seed: int
+    """Seed of every random choice."""
+    split_rule: str
+    """How pairs were split: given in the rows, or drawn here."""
+    splits: dict[str, str] = Field(default_factory=dict)
+    """Split of every pair of this user, by pair id."""
+    data_fingerprint: str = ""
+    """SHA-256 over the user's pairs."""
+    traces_asked: int = 0
+    """Train pairs times samples that were judged to bootstrap reasoning."""
+    traces_verified: int = 0
+    """Of those, how many agreed with the user."""
+    candidates: tuple[Candidate, ...] = ()
+    """Everything selection tried."""
+    usage: Usage = Usage()
+    """Calls of the induction alone."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Failed calls by kind."""
+    notes: tuple[str, ...] = ()
+    """Anything a reader should know, e.g. a fall-back that was used."""
+
+
+class UserProfile(Frozen):
+    """One user. Round-trips to one JSON document."""
+
+    user_id: str
+    """Whose profile it is."""
+    persona: Persona | None = None
+    """What kind of user this is; None when the pairs support no statement."""
+    demonstrations: tuple[Demonstration, ...] = ()
+    """The past choices that teach a judge best."""
+    version: int = PROFILE_VERSION
+    """Version of this document's format."""
+    provenance: Provenance | None = None
+    """How it was made; None for a profile written by hand."""
+
+    def to_json(self) -> str:
+        """The profile as an indented JSON document."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> UserProfile:
+        """Read a document written by `to_json`.
+
+        Raises:
+            pydantic.ValidationError: the text is not such a document.
+        """
+        return cls.model_validate_json(text)
+
+    def without(self, *, persona: bool = False, demonstrations: bool = False) -> UserProfile:
+        """A copy with parts removed, for ablations."""
+        update: dict[str, Any] = {}
+        if persona:
+            update["persona"] = None
+        if demonstrations:
+            update["demonstrations"] = ()
+        return self.model_copy(update=update)

@@ -1,0 +1,34 @@
+"""The two questions a scorer can answer. Judges and reward models meet only here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from synthesizeme.types import Comparison, Failure, Message, Verdict
+
+
+@runtime_checkable
+class PairwiseScorer(Protocol):
+    """Anything that says which of two responses a user prefers."""
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+
+    @property
+    def order_sensitive(self) -> bool:
+        """Whether the verdict may depend on which response is shown first; then both orders are asked."""
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """One result per comparison, in the same order; never fewer."""
+
+
+@runtime_checkable
+class ResponseScorer(Protocol):
+    """Anything that gives one response of a user's conversation a scalar reward."""
+
+    def rewards(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[float]:
+        """One reward per response; larger is preferred, scale is the model's own."""

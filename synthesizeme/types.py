@@ -1,0 +1,206 @@
+"""The nouns of the field, as frozen values.
+
+`PreferencePair` is the truth, `Comparison` is what a judge is shown (no label in it), `Verdict`
+is what a judge says, `Failure` is what happens instead. ``chosen``/``rejected`` exist only before
+an order is drawn, ``first``/``second`` only after.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Role = Literal["system", "user", "assistant"]
+Side = Literal["first", "second"]
+Preference = Literal["first", "second", "tie"]
+Split = Literal["train", "validation", "test"]
+Order = Literal["chosen_first", "rejected_first"]
+FailureKind = Literal["transport", "parse", "refusal", "too_long", "unknown_user"]
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+ORDERS: tuple[Order, ...] = ("chosen_first", "rejected_first")
+_LOGIT_CLIP = 1e-6
+
+
+class Frozen(BaseModel):
+    """Base of every value here: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Message(Frozen):
+    """One turn of a conversation."""
+
+    role: Role
+    """Who speaks; loaders map foreign role names at the border."""
+    content: str = Field(min_length=1)
+    """The text, not blank."""
+
+    @field_validator("content")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is blank; expected text")
+        return value
+
+
+class Comparison(Frozen):
+    """Two responses in a fixed order, without the label. Made only by `PreferencePair.compare`."""
+
+    pair_id: str
+    """The pair this comparison was drawn from."""
+    user_id: str
+    """The user whose preference is asked for."""
+    prompt: tuple[Message, ...]
+    """The conversation; ends with a user turn."""
+    first: str
+    """Text of the response shown first."""
+    second: str
+    """Text of the response shown second."""
+
+    def swapped(self) -> Comparison:
+        """The same comparison with the two responses exchanged."""
+        return self.model_copy(update={"first": self.second, "second": self.first})
+
+
+class PreferencePair(Frozen):
+    """One choice by one user: a TRL conversational preference row plus `user_id`."""
+
+    pair_id: str = Field(min_length=1)
+    """Unique within a data set."""
+    user_id: str = Field(min_length=1)
+    """Whose choice it is; any text, never a path."""
+    prompt: tuple[Message, ...] = Field(min_length=1)
+    """The conversation; ends with a user turn."""
+    chosen: tuple[Message, ...] = Field(min_length=1, max_length=1)
+    """The response the user preferred: one assistant message."""
+    rejected: tuple[Message, ...] = Field(min_length=1, max_length=1)
+    """The other response: one assistant message."""
+    split: Split | None = None
+    """Which part of the user's history it belongs to, if that was decided."""
+    created_at: datetime | None = None
+    """When the choice was made."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """Anything else the source knew; never shown to a judge."""
+
+    @model_validator(mode="after")
+    def _well_formed(self) -> PreferencePair:
+        if self.prompt[-1].role != "user":
+            raise ValueError(
+                f"prompt ends with a turn of role {self.prompt[-1].role!r}; expected 'user'. "
+                "If this is a whole conversation, run `synthesizeme data convert`"
+            )
+        for name, messages in (("chosen", self.chosen), ("rejected", self.rejected)):
+            if messages[0].role != "assistant":
+                raise ValueError(f"{name} has role {messages[0].role!r}; expected 'assistant'")
+        if self.chosen_text.strip() == self.rejected_text.strip():
+            raise ValueError("chosen and rejected are the same text; a pair needs two responses")
+        return self
+
+    @property
+    def chosen_text(self) -> str:
+        """Text of the preferred response."""
+        return self.chosen[0].content
+
+    @property
+    def rejected_text(self) -> str:
+        """Text of the other response."""
+        return self.rejected[0].content
+
+    def compare(self, order: Order) -> Comparison:
+        """Draw an order: the label stays behind."""
+        texts = (self.chosen_text, self.rejected_text)
+        first, second = texts if order == "chosen_first" else texts[::-1]
+        return Comparison(
+            pair_id=self.pair_id, user_id=self.user_id, prompt=self.prompt, first=first, second=second
+        )
+
+    def swapped_labels(self) -> PreferencePair:
+        """The same pair with the label reversed: a control, never data."""
+        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+
+
+def preferred_side(order: Order) -> Side:
+    """Side on which the chosen response stands under `order`."""
+    return "first" if order == "chosen_first" else "second"
+
+
+class Usage(Frozen):
+    """What model calls cost. Values add with ``+``."""
+
+    calls: int = 0
+    """Questions asked, repeats included."""
+    distinct_calls: int = 0
+    """Different questions among them; identical ones are asked once."""
+    cached_calls: int = 0
+    """Distinct questions answered from the disk cache of an earlier run."""
+    retries: int = 0
+    """Attempts repeated after a transient fault."""
+    prompt_tokens: int = 0
+    """Tokens sent, summed over the distinct questions."""
+    completion_tokens: int = 0
+    """Tokens received, summed over the distinct questions."""
+    cost_usd: float = 0.0
+    """Price of the distinct questions in US dollars where it is known, else 0."""
+
+    def __add__(self, other: Usage) -> Usage:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Usage(**{name: mine[name] + theirs[name] for name in mine})
+
+
+class Verdict(Frozen):
+    """What a scorer says about one comparison in the order it was shown."""
+
+    preference: Preference
+    """Which response the user is expected to prefer."""
+    probability: float = Field(ge=0.0, le=1.0)
+    """P(first preferred), in [0, 1]."""
+    margin: float = math.nan
+    """Signed strength, > 0 prefers first; log-odds of `probability` unless the scorer has its own."""
+    probability_source: Literal["logprobs", "stated", "verdict", "model"] = "verdict"
+    """Where the probability came from: token logprobs, a number in the reply, the bare verdict, a model."""
+    reasoning: str = ""
+    """Why, in words; empty when the scorer has none."""
+
+    @model_validator(mode="after")
+    def _fill_margin(self) -> Verdict:
+        if math.isnan(self.margin):
+            p = min(max(self.probability, _LOGIT_CLIP), 1 - _LOGIT_CLIP)
+            object.__setattr__(self, "margin", math.log(p / (1 - p)))
+        return self
+
+
+class Failure(Frozen):
+    """A comparison that got no verdict, and why. Never a tie, never wrong, never a number."""
+
+    kind: FailureKind
+    """What went wrong."""
+    detail: str
+    """The endpoint's or parser's own words, shortened."""
+
+
+class Demonstration(Frozen):
+    """A past choice of the user shown to a judge: the comparison, the choice, the reasoning if any."""
+
+    comparison: Comparison
+    """The comparison in the order in which it is shown."""
+    preference: Side
+    """The user's own choice."""
+    reasoning: str = ""
+    """Verified reasoning that led a judge to the same choice; empty for a bare label."""
+
+
+class Evidence(Frozen):
+    """A weight a reward model learned about a user, as a plain value."""
+
+    feature: str
+    """Name of a stylometric feature or topic."""
+    weight: float
+    """Preference weight; positive means the user prefers more of it."""
+    standard_error: float = Field(ge=0.0)
+    """Posterior standard error of `weight`."""
+    pair_ids: tuple[str, ...] = ()
+    """Pairs that moved the weight most."""
