@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
+from synthesizeme.types import Demonstration, Frozen, Usage
 
 PROFILE_VERSION = 1
 
@@ -18,8 +18,6 @@ class PersonaSentence(Frozen):
     """The sentence."""
     pair_ids: tuple[str, ...] = ()
     """Pairs the writer cited for it; empty when it cited none."""
-    evidence: tuple[Evidence, ...] = ()
-    """Learned weights the writer was given and that this sentence uses."""
 
 
 class Persona(Frozen):
@@ -43,8 +41,8 @@ class Candidate(Frozen):
 
     name: str
     """What it was, e.g. ``persona + 4 demonstrations``."""
-    score: float
-    """Shrunken accuracy that selection ranked by, in [0, 1]."""
+    shrunken_gain: float
+    """What selection ranked by: gain in accuracy over the judge it was compared with, in [-1, 1]."""
     correct: float
     """Verdicts that agreed with the user; a tie counts half."""
     judged: int

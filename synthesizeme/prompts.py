@@ -20,7 +20,7 @@ from synthesizeme.types import Message
 
 DATA_TAGS = (
     "conversation", "turn", "first_response", "second_response",
-    "persona", "pair", "choice", "reasoning", "evidence",
+    "persona", "pair", "choice", "reasoning",
 )  # fmt: skip
 """Tags between which our prompts put data. A judge prompt declares them as data."""
 

@@ -191,16 +191,3 @@ class Demonstration(Frozen):
     """The user's own choice."""
     reasoning: str = ""
     """Verified reasoning that led a judge to the same choice; empty for a bare label."""
-
-
-class Evidence(Frozen):
-    """A weight a reward model learned about a user, as a plain value."""
-
-    feature: str
-    """Name of a stylometric feature or topic."""
-    weight: float
-    """Preference weight; positive means the user prefers more of it."""
-    standard_error: float = Field(ge=0.0)
-    """Posterior standard error of `weight`."""
-    pair_ids: tuple[str, ...] = ()
-    """Pairs that moved the weight most."""

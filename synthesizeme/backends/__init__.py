@@ -1,0 +1,21 @@
+"""Language models: open one by name, ask it through a session."""
+
+from synthesizeme.backends._base import Model, ModelSettings, open_model
+from synthesizeme.backends._cache import CallCache, default_cache_dir
+from synthesizeme.backends._calls import Answer, Question, Token
+from synthesizeme.backends._session import Account, Progress, RetryPolicy, Session
+
+__all__ = [
+    "Account",
+    "Answer",
+    "CallCache",
+    "Model",
+    "ModelSettings",
+    "Progress",
+    "Question",
+    "RetryPolicy",
+    "Session",
+    "Token",
+    "default_cache_dir",
+    "open_model",
+]

@@ -1,0 +1,29 @@
+"""Preference pairs from files and hubs. Each public module is one data set or format, named by its file."""
+
+from __future__ import annotations
+
+from synthesizeme.datasets._base import DatasetModule, data_places, find_data, formats, load_dataset
+from synthesizeme.datasets._convert import ConvertReport, convert
+from synthesizeme.datasets._inspect import PairsSummary, inspect
+from synthesizeme.datasets._intake import Intake, LeftOut
+from synthesizeme.datasets._splits import assign_splits, resplit
+from synthesizeme.datasets.jsonl import PairsFile, read_pairs, write_pairs
+
+__all__ = [
+    "ConvertReport",
+    "DatasetModule",
+    "Intake",
+    "LeftOut",
+    "PairsFile",
+    "PairsSummary",
+    "assign_splits",
+    "convert",
+    "data_places",
+    "find_data",
+    "formats",
+    "inspect",
+    "load_dataset",
+    "read_pairs",
+    "resplit",
+    "write_pairs",
+]

@@ -1,0 +1,1 @@
+"""Measuring any pairwise scorer: harness, intervals, calibration, controls, reports, benchmarks."""

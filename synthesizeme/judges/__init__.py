@@ -1,0 +1,7 @@
+"""Judges: a comparison and a profile in, a verdict out."""
+
+from synthesizeme.judges.baselines import demographics_profile, memory_profile
+from synthesizeme.judges.llm_judge import LLMJudge
+from synthesizeme.judges.order import BothOrders, combine
+
+__all__ = ["BothOrders", "LLMJudge", "combine", "demographics_profile", "memory_profile"]

@@ -1,0 +1,187 @@
+"""OpenAI's chat protocol as servers in the wild speak it: request body, reply, errors, in DSPy's terms.
+
+Nothing here trusts the server: what is missing or of a wrong type in a reply is an error of the server,
+never an exception of Python.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dspy.lm15 import LM15Error, Request, Response, TokenLogprob
+
+KEY_VARIABLE = "SYNTHESIZEME_API_KEY"
+"""Environment variable with the key for a server that wants one. Providers' own keys are never sent."""
+
+_FINISH = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_call"}
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|"
+    r"(?:longer|greater) than the (?:maximum|model)",
+    re.IGNORECASE,
+)
+_CODES = {
+    "insufficient_quota": "BillingError",
+    "context_length_exceeded": "ContextLengthError",
+    "exceed_context_size_error": "ContextLengthError",
+    "model_not_found": "UnsupportedModelError",
+    "invalid_api_key": "AuthError",
+}
+_STATUSES = {
+    401: "AuthError", 402: "BillingError", 403: "AuthError", 404: "UnsupportedModelError",
+    408: "TimeoutError", 429: "RateLimitError", 504: "TimeoutError",
+}  # fmt: skip
+
+
+def request_body(request: Request) -> dict[str, Any]:
+    """The JSON body for a canonical request. A setting that is None is absent, so the server's own holds."""
+    config = request.config
+    messages = [{"role": message.role, "content": message.text or ""} for message in request.messages]
+    if request.system:
+        messages.insert(0, {"role": "system", "content": str(request.system)})
+    body: dict[str, Any] = {"model": request.model, "messages": messages}
+    wanted = {
+        "max_tokens": config.max_tokens,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "seed": config.seed,
+        "stop": list(config.stop) or None,
+    }
+    body.update({name: value for name, value in wanted.items() if value is not None})
+    if config.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": config.logprobs}
+    return body
+
+
+def read_reply(payload: bytes, request: Request) -> Response:
+    """The canonical response in the body of a 200 reply.
+
+    Raises:
+        lm15.ServerError: it is not JSON, or not a chat completion.
+        lm15.LM15Error: it is an error object, as some servers send with status 200.
+    """
+    from dspy import lm15
+
+    try:
+        body = json.loads(payload)
+    except ValueError as error:
+        start = payload[:80].decode("utf-8", "replace")
+        raise lm15.ServerError(f"the reply is not JSON ({error}); it begins {start!r}") from error
+    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
+        raise read_error(500, {}, payload)
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        text = _text(message.get("content"))
+        finish = _FINISH.get(choice.get("finish_reason"), "stop")
+        usage = body.get("usage") or {}
+        used = lm15.Usage(
+            input_tokens=_count(usage.get("prompt_tokens")),
+            output_tokens=_count(usage.get("completion_tokens")),
+        )
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        start = payload[:80].decode("utf-8", "replace")
+        raise lm15.ServerError(f"the reply is not a chat completion; it begins {start!r}") from error
+    if refusal := message.get("refusal"):
+        text, finish = str(refusal), "content_filter"
+    return lm15.Response(
+        id=None,
+        model=request.model,
+        message=lm15.Message.assistant(text),
+        finish_reason=finish,
+        usage=used,
+        logprobs=_logprobs(choice.get("logprobs")),
+    )
+
+
+def read_error(status: int, headers: Mapping[str, str], payload: bytes) -> LM15Error:
+    """The canonical error for an HTTP status other than 200.
+
+    Codes and words of the server decide before the status does: a context that is too long comes as 400, 413
+    or 422, an empty account as 429.
+    """
+    from dspy import lm15
+
+    message, code = _error_words(payload)
+    if status < 400:
+        target = headers.get("Location", "elsewhere")
+        return lm15.ConfigurationError(f"the server redirects to {target} (HTTP {status}); use that address")
+    name = _CODES.get(code or "") or _STATUSES.get(status)
+    if name is None:
+        name = "ServerError" if status >= 500 else "InvalidRequestError"
+    if name == "InvalidRequestError" and _TOO_LONG.search(message):
+        name = "ContextLengthError"
+    extra = {"env_keys": (KEY_VARIABLE,)} if name == "AuthError" else {}
+    kind = getattr(lm15, name)
+    error: LM15Error = kind(
+        message or "no explanation given",
+        status=status,
+        provider_code=code,
+        retry_after=retry_after(headers),
+        **extra,
+    )
+    return error
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the ``Retry-After`` header asks for: a number, or an HTTP date from now."""
+    value = headers.get("Retry-After", "").strip()
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        return None
+
+
+def _text(content: Any) -> str:
+    """Text of a message: a string, nothing, or a list of parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _logprobs(found: Any) -> tuple[TokenLogprob, ...] | None:
+    """Token probabilities, or None where the server gives none or gives them in another shape."""
+    from dspy import lm15
+
+    try:
+        return tuple(
+            lm15.TokenLogprob(
+                token=item["token"],
+                logprob=float(item["logprob"]),
+                top=tuple(
+                    lm15.TopLogprob(token=top["token"], logprob=float(top["logprob"]))
+                    for top in item.get("top_logprobs") or ()
+                ),
+            )
+            for item in found["content"]
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _error_words(payload: bytes) -> tuple[str, str | None]:
+    """Message and code of an error body: OpenAI's shape, older and foreign ones, or the bare text."""
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return payload[:300].decode("utf-8", "replace").strip(), None
+    if not isinstance(body, dict):
+        return str(body)[:300], None
+    error = body.get("error") or body.get("message") or body.get("detail") or body
+    if not isinstance(error, dict):
+        return str(error), None
+    code = next((error[name] for name in ("code", "type") if isinstance(error.get(name), str)), None)
+    return str(error.get("message") or error), code

@@ -1,0 +1,214 @@
+"""Batched generation with transformers: chat format, per-row sampling, token probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from dspy.lm15 import Request, Response, TokenLogprob
+
+_PLAIN_FORMAT = "".join(
+    (
+        "{% for message in messages %}{{ message.role.capitalize() }}: {{ message.content }}\n\n{% endfor %}",
+        "{% if add_generation_prompt %}Assistant:{% endif %}",
+    )
+)
+"""For tokenizers without a chat template: each turn marked with its role."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What was drawn at one position of a batch of B rows."""
+
+    tokens: torch.Tensor
+    """(B,) token ids."""
+    logprobs: torch.Tensor
+    """(B,) natural log-probabilities of `tokens` at temperature 1."""
+    top_tokens: torch.Tensor
+    """(B, K) likeliest token ids."""
+    top_logprobs: torch.Tensor
+    """(B, K) their natural log-probabilities."""
+
+
+class Generator:
+    """A causal language model with its tokenizer.
+
+    Args:
+        model: A transformers model with `generate`.
+        tokenizer: Its tokenizer; pads on the left from here on.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        tokenizer.padding_side = "left"
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        own = model.generation_config
+        self._own_temperature = float(own.temperature or 1.0) if own.do_sample else 0.0
+        ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+
+    @classmethod
+    def load(cls, place: str, *, device: str) -> Generator:
+        """Load from a folder or by hub name; ``auto`` is the first CUDA device, else the CPU."""
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype="auto").to(device)
+        return cls(model, tokenizer)
+
+    def answer(self, requests: Sequence[Request]) -> list[Response | Exception]:
+        """One response, or the reason why there is none, for each of B requests."""
+        prompts = [self._prompt(request) for request in requests]
+        lengths = [len(ids) for ids in self._tokenizer(prompts, add_special_tokens=False)["input_ids"]]
+        answers: list[Response | Exception] = [
+            self._too_long(length, request) for length, request in zip(lengths, requests, strict=True)
+        ]
+        rows = [row for row, length in enumerate(lengths) if self._fits(length, requests[row])]
+        if not rows:
+            return answers
+        asked = [requests[row] for row in rows]
+        steps = self._generate(asked, [prompts[row] for row in rows])
+        for place, row in enumerate(rows):
+            answers[row] = self._response(asked[place], steps, place, lengths[row])
+        return answers
+
+    def _prompt(self, request: Request) -> str:
+        turns = [{"role": message.role, "content": message.text or ""} for message in request.messages]
+        if request.system:
+            turns.insert(0, {"role": "system", "content": str(request.system)})
+        own = None if self._tokenizer.chat_template else _PLAIN_FORMAT
+        text: str = self._tokenizer.apply_chat_template(
+            turns, chat_template=own, tokenize=False, add_generation_prompt=True
+        )
+        return text
+
+    def _fits(self, length: int, request: Request) -> bool:
+        room = self._room()
+        return room is None or length + (request.config.max_tokens or 1) <= room
+
+    def _room(self) -> int | None:
+        config = self._model.config.get_text_config()
+        return getattr(config, "max_position_embeddings", None)
+
+    def _too_long(self, length: int, request: Request) -> Exception:
+        from dspy import lm15
+
+        return lm15.ContextLengthError(
+            f"the prompt has {length} tokens and the reply may have {request.config.max_tokens}; "
+            f"the model's context has {self._room()}"
+        )
+
+    def _generate(self, requests: Sequence[Request], prompts: Sequence[str]) -> list[_Step]:
+        import torch
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        inputs = self._tokenizer(
+            list(prompts), add_special_tokens=False, padding=True, return_tensors="pt"
+        ).to(self._model.device)
+        temperatures = [
+            self._own_temperature if request.config.temperature is None else request.config.temperature
+            for request in requests
+        ]
+        seeds = [
+            _seed(prompt, request.config.seed) for prompt, request in zip(prompts, requests, strict=True)
+        ]
+        keep = max((request.config.logprobs or 0) for request in requests)
+        sampler = _RowSampler(temperatures, seeds, keep)
+        with torch.inference_mode():
+            self._model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=max(request.config.max_tokens or 1 for request in requests),
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                pad_token_id=self._tokenizer.pad_token_id,
+                logits_processor=LogitsProcessorList([sampler]),
+                stopping_criteria=StoppingCriteriaList(),
+            )
+        return sampler.steps
+
+    def _response(self, request: Request, steps: Sequence[_Step], row: int, length: int) -> Response:
+        from dspy import lm15
+
+        limit = request.config.max_tokens or 1
+        drawn = [int(step.tokens[row]) for step in steps[:limit]]
+        end = next((place for place, token in enumerate(drawn) if token in self._ends), None)
+        spoken = drawn if end is None else drawn[:end]
+        text = self._tokenizer.decode(spoken, skip_special_tokens=True)
+        wanted = request.config.logprobs
+        return lm15.Response(
+            id=None,
+            model=request.model,
+            message=lm15.Message.assistant(text),
+            finish_reason="length" if end is None else "stop",
+            usage=lm15.Usage(input_tokens=length, output_tokens=len(drawn) if end is None else end + 1),
+            logprobs=None
+            if wanted is None
+            else tuple(self._token(step, row, wanted) for step in steps[: len(spoken)]),
+        )
+
+    def _token(self, step: _Step, row: int, wanted: int) -> TokenLogprob:
+        from dspy import lm15
+
+        return lm15.TokenLogprob(
+            token=self._tokenizer.decode([int(step.tokens[row])]),
+            logprob=float(step.logprobs[row]),
+            top=tuple(
+                lm15.TopLogprob(token=self._tokenizer.decode([int(token)]), logprob=float(logprob))
+                for token, logprob in zip(
+                    step.top_tokens[row][:wanted], step.top_logprobs[row][:wanted], strict=True
+                )
+            ),
+        )
+
+
+class _RowSampler:
+    """A logits processor that leaves each row with one possible token: the one it draws.
+
+    Greedy at temperature 0, else a draw from softmax(logits / temperature) by the Gumbel-max trick:
+    ``argmax(logits / temperature + gumbel)``, with noise from the row's own generator.
+
+    References:
+        Maddison, Tarlow and Minka, "A* Sampling", NeurIPS 2014, section 2.
+    """
+
+    def __init__(self, temperatures: Sequence[float], seeds: Sequence[int], keep: int) -> None:
+        import torch
+
+        self._temperatures = temperatures
+        self._streams = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._keep = keep
+        self.steps: list[_Step] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores` (B, V) in; the same shape out, minus infinity but for the drawn token."""
+        import torch
+
+        logprobs = torch.log_softmax(scores.float(), dim=-1)
+        keys = logprobs.clone()
+        for row, temperature in enumerate(self._temperatures):
+            if temperature > 0:
+                uniform = torch.rand(scores.shape[-1], generator=self._streams[row], dtype=torch.float64)
+                noise = -torch.log(-torch.log(uniform.clamp_min(1e-300)))
+                keys[row] = keys[row] / temperature + noise.to(keys)
+        tokens = keys.argmax(dim=-1)
+        best = logprobs.topk(min(self._keep, logprobs.shape[-1]), dim=-1)
+        chosen = logprobs.gather(1, tokens[:, None])[:, 0]
+        self.steps.append(_Step(tokens.cpu(), chosen.cpu(), best.indices.cpu(), best.values.cpu()))
+        return torch.full_like(scores, -torch.inf).scatter_(1, tokens[:, None], 0.0)
+
+
+def _seed(prompt: str, sample: int | None) -> int:
+    """63 bits from prompt and sample index."""
+    return int.from_bytes(hashlib.sha256(f"{sample or 0}\0{prompt}".encode()).digest()[:8], "big") >> 1

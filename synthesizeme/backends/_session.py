@@ -1,0 +1,289 @@
+"""The one way a question reaches a model: cached, retried, overlapped, counted, in a fixed order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from synthesizeme.backends._base import Model
+from synthesizeme.backends._cache import CallCache
+from synthesizeme.backends._calls import Answer, Question, build_request, question_key, read_response
+from synthesizeme.backends._faults import Fault, classify
+from synthesizeme.backends._loop import LoopThread
+from synthesizeme.errors import BackendError
+from synthesizeme.types import Failure, Usage
+
+if TYPE_CHECKING:
+    from dspy.lm15 import Response
+
+MAX_DELAY_S = 120.0
+FIRST_CONTACT_RETRIES = 2
+"""Retries when no connection can be made and none ever was in this session."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for a progress display."""
+
+    stage: str
+    done: int
+    total: int
+    usage: Usage
+    failures: int
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """What to do about transient faults (429, 5xx, resets, time-outs, empty replies)."""
+
+    retries: int = 5
+    """Attempts after the first one."""
+    backoff_s: float = 1.0
+    """Delay before the first retry in seconds; doubles each time, with jitter; Retry-After wins."""
+    give_up_after: int = 16
+    """Calls in a row that fail for good before the endpoint counts as unreachable."""
+
+    def delay(self, attempt: int, retry_after: float | None, rng: random.Random) -> float:
+        """Seconds to wait before retry number `attempt` (0-based)."""
+        if retry_after is not None:
+            return min(max(retry_after, 0.0), MAX_DELAY_S)
+        return min(self.backoff_s * 2.0**attempt * (0.5 + rng.random() / 2), MAX_DELAY_S)
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """An outcome with what it took to get it."""
+
+    outcome: Answer | Failure
+    retries: int = 0
+    cached: bool = False
+
+
+class Session:
+    """A model with a cache, a concurrency limit and a retry policy. Use it as a context.
+
+    Answers come back in the order of the questions, so results do not depend on `concurrency`.
+
+    Args:
+        model: The opened model.
+        cache: Where finished calls are kept; None keeps them in memory only.
+        concurrency: Most calls in flight.
+        retry: What to do about transient faults.
+        progress: Called after every finished call, from another thread for models behind a network.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        cache: CallCache | None = None,
+        concurrency: int = 8,
+        retry: RetryPolicy | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.model = model
+        self.concurrency = concurrency
+        self._cache = cache
+        self._retry = retry or RetryPolicy()
+        self._progress = progress
+        self._loop = LoopThread()
+        self._jitter = random.Random(0)
+        self._ask_logprobs = model.settings.logprobs
+        self._reached = False
+        self._failed_in_a_row = 0
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections. The session can be used again; it reconnects."""
+        if not self._loop.running:
+            return
+        engine = self.model.lm._async_engine_spec
+        self._loop.run(engine.aclose() if hasattr(engine, "aclose") else self.model.lm.aclose())
+        self._loop.close()
+
+    def account(self) -> Account:
+        """A fresh account: asks through this session and counts what it asked."""
+        return Account(self)
+
+    def answer(self, questions: Sequence[Question], report: Callable[[_Reply], None]) -> list[_Reply]:
+        """Answer distinct questions; `report` is called as each one finishes."""
+        if not self.model.asynchronous:
+            replies = []
+            for question in questions:
+                replies.append(self._answer_here(question))
+                report(replies[-1])
+            return replies
+        return self._loop.run(self._answer_all(questions, report))
+
+    async def _answer_all(
+        self, questions: Sequence[Question], report: Callable[[_Reply], None]
+    ) -> list[_Reply]:
+        slots = asyncio.Semaphore(self.concurrency)
+
+        async def one(question: Question) -> _Reply:
+            async with slots:
+                reply = await self._answer_there(question)
+            report(reply)
+            return reply
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(question)) for question in questions]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        return [task.result() for task in tasks]
+
+    def _recall(self, key: str) -> _Reply | None:
+        stored = self._cache.get(key) if self._cache else None
+        try:
+            return _Reply(Answer.from_json(stored), cached=True) if stored is not None else None
+        except (ValueError, TypeError, KeyError):  # a damaged row is no answer: ask again
+            return None
+
+    def _finish(self, key: str, outcome: Answer | Failure, retries: int) -> _Reply:
+        if isinstance(outcome, Answer):
+            self._failed_in_a_row = 0
+            if self._cache:
+                self._cache.put(key, outcome.to_json())
+        elif outcome.kind == "transport":
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self._retry.give_up_after:
+                raise self._give_up(f"{self._failed_in_a_row} calls in a row failed", outcome)
+        return _Reply(outcome, retries)
+
+    def _give_up(self, what: str, last: Failure) -> BackendError:
+        self._failed_in_a_row = 0
+        where = f" at {self.model.settings.api_base}" if self.model.settings.api_base else ""
+        return BackendError(
+            f"{self.model.name}{where}: {what}; the last error was: {last.detail} "
+            "Cure: check that the server is up and its address right, then run again; finished calls are kept"
+        )
+
+    def _answer_here(self, question: Question) -> _Reply:
+        """A model of this process that answers at once: no overlap, no retry."""
+        import dspy
+
+        key = question_key(self.model, question)
+        if (reply := self._recall(key)) is not None:
+            return reply
+        request = build_request(self.model, question, logprobs=self._ask_logprobs)
+        try:
+            with dspy.context(disable_history=True):
+                outcome = self._read(self.model.lm(request))
+        except Exception as error:
+            outcome = classify(error, self.model)
+        if isinstance(outcome, Answer):
+            return self._finish(key, outcome, 0)
+        if outcome.fatal is not None:
+            raise outcome.fatal
+        return self._finish(key, outcome.failure, 0)
+
+    async def _answer_there(self, question: Question) -> _Reply:
+        key = question_key(self.model, question)
+        if (reply := self._recall(key)) is not None:
+            return reply
+        retries = 0
+        while not isinstance(outcome := await self._attempt(question), Answer):
+            if outcome.fatal is not None:
+                raise outcome.fatal
+            self._reached = self._reached or not outcome.unreachable
+            if retries >= self._most_retries(outcome):
+                if not self._reached:
+                    raise self._give_up("no connection can be made", outcome.failure)
+                return self._finish(key, outcome.failure, retries)
+            await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
+            retries += 1
+        self._reached = True
+        return self._finish(key, outcome, retries)
+
+    def _most_retries(self, fault: Fault) -> int:
+        if not fault.transient:
+            return 0
+        limit = fault.most_retries
+        if fault.unreachable and not self._reached:
+            limit = FIRST_CONTACT_RETRIES
+        return self._retry.retries if limit is None else min(limit, self._retry.retries)
+
+    async def _attempt(self, question: Question) -> Answer | Fault:
+        import dspy
+
+        asked_logprobs = self._ask_logprobs
+        request = build_request(self.model, question, logprobs=asked_logprobs)
+        timed = getattr(self.model.lm._async_engine_spec, "timed", True)
+        limit = self.model.settings.timeout_s if timed else None
+        try:
+            with dspy.context(disable_history=True):
+                return self._read(await asyncio.wait_for(self.model.lm.acall(request), limit))
+        except Exception as error:
+            fault = classify(error, self.model)
+        if fault.about_logprobs and asked_logprobs:
+            self._ask_logprobs = False
+            return await self._attempt(question)
+        return fault
+
+    def _read(self, response: Response) -> Answer | Fault:
+        if response.finish_reason == "content_filter":
+            return Fault(Failure(kind="refusal", detail="the endpoint withheld the reply (content filter)"))
+        answer = read_response(self.model, response)
+        return answer if answer.text.strip() else Fault.empty_reply(answer)
+
+
+class Account:
+    """One scope of counting, e.g. one user's induction. Identical questions in it are asked once."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.usage = Usage()
+        self.failures: dict[str, int] = {}
+        self._known: dict[Question, Answer | Failure] = {}
+
+    @property
+    def model(self) -> Model:
+        """The model behind the session."""
+        return self.session.model
+
+    def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
+        """One outcome per question, in order. A failed call is a `Failure`, never an exception.
+
+        Raises:
+            BackendError: the endpoint is unreachable or refuses every call.
+            CredentialError: the key is missing or was rejected.
+        """
+        fresh = [question for question in dict.fromkeys(questions) if question not in self._known]
+        self.usage += Usage(calls=len(questions))
+        done = 0
+
+        def report(reply: _Reply) -> None:
+            nonlocal done
+            done += 1
+            self._count(reply)
+            if self.session._progress:
+                failed = sum(self.failures.values())
+                self.session._progress(Progress(stage, done, len(fresh), self.usage, failed))
+
+        for question, reply in zip(fresh, self.session.answer(fresh, report), strict=True):
+            self._known[question] = reply.outcome
+        return [self._known[question] for question in questions]
+
+    def _count(self, reply: _Reply) -> None:
+        outcome = reply.outcome
+        self.usage += Usage(distinct_calls=1, cached_calls=int(reply.cached), retries=reply.retries)
+        if isinstance(outcome, Failure):
+            self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
+        else:
+            self.usage += Usage(
+                prompt_tokens=outcome.prompt_tokens,
+                completion_tokens=outcome.completion_tokens,
+                cost_usd=outcome.cost_usd,
+            )

@@ -1,0 +1,96 @@
+"""Reading a prompt back: which task it sets, and the data between its tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+_FIELD = re.compile(r"<(\w+)(?: [^<>\n]*)?>\n?(.*?)\n?</\1>", re.DOTALL)
+_PAIR = re.compile(r'<pair number="(\d+)">\n(.*?)\n</pair>', re.DOTALL)
+_TURN = re.compile(r'<turn role="(\w+)">\n(.*?)\n</turn>', re.DOTALL)
+_PREFERENCE = re.compile(r"^Preference: (First|Second)\b", re.MULTILINE)
+_AT_MOST = re.compile(r"at most (\w+)(?: short)?(?: lines| sentences| statements)?\b(?! sentences)")
+_NUMBERS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Two responses as a prompt shows them."""
+
+    question: str
+    """Text of the last user turn."""
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Two responses and which one the user chose."""
+
+    shown: Shown
+    sign: int
+    """+1 for the first response, -1 for the second."""
+    number: int = 0
+    """Number of the pair in a persona prompt."""
+
+
+def read_shown(text: str) -> Shown | None:
+    """The comparison in a message, or None when there is none."""
+    fields = dict(_FIELD.findall(text))
+    if "first_response" not in fields or "second_response" not in fields:
+        return None
+    conversation = fields.get("conversation", "")
+    questions = [body for role, body in _TURN.findall(conversation) if role == "user"]
+    return Shown(
+        questions[-1] if questions else conversation, fields["first_response"], fields["second_response"]
+    )
+
+
+def read_persona(system: str) -> str:
+    """The persona in a judge's system prompt; empty when there is none."""
+    match = re.search(r"^<persona>\n(.*?)\n</persona>$", system, re.DOTALL | re.MULTILINE)
+    return match[1] if match else ""
+
+
+def read_demonstrations(turns: list[tuple[str, str]]) -> tuple[Choice, ...]:
+    """Choices in the (role, text) turns before the last one: a comparison, then an answer."""
+    found = []
+    for (_, asked), (role, answered) in pairwise(turns):
+        shown, answer = read_shown(asked), _PREFERENCE.search(answered)
+        if role == "assistant" and shown and answer:
+            found.append(Choice(shown, 1 if answer[1] == "First" else -1))
+    return tuple(found)
+
+
+def read_pairs(text: str) -> Iterator[Choice]:
+    """The numbered pairs of a persona-writing prompt."""
+    for number, body in _PAIR.findall(text):
+        shown = read_shown(body)
+        choice = re.search(r"<choice>(First|Second)</choice>", body)
+        if shown and choice:
+            yield Choice(shown, 1 if choice[1] == "First" else -1, int(number))
+
+
+def read_limit(system: str, default: int) -> int:
+    """How many statements a persona-writing instruction allows ("at most eight")."""
+    match = _AT_MOST.search(system)
+    if match is None:
+        return default
+    word = match[1].lower()
+    return int(word) if word.isdigit() else _NUMBERS.index(word) if word in _NUMBERS else default

@@ -1,0 +1,64 @@
+"""Weights over the named features: what the reader assumes, and what it learns from choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthesizeme.backends.builtin._prompt import Choice
+from synthesizeme.stylometry import FEATURES
+
+Vector = NDArray[np.float64]
+
+PRIOR: Mapping[str, float] = {
+    "repetition": -0.6, "truncated": -0.6, "leaked_markup": -0.8, "refusals": -0.5, "prompt_overlap": 0.15,
+    "vocabulary": 0.1, "bullets": 0.1, "examples": 0.1,
+}  # fmt: skip
+"""What is assumed of a typical user: whole, clean, willing answers. Fixed; nothing about length or style."""
+PRECISION = 3.0
+"""Prior precision of a user's weight around what is assumed or stated."""
+
+_INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
+
+
+def vector(weights: Mapping[str, float]) -> Vector:
+    """Named weights as an array of shape (len(FEATURES),); absent ones are 0."""
+    result = np.zeros(len(FEATURES))
+    for name, value in weights.items():
+        result[_INDEX[name]] = value
+    return result
+
+
+def assumed(stated: Mapping[str, float]) -> Vector:
+    """The prior, with what a persona states in place of it; shape (len(FEATURES),)."""
+    return vector({**PRIOR, **stated})
+
+
+def learn(differences: Vector, choices: Sequence[Choice], mean: Vector) -> tuple[Vector, Vector]:
+    """MAP weights of a Bradley-Terry model and their standard deviations.
+
+    Minimises ``sum log(1 + exp(-s_i x_i.w)) + PRECISION / 2 |w - mean|^2`` by Newton steps.
+
+    Args:
+        differences: Feature differences first minus second, shape (n, len(FEATURES)).
+        choices: The n choices; their signs s_i are the labels.
+        mean: Prior mean, shape (len(FEATURES),).
+
+    Returns:
+        Weights and Laplace standard deviations, each of shape (len(FEATURES),).
+    """
+    if not choices:
+        return mean, np.full_like(mean, PRECISION**-0.5)
+    signed = differences * np.array([choice.sign for choice in choices], dtype=float)[:, None]
+    weights = mean.copy()
+    for _ in range(8):
+        p = 1 / (1 + np.exp(np.clip(signed @ weights, -30, 30)))
+        gradient = PRECISION * (weights - mean) - signed.T @ p
+        hessian = PRECISION * np.eye(len(mean)) + (signed * (p * (1 - p))[:, None]).T @ signed
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights - step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights, np.sqrt(np.diag(np.linalg.inv(hessian)))

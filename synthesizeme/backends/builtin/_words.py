@@ -1,0 +1,129 @@
+"""From weights to words and back: how the reader states a preference and how it understands one."""
+
+from __future__ import annotations
+
+import re
+
+from synthesizeme.stylometry import FEATURES
+
+STRENGTHS: tuple[tuple[str, float], ...] = (
+    ("slightly", 0.25), ("somewhat", 0.5), ("clearly", 0.9), ("strongly", 1.5), ("very strongly", 2.4),
+)  # fmt: skip
+"""Adverbs and the weights they stand for, in the log-odds of a choice per typical difference."""
+UNSAID = 0.15
+"""Weights smaller than this are not put into words."""
+PLAIN = 0.8
+"""Weight of a preference stated without an adverb."""
+
+# What other writers say about the same features: (more, less) as patterns.
+_SYNONYMS: dict[str, tuple[str, str]] = {
+    "length": (
+        r"\blong(?:er)?\b(?! (?:sentences|words))|detailed|thorough|comprehensive|in-depth|elaborate|exhaustive",
+        r"\bshort(?:er)?\b(?! (?:sentences|words))|concise|brief|succinct|to the point|terse|compact",
+    ),
+    "sentence_length": (r"long sentences|flowing sentences", r"short sentences|clipped sentences"),
+    "word_length": (r"learned words|sophisticated vocabulary|long words", r"simple words|plain (?:words|language)"),
+    "vocabulary": (r"varied vocabulary|rich vocabulary", r"limited vocabulary"),
+    "paragraphs": (r"many paragraphs|separate paragraphs", r"one block|single paragraph"),
+    "bullets": (r"bullet|\blists?\b|structured|structure\b", r"\bprose\b|without (?:bullet|lists?)|unstructured"),
+    "numbered": (r"numbered|step[- ]by[- ]step|clear steps", r"without numbered"),
+    "headings": (r"headings|bold text|markdown", r"without headings|plain text"),
+    "code": (r"\bcode\b", r"without code"),
+    "numbers": (r"figures|statistics|quantitative|specific numbers|numbers and", r"without numbers"),
+    "questions": (r"questions back|clarifying questions|asks? (?:questions|back)|follow-up questions",
+                  r"without questions"),
+    "exclamations": (r"exclamation|enthusias|lively|energetic", r"calm|without exclamation|understated"),
+    "emoji": (r"emojis?|smileys?", r"without emojis?"),
+    "hedging": (r"hedg|cautious|tentative|nuanced|careful(?:ly)? (?:qualified|worded)",
+                r"direct\b|confident|assertive|decisive|definite|straightforward"),
+    "refusals": (r"answers that decline|refus", r"do not decline|never refuse|without refus"),
+    "disclaimers": (r"disclaimers?|warnings|caveats", r"without (?:disclaimers?|warnings|caveats)"),
+    "formality": (r"formal|professional tone", r"casual|informal|conversational|relaxed tone"),
+    "warmth": (r"warm|friendly|empath|encourag|supportive|kind\b(?! of)", r"neutral|matter-of-fact|unemotional|no chit-?chat"),
+    "examples": (r"examples?|illustrat|anecdotes|stories", r"without examples"),
+    "preamble": (r"opening line|greeting", r"start at once|without (?:preamble|greeting|introduction)|no preamble"),
+    "closing_offer": (r"closing offer|offers? of (?:more )?help", r"end without an offer|without closing"),
+    "first_person": (r"first person", r"impersonal"),
+    "second_person": (r"address(?:es)? the (?:user|reader)", r"do not address"),
+    "technical": (r"technical|abstract terms|jargon", r"everyday|lay(?:man'?s)? terms|non-technical"),
+    "prompt_overlap": (r"close to the question|on[- ]topic|focus(?:ed)? on the question|relevant",
+                       r"beyond the question|wide-ranging"),
+    "repetition": (r"repetitive", r"do not repeat|without repetition|non-repetitive"),
+    "truncated": (r"that break off$", r"complete answers|do not break off|finished answers"),
+    "leaked_markup": (r"with stray", r"clean answers|without stray"),
+}  # fmt: skip
+
+_NEGATIVE = re.compile(
+    r"\b(?:dislikes?|avoids?|rejects?|does not (?:like|want|care for|prefer)|doesn't (?:like|want|prefer)|hates?|"
+    r"is put off by|has little patience for|finds? no use for)\b"
+)
+_CLAUSE = re.compile(
+    r"[;,]\s*(?:but|and|yet|rather than)\b|;|\b(?:but|rather than|over|instead of|more than)\b"
+)
+_CONTRAST = re.compile(r"\b(?:rather than|over|instead of|more than)\b")
+
+
+def strength_word(weight: float) -> str:
+    """The adverb whose weight is nearest in ratio to |weight|."""
+    return min(STRENGTHS, key=lambda item: abs(item[1] / abs(weight) - abs(weight) / item[1]))[0]
+
+
+def state(weights: dict[str, float]) -> dict[str, str]:
+    """One sentence per feature, in the order given; every |weight| must exceed `UNSAID`."""
+    phrases = {feature.name: (feature.more, feature.less) for feature in FEATURES}
+    return {
+        name: f"The user {strength_word(weight)} prefers {phrases[name][0 if weight > 0 else 1]}."
+        for name, weight in weights.items()
+    }
+
+
+def _pattern(name: str, own: str, side: int) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{re.escape(own)}|{_SYNONYMS[name][side]})")
+
+
+_PATTERNS = [
+    (feature.name, _pattern(feature.name, feature.more, 0), _pattern(feature.name, feature.less, 1))
+    for feature in FEATURES
+]
+
+
+def understand(persona: str) -> dict[str, float]:
+    """Weights that a persona in words stands for; features it does not speak of are absent.
+
+    The longest phrase wins inside a clause ("without bullet lists" is not about liking lists); what follows
+    "rather than" or "over" counts against; a verb of dislike turns a clause around.
+    """
+    weights: dict[str, float] = {}
+    for line in persona.lower().splitlines():
+        strength = next((value for word, value in reversed(STRENGTHS) if word in line), PLAIN)
+        sign, start = 1, 0
+        for boundary in [*_CLAUSE.finditer(line), None]:
+            clause = line[start : boundary.start() if boundary else len(line)]
+            turned = -1 if _NEGATIVE.search(clause) else 1
+            for name, value in _clause_weights(clause).items():
+                weights.setdefault(name, sign * turned * value * strength)
+            if boundary:
+                start = boundary.end()
+                sign = -1 if _CONTRAST.search(boundary[0]) else 1
+    return weights
+
+
+def _clause_weights(clause: str) -> dict[str, int]:
+    """+1 or -1 for each feature the clause mentions; longer matches hide the shorter ones inside them."""
+    found = sorted(
+        (
+            (match.end() - match.start(), match.start(), match.end(), name, value)
+            for name, more, less in _PATTERNS
+            for value, pattern in ((1, more), (-1, less))
+            for match in pattern.finditer(clause)
+        ),
+        reverse=True,
+    )
+    taken: list[tuple[int, int]] = []
+    weights: dict[str, int] = {}
+    for _, start, end, name, value in found:
+        if any(start < other_end and other_start < end for other_start, other_end in taken):
+            continue
+        taken.append((start, end))
+        weights.setdefault(name, value)
+    return weights

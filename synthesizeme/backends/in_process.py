@@ -1,0 +1,100 @@
+"""``hf:PATH_OR_NAME``: a transformers causal language model in this process.
+
+Calls that wait at the same time are read as one batch, padded on the left. What a call gets does not depend
+on its batch (but for float noise): each row has its own temperature and its own random stream, seeded by its
+prompt and sample index. Where the user gives no temperature, the model's own generation settings decide
+whether and how warm it samples; cuts of the distribution (top-k, top-p) are not applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthesizeme.backends._base import ModelSettings
+from synthesizeme.errors import BackendError, MissingExtraError
+
+if TYPE_CHECKING:
+    import dspy
+    from dspy.lm15 import Request, Response
+
+    from synthesizeme.backends._batching import Batcher
+
+PREFIXES = ("hf:",)
+KIND = "transformers language model in this process"
+ASYNCHRONOUS = True
+
+
+class InProcessEngine:
+    """Awaits an answer of a model in this process; a batch takes as long as it takes."""
+
+    timed = False
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    async def complete(self, request: Request) -> Response:
+        """Wait for the batch that `request` ends up in.
+
+        Raises:
+            lm15.ContextLengthError: prompt and reply do not fit the model.
+        """
+        return await asyncio.wrap_future(self._batcher.submit(request))
+
+    async def aclose(self) -> None:
+        """Nothing is held between calls but the model."""
+
+
+class BlockingEngine:
+    """The same for code that calls without awaiting."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    def complete(self, request: Request) -> Response:
+        """Wait for the batch that `request` ends up in; raises as `InProcessEngine.complete`."""
+        return self._batcher.submit(request).result()
+
+
+def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
+    """Load the model in folder PATH or of the hub's NAME.
+
+    Raises:
+        MissingExtraError: torch or transformers is not installed.
+        BackendError: there is no such model, or it cannot be loaded.
+    """
+    if any(importlib.util.find_spec(module) is None for module in ("torch", "transformers")):
+        raise MissingExtraError(f"model {name!r}", "hf")
+    import dspy
+
+    from synthesizeme.backends._batching import Batcher
+    from synthesizeme.backends._generation import Generator
+
+    place = name.removeprefix("hf:")
+    try:
+        generator = Generator.load(place, device=settings.device)
+    except Exception as error:
+        raise BackendError(
+            f"{name}: cannot be loaded: {type(error).__name__}: {error} "
+            "Cure: give a folder with a causal language model and its tokenizer, or a name on the hub"
+        ) from error
+    batcher = Batcher(generator.answer, size=settings.batch_size)
+    return dspy.LM(
+        f"{name}{_fingerprint(Path(place))}",
+        engine=BlockingEngine(batcher),
+        async_engine=InProcessEngine(batcher),
+        cache=False,
+        num_retries=0,
+    )
+
+
+def _fingerprint(folder: Path) -> str:
+    """Tells apart what a local folder held at different times, so that a retrained model is asked anew."""
+    if not folder.is_dir():
+        return ""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".bin"))
+    state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return f"#{hashlib.sha256(repr(state).encode()).hexdigest()[:12]}"

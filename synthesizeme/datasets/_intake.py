@@ -1,0 +1,118 @@
+"""What a loader takes in: numbered rows, and a tally of everything it leaves out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from synthesizeme.errors import DataError
+from synthesizeme.types import PreferencePair
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One object of a source and the place it stands at."""
+
+    source: str
+    """File or data set."""
+    line: int
+    """1-based line, or row number where the source has no lines."""
+    row: Row
+    """The object itself."""
+
+    def error(self, problem: str, *, field: str | None = None, cure: str | None = None) -> DataError:
+        """A `DataError` that names this place."""
+        return DataError(problem, source=self.source, line=self.line, field=field, cure=cure)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row, or a part of one, that makes no pair by the rule of its data set, such as a tie."""
+
+    reason: str
+    """Short and countable."""
+    source: str
+    """File or data set."""
+    line: int
+    """1-based line or row number."""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}: {self.reason}"
+
+
+@dataclass
+class Intake:
+    """How rows are taken in, and what became of them.
+
+    Args:
+        skip_bad_rows: Record malformed rows instead of raising.
+        user_id: Owner of the rows that name none.
+        split: Read only the files of this split of a folder or hub data set.
+    """
+
+    skip_bad_rows: bool = False
+    user_id: str | None = None
+    split: str | None = None
+    rows_read: int = field(default=0, init=False)
+    bad: list[DataError] = field(default_factory=list, init=False)
+    left_out: list[LeftOut] = field(default_factory=list, init=False)
+    _seen: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
+
+    def reject(self, error: DataError) -> None:
+        """Record a malformed row.
+
+        Raises:
+            DataError: `error` itself, unless bad rows are skipped.
+        """
+        if not self.skip_bad_rows:
+            raise error
+        self.bad.append(error)
+
+    def leave_out(self, place: SourceRow, reason: str) -> None:
+        """Record a row that makes no pair by the rule of its data set."""
+        self.left_out.append(LeftOut(reason, place.source, place.line))
+
+    def rows(self, found: Iterable[SourceRow | DataError]) -> Iterator[SourceRow]:
+        """Count rows and reject the malformed ones among them.
+
+        Raises:
+            DataError: a row is malformed and bad rows are not skipped.
+        """
+        for item in found:
+            self.rows_read += 1
+            if isinstance(item, DataError):
+                self.reject(item)
+            else:
+                yield item
+
+    def admit(self, place: SourceRow, pair: PreferencePair, *, id_is_derived: bool) -> PreferencePair | None:
+        """The pair, unless its id was seen before; then the row is rejected and None is returned.
+
+        Raises:
+            DataError: the id was seen before and bad rows are not skipped.
+        """
+        if pair.pair_id not in self._seen:
+            self._seen[pair.pair_id] = place.source, place.line
+            return pair
+        source, line = self._seen[pair.pair_id]
+        first = f"line {line}" if source == place.source else f"{source}:{line}"
+        problem = (
+            f"repeats the pair of {first}; expected each pair once"
+            if id_is_derived
+            else f"found {pair.pair_id[:80]!r}, which {first} has already; expected unique ids"
+        )
+        cure = "remove one of the two rows, or give them different pair ids"
+        self.reject(place.error(problem, field=None if id_is_derived else "pair_id", cure=cure))
+        return None
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows or parts of rows were left out, by reason, most frequent first."""
+        counts = Counter(item.reason for item in self.left_out)
+        if self.bad:
+            counts["malformed row"] = len(self.bad)
+        return dict(counts.most_common())

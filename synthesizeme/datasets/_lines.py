@@ -1,0 +1,136 @@
+"""JSON Lines as a stream of rows, every fault named by its line."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
+from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.errors import DataError
+
+MAX_DEPTH = 64
+"""Deepest nesting of lists and objects in one row."""
+
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
+    """The rows of a JSON Lines file; a faulty line is yielded as the error it makes. Blank lines are skipped.
+
+    Raises:
+        DataError: the file as a whole cannot be read, see `open_bytes`.
+    """
+    source = str(path)
+    for line, offset, raw in raw_lines(path):
+        if raw is None:
+            yield DataError(
+                f"the line is longer than {MAX_LINE_BYTES:,} bytes",
+                source=source,
+                line=line,
+                cure="write one JSON object per line; a single pair should be far shorter",
+            )
+        elif raw.strip():
+            try:
+                value = parse_json(raw, source=source, line=line, offset=offset)
+            except DataError as error:
+                yield error
+                continue
+            if isinstance(value, dict):
+                yield SourceRow(source, line, value)
+            else:
+                yield DataError(
+                    f"found {_kind(value)}; expected one JSON object per line",
+                    source=source,
+                    line=line,
+                    cure="if the file is one JSON list, `synthesizeme data convert` reads it",
+                )
+
+
+def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> Any:
+    """One JSON value that can be written again as UTF-8 JSON.
+
+    Args:
+        raw: The bytes of the value.
+        source: File they came from.
+        line: 1-based line they begin on.
+        offset: Byte offset of the line in the (unzipped) file.
+
+    Raises:
+        DataError: not UTF-8, not JSON, NaN or infinite numbers, lone surrogates, nested too deeply.
+    """
+    try:
+        text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte 0x{raw[error.start]:02x} at byte offset {offset + error.start} is not UTF-8",
+            source=source,
+            line=line,
+            cure="save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`",
+        ) from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(value)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+        cure = "write one complete JSON object per line; `synthesizeme data convert` reads other layouts"
+        raise DataError(f"not JSON: {error.msg} at {place}", source=source, line=line, cure=cure) from None
+    except RecursionError:
+        raise _too_deep(source, line) from None
+    except ValueError as error:
+        cure = "write finite numbers, strings, lists and objects only"
+        raise DataError(f"not usable JSON: {error}", source=source, line=line, cure=cure) from None
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_surrogates(value, source, line)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"found {name}, which JSON does not have")
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(value := float(digits)):
+        raise ValueError(f"found {digits}, which is too large for a number")
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise RecursionError
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+
+
+def _too_deep(source: str, line: int) -> DataError:
+    problem = f"lists and objects are nested more than {MAX_DEPTH} deep"
+    return DataError(problem, source=source, line=line, cure="flatten the row")
+
+
+def _refuse_surrogates(value: Any, source: str, line: int) -> None:
+    fields = value.items() if isinstance(value, dict) else [(None, value)]
+    for name, part in fields:
+        try:
+            json.dumps([name, part], ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            found = f"\\u{ord(str(error.object)[error.start]):04x}"
+            shown = None if name is None else name.encode("ascii", "backslashreplace").decode()
+            raise DataError(
+                f"found the lone surrogate {found}; expected text that can be written as UTF-8",
+                source=source,
+                line=line,
+                field=shown,
+                cure="remove it, or write the whole surrogate pair",
+            ) from None
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "a string", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")

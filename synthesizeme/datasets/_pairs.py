@@ -1,0 +1,188 @@
+"""From a row to a `PreferencePair`: strictly for our own format, by mapping for foreign ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from synthesizeme.datasets._base import recognise
+from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.errors import DataError
+from synthesizeme.types import PreferencePair
+
+FIELDS = tuple(PreferencePair.model_fields)
+"""Fields of a row in our own format."""
+REQUIRED = ("user_id", "prompt", "chosen", "rejected")
+"""Fields it cannot do without."""
+ROLES = {
+    "model": "assistant", "bot": "assistant", "gpt": "assistant", "ai": "assistant", "chatbot": "assistant",
+    "human": "user", "prompter": "user",
+}  # fmt: skip
+"""Foreign names of roles."""
+SPLIT_NAMES = {"val": "validation", "dev": "validation", "valid": "validation"}
+"""Foreign names of splits."""
+
+_SHOWN = 60
+_CURE = "correct the row, or leave such rows out with --skip-bad-rows"
+
+
+def strict_pair(place: SourceRow) -> PreferencePair:
+    """The pair of a row in our own format; a row without `pair_id` gets one derived from its content.
+
+    Raises:
+        DataError: anything is wrong with the row, or it is in another format.
+    """
+    row = place.row
+    convert = f"run `synthesizeme data convert {place.source} OUT.jsonl` and use its output"
+    missing = [field for field in REQUIRED if field not in row]
+    if missing:
+        found = f"the field is missing; found {_shown(list(row))}, expected {', '.join(REQUIRED)}"
+        if known := recognise(row):
+            raise place.error(
+                f"{found}; this looks like the format {known!r}", field=missing[0], cure=convert
+            )
+        raise place.error(found, field=missing[0], cure=f"add it; if this is another format, {convert}")
+    for field in ("prompt", "chosen", "rejected"):
+        if isinstance(row[field], str):
+            problem = f"found the bare string {_shown(row[field])}; expected a list of messages"
+            raise place.error(problem, field=field, cure=convert)
+    unknown = [field for field in row if field not in FIELDS]
+    if unknown:
+        problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
+        raise place.error(problem, field=unknown[0], cure=f"put it into metadata, or {convert}")
+    return _validated(place, {**row, "pair_id": derived_id(row) if has_no_id(row) else row["pair_id"]})
+
+
+def has_no_id(row: Row) -> bool:
+    """Whether the pair's id has to be derived."""
+    return row.get("pair_id") is None
+
+
+def derived_id(row: Mapping[str, Any]) -> str:
+    """An id from the user, prompt and both responses; the same content gives the same id."""
+    content = json.dumps([row.get(field) for field in REQUIRED], sort_keys=True, default=str)
+    return f"row-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePair | None:
+    """The pair of a foreign row, or None when it was left out or rejected; the intake has the reason.
+
+    Args:
+        place: Where the row stands.
+        intake: Keeps the tally.
+        **fields: Fields of `PreferencePair`; `prompt`, `chosen` and `rejected` may be a string, a message
+            or a list of messages, roles and splits may have foreign names.
+
+    Raises:
+        DataError: a field is missing or of the wrong type, and bad rows are not skipped.
+    """
+    fields["user_id"] = intake.user_id if fields.get("user_id") is None else str(fields["user_id"])
+    try:
+        if fields["user_id"] is None:
+            raise place.error("no user is named", field="user_id", cure="name one with --user-id")
+        fields["prompt"] = messages(place, "prompt", fields["prompt"], role="user")
+        for field in ("chosen", "rejected"):
+            fields[field] = messages(place, field, fields[field], role="assistant")
+        if reason := _no_pair(fields):
+            intake.leave_out(place, reason)
+            return None
+        if derived := has_no_id(fields):
+            fields["pair_id"] = derived_id(fields)
+        split = fields.get("split")
+        fields["split"] = SPLIT_NAMES.get(split, split) if isinstance(split, str) else split
+        return intake.admit(place, _validated(place, fields), id_is_derived=derived)
+    except DataError as error:
+        intake.reject(error)
+        return None
+
+
+def messages(place: SourceRow, field: str, value: Any, *, role: str) -> list[Row]:
+    """A foreign value as messages with our role names; a bare string gets `role`.
+
+    Raises:
+        DataError: it is neither a string nor made of messages with text.
+    """
+    turns = value if isinstance(value, list) else [value]
+    found = []
+    for turn in turns:
+        if isinstance(turn, str):
+            turn = {"role": role, "content": turn}
+        speaker, text = (
+            (turn.get("role", turn.get("from")), turn.get("content", turn.get("value")))
+            if isinstance(turn, dict)
+            else (None, None)
+        )
+        if not isinstance(speaker, str) or not isinstance(text, str):
+            problem = f"found {_shown(turn)}; expected a string or messages with role and content"
+            raise place.error(problem, field=field, cure=_CURE)
+        found.append({"role": ROLES.get(speaker.lower(), speaker.lower()), "content": text})
+    return found
+
+
+def after_common_prompt(place: SourceRow, first: str, second: str) -> tuple[list[Row], Row, Row] | None:
+    """Split two whole conversations into their common prompt and the two differing responses after it.
+
+    Args:
+        place: The row.
+        first: Field of one conversation.
+        second: Field of the other.
+
+    Returns:
+        Prompt, response of `first`, response of `second`; None when the conversations do not part at two
+        assistant turns after a user turn.
+
+    Raises:
+        DataError: a field is not a list of messages.
+    """
+    ours, theirs = (messages(place, field, place.row[field], role="user") for field in (first, second))
+    shared = next(
+        (index for index, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two), None
+    )
+    if not shared or ours[shared - 1]["role"] != "user":
+        return None
+    responses = ours[shared], theirs[shared]
+    if any(response["role"] != "assistant" for response in responses):
+        return None
+    return ours[:shared], *responses
+
+
+def _no_pair(fields: Mapping[str, Sequence[Row]]) -> str | None:
+    """Why well-formed messages make no pair, if they do not."""
+    if not fields["prompt"] or fields["prompt"][-1]["role"] != "user":
+        return "the conversation does not end with a user turn"
+    if not all(turn["content"].strip() for turn in fields["prompt"]):
+        return "a turn of the conversation is blank"
+    texts = [turn["content"].strip() for field in ("chosen", "rejected") for turn in fields[field]]
+    if not all(texts):
+        return "a response is blank"
+    return "both responses are the same text" if len(texts) == 2 and texts[0] == texts[1] else None
+
+
+def _validated(place: SourceRow, fields: Row) -> PreferencePair:
+    try:
+        return PreferencePair.model_validate(fields)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    field, problem = _in_words(problems[0])
+    more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
+    raise place.error(problem + more, field=field, cure=_CURE)
+
+
+def _in_words(problem: ErrorDetails) -> tuple[str | None, str]:
+    """Field and sentence of a pydantic problem; whole-row checks of `PreferencePair` begin with the field."""
+    text = problem["msg"].removeprefix("Value error, ")
+    location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    if problem["type"] != "value_error":
+        text = f"found {_shown(problem['input'])}; {text[:1].lower()}{text[1:]}"
+    first_word = text.split(" ", 1)[0]
+    return location.lstrip(".") or (first_word if first_word in FIELDS else None), text
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,112 @@
+"""Train, validation and test within each user, drawn by a seed."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.types import PreferencePair, Split
+
+FRACTIONS = (0.6, 0.2, 0.2)
+"""Shares of train, validation and test."""
+FEWEST_TO_SPLIT = 3
+"""With fewer pairs all of them are train: nothing can be learned from none."""
+
+
+def assign_splits(
+    pairs: Sequence[PreferencePair], *, seed: int, fractions: tuple[float, float, float] = FRACTIONS
+) -> tuple[list[PreferencePair], str]:
+    """Give every pair a split: users whose rows name one keep it, the others' pairs are drawn by `resplit`.
+
+    Returns:
+        The pairs in the same order, and the rule in words.
+
+    Raises:
+        DataError: some rows of a user name a split and some do not.
+        ConfigError: the fractions are not shares of one whole.
+    """
+    named: dict[str, set[bool]] = defaultdict(set)
+    for pair in pairs:
+        named[pair.user_id].add(pair.split is not None)
+    if mixed := [user for user, both in named.items() if len(both) > 1]:
+        raise DataError(
+            f"user {mixed[0][:80]!r} has rows with a split and rows without; expected all or none",
+            field="split",
+            cure="complete the splits or remove them; `synthesizeme data split` draws them afresh",
+        )
+    drawn = iter(resplit([pair for pair in pairs if pair.split is None], seed, fractions))
+    given = sum(True in both for both in named.values())
+    shares = "/".join(f"{100 * share:g}" for share in fractions)
+    rules = []
+    if given:
+        rules.append(f"given in the rows of {given} users" if given < len(named) else "given in the rows")
+    if given < len(named):
+        whom = f" of {len(named) - given} users" if given else ""
+        rules.append(f"{shares} at random within each user{whom}, seed {seed}")
+    return [pair if pair.split else next(drawn) for pair in pairs], "; ".join(rules)
+
+
+def resplit(
+    pairs: Iterable[PreferencePair], seed: int, fractions: tuple[float, float, float] = FRACTIONS
+) -> list[PreferencePair]:
+    """Draw splits afresh within each user, whatever the rows say.
+
+    Pairs of the same two texts stay together. A user with fewer than three pairs is all train; with three
+    there is a test pair, from four on also one for validation. The draw depends on the seed, the user and
+    the user's own pairs, not on their order or on other users.
+
+    Raises:
+        ConfigError: the fractions are not shares of one whole.
+    """
+    if not math.isclose(sum(fractions), 1) or min(fractions) < 0 or fractions[0] == 0:
+        raise ConfigError(f"fractions are {fractions}; expected three shares >= 0 that sum to 1, train > 0")
+    pairs = list(pairs)
+    users: dict[str, list[int]] = defaultdict(list)
+    for index, pair in enumerate(pairs):
+        users[pair.user_id].append(index)
+    splits: dict[int, Split] = {}
+    for user_id, indices in users.items():
+        splits.update(_draw(pairs, indices, random.Random(f"{seed}\0{user_id}"), fractions))
+    return [pair.model_copy(update={"split": splits[index]}) for index, pair in enumerate(pairs)]
+
+
+def split_at(position: float, n: int, fractions: tuple[float, float, float] = FRACTIONS) -> Split:
+    """Split of what stands at `position` (in [0, n], the middle of its span) of a shuffled history of `n`.
+
+    >>> [split_at(rank + 0.5, 5) for rank in range(5)]
+    ['train', 'train', 'train', 'validation', 'test']
+    """
+    share = position / n
+    if share < fractions[0]:
+        return "train"
+    return "validation" if share < fractions[0] + fractions[1] else "test"
+
+
+def same_texts(pair: PreferencePair) -> frozenset[str]:
+    """What makes two pairs of a user the same comparison: the two texts, whichever was chosen."""
+    return frozenset((pair.chosen_text.strip(), pair.rejected_text.strip()))
+
+
+def _draw(
+    pairs: Sequence[PreferencePair],
+    indices: Sequence[int],
+    rng: random.Random,
+    fractions: tuple[float, float, float],
+) -> dict[int, Split]:
+    if len(indices) < FEWEST_TO_SPLIT:
+        return dict.fromkeys(indices, "train")
+    together: dict[frozenset[str], list[int]] = defaultdict(list)
+    for index in sorted(indices, key=lambda index: pairs[index].pair_id):
+        together[same_texts(pairs[index])].append(index)
+    groups = list(together.values())
+    rng.shuffle(groups)
+    splits: dict[int, Split] = {}
+    for group in groups:
+        place = split_at(len(splits) + len(group) / 2, len(indices), fractions) if splits else "train"
+        splits.update(dict.fromkeys(group, place))
+    if "test" not in splits.values() and fractions[2] > 0:
+        return {index: "test" if split == "validation" else split for index, split in splits.items()}
+    return splits

@@ -1,0 +1,165 @@
+"""Our own format: one TRL conversational preference row plus `user_id` per line, plain or gzip.
+
+A row::
+
+    {"pair_id": "ada-7", "user_id": "ada", "prompt": [{"role": "user", "content": "How deep is a fathom?"}],
+     "chosen": [{"role": "assistant", "content": "Six feet."}],
+     "rejected": [{"role": "assistant", "content": "A fathom is a unit of length equal to ..."}],
+     "split": "train", "metadata": {"topic": "units"}}
+
+`pair_id`, `split`, `created_at` and `metadata` may be left out. Without the last four it is a row that
+`trl` trains on as it stands.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from synthesizeme.datasets._base import load_all
+from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._lines import json_lines
+from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
+from synthesizeme.datasets._tables import rows_of
+from synthesizeme.errors import DataError
+from synthesizeme.types import PreferencePair
+
+DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
+SOURCES: tuple[str, ...] = ()
+FILES: tuple[str, ...] = ()
+DOWNLOAD: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairsFile:
+    """What was read from a file of pairs."""
+
+    path: Path
+    """The file."""
+    pairs: tuple[PreferencePair, ...]
+    """Its pairs in file order, at least one."""
+    skipped: tuple[DataError, ...] = ()
+    """The bad rows that were left out, each with its line and the reason."""
+
+
+def read_pairs(path: str | Path, *, skip_bad_rows: bool = False) -> PairsFile:
+    """Read a JSON Lines file of pairs, ``.jsonl`` or ``.jsonl.gz``.
+
+    Args:
+        path: The file.
+        skip_bad_rows: Leave bad rows out and report them in `PairsFile.skipped`.
+
+    Raises:
+        DataError: the file cannot be read, holds no valid row, or a row is bad and bad rows are not skipped.
+    """
+    path, intake = Path(path), Intake(skip_bad_rows=skip_bad_rows)
+    pairs = tuple(_strict(intake.rows(json_lines(path)), intake))
+    if not pairs and intake.bad:
+        raise DataError(
+            f"none of the {len(intake.bad)} rows is a valid pair; the first problem is on line "
+            f"{intake.bad[0].line}: {intake.bad[0].field or 'row'}: {intake.bad[0].problem}",
+            source=str(path),
+            cure=intake.bad[0].cure,
+        )
+    if not pairs:
+        raise DataError("the file holds no rows", source=str(path), cure="check the path")
+    return PairsFile(path, pairs, tuple(intake.bad))
+
+
+def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
+    """Write pairs as JSON Lines, compressed if the name ends in ``.gz``; all of them or no file at all.
+
+    Returns:
+        Number of rows written.
+
+    Raises:
+        DataError: there are none, one cannot be written as JSON, or the place cannot be written to.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as stream:
+            written = _write(stream, pairs, source=str(path), compress=path.suffix == ".gz")
+            stream.flush()
+            os.fsync(stream.fileno())
+        if not written:
+            raise DataError("there are no pairs to write", source=str(path), cure="check the input")
+        partial.replace(path)
+    except OSError as error:
+        cure = "check the path and its permissions"
+        raise DataError(
+            f"cannot be written: {error.strerror or error}", source=str(path), cure=cure
+        ) from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+    return written
+
+
+def recognises(row: Row) -> bool:
+    """Whether a row of some file is already in this format."""
+    return (
+        set(REQUIRED) <= set(row) <= set(FIELDS)
+        and all(isinstance(row[field], list) for field in ("prompt", "chosen", "rejected"))
+        and len(row["chosen"]) == len(row["rejected"]) == 1
+    )
+
+
+def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+    """The pairs of a file in this format, in any container that rows come in."""
+    return _strict(rows_of(source, intake), intake)
+
+
+def load(source: str | Path, **options: Any) -> list[PreferencePair]:
+    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
+
+    Raises:
+        DataError: the source cannot be read, or a row is bad and bad rows are not skipped.
+    """
+    return load_all(read, source, DOWNLOAD, **options)
+
+
+def _strict(rows: Iterable[SourceRow], intake: Intake) -> Iterator[PreferencePair]:
+    for place in rows:
+        try:
+            pair = strict_pair(place)
+        except DataError as error:
+            intake.reject(error)
+            continue
+        if admitted := intake.admit(place, pair, id_is_derived=has_no_id(place.row)):
+            yield admitted
+
+
+def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, compress: bool) -> int:
+    written = 0
+    with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) if compress else nullcontext(stream) as sink:
+        for pair in pairs:
+            try:
+                line = json.dumps(_row(pair), ensure_ascii=False, allow_nan=False).encode()
+            except (TypeError, ValueError, RecursionError) as error:
+                cure = "keep only finite numbers, text, lists and objects in metadata"
+                problem = f"pair {pair.pair_id[:80]!r} cannot be written as JSON: {error}"
+                raise DataError(problem, source=source, cure=cure) from None
+            sink.write(line + b"\n")
+            written += 1
+    return written
+
+
+def _row(pair: PreferencePair) -> Row:
+    """The row of a pair; what it does not have is left out."""
+    row: Row = {"pair_id": pair.pair_id, "user_id": pair.user_id}
+    for field, messages in (("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)):
+        row[field] = [{"role": message.role, "content": message.content} for message in messages]
+    if pair.split:
+        row["split"] = pair.split
+    if pair.created_at:
+        row["created_at"] = pair.created_at.isoformat()
+    return {**row, "metadata": pair.metadata} if pair.metadata else row

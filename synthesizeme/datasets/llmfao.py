@@ -1,0 +1,153 @@
+"""LLMFAO: crowd workers compare answers of large language models to thirteen prompts.
+
+*Large Language Model Feedback Analysis and Optimization* (dustalov/llmfao, Dmitry Ustalov), answers collected
+by llmonitor.com, CC BY 4.0. A row of ``crowd-comparisons.csv``, which points into ``pairs-crowd.jsonl.gz``::
+
+    id,prompt,model_x,model_y,worker,winner,left,right
+    1,8,29,98,90,right,Alpaca (7B),Weaver 12k
+
+The worker saw `result_x` on the left. Ties, empty answers, identical answers and a worker's second judgement
+of the same two texts make no pair. The split is 60/20/20 at random within each worker; the prompts are dealt
+into four folds for testing on unseen prompts.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.datasets import jsonl
+from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._pairs import mapped_pair
+from synthesizeme.datasets._splits import split_at
+from synthesizeme.datasets._tables import rows_of
+from synthesizeme.errors import DataError
+from synthesizeme.types import PreferencePair, Split
+
+DESCRIPTION = "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them"
+SOURCES = ("dustalov/llmfao",)
+COMPARISONS, ANSWERS = "crowd-comparisons.csv", "pairs-crowd.jsonl.gz"
+JUDGES = {"gpt3": "gpt3-crowd-comparisons.csv", "gpt4": "gpt4-crowd-comparisons.csv"}
+FILES = ("llmfao.jsonl.gz", *(f"{folder}{COMPARISONS}" for folder in ("llmfao_raw/", "llmfao/", "")))
+DOWNLOAD = (COMPARISONS, ANSWERS, *JUDGES.values())
+
+FOLDS = 4
+"""Groups of prompts."""
+
+
+def recognises(row: Row) -> bool:
+    """Whether a row is a worker's comparison."""
+    return set(row) >= {"id", "worker", "winner", "left", "right"}
+
+
+def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+    """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
+    path = within(source, FILES)
+    return _from_raw(path, intake) if path.name == COMPARISONS else jsonl.read(path, intake)
+
+
+def load(source: str | Path, **options: Any) -> list[PreferencePair]:
+    """The pairs of a file, folder or hub data set. `options` are those of `Intake`.
+
+    Raises:
+        DataError: a file is missing or cannot be read, or a row is malformed and bad rows are not skipped.
+    """
+    return load_all(read, source, DOWNLOAD, **options)
+
+
+def _from_raw(path: Path, intake: Intake) -> Iterator[PreferencePair]:
+    folder = path.parent
+    answers = {str(place.row.get("id")): place.row for place in rows_of(folder / ANSWERS, Intake())}
+    verdicts = {
+        judge: {place.row.get("id"): place.row.get("winner") for place in rows_of(folder / name, Intake())}
+        for judge, name in JUDGES.items()
+        if (folder / name).exists()
+    }
+    slugs = sorted({row["slug"] for row in answers.values()})
+    random.Random(7).shuffle(slugs)
+    folds = {slug: position % FOLDS for position, slug in enumerate(slugs)}
+    number = 0
+    for user_id, votes in sorted(_votes(path, answers, intake).items()):
+        for place, split in zip(votes, _splits(user_id, len(votes)), strict=True):
+            fields = _fields(place.row, answers[place.row["id"]], verdicts, folds)
+            pair_id = f"llmfao-{number:05d}"
+            if pair := mapped_pair(place, intake, pair_id=pair_id, user_id=user_id, split=split, **fields):
+                yield pair
+            number += 1
+
+
+def _votes(path: Path, answers: Mapping[str, Row], intake: Intake) -> dict[str, list[SourceRow]]:
+    """The votes that make pairs, by user, in file order; the others go to the intake."""
+    votes: dict[str, list[SourceRow]] = defaultdict(list)
+    seen: set[tuple[str, frozenset[str]]] = set()
+    for place in rows_of(path, intake):
+        row = place.row
+        if problem := _problem(row, answers):
+            intake.reject(_problem_at(place, *problem))
+            continue
+        texts = [answers[row["id"]][side].strip() for side in ("result_x", "result_y")]
+        user_id = f"llmfao_w{row['worker']}"
+        judged = user_id, frozenset(texts)
+        if row["winner"] == "tie":
+            intake.leave_out(place, "tie")
+        elif not all(texts):
+            intake.leave_out(place, "a response is blank")
+        elif texts[0] == texts[1]:
+            intake.leave_out(place, "both responses are the same text")
+        elif judged in seen:
+            intake.leave_out(place, "second judgement of the same two texts by the same worker")
+        else:
+            seen.add(judged)
+            votes[user_id].append(place)
+    return votes
+
+
+def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
+    """Field and sentence of what is wrong with a vote, if anything is."""
+    if not {"id", "worker", "winner", "left", "right"} <= set(row):
+        return "winner", f"expected columns id, worker, winner, left, right; found {', '.join(row)}"
+    if row["winner"] not in ("left", "right", "tie"):
+        return "winner", f"found {row['winner']!r}; expected left, right or tie"
+    return None if row["id"] in answers else ("id", f"found {row['id']!r}, which {ANSWERS} does not have")
+
+
+def _problem_at(place: SourceRow, field: str, problem: str) -> DataError:
+    """A malformed vote as an error."""
+    return place.error(problem, field=field, cure="fetch the public files again, or --skip-bad-rows")
+
+
+def _splits(user_id: str, n: int) -> list[Split]:
+    """Split of each of a user's pairs, in order."""
+    indices = list(range(n))
+    random.Random(f"split{user_id}").shuffle(indices)
+    ranks = {index: rank for rank, index in enumerate(indices)}
+    return [split_at(ranks[index] + 0.5, n) for index in range(n)]
+
+
+def _fields(
+    vote: Row, answer: Row, verdicts: Mapping[str, Mapping[Any, Any]], folds: Mapping[str, int]
+) -> dict[str, Any]:
+    side = vote["winner"]
+    chosen, rejected = ("x", "y") if side == "left" else ("y", "x")
+    judged = {judge: winners[vote["id"]] for judge, winners in verdicts.items() if vote["id"] in winners}
+    return {
+        "prompt": answer["text"],
+        "chosen": answer[f"result_{chosen}"],
+        "rejected": answer[f"result_{rejected}"],
+        "metadata": {
+            "prompt_slug": answer["slug"],
+            "chosen_model": vote[side],
+            "rejected_model": vote["right" if side == "left" else "left"],
+            "comparison_id": f"llmfao_pair{vote['id']}",
+            "shown_first": "chosen" if side == "left" else "rejected",
+            "llm_judge": {
+                judge: "tie" if winner == "tie" else "chosen" if winner == side else "rejected"
+                for judge, winner in judged.items()
+            },
+            "prompt_fold": folds[answer["slug"]],
+        },
+    }

@@ -1,0 +1,73 @@
+"""PersonalRewardBench and PRISM in the column names of the SynthesizeMe paper.
+
+A row (Ryan et al. 2025; `flip`, scores and judges' predictions may stand beside)::
+
+    {"user_id": "user12", "conversation_id": "c7", "split": "val",
+     "context": [{"role": "user", "content": "Is it ok to not want a relationship?"}],
+     "chosen": {"role": "model", "content": "Absolutely."}, "rejected": {"role": "model", "content": "..."}}
+
+`chosen` and `rejected` may also be a string or a list of one message.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.datasets._pairs import mapped_pair
+from synthesizeme.datasets._tables import rows_of
+from synthesizeme.types import PreferencePair
+
+DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"
+SOURCES = ("MichaelR207/chatbot_arena_personalized_0125", "MichaelR207/prism_personalized_0125")
+FILES = ("chatbot_arena_personalized_0125", "chatbot_arena_personalized_0125.jsonl")
+DOWNLOAD: tuple[str, ...] = ()
+
+_KEPT = ("conversation_id", "dataset", "flip", "chosen_score", "rejected_score", "agreement", "user_profile")
+
+
+def recognises(row: Row) -> bool:
+    """Whether a row is in this format."""
+    return {"user_id", "context", "chosen", "rejected"} <= set(row)
+
+
+def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+    """The pairs of a file or folder; ids are ``conversation:turn:count``."""
+    count: Counter[tuple[str, int]] = Counter()
+    for place in rows_of(within(source, FILES), intake):
+        row = place.row
+        if missing := [field for field in ("context", "chosen", "rejected") if row.get(field) is None]:
+            problem = f"the field is missing; found {', '.join(row)}"
+            intake.reject(place.error(problem, field=missing[0], cure="add it or remove the row"))
+            continue
+        pair_id = row.get("pair_id")
+        if pair_id is None and row.get("conversation_id") is not None:
+            key = str(row["conversation_id"]), (len(row["context"]) - 1) // 2
+            pair_id = f"{key[0]}:{key[1]}:{count[key]}"
+            count[key] += 1
+        pair = mapped_pair(
+            place,
+            intake,
+            pair_id=pair_id,
+            user_id=row.get("user_id"),
+            prompt=row["context"],
+            chosen=row["chosen"],
+            rejected=row["rejected"],
+            split=row.get("split"),
+            metadata={name: row[name] for name in _KEPT if row.get(name) is not None},
+        )
+        if pair:
+            yield pair
+
+
+def load(source: str | Path, **options: Any) -> list[PreferencePair]:
+    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
+
+    Raises:
+        DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
+    """
+    return load_all(read, source, DOWNLOAD, **options)

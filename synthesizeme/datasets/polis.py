@@ -1,0 +1,48 @@
+"""Polis: of two civic statements, the one a participant agreed with is chosen over one they disagreed with.
+
+The pairs come from the Polis open data (github.com/compdemocracy/openData; case studies at
+compdemocracy.org/case-studies), CC BY 4.0: data was gathered using the Polis software
+(compdemocracy.org/polis) and is sub-licensed under CC BY 4.0 with attribution to The Computational Democracy
+Project. They are constructed: each statement stands in at most one pair of a participant, and the prompt
+sentence is not part of the source. A user's rows are in time order and `split` follows it::
+
+    {"pair_id": "polis-00000", "user_id": "bg2050-volunteers:0", "split": "train",
+     "prompt": [{"role": "user", "content": "Give me one short statement about this question: ..."}],
+     "chosen": [{"role": "assistant", "content": "We need better out of home advertising options on I-65"}],
+     "rejected": [...], "metadata": {"topic": "bg2050-volunteers", "chosen_statement": "54", ...}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.datasets import jsonl
+from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.types import PreferencePair
+
+DESCRIPTION = "agreed against disagreed civic statements of Polis participants, in time order"
+SOURCES: tuple[str, ...] = ()
+FILES = ("polis.jsonl.gz", "polis.jsonl")
+DOWNLOAD: tuple[str, ...] = ()
+
+
+def recognises(row: Row) -> bool:
+    """Never: the file is in our own format, which `jsonl` recognises."""
+    return False
+
+
+def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+    """The pairs of the file, or of the folder it lies in."""
+    return jsonl.read(within(source, FILES), intake)
+
+
+def load(source: str | Path, **options: Any) -> list[PreferencePair]:
+    """The pairs of the file, or of the folder it lies in. `options` are those of `Intake`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return load_all(read, source, DOWNLOAD, **options)

@@ -1,0 +1,226 @@
+"""A planted population: users whose tastes are known, so that finding them again can be measured.
+
+A response has a level from 0 to 1 of every attribute in `ATTRIBUTES` and a quality from 0 to 1. User u values
+response y to a prompt of kind k at
+
+    value(u, y) = sum_a (weight[u, a] + kind_weight[u, k, a]) * level[y, a] + quality_weight * quality[y]
+
+and prefers y to z with probability sigmoid((value(u, y) - value(u, z)) / noise). Quality is shared by all
+users; the signs of the weights are fair coins, so that the best scorer that knows nobody goes by quality.
+
+References:
+    Bradley and Terry (1952), Rank analysis of incomplete block designs: the choice model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from synthesizeme.datasets._splits import resplit
+from synthesizeme.datasets._synthetic_render import Defect, render
+from synthesizeme.datasets._synthetic_text import TOPICS, Topic
+from synthesizeme.datasets._synthetic_users import ATTRIBUTES, Attribute, PlantedUser, draw_user
+from synthesizeme.errors import ConfigError
+from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Side, Verdict
+
+__all__ = (
+    "ATTRIBUTES", "DESCRIPTION", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
+    "load", "planted_population",
+)  # fmt: skip
+
+DESCRIPTION = "planted population: users with known tastes, texts rendered from them (made here, no download)"
+
+QUALITY: dict[Defect, float] = {"none": 1.0, "repeats": 0.5, "cut off": 0.25, "off topic": 0.0}
+"""Quality of a response by its defect."""
+
+_DEFECT_SHARES = (0.64, 0.12, 0.12, 0.12)
+
+
+@dataclass(frozen=True)
+class KnownValues:
+    """A `PairwiseScorer` that looks up the true value of a response."""
+
+    name: str
+    noise: float
+    values: Mapping[tuple[str, str], float]
+    """Value by pair id and response text."""
+    order_sensitive: bool = False
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """The more valuable response, with the probability that the user's choice falls on the first."""
+        return [self._verdict(comparison) for comparison in comparisons]
+
+    def _verdict(self, comparison: Comparison) -> Verdict | Failure:
+        try:
+            first, second = (
+                self.values[comparison.pair_id, text] for text in (comparison.first, comparison.second)
+            )
+        except KeyError:
+            detail = f"pair {comparison.pair_id!r} with these texts is not of this population"
+            return Failure(kind="unknown_user", detail=detail)
+        probability = _sigmoid((first - second) / self.noise)
+        if first == second:
+            return Verdict(preference="tie", probability=0.5, probability_source="model")
+        side: Side = "first" if first > second else "second"
+        return Verdict(preference=side, probability=probability, probability_source="model")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Planted users and their choices. `pairs` are in the order of the users."""
+
+    users: dict[str, PlantedUser]
+    pairs: list[PreferencePair]
+    noise: float
+    quality_weight: float
+
+    def oracle(self) -> KnownValues:
+        """The scorer that knows every weight: nothing can be right more often in the long run."""
+        return KnownValues("oracle", self.noise, self._values("value", 1.0))
+
+    def user_blind(self) -> KnownValues:
+        """The best scorer that knows no user: it goes by the shared quality and ties where that is equal."""
+        return KnownValues("user-blind", self.noise, self._values("quality", self.quality_weight))
+
+    def oracle_accuracy(self) -> float:
+        """Expected accuracy of `oracle` on these pairs: mean of max(p, 1 - p), in [0.5, 1]."""
+        chances: list[float] = [pair.metadata["probability"] for pair in self.pairs]
+        return sum(max(chance, 1 - chance) for chance in chances) / len(chances)
+
+    @cached_property
+    def by_user(self) -> dict[str, list[PreferencePair]]:
+        """The pairs of every user."""
+        grouped: dict[str, list[PreferencePair]] = {user_id: [] for user_id in self.users}
+        for pair in self.pairs:
+            grouped[pair.user_id].append(pair)
+        return grouped
+
+    def _values(self, what: str, factor: float) -> dict[tuple[str, str], float]:
+        return {
+            (pair.pair_id, text): factor * pair.metadata[f"{side}_{what}"]
+            for pair in self.pairs
+            for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
+        }
+
+
+def planted_population(
+    n_users: int,
+    pairs_per_user: int,
+    *,
+    seed: int = 0,
+    noise: float = 1.0,
+    topic_taste: float = 0.0,
+    quality: float = 2.0,
+    split: bool = False,
+) -> Population:
+    """Make users and their choices. User k and pair j of user k do not depend on how many there are.
+
+    The metadata of a pair holds ``topic``, ``kind``, ``probability`` (that the chosen response wins), and for
+    ``chosen_`` and ``rejected_`` each ``levels`` (in the order of `ATTRIBUTES`, in [0, 1]), ``defect``,
+    ``quality`` and ``value``.
+
+    Args:
+        n_users: Number of users, at least 1.
+        pairs_per_user: Pairs of each user, at least 1.
+        seed: Seed of everything; each user draws from a generator of (seed, user id).
+        noise: Temperature of the choices, > 0. Users and texts are the same at any noise.
+        topic_taste: In [0, 1]; strength of an additional taste for each kind of topic, relative to the
+            strong general weights.
+        quality: Weight of the shared quality, >= 0.
+        split: Whether to draw train, validation and test within each user.
+
+    Raises:
+        ConfigError: an argument is out of range; lists all of them.
+    """
+    problems = [
+        f"{name} is {found}; expected {expected}"
+        for name, found, expected, fine in (
+            ("n_users", n_users, "at least 1", n_users >= 1),
+            ("pairs_per_user", pairs_per_user, "at least 1", pairs_per_user >= 1),
+            ("noise", noise, "more than 0", noise > 0),
+            ("topic_taste", topic_taste, "0 to 1", 0 <= topic_taste <= 1),
+            ("quality", quality, "0 or more", quality >= 0),
+        )
+        if not fine
+    ]
+    if problems:
+        raise ConfigError(problems)
+    users: dict[str, PlantedUser] = {}
+    pairs: list[PreferencePair] = []
+    for number in range(n_users):
+        user_id = f"planted-{number:05d}"
+        rng = Random(f"{seed}/{user_id}")
+        user = users[user_id] = draw_user(user_id, topic_taste, rng)
+        for place in range(pairs_per_user):
+            pairs.append(_draw_pair(f"{user_id}-{place:03d}", user, noise, quality, rng))
+    return Population(users, resplit(pairs, seed) if split else pairs, noise, quality)
+
+
+def load(
+    source: str | Path = "",
+    *,
+    n_users: int = 100,
+    pairs_per_user: int = 20,
+    seed: int = 0,
+    noise: float = 1.0,
+    topic_taste: float = 0.0,
+) -> list[PreferencePair]:
+    """The pairs of a planted population. See `planted_population` for the options.
+
+    Raises:
+        ConfigError: a source was given, or an option is out of range.
+    """
+    if str(source):
+        raise ConfigError(f"synthetic data are made, not read; leave out the source (found {source!r})")
+    population = planted_population(n_users, pairs_per_user, seed=seed, noise=noise, topic_taste=topic_taste)
+    return population.pairs
+
+
+def _draw_pair(pair_id: str, user: PlantedUser, noise: float, quality: float, rng: Random) -> PreferencePair:
+    topic = rng.choice(TOPICS)
+    question, answer = rng.choice(topic.questions)
+    one = _draw_response(topic, answer, user, quality, rng)
+    other = _draw_response(topic, answer, user, quality, rng)
+    while other["text"] == one["text"]:
+        other = _draw_response(topic, answer, user, quality, rng)
+    chance = _sigmoid((one["value"] - other["value"]) / noise)
+    if rng.random() >= chance:
+        one, other, chance = other, one, 1 - chance
+    metadata: dict[str, Any] = {"topic": topic.name, "kind": topic.kind, "probability": chance}
+    for side, response in (("chosen", one), ("rejected", other)):
+        metadata |= {f"{side}_{name}": value for name, value in response.items() if name != "text"}
+    return PreferencePair(
+        pair_id=pair_id,
+        user_id=user.user_id,
+        prompt=(Message(role="user", content=question),),
+        chosen=(Message(role="assistant", content=one["text"]),),
+        rejected=(Message(role="assistant", content=other["text"]),),
+        metadata=metadata,
+    )
+
+
+def _draw_response(
+    topic: Topic, answer: str, user: PlantedUser, quality: float, rng: Random
+) -> dict[str, Any]:
+    levels = {name: rng.choice(attribute.levels) for name, attribute in ATTRIBUTES.items()}
+    form = rng.choice(("prose", "prose", "bullets", "numbered"))
+    levels |= {"bullets": 2 * (form == "bullets"), "numbered": 2 * (form == "numbered")}
+    defect = rng.choices(list(QUALITY), _DEFECT_SHARES)[0]
+    value = sum(user.weight(name, topic.kind) * level / 2 for name, level in levels.items())
+    return {
+        "text": render(topic, answer, levels, defect, rng),
+        "levels": tuple(level / 2 for level in levels.values()),
+        "defect": defect,
+        "quality": QUALITY[defect],
+        "value": value + quality * QUALITY[defect],
+    }
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else 1 - 1 / (1 + math.exp(x))

@@ -1,0 +1,179 @@
+"""Whether a scorer's probabilities mean what they say.
+
+Everything here takes `p_chosen`, shape (n,): the probability given to the response the user chose,
+one per pair and averaged over both orders. Because the order of showing is arbitrary, the label of
+"chosen is preferred" is always 1, and a scorer's confidence is ``max(p, 1 - p)`` in [.5, 1].
+
+References:
+    Brier (1950), Monthly Weather Review 78(1). Guo et al. (2017), "On calibration of modern neural
+    networks", arXiv:1706.04599: ECE, reliability diagram, temperature scaling.
+    El-Yaniv and Wiener (2010), JMLR 11: accuracy at coverage (selective prediction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthesizeme.evaluation.harness import Outcome, PairOutcome
+from synthesizeme.types import Frozen, Verdict
+
+N_BINS = 10
+TEMPERATURES = (0.05, 20.0)
+_CLIP = 1e-6
+_GOLDEN = (5**0.5 - 1) / 2
+
+Floats = NDArray[np.float64]
+
+
+class ReliabilityPoint(Frozen):
+    """One bin of the reliability curve that holds at least one pair."""
+
+    low: float
+    """Lower edge of the bin."""
+    high: float
+    """Upper edge of the bin."""
+    confidence: float
+    """Mean confidence in the bin, in [.5, 1]."""
+    accuracy: float
+    """Share correct in the bin; an undecided .5 counts half."""
+    n: int
+    """Pairs in the bin."""
+
+
+class CoveragePoint(Frozen):
+    """What accuracy is left when the least confident pairs are not answered."""
+
+    coverage: float
+    """Share of pairs answered, in (0, 1]."""
+    accuracy: float
+    """Accuracy on them, in [0, 1]."""
+    threshold: float
+    """Smallest confidence answered, in [.5, 1]."""
+
+
+def probabilities(outcome: Outcome) -> Floats:
+    """`p_chosen` of the pairs whose every verdict carries a probability of its own, shape (n,).
+
+    A bare verdict written down as 0, .5 or 1 is no probability; such pairs are left out, and the
+    result is empty for a scorer that gives nothing else.
+    """
+    found = [p.p_chosen for p in outcome.answered if p.p_chosen is not None and _has_probability(p)]
+    return np.asarray(found, dtype=np.float64)
+
+
+def brier(p_chosen: Sequence[float] | Floats) -> float | None:
+    """Mean of ``(1 - p_chosen)^2``: 0 is perfect, .25 is always saying .5; None without pairs."""
+    p = _checked(p_chosen)
+    return float(np.mean((1 - p) ** 2)) if len(p) else None
+
+
+def reliability(p_chosen: Sequence[float] | Floats, *, bins: int = N_BINS) -> tuple[ReliabilityPoint, ...]:
+    """Confidence against accuracy in `bins` equally wide bins over [.5, 1].
+
+    Bins are closed on the left, the last also on the right; empty bins are left out.
+    """
+    confidence, correct = _confidence(p_chosen)
+    edges = np.linspace(0.5, 1.0, bins + 1)
+    bin_of = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)
+    return tuple(
+        ReliabilityPoint(
+            low=float(edges[b]),
+            high=float(edges[b + 1]),
+            confidence=float(confidence[bin_of == b].mean()),
+            accuracy=float(correct[bin_of == b].mean()),
+            n=int((bin_of == b).sum()),
+        )
+        for b in range(bins)
+        if (bin_of == b).any()
+    )
+
+
+def expected_calibration_error(p_chosen: Sequence[float] | Floats, *, bins: int = N_BINS) -> float | None:
+    """Mean over pairs of the gap between accuracy and confidence in the pair's bin, in [0, 1].
+
+    The bins are those of `reliability`. None without pairs.
+    """
+    points = reliability(p_chosen, bins=bins)
+    n = sum(point.n for point in points)
+    return sum(point.n * abs(point.accuracy - point.confidence) for point in points) / n if n else None
+
+
+def accuracy_at_coverage(p_chosen: Sequence[float] | Floats) -> tuple[CoveragePoint, ...]:
+    """The abstention curve, from the most confident pairs to all of them.
+
+    Pairs of equal confidence are answered together, so the curve does not depend on their order.
+    """
+    confidence, correct = _confidence(p_chosen)
+    ranking = np.argsort(-confidence, kind="stable")
+    confidence, correct = confidence[ranking], correct[ranking]
+    last_of_group = np.flatnonzero(np.append(confidence[1:] != confidence[:-1], True)[: len(confidence)])
+    running = np.cumsum(correct)
+    return tuple(
+        CoveragePoint(
+            coverage=float((i + 1) / len(confidence)),
+            accuracy=float(running[i] / (i + 1)),
+            threshold=float(confidence[i]),
+        )
+        for i in last_of_group
+    )
+
+
+def fit_temperature(p_chosen: Sequence[float] | Floats) -> float:
+    """Temperature T that makes ``sigmoid(logit(p) / T)`` most likely on validation pairs.
+
+    The mean negative log-likelihood is convex in 1/T, hence has one minimum in log T, found by
+    golden-section search in [0.05, 20]. T > 1 softens an over-confident scorer. Without pairs, or when
+    every p is .5, it is 1. Probabilities are clipped to [1e-6, 1 - 1e-6].
+    """
+    logits = _logits(_checked(p_chosen))
+    if not np.any(logits):
+        return 1.0
+
+    def loss(log_t: float) -> float:
+        return float(np.logaddexp(0.0, -logits / np.exp(log_t)).mean())
+
+    low, high = (float(np.log(t)) for t in TEMPERATURES)
+    while high - low > 1e-7:
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if loss(left) <= loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def with_temperature(p: Sequence[float] | Floats, temperature: float) -> Floats:
+    """Probabilities rescaled by a temperature > 0: ``sigmoid(logit(p) / T)``, same shape.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; expected a number above 0")
+    return np.asarray((1 + np.tanh(_logits(_checked(p)) / (2 * temperature))) / 2, dtype=np.float64)
+
+
+def _has_probability(pair: PairOutcome) -> bool:
+    verdicts = [r.result for r in pair.results if isinstance(r.result, Verdict)]
+    return all(verdict.probability_source != "verdict" for verdict in verdicts)
+
+
+def _confidence(p_chosen: Sequence[float] | Floats) -> tuple[Floats, Floats]:
+    """Confidence in [.5, 1] and correctness in {0, .5, 1}, both shape (n,)."""
+    p = _checked(p_chosen)
+    return np.maximum(p, 1 - p), (np.sign(p - 0.5) + 1) / 2
+
+
+def _logits(p: Floats) -> Floats:
+    clipped = np.clip(p, _CLIP, 1 - _CLIP)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
+
+
+def _checked(p: Sequence[float] | Floats) -> Floats:
+    array = np.asarray(p, dtype=np.float64)
+    if array.ndim != 1 or not bool(np.all((array >= 0) & (array <= 1))):
+        raise ValueError(f"expected a flat list of probabilities in [0, 1], got shape {array.shape}")
+    return array

@@ -1,0 +1,203 @@
+"""Controls and reference scorers: without them no number says "personalized".
+
+The controls change what a scorer knows about the user; the reference scorers mark the floor,
+chance, the positive control, and what other people or other judges said about the same pair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from synthesizeme.errors import DataError
+from synthesizeme.types import Comparison, Failure, Preference, PreferencePair, Verdict
+
+T = TypeVar("T")
+_ItemKey = tuple[str, frozenset[str]]
+_P_FIRST: dict[Preference, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}
+
+
+def another_users(profiles: Mapping[str, T], seed: int = 0) -> dict[str, T]:
+    """Give every user the profile (or history, or anything) of somebody else.
+
+    A seeded derangement: everyone's profile is lent exactly once and nobody keeps their own. Values
+    are handed on unchanged, so a profile's own `user_id` still says whose it is.
+
+    Raises:
+        DataError: there are fewer than two users.
+    """
+    if len(profiles) < 2:
+        raise DataError(
+            f"the wrong-user control got {len(profiles)} user(s); expected at least 2",
+            cure="evaluate several users together, or leave this control out.",
+        )
+    users = sorted(profiles)
+    random.Random(f"another_users:{seed}").shuffle(users)
+    lenders = [*users[1:], users[0]]
+    lent = dict(zip(users, lenders, strict=True))
+    return {user: profiles[lent[user]] for user in profiles}
+
+
+def swapped(pairs: Sequence[PreferencePair]) -> list[PreferencePair]:
+    """A user's own history with every label reversed; never to be used on test pairs."""
+    return [pair.swapped_labels() for pair in pairs]
+
+
+class LongerResponse:
+    """Prefers the response with more characters; equal lengths tie."""
+
+    name = "longer response"
+    order_sensitive = False
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Compare lengths."""
+        return [_in_favour(_longer(c.first, c.second)) for c in comparisons]
+
+
+class RandomScorer:
+    """A fair coin per pair, the same in both orders: it prefers a text, not a side."""
+
+    name = "random"
+    order_sensitive = False
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Toss one coin per pair id and side of the alphabet; its stated probability is .5."""
+        sides = [self._side(comparison) for comparison in comparisons]
+        return [Verdict(preference=side, probability=0.5, probability_source="model") for side in sides]
+
+    def _side(self, comparison: Comparison) -> Preference:
+        key = f"random:{self.seed}:{comparison.pair_id}".encode("utf-8", "surrogatepass")
+        heads = bool(hashlib.sha256(key).digest()[0] & 1)
+        return "first" if heads == (comparison.first < comparison.second) else "second"
+
+
+class OracleScorer:
+    """Knows the labels: the positive control of the harness itself, 1.0 on its own pairs."""
+
+    name = "oracle"
+    order_sensitive = False
+
+    def __init__(self, pairs: Sequence[PreferencePair]) -> None:
+        self._pairs = {pair.pair_id: pair for pair in pairs}
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Look the labels up.
+
+        Raises:
+            DataError: a comparison is of a pair it was not given.
+        """
+        return [_for_text(_known(self._pairs, c).chosen_text, c) for c in comparisons]
+
+
+class MajorityOfOthers:
+    """What most other people said about the same two responses to the same prompt.
+
+    A comparison carries texts, not ids, so items are matched by their (stripped) texts. Everybody has
+    one vote for each text they chose, and the user asked about has none. It ties when nobody else
+    judged the item or the votes are equal. Its probability is ``(v + 1) / (n + 2)`` for v of n votes.
+    """
+
+    name = "majority of the others"
+    order_sensitive = False
+
+    def __init__(self, pairs: Sequence[PreferencePair]) -> None:
+        self._votes: dict[_ItemKey, set[tuple[str, str]]] = {}
+        for pair in pairs:
+            vote = (pair.user_id, pair.chosen_text.strip())
+            self._votes.setdefault(_item(pair.compare("chosen_first")), set()).add(vote)
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Count the votes of the others."""
+        return [self._verdict(comparison) for comparison in comparisons]
+
+    def _verdict(self, comparison: Comparison) -> Verdict:
+        votes = [text for user, text in self._votes.get(_item(comparison), ()) if user != comparison.user_id]
+        for_first = votes.count(comparison.first.strip())
+        lead = 2 * for_first - len(votes)
+        preference: Preference = "tie" if lead == 0 else "first" if lead > 0 else "second"
+        probability = (for_first + 1) / (len(votes) + 2)
+        return Verdict(preference=preference, probability=probability, probability_source="model")
+
+
+class RecordedVerdicts:
+    """Verdicts of a judge that the data carries in ``metadata.llm_judge[judge]``.
+
+    Recorded as ``chosen``, ``rejected`` or ``tie``. A pair without a record is a failure of kind
+    ``refusal``: the judge gave no answer.
+
+    Raises:
+        DataError: no pair carries a verdict of this judge, or a record is not one of the three words.
+    """
+
+    order_sensitive = False
+
+    def __init__(self, pairs: Sequence[PreferencePair], judge: str) -> None:
+        self.name = f"recorded {judge}"
+        self._judge = judge
+        self._pairs = {pair.pair_id: pair for pair in pairs}
+        recorded = {pair.pair_id: (pair.metadata.get("llm_judge") or {}).get(judge) for pair in pairs}
+        self._records = {pair_id: word for pair_id, word in recorded.items() if word is not None}
+        if not self._records:
+            raise DataError(
+                f"none of {len(pairs)} pairs records a verdict of {judge!r}",
+                field="metadata.llm_judge",
+                cure="name a judge that the data carries.",
+            )
+        for pair_id, word in self._records.items():
+            if word not in ("chosen", "rejected", "tie"):
+                raise DataError(
+                    f"pair {pair_id!r} records {word!r}; expected 'chosen', 'rejected' or 'tie'",
+                    field=f"metadata.llm_judge.{judge}",
+                )
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Look the recorded verdicts up.
+
+        Raises:
+            DataError: a comparison is of a pair it was not given.
+        """
+        return [self._result(comparison) for comparison in comparisons]
+
+    def _result(self, comparison: Comparison) -> Verdict | Failure:
+        pair = _known(self._pairs, comparison)
+        word = self._records.get(pair.pair_id)
+        if word is None:
+            return Failure(kind="refusal", detail=f"no verdict of {self._judge!r} on record for this pair")
+        texts = {"chosen": pair.chosen_text, "rejected": pair.rejected_text, "tie": None}
+        return _for_text(texts[word], comparison)
+
+
+def _longer(first: str, second: str) -> Preference:
+    if len(first) == len(second):
+        return "tie"
+    return "first" if len(first) > len(second) else "second"
+
+
+def _in_favour(preference: Preference) -> Verdict:
+    return Verdict(preference=preference, probability=_P_FIRST[preference])
+
+
+def _for_text(text: str | None, comparison: Comparison) -> Verdict:
+    """A verdict for the response with this text; a tie for None."""
+    return _in_favour("tie" if text is None else "first" if comparison.first == text else "second")
+
+
+def _known(pairs: Mapping[str, PreferencePair], comparison: Comparison) -> PreferencePair:
+    try:
+        return pairs[comparison.pair_id]
+    except KeyError:
+        raise DataError(
+            f"pair {comparison.pair_id!r} was not among the pairs this scorer was built from",
+            cure="build it from the same pairs that are evaluated.",
+        ) from None
+
+
+def _item(comparison: Comparison) -> _ItemKey:
+    """What was judged, whoever judged it and in whatever order: the prompt and the two texts."""
+    prompt = "\n".join(f"{message.role}: {message.content}" for message in comparison.prompt)
+    return prompt, frozenset((comparison.first.strip(), comparison.second.strip()))

@@ -1,0 +1,110 @@
+"""What an evaluation found: one JSON document and one Markdown leaderboard of the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+import synthesizeme
+from synthesizeme.errors import DataError
+from synthesizeme.evaluation._leaderboard import leaderboard
+from synthesizeme.evaluation._rows import Row, row
+from synthesizeme.types import Frozen, PreferencePair
+
+__all__ = ["Report", "Row", "environment", "fingerprint", "row"]
+
+
+def environment() -> dict[str, str]:
+    """Versions that a number may depend on; nothing that names a machine, a path or a person."""
+    return {
+        "python": platform.python_version(),
+        "synthesizeme": synthesizeme.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def fingerprint(pairs: Iterable[PreferencePair]) -> str:
+    """SHA-256 (hex) over the pairs, whatever order they come in."""
+    rows = (json.dumps(pair.model_dump(), sort_keys=True, default=str) for pair in pairs)
+    digest = hashlib.sha256()
+    for line in sorted(rows):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+class Report(Frozen):
+    """One benchmark, any number of scorers. Round-trips to one JSON document."""
+
+    benchmark: str
+    """Name of the benchmark."""
+    protocol: str
+    """Orders, ties, split and reference, in a sentence."""
+    rows: tuple[Row, ...]
+    """One per scorer, in the order to be shown."""
+    data_fingerprint: str = ""
+    """`fingerprint` of the test pairs."""
+    environment: dict[str, str] = Field(default_factory=environment)
+    """Versions that the numbers may depend on."""
+    format_version: Literal[1] = 1
+    """Version of this document's format."""
+
+    def to_json(self) -> str:
+        """The report as an indented JSON document."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, source: str | None = None) -> Report:
+        """Read a document written by `to_json`.
+
+        Raises:
+            DataError: the text is not such a document, or of another format version.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise DataError(
+                f"not a report of format version 1: {first['msg']}",
+                source=source,
+                field=".".join(str(part) for part in first["loc"]) or None,
+                cure="make the report again with this version.",
+            ) from error
+
+    def to_markdown(self) -> str:
+        """Heading, protocol, aligned leaderboard, legend."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.environment.items())
+        made = f"Test pairs `{self.data_fingerprint[:12] or 'unknown'}`; {versions}."
+        return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{made}\n"
+
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
+
+        Raises:
+            OSError: the folder cannot be made or written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = folder / "results.json", folder / "results.md"
+        for path, text in zip(paths, (self.to_json(), self.to_markdown()), strict=True):
+            _write_whole(path, text)
+        return paths
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside `path`, then rename over it: a reader sees the old file or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""What a judge is sent: instruction, persona, demonstrations, and the comparison, each delimited as data."""
+
+from __future__ import annotations
+
+from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import PromptTemplate, as_data, conversation_text
+from synthesizeme.types import Comparison, Demonstration, Message
+
+
+def comparison_text(comparison: Comparison, prompt: PromptTemplate) -> str:
+    """The user turn that asks about one comparison."""
+    return prompt.render(
+        "comparison",
+        conversation=conversation_text(comparison.prompt),
+        first_response=as_data(comparison.first),
+        second_response=as_data(comparison.second),
+    )
+
+
+def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) -> tuple[Message, Message]:
+    """A past choice as a question and its answer; a bare label when there is no reasoning."""
+    preference = demonstration.preference.capitalize()
+    if demonstration.reasoning:
+        answer = prompt.render("demonstration", reasoning=demonstration.reasoning, preference=preference)
+    else:
+        answer = prompt.render("label", preference=preference)
+    question = comparison_text(demonstration.comparison, prompt)
+    return Message(role="user", content=question), Message(role="assistant", content=answer)
+
+
+def context_messages(profile: UserProfile | None, prompt: PromptTemplate) -> tuple[Message, ...]:
+    """Everything before the comparison: the system message and the demonstrations of `profile`."""
+    system = prompt.render("system")
+    if profile is not None and profile.persona is not None:
+        system += "\n\n" + prompt.render("persona", persona=as_data(profile.persona.text))
+    turns = [
+        turn
+        for demonstration in (profile.demonstrations if profile else ())
+        for turn in demonstration_turns(demonstration, prompt)
+    ]
+    return (Message(role="system", content=system), *turns)
+
+
+def judge_messages(
+    comparison: Comparison, profile: UserProfile | None, prompt: PromptTemplate
+) -> tuple[Message, ...]:
+    """The whole conversation that asks a judge about `comparison`."""
+    question = Message(role="user", content=comparison_text(comparison, prompt))
+    return (*context_messages(profile, prompt), question)

@@ -1,0 +1,72 @@
+"""A language model as judge of one user's comparisons, guided by what is known about the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from synthesizeme.backends import Account, Question
+from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges._reading import verdict_or_failure
+from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import PromptTemplate, load_prompt
+from synthesizeme.types import Comparison, Failure, Verdict
+
+
+class LLMJudge:
+    """Asks a model which response the user prefers; implements `PairwiseScorer`.
+
+    Without profiles it is the default judge, which knows nobody.
+
+    Args:
+        account: Through which the model is asked.
+        profiles: What is known, by user id; None for the default judge.
+        prompt: The judge prompt.
+        name: Name in reports.
+        unknown_user: What a user without a profile gets: a `Failure`, or the default judge's verdict.
+        sample_index: Which independent sample of each verdict to take.
+
+    References:
+        SynthesizeMe (arXiv 2506.05598), section 3: instruction, persona and demonstrations make the
+        personal prompt. Differs: a failed call is a `Failure`, not a tie; every response is declared data.
+    """
+
+    order_sensitive = True
+
+    def __init__(
+        self,
+        account: Account,
+        profiles: Mapping[str, UserProfile] | None = None,
+        *,
+        prompt: PromptTemplate | None = None,
+        name: str = "judge",
+        unknown_user: Literal["refuse", "default"] = "refuse",
+        sample_index: int = 0,
+    ) -> None:
+        self.name = name
+        self._account = account
+        self._profiles = profiles
+        self._prompt = prompt or load_prompt("judge/default")
+        self._unknown_user = unknown_user
+        self._sample_index = sample_index
+
+    def question(self, comparison: Comparison) -> Question | None:
+        """What will be asked; None when the user is unknown and unknown users are refused."""
+        profile = None
+        if self._profiles is not None:
+            profile = self._profiles.get(comparison.user_id)
+            if profile is None and self._unknown_user == "refuse":
+                return None
+        return Question(judge_messages(comparison, profile, self._prompt), self._sample_index)
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """One verdict or failure per comparison, in order; all are asked in one go."""
+        questions = [self.question(comparison) for comparison in comparisons]
+        asked = [question for question in questions if question is not None]
+        outcomes = iter(self._account.ask(asked, stage=self.name))
+        return [
+            verdict_or_failure(next(outcomes))
+            if question is not None
+            else Failure(kind="unknown_user", detail=f"no profile for user {comparison.user_id!r}")
+            for question, comparison in zip(questions, comparisons, strict=True)
+        ]

@@ -1,0 +1,155 @@
+"""Stage 3: which demonstrations teach the judge best, without believing luck.
+
+A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
+nine times in ten. So every candidate is compared with the judge that has the persona but no
+demonstrations, on the same pairs in the same order; the mean gain is shrunk toward none, and poor
+candidates stop early (successive halving) so that the calls go to the rest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from synthesizeme.personas.bootstrap import TracePool, labelled, reasoned
+from synthesizeme.profile import Candidate
+from synthesizeme.scoring import PairwiseScorer
+from synthesizeme.types import Comparison, Demonstration, Order, PreferencePair, Verdict, preferred_side
+
+SHRINKAGE = 4.0
+"""Judgements' worth of belief that demonstrations gain `PRIOR_GAIN`."""
+PRIOR_GAIN = 0.0
+"""Gain in accuracy expected of demonstrations before any is seen."""
+
+Item = tuple[PreferencePair, Order]
+
+
+@dataclass
+class Contender:
+    """A set of demonstrations in the race."""
+
+    name: str
+    demonstrations: tuple[Demonstration, ...]
+    judge: PairwiseScorer
+    scores: dict[tuple[str, Order], float] = field(default_factory=dict)
+    failures: int = 0
+
+    @property
+    def pair_ids(self) -> frozenset[str]:
+        """Pairs its demonstrations show; it is never scored on them."""
+        return frozenset(demonstration.comparison.pair_id for demonstration in self.demonstrations)
+
+    def judge_items(self, items: Sequence[Item]) -> None:
+        """Score the items this contender may be scored on and has not been."""
+        shown = self.pair_ids
+        fresh = [
+            (pair, order)
+            for pair, order in items
+            if pair.pair_id not in shown and (pair.pair_id, order) not in self.scores
+        ]
+        comparisons: list[Comparison] = [pair.compare(order) for pair, order in fresh]
+        for (pair, order), result in zip(fresh, self.judge.compare(comparisons), strict=True):
+            if isinstance(result, Verdict):
+                agrees = float(result.preference == preferred_side(order))
+                self.scores[pair.pair_id, order] = 0.5 if result.preference == "tie" else agrees
+            else:
+                self.failures += 1
+
+    def shrunken_gain(self, base: Contender) -> float:
+        """Mean gain over `base` on the items both were scored on, shrunk toward `PRIOR_GAIN`."""
+        gains = [score - base.scores[item] for item, score in self.scores.items() if item in base.scores]
+        return (sum(gains) + SHRINKAGE * PRIOR_GAIN) / (len(gains) + SHRINKAGE)
+
+
+def draw_demonstrations(
+    pool: TracePool,
+    train: Sequence[PreferencePair],
+    orders: dict[str, Order],
+    *,
+    count: int,
+    largest: int,
+    seed: int,
+) -> list[tuple[str, tuple[Demonstration, ...]]]:
+    """Named sets of demonstrations drawn from the pool: all kinds of sizes, with and without bare labels.
+
+    Args:
+        pool: Judgements of the train pairs.
+        train: Train pairs.
+        orders: Order in which a pair without verified trace is shown.
+        count: How many sets; fewer when the pool is small.
+        largest: Most demonstrations in a set.
+        seed: Seed; the user is mixed in.
+    """
+    explained = [trace for pair in train if (trace := pool.best(pair)) is not None]
+    unexplained = [pair for pair in train if pool.best(pair) is None]
+    half = max(1, largest // 2)
+    shapes = [(largest, largest), (largest, 0), (half, half), (half, 0)]
+    rng = random.Random(f"{seed}\0{train[0].user_id}\0demonstrations")
+    drawn: dict[frozenset[str], tuple[str, tuple[Demonstration, ...]]] = {}
+    for attempt in range(4 * count):
+        size, labels = shapes[attempt % len(shapes)]
+        hard = rng.sample(unexplained, min(len(unexplained), labels // 2))
+        easy = rng.sample(explained, min(len(explained), size - len(hard)))
+        chosen = [reasoned(trace) for trace in easy] + [labelled(pair, orders[pair.pair_id]) for pair in hard]
+        rng.shuffle(chosen)
+        key = frozenset(demonstration.comparison.pair_id for demonstration in chosen)
+        if chosen and key not in drawn:
+            name = f"{len(easy)} reasoned + {len(hard)} labelled"
+            drawn[key] = (f"{name} #{len(drawn) + 1}", tuple(chosen))
+        if len(drawn) == count:
+            break
+    return list(drawn.values())
+
+
+def race(
+    base: Contender,
+    contenders: Sequence[Contender],
+    validation: Sequence[Item],
+    out_of_fold: Sequence[Item],
+    *,
+    calls_left: Callable[[], int],
+) -> Contender:
+    """Successive halving on the validation items, then on out-of-fold ones; returns the winner.
+
+    Args:
+        base: The judge without demonstrations, scored on all items already.
+        contenders: Candidates; each is scored only on pairs it does not show.
+        validation: Validation pairs in both orders, adjacent.
+        out_of_fold: Train pairs in the order `base` judged them; used where validation pairs are few.
+        calls_left: Distinct calls that may still be made.
+
+    Returns:
+        The contender of largest shrunken gain, or `base` when none has a positive one.
+    """
+    items = [*validation, *out_of_fold]
+    alive = list(contenders)
+    position = 0
+    while alive and position < len(items):
+        share = calls_left() // len(alive)
+        rounds_left = max(1, len(alive).bit_length())
+        step = min(share, max(4, -(-(len(items) - position) // rounds_left)))
+        step -= step % 2
+        if step <= 0:
+            alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: len(alive) // 2]
+            continue
+        for contender in alive:
+            contender.judge_items(items[position : position + step])
+        position += step
+        if len(alive) > 1:
+            alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
+    best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
+    return best if best is not base and best.shrunken_gain(base) > 0 else base
+
+
+def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:
+    """What the profile records about a contender."""
+    gain = 0.0 if contender is base else contender.shrunken_gain(base)
+    return Candidate(
+        name=contender.name,
+        shrunken_gain=gain,
+        correct=sum(contender.scores.values()),
+        judged=len(contender.scores),
+        failures=contender.failures,
+        selected=selected,
+    )

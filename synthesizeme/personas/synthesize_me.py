@@ -1,0 +1,285 @@
+"""SynthesizeMe: from one user's pairs to a profile, in three stages and few calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from synthesizeme.backends import Account, Session
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.judges import LLMJudge
+from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
+from synthesizeme.personas.paper_search import paper_search
+from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
+from synthesizeme.personas.selection import (
+    Contender,
+    candidate_report,
+    draw_demonstrations,
+    race,
+)
+from synthesizeme.personas.synthesis import write_persona
+from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
+from synthesizeme.prompts import load_prompt
+from synthesizeme.types import Demonstration, Order, PreferencePair
+
+Search = Literal["economical", "paper"]
+SEARCHES: tuple[Search, ...] = ("economical", "paper")
+LEAST_PAIRS = 2
+FEW_VALIDATION_PAIRS = 6
+"""Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
+LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
+"""Most demonstrations in a profile, by effort."""
+
+
+class SynthesizeMe:
+    """Induces a user's profile: bootstrap and verify reasoning, write the persona, select demonstrations.
+
+    Args:
+        session: The model with its cache and limits.
+        effort: How many calls may be spent; see `plan.call_limit`.
+        search: ``economical`` (ours) or ``paper`` (the plain search of the paper, for comparison).
+        seed: Seed of every random choice.
+        budget_calls: Most distinct calls for one user; None for the limit of the effort.
+        judge_prompt: Name or path of the judge prompt.
+        theta: Name or path of the persona-writing prompt.
+        max_persona_characters: Longest persona-writing prompt; whole pairs are dropped beyond it.
+
+    References:
+        SynthesizeMe (arXiv 2506.05598), sections 3.1-3.3. Differs: train pairs are judged once and every
+        candidate is drawn from that pool; unexplained choices are shown to the persona writer too;
+        candidates are compared in both orders with the judge that has no demonstrations, shrunk toward it,
+        and race under a call limit; the final persona is written from train and validation pairs.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        effort: Effort = "medium",
+        search: Search = "economical",
+        seed: int = 0,
+        budget_calls: int | None = None,
+        judge_prompt: str = "judge/default",
+        theta: str = "persona/default",
+        max_persona_characters: int = 120_000,
+    ) -> None:
+        problems = []
+        if effort not in EFFORTS:
+            problems.append(f"effort is {effort!r}; expected {', '.join(EFFORTS)}")
+        if search not in SEARCHES:
+            problems.append(f"search is {search!r}; expected {', '.join(SEARCHES)}")
+        if problems:
+            raise ConfigError(problems)
+        self.session = session
+        self.effort = effort
+        self.search = search
+        self.seed = seed
+        self.budget_calls = budget_calls
+        self.judge_prompt = load_prompt(judge_prompt)
+        self.theta = load_prompt(theta)
+        self.max_persona_characters = max_persona_characters
+
+    def fit(
+        self,
+        pairs: Sequence[PreferencePair],
+        *,
+        split_rule: str = "given in the rows",
+        account: Account | None = None,
+    ) -> UserProfile:
+        """The profile of the one user whose pairs these are.
+
+        Test pairs are never looked at. With fewer than two train and validation pairs the profile is empty
+        and says so: a judge then answers as for anybody.
+
+        Args:
+            pairs: One user's pairs, each with a split.
+            split_rule: How the splits came about, for the record.
+            account: Counts the calls; a fresh one by default.
+
+        Raises:
+            DataError: pairs of several users, or pairs without a split.
+            BackendError: the model cannot be reached.
+        """
+        user_id = _one_user(pairs)
+        account = account or self.session.account()
+        train = [pair for pair in pairs if pair.split == "train"]
+        validation = [pair for pair in pairs if pair.split == "validation"]
+        run = _Induction(self, account, user_id, train, validation)
+        if len(train) + len(validation) < LEAST_PAIRS or not train:
+            run.notes.append(
+                f"not enough pairs: {len(train)} train and {len(validation)} validation, expected at least "
+                f"{LEAST_PAIRS} with one for training; a judge answers for this user as for anybody"
+            )
+        elif self.search == "paper":
+            run.paper()
+        else:
+            run.economical()
+        return run.profile(pairs, split_rule)
+
+
+class _Induction:
+    """One user's induction: what has been found so far."""
+
+    def __init__(
+        self,
+        method: SynthesizeMe,
+        account: Account,
+        user_id: str,
+        train: list[PreferencePair],
+        validation: list[PreferencePair],
+    ) -> None:
+        self.method, self.account, self.user_id = method, account, user_id
+        self.train, self.validation = train, validation
+        self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
+        self.persona: Persona | None = None
+        self.demonstrations: tuple[Demonstration, ...] = ()
+        self.candidates: list[Candidate] = []
+        self.pools: list[TracePool] = []
+        self.notes: list[str] = []
+
+    def judge(
+        self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
+    ) -> LLMJudge:
+        """A judge of this user with the given parts of a profile."""
+        known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
+        profiles = {self.user_id: known}
+        return LLMJudge(self.account, profiles, prompt=self.method.judge_prompt, name=stage)
+
+    def economical(self) -> None:
+        """Judge once, draw from the pool, race under a limit."""
+        method = self.method
+        plan = make_plan(
+            len(self.train), len(self.validation), effort=method.effort, budget_calls=method.budget_calls
+        )
+        train = self.train[: plan.train]
+        first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
+        self.persona = self._write(self._choices(first, train))
+        if self.persona is None:
+            self.demonstrations = tuple(self._choices(first, train)[: LARGEST_SET[method.effort]])
+            return
+        if self._calls_left(plan.limit) < len(train) + 4:
+            self.notes.append("the call limit left nothing for selecting demonstrations")
+            return
+        second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.second_chances)
+        self._select(second, train, plan.contenders, plan.limit)
+        if self.validation and self._calls_left(plan.limit) > 0:
+            rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
+            self.persona = self._write([*self._choices(first, train), *rest]) or self.persona
+
+    def _calls_left(self, limit: int) -> int:
+        return limit - self.account.usage.distinct_calls
+
+    def _bootstrap(
+        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, second_chances: int
+    ) -> TracePool:
+        pool = TracePool()
+        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, second_chances=second_chances)
+        self.pools.append(pool)
+        return pool
+
+    def _choices(self, pool: TracePool, train: Sequence[PreferencePair]) -> list[Demonstration]:
+        """Every train pair: with its verified reasoning, or as a bare choice where none was found."""
+        return [
+            reasoned(trace) if (trace := pool.best(pair)) else labelled(pair, self.orders[pair.pair_id])
+            for pair in train
+        ]
+
+    def _write(self, choices: Sequence[Demonstration]) -> Persona | None:
+        persona, note = write_persona(
+            self.account, choices, self.method.theta, max_characters=self.method.max_persona_characters
+        )
+        if note and note not in self.notes:
+            self.notes.append(note)
+        return persona
+
+    def _select(self, pool: TracePool, train: Sequence[PreferencePair], count: int, limit: int) -> None:
+        """Race sets of demonstrations against the persona alone."""
+        base = Contender("persona alone", (), self.judge("scoring the persona", self.persona))
+        for traces in pool.traces.values():
+            base.scores[traces[0].pair.pair_id, traces[0].order] = traces[0].score
+        both = [
+            (pair, order)
+            for pair in self.validation
+            for order in (self.orders[pair.pair_id], other(self.orders[pair.pair_id]))
+        ][: max(0, self._calls_left(limit) // 2)]
+        base.judge_items(both)
+        few = len(self.validation) < FEW_VALIDATION_PAIRS
+        out_of_fold = [(pair, self.orders[pair.pair_id]) for pair in train] if few else []
+        drawn = draw_demonstrations(
+            pool, train, self.orders,
+            count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
+        )  # fmt: skip
+        contenders = [
+            Contender(
+                name, demonstrations, self.judge("selecting demonstrations", self.persona, demonstrations)
+            )
+            for name, demonstrations in drawn
+        ]
+        winner = race(base, contenders, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1)
+        self.demonstrations = winner.demonstrations
+        self.candidates = [
+            candidate_report(contender, base, selected=contender is winner)
+            for contender in [base, *contenders]
+        ]
+
+    def paper(self) -> None:
+        """The plain search of the paper."""
+        found = paper_search(
+            self.judge, self._write, self.train, self.validation or self.train, self.orders,
+            seed=self.method.seed, largest=LARGEST_SET[self.method.effort],
+        )  # fmt: skip
+        self.persona, self.demonstrations = found.persona, found.demonstrations
+        self.candidates, self.pools = found.candidates, [found.pool]
+
+    def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> UserProfile:
+        """The finished document."""
+        method, usage = self.method, self.account.usage
+        provenance = Provenance(
+            model=self.account.model.name,
+            model_kind=self.account.model.kind,
+            search=method.search,
+            effort=method.effort,
+            seed=method.seed,
+            split_rule=split_rule,
+            splits={pair.pair_id: pair.split or "" for pair in pairs},
+            data_fingerprint=fingerprint(pairs),
+            traces_asked=sum(pool.asked for pool in self.pools),
+            traces_verified=sum(pool.verified for pool in self.pools),
+            candidates=tuple(self.candidates),
+            usage=usage.model_copy(update={"cached_calls": 0, "retries": 0}),
+            failures=dict(sorted(self.account.failures.items())),
+            notes=tuple(self.notes),
+        )
+        return UserProfile(
+            user_id=self.user_id,
+            persona=self.persona,
+            demonstrations=self.demonstrations,
+            provenance=provenance,
+        )
+
+
+def fingerprint(pairs: Sequence[PreferencePair]) -> str:
+    """SHA-256 over the pairs in the order given."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(pair.model_dump_json().encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _one_user(pairs: Sequence[PreferencePair]) -> str:
+    users = sorted({pair.user_id for pair in pairs})
+    if len(users) != 1:
+        raise DataError(
+            f"{len(pairs)} pairs of {len(users)} users; expected the pairs of exactly one user",
+            field="user_id",
+            cure="call fit once for each user",
+        )
+    without = [pair.pair_id for pair in pairs if pair.split is None]
+    if without:
+        raise DataError(
+            f"{len(without)} of {len(pairs)} pairs have no split, the first is {without[0]!r}",
+            field="split",
+            cure="give every pair one, e.g. with datasets.assign_splits",
+        )
+    return users[0]
