@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
-    from dspy.lm15 import Request, Response, TokenLogprob
+    from dspy.lm15 import LM15Error, Request, Response, TokenLogprob
 
 _PLAIN_FORMAT = "".join(
     (
@@ -34,7 +34,7 @@ class _Step:
     """(B, K) their natural log-probabilities."""
 
 
-class Generator:
+class LocalModel:
     """A causal language model with its tokenizer.
 
     Args:
@@ -51,10 +51,12 @@ class Generator:
         own = model.generation_config
         self._own_temperature = float(own.temperature or 1.0) if own.do_sample else 0.0
         ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        self._ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._room = room if isinstance(room, int) and room > 0 else None
 
     @classmethod
-    def load(cls, place: str, *, device: str) -> Generator:
+    def load(cls, place: str, *, device: str) -> LocalModel:
         """Load from a folder or by hub name; ``auto`` is the first CUDA device, else the CPU."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -69,17 +71,17 @@ class Generator:
         """One response, or the reason why there is none, for each of B requests."""
         prompts = [self._prompt(request) for request in requests]
         lengths = [len(ids) for ids in self._tokenizer(prompts, add_special_tokens=False)["input_ids"]]
-        answers: list[Response | Exception] = [
-            self._too_long(length, request) for length, request in zip(lengths, requests, strict=True)
-        ]
         rows = [row for row, length in enumerate(lengths) if self._fits(length, requests[row])]
-        if not rows:
-            return answers
-        asked = [requests[row] for row in rows]
-        steps = self._generate(asked, [prompts[row] for row in rows])
-        for place, row in enumerate(rows):
-            answers[row] = self._response(asked[place], steps, place, lengths[row])
-        return answers
+        steps = (
+            self._generate([requests[row] for row in rows], [prompts[row] for row in rows]) if rows else []
+        )
+        places = {row: place for place, row in enumerate(rows)}
+        return [
+            self._response(request, steps, places[row], length)
+            if row in places
+            else self._too_long(length, request)
+            for row, (request, length) in enumerate(zip(requests, lengths, strict=True))
+        ]
 
     def _prompt(self, request: Request) -> str:
         turns = [{"role": message.role, "content": message.text or ""} for message in request.messages]
@@ -92,24 +94,20 @@ class Generator:
         return text
 
     def _fits(self, length: int, request: Request) -> bool:
-        room = self._room()
-        return room is None or length + (request.config.max_tokens or 1) <= room
+        return self._room is None or length + _most_tokens(request) <= self._room
 
-    def _room(self) -> int | None:
-        config = self._model.config.get_text_config()
-        return getattr(config, "max_position_embeddings", None)
-
-    def _too_long(self, length: int, request: Request) -> Exception:
+    def _too_long(self, length: int, request: Request) -> LM15Error:
         from dspy import lm15
 
-        return lm15.ContextLengthError(
-            f"the prompt has {length} tokens and the reply may have {request.config.max_tokens}; "
-            f"the model's context has {self._room()}"
+        error: LM15Error = lm15.ContextLengthError(
+            f"the prompt has {length} tokens and the reply may have {_most_tokens(request)}; "
+            f"the model's context has {self._room}"
         )
+        return error
 
     def _generate(self, requests: Sequence[Request], prompts: Sequence[str]) -> list[_Step]:
         import torch
-        from transformers import LogitsProcessorList, StoppingCriteriaList
+        from transformers import LogitsProcessorList
 
         inputs = self._tokenizer(
             list(prompts), add_special_tokens=False, padding=True, return_tensors="pt"
@@ -127,22 +125,21 @@ class Generator:
             self._model.generate(
                 input_ids=inputs["input_ids"],
                 attention_mask=inputs["attention_mask"],
-                max_new_tokens=max(request.config.max_tokens or 1 for request in requests),
+                max_new_tokens=max(_most_tokens(request) for request in requests),
                 do_sample=False,
                 temperature=None,
                 top_p=None,
                 top_k=None,
+                eos_token_id=self._ends or None,
                 pad_token_id=self._tokenizer.pad_token_id,
                 logits_processor=LogitsProcessorList([sampler]),
-                stopping_criteria=StoppingCriteriaList(),
             )
         return sampler.steps
 
     def _response(self, request: Request, steps: Sequence[_Step], row: int, length: int) -> Response:
         from dspy import lm15
 
-        limit = request.config.max_tokens or 1
-        drawn = [int(step.tokens[row]) for step in steps[:limit]]
+        drawn = [int(step.tokens[row]) for step in steps[: _most_tokens(request)]]
         end = next((place for place, token in enumerate(drawn) if token in self._ends), None)
         spoken = drawn if end is None else drawn[:end]
         text = self._tokenizer.decode(spoken, skip_special_tokens=True)
@@ -207,6 +204,10 @@ class _RowSampler:
         chosen = logprobs.gather(1, tokens[:, None])[:, 0]
         self.steps.append(_Step(tokens.cpu(), chosen.cpu(), best.indices.cpu(), best.values.cpu()))
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens[:, None], 0.0)
+
+
+def _most_tokens(request: Request) -> int:
+    return request.config.max_tokens or 1
 
 
 def _seed(prompt: str, sample: int | None) -> int:

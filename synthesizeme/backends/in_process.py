@@ -33,7 +33,7 @@ class InProcessEngine:
 
     timed = False
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Batcher[Request, Response]) -> None:
         self._batcher = batcher
 
     async def complete(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class InProcessEngine:
 class BlockingEngine:
     """The same for code that calls without awaiting."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Batcher[Request, Response]) -> None:
         self._batcher = batcher
 
     def complete(self, request: Request) -> Response:
@@ -71,17 +71,17 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     import dspy
 
     from synthesizeme.backends._batching import Batcher
-    from synthesizeme.backends._generation import Generator
+    from synthesizeme.backends._generation import LocalModel
 
     place = name.removeprefix("hf:")
     try:
-        generator = Generator.load(place, device=settings.device)
+        model = LocalModel.load(place, device=settings.device)
     except Exception as error:
         raise BackendError(
             f"{name}: cannot be loaded: {type(error).__name__}: {error} "
             "Cure: give a folder with a causal language model and its tokenizer, or a name on the hub"
         ) from error
-    batcher = Batcher(generator.answer, size=settings.batch_size)
+    batcher = Batcher(model.answer, size=settings.batch_size)
     return dspy.LM(
         f"{name}{_fingerprint(Path(place))}",
         engine=BlockingEngine(batcher),

@@ -23,7 +23,8 @@ SAMPLING_NOISE = 0.4
 """Standard deviation of the weights of a further sample, so that samples differ as a model's would."""
 STATEMENTS = 8
 """Statements in a persona where the instruction sets no limit."""
-CLIP = 2.5
+CLIP = 1.5
+"""Largest difference in a feature that counts, in typical differences."""
 
 
 class ReaderEngine:
@@ -89,16 +90,15 @@ class ReaderEngine:
 
     def _learn(self, persona: str, demonstrations: tuple[Choice, ...]) -> Vector:
         mean = _weights.assumed(_words.understand(persona))
-        return _weights.learn(self._differences(demonstrations), demonstrations, mean)[0]
+        return _weights.learn(self._differences(demonstrations), demonstrations, mean)
 
     def _persona(self, pairs: Sequence[Choice], limit: int) -> str:
         """Statements about the largest weights learned from the pairs, each with the pairs behind it."""
         differences = self._differences(pairs)
-        weights, _ = _weights.learn(differences, pairs, _weights.assumed({}))
-        largest = [index for index in np.argsort(-np.abs(weights)) if abs(weights[index]) > _words.UNSAID][
-            :limit
-        ]
-        sentences = _words.state({FEATURES[index].name: float(weights[index]) for index in largest})
+        weights = _weights.explain(differences, pairs, _weights.assumed({}), limit)
+        spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
+        largest = sorted(spoken, key=lambda index: -abs(weights[index]))
+        sentences = _words.state({FEATURES[index].name: weights[index] for index in largest})
         if not sentences:
             return "The user shows no clear preference. []"
         signs = np.array([pair.sign for pair in pairs])

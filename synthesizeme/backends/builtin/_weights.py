@@ -19,6 +19,8 @@ PRIOR: Mapping[str, float] = {
 """What is assumed of a typical user: whole, clean, willing answers. Fixed; nothing about length or style."""
 PRECISION = 3.0
 """Prior precision of a user's weight around what is assumed or stated."""
+LEAST_RISE = 0.3
+"""Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
 
 _INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
 
@@ -36,8 +38,8 @@ def assumed(stated: Mapping[str, float]) -> Vector:
     return vector({**PRIOR, **stated})
 
 
-def learn(differences: Vector, choices: Sequence[Choice], mean: Vector) -> tuple[Vector, Vector]:
-    """MAP weights of a Bradley-Terry model and their standard deviations.
+def learn(differences: Vector, choices: Sequence[Choice], mean: Vector) -> Vector:
+    """MAP weights of a Bradley-Terry model with a Gaussian prior.
 
     Minimises ``sum log(1 + exp(-s_i x_i.w)) + PRECISION / 2 |w - mean|^2`` by Newton steps.
 
@@ -47,18 +49,53 @@ def learn(differences: Vector, choices: Sequence[Choice], mean: Vector) -> tuple
         mean: Prior mean, shape (len(FEATURES),).
 
     Returns:
-        Weights and Laplace standard deviations, each of shape (len(FEATURES),).
+        Weights, shape (len(FEATURES),).
     """
-    if not choices:
-        return mean, np.full_like(mean, PRECISION**-0.5)
-    signed = differences * np.array([choice.sign for choice in choices], dtype=float)[:, None]
-    weights = mean.copy()
-    for _ in range(8):
+    signed = _signed(differences, choices)
+    return _newton(signed, np.zeros(len(signed)), mean)
+
+
+def explain(differences: Vector, choices: Sequence[Choice], mean: Vector, limit: int) -> dict[int, float]:
+    """The few weights that explain the choices best; all others stay at `mean`.
+
+    Forward selection: the feature whose score test promises the largest rise of the log-posterior joins,
+    then all chosen weights are fitted anew; it ends when the rise is below `LEAST_RISE`.
+
+    Returns:
+        Weight by feature index, at most `limit`, in the order in which they joined.
+    """
+    signed = _signed(differences, choices)
+    weights, active = mean.copy(), list[int]()
+    while len(active) < limit:
         p = 1 / (1 + np.exp(np.clip(signed @ weights, -30, 30)))
+        curvature = (signed**2 * (p * (1 - p))[:, None]).sum(axis=0) + PRECISION
+        rise = (signed.T @ p) ** 2 / curvature / 2
+        rise[active] = 0.0
+        if rise.max() < LEAST_RISE:
+            break
+        active.append(int(rise.argmax()))
+        fixed = mean.copy()
+        fixed[active] = 0.0
+        weights = mean.copy()
+        weights[active] = _newton(signed[:, active], signed @ fixed, mean[active])
+    return {index: float(weights[index]) for index in active}
+
+
+def _signed(differences: Vector, choices: Sequence[Choice]) -> Vector:
+    """Differences chosen minus rejected, shape (n, len(FEATURES))."""
+    signs: Vector = np.array([choice.sign for choice in choices], dtype=float)
+    return differences * signs[:, None]
+
+
+def _newton(signed: Vector, offset: Vector, mean: Vector) -> Vector:
+    """MAP weights of shape (k,) for signed differences (n, k) and fixed margins `offset` (n,)."""
+    weights: Vector = mean.copy()
+    for _ in range(8):
+        p = 1 / (1 + np.exp(np.clip(signed @ weights + offset, -30, 30)))
         gradient = PRECISION * (weights - mean) - signed.T @ p
         hessian = PRECISION * np.eye(len(mean)) + (signed * (p * (1 - p))[:, None]).T @ signed
         step = np.linalg.solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-6:
             break
-    return weights, np.sqrt(np.diag(np.linalg.inv(hessian)))
+    return weights

@@ -1,0 +1,61 @@
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from synthesizeme import datasets, discovery
+from synthesizeme.datasets import find_data, formats, load_dataset
+from synthesizeme.errors import UnknownNameError
+
+
+def test_importing_loads_nothing_heavy():
+    script = (
+        "import sys, synthesizeme.datasets\n"
+        "heavy = {'torch', 'dspy', 'datasets', 'pyarrow', 'huggingface_hub', 'httpx', 'numpy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ast.literal_eval(done.stdout) == []
+
+
+def test_public_names_exist():
+    assert all(hasattr(datasets, name) for name in datasets.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+def test_a_format_is_a_whole_data_set_module(name):
+    module = formats()[name]
+    assert module.DESCRIPTION
+    assert "\n" not in module.DESCRIPTION
+    assert all(source.count("/") == 1 for source in module.SOURCES)
+    assert isinstance(module.FILES, tuple)
+    assert isinstance(module.DOWNLOAD, tuple)
+    assert callable(module.read)
+    assert callable(module.load)
+    assert module.recognises({}) is False
+
+
+def test_every_public_module_is_a_data_set():
+    registered = set(discovery.names("synthesizeme.datasets"))
+    assert set(formats()) == {
+        "chatbot-arena",
+        "jsonl",
+        "llmfao",
+        "paper-format",
+        "polis",
+        "prism",
+        "trl-rows",
+    }
+    assert registered - set(formats()) <= {"synthetic"}
+
+
+def test_unknown_names_list_the_known_ones():
+    for call in (find_data, load_dataset):
+        with pytest.raises(UnknownNameError, match="Did you mean 'polis'"):
+            call("poli", env={})
+
+
+def test_load_dataset_finds_and_loads(pair_row, write_lines):
+    path = write_lines(pair_row(), name="polis.jsonl")
+    assert load_dataset("polis", env={"SYNTHESIZEME_DATA_DIR": str(path.parent)})[0].pair_id == "p0"

@@ -1,0 +1,129 @@
+import random
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthesizeme.datasets import assign_splits, resplit
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.types import Message, PreferencePair
+
+
+def pair(number, *, user="ada", texts=None, split=None):
+    chosen, rejected = texts or (f"yes {number}", f"no {number}")
+    return PreferencePair(
+        pair_id=f"{user}-{number:04d}",
+        user_id=user,
+        prompt=(Message(role="user", content="Really?"),),
+        chosen=(Message(role="assistant", content=chosen),),
+        rejected=(Message(role="assistant", content=rejected),),
+        split=split,
+    )
+
+
+def by_id(pairs):
+    return {each.pair_id: each.split for each in pairs}
+
+
+@pytest.mark.parametrize(
+    ("n", "train", "validation", "test"),
+    [(1, 1, 0, 0), (2, 2, 0, 0), (3, 2, 0, 1), (4, 2, 1, 1), (5, 3, 1, 1), (10, 6, 2, 2), (100, 60, 20, 20)],
+)
+def test_shares_of_small_and_large_histories(n, train, validation, test):
+    counts = Counter(each.split for each in resplit([pair(number) for number in range(n)], seed=0))
+    assert (counts["train"], counts["validation"], counts["test"]) == (train, validation, test)
+
+
+def test_given_splits_stay():
+    given_pairs = [pair(1, split="test"), pair(2, split="test"), pair(3, split="train")]
+    assert assign_splits(given_pairs, seed=5) == (given_pairs, "given in the rows")
+
+
+def test_rule_in_words_and_order_of_rows():
+    given_pair, others = pair(1, user="bob", split="test"), [pair(number) for number in range(10)]
+    split, rule = assign_splits([*others[:5], given_pair, *others[5:]], seed=3)
+    assert rule == "given in the rows of 1 users; 60/20/20 at random within each user of 1 users, seed 3"
+    assert [each.pair_id for each in split] == [
+        each.pair_id for each in [*others[:5], given_pair, *others[5:]]
+    ]
+    assert split[5] == given_pair
+    assert assign_splits(others, seed=3)[1] == "60/20/20 at random within each user, seed 3"
+
+
+def test_a_user_with_some_splits_is_an_error():
+    with pytest.raises(DataError, match=r"'ada' has rows with a split and rows without.*data split"):
+        assign_splits([pair(1, split="train"), pair(2)], seed=0)
+
+
+def test_draws_depend_on_seed_and_user():
+    pairs = [pair(number, user=user) for user in ("ada", "bob") for number in range(20)]
+    one, two = by_id(resplit(pairs, 1)), by_id(resplit(pairs, 2))
+    assert one != two
+    assert one == by_id(resplit(pairs, 1))
+    assert [one[f"ada-{n:04d}"] for n in range(20)] != [one[f"bob-{n:04d}"] for n in range(20)]
+
+
+def test_resplit_ignores_what_the_rows_say():
+    pairs = [pair(number, split="test") for number in range(20)]
+    assert Counter(each.split for each in resplit(pairs, 0))["train"] == 12
+
+
+@given(
+    texts=st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), min_size=1, max_size=40),
+    seed=st.integers(0, 5),
+    order=st.randoms(use_true_random=False),
+)
+@settings(max_examples=60, deadline=None)
+def test_same_texts_stay_together_and_order_does_not_matter(texts, seed, order):
+    pairs = [
+        pair(n, texts=(text, f"{text}!") if n % 2 else (f"{text}! ", text), user="adabob"[n % 2 * 3 :][:3])
+        for n, text in enumerate(texts)
+    ]
+    split = resplit(pairs, seed)
+    shuffled = order.sample(pairs, len(pairs))
+    assert by_id(resplit(shuffled, seed)) == by_id(split)
+    found = defaultdict(set)
+    for each in split:
+        found[each.user_id, frozenset(text.strip() for text in (each.chosen_text, each.rejected_text))].add(
+            each.split
+        )
+    assert all(len(splits) == 1 for splits in found.values())
+    for user in {each.user_id for each in split}:
+        assert "train" in {each.split for each in split if each.user_id == user}
+
+
+def test_other_users_do_not_matter():
+    mine = [pair(number) for number in range(30)]
+    crowd = [pair(number, user=user) for user in "xyz" for number in range(9)]
+    alone, among = by_id(resplit(mine, 4)), by_id(resplit([*crowd, *reversed(mine)], 4))
+    assert {key: among[key] for key in alone} == alone
+
+
+def test_there_is_a_test_pair_before_there_is_a_validation_pair():
+    for seed in range(30):
+        split = resplit([pair(0, texts=("a", "b")), pair(1), pair(2, texts=("b", "a"))], seed)
+        assert {each.split for each in split} == {"train", "test"}
+
+
+def test_draws_are_fair():
+    rng = random.Random(0)
+    tested = Counter(
+        each.pair_id
+        for _ in range(400)
+        for each in resplit([pair(number) for number in range(10)], rng.randrange(10**9))
+        if each.split == "test"
+    )
+    assert min(tested.values()) > 50
+    assert max(tested.values()) < 115
+
+
+@pytest.mark.parametrize("fractions", [(0.5, 0.2, 0.2), (1.2, -0.2, 0.0), (0.0, 0.5, 0.5)])
+def test_fractions_are_shares(fractions):
+    with pytest.raises(ConfigError, match="fractions"):
+        resplit([pair(1)], 0, fractions)
+
+
+def test_other_fractions():
+    counts = Counter(each.split for each in resplit([pair(n) for n in range(10)], 0, (0.8, 0.0, 0.2)))
+    assert counts == {"train": 8, "test": 2}
