@@ -10,7 +10,28 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_WHERE: dict[str, str] = {}
+_WHERE = {
+    "CallCache": "synthesizeme.backends",
+    "Comparison": "synthesizeme.types",
+    "Demonstration": "synthesizeme.types",
+    "Failure": "synthesizeme.types",
+    "LLMJudge": "synthesizeme.judges",
+    "Message": "synthesizeme.types",
+    "ModelSettings": "synthesizeme.backends",
+    "Persona": "synthesizeme.profile",
+    "PersonaSentence": "synthesizeme.profile",
+    "PreferencePair": "synthesizeme.types",
+    "Session": "synthesizeme.backends",
+    "SynthesizeMe": "synthesizeme.personas",
+    "Usage": "synthesizeme.types",
+    "UserProfile": "synthesizeme.profile",
+    "Verdict": "synthesizeme.types",
+    "assign_splits": "synthesizeme.datasets",
+    "evaluate": "synthesizeme.evaluation",
+    "open_model": "synthesizeme.backends",
+    "read_pairs": "synthesizeme.datasets",
+    "write_pairs": "synthesizeme.datasets",
+}
 __all__ = sorted([*_WHERE, "__version__"])
 
 

@@ -48,7 +48,7 @@ class DataError(SynthesizeMeError):
         place = ":".join(str(part) for part in (source, line) if part is not None)
         parts = [part for part in (place, f"field {field!r}" if field else "") if part]
         message = ": ".join([*parts, problem])
-        super().__init__(f"{message} Cure: {cure}" if cure else message)
+        super().__init__(f"{message.rstrip('.')}. Cure: {cure}" if cure else message)
         self.problem, self.source, self.line, self.field, self.cure = problem, source, line, field, cure
 
 

@@ -8,6 +8,7 @@ to close or open any of the tags that our prompts delimit data with.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,9 +119,27 @@ def prompt_names() -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.md"))
 
 
+def parse_prompt_versions(text: str, *, source: str) -> PromptTemplate:
+    """The newest version in a JSON document written by ``synthesizeme prompts optimize``.
+
+    Raises:
+        PromptError: the text is not such a document.
+    """
+    try:
+        document = json.loads(text)
+        newest = document["versions"][-1]
+        return PromptTemplate(
+            document["name"], newest["version"], frozenset(document["variables"]), newest["sections"]
+        )
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise PromptError(
+            f"{source}: {type(error).__name__}: {error}; expected a document of `synthesizeme prompts optimize`"
+        ) from error
+
+
 @lru_cache(maxsize=64)
 def load_prompt(name: str) -> PromptTemplate:
-    """A shipped prompt by name, or a prompt file of the user's own by path.
+    """A shipped prompt by name, or a prompt file of the user's own by path (``.md``, or ``.json`` versions).
 
     Raises:
         UnknownNameError: neither.
@@ -130,4 +149,5 @@ def load_prompt(name: str) -> PromptTemplate:
     path = resource("prompts") / f"{name}.md" if name in known else Path(name)
     if not path.is_file():
         raise UnknownNameError("prompt", name, known)
-    return parse_prompt(path.read_text(encoding="utf-8"), source=str(path))
+    parse = parse_prompt_versions if path.suffix == ".json" else parse_prompt
+    return parse(path.read_text(encoding="utf-8"), source=str(path))

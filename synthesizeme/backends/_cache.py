@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -9,6 +10,12 @@ from pathlib import Path
 from types import TracebackType
 
 from synthesizeme.errors import ConfigError
+
+_PREPARE = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=OFF",  # survives a killed process; not a power cut
+    "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID",
+)
 
 
 def default_cache_dir() -> Path:
@@ -39,11 +46,11 @@ class CallCache:
             self._connection = sqlite3.connect(
                 self.path, timeout=60, check_same_thread=False, isolation_level=None
             )
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=OFF")  # survives a killed process; not a power cut
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
-            )
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._connection.close)
+                for statement in _PREPARE:
+                    self._connection.execute(statement)
+                undo.pop_all()
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(
                 f"the call cache {self.path} cannot be used: {error}. "

@@ -98,7 +98,7 @@ def build_request(model: Model, question: Question, *, logprobs: bool) -> Reques
 
 
 def read_response(model: Model, response: Response) -> Answer:
-    """The answer in a canonical DSPy response; unreported token counts are 0."""
+    """The answer in a canonical DSPy response; unreported token counts are 0, broken Unicode is "?"."""
     usage = response.usage
     tokens = tuple(
         Token(
@@ -107,7 +107,7 @@ def read_response(model: Model, response: Response) -> Answer:
         for item in response.logprobs or ()
     )
     return Answer(
-        text=response.text or "",
+        text=(response.text or "").encode("utf-8", "replace").decode("utf-8"),
         tokens=tokens,
         prompt_tokens=usage.input_tokens or 0,
         completion_tokens=usage.output_tokens or 0,

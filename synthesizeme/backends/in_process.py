@@ -77,8 +77,9 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     try:
         model = LocalModel.load(place, device=settings.device)
     except Exception as error:
+        reason = " ".join(str(error).split())
         raise BackendError(
-            f"{name}: cannot be loaded: {type(error).__name__}: {error} "
+            f"{name}: cannot be loaded: {type(error).__name__}: {reason} "
             "Cure: give a folder with a causal language model and its tokenizer, or a name on the hub"
         ) from error
     batcher = Batcher(model.answer, size=settings.batch_size)

@@ -1,0 +1,33 @@
+"""The command line: each verb is one file that parses, calls one library function and prints.
+
+Importing this package loads typer and nothing heavier; what a verb needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["induce_persona_main", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `synthesizeme` command.
+
+    Args:
+        arguments: What follows the command's name; those of the process by default.
+
+    Returns:
+        Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    from synthesizeme.cli._apps import full_app
+    from synthesizeme.cli._run import run
+
+    return run(full_app(), "synthesizeme", arguments)
+
+
+def induce_persona_main(arguments: Sequence[str] | None = None) -> int:
+    """The `induce-persona` command: the same as `synthesizeme induce-persona`. See `main`."""
+    from synthesizeme.cli._apps import induce_persona_app
+    from synthesizeme.cli._run import run
+
+    return run(induce_persona_app(), "induce-persona", arguments)

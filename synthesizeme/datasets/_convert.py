@@ -8,7 +8,7 @@ from pathlib import Path
 
 from synthesizeme.datasets._base import formats, local_copy, locate, recognise
 from synthesizeme.datasets._hub import hub_name
-from synthesizeme.datasets._intake import Intake, LeftOut
+from synthesizeme.datasets._intake import Intake, LeftOut, shown
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.errors import DataError, UnknownNameError
@@ -108,7 +108,7 @@ def _by_row(path: Path, split: str | None) -> str:
     if known := recognise(row):
         return known
     raise DataError(
-        f"the format is not known; the first row has {', '.join(row) or 'no fields'}",
+        f"the format is not known; the first row has the fields {shown(list(row))}",
         source=str(path),
         cure=f"name it with --format, one of {', '.join(formats())}",
     )

@@ -12,6 +12,14 @@ from synthesizeme.types import PreferencePair
 
 Row = dict[str, Any]
 
+_SHOWN = 60
+
+
+def shown(value: Any) -> str:
+    """A value of the input as it stands in a message: its `repr`, shortened, safe for a terminal."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
 
 @dataclass(frozen=True)
 class SourceRow:
@@ -103,7 +111,7 @@ class Intake:
         problem = (
             f"repeats the pair of {first}; expected each pair once"
             if id_is_derived
-            else f"found {pair.pair_id[:80]!r}, which {first} has already; expected unique ids"
+            else f"found {shown(pair.pair_id)}, which {first} has already; expected unique ids"
         )
         cure = "remove one of the two rows, or give them different pair ids"
         self.reject(place.error(problem, field=None if id_is_derived else "pair_id", cure=cure))

@@ -121,7 +121,7 @@ def _refuse_surrogates(value: Any, source: str, line: int) -> None:
             json.dumps([name, part], ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             found = f"\\u{ord(str(error.object)[error.start]):04x}"
-            shown = None if name is None else name.encode("ascii", "backslashreplace").decode()
+            shown = None if name is None else name.encode("ascii", "backslashreplace").decode()[:80]
             raise DataError(
                 f"found the lone surrogate {found}; expected text that can be written as UTF-8",
                 source=source,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from synthesizeme.datasets._base import recognise
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -27,7 +28,6 @@ ROLES = {
 SPLIT_NAMES = {"val": "validation", "dev": "validation", "valid": "validation"}
 """Foreign names of splits."""
 
-_SHOWN = 60
 _CURE = "correct the row, or leave such rows out with --skip-bad-rows"
 
 
@@ -38,10 +38,10 @@ def strict_pair(place: SourceRow) -> PreferencePair:
         DataError: anything is wrong with the row, or it is in another format.
     """
     row = place.row
-    convert = f"run `synthesizeme data convert {place.source} OUT.jsonl` and use its output"
+    convert = f"run `synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl` and use its output"
     missing = [field for field in REQUIRED if field not in row]
     if missing:
-        found = f"the field is missing; found {_shown(list(row))}, expected {', '.join(REQUIRED)}"
+        found = f"the field is missing; found {shown(list(row))}, expected {', '.join(REQUIRED)}"
         if known := recognise(row):
             raise place.error(
                 f"{found}; this looks like the format {known!r}", field=missing[0], cure=convert
@@ -49,12 +49,12 @@ def strict_pair(place: SourceRow) -> PreferencePair:
         raise place.error(found, field=missing[0], cure=f"add it; if this is another format, {convert}")
     for field in ("prompt", "chosen", "rejected"):
         if isinstance(row[field], str):
-            problem = f"found the bare string {_shown(row[field])}; expected a list of messages"
+            problem = f"found the bare string {shown(row[field])}; expected a list of messages"
             raise place.error(problem, field=field, cure=convert)
     unknown = [field for field in row if field not in FIELDS]
     if unknown:
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
-        raise place.error(problem, field=unknown[0], cure=f"put it into metadata, or {convert}")
+        raise place.error(problem, field=unknown[0][:80], cure=f"put it into metadata, or {convert}")
     return _validated(place, {**row, "pair_id": derived_id(row) if has_no_id(row) else row["pair_id"]})
 
 
@@ -118,7 +118,7 @@ def messages(place: SourceRow, field: str, value: Any, *, role: str) -> list[Row
             else (None, None)
         )
         if not isinstance(speaker, str) or not isinstance(text, str):
-            problem = f"found {_shown(turn)}; expected a string or messages with role and content"
+            problem = f"found {shown(turn)}; expected a string or messages with role and content"
             raise place.error(problem, field=field, cure=_CURE)
         found.append({"role": ROLES.get(speaker.lower(), speaker.lower()), "content": text})
     return found
@@ -178,11 +178,6 @@ def _in_words(problem: ErrorDetails) -> tuple[str | None, str]:
     text = problem["msg"].removeprefix("Value error, ")
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     if problem["type"] != "value_error":
-        text = f"found {_shown(problem['input'])}; {text[:1].lower()}{text[1:]}"
+        text = f"found {shown(problem['input'])}; {text[:1].lower()}{text[1:]}"
     first_word = text.split(" ", 1)[0]
-    return location.lstrip(".") or (first_word if first_word in FIELDS else None), text
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return location.lstrip(".")[:80] or (first_word if first_word in FIELDS else None), text

@@ -7,6 +7,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from synthesizeme.datasets._intake import shown
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import PreferencePair, Split
 
@@ -33,7 +34,7 @@ def assign_splits(
         named[pair.user_id].add(pair.split is not None)
     if mixed := [user for user, both in named.items() if len(both) > 1]:
         raise DataError(
-            f"user {mixed[0][:80]!r} has rows with a split and rows without; expected all or none",
+            f"user {shown(mixed[0])} has rows with a split and rows without; expected all or none",
             field="split",
             cure="complete the splits or remove them; `synthesizeme data split` draws them afresh",
         )

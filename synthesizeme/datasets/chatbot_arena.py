@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import load_all, within
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import after_common_prompt, mapped_pair
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.errors import DataError
@@ -66,7 +66,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
         return None
     missing = [field for field in _FIELDS if not row.get(field)]
     if missing or winner not in ("model_a", "model_b"):
-        found = f"found {winner!r}; expected model_a, model_b or a tie" if not missing else "is missing"
+        found = f"found {shown(winner)}; expected model_a, model_b or a tie" if not missing else "is missing"
         field = missing[0] if missing else "winner"
         raise place.error(found, field=field, cure="correct the row, or leave it out with --skip-bad-rows")
     won, lost = ("a", "b") if winner == "model_a" else ("b", "a")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synthesizeme.datasets._base import load_all
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._lines import json_lines
 from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets._tables import rows_of
@@ -146,7 +146,7 @@ def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, co
                 line = json.dumps(_row(pair), ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError) as error:
                 cure = "keep only finite numbers, text, lists and objects in metadata"
-                problem = f"pair {pair.pair_id[:80]!r} cannot be written as JSON: {error}"
+                problem = f"pair {shown(pair.pair_id)} cannot be written as JSON: {error}"
                 raise DataError(problem, source=source, cure=cure) from None
             sink.write(line + b"\n")
             written += 1

@@ -21,7 +21,7 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import load_all, within
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._splits import split_at
 from synthesizeme.datasets._tables import rows_of
@@ -109,10 +109,12 @@ def _votes(path: Path, answers: Mapping[str, Row], intake: Intake) -> dict[str, 
 def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
     """Field and sentence of what is wrong with a vote, if anything is."""
     if not {"id", "worker", "winner", "left", "right"} <= set(row):
-        return "winner", f"expected columns id, worker, winner, left, right; found {', '.join(row)}"
+        return "winner", f"expected columns id, worker, winner, left, right; found {shown(list(row))}"
     if row["winner"] not in ("left", "right", "tie"):
-        return "winner", f"found {row['winner']!r}; expected left, right or tie"
-    return None if row["id"] in answers else ("id", f"found {row['id']!r}, which {ANSWERS} does not have")
+        return "winner", f"found {shown(row['winner'])}; expected left, right or tie"
+    return (
+        None if row["id"] in answers else ("id", f"found {shown(row['id'])}, which {ANSWERS} does not have")
+    )
 
 
 def _problem_at(place: SourceRow, field: str, problem: str) -> DataError:

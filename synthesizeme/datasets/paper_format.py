@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import load_all, within
-from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.datasets._intake import Intake, Row, shown
 from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.types import PreferencePair
@@ -41,7 +41,7 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     for place in rows_of(within(source, FILES), intake):
         row = place.row
         if missing := [field for field in ("context", "chosen", "rejected") if row.get(field) is None]:
-            problem = f"the field is missing; found {', '.join(row)}"
+            problem = f"the field is missing; found {shown(list(row))}"
             intake.reject(place.error(problem, field=missing[0], cure="add it or remove the row"))
             continue
         pair_id = row.get("pair_id")

@@ -15,8 +15,8 @@ from synthesizeme.types import Message
 
 def test_keeps_what_was_put_and_knows_nothing_else(tmp_path):
     with CallCache(tmp_path / "new" / "folder") as cache:
-        cache.put("key", "reply ☃ \ud83d\ude00")
-        assert cache.get("key") == "reply ☃ \ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")
+        cache.put("key", "reply ☃")
+        assert cache.get("key") == "reply ☃"
         assert cache.get("other") is None
         cache.put("key", "newer")
     with CallCache(tmp_path / "new" / "folder") as cache:

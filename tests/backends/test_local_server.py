@@ -123,6 +123,11 @@ def test_content_in_parts_is_joined(openai_stub):
     assert ask(openai_stub).text == "First"
 
 
+def test_a_lone_surrogate_in_a_reply_becomes_a_question_mark(openai_stub):
+    openai_stub.script(Reply("First \ud800"))
+    assert ask(openai_stub).text == "First ?"
+
+
 FAULTS = {
     "bad request": (Reply(status=400, error={"message": "no such field"}), "transport", "no such field"),
     "too long, code": (

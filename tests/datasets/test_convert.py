@@ -93,7 +93,7 @@ def test_nothing_left_is_an_error_and_no_file(write_lines, out):
 
 def test_unknown_formats(write_lines, out):
     path = write_lines({"question": "?"})
-    with pytest.raises(DataError, match=r"the first row has question.*--format"):
+    with pytest.raises(DataError, match=r"the first row has the fields .*question.*--format"):
         convert(path, out)
     with pytest.raises(UnknownNameError, match="paper-format"):
         convert(path, out, format="paper")

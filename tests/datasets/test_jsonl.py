@@ -86,6 +86,8 @@ BAD_ROWS = {
     "content that is no text": (
         lambda row: {**row, "prompt": [{"role": "user", "content": ["Hi"]}]}, 2, "prompt[0].content", "found ['Hi']",
     ),
+    "long field": (lambda row: {**row, "x" * 10_000: 3}, 2, "x" * 80, "not a field"),
+    "long id twice": (lambda row: {**row, "pair_id": "p1", "user_id": "u" * 10_000}, 2, "pair_id", "line 1 has already"),
     "unknown split": (lambda row: {**row, "split": "dev"}, 2, "split", "found 'dev'"),
     "not a time": (lambda row: {**row, "created_at": "soon"}, 2, "created_at", "found 'soon'"),
     "same id": (lambda row: {**row, "pair_id": "p1"}, 2, "pair_id", "line 1 has already"),

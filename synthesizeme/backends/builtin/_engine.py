@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthesizeme import stylometry
-from synthesizeme.backends.builtin import _prompt, _weights, _words
+from synthesizeme.backends.builtin import _prompt, _proposals, _weights, _words
 from synthesizeme.backends.builtin._prompt import Choice, Shown
 from synthesizeme.backends.builtin._weights import Vector
 from synthesizeme.stylometry import FEATURES
@@ -30,13 +30,15 @@ CLIP = 1.5
 class ReaderEngine:
     """DSPy engine (``complete(Request) -> Response``) of the rule-based reader.
 
-    The reply depends on the request alone. A request with a seed is one more sample: its weights are
-    perturbed by a generator seeded with that number and the prompt; at temperature 0 they are not.
+    The reply depends on the request alone (but for proposals of new prompts, which differ each time). A
+    request with a seed is one more sample: its weights are perturbed by a generator seeded with that number
+    and the prompt; at temperature 0 they are not.
     """
 
     def __init__(self) -> None:
         self._features = lru_cache(maxsize=20_000)(_features)
         self._learned = lru_cache(maxsize=256)(self._learn)
+        self._proposals = 0
 
     def complete(self, request: Request) -> Response:
         """Answer a judge's or a persona writer's prompt.
@@ -65,6 +67,10 @@ class ReaderEngine:
 
     def _reply(self, system: str, turns: list[tuple[str, str]], request: Request) -> str | None:
         last = turns[-1][1]
+        proposal = _proposals.propose(last, self._proposals)
+        if proposal is not None:
+            self._proposals += 1
+            return proposal
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
             return self._persona(pairs, _prompt.read_limit(system, STATEMENTS))

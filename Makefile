@@ -1,0 +1,41 @@
+# Everything sets itself up in .venv; PYTHON is the interpreter it is made from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --retries 1
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+READY := $(VENV)/.ready
+
+.PHONY: demo test check format lint types bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+demo: $(READY)  ## induce the personas of three invented users and see how well they predict
+	$(BIN)/induce-persona data/sample/pairs.jsonl --all-users --out out/demo
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: lint types test  ## what .ci/run runs
+
+bench: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/call_economy/run.py
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/startup/run.py
+
+clean:
+	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache

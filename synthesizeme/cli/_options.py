@@ -1,0 +1,162 @@
+"""The flags that verbs share, as groups: a verb takes a whole group as one parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthesizeme.cli._config_file import apply_config_file
+
+MODEL_PANEL = "Model"
+CACHE_PANEL = "Cache"
+OTHER_PANEL = "Other"
+
+
+def _remember_debug(context: typer.Context, value: bool) -> bool:
+    if value:
+        context.find_root().meta["synthesizeme.debug"] = True
+        if isinstance(context.obj, dict):
+            context.obj["debug"] = True
+    return value
+
+
+@dataclass(frozen=True)
+class CommonOptions:
+    """Flags of every verb that does work."""
+
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object on standard output and nothing else there.",
+            rich_help_panel=OTHER_PANEL,
+        ),
+    ] = False
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="TOML file whose keys are the flags; flags given here win.",
+            metavar="FILE.toml",
+            is_eager=True,
+            callback=apply_config_file,
+            rich_help_panel=OTHER_PANEL,
+        ),
+    ] = None
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="Show the traceback of an error.",
+            is_eager=True,
+            callback=_remember_debug,
+            rich_help_panel=OTHER_PANEL,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Flags of every verb that asks a model."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            help="builtin (an embedded rule-based reader, not a language model: no download, no key), "
+            "openai/…, anthropic/…, gemini/… and other providers, hf:PATH_OR_NAME for a transformers model in "
+            "this process, or the name that the server at --api-base knows.",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = "builtin"
+    api_base: Annotated[
+        str | None,
+        typer.Option(
+            "--api-base",
+            help="Address of an OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama, transformers serve).",
+            metavar="URL",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None
+    api_key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key-env",
+            help="Environment variable that holds the key, if not the provider's own.",
+            metavar="NAME",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature",
+            help="Sampling temperature, sent exactly as given; without it the model's own default holds.",
+            min=0,
+            max=2,
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None
+    max_tokens: Annotated[
+        int,
+        typer.Option("--max-tokens", help="Most tokens of one reply.", min=1, rich_help_panel=MODEL_PANEL),
+    ] = 1024
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", help="Seconds one attempt may take.", rich_help_panel=MODEL_PANEL),
+    ] = 60.0
+    retries: Annotated[
+        int,
+        typer.Option(
+            "--retries",
+            help="Further attempts after a transient fault, with back-off.",
+            min=0,
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = 5
+    concurrency: Annotated[
+        int,
+        typer.Option(
+            "--concurrency",
+            help="Most calls in flight; the results do not depend on it.",
+            min=1,
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = 8
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache-dir",
+            help="Folder of finished calls; by default $SYNTHESIZEME_CACHE_DIR or the user's cache folder.",
+            metavar="DIR",
+            rich_help_panel=CACHE_PANEL,
+        ),
+    ] = None
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Neither read nor keep finished calls.", rich_help_panel=CACHE_PANEL),
+    ] = False
+
+
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
+SkipBadRows = Annotated[
+    bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out; they are counted and listed.")
+]
+JudgePrompt = Annotated[
+    str,
+    typer.Option("--judge-prompt", help="Judge prompt: a name of `synthesizeme prompts list`, or a file."),
+]
+Theta = Annotated[
+    str, typer.Option("--theta", help="Prompt that writes the persona (Theta): a name, or a file.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Folder to look for data sets in, before $SYNTHESIZEME_DATA_DIR and the hub.",
+        metavar="DIR",
+    ),
+]

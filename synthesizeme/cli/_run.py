@@ -1,0 +1,94 @@
+"""Running a command: every error becomes one message on standard error and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import typer
+
+from synthesizeme.cli._text import printable
+from synthesizeme.errors import ConfigError, SynthesizeMeError, UnknownNameError
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_BROKEN_PIPE = 141
+_KEPT = "Interrupted. Finished calls are kept in the cache: the same command goes on where it stopped."
+
+
+def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
+    """Run `app` and return its exit status; never raises, never shows a traceback unless asked to."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    state: dict[str, Any] = {"debug": False}
+    try:
+        command = typer.main.get_command(app)
+        status = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name=name,
+            standalone_mode=False,
+            obj=state,
+        )
+        sys.stdout.flush()
+        if status == INTERRUPTED:
+            _say(_KEPT)
+        return status if isinstance(status, int) else OK
+    except (KeyboardInterrupt, typer.Abort):
+        _say(_KEPT)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except Exception as error:
+        if state["debug"]:
+            traceback.print_exc()
+        return _report(error, name)
+
+
+def _report(error: Exception, name: str) -> int:
+    if isinstance(error, ConfigError) and len(error.problems) > 1:
+        _say(f"Error: {len(error.problems)} problems")
+        for problem in error.problems:
+            _say(f"  - {printable(problem)}")
+        return USAGE
+    if isinstance(error, SynthesizeMeError):
+        _say(f"Error: {printable(str(error))}")
+        return USAGE if isinstance(error, ConfigError | UnknownNameError) else FAILED
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        return _report_usage(error, name)
+    if isinstance(error, OSError):
+        _say(f"Error: {printable(str(error))}")
+        return FAILED
+    _say(
+        f"Error: {type(error).__name__}: {printable(str(error), 500)}. "
+        "This is a fault of the program; run again with --debug and report what it shows"
+    )
+    return FAILED
+
+
+def _report_usage(error: Any, name: str) -> int:
+    """A mistake that the command-line parser found."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if message:  # without a message it was a bare command, and the help has been shown
+        path = context.command_path if context is not None else name
+        _say(f"Error: {printable(message)}\nTry '{path.strip()} --help'.")
+    elif context is not None:
+        _say(context.get_help())
+    return int(error.exit_code)
+
+
+def _say(message: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
+
+
+def _quiet_pipe() -> int:
+    """The reader of standard output went away: end without a word, as other tools do."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _BROKEN_PIPE

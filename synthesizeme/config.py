@@ -1,0 +1,128 @@
+"""One TOML file whose keys are the flags of the command line.
+
+    seed = 7                      # a key at the top applies to every verb that has such a flag
+    [induce-persona]
+    model = "openai/gpt-4o-mini"  # a table is for one verb
+    budget-calls = 200
+    [data.convert]                # a verb of two words
+    skip-bad-rows = true
+
+Dashes and underscores are the same; flags given on the command line win.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from synthesizeme.errors import ConfigError
+
+Kind = Literal["text", "whole number", "number", "true or false", "list of texts"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a flag takes."""
+
+    kind: Kind
+    """Kind of value."""
+    choices: tuple[str, ...] = ()
+    """Texts it may be; empty for any."""
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value for it, or None."""
+        if not _is_of(self.kind, value):
+            return f"is {_shown(value)}; expected {self.kind}"
+        if self.choices and value not in self.choices:
+            return f"is {_shown(value)}; expected one of {', '.join(self.choices)}"
+        return None
+
+
+Verbs = Mapping[str, Mapping[str, Setting]]
+"""Settings by flag (without dashes in front) by verb, e.g. ``data convert``."""
+
+
+def load_config(path: str | Path, verb: str, verbs: Verbs) -> dict[str, Any]:
+    """The values that a config file gives to the flags of `verb`; its own table wins over the top.
+
+    Args:
+        path: The TOML file.
+        verb: Verb that runs.
+        verbs: Every verb with its flags; the whole file is checked against them, not only `verb`.
+
+    Returns:
+        Values by flag, spelled with dashes.
+
+    Raises:
+        ConfigError: the file cannot be read, or keys are unknown or values of the wrong kind; all at once.
+    """
+    document = _read(Path(path))
+    everywhere = {flag: setting for settings in verbs.values() for flag, setting in settings.items()}
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for table, key, value in _entries(document, verbs):
+        flag = key.replace("_", "-")
+        known = verbs[table] if table in verbs else everywhere
+        if flag not in known:
+            problems.append(f"{path}: {_place(table)}{key}: {_unknown(flag, table, known, verbs)}")
+        elif problem := known[flag].problem(value):
+            problems.append(f"{path}: {_place(table)}{key} {problem}")
+        elif not table and flag in verbs[verb]:
+            values[flag] = value
+        elif table == verb:
+            own[flag] = value
+    if problems:
+        raise ConfigError(problems)
+    return values | own
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+
+
+def _entries(document: Mapping[str, Any], verbs: Verbs, table: str = "") -> Iterator[tuple[str, str, Any]]:
+    """(verb or nothing, key, value); tables that name a verb or the beginning of one are entered."""
+    for key, value in document.items():
+        name = f"{table} {key.replace('_', '-')}".strip()
+        if isinstance(value, dict) and any(verb == name or verb.startswith(f"{name} ") for verb in verbs):
+            yield from _entries(value, verbs, name)
+        else:
+            yield table, key, value
+
+
+def _place(table: str) -> str:
+    return f"[{table.replace(' ', '.')}] " if table else ""
+
+
+def _unknown(flag: str, table: str, known: Mapping[str, Setting], verbs: Verbs) -> str:
+    names = [*known, *([] if table else [verb.replace(" ", ".") for verb in verbs])]
+    close = difflib.get_close_matches(flag, names, n=1)
+    owner = f"{table!r} has no such flag" if table else "no verb has such a flag or name"
+    return f"{owner}; did you mean {close[0]!r}?" if close else f"{owner}; see --help"
+
+
+def _is_of(kind: Kind, value: Any) -> bool:
+    if kind == "true or false":
+        return isinstance(value, bool)
+    if kind == "list of texts":
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, {"text": str, "whole number": int, "number": int | float}[kind])
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
