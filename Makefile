@@ -5,35 +5,40 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --retries 1
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
 
 .PHONY: demo test check format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e .
 	touch $(READY)
+
+$(DEV_READY): $(READY)
+	$(BIN)/python -m pip install $(PIP_FLAGS) --extra-index-url $(TORCH_INDEX) -c constraints.txt -e ".[dev]"
+	touch $(DEV_READY)
 
 demo: $(READY)  ## induce the personas of three invented users and see how well they predict
 	$(BIN)/induce-persona data/sample/pairs.jsonl --all-users --out out/demo
 
-test: $(READY)
+test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-format: $(READY)
+format: $(DEV_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(READY)
+lint: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(READY)
+types: $(DEV_READY)
 	$(BIN)/mypy
 
 check: lint types test  ## what .ci/run runs
 
-bench: $(READY)
+bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/call_economy/run.py
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/startup/run.py
 

@@ -67,7 +67,7 @@ def load_config(path: str | Path, verb: str, verbs: Verbs) -> dict[str, Any]:
     own: dict[str, Any] = {}
     for table, key, value in _entries(document, verbs):
         flag = key.replace("_", "-")
-        known = verbs[table] if table in verbs else everywhere
+        known = verbs.get(table, everywhere)
         if flag not in known:
             problems.append(f"{path}: {_place(table)}{key}: {_unknown(flag, table, known, verbs)}")
         elif problem := known[flag].problem(value):

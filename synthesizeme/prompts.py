@@ -133,7 +133,7 @@ def parse_prompt_versions(text: str, *, source: str) -> PromptTemplate:
         )
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise PromptError(
-            f"{source}: {type(error).__name__}: {error}; expected a document of `synthesizeme prompts optimize`"
+            f"{source}: {type(error).__name__}: {error}; expected what `synthesizeme prompts optimize` writes"
         ) from error
 
 

@@ -84,7 +84,8 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _HEDGE = _any(
     "may", "might", "could", "perhaps", "maybe", "possibly", "probably", "seems?", "seemingly", "likely",
     "generally", "usually", "often", "tends? to", "somewhat", "it depends", "depending on", "in some cases",
-    "as far as i know", "not (?:entirely )?(?:sure|certain)", "roughly", "arguably", "i (?:think|believe|guess|suppose)",
+    "as far as i know", "not (?:entirely )?(?:sure|certain)", "roughly", "arguably",
+    "i (?:think|believe|guess|suppose)",
 )  # fmt: skip
 _REFUSAL = _any(
     r"i(?:'m| am) (?:sorry|afraid)", r"i (?:can't|cannot|can not|am unable to|won't|will not)(?: \w+){0,3}",
@@ -100,7 +101,8 @@ _DISCLAIMER = _any(
 )  # fmt: skip
 _FORMAL = _any(
     "furthermore", "moreover", "therefore", "thus", "hence", "consequently", "additionally", "however",
-    "nevertheless", "whereas", "regarding", "in accordance with", "with respect to", "one must", "it is advisable",
+    "nevertheless", "whereas", "regarding", "in accordance with", "with respect to", "one must",
+    "it is advisable",
     "commence", "utili[sz]e", "obtain", "require[sd]?", "ensure", "subsequently", "in conclusion", "notably",
     "it should be noted", "sufficient", "prior to", "approximately", "one should", "one may", "upon",
 )  # fmt: skip
@@ -111,19 +113,24 @@ _INFORMAL = re.compile(
 _WARM = _any(
     "happy", "glad", "wonderful", "lovely", "great question", "good luck", "you've got this", "take care",
     "i understand", "i hear you", "understandable", "hope", "hopefully", "dear", "thank you", "thanks",
-    "congratulations", "enjoy", "warmly?", "gentle", "gently", "kind", "be kind to yourself", "proud", "delighted",
-    "feel free", "friend", "that sounds", "sorry to hear", "sorry you", "good for you", "cheering", "delightful",
+    "congratulations", "enjoy", "warmly?", "gentle", "gently", "kind", "be kind to yourself", "proud",
+    "delighted",
+    "feel free", "friend", "that sounds", "sorry to hear", "sorry you", "good for you", "cheering",
+    "delightful",
 )  # fmt: skip
 _EXAMPLE = _any(
     "for example", "for instance", r"e\.g", "such as", "imagine", "picture", "say you", "think of", "suppose",
     "to illustrate", "example", "case in point", "like when", "as an illustration", "consider the",
 )  # fmt: skip
 _PREAMBLE = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|great question|good question|what a|that's a (?:great|good)|thank you"
-    r"|thanks for|i(?:'d| would) be (?:happy|glad)|hello|hi\b|hey\b|dear\b|well,|as an ai|ah,|oh,|okay,|yes, of course)"
+    r"^(?:sure|certainly|of course|absolutely|great question|good question|what a|that's a (?:great"
+    r"|good)|thank you"
+    r"|thanks for|i(?:'d| would) be (?:happy|glad)|hello|hi\b|hey\b|dear\b|well,|as an ai|ah,|oh,|okay,"
+    r"|yes, of course)"
 )
 _CLOSING = re.compile(
-    r"(?:let me know|hope (?:this|that) helps|feel free to|happy to help|if you have any (?:other |more |further )?questions"
+    r"(?:let me know|hope (?:this|that) helps|feel free to|happy to help|if you have any (?:other |more "
+    r"|further )?questions"
     r"|is there anything else|would you like me to|don't hesitate|want me to|shall i|just ask)[^\n]*$"
 )
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|myself|i'(?:m|ve|d|ll)|we|our|us)\b")
@@ -143,15 +150,20 @@ _TECHNICAL = (
     "esis",
 )
 _LEAKED = re.compile(
-    r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^\W*(?:user|human|assistant|question|q|input|output|instruction)\s*:"
+    r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^\W*(?:user|human|assistant|question|q|input|output"
+    r"|instruction)\s*:"
     r"|^###? ?(?:human|user|instruction|response|input)\b|\\begin\{",
     re.MULTILINE,
 )
 _END = re.compile(r"[.!?…:;)\]}\"'”`*>|]$|[\U0001F300-\U0001FAFF]\W*$")
-_CHATTY_STOP = frozenset(
-    "the a an and or but of to in on at for with by from as is are was were be been it its this that these those i you "
-    "he she we they my your his her our their me him them what which who how why when where do does did can could should "
-    "would will if so not no there about into than then some any please tell give write make".split()
+_STOP_WORDS = frozenset(
+    _WORD.findall(
+        "the a an and or but of to in on at for with by from as is are was were be been it its this that "
+        "these those i you "
+        "he she we they my your his her our their me him them what which who how why when where do does did "
+        "can could should "
+        "would will if so not no there about into than then some any please tell give write make"
+    )
 )
 
 
@@ -163,7 +175,7 @@ def _herdan(text: Text) -> float:
 
 def _overlap(text: Text) -> float:
     """Share of the prompt's content words that the response takes up, in [0, 1]."""
-    wanted = set(_WORD.findall(text.prompt.lower())) - _CHATTY_STOP
+    wanted = set(_WORD.findall(text.prompt.lower())) - _STOP_WORDS
     return len(wanted & set(text.words)) / len(wanted) if wanted else 0.5
 
 
@@ -189,29 +201,36 @@ def _mean_word(text: Text) -> float:
 
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("length", "long, detailed answers", "short, concise answers", 0.7, lambda t: math.log1p(len(t.words))),
+    Feature("length", "long, detailed answers", "short, concise answers", 0.7,
+            lambda t: math.log1p(len(t.words))),
     Feature("sentence_length", "long sentences", "short sentences", 0.4,
             lambda t: math.log1p(len(t.words) / t.sentences)),
     Feature("word_length", "long, learned words", "plain, simple words", 0.5, _mean_word),
     Feature("vocabulary", "a varied vocabulary", "a repeated, limited vocabulary", 0.05, _herdan),
     Feature("paragraphs", "text in many paragraphs", "text in one block", 0.6, lambda t: t.count(_PARAGRAPH)),
     Feature("bullets", "bullet lists", "prose without bullet lists", 0.8, lambda t: t.count(_BULLET)),
-    Feature("numbered", "numbered steps", "answers without numbered steps", 0.8, lambda t: t.count(_NUMBERED)),
-    Feature("headings", "headings and bold text", "plain text without headings", 0.6, lambda t: t.count(_HEADING)),
+    Feature("numbered", "numbered steps", "answers without numbered steps", 0.8,
+            lambda t: t.count(_NUMBERED)),
+    Feature("headings", "headings and bold text", "plain text without headings", 0.6,
+            lambda t: t.count(_HEADING)),
     Feature("code", "code examples", "answers without code", 0.8, lambda t: t.count(_CODE)),
     Feature("numbers", "numbers and figures", "answers without numbers", 0.9, lambda t: t.rate(_NUMBER)),
     Feature("questions", "questions back to the user", "answers without questions", 0.4,
             lambda t: t.count(_QUESTION)),
-    Feature("exclamations", "lively answers with exclamation marks", "calm answers without exclamation marks", 0.4,
+    Feature("exclamations", "lively answers with exclamation marks",
+            "calm answers without exclamation marks", 0.4,
             lambda t: t.count(_EXCLAMATION)),
     Feature("emoji", "emoji", "answers without emoji", 0.5, lambda t: t.count(_EMOJI)),
-    Feature("hedging", "cautious, hedged statements", "direct, confident statements", 0.8, lambda t: t.rate(_HEDGE)),
-    Feature("refusals", "answers that decline", "answers that do not decline", 0.5, lambda t: t.count(_REFUSAL)),
+    Feature("hedging", "cautious, hedged statements", "direct, confident statements", 0.8,
+            lambda t: t.rate(_HEDGE)),
+    Feature("refusals", "answers that decline", "answers that do not decline", 0.5,
+            lambda t: t.count(_REFUSAL)),
     Feature("disclaimers", "warnings and disclaimers", "answers without disclaimers", 0.5,
             lambda t: t.count(_DISCLAIMER)),
     Feature("formality", "a formal tone", "a casual tone", 1.1,
             lambda t: t.rate(_FORMAL) - t.rate(_INFORMAL)),
-    Feature("warmth", "a warm, friendly tone", "a neutral, matter-of-fact tone", 0.9, lambda t: t.rate(_WARM)),
+    Feature("warmth", "a warm, friendly tone", "a neutral, matter-of-fact tone", 0.9,
+            lambda t: t.rate(_WARM)),
     Feature("examples", "concrete examples", "answers without examples", 0.5, lambda t: t.count(_EXAMPLE)),
     Feature("preamble", "a friendly opening line", "answers that start at once", 0.5,
             lambda t: float(_PREAMBLE.search(t.lower) is not None)),
@@ -222,7 +241,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("second_person", "answers that address the user", "answers that do not address the user", 0.9,
             lambda t: t.rate(_SECOND_PERSON)),
     Feature("technical", "technical, abstract terms", "everyday terms", 0.8, _technical),
-    Feature("prompt_overlap", "answers that stay close to the question", "answers that range beyond the question",
+    Feature("prompt_overlap", "answers that stay close to the question",
+            "answers that range beyond the question",
             0.2, _overlap),
     Feature("repetition", "repetitive answers", "answers that do not repeat themselves", 0.1, _repetition),
     Feature("truncated", "answers that break off", "complete answers that do not break off", 0.5, _truncated),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from synthesizeme.cli import data, doctor, evaluate, induce_persona, judge, prompts
+from synthesizeme.cli.data import app as data_app
+from synthesizeme.cli.doctor import doctor
+from synthesizeme.cli.evaluate import evaluate
+from synthesizeme.cli.induce_persona import induce_persona
+from synthesizeme.cli.judge import judge
+from synthesizeme.cli.prompts import app as prompts_app
 
 _ABOUT = """Personas, personalized judges and their evaluation, from one user's preference pairs.
 
@@ -31,21 +37,26 @@ def _root(
     """Take the flags that stand before a verb."""
 
 
+def flowing(verb: Callable[..., None]) -> str:
+    """The docstring of a verb with each paragraph on one line, for the help to wrap."""
+    return "\n\n".join(" ".join(part.split()) for part in (verb.__doc__ or "").split("\n\n"))
+
+
 def full_app() -> typer.Typer:
     """`synthesizeme` with all its verbs."""
     app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_root)
-    app.command("induce-persona")(induce_persona.induce_persona)
-    app.command("judge")(judge.judge)
-    app.command("evaluate")(evaluate.evaluate)
-    app.add_typer(data.app(), name="data")
-    app.add_typer(prompts.app(), name="prompts")
-    app.command("doctor")(doctor.doctor)
+    app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
+    app.command("judge", help=flowing(judge))(judge)
+    app.command("evaluate", help=flowing(evaluate))(evaluate)
+    app.add_typer(data_app(), name="data")
+    app.add_typer(prompts_app(), name="prompts")
+    app.command("doctor", help=flowing(doctor))(doctor)
     return app
 
 
 def induce_persona_app() -> typer.Typer:
     """`induce-persona` alone."""
     app = typer.Typer(name="induce-persona", add_completion=False, pretty_exceptions_enable=False)
-    app.command("induce-persona")(induce_persona.induce_persona)
+    app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
     return app

@@ -43,7 +43,7 @@ def verbs(app: typer.Typer, prefix: str = "") -> Iterator[tuple[str, Callable[..
 
 
 def _running_verb(context: typer.Context) -> str:
-    names = []
+    names: list[str] = []
     link: Any = context
     while link is not None:
         names.insert(0, link.info_name or "")

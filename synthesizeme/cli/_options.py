@@ -67,8 +67,8 @@ class ModelOptions:
         typer.Option(
             "--model",
             help="builtin (an embedded rule-based reader, not a language model: no download, no key), "
-            "openai/…, anthropic/…, gemini/… and other providers, hf:PATH_OR_NAME for a transformers model in "
-            "this process, or the name that the server at --api-base knows.",
+            "openai/…, anthropic/…, gemini/… and other providers, hf:PATH_OR_NAME for a transformers model "
+            "in this process, or the name that the server at --api-base knows.",
             rich_help_panel=MODEL_PANEL,
         ),
     ] = "builtin"
@@ -76,7 +76,7 @@ class ModelOptions:
         str | None,
         typer.Option(
             "--api-base",
-            help="Address of an OpenAI-compatible server (vLLM, SGLang, llama.cpp, Ollama, transformers serve).",
+            help="OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, transformers serve.",
             metavar="URL",
             rich_help_panel=MODEL_PANEL,
         ),
@@ -97,16 +97,21 @@ class ModelOptions:
             help="Sampling temperature, sent exactly as given; without it the model's own default holds.",
             min=0,
             max=2,
+            metavar="T",
             rich_help_panel=MODEL_PANEL,
         ),
     ] = None
     max_tokens: Annotated[
         int,
-        typer.Option("--max-tokens", help="Most tokens of one reply.", min=1, rich_help_panel=MODEL_PANEL),
+        typer.Option(
+            "--max-tokens", help="Most tokens of one reply.", min=1, metavar="N", rich_help_panel=MODEL_PANEL
+        ),
     ] = 1024
     timeout: Annotated[
         float,
-        typer.Option("--timeout", help="Seconds one attempt may take.", rich_help_panel=MODEL_PANEL),
+        typer.Option(
+            "--timeout", help="Seconds one attempt may take.", metavar="S", rich_help_panel=MODEL_PANEL
+        ),
     ] = 60.0
     retries: Annotated[
         int,
@@ -114,6 +119,7 @@ class ModelOptions:
             "--retries",
             help="Further attempts after a transient fault, with back-off.",
             min=0,
+            metavar="N",
             rich_help_panel=MODEL_PANEL,
         ),
     ] = 5
@@ -123,6 +129,7 @@ class ModelOptions:
             "--concurrency",
             help="Most calls in flight; the results do not depend on it.",
             min=1,
+            metavar="N",
             rich_help_panel=MODEL_PANEL,
         ),
     ] = 8
@@ -141,7 +148,7 @@ class ModelOptions:
     ] = False
 
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", metavar="N")]
 SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out; they are counted and listed.")
 ]

@@ -11,10 +11,10 @@ MOST_IDS = 60
 
 
 def printable(text: str, limit: int | None = None) -> str:
-    """`text` with control characters as escapes, on one line, shortened to `limit` characters.
+    r"""`text` with control characters as escapes, on one line, shortened to `limit` characters.
 
-    >>> printable("a\\x1b[2Jb\\nc")
-    'a\\\\x1b[2Jb\\\\nc'
+    >>> printable("a\x1b[2Jb\nc")
+    'a\\x1b[2Jb\\nc'
     """
     if limit is not None and len(text) > limit:
         text = f"{text[: limit - 1]}…"

@@ -1,7 +1,16 @@
 """Judges: a comparison and a profile in, a verdict out."""
 
+from synthesizeme.judges._reading import refuses, without_thoughts
 from synthesizeme.judges.baselines import demographics_profile, memory_profile
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.order import BothOrders, combine
 
-__all__ = ["BothOrders", "LLMJudge", "combine", "demographics_profile", "memory_profile"]
+__all__ = [
+    "BothOrders",
+    "LLMJudge",
+    "combine",
+    "demographics_profile",
+    "memory_profile",
+    "refuses",
+    "without_thoughts",
+]

@@ -21,7 +21,9 @@ def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) ->
     """A past choice as a question and its answer; a bare label when there is no reasoning."""
     preference = demonstration.preference.capitalize()
     if demonstration.reasoning:
-        answer = prompt.render("demonstration", reasoning=demonstration.reasoning, preference=preference)
+        answer = prompt.render(
+            "demonstration", reasoning=as_data(demonstration.reasoning), preference=preference
+        )
     else:
         answer = prompt.render("label", preference=preference)
     question = comparison_text(demonstration.comparison, prompt)

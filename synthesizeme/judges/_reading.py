@@ -10,16 +10,33 @@ from synthesizeme.backends import Answer, Token
 from synthesizeme.errors import JudgeError
 from synthesizeme.types import Failure, Preference, Verdict
 
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
-_PREFERENCE = re.compile(
-    r"^[\W_]*preference[\W_]*(?:the[\W_]+)?(first|second|tie)\b", re.IGNORECASE | re.MULTILINE
+_THOUGHT = re.compile(
+    r"\A(?:(?!<think).)*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL
 )
-_CONFIDENCE = re.compile(r"^[\W_]*confidence[\W_]*(\d{1,3}(?:\.\d+)?)", re.IGNORECASE | re.MULTILINE)
-_REASONING = re.compile(r"^[\W_]*reasoning[*_ ]*:[*_ ]*(.*)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+
+
+def _part(name: str) -> str:
+    """Where a part of a reply begins: its name at the start of a line, or as a key of JSON."""
+    return rf"(?:^(?:[^\w\n]|_)*{name}[\W_]*|[\"']{name}[\"']\s*:[\W_]*)"
+
+
+_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
+_PREFERENCE = re.compile(
+    _part("preference") + r"(?:the[\W_]+)?(first|second|tie)\b(?![*_\"' ]*(?:or\b|[/|]))", _FLAGS
+)
+_CONFIDENCE = re.compile(_part("confidence") + r"(\d{1,3}(?:\.\d+)?)", _FLAGS)
+_REASONING = re.compile(
+    _part("reasoning") + rf"(.*?)(?={_PREFERENCE.pattern}|{_part('confidence')}|\Z)", _FLAGS
+)
 _REFUSAL = re.compile(
     r"\bI(?:'m| am) (?:sorry|unable|not able)\b|\bI (?:can(?:'t|not)|won't|must decline)\b|\bas an AI\b",
     re.IGNORECASE,
 )
+
+
+def without_thoughts(reply: str) -> str:
+    """What a reply says after thinking; empty when it was cut off while it thought."""
+    return _THOUGHT.sub("", reply).strip()
 
 
 def read_verdict(answer: Answer) -> Verdict:
@@ -31,7 +48,7 @@ def read_verdict(answer: Answer) -> Verdict:
     Raises:
         JudgeError: the reply names no preference.
     """
-    text = _THOUGHT.sub("", answer.text).replace("’", "'").strip()
+    text = without_thoughts(answer.text)
     matches = list(_PREFERENCE.finditer(text))
     if not matches:
         raise JudgeError(
@@ -39,8 +56,8 @@ def read_verdict(answer: Answer) -> Verdict:
         )
     word = matches[-1][1].lower()
     preference: Preference = "first" if word == "first" else "second" if word == "second" else "tie"
-    reasoning = _REASONING.search(text[: matches[-1].start()])
-    said = (reasoning[1] if reasoning else text[: matches[-1].start()]).strip()
+    reasoning = _REASONING.search(text)
+    said = (reasoning[1] if reasoning else text[: matches[0].start()]).strip()
     if preference == "tie":
         return Verdict(preference="tie", probability=0.5, reasoning=said)
     measured = probability_of_first(answer.tokens)
@@ -54,6 +71,11 @@ def read_verdict(answer: Answer) -> Verdict:
         p = p if preference == "first" else 1 - p
         return Verdict(preference=preference, probability=p, probability_source="stated", reasoning=said)
     return Verdict(preference=preference, probability=float(preference == "first"), reasoning=said)
+
+
+def refuses(reply: str) -> bool:
+    """Whether a reply without an answer is a refusal to give one."""
+    return _REFUSAL.search(reply.replace("’", "'")) is not None
 
 
 def probability_of_first(tokens: Sequence[Token]) -> float | None:
@@ -86,6 +108,6 @@ def verdict_or_failure(outcome: Answer | Failure) -> Verdict | Failure:
     except JudgeError as error:
         if outcome.cut_off:
             return Failure(kind="parse", detail="the reply was cut off at max_tokens before a preference")
-        kind = "refusal" if _REFUSAL.search(error.reply) else "parse"
+        kind = "refusal" if refuses(error.reply) else "parse"
         shown = " ".join(error.reply.split())[:200]
         return Failure(kind=kind, detail=f"{error}; it says: {shown!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from synthesizeme.backends import Account, Question
+from synthesizeme.backends import Account, Answer, Question
 from synthesizeme.judges._messages import judge_messages
 from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.profile import UserProfile
@@ -49,6 +49,8 @@ class LLMJudge:
         self._prompt = prompt or load_prompt("judge/default")
         self._unknown_user = unknown_user
         self._sample_index = sample_index
+        self.unread: dict[Question, Failure] = {}
+        """Questions whose reply came but could not be read, and why."""
 
     def question(self, comparison: Comparison) -> Question | None:
         """What will be asked; None when the user is unknown and unknown users are refused."""
@@ -65,8 +67,14 @@ class LLMJudge:
         asked = [question for question in questions if question is not None]
         outcomes = iter(self._account.ask(asked, stage=self.name))
         return [
-            verdict_or_failure(next(outcomes))
+            self._read(question, next(outcomes))
             if question is not None
             else Failure(kind="unknown_user", detail=f"no profile for user {comparison.user_id!r}")
             for question, comparison in zip(questions, comparisons, strict=True)
         ]
+
+    def _read(self, question: Question, outcome: Answer | Failure) -> Verdict | Failure:
+        result = verdict_or_failure(outcome)
+        if isinstance(outcome, Answer) and isinstance(result, Failure):
+            self.unread[question] = result
+        return result

@@ -67,7 +67,7 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
     """
 
     def __init__(self, account: Account, theta: PromptTemplate) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._theta = theta
         self._written = lambda choices, prompt: write_persona(
             account, choices, prompt, max_characters=_MAX_CHARACTERS
@@ -215,7 +215,7 @@ def _three_parts(
             usable.append(_User(tuple(labelled(pair, orders[pair.pair_id]) for pair in train), asked))
     if len(usable) < LEAST_USERS:
         raise DataError(
-            f"{len(usable)} of {len(users)} users have two train pairs and another one; expected {LEAST_USERS}",
+            f"{len(usable)} of {len(users)} users have two train pairs and one more; expected {LEAST_USERS}",
             cure="optimise Theta over a file with more users",
         )
     random.Random(f"{seed}\0users").shuffle(usable)

@@ -2,12 +2,13 @@
 
 A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
 nine times in ten. So every candidate is compared with the judge that has the persona but no
-demonstrations, on the same pairs in the same order; the mean gain is shrunk toward none, and poor
-candidates stop early (successive halving) so that the calls go to the rest.
+demonstrations, on the same pairs in the same order; the mean gain is shrunk toward none and must exceed its
+standard error to count; poor candidates stop early (successive halving) so that the calls go to the rest.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Comparison, Demonstration, Order, PreferencePair, Verdict, preferred_side
 
 SHRINKAGE = 4.0
-"""Judgements' worth of belief that demonstrations gain `PRIOR_GAIN`."""
-PRIOR_GAIN = 0.0
-"""Gain in accuracy expected of demonstrations before any is seen."""
+"""Pairs' worth of belief that demonstrations gain nothing."""
+PRIOR_VARIANCE = 0.5
+"""Variance of the gain on one pair in those: that of the difference of two coins."""
 
 Item = tuple[PreferencePair, Order]
 
@@ -57,9 +58,24 @@ class Contender:
                 self.failures += 1
 
     def shrunken_gain(self, base: Contender) -> float:
-        """Mean gain over `base` on the items both were scored on, shrunk toward `PRIOR_GAIN`."""
-        gains = [score - base.scores[item] for item, score in self.scores.items() if item in base.scores]
-        return (sum(gains) + SHRINKAGE * PRIOR_GAIN) / (len(gains) + SHRINKAGE)
+        """Mean gain over `base` on the pairs both were scored on, shrunk toward 0."""
+        gains = self._gains(base)
+        return sum(gains) / (len(gains) + SHRINKAGE)
+
+    def gains_clearly(self, base: Contender) -> bool:
+        """Whether the shrunken gain exceeds its standard error."""
+        gains, mean = self._gains(base), self.shrunken_gain(base)
+        weight = len(gains) + SHRINKAGE
+        variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight
+        return mean > math.sqrt(variance / weight)
+
+    def _gains(self, base: Contender) -> list[float]:
+        """Gain on each pair, the mean over its orders: two orders of a pair are one observation."""
+        by_pair: dict[str, list[float]] = {}
+        for item, score in self.scores.items():
+            if item in base.scores:
+                by_pair.setdefault(item[0], []).append(score - base.scores[item])
+        return [sum(gains) / len(gains) for gains in by_pair.values()]
 
 
 def draw_demonstrations(
@@ -120,7 +136,7 @@ def race(
         calls_left: Distinct calls that may still be made.
 
     Returns:
-        The contender of largest shrunken gain, or `base` when none has a positive one.
+        The contender of largest shrunken gain, or `base` unless that gain exceeds its standard error.
     """
     items = [*validation, *out_of_fold]
     alive = list(contenders)
@@ -139,7 +155,7 @@ def race(
         if len(alive) > 1:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
     best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
-    return best if best is not base and best.shrunken_gain(base) > 0 else base
+    return best if best is not base and best.gains_clearly(base) else base
 
 
 def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:

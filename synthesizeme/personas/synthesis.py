@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.backends import Account, Question
+from synthesizeme.judges import refuses, without_thoughts
 from synthesizeme.profile import Persona, PersonaSentence
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text
 from synthesizeme.types import Demonstration, Failure, Message
@@ -14,9 +15,13 @@ UNEXPLAINED = "none given"
 MAX_SENTENCES = 12
 MAX_SENTENCE_CHARACTERS = 400
 
-_LEAD = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])?\s*")
-_CITATION = re.compile(r"\s*[\[(](?:pairs?\s+)?((?:\d+\s*(?:,|;|and|-)?\s*)*)[\])]", re.IGNORECASE)
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+_LEAD = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):])?[\s*]*")
+_CITATION = re.compile(
+    r"\s*[\[(](?:pairs?(?: numbers?)?[:\s]+)?((?:(?:pairs?\s+|#)?\d+\s*(?:,|;|and|to|&|-|–)?\s*)*)[\])]",
+    re.IGNORECASE,
+)
+_NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*#?(\d+))?", re.IGNORECASE)
+_STATEMENT = re.compile(r"(?:the |this )?user\b|they\b", re.IGNORECASE)
 
 
 def persona_messages(choices: Sequence[Demonstration], theta: PromptTemplate) -> tuple[Message, ...]:
@@ -54,20 +59,35 @@ def fit_to_budget(
 def parse_persona(text: str, pair_ids: Sequence[str]) -> tuple[PersonaSentence, ...]:
     """Sentences of a reply, one per line, with the pairs cited in brackets after each.
 
+    Lines that cite no pair and do not speak of the user, such as a greeting, count only where no line does
+    better.
+
     Args:
         text: The reply.
         pair_ids: Pair id of each number, from 1. Numbers that do not exist are left out.
     """
     sentences = []
-    for line in _THOUGHT.sub("", text).splitlines():
-        body = _LEAD.sub("", line).strip().strip("*").strip()
-        cited = [int(n) for match in _CITATION.finditer(body) for n in re.findall(r"\d+", match[1])]
+    for line in without_thoughts(text).splitlines():
+        body = _LEAD.sub("", line).replace("**", "").strip().strip("*").strip()
+        cited = [n for match in _CITATION.finditer(body) for n in _cited(match[1], len(pair_ids))]
         body = _CITATION.sub("", body).strip()
         if not re.search(r"\w", body) or body.endswith(":") or body.startswith("#"):
             continue
-        known = tuple(dict.fromkeys(pair_ids[n - 1] for n in cited if 1 <= n <= len(pair_ids)))
+        known = tuple(dict.fromkeys(pair_ids[n - 1] for n in cited))
         sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known))
-    return tuple(sentences[:MAX_SENTENCES])
+    statements = [s for s in sentences if s.pair_ids or _STATEMENT.match(s.text)]
+    if not statements and refuses(text):
+        return ()
+    return tuple((statements or sentences)[:MAX_SENTENCES])
+
+
+def _cited(numbers: str, largest: int) -> list[int]:
+    """Numbers in a citation such as ``1, 3-5 and 9`` that are at least 1 and at most `largest`."""
+    return [
+        number
+        for first, last in _NUMBERS.findall(numbers)
+        for number in range(max(1, int(first)), min(largest, int(last or first)) + 1)
+    ]
 
 
 def write_persona(
@@ -79,6 +99,15 @@ def write_persona(
     attempts: int = 2,
 ) -> tuple[Persona | None, str]:
     """Ask for a persona; an unusable reply is asked for again as another sample.
+
+    A reply that was cut off loses its last, unfinished line.
+
+    Args:
+        account: Through which the model is asked; unusable replies are counted among its failures.
+        choices: The user's choices, with reasoning where there is any.
+        theta: The persona-writing prompt.
+        max_characters: Longest prompt.
+        attempts: Most calls, at least 1.
 
     Returns:
         The persona or None, and a note that is empty unless something must be said about it.
@@ -93,9 +122,12 @@ def write_persona(
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
             continue
-        sentences = parse_persona(outcome.text, [choice.comparison.pair_id for choice in kept])
+        whole = outcome.text.rpartition("\n")[0] if outcome.cut_off else outcome.text
+        sentences = parse_persona(whole, [choice.comparison.pair_id for choice in kept])
         if sentences:
             name = account.model.name
             return Persona(sentences=sentences, made_by=name, prompt_id=theta.prompt_id), note
-        reason = "the reply contains no statement"
+        kind = "refusal" if refuses(outcome.text) else "parse"
+        account.failures[kind] = account.failures.get(kind, 0) + 1
+        reason = f"{kind}: the reply contains no statement about the user"
     return None, f"no persona could be written ({reason})"

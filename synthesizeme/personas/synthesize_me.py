@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.paper_search import paper_search
-from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
+from synthesizeme.personas.plan import EFFORTS, Effort, Meter, make_plan
 from synthesizeme.personas.selection import (
     Contender,
     candidate_report,
@@ -69,6 +70,8 @@ class SynthesizeMe:
             problems.append(f"effort is {effort!r}; expected {', '.join(EFFORTS)}")
         if search not in SEARCHES:
             problems.append(f"search is {search!r}; expected {', '.join(SEARCHES)}")
+        if search == "paper" and budget_calls is not None:
+            problems.append("budget_calls limits the economical search only; the paper's search has no limit")
         if problems:
             raise ConfigError(problems)
         self.session = session
@@ -129,13 +132,14 @@ class _Induction:
         train: list[PreferencePair],
         validation: list[PreferencePair],
     ) -> None:
-        self.method, self.account, self.user_id = method, account, user_id
+        self.method, self.account, self.user_id = method, Meter(account), user_id
         self.train, self.validation = train, validation
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
         self.candidates: list[Candidate] = []
         self.pools: list[TracePool] = []
+        self.judges: list[LLMJudge] = []
         self.notes: list[str] = []
 
     def judge(
@@ -144,7 +148,8 @@ class _Induction:
         """A judge of this user with the given parts of a profile."""
         known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
         profiles = {self.user_id: known}
-        return LLMJudge(self.account, profiles, prompt=self.method.judge_prompt, name=stage)
+        self.judges.append(LLMJudge(self.account, profiles, prompt=self.method.judge_prompt, name=stage))
+        return self.judges[-1]
 
     def economical(self) -> None:
         """Judge once, draw from the pool, race under a limit."""
@@ -154,7 +159,7 @@ class _Induction:
         )
         train = self.train[: plan.train]
         first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
-        self.persona = self._write(self._choices(first, train))
+        self.persona = self._write(self._choices(first, train), plan.limit)
         if self.persona is None:
             self.demonstrations = tuple(self._choices(first, train)[: LARGEST_SET[method.effort]])
             return
@@ -165,7 +170,7 @@ class _Induction:
         self._select(second, train, plan.contenders, plan.limit)
         if self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
-            self.persona = self._write([*self._choices(first, train), *rest]) or self.persona
+            self.persona = self._write([*self._choices(first, train), *rest], plan.limit) or self.persona
 
     def _calls_left(self, limit: int) -> int:
         return limit - self.account.usage.distinct_calls
@@ -185,10 +190,12 @@ class _Induction:
             for pair in train
         ]
 
-    def _write(self, choices: Sequence[Demonstration]) -> Persona | None:
+    def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
+        attempts = 2 if limit is None else min(2, self._calls_left(limit))
         persona, note = write_persona(
-            self.account, choices, self.method.theta, max_characters=self.method.max_persona_characters
-        )
+            self.account, choices, self.method.theta,
+            max_characters=self.method.max_persona_characters, attempts=attempts,
+        )  # fmt: skip
         if note and note not in self.notes:
             self.notes.append(note)
         return persona
@@ -232,6 +239,13 @@ class _Induction:
         self.persona, self.demonstrations = found.persona, found.demonstrations
         self.candidates, self.pools = found.candidates, [found.pool]
 
+    def _failures(self) -> dict[str, int]:
+        """Calls that failed and replies that could not be read, by kind."""
+        unread = {
+            question: failure.kind for judge in self.judges for question, failure in judge.unread.items()
+        }
+        return dict(sorted((Counter(self.account.failures) + Counter(unread.values())).items()))
+
     def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> UserProfile:
         """The finished document."""
         method, usage = self.method, self.account.usage
@@ -248,7 +262,7 @@ class _Induction:
             traces_verified=sum(pool.verified for pool in self.pools),
             candidates=tuple(self.candidates),
             usage=usage.model_copy(update={"cached_calls": 0, "retries": 0}),
-            failures=dict(sorted(self.account.failures.items())),
+            failures=self._failures(),
             notes=tuple(self.notes),
         )
         return UserProfile(

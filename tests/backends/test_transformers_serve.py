@@ -17,15 +17,11 @@ from synthesizeme.backends import CallCache, ModelSettings, Question, RetryPolic
 from synthesizeme.types import Message
 
 COMMAND = Path(sys.executable).with_name("transformers")
+NEEDS = ("torch", "transformers", "accelerate", "fastapi", "uvicorn")
+MISSING = [name for name in NEEDS if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (importlib.util.find_spec("torch") and COMMAND.exists()),
-        reason="torch and transformers are not installed (extra 'hf')",
-    ),
-    pytest.mark.skipif(
-        not importlib.util.find_spec("fastapi"), reason="transformers serve needs fastapi and uvicorn"
-    ),
+    pytest.mark.skipif(bool(MISSING), reason=f"transformers serve needs {', '.join(MISSING)}"),
 ]
 
 
@@ -35,12 +31,14 @@ def served(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = (folder / "serve.log").open("w")
-    server = subprocess.Popen(
-        [COMMAND, "serve", str(folder), "--device", "cpu", "--dtype", "float32", "--host", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        stdout=log, stderr=log,
-    )  # fmt: skip
+    command = [COMMAND, "serve", str(folder), "--device", "cpu", "--dtype", "float32"]
+    with (folder / "serve.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
+        )
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         with socket.socket() as probe:
@@ -51,7 +49,6 @@ def served(tmp_path_factory):
     yield str(folder), f"http://127.0.0.1:{port}/v1"
     server.kill()
     server.wait()
-    log.close()
 
 
 def test_a_real_server_answers_in_order_and_from_the_cache(served, tmp_path):

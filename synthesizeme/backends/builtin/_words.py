@@ -18,20 +18,23 @@ PLAIN = 0.8
 # What other writers say about the same features: (more, less) as patterns.
 _SYNONYMS: dict[str, tuple[str, str]] = {
     "length": (
-        r"\blong(?:er)?\b(?! (?:sentences|words))|detailed|thorough|comprehensive|in-depth|elaborate|exhaustive",
-        r"\bshort(?:er)?\b(?! (?:sentences|words))|concise|brief|succinct|to the point|terse|compact",
+        r"\blong(?:er)?\b(?! (?:sentences|words))|detailed|thorough|comprehensive|in-depth|elaborate"
+        r"|exhaustive",
+                r"\bshort(?:er)?\b(?! (?:sentences|words))|concise|brief|succinct|to the point|terse|compact",
     ),
     "sentence_length": (r"long sentences|flowing sentences", r"short sentences|clipped sentences"),
-    "word_length": (r"learned words|sophisticated vocabulary|long words", r"simple words|plain (?:words|language)"),
+    "word_length": (r"learned words|sophisticated vocabulary|long words",
+                r"simple words|plain (?:words|language)"),
     "vocabulary": (r"varied vocabulary|rich vocabulary", r"limited vocabulary"),
     "paragraphs": (r"many paragraphs|separate paragraphs", r"one block|single paragraph"),
-    "bullets": (r"bullet|\blists?\b|structured|structure\b", r"\bprose\b|without (?:bullet|lists?)|unstructured"),
+    "bullets": (r"bullet|\blists?\b|structured|structure\b",
+                r"\bprose\b|without (?:bullet|lists?)|unstructured"),
     "numbered": (r"numbered|step[- ]by[- ]step|clear steps", r"without numbered"),
     "headings": (r"headings|bold text|markdown", r"without headings|plain text"),
     "code": (r"\bcode\b", r"without code"),
     "numbers": (r"figures|statistics|quantitative|specific numbers|numbers and", r"without numbers"),
     "questions": (r"questions back|clarifying questions|asks? (?:questions|back)|follow-up questions",
-                  r"without questions"),
+                r"without questions"),
     "exclamations": (r"exclamation|enthusias|lively|energetic", r"calm|without exclamation|understated"),
     "emoji": (r"emojis?|smileys?", r"without emojis?"),
     "hedging": (r"hedg|cautious|tentative|nuanced|careful(?:ly)? (?:qualified|worded)",
@@ -39,22 +42,25 @@ _SYNONYMS: dict[str, tuple[str, str]] = {
     "refusals": (r"answers that decline|refus", r"do not decline|never refuse|without refus"),
     "disclaimers": (r"disclaimers?|warnings|caveats", r"without (?:disclaimers?|warnings|caveats)"),
     "formality": (r"formal|professional tone", r"casual|informal|conversational|relaxed tone"),
-    "warmth": (r"warm|friendly|empath|encourag|supportive|kind\b(?! of)", r"neutral|matter-of-fact|unemotional|no chit-?chat"),
+    "warmth": (r"warm|friendly|empath|encourag|supportive|kind\b(?! of)",
+                r"neutral|matter-of-fact|unemotional|no chit-?chat"),
     "examples": (r"examples?|illustrat|anecdotes|stories", r"without examples"),
-    "preamble": (r"opening line|greeting", r"start at once|without (?:preamble|greeting|introduction)|no preamble"),
+    "preamble": (r"opening line|greeting",
+                r"start at once|without (?:preamble|greeting|introduction)|no preamble"),
     "closing_offer": (r"closing offer|offers? of (?:more )?help", r"end without an offer|without closing"),
     "first_person": (r"first person", r"impersonal"),
     "second_person": (r"address(?:es)? the (?:user|reader)", r"do not address"),
     "technical": (r"technical|abstract terms|jargon", r"everyday|lay(?:man'?s)? terms|non-technical"),
     "prompt_overlap": (r"close to the question|on[- ]topic|focus(?:ed)? on the question|relevant",
-                       r"beyond the question|wide-ranging"),
+                r"beyond the question|wide-ranging"),
     "repetition": (r"repetitive", r"do not repeat|without repetition|non-repetitive"),
     "truncated": (r"that break off$", r"complete answers|do not break off|finished answers"),
     "leaked_markup": (r"with stray", r"clean answers|without stray"),
 }  # fmt: skip
 
 _NEGATIVE = re.compile(
-    r"\b(?:dislikes?|avoids?|rejects?|does not (?:like|want|care for|prefer)|doesn't (?:like|want|prefer)|hates?|"
+    r"\b(?:dislikes?|avoids?|rejects?|does not (?:like|want|care for|prefer)|doesn't (?:like|want"
+    r"|prefer)|hates?|"
     r"is put off by|has little patience for|finds? no use for)\b"
 )
 _CLAUSE = re.compile(

@@ -1,0 +1,252 @@
+"""What `induce-persona` prints: JSON for programs, panels and tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthesizeme.cli._text import count, dollars, printable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from synthesizeme.backends import Model
+    from synthesizeme.evaluation.harness import Outcome
+    from synthesizeme.personas.estimate import Estimate
+    from synthesizeme.personas.workflow import UserFailure, UserResult
+    from synthesizeme.types import Usage
+
+Price = float | None
+USAGE_KEYS = (
+    "calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd",
+)  # fmt: skip
+
+
+def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
+    """One user's entry in the JSON output."""
+    persona = result.profile.persona
+    return {
+        "user_id": result.user_id,
+        "persona": None if persona is None else persona.text,
+        "pairs": dict(result.pairs),
+        "usage": usage_json(result.usage),
+        "evaluation_usage": usage_json(result.evaluation_usage),
+        "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
+        "files": {name: str(path) for name, path in files.items()},
+    }
+
+
+def failure_json(failure: UserFailure) -> dict[str, str]:
+    """The entry of a user whose induction failed."""
+    return {"user_id": failure.user_id, "error": failure.error}
+
+
+def pooled_json(results: Sequence[UserResult]) -> dict[str, Any]:
+    """Accuracy of each judge over all users."""
+    return {name: _accuracy_json(outcome) for name, outcome in _pooled(results).items()}
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """What calls cost."""
+    values = usage.model_dump()
+    return {key: values[key] for key in USAGE_KEYS}
+
+
+def estimate_json(
+    user_ids: Sequence[str], found: Sequence[tuple[Estimate, Estimate]], prices: Sequence[tuple[Price, Price]]
+) -> dict[str, Any]:
+    """What a dry run found."""
+
+    def one(estimate: Estimate, price: Price) -> dict[str, Any]:
+        return {**estimate.__dict__, "cost_usd": price}
+
+    users = [
+        {"user_id": user_id, "induction": one(both[0], price[0]), "evaluation": one(both[1], price[1])}
+        for user_id, both, price in zip(user_ids, found, prices, strict=True)
+    ]
+    return {"dry_run": True, "users": users}
+
+
+def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> None:
+    """A user's result for people."""
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    persona = result.profile.persona
+    body = Text()
+    if persona is None:
+        body.append("No persona: the pairs at hand support no statement. A judge answers as for anybody.")
+    for number, sentence in enumerate(persona.sentences if persona else (), 1):
+        body.append(
+            f"{number}. {printable(sentence.text)}"
+            if number == 1
+            else f"\n{number}. {printable(sentence.text)}"
+        )
+        if sentence.pair_ids:
+            body.append(f"\n   {_ids(sentence.pair_ids)}", style="dim")
+    title = Text(f" {printable(result.user_id, 40)} ", style="bold")
+    console.print(Panel(body, title=title, title_align="left", padding=(0, 1)))
+    console.print(Text(_pairs_line(result)))
+    console.print(Text(f"Induction   {_usage_line(result.usage)}"))
+    if result.outcomes:
+        console.print(Text(f"Evaluation  {_usage_line(result.evaluation_usage)}"))
+    for note in result.notes:
+        console.print(Text(f"Note: {printable(note)}", style="yellow"))
+    if result.outcomes:
+        console.print(_accuracy_table(result.outcomes))
+        console.print(Text(_unit_line(result.outcomes), style="dim"))
+    folder = next(iter(files.values())).parent
+    console.print(
+        Text(f"Files: {printable(str(folder))}/ ({', '.join(path.name for path in files.values())})"),
+        soft_wrap=True,
+    )
+    console.print(Text(f"Made with {printable(model.name)}: {model.kind}.", style="dim"))
+    console.print()
+
+
+def show_pooled(results: Sequence[UserResult]) -> None:
+    """Accuracy over all users, for people."""
+    from rich.console import Console
+    from rich.text import Text
+
+    outcomes = _pooled(results)
+    console = Console(highlight=False)
+    if not outcomes:
+        console.print(Text(f"{count(len(results), 'user')}; nothing was evaluated."))
+        return
+    console.print(Text(f"All {count(len(results), 'user')}", style="bold"))
+    console.print(_accuracy_table(outcomes))
+    console.print(Text(_unit_line(outcomes), style="dim"))
+
+
+def show_estimate(
+    user_ids: Sequence[str],
+    found: Sequence[tuple[Estimate, Estimate]],
+    prices: Sequence[tuple[Price, Price]],
+    model: str,
+) -> None:
+    """What a dry run found, for people."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(f"Dry run with {printable(model)}: nothing is sent", style="bold"),
+        title_justify="left",
+    )
+    for heading in ("user", "part", "calls at most", "prompt tokens", "reply tokens", "cost"):
+        table.add_column(heading, justify="left" if heading in ("user", "part") else "right")
+    for user_id, both, price in zip(user_ids, found, prices, strict=True):
+        for part, estimate, cost in zip(("induction", "evaluation"), both, price, strict=True):
+            table.add_row(
+                Text(printable(user_id, 30) if part == "induction" else ""), part, f"{estimate.calls:,}",
+                f"{estimate.prompt_tokens:,}", f"{estimate.completion_tokens:,}", dollars(cost),
+            )  # fmt: skip
+    if len(user_ids) > 1:
+        whole = [estimate for both in found for estimate in both]
+        costs = [cost for both in prices for cost in both]
+        total = None if None in costs else sum(cost for cost in costs if cost is not None)
+        table.add_section()
+        table.add_row(
+            "all", "", f"{sum(e.calls for e in whole):,}", f"{sum(e.prompt_tokens for e in whole):,}",
+            f"{sum(e.completion_tokens for e in whole):,}", dollars(total), style="bold",
+        )  # fmt: skip
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        Text(
+            "Calls are an upper bound; tokens are estimated from the lengths of the texts; "
+            "finished calls in the cache would not be made again.",
+            style="dim",
+        )
+    )
+
+
+def _pooled(results: Sequence[UserResult]) -> dict[str, Outcome]:
+    """Outcomes of the users joined, for each judge."""
+    from synthesizeme.evaluation.harness import pool
+
+    names = dict.fromkeys(name for result in results for name in result.outcomes)
+    return {
+        name: pool(result.outcomes[name] for result in results if name in result.outcomes) for name in names
+    }
+
+
+def _accuracy_json(outcome: Outcome) -> dict[str, Any]:
+    from synthesizeme.evaluation.intervals import accuracy_interval
+
+    found = accuracy_interval(outcome)
+    return {
+        "micro": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": outcome.n_pairs,
+        "ties": outcome.ties,
+        "failures": sum(outcome.failures.values()),
+    }
+
+
+def _accuracy_table(outcomes: Mapping[str, Outcome]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from synthesizeme.evaluation.intervals import accuracy_interval
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("judge")
+    for heading in ("accuracy", "95 % interval", "pairs", "ties", "failures", "same in both orders"):
+        table.add_column(heading, justify="right")
+    for name, outcome in outcomes.items():
+        found = accuracy_interval(outcome)
+        kinds = ", ".join(f"{kind} {number}" for kind, number in outcome.failures.items())
+        table.add_row(
+            name,
+            _percent(found.value),
+            f"{_percent(found.low)} – {_percent(found.high)}",
+            str(outcome.n_pairs),
+            f"{outcome.ties}/{outcome.n_questions}",
+            kinds or "0",
+            _percent(outcome.order_consistency),
+        )
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _unit_line(outcomes: Mapping[str, Outcome]) -> str:
+    outcome = next(iter(outcomes.values()))
+    asked = (
+        "Accuracy in % over both orders of each pair; a tie counts half, a failure neither right nor wrong."
+    )
+    if outcome.n_users > 1:
+        return f"{asked} The interval resamples the {outcome.n_users} users."
+    pairs = count(outcome.n_pairs, "pair")
+    return f"{asked} The interval resamples this user's {pairs}: it speaks for this user alone."
+
+
+def _ids(pair_ids: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(printable(pair_id, 30) for pair_id in pair_ids[:most])
+    return f"{shown} and {len(pair_ids) - most} more" if len(pair_ids) > most else shown
+
+
+def _pairs_line(result: UserResult) -> str:
+    whole = sum(result.pairs.values())
+    parts = ", ".join(f"{number} {name}" for name, number in result.pairs.items())
+    provenance = result.profile.provenance
+    rule = f" ({printable(provenance.split_rule)})" if provenance else ""
+    return f"Pairs       {whole}: {parts}{rule}"
+
+
+def _usage_line(usage: Usage) -> str:
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    parts = [count(usage.distinct_calls, "call"), f"{usage.cached_calls} cached", count(tokens, "token")]
+    if usage.retries:
+        parts.append(f"{usage.retries} retried")
+    return " · ".join([*parts, dollars(usage.cost_usd)])

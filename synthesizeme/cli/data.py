@@ -1,0 +1,187 @@
+"""``data``: convert pairs from any known format, look at them, split them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
+from synthesizeme.cli._text import count, print_json, printable, say
+
+if TYPE_CHECKING:
+    from synthesizeme.datasets import ConvertReport, PairsSummary
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="File, folder, hub data set owner/name[:split], or a name such as llmfao.",
+        metavar="IN",
+    ),
+]
+Target = Annotated[Path, typer.Argument(help="File to write, .jsonl or .jsonl.gz.", metavar="OUT")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="auto, or one of: chatbot-arena, jsonl, llmfao, paper-format, polis, prism, trl-rows.",
+    ),
+]
+UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")]
+
+
+def app() -> typer.Typer:
+    """The group of data verbs."""
+    group = typer.Typer(help="Convert, inspect and split preference pairs.", no_args_is_help=True)
+    group.command("convert")(convert)
+    group.command("inspect")(inspect)
+    group.command("split")(split)
+    return group
+
+
+@spread
+def convert(
+    source: Source,
+    target: Target,
+    common: CommonOptions,
+    format: Format = "auto",
+    user_id: UserId = None,
+    skip_bad_rows: SkipBadRows = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Read pairs in any known format and write them as this project's JSON Lines."""
+    from synthesizeme import datasets
+
+    report = datasets.convert(
+        _located(source, data_dir), target, format=format, skip_bad_rows=skip_bad_rows, user_id=user_id
+    )
+    if common.json:
+        print_json(_report_json(report))
+        return
+    _say_left_out(report)
+    typer.echo(
+        f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))} "
+        f"from {count(report.rows_read, 'row')} in the format {report.format}."
+    )
+
+
+@spread
+def inspect(
+    source: Source,
+    common: CommonOptions,
+    format: Format = "auto",
+    user_id: UserId = None,
+    skip_bad_rows: SkipBadRows = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
+    from synthesizeme import datasets
+
+    with TemporaryDirectory() as folder:
+        target = Path(folder) / "pairs.jsonl"
+        report = datasets.convert(
+            _located(source, data_dir), target, format=format, skip_bad_rows=skip_bad_rows, user_id=user_id
+        )
+        summary = datasets.inspect(datasets.read_pairs(target).pairs)
+    if common.json:
+        print_json(
+            {"format": report.format, "left_out": dict(report.reasons), **summary.model_dump(mode="json")}
+        )
+        return
+    _say_left_out(report)
+    _show(source, report.format, summary)
+
+
+@spread
+def split(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="File of pairs, .jsonl or .jsonl.gz.",
+            metavar="IN",
+        ),
+    ],
+    target: Target,
+    common: CommonOptions,
+    seed: Seed = 0,
+    skip_bad_rows: SkipBadRows = False,
+) -> None:
+    """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
+    from synthesizeme import datasets
+
+    file = datasets.read_pairs(source, skip_bad_rows=skip_bad_rows)
+    for problem in file.skipped:
+        say(f"left out: {printable(str(problem))}")
+    pairs = datasets.resplit(file.pairs, seed)
+    written = datasets.write_pairs(target, pairs)
+    splits = dict(datasets.inspect(pairs).splits)
+    if common.json:
+        print_json({"target": str(target), "pairs": written, "splits": splits, "seed": seed,
+                    "skipped_rows": [str(problem) for problem in file.skipped]})  # fmt: skip
+    else:
+        parts = ", ".join(f"{number} {name}" for name, number in splits.items())
+        typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
+
+
+def _located(source: str, data_dir: Path | None) -> str | Path:
+    """A data set named by its module is looked for; anything else is a path or a hub name."""
+    from synthesizeme import datasets
+
+    if not Path(source).exists() and source in datasets.formats():
+        return datasets.find_data(source, data_dir=data_dir)
+    return source
+
+
+def _report_json(report: ConvertReport) -> dict[str, object]:
+    return {
+        "source": report.source,
+        "target": str(report.target),
+        "format": report.format,
+        "rows_read": report.rows_read,
+        "pairs_written": report.pairs_written,
+        "left_out": dict(report.reasons),
+        "skipped_rows": [str(problem) for problem in report.skipped],
+    }
+
+
+def _say_left_out(report: ConvertReport) -> None:
+    for problem in report.skipped:
+        say(f"left out: {printable(str(problem))}")
+    for reason, number in report.reasons.items():
+        say(f"left out: {number} x {printable(reason)}")
+
+
+def _show(source: str, format: str, summary: PairsSummary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    turns, lengths, users = summary.prompt_turns, summary.response_characters, summary.pairs_per_user
+    longer = (
+        "–" if summary.chosen_longer is None else f"{100 * summary.chosen_longer:.1f} % of unequal lengths"
+    )
+    rows = {
+        "format": format,
+        "pairs": f"{summary.pairs:,}",
+        "users": f"{summary.users:,}, {users.minimum:g} to {users.maximum:g} pairs each",
+        "splits": ", ".join(f"{name} {number:,}" for name, number in summary.splits.items()),
+        "prompts": f"{summary.prompts:,} different, {turns.minimum:g} to {turns.maximum:g} turns",
+        "responses": f"{lengths.minimum:g} to {lengths.maximum:g} characters, median {lengths.median:g}",
+        "chosen is longer": longer,
+        "prompts in several splits": f"{summary.prompts_in_several_splits:,}",
+        "comparisons in several splits": f"{summary.comparisons_in_several_splits:,}"
+        + (" (a leak)" if summary.comparisons_in_several_splits else ""),
+        "metadata": ", ".join(
+            f"{printable(key, 40)} ({number})" for key, number in summary.metadata_keys.items()
+        )
+        or "none",
+    }
+    for name, value in rows.items():
+        table.add_row(Text(name, style="dim"), Text(value))
+    console = Console(highlight=False)
+    console.print(Text(printable(source), style="bold"))
+    console.print(table)

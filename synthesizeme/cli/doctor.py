@@ -1,0 +1,150 @@
+"""``doctor``: what is installed, which models would work, where data and the cache are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions, DataDir
+from synthesizeme.cli._text import print_json, printable
+
+OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
+EXTRAS = {"hf": ("torch", "transformers"), "optimize": ("optuna", "gepa")}
+BASE = ("dspy", "litellm", "datasets", "numpy", "pydantic", "rich", "typer", "aiohttp")
+
+
+@spread
+def doctor(common: CommonOptions, data_dir: DataDir = None) -> None:
+    """Say what is installed, which models would work, where data is looked for; nothing is sent."""
+    found = {
+        "versions": _versions(),
+        "extras": _extras(),
+        "backends": _backends(),
+        "data": _data(data_dir),
+        "cache": _cache(),
+        "environment": {name: os.environ.get(name) for name in OFFLINE_VARIABLES},
+    }
+    if common.json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _versions() -> dict[str, str]:
+    import platform
+
+    from synthesizeme import __version__
+
+    versions = {"synthesizeme": __version__, "python": platform.python_version(), "system": platform.system()}
+    return versions | {name: _version(name) or "missing" for name in BASE}
+
+
+def _version(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _extras() -> dict[str, dict[str, Any]]:
+    found = {}
+    for extra, distributions in EXTRAS.items():
+        versions = {name: _version(name) for name in distributions}
+        cure = None if all(versions.values()) else f"pip install 'synthesizeme-rewards[{extra}]'"
+        found[extra] = {"versions": versions, "cure": cure}
+    return found
+
+
+def _backends() -> dict[str, dict[str, Any]]:
+    from synthesizeme.backends import hosted
+
+    torch = all(_version(name) for name in EXTRAS["hf"])
+    found: dict[str, dict[str, Any]] = {
+        "builtin": {"ready": True, "needs": "nothing"},
+        "hf:PATH_OR_NAME": {"ready": torch, "needs": "pip install 'synthesizeme-rewards[hf]'"},
+        "any name with --api-base": {"ready": True, "needs": "a server at that address (not asked)"},
+    }
+    for provider, variables in hosted.KEY_VARIABLES.items():
+        ready = any(os.environ.get(name) for name in variables) if variables else None
+        needs = " or ".join(variables) or "the cloud's own credentials (not checked)"
+        found[f"{provider}/NAME"] = {"ready": ready, "needs": needs}
+    return found
+
+
+def _data(data_dir: Any) -> dict[str, Any]:
+    from synthesizeme.datasets import data_places, formats
+    from synthesizeme.datasets._base import locate
+    from synthesizeme.resources import resource
+
+    places = data_places(data_dir)
+    named = {name: module for name, module in formats().items() if module.FILES}
+    return {
+        "sample": str(resource("data/sample/pairs.jsonl")),
+        "places": {str(place): place.is_dir() for place in places},
+        "found": {
+            name: next((str(path) for place in places if (path := locate(place, module.FILES))), None)
+            for name, module in named.items()
+        },
+        "then": "the hub",
+    }
+
+
+def _cache() -> dict[str, Any]:
+    from synthesizeme.backends import default_cache_dir
+
+    folder = default_cache_dir()
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    file = folder / "calls.sqlite"
+    return {
+        "folder": str(folder),
+        "writable": place.is_dir() and os.access(place, os.W_OK | os.X_OK),
+        "bytes": file.stat().st_size if file.is_file() else 0,
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    marks = {True: ("yes", "green"), False: ("no", "red"), None: ("?", "yellow")}
+
+    def heading(text: str) -> None:
+        table.add_row(Text(text, style="bold"), "", "")
+
+    def line(name: str, mark: bool | str | None, text: str) -> None:
+        word, style = (mark, "") if isinstance(mark, str) else marks[mark]
+        table.add_row(Text(f"  {printable(name)}"), Text(word, style=style), Text(printable(text)))
+
+    heading("Installed")
+    for name, version in found["versions"].items():
+        line(name, version, "")
+    heading("Extras")
+    for name, extra in found["extras"].items():
+        versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
+        line(name, extra["cure"] is None, versions + (f"; {extra['cure']}" if extra["cure"] else ""))
+    heading("Models that would work")
+    for name, backend in found["backends"].items():
+        line(name, backend["ready"], "" if backend["ready"] else f"needs {backend['needs']}")
+    heading("Data")
+    line("sample", True, found["data"]["sample"])
+    for place, there in found["data"]["places"].items():
+        line("looked for in", there, place)
+    for name, path in found["data"]["found"].items():
+        line(name, path is not None, path or "not in these folders; would be fetched from the hub")
+    heading("Cache of finished calls")
+    line(
+        "writable",
+        found["cache"]["writable"],
+        f"{found['cache']['folder']} ({found['cache']['bytes']:,} bytes)",
+    )
+    heading("Environment")
+    for name, value in found["environment"].items():
+        line(name, "set" if value else "-", value or "")
+    Console(highlight=False).print(table)

@@ -1,0 +1,176 @@
+"""``judge``: one comparison, as the user of a profile would decide it, asked in both orders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
+from synthesizeme.cli._text import id_list, print_json, printable
+
+if TYPE_CHECKING:
+    from synthesizeme.judges.one_comparison import OneComparison
+    from synthesizeme.profile import UserProfile
+    from synthesizeme.types import Comparison
+
+
+@spread
+def judge(
+    profile: Annotated[
+        Path,
+        typer.Option(
+            "--profile", help="A profile.json, or a folder that induce-persona wrote.", metavar="FILE|DIR"
+        ),
+    ],
+    model: ModelOptions,
+    common: CommonOptions,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Whose profile of the folder.", metavar="ID")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="What the user asked.")] = None,
+    first: Annotated[str | None, typer.Option("--first", help="One response.")] = None,
+    second: Annotated[str | None, typer.Option("--second", help="The other response.")] = None,
+    comparison: Annotated[
+        str | None,
+        typer.Option(
+            "--comparison",
+            help='JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
+            metavar="FILE.json|-",
+        ),
+    ] = None,
+    judge_prompt: JudgePrompt = "judge/default",
+) -> None:
+    """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
+
+    Both orders are asked; the probability is their mean.
+    """
+    from synthesizeme.cli._session import open_session
+    from synthesizeme.errors import JudgeError
+    from synthesizeme.judges.one_comparison import judge_both_orders
+    from synthesizeme.prompts import load_prompt
+    from synthesizeme.types import Failure
+
+    known = _profile(profile, user)
+    asked = _comparison(known.user_id, prompt, first, second, comparison)
+    with open_session(model, None) as session:
+        account = session.account()
+        found = judge_both_orders(account, known, asked, prompt=load_prompt(judge_prompt))
+    if isinstance(found, Failure):
+        raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
+    if common.json:
+        print_json({"user_id": known.user_id, **found.as_dict(), "usage": account.usage.model_dump()})
+    else:
+        _show(known, found)
+
+
+def _profile(path: Path, user: str | None) -> UserProfile:
+    from synthesizeme.errors import ConfigError
+    from synthesizeme.personas.store import INDEX, PROFILE, ProfileDirectory, load_profile
+
+    if path.is_dir() and not (path / INDEX).exists() and (path / PROFILE).exists():
+        path = path / PROFILE
+    if not path.is_dir():
+        profile = load_profile(path)
+        if user not in (None, profile.user_id):
+            owner = printable(profile.user_id, 60)
+            raise ConfigError(f"{path} is the profile of {owner!r}, not of {printable(user or '', 60)!r}")
+        return profile
+    profiles = ProfileDirectory(path)
+    if user is None:
+        if len(profiles) != 1:
+            raise ConfigError(
+                f"{path} has profiles of {len(profiles)} users; name one with --user ID. "
+                f"Its users: {id_list(profiles)}"
+            )
+        user = next(iter(profiles))
+    if user not in profiles:
+        raise ConfigError(f"{path} has no profile of {printable(user, 60)!r}. Its users: {id_list(profiles)}")
+    return profiles[user]
+
+
+def _comparison(
+    user_id: str, prompt: str | None, first: str | None, second: str | None, source: str | None
+) -> Comparison:
+    from pydantic import ValidationError
+
+    from synthesizeme.errors import ConfigError, DataError
+    from synthesizeme.types import Comparison
+
+    texts = {"prompt": prompt, "first": first, "second": second}
+    given = [f"--{name}" for name, text in texts.items() if text is not None]
+    if source is not None and given:
+        raise ConfigError(f"--comparison and {', '.join(given)} exclude each other")
+    if source is None and len(given) < len(texts):
+        raise ConfigError("give --prompt, --first and --second, or --comparison FILE.json")
+    fields: dict[str, Any] = texts if source is None else _read(source)
+    if isinstance(fields["prompt"], str):
+        fields = {**fields, "prompt": [{"role": "user", "content": fields["prompt"]}]}
+    where = source or "command line"
+    try:
+        made = Comparison.model_validate({**fields, "user_id": user_id, "pair_id": "command-line"})
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        field = ".".join(map(str, problem["loc"])) or None
+        raise DataError(
+            problem["msg"], source=where, field=field, cure="give text that is not blank"
+        ) from None
+    for name, text in (("first", made.first), ("second", made.second)):
+        if not text.strip():
+            raise DataError("is blank; expected text", source=where, field=name, cure="give both responses")
+    if not made.prompt or made.prompt[-1].role != "user":
+        cure = "let the conversation end with what the user said"
+        raise DataError("does not end with a user turn", source=where, field="prompt", cure=cure)
+    return made
+
+
+def _read(source: str) -> dict[str, Any]:
+    import json
+
+    from synthesizeme.errors import DataError
+
+    cure = 'give {"prompt": ..., "first": ..., "second": ...}'
+    name = "standard input" if source == "-" else source
+    try:
+        raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        fields = json.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"cannot be read: {error.strerror or error}", source=name, cure="check the path"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"is not JSON in UTF-8: {error}", source=name, cure=cure) from None
+    wanted = ("prompt", "first", "second")
+    if not isinstance(fields, dict):
+        raise DataError(f"holds a {type(fields).__name__}; expected an object", source=name, cure=cure)
+    if missing := [field for field in wanted if field not in fields]:
+        raise DataError("is missing", source=name, field=missing[0], cure=cure)
+    return {field: fields[field] for field in wanted}
+
+
+def _show(profile: UserProfile, found: OneComparison) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    verdict = found.combined
+    name = printable(profile.user_id, 40)
+    if verdict.preference == "tie":
+        headline = f"{name}: no preference"
+    else:
+        p = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
+        headline = f"{name} prefers the {verdict.preference} response (probability {p:.2f})"
+    console.print(Text(headline, style="bold"))
+    if verdict.reasoning:
+        console.print(Text(printable(verdict.reasoning)))
+    same = "the same in both orders" if found.consistent else "depends on the order"
+    console.print(
+        Text(
+            f"The verdict is {same}: P(first) = {found.shown.probability:.2f} as given, "
+            f"{1 - found.swapped.probability:.2f} with the responses exchanged.",
+            style="dim",
+        )
+    )

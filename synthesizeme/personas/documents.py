@@ -1,0 +1,109 @@
+"""The ready-to-paste files of a profile: judge prompt, generation prompt, persona in Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from synthesizeme.judges._messages import context_messages
+from synthesizeme.profile import Persona, Provenance, UserProfile
+from synthesizeme.prompts import PromptTemplate, as_data, load_prompt
+from synthesizeme.types import Message
+
+CONVERSATION, FIRST, SECOND = "{{conversation}}", "{{first_response}}", "{{second_response}}"
+"""Placeholders in the last message of the prompts, to be replaced by whoever pastes them."""
+GENERATION_PROMPT = "generation/default"
+
+
+def judge_prompt_json(profile: UserProfile, prompt: PromptTemplate) -> str:
+    """A JSON list of messages that asks a judge for this user's preference.
+
+    Instruction, persona and demonstrations stand as a judge is sent them; the last message holds the
+    placeholders `CONVERSATION`, `FIRST` and `SECOND`.
+    """
+    question = prompt.render(
+        "comparison", conversation=CONVERSATION, first_response=FIRST, second_response=SECOND
+    )
+    return _messages_json([*context_messages(profile, prompt), Message(role="user", content=question)])
+
+
+def generation_prompt_json(profile: UserProfile, prompt: PromptTemplate | None = None) -> str:
+    """A JSON list of messages that asks a chat model to answer the way this user likes.
+
+    The demonstrations' prompts with the responses that the user preferred stand as earlier turns; the
+    last message is the placeholder `CONVERSATION`.
+    """
+    prompt = prompt or load_prompt(GENERATION_PROMPT)
+    system = prompt.render("system")
+    if profile.persona is not None:
+        system += "\n\n" + prompt.render("persona", persona=as_data(profile.persona.text))
+    messages = [Message(role="system", content=system)]
+    for demonstration in profile.demonstrations:
+        shown = demonstration.comparison
+        preferred = shown.first if demonstration.preference == "first" else shown.second
+        messages += [turn for turn in shown.prompt if turn.role != "system"]
+        messages.append(Message(role="assistant", content=preferred))
+    return _messages_json([*messages, Message(role="user", content=CONVERSATION)])
+
+
+def persona_markdown(profile: UserProfile) -> str:
+    """The persona for people: each sentence with the pairs that support it, and how it was made."""
+    parts = [f"# Persona of {_code(profile.user_id)}"]
+    if profile.persona is None:
+        parts.append("There is no persona: the pairs at hand support no statement about this user.")
+    else:
+        parts += [_made_by(profile.persona, profile.provenance), _sentences(profile.persona)]
+    if profile.demonstrations:
+        ids = ", ".join(_code(shown.comparison.pair_id) for shown in profile.demonstrations)
+        parts.append(f"## Demonstrations\n\nPast choices that a judge is shown: {ids}.")
+    if profile.provenance is not None:
+        parts.append(_how(profile.provenance))
+    return "\n\n".join(parts) + "\n"
+
+
+def _made_by(persona: Persona, provenance: Provenance | None) -> str:
+    kind = f", a {provenance.model_kind}" if provenance else ""
+    return f"Written by {_code(persona.made_by)}{kind}, with the prompt {_code(persona.prompt_id)}."
+
+
+def _sentences(persona: Persona) -> str:
+    lines = []
+    for number, sentence in enumerate(persona.sentences, 1):
+        ids = ", ".join(map(_code, sentence.pair_ids))
+        support = f"Supported by {ids}." if ids else "No pair was cited for it."
+        lines.append(f"{number}. {_plain(sentence.text)}\n   {support}")
+    return "\n".join(lines)
+
+
+def _how(provenance: Provenance) -> str:
+    splits = list(provenance.splits.values())
+    usage = provenance.usage
+    facts = [
+        ", ".join(f"{splits.count(split)} {split}" for split in ("train", "validation", "test"))
+        + f" pairs; split {_plain(provenance.split_rule)}",
+        f"search {provenance.search}, effort {provenance.effort}, seed {provenance.seed}",
+        f"{provenance.traces_verified} of {provenance.traces_asked} judgements of train pairs agreed "
+        "with the user",
+        f"{usage.distinct_calls} distinct calls, {usage.prompt_tokens} prompt and "
+        f"{usage.completion_tokens} completion tokens",
+        *(f"{number} failed calls: {kind}" for kind, number in provenance.failures.items()),
+        *(f"note: {_plain(note)}" for note in provenance.notes),
+    ]
+    return "## How it was made\n\n" + "\n".join(f"- {fact}" for fact in facts)
+
+
+def _messages_json(messages: Sequence[Message]) -> str:
+    rows = [{"role": message.role, "content": message.content} for message in messages]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(text: str) -> str:
+    """One line of text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """One line of text as code, shortened."""
+    line = " ".join(text.split()).replace("`", "'") or " "
+    return f"`{line if len(line) <= 80 else line[:79] + '…'}`"

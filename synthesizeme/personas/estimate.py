@@ -1,0 +1,170 @@
+"""What an induction would cost, told before anything is sent: most calls, estimated tokens and price."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from synthesizeme.backends._base import find_backend
+from synthesizeme.datasets import assign_splits
+from synthesizeme.judges import demographics_profile
+from synthesizeme.judges._messages import judge_messages
+from synthesizeme.personas.paper_search import TRIALS
+from synthesizeme.personas.plan import make_plan
+from synthesizeme.personas.synthesize_me import LARGEST_SET, LEAST_PAIRS
+from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.prompts import PromptTemplate, load_prompt
+from synthesizeme.types import PreferencePair
+
+CHARACTERS_PER_TOKEN = 4
+VERDICT_TOKENS = 120
+"""Assumed length of a verdict with its reasoning."""
+PERSONA_TOKENS = 200
+"""Assumed length of a persona."""
+PERSONA_CALLS = 4
+"""Two personas are written, each asked for again once if it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Calls that may be made, and what they would take."""
+
+    calls: int = 0
+    """Distinct calls, at most."""
+    prompt_tokens: int = 0
+    """Estimated tokens sent, if all calls are made."""
+    completion_tokens: int = 0
+    """Estimated tokens received, if all calls are made."""
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+def estimate_user(
+    pairs: Sequence[PreferencePair],
+    settings: InductionSettings,
+    *,
+    budget_calls: int | None = None,
+    max_tokens: int = 1024,
+) -> tuple[Estimate, Estimate]:
+    """What one user's induction and evaluation would take; tokens are text lengths divided by four.
+
+    Args:
+        pairs: One user's pairs.
+        settings: How they would be induced and measured.
+        budget_calls: Most distinct calls.
+        max_tokens: Most tokens a reply may have.
+
+    Raises:
+        ConfigError: the budget is too small.
+        DataError: some rows have a split and some do not.
+    """
+    split, _ = assign_splits(pairs, seed=settings.seed)
+    history = [pair for pair in split if pair.split != "test"]
+    test = [pair for pair in split if pair.split == "test"]
+    prompt = load_prompt(settings.judge_prompt)
+    verdict = min(VERDICT_TOKENS, max_tokens)
+    bare, shown = _mean_question(split, prompt), _mean_pair(history)
+    full = bare + PERSONA_TOKENS + LARGEST_SET[settings.effort] * (shown + verdict)
+    induction = _induction(
+        history, settings, budget_calls, bare=bare, full=full, shown=shown, verdict=verdict
+    )
+    if not (test and settings.evaluate):
+        return induction, Estimate()
+    judges = [bare, bare + PERSONA_TOKENS, full - PERSONA_TOKENS, full]
+    if settings.baselines:
+        judges.append(bare + len(history) * shown)
+        if demographics_profile(split[0].user_id, history) is not None:
+            judges.append(bare + PERSONA_TOKENS)
+    each = 2 * len(test)
+    calls = each * len(judges)
+    return induction, Estimate(calls, round(each * sum(judges)), calls * verdict)
+
+
+def estimate_users(
+    users: Sequence[Sequence[PreferencePair]],
+    settings: InductionSettings,
+    *,
+    budget_calls: int | None = None,
+    max_tokens: int = 1024,
+) -> list[tuple[Estimate, Estimate]]:
+    """`estimate_user` for each user, an even share of the budget for each."""
+    share = None if budget_calls is None else budget_calls // max(1, len(users))
+    return [estimate_user(pairs, settings, budget_calls=share, max_tokens=max_tokens) for pairs in users]
+
+
+def list_price(model: str, estimate: Estimate, *, api_base: str | None) -> float | None:
+    """Price in US dollars by DSPy's price list; 0 for a model in this process, None where unknown.
+
+    Raises:
+        UnknownNameError: no backend serves the model.
+    """
+    backend = find_backend(model, api_base=api_base).__name__.rpartition(".")[2]
+    if backend not in ("hosted", "local_server"):
+        return 0.0
+    if backend == "local_server":
+        return None
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    from dspy import lm15
+    from dspy.clients.costs import estimate_cost
+
+    provider, _, name = model.partition("/")
+    usage = lm15.Usage(input_tokens=estimate.prompt_tokens, output_tokens=estimate.completion_tokens)
+    message = lm15.Message.assistant("")
+    reply = lm15.Response(id=None, model=name, message=message, finish_reason="stop", usage=usage)
+    cost, _ = estimate_cost(reply, provider=provider, requested_model=name)
+    return None if cost is None else float(cost)
+
+
+def _induction(
+    history: Sequence[PreferencePair],
+    settings: InductionSettings,
+    budget_calls: int | None,
+    *,
+    bare: float,
+    full: float,
+    shown: float,
+    verdict: int,
+) -> Estimate:
+    n_train = sum(pair.split == "train" for pair in history)
+    n_validation = len(history) - n_train
+    if len(history) < LEAST_PAIRS or not n_train:
+        return Estimate()
+    if settings.search == "paper":
+        calls = 2 * (n_train + TRIALS * (n_validation or n_train)) + 2
+        early = 2 * n_train
+    else:
+        plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls)
+        calls, early = plan.limit, 2 * (plan.train + plan.second_chances)
+    writing = min(PERSONA_CALLS, calls)
+    early = min(early, calls - writing)
+    late = calls - writing - early
+    persona_prompt = len(history) * (shown + verdict)
+    prompt_tokens = early * (bare + PERSONA_TOKENS / 2) + late * full + writing * persona_prompt
+    return Estimate(calls, round(prompt_tokens), (early + late) * verdict + writing * PERSONA_TOKENS)
+
+
+def _mean_question(pairs: Sequence[PreferencePair], prompt: PromptTemplate) -> float:
+    """Mean tokens of a judge's question without a profile."""
+    lengths = (
+        sum(len(message.content) for message in judge_messages(pair.compare("chosen_first"), None, prompt))
+        for pair in pairs
+    )
+    return fmean(lengths) / CHARACTERS_PER_TOKEN
+
+
+def _mean_pair(pairs: Sequence[PreferencePair]) -> float:
+    """Mean tokens of a pair inside a prompt."""
+    if not pairs:
+        return 0.0
+    texts = (
+        sum(len(message.content) for message in (*pair.prompt, *pair.chosen, *pair.rejected))
+        for pair in pairs
+    )
+    return fmean(texts) / CHARACTERS_PER_TOKEN

@@ -1,0 +1,233 @@
+"""Scorers by name on a benchmark: judges with more or less of a profile, and what they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from synthesizeme.backends import Account, Session
+from synthesizeme.errors import ConfigError, DataError, UnknownNameError
+from synthesizeme.evaluation.benchmarks import Benchmark, Fold, run_benchmark
+from synthesizeme.evaluation.controls import (
+    LongerResponse,
+    MajorityOfOthers,
+    OracleScorer,
+    RandomScorer,
+    RecordedVerdicts,
+    another_users,
+    swapped,
+)
+from synthesizeme.evaluation.harness import Outcome
+from synthesizeme.evaluation.report import Report, Row, fingerprint, row
+from synthesizeme.judges import LLMJudge, memory_profile
+from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import load_prompt
+from synthesizeme.scoring import PairwiseScorer
+from synthesizeme.types import PreferencePair, Usage
+
+JUDGES = ("default", "memory", "persona", "demonstrations", "both")
+"""Scorers that ask a model."""
+NEED_PROFILES = ("persona", "demonstrations", "both")
+"""Judges that know an induced profile."""
+REFERENCES = ("longer", "random", "oracle", "majority", "gpt4", "gpt3")
+"""Scorers that ask nobody."""
+Knowledge = Literal["own", "wrong_user", "swapped_labels"]
+CONTROLS: tuple[Knowledge, ...] = ("wrong_user", "swapped_labels")
+
+Profiles = Mapping[str, UserProfile]
+OnUser = Callable[[str, int, int], None]
+
+
+def check_scorers(names: Sequence[str]) -> None:
+    """Refuse names that are no scorer.
+
+    Raises:
+        UnknownNameError: one of them is none; lists the names there are.
+    """
+    for name in names:
+        if name not in (*JUDGES, *REFERENCES):
+            raise UnknownNameError("scorer", name, (*JUDGES, *REFERENCES))
+
+
+def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
+    """The benchmark with the test pairs and histories of its first `most` users alone."""
+    users = set(list(dict.fromkeys(pair.user_id for pair in benchmark.test))[:most])
+
+    def kept(pairs: Sequence[PreferencePair]) -> tuple[PreferencePair, ...]:
+        return tuple(pair for pair in pairs if pair.user_id in users)
+
+    folds = tuple(
+        fold.model_copy(update={"history": kept(fold.history), "test": kept(fold.test)})
+        for fold in benchmark.folds
+        if kept(fold.test)
+    )
+    return benchmark.model_copy(update={"folds": folds})
+
+
+class Scorers:
+    """Runs scorers by name on one benchmark; profiles are induced once a fold, when first needed.
+
+    Args:
+        benchmark: Pairs and protocol.
+        settings: How profiles are induced.
+        session: The model; needed for `JUDGES` alone.
+        profiles: Profiles made earlier; a user without one is then a `Failure`. None induces them from
+            each fold's history, and a user without history is judged as anybody.
+        everyone: Pairs whose owners count as the others of `majority`; the benchmark's own by default.
+        on_user: Called before each induction with the user, its position from 1 and how many there are.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        settings: InductionSettings,
+        *,
+        session: Session | None = None,
+        profiles: Profiles | None = None,
+        everyone: Sequence[PreferencePair] = (),
+        on_user: OnUser | None = None,
+    ) -> None:
+        self.benchmark = benchmark
+        self.settings = settings
+        self.induction_usage = Usage()
+        self._session = session
+        self._given = profiles
+        self._everyone = everyone or benchmark.pairs
+        self._on_user = on_user
+        self._induced: dict[tuple[str, Knowledge], Profiles] = {}
+
+    def report(self, names: Sequence[str], *, controls: bool = False) -> Report:
+        """Run scorers and report them, the gain being over ``default`` where that is among them.
+
+        Args:
+            names: Of `JUDGES` and `REFERENCES`.
+            controls: Run each judge that knows the user also with another user's profile and with the
+                user's labels swapped.
+
+        Raises:
+            UnknownNameError: a name is no scorer.
+            DataError: the data does not carry what a scorer needs.
+        """
+        check_scorers(names)
+        outcomes: dict[str, tuple[Outcome, Usage | None]] = {}
+        for name in dict.fromkeys(names):
+            outcomes[name] = self._run(name, "own")
+        reference = outcomes["default"][0] if "default" in outcomes else None
+        rows = tuple(
+            self._row(name, outcome, usage, reference, controls)
+            for name, (outcome, usage) in outcomes.items()
+        )
+        protocol = self.benchmark.protocol
+        if any(name in JUDGES for name in outcomes) and self._session is not None:
+            model = self._session.model
+            protocol += f" Judge: {model.name} ({model.kind})."
+        protocol += " Gains are over default." if reference is not None else ""
+        return Report(
+            benchmark=self.benchmark.name,
+            protocol=protocol,
+            rows=rows,
+            data_fingerprint=fingerprint(self.benchmark.test),
+        )
+
+    def _row(
+        self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool
+    ) -> Row:
+        found: dict[str, Outcome] = {}
+        if controls and name in NEED_PROFILES and self._given is None:
+            found = {"no_user": reference} if reference is not None else {}
+            found |= {knowledge: self._run(name, knowledge)[0] for knowledge in CONTROLS}
+        against = reference if reference is not outcome else None
+        return row(name, outcome, against=against, controls=found, usage=usage, seed=self.settings.seed)
+
+    def _run(self, name: str, knowledge: Knowledge) -> tuple[Outcome, Usage | None]:
+        if name in REFERENCES:
+            scorer = self._reference(name)
+            return run_benchmark(self.benchmark, lambda fold: scorer, seed=self.settings.seed), None
+        account = self._account()
+        outcome = run_benchmark(
+            self.benchmark, lambda fold: self._judge(account, name, fold, knowledge), seed=self.settings.seed
+        )
+        return outcome.model_copy(update={"scorer": name}), account.usage
+
+    def _account(self) -> Account:
+        if self._session is None:
+            raise ConfigError(f"the scorers {', '.join(JUDGES)} need a model")
+        return self._session.account()
+
+    def _reference(self, name: str) -> PairwiseScorer:
+        test = self.benchmark.test
+        if name == "longer":
+            return LongerResponse()
+        if name == "random":
+            return RandomScorer(self.settings.seed)
+        if name == "oracle":
+            return OracleScorer(test)
+        return MajorityOfOthers(self._everyone) if name == "majority" else RecordedVerdicts(test, name)
+
+    def _judge(self, account: Account, name: str, fold: Fold, knowledge: Knowledge) -> LLMJudge:
+        return LLMJudge(
+            account,
+            self._profiles(name, fold, knowledge),
+            prompt=load_prompt(self.settings.judge_prompt),
+            name=f"evaluating {name}",
+            unknown_user="default" if self._given is None else "refuse",
+        )
+
+    def _profiles(self, name: str, fold: Fold, knowledge: Knowledge) -> Profiles | None:
+        if name == "default":
+            return None
+        if name == "memory":
+            seed = self.settings.seed
+            return {user: memory_profile(user, pairs, seed=seed) for user, pairs in _histories(fold).items()}
+        whole = self._given if self._given is not None else self._fold_profiles(fold, knowledge)
+        without_persona, without_demonstrations = name == "demonstrations", name == "persona"
+        users = dict.fromkeys(pair.user_id for pair in fold.test)
+        return {
+            user: whole[user].without(persona=without_persona, demonstrations=without_demonstrations)
+            for user in users
+            if user in whole
+        }
+
+    def _fold_profiles(self, fold: Fold, knowledge: Knowledge) -> Profiles:
+        key = (fold.name, knowledge)
+        if key not in self._induced:
+            if knowledge == "wrong_user":
+                self._induced[key] = another_users(self._fold_profiles(fold, "own"), self.settings.seed)
+            else:
+                self._induced[key] = self._induce(fold, reverse=knowledge == "swapped_labels")
+        return self._induced[key]
+
+    def _induce(self, fold: Fold, *, reverse: bool) -> Profiles:
+        """Profiles of the fold's test users from its history."""
+        if self._session is None:
+            raise ConfigError("inducing profiles needs a model")
+        method, histories = self.settings.method(self._session), _histories(fold)
+        profiles = {}
+        for number, (user, pairs) in enumerate(histories.items(), 1):
+            if self._on_user:
+                self._on_user(user, number, len(histories))
+            account = self._session.account()
+            profiles[user] = method.fit(swapped(pairs) if reverse else pairs, account=account)
+            self.induction_usage += account.usage
+        return profiles
+
+
+def _histories(fold: Fold) -> dict[str, list[PreferencePair]]:
+    """Past pairs of every user that the fold asks about.
+
+    Raises:
+        DataError: nobody asked about has any.
+    """
+    histories: dict[str, list[PreferencePair]] = {pair.user_id: [] for pair in fold.test}
+    for pair in fold.history:
+        if pair.user_id in histories:
+            histories[pair.user_id].append(pair)
+    found = {user: pairs for user, pairs in histories.items() if pairs}
+    if not found:
+        raise DataError(
+            f"fold {fold.name!r} has no train or validation pair of any user it asks about",
+            field="split",
+            cure="draw splits with `synthesizeme data split`, or give profiles made earlier",
+        )
+    return found

@@ -1,0 +1,188 @@
+"""Profiles in a folder: one folder per user, safe whatever the user's id, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from synthesizeme.errors import DataError
+from synthesizeme.profile import UserProfile
+
+INDEX = "index.json"
+PROFILE = "profile.json"
+_READABLE = 40
+
+
+def directory_name(user_id: str) -> str:
+    """Name of a user's folder: up to 40 readable characters, then ten digits of the id's SHA-256.
+
+    >>> directory_name("../ann/the 1st")
+    'ann-the-1st-a2c5d98eb4'
+    """
+    digest = hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", user_id[: 4 * _READABLE]).strip("-")[:_READABLE].strip("-")
+    return f"{readable or 'user'}-{digest}"
+
+
+def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str]) -> dict[str, Path]:
+    """Write a profile and its documents into the user's folder under `root`, and enter it in the index.
+
+    A new folder appears whole. In one that exists already each file is replaced whole, and documents of
+    an earlier run that this one does not have are removed.
+
+    Args:
+        root: Folder of all users; made if it does not exist.
+        profile: The profile.
+        documents: Text of further files by file name.
+
+    Returns:
+        Path of each file, by file name.
+
+    Raises:
+        DataError: the place cannot be written.
+    """
+    texts = {PROFILE: profile.to_json(), **documents}
+    name = directory_name(profile.user_id)
+    with _writing(root):
+        root.mkdir(parents=True, exist_ok=True)
+        partial = root / f".{name}.{secrets.token_hex(4)}.partial"
+        try:
+            partial.mkdir()
+            for file, text in texts.items():
+                _write(partial / file, text)
+            _put(partial, root / name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        _enter(root, profile.user_id, name)
+    return {file: root / name / file for file in texts}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: readers see the old text or the new one.
+
+    Raises:
+        DataError: the place cannot be written.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+        try:
+            _write(partial, text)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def load_profile(path: Path) -> UserProfile:
+    """Read one profile document.
+
+    Raises:
+        DataError: it cannot be read or is no profile.
+    """
+    try:
+        return UserProfile.from_json(path.read_bytes())
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+        raise DataError(
+            problem, source=str(path), cure="name a profile.json that induce-persona wrote"
+        ) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or None
+        cure = "name a profile.json that this version of induce-persona wrote"
+        raise DataError(f"is no profile: {first['msg']}", source=str(path), field=field, cure=cure) from None
+
+
+class ProfileDirectory(Mapping[str, UserProfile]):
+    """The profiles that `save_profile` wrote under a folder, by user id; each is read when asked for.
+
+    Raises:
+        DataError: the folder has no usable index.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not (self.root / INDEX).is_file():
+            raise DataError(
+                f"there is no {INDEX} in it",
+                source=str(self.root),
+                cure="name a folder that induce-persona wrote",
+            )
+        self._folders = _read_index(self.root)
+
+    def __getitem__(self, user_id: str) -> UserProfile:
+        return load_profile(self.root / self._folders[user_id] / PROFILE)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __contains__(self, user_id: object) -> bool:
+        return user_id in self._folders
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        cure = "check the path, its permissions and the disk space"
+        raise DataError(
+            f"cannot be written: {error.strerror or error}", source=str(place), cure=cure
+        ) from None
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("x", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _put(partial: Path, folder: Path) -> None:
+    """Move a finished folder to its place; into it file by file when it exists already."""
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    fresh = {path.name for path in partial.iterdir()}
+    for name in fresh:
+        (partial / name).replace(folder / name)
+    for old in folder.iterdir():
+        if old.name not in fresh and old.suffix in (".json", ".md"):
+            old.unlink()
+
+
+def _enter(root: Path, user_id: str, name: str) -> None:
+    folders = _read_index(root) if (root / INDEX).exists() else {}
+    if folders.get(user_id) != name:
+        entries = dict(sorted({**folders, user_id: name}.items()))
+        write_whole(root / INDEX, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+
+
+def _read_index(root: Path) -> dict[str, str]:
+    path = root / INDEX
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"cannot be read: {error}", source=str(path), cure="delete it or name another folder"
+        ) from None
+    if not isinstance(entries, dict) or not all(_is_folder_name(name) for name in entries.values()):
+        problem = "is not an index of profiles; expected an object of folder names by user id"
+        raise DataError(problem, source=str(path), cure="name a folder that induce-persona wrote")
+    return entries
+
+
+def _is_folder_name(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9-]+", name) is not None
