@@ -4,10 +4,10 @@
     [induce-persona]
     model = "openai/gpt-4o-mini"  # a table is for one verb
     budget-calls = 200
-    [data.convert]                # a verb of two words
+    [data.convert]                # a verb of two words; [data] is for all verbs that begin so
     skip-bad-rows = true
 
-Dashes and underscores are the same; flags given on the command line win.
+The nearest table wins, and flags on the command line win over the file. Dashes and underscores are the same.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Verbs = Mapping[str, Mapping[str, Setting]]
 
 
 def load_config(path: str | Path, verb: str, verbs: Verbs) -> dict[str, Any]:
-    """The values that a config file gives to the flags of `verb`; its own table wins over the top.
+    """The values that a config file gives to the flags of `verb`.
 
     Args:
         path: The TOML file.
@@ -60,25 +60,22 @@ def load_config(path: str | Path, verb: str, verbs: Verbs) -> dict[str, Any]:
     Raises:
         ConfigError: the file cannot be read, or keys are unknown or values of the wrong kind; all at once.
     """
-    document = _read(Path(path))
-    everywhere = {flag: setting for settings in verbs.values() for flag, setting in settings.items()}
     problems: list[str] = []
-    values: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    for table, key, value in _entries(document, verbs):
+    found: list[tuple[int, str, Any]] = []
+    for table, key, value in _entries(_read(Path(path)), verbs):
         flag = key.replace("_", "-")
-        known = verbs.get(table, everywhere)
+        known = {
+            name: it for owner, flags in verbs.items() if _covers(table, owner) for name, it in flags.items()
+        }
         if flag not in known:
             problems.append(f"{path}: {_place(table)}{key}: {_unknown(flag, table, known, verbs)}")
         elif problem := known[flag].problem(value):
             problems.append(f"{path}: {_place(table)}{key} {problem}")
-        elif not table and flag in verbs[verb]:
-            values[flag] = value
-        elif table == verb:
-            own[flag] = value
+        elif _covers(table, verb) and flag in verbs[verb]:
+            found.append((len(table.split()), flag, value))
     if problems:
         raise ConfigError(problems)
-    return values | own
+    return {flag: value for _, flag, value in sorted(found, key=lambda entry: entry[0])}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -96,10 +93,15 @@ def _entries(document: Mapping[str, Any], verbs: Verbs, table: str = "") -> Iter
     """(verb or nothing, key, value); tables that name a verb or the beginning of one are entered."""
     for key, value in document.items():
         name = f"{table} {key.replace('_', '-')}".strip()
-        if isinstance(value, dict) and any(verb == name or verb.startswith(f"{name} ") for verb in verbs):
+        if isinstance(value, dict) and any(_covers(name, verb) for verb in verbs):
             yield from _entries(value, verbs, name)
         else:
             yield table, key, value
+
+
+def _covers(table: str, verb: str) -> bool:
+    """Whether a table speaks to a verb: its own, that of its group, or the top of the file."""
+    return not table or verb == table or verb.startswith(f"{table} ")
 
 
 def _place(table: str) -> str:
@@ -107,8 +109,8 @@ def _place(table: str) -> str:
 
 
 def _unknown(flag: str, table: str, known: Mapping[str, Setting], verbs: Verbs) -> str:
-    names = [*known, *([] if table else [verb.replace(" ", ".") for verb in verbs])]
-    close = difflib.get_close_matches(flag, names, n=1)
+    below = [verb.removeprefix(table).split()[0] for verb in verbs if _covers(table, verb) and verb != table]
+    close = difflib.get_close_matches(flag, [*known, *below], n=1)
     owner = f"{table!r} has no such flag" if table else "no verb has such a flag or name"
     return f"{owner}; did you mean {close[0]!r}?" if close else f"{owner}; see --help"
 

@@ -32,7 +32,7 @@ def test_every_exception_is_in_the_tree_and_drawn_in_the_docstring():
     ("where", "expected"),
     [
         ({"source": "p.jsonl", "line": 3, "field": "chosen", "cure": "write text."},
-         "p.jsonl:3: field 'chosen': is blank Cure: write text."),
+         "p.jsonl:3: field 'chosen': is blank. Cure: write text."),
         ({"source": "p.jsonl"}, "p.jsonl: is blank"),
         ({"field": "chosen"}, "field 'chosen': is blank"),
         ({"line": 3}, "3: is blank"),

@@ -61,7 +61,15 @@ def test_ablations_remove_one_part_and_leave_the_original():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"user_id": 3}', '{"persona": null}', '{"user_id": "a", "extra": 1}', '{"user_id": "a", "persona": {}}'],
+    [
+        "",
+        "{",
+        "[]",
+        '{"user_id": 3}',
+        '{"persona": null}',
+        '{"user_id": "a", "extra": 1}',
+        '{"user_id": "a", "persona": {}}',
+    ],
 )
 def test_what_is_no_profile_is_refused(text):
     with pytest.raises(ValidationError):

@@ -61,7 +61,12 @@ def test_a_whole_conversation_as_prompt_is_sent_to_data_convert():
 
 
 def test_values_are_frozen():
-    for value, field in ((pair(), "split"), (comparison(), "first"), (user_says("x"), "content"), (Usage(), "calls")):
+    for value, field in (
+        (pair(), "split"),
+        (comparison(), "first"),
+        (user_says("x"), "content"),
+        (Usage(), "calls"),
+    ):
         with pytest.raises(ValidationError, match="frozen"):
             setattr(value, field, "train")
 
@@ -128,9 +133,23 @@ def test_a_failure_is_no_verdict_and_has_a_known_kind():
 
 
 def test_usage_adds_field_by_field():
-    one = Usage(calls=2, distinct_calls=1, cached_calls=1, retries=3, prompt_tokens=5, completion_tokens=7, cost_usd=0.5)
+    one = Usage(
+        calls=2,
+        distinct_calls=1,
+        cached_calls=1,
+        retries=3,
+        prompt_tokens=5,
+        completion_tokens=7,
+        cost_usd=0.5,
+    )
     assert one + one == Usage(
-        calls=4, distinct_calls=2, cached_calls=2, retries=6, prompt_tokens=10, completion_tokens=14, cost_usd=1.0
+        calls=4,
+        distinct_calls=2,
+        cached_calls=2,
+        retries=6,
+        prompt_tokens=10,
+        completion_tokens=14,
+        cost_usd=1.0,
     )
     assert one + Usage() == one
 

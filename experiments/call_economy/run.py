@@ -1,6 +1,6 @@
 """Our search beside the paper's plain search on the same planted users: calls, tokens, accuracy.
 
-    python experiments/call_economy/run.py [config.toml]
+python experiments/call_economy/run.py [config.toml]
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def main(config_path=HERE / "config.toml"):
         rows.append(row)
         print(line(row), flush=True)
     (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "results.json").write_text(json.dumps({"config": config, "rows": rows}, indent=2) + "\n")
+    (HERE / "results" / "results.json").write_text(
+        json.dumps({"config": config, "rows": rows}, indent=2) + "\n"
+    )
     (HERE / "results" / "table.md").write_text("\n".join([HEADER, *map(line, rows)]) + "\n")
 
 

@@ -1,6 +1,6 @@
-"""Judges on real people: default, memory, persona, demonstrations, both; beside recorded verdicts and controls.
+"""Judges on real people: default, memory, persona, demonstrations, both; recorded verdicts and controls.
 
-    python experiments/llmfao_judges/run.py --data-dir FOLDER_WITH_THE_LLMFAO_FILES
+python experiments/llmfao_judges/run.py --data-dir FOLDER_WITH_THE_LLMFAO_FILES
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def by_user(pairs):
 
 
 def outcomes_of(fold, session, config):
-    """Outcome of every judge and control on one fold, by name; profiles come from the fold's history alone."""
+    """Outcome of every judge and control on one fold; profiles come from the fold's history alone."""
     method = SynthesizeMe(session, effort=config["effort"], seed=config["seed"])
     history = by_user(fold.history)
     users = sorted({pair.user_id for pair in fold.test})
@@ -56,16 +56,16 @@ def outcomes_of(fold, session, config):
     return {name: evaluate(judge, fold.test) for name, judge in judges.items()}
 
 
-def references(benchmark):
+def references(benchmark, seed):
     scorers = {
         "GPT-4 (recorded verdicts)": RecordedVerdicts(benchmark.pairs, "gpt4"),
         "GPT-3.5 (recorded verdicts)": RecordedVerdicts(benchmark.pairs, "gpt3"),
         "majority of the other workers": MajorityOfOthers(benchmark.pairs),
         "longer response": LongerResponse(),
-        "random": RandomScorer(config_seed := 0),
+        "random": RandomScorer(seed),
         "oracle": OracleScorer(benchmark.pairs),
     }
-    return {name: evaluate(scorer, benchmark.test, seed=config_seed) for name, scorer in scorers.items()}
+    return {name: evaluate(scorer, benchmark.test, seed=seed) for name, scorer in scorers.items()}
 
 
 def run(benchmark, config):
@@ -74,7 +74,7 @@ def run(benchmark, config):
     return {name: pool([fold[name] for fold in folds]) for name in folds[0]}
 
 
-def report(benchmark, judged):
+def report(benchmark, judged, seed):
     default, both = judged["default"], judged["both"]
     controls = {
         "no_user": default,
@@ -85,7 +85,7 @@ def report(benchmark, judged):
     rows += [row(name, judged[name], against=default) for name in ("memory", "persona", "demonstrations")]
     rows.append(row("both (the profile)", both, against=default, controls=controls))
     rows += [row(name, judged[name], against=default) for name in judged if name.startswith("both, ")]
-    rows += [row(name, outcome) for name, outcome in references(benchmark).items()]
+    rows += [row(name, outcome) for name, outcome in references(benchmark, seed).items()]
     return Report(
         benchmark=benchmark.name,
         protocol=benchmark.protocol,
@@ -101,7 +101,7 @@ def main():
     config = tomllib.loads((HERE / "config.toml").read_text())
     for name in config["benchmarks"]:
         benchmark = load_benchmark(name, data_dir)
-        made = report(benchmark, run(benchmark, config))
+        made = report(benchmark, run(benchmark, config), config["seed"])
         made.save(HERE / "results" / name.split("/")[1])
         print(made.to_markdown())
     seen = load_benchmark("llmfao/seen-prompts", data_dir)

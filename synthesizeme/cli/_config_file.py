@@ -58,9 +58,10 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[str, tuple[str, 
             continue
         annotation, *extras = get_args(hint)
         for extra in extras:
-            for declared in getattr(extra, "param_decls", None) or ():
-                flag = declared.partition("/")[0].removeprefix("--")
-                if declared.startswith("--") and flag not in NOT_SETTINGS:
+            # Inside Annotated, typer keeps the first name of a flag where a default would stand.
+            for declared in (getattr(extra, "default", None), *(getattr(extra, "param_decls", None) or ())):
+                flag = str(declared).removeprefix("--")
+                if str(declared).startswith("--") and flag not in NOT_SETTINGS:
                     yield flag, (name, _setting(annotation))
 
 

@@ -1,4 +1,4 @@
-"""Where a run stands, on standard error: two live lines on a terminal, a line now and then elsewhere."""
+"""Where a run stands, on standard error: live lines on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from synthesizeme.cli._text import count, dollars, printable, say
 if TYPE_CHECKING:
     from synthesizeme.backends import Progress
 
+SECONDS_BEFORE_FIRST_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 _LABEL_WIDTH = 30
 
@@ -30,8 +31,7 @@ class ProgressDisplay:
         self._lock = threading.Lock()
         self._label = ""
         self._latest: Progress | None = None
-        self._said: tuple[str, str] | None = None
-        self._said_at = 0.0
+        self._say_at = time.monotonic() + SECONDS_BEFORE_FIRST_LINE
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -92,14 +92,10 @@ class ProgressDisplay:
         return Group(line, Text(_facts(now), style="dim"))
 
     def _show_line(self, now: Progress) -> None:
-        """One line when a stage ends, and one every ten seconds within a long one."""
-        stage = (self._label, now.stage)
-        ended = now.done == now.total
-        if time.monotonic() - self._said_at < SECONDS_BETWEEN_LINES and not (ended and stage != self._said):
-            return
-        say(f"{self._label}: {now.stage} {now.done}/{now.total}; {_facts(now)}")
-        self._said_at = time.monotonic()
-        self._said = stage if ended else None
+        """Not a terminal: a line now and then, none in a short run."""
+        if time.monotonic() >= self._say_at:
+            self._say_at = time.monotonic() + SECONDS_BETWEEN_LINES
+            say(f"{self._label}: {now.stage} {now.done}/{now.total}; {_facts(now)}")
 
 
 def _facts(now: Progress) -> str:

@@ -72,39 +72,56 @@ def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> 
     """A user's result for people."""
     from rich.console import Console
     from rich.panel import Panel
+    from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
-    persona = result.profile.persona
-    body = Text()
-    if persona is None:
-        body.append("No persona: the pairs at hand support no statement. A judge answers as for anybody.")
-    for number, sentence in enumerate(persona.sentences if persona else (), 1):
-        body.append(
-            f"{number}. {printable(sentence.text)}"
-            if number == 1
-            else f"\n{number}. {printable(sentence.text)}"
-        )
-        if sentence.pair_ids:
-            body.append(f"\n   {_ids(sentence.pair_ids)}", style="dim")
-    title = Text(f" {printable(result.user_id, 40)} ", style="bold")
-    console.print(Panel(body, title=title, title_align="left", padding=(0, 1)))
-    console.print(Text(_pairs_line(result)))
-    console.print(Text(f"Induction   {_usage_line(result.usage)}"))
-    if result.outcomes:
-        console.print(Text(f"Evaluation  {_usage_line(result.evaluation_usage)}"))
-    for note in result.notes:
-        console.print(Text(f"Note: {printable(note)}", style="yellow"))
+    title = Text(f" Persona of {printable(result.user_id, 40)} ", style="bold")
+    console.print(Panel(_persona(result), title=title, title_align="left"))
+    facts = Table.grid(padding=(0, 2))
+    for name, text in _facts(result, files, model):
+        facts.add_row(Text(name, style="dim"), Text(text, style="yellow" if name == "note" else ""))
+    console.print(facts)
     if result.outcomes:
         console.print(_accuracy_table(result.outcomes))
         console.print(Text(_unit_line(result.outcomes), style="dim"))
-    folder = next(iter(files.values())).parent
-    console.print(
-        Text(f"Files: {printable(str(folder))}/ ({', '.join(path.name for path in files.values())})"),
-        soft_wrap=True,
-    )
-    console.print(Text(f"Made with {printable(model.name)}: {model.kind}.", style="dim"))
     console.print()
+
+
+def _persona(result: UserResult) -> Table:
+    """Numbered sentences, each with the pairs behind it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = Table.grid(padding=(0, 1))
+    persona = result.profile.persona
+    if persona is None:
+        lines.add_row(Text("The pairs at hand support no statement; a judge answers as for anybody."))
+        return lines
+    for number, sentence in enumerate(persona.sentences, 1):
+        body = Text(printable(sentence.text))
+        if sentence.pair_ids:
+            body.append(f"\n{_ids(sentence.pair_ids)}", style="dim")
+        lines.add_row(Text(f"{number}."), body)
+    return lines
+
+
+def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[tuple[str, str]]:
+    """What else there is to say about a result: (name, text)."""
+    parts = ", ".join(f"{number} {name}" for name, number in result.pairs.items())
+    provenance = result.profile.provenance
+    rule = f"; {printable(provenance.split_rule)}" if provenance else ""
+    limit = f" of at most {result.call_limit}" if result.call_limit is not None else ""
+    folder = printable(str(next(iter(files.values())).parent))
+    facts = [
+        ("model", f"{printable(model.name)}, a {model.kind}"),
+        ("pairs", f"{sum(result.pairs.values())}: {parts}{rule}"),
+        ("induction", _usage_line(result.usage, limit)),
+    ]
+    if result.outcomes:
+        facts.append(("evaluation", _usage_line(result.evaluation_usage)))
+    facts.append(("files", f"{folder}/: {', '.join(path.name for path in files.values())}"))
+    return [*facts, *(("note", printable(note)) for note in result.notes)]
 
 
 def show_pooled(results: Sequence[UserResult]) -> None:
@@ -197,10 +214,10 @@ def _accuracy_table(outcomes: Mapping[str, Outcome]) -> Table:
 
     from synthesizeme.evaluation.intervals import accuracy_interval
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("judge")
-    for heading in ("accuracy", "95 % interval", "pairs", "ties", "failures", "same in both orders"):
-        table.add_column(heading, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("judge", no_wrap=True)
+    for heading in ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent"):
+        table.add_column(heading, justify="right", no_wrap=heading != "failures")
     for name, outcome in outcomes.items():
         found = accuracy_interval(outcome)
         kinds = ", ".join(f"{kind} {number}" for kind, number in outcome.failures.items())
@@ -223,7 +240,8 @@ def _percent(share: float | None) -> str:
 def _unit_line(outcomes: Mapping[str, Outcome]) -> str:
     outcome = next(iter(outcomes.values()))
     asked = (
-        "Accuracy in % over both orders of each pair; a tie counts half, a failure neither right nor wrong."
+        "Accuracy in %, each pair asked in both orders; a tie counts half, a failure is neither right nor "
+        "wrong. Consistent: the same choice in both orders, in %."
     )
     if outcome.n_users > 1:
         return f"{asked} The interval resamples the {outcome.n_users} users."
@@ -236,17 +254,12 @@ def _ids(pair_ids: Sequence[str], most: int = 6) -> str:
     return f"{shown} and {len(pair_ids) - most} more" if len(pair_ids) > most else shown
 
 
-def _pairs_line(result: UserResult) -> str:
-    whole = sum(result.pairs.values())
-    parts = ", ".join(f"{number} {name}" for name, number in result.pairs.items())
-    provenance = result.profile.provenance
-    rule = f" ({printable(provenance.split_rule)})" if provenance else ""
-    return f"Pairs       {whole}: {parts}{rule}"
-
-
-def _usage_line(usage: Usage) -> str:
+def _usage_line(usage: Usage, limit: str = "") -> str:
     tokens = usage.prompt_tokens + usage.completion_tokens
-    parts = [count(usage.distinct_calls, "call"), f"{usage.cached_calls} cached", count(tokens, "token")]
+    parts = [f"{count(usage.distinct_calls, 'call')}{limit}", f"{usage.cached_calls} from the cache"]
+    parts.append(count(tokens, "token"))
     if usage.retries:
         parts.append(f"{usage.retries} retried")
-    return " · ".join([*parts, dollars(usage.cost_usd)])
+    if usage.cost_usd:
+        parts.append(dollars(usage.cost_usd))
+    return ", ".join(parts)

@@ -71,13 +71,11 @@ def _report(error: Exception, name: str) -> int:
 
 def _report_usage(error: Any, name: str) -> int:
     """A mistake that the command-line parser found."""
-    message = error.format_message()
+    message = error.format_message().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     if message:  # without a message it was a bare command, and the help has been shown
         path = context.command_path if context is not None else name
         _say(f"Error: {printable(message)}\nTry '{path.strip()} --help'.")
-    elif context is not None:
-        _say(context.get_help())
     return int(error.exit_code)
 
 

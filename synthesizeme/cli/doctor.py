@@ -69,7 +69,7 @@ def _backends() -> dict[str, dict[str, Any]]:
     }
     for provider, variables in hosted.KEY_VARIABLES.items():
         ready = any(os.environ.get(name) for name in variables) if variables else None
-        needs = " or ".join(variables) or "the cloud's own credentials (not checked)"
+        needs = " or ".join(variables) or "the cloud's own credentials"
         found[f"{provider}/NAME"] = {"ready": ready, "needs": needs}
     return found
 
@@ -130,14 +130,23 @@ def _show(found: dict[str, Any]) -> None:
         versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
         line(name, extra["cure"] is None, versions + (f"; {extra['cure']}" if extra["cure"] else ""))
     heading("Models that would work")
+    hosted = {name: it for name, it in found["backends"].items() if name.endswith("/NAME")}
     for name, backend in found["backends"].items():
-        line(name, backend["ready"], "" if backend["ready"] else f"needs {backend['needs']}")
+        if name not in hosted or backend["ready"]:
+            line(name, backend["ready"], "" if backend["ready"] else f"needs {backend['needs']}")
+    for ready, title in ((False, "hosted, no key set"), (None, "hosted, not checked")):
+        others = [
+            f"{name} ({it['needs'].partition(' or ')[0]})"
+            for name, it in hosted.items()
+            if it["ready"] is ready
+        ]
+        line(title, ready, ", ".join(others))
     heading("Data")
     line("sample", True, found["data"]["sample"])
     for place, there in found["data"]["places"].items():
         line("looked for in", there, place)
     for name, path in found["data"]["found"].items():
-        line(name, path is not None, path or "not in these folders; would be fetched from the hub")
+        line(name, path is not None, path or "in none of the folders; would be fetched from the hub")
     heading("Cache of finished calls")
     line(
         "writable",

@@ -31,7 +31,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--scorer",
-            help="default, memory, persona, demonstrations, both (judges: they ask the model); longer, random, "
+            help="default, memory, persona, demonstrations, both (judges that ask a model); longer, random, "
             "oracle, majority, gpt4, gpt3 (what they are held against). Several with commas or by "
             "repeating the flag; default,both,longer if none is given.",
             metavar="NAME",
@@ -102,7 +102,7 @@ def evaluate(
             session=stack.enter_context(open_session(model, display)) if asks else None,
             profiles=ProfileDirectory(profiles) if profiles else None,
             everyone=whole.pairs,
-            on_user=display.label,
+            on_label=display.label,
         )
         report = scorers.report(names, controls=controls)
     usage = scorers.induction_usage

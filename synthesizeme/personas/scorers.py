@@ -36,7 +36,7 @@ Knowledge = Literal["own", "wrong_user", "swapped_labels"]
 CONTROLS: tuple[Knowledge, ...] = ("wrong_user", "swapped_labels")
 
 Profiles = Mapping[str, UserProfile]
-OnUser = Callable[[str, int, int], None]
+OnLabel = Callable[[str, int, int], None]
 
 
 def check_scorers(names: Sequence[str]) -> None:
@@ -75,7 +75,7 @@ class Scorers:
         profiles: Profiles made earlier; a user without one is then a `Failure`. None induces them from
             each fold's history, and a user without history is judged as anybody.
         everyone: Pairs whose owners count as the others of `majority`; the benchmark's own by default.
-        on_user: Called before each induction with the user, its position from 1 and how many there are.
+        on_label: Told what the next calls are about: a user or the benchmark, its position from 1, how many.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Scorers:
         session: Session | None = None,
         profiles: Profiles | None = None,
         everyone: Sequence[PreferencePair] = (),
-        on_user: OnUser | None = None,
+        on_label: OnLabel | None = None,
     ) -> None:
         self.benchmark = benchmark
         self.settings = settings
@@ -94,7 +94,7 @@ class Scorers:
         self._session = session
         self._given = profiles
         self._everyone = everyone or benchmark.pairs
-        self._on_user = on_user
+        self._on_label = on_label or (lambda name, position, total: None)
         self._induced: dict[tuple[str, Knowledge], Profiles] = {}
 
     def report(self, names: Sequence[str], *, controls: bool = False) -> Report:
@@ -166,9 +166,11 @@ class Scorers:
         return MajorityOfOthers(self._everyone) if name == "majority" else RecordedVerdicts(test, name)
 
     def _judge(self, account: Account, name: str, fold: Fold, knowledge: Knowledge) -> LLMJudge:
+        profiles = self._profiles(name, fold, knowledge)
+        self._on_label(self.benchmark.name, 1, 1)
         return LLMJudge(
             account,
-            self._profiles(name, fold, knowledge),
+            profiles,
             prompt=load_prompt(self.settings.judge_prompt),
             name=f"evaluating {name}",
             unknown_user="default" if self._given is None else "refuse",
@@ -205,8 +207,7 @@ class Scorers:
         method, histories = self.settings.method(self._session), _histories(fold)
         profiles = {}
         for number, (user, pairs) in enumerate(histories.items(), 1):
-            if self._on_user:
-                self._on_user(user, number, len(histories))
+            self._on_label(user, number, len(histories))
             account = self._session.account()
             profiles[user] = method.fit(swapped(pairs) if reverse else pairs, account=account)
             self.induction_usage += account.usage

@@ -12,8 +12,8 @@ from synthesizeme.errors import BackendError, ConfigError, CredentialError, Synt
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
-from synthesizeme.personas.plan import LEAST_CALLS, Effort
-from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
+from synthesizeme.personas.plan import LEAST_CALLS, Effort, make_plan
+from synthesizeme.personas.synthesize_me import LEAST_PAIRS, Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair, Usage
 
@@ -58,6 +58,8 @@ class UserResult:
     """Number of pairs in each split."""
     usage: Usage
     """Calls of the induction alone."""
+    call_limit: int | None = None
+    """Distinct calls that the induction might have made; None where the search has no limit."""
     evaluation_usage: Usage = field(default_factory=Usage)
     """Calls of the evaluation."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
@@ -129,8 +131,8 @@ def induce_user(
             outcomes = _measure(evaluation, judged, test, settings)
         else:
             notes.append(
-                f"not evaluated: {len(test)} test pairs take {needed} calls and {max(left, 0)} of the "
-                "budget are left"
+                f"not evaluated: {len(test)} test pairs take {needed} calls, the budget has "
+                f"{max(left, 0)} left"
             )
     elif settings.evaluate:
         notes.append("not evaluated: there are no test pairs")
@@ -139,6 +141,7 @@ def induce_user(
         profile=profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
+        call_limit=_limit(counts["train"], counts["validation"], settings, budget_calls),
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
         notes=tuple(notes),
@@ -221,6 +224,14 @@ def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> i
         (None, ()) if known is None else (known.persona, known.demonstrations) for known in judged.values()
     }
     return len(different) * 2 * n_test
+
+
+def _limit(
+    n_train: int, n_validation: int, settings: InductionSettings, budget_calls: int | None
+) -> int | None:
+    if settings.search == "paper" or n_train + n_validation < LEAST_PAIRS:
+        return None
+    return make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls).limit
 
 
 def _measure(

@@ -1,0 +1,74 @@
+"""Does the induced persona name what was planted, and does it predict? With controls.
+
+python experiments/planted_recovery/run.py
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+from synthesizeme import LLMJudge, Session, SynthesizeMe, evaluate, open_model
+from synthesizeme.datasets.synthetic import ATTRIBUTES, planted_population
+from synthesizeme.evaluation.controls import another_users, swapped
+from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
+
+HERE = Path(__file__).parent
+
+
+def named(persona, attribute):
+    """Whether a persona speaks of the attribute at all, by its words."""
+    return any(word in persona.lower() for word in ATTRIBUTES[attribute].words)
+
+
+def recovery(population, profiles):
+    """Share of the users' strong planted attributes that the profile at hand speaks of."""
+    hits = [
+        named(profiles[user.user_id].persona.text, attribute)
+        for user in population.users.values()
+        if user.user_id in profiles and profiles[user.user_id].persona
+        for attribute in user.strong
+    ]
+    return sum(hits) / len(hits)
+
+
+def main():
+    config = tomllib.loads((HERE / "config.toml").read_text())
+    population = planted_population(config["users"], config["pairs"], seed=config["seed"], split=True)
+    test = [pair for pair in population.pairs if pair.split == "test"]
+    with Session(open_model(config["model"])) as session:
+        method = SynthesizeMe(session)
+        own = {user: method.fit(pairs) for user, pairs in population.by_user.items()}
+        others = another_users(own, 0)
+        contrary = {user: method.fit(swapped(pairs)) for user, pairs in population.by_user.items()}
+        judged = {
+            "default judge": None,
+            "own profile": own,
+            "another user's": others,
+            "labels swapped": contrary,
+        }
+        outcomes = {name: evaluate(LLMJudge(session.account(), who), test) for name, who in judged.items()}
+    outcomes["oracle"] = evaluate(population.oracle(), test)
+    results = {"config": config, "named": {}, "accuracy": {}}
+    results["named"] = {
+        "own persona": recovery(population, own),
+        "another user's": recovery(population, others),
+    }
+    for name, outcome in outcomes.items():
+        interval = accuracy_interval(outcome)
+        gain = paired_difference(outcome, outcomes["default judge"])
+        results["accuracy"][name] = {
+            "micro": outcome.micro, "low": interval.low, "high": interval.high,
+            "minus_default": [gain.value, gain.low, gain.high],
+        }  # fmt: skip
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    for name, share in results["named"].items():
+        print(f"{name} persona speaks of {share:.1%} of a user's strong planted preferences")
+    for name, figures in results["accuracy"].items():
+        print(f"{name}: {figures['micro']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}]")
+
+
+if __name__ == "__main__":
+    main()

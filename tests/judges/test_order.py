@@ -1,0 +1,88 @@
+"""Two verdicts on the same responses in both orders become one that does not depend on the order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from invented import comparison
+
+from synthesizeme.judges import BothOrders, combine
+from synthesizeme.types import Failure, Verdict
+
+
+def verdict(preference, probability, reasoning=""):
+    return Verdict(preference=preference, probability=probability, reasoning=reasoning)
+
+
+@pytest.mark.parametrize(
+    ("shown", "swapped", "preference", "probability"),
+    [
+        (("first", 0.9), ("second", 0.2), "first", 0.85),  # (.9 + .8) / 2
+        (("second", 0.3), ("first", 0.9), "second", 0.2),  # (.3 + .1) / 2
+        (("first", 0.9), ("first", 0.6), "first", 0.65),  # contradiction: the surer one, (.9 + .4) / 2
+        (("first", 0.6), ("first", 0.9), "second", 0.35),
+        (("first", 1.0), ("first", 1.0), "tie", 0.5),
+        (("tie", 0.5), ("tie", 0.5), "tie", 0.5),
+        (("tie", 0.5), ("second", 0.4), "first", 0.55),
+        (("second", 0.4), ("tie", 0.5), "second", 0.45),
+    ],
+)
+def test_by_hand(shown, swapped, preference, probability):
+    combined = combine(verdict(*shown), verdict(*swapped))
+    assert combined.preference == preference
+    assert combined.probability == pytest.approx(probability)
+
+
+@pytest.mark.parametrize("percent", range(50, 101))
+def test_equal_confidence_for_the_same_side_is_a_tie(percent):
+    one = verdict("first", percent / 100)
+    assert combine(one, one).preference == "tie"
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_exchanging_the_responses_mirrors_the_result(p, q):
+    def named(value):
+        return verdict("first" if value > 0.5 else "second" if value < 0.5 else "tie", value)
+
+    one, other = combine(named(p), named(q)), combine(named(q), named(p))
+    assert one.probability == pytest.approx(1 - other.probability)
+    assert {"first": "second", "second": "first", "tie": "tie"}[one.preference] == other.preference
+
+
+def test_the_reasoning_is_one_that_led_to_the_combined_preference():
+    combined = combine(verdict("second", 0.4, "against"), verdict("second", 0.0, "for"))
+    assert (combined.preference, combined.reasoning) == ("first", "for")
+    assert combine(verdict("first", 0.9, "shown"), verdict("second", 0.1, "swapped")).reasoning == "shown"
+
+
+class Fixed:
+    """Answers with the given results in turn."""
+
+    name = "fixed"
+    order_sensitive = True
+
+    def __init__(self, *results):
+        self.results = list(results)
+        self.asked = []
+
+    def compare(self, comparisons):
+        self.asked += comparisons
+        return [self.results.pop(0) for _ in comparisons]
+
+
+def test_both_orders_asks_each_comparison_twice_in_one_batch_and_keeps_the_place():
+    down = Failure(kind="transport", detail="down")
+    no = Failure(kind="refusal", detail="no")
+    inner = Fixed(
+        verdict("first", 0.9), verdict("second", 0.1), down, verdict("first", 1.0), verdict("first", 1.0), no
+    )
+    shown = [comparison(f"a{n}", f"b{n}") for n in range(3)]
+    scorer = BothOrders(inner)
+    results = scorer.compare(shown)
+    assert inner.asked == [c for one in shown for c in (one, one.swapped())]
+    assert results[0].preference == "first"
+    assert results[1:] == [down, no]
+    assert not scorer.order_sensitive
+    assert scorer.name == "fixed"
+    assert scorer.compare([]) == []

@@ -1,0 +1,31 @@
+"""Shipped text and bytes are found in the checkout and inside the installed package."""
+
+from __future__ import annotations
+
+import pytest
+
+from synthesizeme import resources
+
+
+def test_shipped_files_and_folders_are_found():
+    assert resources.resource("prompts").is_dir()
+    assert resources.resource("prompts/judge/default.md").is_file()
+    assert resources.resource("data/sample/pairs.jsonl").is_file()
+
+
+def test_what_is_bundled_wins_over_the_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    for root in (package / "_bundled", tmp_path):
+        (root / "prompts").mkdir(parents=True)
+    monkeypatch.setattr(resources, "_PACKAGE", package)
+    assert resources.resource("prompts") == package / "_bundled" / "prompts"
+    (package / "_bundled" / "prompts").rmdir()
+    assert resources.resource("prompts") == tmp_path / "prompts"
+
+
+def test_a_broken_installation_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "package")
+    with pytest.raises(
+        FileNotFoundError, match="prompts is neither bundled with the package nor beside it; reinstall"
+    ):
+        resources.resource("prompts")
