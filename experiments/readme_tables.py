@@ -19,17 +19,34 @@ def percent(value):
     return "–" if value is None else f"{100 * value:.1f}"
 
 
+NAMES = {
+    "default": "default judge (knows nobody)",
+    "memory": "memory (raw past pairs)",
+    "persona": "persona only",
+    "demonstrations": "demonstrations only",
+    "both": "**both: the profile**",
+    "gpt4": "GPT-4, recorded verdicts",
+    "gpt3": "GPT-3.5, recorded verdicts",
+    "majority": "majority of the other workers",
+    "longer": "longer response",
+}
+
+
 def llmfao(protocol):
     rows = json.loads((HERE / "llmfao_judges" / "results" / protocol / "results.json").read_text())["rows"]
-    lines = ["| judge | accuracy | 95 % interval | gain over the default judge |", "|---|---:|---:|---:|"]
+    lines = [
+        "| judge | accuracy | 95 % interval | gain over the default judge | another user's | labels swapped |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     for row in rows:
-        gain = row["gain"]
+        gain, controls = row["gain"], row["controls"]
         shown = "–"
         if gain is not None:
             shown = f"{100 * gain['value']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-        lines.append(
-            f"| {row['name']} | {percent(row['micro'])} | {percent(row['low'])} – {percent(row['high'])} | {shown} |"
-        )
+        interval = f"{percent(row['low'])} – {percent(row['high'])}"
+        wrong, swapped = (percent(controls.get(name)) for name in ("wrong_user", "swapped_labels"))
+        name = NAMES.get(row["name"], row["name"])
+        lines.append(f"| {name} | {percent(row['micro'])} | {interval} | {shown} | {wrong} | {swapped} |")
     return "\n".join(lines)
 
 
@@ -66,8 +83,8 @@ TABLES = {
 def main():
     text = README.read_text(encoding="utf-8")
     made = re.sub(
-        r"(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)",
-        lambda match: match[1] + TABLES[match[2]]() + match[3],
+        r"(<!-- table: ([\w-]+) -->\n)(?:(?!<!-- table).)*?(<!-- end -->)",
+        lambda match: f"{match[1]}{TABLES[match[2]]()}\n{match[3]}",
         text,
         flags=re.DOTALL,
     )

@@ -75,9 +75,8 @@ def main(config_path=HERE / "config.toml"):
         rows.append(row)
         print(line(row), flush=True)
     (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "results.json").write_text(
-        json.dumps({"config": config, "rows": rows}, indent=2) + "\n"
-    )
+    document = json.dumps({"config": config, "rows": rows}, indent=2)
+    (HERE / "results" / "results.json").write_text(document + "\n")
     (HERE / "results" / "table.md").write_text("\n".join([HEADER, *map(line, rows)]) + "\n")
 
 
@@ -89,8 +88,9 @@ HEADER = (
 
 def line(row):
     ours, paper, gain = row["economical"], row["paper"], row["economical_minus_paper"]
+    distinct = f"{ours['distinct_calls']:.0f}, {paper['distinct_calls']:.0f} ({row['call_limit']})"
     return (
-        f"| {row['pairs']} | {ours['distinct_calls']:.0f}, {paper['distinct_calls']:.0f} ({row['call_limit']}) "
+        f"| {row['pairs']} | {distinct} "
         f"| {ours['calls']:.0f}, {paper['calls']:.0f} "
         f"| {ours['prompt_tokens'] / 1000:.0f}k, {paper['prompt_tokens'] / 1000:.0f}k "
         f"| {row['default']['micro']:.3f}, {paper['both']['micro']:.3f}, {ours['both']['micro']:.3f}, "

@@ -111,7 +111,7 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     parts = ", ".join(f"{number} {name}" for name, number in result.pairs.items())
     provenance = result.profile.provenance
     rule = f"; {printable(provenance.split_rule)}" if provenance else ""
-    limit = f" of at most {result.call_limit}" if result.call_limit is not None else ""
+    limit = f" of at most {result.call_limit}"
     folder = printable(str(next(iter(files.values())).parent))
     facts = [
         ("model", f"{printable(model.name)}, a {model.kind}"),

@@ -11,10 +11,9 @@ from synthesizeme.backends._base import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges._messages import judge_messages
-from synthesizeme.personas.paper_search import TRIALS
 from synthesizeme.personas.plan import make_plan
-from synthesizeme.personas.synthesize_me import LARGEST_SET, LEAST_PAIRS
-from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.personas.synthesize_me import LARGEST_SET
+from synthesizeme.personas.workflow import InductionSettings, most_calls
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import PreferencePair
 
@@ -134,14 +133,13 @@ def _induction(
 ) -> Estimate:
     n_train = sum(pair.split == "train" for pair in history)
     n_validation = len(history) - n_train
-    if len(history) < LEAST_PAIRS or not n_train:
+    calls = most_calls(n_train, n_validation, settings, budget_calls)
+    if not calls:
         return Estimate()
-    if settings.search == "paper":
-        calls = 2 * (n_train + TRIALS * (n_validation or n_train)) + 2
-        early = 2 * n_train
-    else:
+    early = 2 * n_train
+    if settings.search == "economical":
         plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls)
-        calls, early = plan.limit, 2 * (plan.train + plan.second_chances)
+        early = 2 * (plan.train + plan.second_chances)
     writing = min(PERSONA_CALLS, calls)
     early = min(early, calls - writing)
     late = calls - writing - early

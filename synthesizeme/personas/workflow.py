@@ -12,11 +12,14 @@ from synthesizeme.errors import BackendError, ConfigError, CredentialError, Synt
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
+from synthesizeme.personas.paper_search import TRIALS
 from synthesizeme.personas.plan import LEAST_CALLS, Effort, make_plan
 from synthesizeme.personas.synthesize_me import LEAST_PAIRS, Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair, Usage
 
+PERSONA_ATTEMPTS = 2
+"""Most calls that one persona takes."""
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
 
@@ -58,8 +61,8 @@ class UserResult:
     """Number of pairs in each split."""
     usage: Usage
     """Calls of the induction alone."""
-    call_limit: int | None = None
-    """Distinct calls that the induction might have made; None where the search has no limit."""
+    call_limit: int
+    """Distinct calls that the induction might have made."""
     evaluation_usage: Usage = field(default_factory=Usage)
     """Calls of the evaluation."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
@@ -113,10 +116,13 @@ def induce_user(
 
     Raises:
         DataError: pairs of several users, or with a split in some rows only.
+        ConfigError: the budget is too small.
         BackendError: the model cannot be reached.
     """
     account = account or session.account()
     split, rule = assign_splits(pairs, seed=settings.seed)
+    counts = Counter(pair.split for pair in split)
+    limit = most_calls(counts["train"], counts["validation"], settings, budget_calls)
     profile = settings.method(session, budget_calls).fit(split, split_rule=rule, account=account)
     test = [pair for pair in split if pair.split == "test"]
     history = [pair for pair in split if pair.split != "test"]
@@ -136,12 +142,11 @@ def induce_user(
             )
     elif settings.evaluate:
         notes.append("not evaluated: there are no test pairs")
-    counts = Counter(pair.split for pair in split)
     return UserResult(
         profile=profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
-        call_limit=_limit(counts["train"], counts["validation"], settings, budget_calls),
+        call_limit=limit,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
         notes=tuple(notes),
@@ -170,7 +175,7 @@ def induce_users(
         One result or failure per user, in order.
 
     Raises:
-        ConfigError: the budget is too small for so many users.
+        ConfigError: the budget is too small for so many users, or the call cache cannot be used.
         CredentialError: the key is missing or was rejected.
     """
     if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
@@ -188,7 +193,7 @@ def induce_users(
         spent = 0
         try:
             result = induce_user(session, pairs, settings, budget_calls=share, account=account)
-        except CredentialError:
+        except (ConfigError, CredentialError):
             raise
         except SynthesizeMeError as error:
             unreachable = unreachable + 1 if isinstance(error, BackendError) else 0
@@ -226,12 +231,25 @@ def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> i
     return len(different) * 2 * n_test
 
 
-def _limit(
-    n_train: int, n_validation: int, settings: InductionSettings, budget_calls: int | None
-) -> int | None:
-    if settings.search == "paper" or n_train + n_validation < LEAST_PAIRS:
-        return None
-    return make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls).limit
+def most_calls(
+    n_train: int, n_validation: int, settings: InductionSettings, budget_calls: int | None = None
+) -> int:
+    """Distinct calls that one induction may make at most.
+
+    Raises:
+        ConfigError: the budget is too small, or one for the paper's search, which knows no budget.
+    """
+    if n_train + n_validation < LEAST_PAIRS or not n_train:
+        return 0
+    if settings.search == "economical":
+        return make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls).limit
+    calls = 2 * (n_train + TRIALS * (n_validation or n_train)) + PERSONA_ATTEMPTS
+    if budget_calls is not None and budget_calls < calls:
+        raise ConfigError(
+            f"the paper's search may make {calls} calls for {n_train} train and {n_validation} validation pairs "
+            f"and keeps to no budget, here {budget_calls}; raise it or use the economical search"
+        )
+    return calls
 
 
 def _measure(

@@ -55,7 +55,7 @@ def test_without_survey_answers_there_is_no_demographics_profile():
 
 
 def test_a_survey_that_is_no_object_is_refused_by_name():
-    with pytest.raises(DataError, match="metadata.user_profile.*'ada-0' has str; expected an object"):
+    with pytest.raises(DataError, match=r"metadata\.user_profile.*'ada-0' has str; expected an object"):
         demographics_profile("ada", [pair(0, user_profile="41, Canada")])
 
 
