@@ -33,9 +33,10 @@ NAMES = {
 
 
 def llmfao(protocol):
-    rows = json.loads((HERE / "llmfao_judges" / "results" / protocol / "results.json").read_text())["rows"]
+    results = HERE / "llmfao_judges" / "results" / protocol / "results.json"
+    rows = json.loads(results.read_text())["rows"]
     lines = [
-        "| judge | accuracy | 95 % interval | gain over the default judge | another user's | labels swapped |",
+        "| judge | accuracy | 95 % interval | gain over default | another user's | labels swapped |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:

@@ -10,6 +10,7 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._text import print_json
+from synthesizeme.cli.optimize import optimize
 
 
 def app() -> typer.Typer:
@@ -19,6 +20,7 @@ def app() -> typer.Typer:
     )
     group.command("list")(list_prompts)
     group.command("show")(show)
+    group.command("optimize")(optimize)
     return group
 
 

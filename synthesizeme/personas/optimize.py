@@ -28,7 +28,7 @@ from synthesizeme.evaluation.intervals import accuracy_interval, paired_differen
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import draw_orders, labelled
 from synthesizeme.personas.synthesis import persona_messages, write_persona
-from synthesizeme.profile import UserProfile
+from synthesizeme.profile import Persona, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import Demonstration, PreferencePair
 
@@ -67,11 +67,13 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
     """
 
     def __init__(self, account: Account, theta: PromptTemplate) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._theta = theta
-        self._written = lambda choices, prompt: write_persona(
-            account, choices, prompt, max_characters=_MAX_CHARACTERS
-        )
+
+        def written(choices: Sequence[Demonstration], prompt: PromptTemplate) -> Persona | None:
+            return write_persona(account, choices, prompt, max_characters=_MAX_CHARACTERS)[0]
+
+        self._written = written  # a function: DSPy copies programs, and accounts cannot be copied
         signature = dspy.Signature("choices: str -> persona: str", instructions=theta.render("system"))
         self.write = dspy.Predict(signature)
 
@@ -82,7 +84,7 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
 
     def forward(self, user: _User) -> dspy.Prediction:
         """The persona of `user` (an empty text when none could be written)."""
-        persona, _ = self._written(user.choices, self.theta)
+        persona = self._written(user.choices, self.theta)
         prediction = dspy.Prediction(persona=persona.text if persona else "", profile_persona=persona)
         if dspy.settings.trace is not None:
             shown = persona_messages(user.choices, self.theta)[1].content

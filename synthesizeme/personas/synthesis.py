@@ -21,7 +21,7 @@ _CITATION = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*#?(\d+))?", re.IGNORECASE)
-_STATEMENT = re.compile(r"(?:the |this )?user\b|they\b", re.IGNORECASE)
+_STATEMENT = re.compile(r"(?:the|this) user\b|they\b", re.IGNORECASE)
 
 
 def persona_messages(choices: Sequence[Demonstration], theta: PromptTemplate) -> tuple[Message, ...]:

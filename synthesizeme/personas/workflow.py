@@ -246,8 +246,8 @@ def most_calls(
     calls = 2 * (n_train + TRIALS * (n_validation or n_train)) + PERSONA_ATTEMPTS
     if budget_calls is not None and budget_calls < calls:
         raise ConfigError(
-            f"the paper's search may make {calls} calls for {n_train} train and {n_validation} validation pairs "
-            f"and keeps to no budget, here {budget_calls}; raise it or use the economical search"
+            f"the paper's search may make {calls} calls for {n_train} train and {n_validation} validation "
+            f"pairs and keeps to no budget, here {budget_calls}; raise it or use the economical search"
         )
     return calls
 

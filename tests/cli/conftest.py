@@ -11,8 +11,6 @@ import pytest
 from synthesizeme.cli import induce_persona_main, main
 from synthesizeme.resources import resource
 
-Entry = Callable[[list[str]], int]
-
 
 @dataclass(frozen=True)
 class Ran:
@@ -39,10 +37,8 @@ def command(
 
     def run(*arguments: object) -> Ran:
         words = [str(argument) for argument in arguments]
-        if words and words[0] == "induce-persona":
-            status = induce_persona_main(words[1:])
-        else:
-            status = main(words)
+        alone = words[:1] == ["induce-persona"]
+        status = induce_persona_main(words[1:]) if alone else main(words)
         captured = capfd.readouterr()
         return Ran(status, captured.out, captured.err)
 

@@ -72,9 +72,9 @@ def read_demonstrations(turns: list[tuple[str, str]]) -> tuple[Choice, ...]:
     """Choices in the (role, text) turns before the last one: a comparison, then an answer."""
     found = []
     for (_, asked), (role, answered) in pairwise(turns):
-        shown, answer = read_shown(asked), _PREFERENCE.search(answered)
-        if role == "assistant" and shown and answer:
-            found.append(Choice(shown, 1 if answer[1] == "First" else -1))
+        shown, answers = read_shown(asked), _PREFERENCE.findall(answered)
+        if role == "assistant" and shown and answers:
+            found.append(Choice(shown, 1 if answers[-1] == "First" else -1))
     return tuple(found)
 
 

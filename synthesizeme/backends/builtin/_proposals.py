@@ -6,6 +6,7 @@ It lets a search be run and tested without a language model; proposals worth the
 
 from __future__ import annotations
 
+import json
 import re
 
 LIMITS = ("three", "twelve", "five", "sixteen", "four", "ten", "six", "twenty")
@@ -13,12 +14,11 @@ _ASKED = re.compile(
     r"^\[\[ ## (basic|current)_instruction ## \]\]\n(.*?)\n\n(?:\[\[ ## |Respond with )",
     re.DOTALL | re.MULTILINE,
 )
-_ANSWERED = {"basic": "proposed_instruction", "current": "new_instruction"}
 _LIMIT = re.compile(r"at most \w+")
 
 
 def propose(text: str, request_number: int) -> str | None:
-    """The reply to a request of MIPROv2 or GEPA (in DSPy's chat format) for a new instruction.
+    """The reply to a request for a new instruction by MIPROv2 (DSPy's chat format) or GEPA (its JSON format).
 
     Args:
         text: The last message.
@@ -34,4 +34,6 @@ def propose(text: str, request_number: int) -> str | None:
     limit = LIMITS[request_number % len(LIMITS)]
     varied, changes = _LIMIT.subn(f"at most {limit}", instruction, count=1)
     varied = varied if changes else f"{instruction}\nWrite at most {limit} statements."
-    return f"[[ ## {_ANSWERED[field]} ## ]]\n{varied}\n\n[[ ## completed ## ]]"
+    if field == "current":
+        return json.dumps({"new_instruction": varied})
+    return f"[[ ## proposed_instruction ## ]]\n{varied}\n\n[[ ## completed ## ]]"

@@ -1,0 +1,87 @@
+"""``prompts optimize``: a better persona-writing prompt, searched over many users."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta
+from synthesizeme.cli._text import count, print_json, printable, say
+
+if TYPE_CHECKING:
+    from synthesizeme.types import PreferencePair
+
+
+@spread
+def optimize(
+    pairs: Annotated[Path, typer.Argument(help="Pairs of six users or more.", metavar="PAIRS")],
+    model: ModelOptions,
+    common: CommonOptions,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="JSON file of all versions; give it to --theta.", metavar="FILE.json"),
+    ] = Path("theta.json"),
+    optimizer: Annotated[
+        Literal["mipro", "gepa"], typer.Option("--optimizer", help="MIPROv2 or GEPA, both of DSPy.")
+    ] = "mipro",
+    prompt_model: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt-model",
+            help="Model that proposes instructions, if not the one that writes and judges. The builtin "
+            "reader proposes from a short fixed list.",
+            metavar="MODEL",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", help="Instructions to try.", min=1, metavar="N")] = 8,
+    seed: Seed = 0,
+    theta: Theta = "persona/default",
+    skip_bad_rows: SkipBadRows = False,
+) -> None:
+    """Search for a better persona-writing prompt (Theta) with DSPy's MIPROv2 or GEPA.
+
+    Users are split in three: one part to propose from, one to choose with, one held out for the score before
+    and after. The versions found are kept in one JSON file.
+    """
+    from synthesizeme.cli._progress import ProgressDisplay
+    from synthesizeme.cli._session import check_model, open_session
+    from synthesizeme.datasets import assign_splits, read_pairs
+    from synthesizeme.personas.optimize import optimize_theta, theta_document
+    from synthesizeme.personas.store import write_whole
+    from synthesizeme.prompts import load_prompt
+
+    check_model(model)
+    base = load_prompt(theta)
+    split, _ = assign_splits(read_pairs(pairs, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
+    users: dict[str, list[PreferencePair]] = {}
+    for pair in split:
+        users.setdefault(pair.user_id, []).append(pair)
+    logging.getLogger("dspy").setLevel(logging.ERROR)
+    proposer_options = replace(model, model=prompt_model or model.model)
+    with ProgressDisplay() as display, open_session(model, display) as session:
+        display.label("optimising the persona prompt", 1, 1)
+        with open_session(proposer_options, None) as proposing:
+            found = optimize_theta(
+                session, users, optimizer=optimizer, proposer=proposing.model,
+                theta=theta, trials=trials, seed=seed,
+            )  # fmt: skip
+    previous = Path(theta).read_text(encoding="utf-8") if theta.endswith(".json") else None
+    write_whole(out, theta_document(previous, base, found))
+    if common.json:
+        print_json({"file": str(out), "prompt_id": found.theta.prompt_id, **found.record})
+        return
+    held_out = found.record["held_out"]
+    for when in ("before", "after"):
+        micro, low, high = (100 * held_out[when][name] for name in ("micro", "low", "high"))
+        size = f"{count(held_out[when]['n_pairs'], 'pair')} of {count(held_out[when]['n_users'], 'user')}"
+        sys.stdout.write(f"{when:6}  {micro:.1f} % [{low:.1f}, {high:.1f}] on {size} held out\n")
+    value, low, high = (100 * held_out["gain"][name] for name in ("value", "low", "high"))
+    changed = "a new version" if found.record["changed"] else "no better instruction was found"
+    sys.stdout.write(f"gain    {value:+.1f} points [{low:+.1f}, {high:+.1f}]; {changed}\n")
+    say(f"{count(found.record['calls'], 'distinct call')}. Written: {printable(str(out))}")

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import synthesizeme
+
+
+def test_doctor_tells_versions_models_data_and_cache(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-value")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("SYNTHESIZEME_DATA_DIR", str(tmp_path / "data"))
+    ran = command("doctor", "--json")
+    assert ran.status == 0, ran.err
+    assert ran.json["versions"]["synthesizeme"] == synthesizeme.__version__
+    assert ran.json["backends"]["builtin"]["ready"] is True
+    assert ran.json["backends"]["openai/NAME"]["ready"] is True
+    assert ran.json["backends"]["anthropic/NAME"] == {"ready": False, "needs": "ANTHROPIC_API_KEY"}
+    assert ran.json["data"]["places"] == {str(tmp_path / "data"): False}
+    assert ran.json["data"]["found"]["llmfao"] is None
+    assert ran.json["cache"] == {"folder": str(tmp_path / "cache"), "writable": True, "bytes": 0}
+    assert ran.json["environment"]["HF_HUB_OFFLINE"] == "1"
+    assert "secret-value" not in ran.out
+    assert not (tmp_path / "cache").exists()
+    human = command("doctor")
+    assert "ANTHROPIC_API_KEY" in human.out
+
+
+def test_doctor_finds_data(command, tmp_path):
+    (tmp_path / "polis.jsonl.gz").write_bytes(b"")
+    found = command("doctor", "--json", "--data-dir", tmp_path).json["data"]["found"]
+    assert found["polis"] == str(tmp_path / "polis.jsonl.gz")

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from synthesizeme.evaluation.report import Report
+
+SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
+
+
+def test_references_need_no_model_and_bound_the_scale(command):
+    ran = command(
+        "evaluate", "--benchmark", "sample", "--scorer", "oracle,random", "--scorer", "longer", "--json"
+    )
+    assert ran.status == 0, ran.err
+    report = Report.from_json(ran.out)
+    assert [row.name for row in report.rows] == ["oracle", "random", "longer"]
+    assert report.rows[0].micro == 1.0
+    assert all(row.usage is None for row in report.rows)
+
+
+def test_profiles_are_induced_and_controls_fall_below(command):
+    ran = command(
+        "evaluate", "--benchmark", "sample", "--scorer", "default,both", "--controls", "--json", "--out", "r"
+    )
+    assert ran.status == 0, ran.err
+    default, both = Report.from_json(ran.out).rows
+    assert both.micro > default.micro
+    assert both.controls["no_user"] == default.micro
+    assert both.controls["swapped_labels"] < both.micro
+    assert both.gain.value == pytest.approx(both.micro - default.micro)
+    assert "Profiles induced with" in ran.err
+    assert json.loads(Path("r/results.json").read_text())["rows"]
+    assert Path("r/results.md").read_text().startswith("## sample")
+
+
+def test_profiles_made_earlier_are_used_and_a_missing_one_is_a_typed_failure(command, sample):
+    assert command("induce-persona", sample, "--user", "mara", "--no-evaluate").status == 0
+    ran = command("evaluate", "--benchmark", "sample", "--scorer", "both", "--profiles", "out", "--json")
+    assert ran.status == 0, ran.err
+    (row,) = Report.from_json(ran.out).rows
+    assert row.failures == {"unknown_user": 2 * 8}
+    assert "Profiles induced" not in ran.err
+
+
+def test_a_file_with_splits_is_a_benchmark_and_one_without_says_how_to_get_them(command, sample):
+    assert command("data", "split", sample, "split.jsonl").status == 0
+    ran = command(
+        "evaluate",
+        "--benchmark",
+        "split.jsonl",
+        "--scorer",
+        "memory,persona,demonstrations",
+        "--max-users",
+        1,
+    )
+    assert ran.status == 0, ran.err
+    assert "4 test pairs of 1 users" in ran.out
+    without = command("evaluate", "--benchmark", sample, "--scorer", "oracle")
+    assert without.status == 1
+    assert "data split" in without.err
+
+
+def test_wrong_names_are_wrong_usage_and_data_that_is_nowhere_says_where_it_looked(
+    command, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    wrong = command("evaluate", "--benchmark", "sample", "--scorer", "bothh")
+    assert wrong.status == 2
+    assert "'both'" in wrong.err
+    unknown = command("evaluate", "--benchmark", "llmfoa", "--scorer", "oracle")
+    assert unknown.status == 2
+    assert "llmfao/seen-prompts" in unknown.err
+    nowhere = command(
+        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorer", "oracle", "--data-dir", tmp_path
+    )
+    assert nowhere.status == 1
+    assert str(tmp_path) in nowhere.err
+    assert "hub" in nowhere.err
+    assert (
+        command(
+            "evaluate", "--benchmark", "sample", "--scorer", "both", "--controls", "--profiles", "x"
+        ).status
+        == 2
+    )
+
+
+def test_llmfao_with_the_verdicts_it_carries(command):
+    if not (SHARED / "llmfao.jsonl.gz").exists():
+        pytest.skip("the shared llmfao data is not beside this checkout")
+    ran = command(
+        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorer", "gpt4,majority,default", "--data-dir", SHARED,
+        "--max-users", 3, "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert [row.n_users for row in Report.from_json(ran.out).rows] == [3, 3, 3]

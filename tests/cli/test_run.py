@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+import typer
+
+from synthesizeme.cli._run import run
+from synthesizeme.cli._text import id_list, printable
+from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownNameError
+
+
+def one_verb(error: BaseException | None) -> typer.Typer:
+    app = typer.Typer()
+
+    @app.command()
+    def verb() -> None:
+        if error is not None:
+            raise error
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (None, 0, ""),
+        (DataError("is bad", source="f", line=3), 1, "Error: f:3: is bad\n"),
+        (BackendError("is down"), 1, "Error: is down\n"),
+        (ConfigError(["one", "two"]), 2, "Error: 2 problems\n  - one\n  - two\n"),
+        (UnknownNameError("thing", "x", ["y"]), 2, "Error: unknown thing 'x'"),
+        (OSError(28, "No space left on device"), 1, "No space left"),
+        (ZeroDivisionError("oops"), 1, "ZeroDivisionError: oops"),
+        (KeyboardInterrupt(), 130, "Finished calls are kept"),
+        (typer.Exit(7), 7, ""),
+    ],
+)
+def test_every_ending_has_its_status_and_message(capfd, error, status, said):
+    assert run(one_verb(error), "verb", []) == status
+    captured = capfd.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+
+
+def test_wrong_flags_say_how_to_get_help(capfd):
+    assert run(one_verb(None), "verb", ["--nonsense"]) == 2
+    assert "verb --help" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["data", "--help"], ["induce-persona", "--help"], ["--version"]]
+)
+def test_help_is_on_standard_output(command, arguments):
+    ran = command(*arguments)
+    assert ran.status == 0
+    assert ran.out
+    assert ran.err == ""
+
+
+def test_help_is_honest_about_the_builtin_model(command):
+    for arguments in (["--help"], ["induce-persona", "--help"], ["judge", "--help"]):
+        assert "rule-based reader, not a language model" in " ".join(
+            command(*arguments).out.replace("│", " ").split()
+        )
+
+
+def test_text_from_data_cannot_move_the_cursor():
+    assert printable("a\x1b[2Jb\nc\u202ed") == "a\\x1b[2Jb\\nc\\u202ed"
+    assert printable("x" * 50, 10) == "x" * 9 + "…"
+    listed = id_list(str(number) for number in range(100))
+    assert listed.endswith("59 and 40 more")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+from invented import pair
+
+from synthesizeme.backends import Session, open_model
+from synthesizeme.errors import ConfigError, DataError, UnknownNameError
+from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.personas.scorers import Scorers, limit_users
+from synthesizeme.personas.workflow import InductionSettings
+
+
+def rows(user, numbers, split, calm):
+    """Pairs of a user who dislikes, or likes, exclamation marks."""
+    made = [
+        pair(
+            i,
+            user=user,
+            split=split,
+            chosen=f"It is six feet, number {i}.",
+            rejected=f"Wow! Great! Number {i}! Yes!",
+        )
+        for i in numbers
+    ]
+    return made if calm else [it.swapped_labels() for it in made]
+
+
+@pytest.fixture
+def benchmark():
+    history = [*rows("calm", range(14), "train", True), *rows("loud", range(14), "train", False)]
+    test = [*rows("calm", range(20, 24), "test", True), *rows("loud", range(20, 24), "test", False)]
+    return Benchmark(
+        name="invented",
+        description="Invented.",
+        folds=(Fold(name="one", history=tuple(history), test=tuple(test)),),
+    )
+
+
+def test_knowing_the_user_helps_and_the_controls_take_it_away(benchmark):
+    labels = []
+    scorers = Scorers(
+        benchmark, InductionSettings(), session=Session(open_model("builtin")),
+        on_label=lambda name, position, total: labels.append((name, position, total)),
+    )  # fmt: skip
+    report = scorers.report(["default", "both", "persona", "memory"], controls=True)
+    default, both, persona, memory = report.rows
+    assert default.micro == 0.5
+    assert both.micro == persona.micro == memory.micro == 1.0
+    assert both.controls == {"no_user": 0.5, "wrong_user": 0.0, "swapped_labels": 0.0}
+    assert both.gain.value == 0.5
+    assert "rule-based reader" in report.protocol
+    assert scorers.induction_usage.calls > 0
+    assert labels[:3] == [("invented", 1, 1), ("calm", 1, 2), ("loud", 2, 2)]
+
+
+def test_profiles_are_induced_once_for_all_judges(benchmark):
+    scorers = Scorers(benchmark, InductionSettings(), session=Session(open_model("builtin")))
+    scorers.report(["both"])
+    spent = scorers.induction_usage
+    scorers.report(["persona", "demonstrations"])
+    assert scorers.induction_usage == spent
+
+
+def test_references_ask_nobody(benchmark):
+    report = Scorers(benchmark, InductionSettings()).report(["oracle", "longer", "random", "majority"])
+    assert [row.name for row in report.rows] == ["oracle", "longer", "random", "majority"]
+    assert report.rows[0].micro == 1.0
+    with pytest.raises(ConfigError, match="need a model"):
+        Scorers(benchmark, InductionSettings()).report(["default"])
+    with pytest.raises(DataError, match="gpt4"):
+        Scorers(benchmark, InductionSettings()).report(["gpt4"])
+    with pytest.raises(UnknownNameError, match="majority"):
+        Scorers(benchmark, InductionSettings()).report(["minority"])
+
+
+def test_users_can_be_limited(benchmark):
+    one = limit_users(benchmark, 1)
+    assert {it.user_id for it in one.pairs} == {"calm"}
+    assert limit_users(benchmark, 99) == benchmark
+
+
+def test_history_is_needed_to_induce(benchmark):
+    fold = benchmark.folds[0].model_copy(update={"history": ()})
+    empty = benchmark.model_copy(update={"folds": (fold,)})
+    with pytest.raises(DataError, match="no train or validation pair"):
+        Scorers(empty, InductionSettings(), session=Session(open_model("builtin"))).report(["both"])

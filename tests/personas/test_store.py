@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import os
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthesizeme.errors import DataError
+from synthesizeme.personas.store import (
+    ProfileDirectory,
+    directory_name,
+    load_profile,
+    save_profile,
+    write_whole,
+)
+from synthesizeme.profile import Persona, PersonaSentence, UserProfile
+
+SAFE = set(string.ascii_letters + string.digits + "-")
+
+
+def profile(user_id="ada", text="The user likes ships."):
+    sentences = (PersonaSentence(text=text, pair_ids=("p1",)),)
+    return UserProfile(
+        user_id=user_id, persona=Persona(sentences=sentences, made_by="test", prompt_id="theta@1")
+    )
+
+
+@given(st.text(min_size=1))
+def test_a_folder_name_is_safe_whatever_the_user_is_called(user_id):
+    name = directory_name(user_id)
+    assert set(name) <= SAFE
+    assert len(name) <= 51
+    assert not name.startswith("-")
+    assert name == directory_name(user_id)
+
+
+def test_folder_names_are_readable_and_differ_where_only_the_case_or_a_mark_does():
+    assert directory_name("../ann/the 1st").startswith("ann-the-1st-")
+    assert directory_name("🙂").startswith("user-")
+    names = [
+        directory_name(user) for user in ("ann", "Ann", "ann ", "a/nn", "a.nn", "x" * 10_000, "x" * 9_999)
+    ]
+    assert len({name.lower() for name in names}) == len(names)
+
+
+def test_profiles_come_back_by_user_id(tmp_path):
+    users = ["ada", "a/../b", "line\nbreak", "🙂", "x" * 10_000]
+    for user in users:
+        save_profile(tmp_path, profile(user), {"persona.md": "text"})
+    found = ProfileDirectory(tmp_path)
+    assert set(found) == set(users)
+    assert len(found) == len(users)
+    assert all(found[user] == profile(user) for user in users)
+    assert "nobody" not in found
+    with pytest.raises(KeyError):
+        found["nobody"]
+    assert json.loads((tmp_path / "index.json").read_text()) == {user: directory_name(user) for user in users}
+
+
+def test_saving_again_replaces_and_removes_what_is_no_longer_there(tmp_path):
+    save_profile(tmp_path, profile(), {"persona.md": "old", "evaluation.json": "{}"})
+    paths = save_profile(tmp_path, profile(text="New."), {"persona.md": "new"})
+    assert paths["persona.md"].read_text() == "new"
+    assert ProfileDirectory(tmp_path)["ada"].persona.text == "New."
+    assert sorted(path.name for path in paths["persona.md"].parent.iterdir()) == [
+        "persona.md",
+        "profile.json",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [directory_name("ada"), "index.json"]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    written = []
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        save_profile(tmp_path / "out", profile(), {"persona.md": "text"})
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "a" / "file.txt"
+    write_whole(path, "old")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="file.txt"):
+        write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("index", ["[]", "{", '{"a": "../../etc"}', '{"a": 3}', '{"a": ""}'])
+def test_an_index_that_is_none_or_points_elsewhere_is_refused(tmp_path, index):
+    (tmp_path / "index.json").write_text(index)
+    with pytest.raises(DataError, match="index.json"):
+        ProfileDirectory(tmp_path)
+
+
+def test_a_profile_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        load_profile(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text('{"user_id": "a", "shoes": 3}')
+    with pytest.raises(DataError, match=r"bad.json: field 'shoes'"):
+        load_profile(tmp_path / "bad.json")
+    with pytest.raises(DataError, match="no index.json"):
+        ProfileDirectory(tmp_path)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from invented import pair
+
+from synthesizeme.backends import RetryPolicy, Session, open_model
+from synthesizeme.backends.scripted import scripted_model
+from synthesizeme.errors import BackendError, ConfigError
+from synthesizeme.judges import memory_profile
+from synthesizeme.personas.estimate import estimate_user, list_price
+from synthesizeme.personas.workflow import (
+    InductionSettings,
+    UserFailure,
+    UserResult,
+    evaluation_calls,
+    induce_user,
+    induce_users,
+    judged_profiles,
+    most_calls,
+)
+from synthesizeme.profile import UserProfile
+
+
+def shouting(number, user="ada", **more):
+    """A pair of somebody who dislikes exclamation marks."""
+    return pair(
+        number, user=user, rejected=f"Wow! Fathom {number} is really great! So deep! Amazing!", **more
+    )
+
+
+def reader():
+    return Session(open_model("builtin"))
+
+
+def test_one_user_end_to_end():
+    result = induce_user(reader(), [shouting(i) for i in range(20)], InductionSettings())
+    assert result.pairs == {"train": 12, "validation": 4, "test": 4}
+    assert "exclamation" in result.profile.persona.text
+    assert list(result.outcomes) == ["default", "persona", "demonstrations", "both"]
+    assert result.outcomes["both"].micro == 1.0
+    assert result.usage.distinct_calls <= result.call_limit == 84
+    assert result.profile.provenance.split_rule.startswith("60/20/20")
+    report = result.report(seed=0)
+    assert [row.name for row in report.rows] == list(result.outcomes)
+    assert report.rows[0].gain is None
+    assert report.rows[3].gain is not None
+
+
+def test_evaluation_is_counted_apart_and_as_planned():
+    pairs = [shouting(i, user_profile={"age": 7}) for i in range(20)]
+    settings = InductionSettings(baselines=True)
+    result = induce_user(reader(), pairs, settings)
+    assert set(result.outcomes) >= {"memory", "demographics"}
+    history = [p for p in pairs if result.profile.provenance.splits[p.pair_id] != "test"]
+    judged = judged_profiles(result.profile, history, settings)
+    assert result.evaluation_usage.distinct_calls == evaluation_calls(judged, 4)
+    assert result.profile.provenance.usage.distinct_calls == result.usage.distinct_calls
+
+
+def test_judges_that_know_the_same_are_asked_once():
+    empty = UserProfile(user_id="ada")
+    judged = judged_profiles(empty, [], InductionSettings())
+    assert evaluation_calls(judged, 3) == 2 * 3
+    memory = memory_profile("ada", [pair(1)])
+    assert evaluation_calls({"default": None, "memory": memory}, 3) == 2 * 2 * 3
+
+
+def test_no_test_pairs_is_noted():
+    result = induce_user(reader(), [shouting(i, split="train") for i in range(6)], InductionSettings())
+    assert result.outcomes == {}
+    assert "not evaluated: there are no test pairs" in result.notes
+
+
+def test_test_pairs_never_reach_the_induction():
+    pairs = [shouting(i, split="test" if i >= 8 else "train" if i < 5 else "validation") for i in range(12)]
+    model = scripted_model(lambda request: "Reasoning: x\nPreference: First\nConfidence: 60")
+    induce_user(Session(model), pairs, InductionSettings(evaluate=False))
+    seen = {
+        int(n)
+        for r in model.lm.engine.requests
+        for m in r.messages
+        for n in re.findall(r"fathom (\d+)\?", m.text)
+    }
+    assert seen == set(range(8))
+
+
+def test_a_budget_is_shared_and_what_is_left_over_goes_on():
+    users = {name: [shouting(i, user=name) for i in range(n)] for name, n in (("a", 2), ("b", 20), ("c", 20))}
+    results = list(induce_users(reader(), users, InductionSettings(), budget_calls=150))
+    spent = [result.usage.distinct_calls + result.evaluation_usage.distinct_calls for result in results]
+    assert sum(spent) <= 150
+    assert spent[1] > 50  # more than a third: the first user left most of its share
+    with pytest.raises(ConfigError, match="9 in all"):
+        list(induce_users(reader(), users, InductionSettings(), budget_calls=8))
+
+
+def failing_for(name):
+    """A model that drops every connection while it is asked about one user."""
+
+    def script(request):
+        if any(name in message.text for message in request.messages):
+            return RuntimeError("connection reset")
+        return "Reasoning: short\nPreference: First\nConfidence: 70"
+
+    return Session(scripted_model(script), retry=RetryPolicy(give_up_after=3))
+
+
+def test_one_user_that_fails_does_not_stop_the_others():
+    users = {
+        name: [pair(i, user=name, chosen=f"{name} {i}", split="train") for i in range(6)]
+        for name in ("ann", "bob", "cy")
+    }
+    results = list(induce_users(failing_for("bob"), users, InductionSettings()))
+    assert [type(result) for result in results] == [UserResult, UserFailure, UserResult]
+    assert "3 calls in a row failed" in results[1].error
+
+
+def test_after_two_unreachable_users_the_rest_are_not_tried():
+    users = {name: [pair(i, user=name, split="train") for i in range(6)] for name in "abcd"}
+    session = failing_for("Fathom")
+    results = list(induce_users(session, users, InductionSettings()))
+    assert all(isinstance(result, UserFailure) for result in results)
+    assert [result.error.startswith("not tried") for result in results] == [False, False, True, True]
+    with pytest.raises(BackendError):
+        induce_user(session, users["a"], InductionSettings())
+
+
+def test_most_calls_of_both_searches():
+    assert most_calls(12, 4, InductionSettings()) == 84
+    assert most_calls(12, 4, InductionSettings(), 30) == 30
+    assert most_calls(1, 0, InductionSettings()) == 0
+    paper = InductionSettings(search="paper")
+    assert most_calls(12, 4, paper) == 2 * (12 + 40) + 2
+    with pytest.raises(ConfigError, match="economical"):
+        most_calls(12, 4, paper, 50)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [InductionSettings(), InductionSettings(search="paper"), InductionSettings(effort="low", baselines=True)],
+)
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_an_estimate_is_never_below_what_is_spent(settings, n):
+    pairs = [shouting(i, user_profile={"age": 7}) for i in range(n)]
+    induction, evaluation = estimate_user(pairs, settings)
+    result = induce_user(reader(), pairs, settings)
+    assert result.usage.distinct_calls <= induction.calls
+    assert result.evaluation_usage.distinct_calls <= evaluation.calls
+    if result.usage.distinct_calls > 10:
+        assert induction.prompt_tokens > 0.5 * result.usage.prompt_tokens
+
+
+def test_prices_are_known_unknown_or_nothing():
+    induction, _ = estimate_user([shouting(i) for i in range(20)], InductionSettings())
+    assert list_price("builtin", induction, api_base=None) == 0
+    assert list_price("m", induction, api_base="http://127.0.0.1:1/v1") is None
+    assert list_price("openai/no-such-model-anywhere", induction, api_base=None) is None
+    price = list_price("openai/gpt-4o-mini", induction, api_base=None)
+    expected = induction.prompt_tokens * 0.15e-6 + induction.completion_tokens * 0.6e-6
+    assert price == pytest.approx(expected)
