@@ -131,7 +131,7 @@ _PREAMBLE = re.compile(
 _CLOSING = re.compile(
     r"(?:let me know|hope (?:this|that) helps|feel free to|happy to help|if you have any (?:other |more "
     r"|further )?questions"
-    r"|is there anything else|would you like me to|don't hesitate|want me to|shall i|just ask)[^\n]*$"
+    r"|is there anything else|would you like me to|don't hesitate|want me to|shall i|just ask)"
 )
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|myself|i'(?:m|ve|d|ll)|we|our|us)\b")
 _SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself|you'(?:re|ve|d|ll))\b")
@@ -150,12 +150,12 @@ _TECHNICAL = (
     "esis",
 )
 _LEAKED = re.compile(
-    r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^\W*(?:user|human|assistant|question|q|input|output"
+    r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^[^\w\n]{0,8}(?:user|human|assistant|question|q|input|output"
     r"|instruction)\s*:"
     r"|^###? ?(?:human|user|instruction|response|input)\b|\\begin\{",
     re.MULTILINE,
 )
-_END = re.compile(r"[.!?…:;)\]}\"'”`*>|]$|[\U0001F300-\U0001FAFF]\W*$")
+_END = re.compile(r"[.!?…:;)\]}\"'”`*>|\U0001F300-\U0001FAFF\uFE0F]\Z")
 _STOP_WORDS = frozenset(
     _WORD.findall(
         "the a an and or but of to in on at for with by from as is are was were be been it its this that "
@@ -235,7 +235,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("preamble", "a friendly opening line", "answers that start at once", 0.5,
             lambda t: float(_PREAMBLE.search(t.lower) is not None)),
     Feature("closing_offer", "a closing offer of more help", "answers that end without an offer", 0.5,
-            lambda t: float(_CLOSING.search(t.lower) is not None)),
+            lambda t: float(_CLOSING.search(t.lower[t.lower.rfind("\n") + 1 :]) is not None)),
     Feature("first_person", "answers in the first person", "impersonal answers", 0.9,
             lambda t: t.rate(_FIRST_PERSON)),
     Feature("second_person", "answers that address the user", "answers that do not address the user", 0.9,

@@ -41,11 +41,13 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
         _say(_KEPT)
         return INTERRUPTED
     except BrokenPipeError:
-        return _quiet_pipe()
+        return _BROKEN_PIPE
     except Exception as error:
         if state["debug"]:
             traceback.print_exc()
         return _report(error, name)
+    finally:
+        _settle()
 
 
 def _report(error: Exception, name: str) -> int:
@@ -85,8 +87,10 @@ def _say(message: str) -> None:
         sys.stderr.flush()
 
 
-def _quiet_pipe() -> int:
-    """The reader of standard output went away: end without a word, as other tools do."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _BROKEN_PIPE
+def _settle() -> None:
+    """Let what cannot be written to standard output go, or the interpreter complains of it at its end."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, DataDir, JudgePrompt, ModelOptions, Seed, Theta
+from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions
 from synthesizeme.cli._text import count, printable, say
 
 
-@spread
-def evaluate(
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured on what."""
+
     benchmark: Annotated[
         str,
         typer.Option(
@@ -24,9 +28,7 @@ def evaluate(
             "personal-reward-bench/arena or /prism, or a .jsonl file of pairs with splits.",
             metavar="NAME|PAIRS.jsonl",
         ),
-    ],
-    model: ModelOptions,
-    common: CommonOptions,
+    ]
     scorer: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,8 +38,8 @@ def evaluate(
             "repeating the flag; default,both,longer if none is given.",
             metavar="NAME",
         ),
-    ] = None,
-    data_dir: DataDir = None,
+    ] = None
+    data_dir: DataDir = None
     profiles: Annotated[
         Path | None,
         typer.Option(
@@ -45,28 +47,24 @@ def evaluate(
             help="Folder that induce-persona wrote; without it profiles are induced from the history.",
             metavar="DIR",
         ),
-    ] = None,
+    ] = None
     max_users: Annotated[
         int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")
-    ] = None,
+    ] = None
     controls: Annotated[
         bool,
         typer.Option(
             "--controls", help="Also run each judge with another user's profile and with swapped labels."
         ),
-    ] = False,
+    ] = False
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR")
-    ] = None,
-    effort: Annotated[
-        Literal["low", "medium", "high"], typer.Option("--effort", help="Calls to spend on a profile.")
-    ] = "medium",
-    search: Annotated[
-        Literal["economical", "paper"], typer.Option("--search", help="How profiles are induced.")
-    ] = "economical",
-    seed: Seed = 0,
-    judge_prompt: JudgePrompt = "judge/default",
-    theta: Theta = "persona/default",
+    ] = None
+
+
+@spread
+def evaluate(
+    options: EvaluationOptions, induction: InductionOptions, model: ModelOptions, common: CommonOptions
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
 
@@ -78,37 +76,36 @@ def evaluate(
     from synthesizeme.evaluation.benchmarks import load_benchmark
     from synthesizeme.personas.scorers import JUDGES, Scorers, check_scorers, limit_users
     from synthesizeme.personas.store import ProfileDirectory
-    from synthesizeme.personas.workflow import InductionSettings
 
     names = [
-        name.strip() for item in scorer or ["default,both,longer"] for name in item.split(",") if name.strip()
+        name.strip()
+        for item in options.scorer or ["default,both,longer"]
+        for name in item.split(",")
+        if name.strip()
     ]
     check_scorers(names)
-    if controls and profiles is not None:
+    if options.controls and options.profiles is not None:
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
     check_model(model)
-    settings = InductionSettings(
-        effort=effort, search=search, seed=seed, judge_prompt=judge_prompt, theta=theta
-    )
-    whole = load_benchmark(benchmark, data_dir)
-    chosen = limit_users(whole, max_users) if max_users else whole
+    whole = load_benchmark(options.benchmark, options.data_dir)
+    chosen = limit_users(whole, options.max_users) if options.max_users else whole
     with ExitStack() as stack:
         display = stack.enter_context(ProgressDisplay())
         display.label(chosen.name, 1, 1)
         asks = any(name in JUDGES for name in names)
         scorers = Scorers(
             chosen,
-            settings,
+            induction.settings(),
             session=stack.enter_context(open_session(model, display)) if asks else None,
-            profiles=ProfileDirectory(profiles) if profiles else None,
+            profiles=ProfileDirectory(options.profiles) if options.profiles else None,
             everyone=whole.pairs,
             on_label=display.label,
         )
-        report = scorers.report(names, controls=controls)
+        report = scorers.report(names, controls=options.controls)
     usage = scorers.induction_usage
     if usage.calls:
         say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
-    if out is not None:
-        written = ", ".join(printable(str(path)) for path in report.save(out))
+    if options.out is not None:
+        written = ", ".join(printable(str(path)) for path in report.save(options.out))
         say(f"Written: {written}")
     sys.stdout.write(report.to_json() if common.json else report.to_markdown())

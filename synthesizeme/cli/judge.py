@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from synthesizeme.types import Comparison
 
 
+@dataclass(frozen=True)
+class AskedOptions:
+    """The comparison, in flags or in a file."""
+
+    prompt: Annotated[str | None, typer.Option("--prompt", help="What the user asked.")] = None
+    first: Annotated[str | None, typer.Option("--first", help="One response.")] = None
+    second: Annotated[str | None, typer.Option("--second", help="The other response.")] = None
+    comparison: Annotated[
+        str | None,
+        typer.Option(
+            "--comparison",
+            help='JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
+            metavar="FILE.json|-",
+        ),
+    ] = None
+
+
 @spread
 def judge(
     profile: Annotated[
@@ -26,21 +44,11 @@ def judge(
             "--profile", help="A profile.json, or a folder that induce-persona wrote.", metavar="FILE|DIR"
         ),
     ],
+    asked: AskedOptions,
     model: ModelOptions,
     common: CommonOptions,
     user: Annotated[
         str | None, typer.Option("--user", help="Whose profile of the folder.", metavar="ID")
-    ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", help="What the user asked.")] = None,
-    first: Annotated[str | None, typer.Option("--first", help="One response.")] = None,
-    second: Annotated[str | None, typer.Option("--second", help="The other response.")] = None,
-    comparison: Annotated[
-        str | None,
-        typer.Option(
-            "--comparison",
-            help='JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
-            metavar="FILE.json|-",
-        ),
     ] = None,
     judge_prompt: JudgePrompt = "judge/default",
 ) -> None:
@@ -55,10 +63,10 @@ def judge(
     from synthesizeme.types import Failure
 
     known = _profile(profile, user)
-    asked = _comparison(known.user_id, prompt, first, second, comparison)
+    comparison = _comparison(known.user_id, asked)
     with open_session(model, None) as session:
         account = session.account()
-        found = judge_both_orders(account, known, asked, prompt=load_prompt(judge_prompt))
+        found = judge_both_orders(account, known, comparison, prompt=load_prompt(judge_prompt))
     if isinstance(found, Failure):
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
     if common.json:
@@ -92,15 +100,14 @@ def _profile(path: Path, user: str | None) -> UserProfile:
     return profiles[user]
 
 
-def _comparison(
-    user_id: str, prompt: str | None, first: str | None, second: str | None, source: str | None
-) -> Comparison:
+def _comparison(user_id: str, asked: AskedOptions) -> Comparison:
     from pydantic import ValidationError
 
     from synthesizeme.errors import ConfigError, DataError
     from synthesizeme.types import Comparison
 
-    texts = {"prompt": prompt, "first": first, "second": second}
+    source = asked.comparison
+    texts = {"prompt": asked.prompt, "first": asked.first, "second": asked.second}
     given = [f"--{name}" for name, text in texts.items() if text is not None]
     if source is not None and given:
         raise ConfigError(f"--comparison and {', '.join(given)} exclude each other")

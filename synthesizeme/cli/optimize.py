@@ -52,8 +52,8 @@ def optimize(
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import check_model, open_session
     from synthesizeme.datasets import assign_splits, read_pairs
+    from synthesizeme.files import write_whole
     from synthesizeme.personas.optimize import optimize_theta, theta_document
-    from synthesizeme.personas.store import write_whole
     from synthesizeme.prompts import load_prompt
 
     check_model(model)

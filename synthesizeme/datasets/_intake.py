@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,3 +124,14 @@ class Intake:
         if self.bad:
             counts["malformed row"] = len(self.bad)
         return dict(counts.most_common())
+
+    def pairs(
+        self, places: Iterable[SourceRow], make: Callable[[SourceRow], PreferencePair | None]
+    ) -> Iterator[PreferencePair]:
+        """The pairs that `make` finds in rows; what it raises is a bad row, None was left out by rule."""
+        for place in places:
+            try:
+                if pair := make(place):
+                    yield pair
+            except DataError as error:
+                self.reject(error)

@@ -23,7 +23,6 @@ from synthesizeme.datasets._base import load_all, within
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import after_common_prompt, mapped_pair
 from synthesizeme.datasets._tables import rows_of
-from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"
@@ -41,12 +40,7 @@ def recognises(row: Row) -> bool:
 
 def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
-    for place in rows_of(within(source, FILES), intake):
-        try:
-            if pair := _pair(place, intake):
-                yield pair
-        except DataError as error:
-            intake.reject(error)
+    return intake.pairs(rows_of(within(source, FILES), intake), lambda place: _pair(place, intake))
 
 
 def load(source: str | Path, **options: Any) -> list[PreferencePair]:

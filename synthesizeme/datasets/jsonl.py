@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +27,7 @@ from synthesizeme.datasets._lines import json_lines
 from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.errors import DataError
+from synthesizeme.files import whole_file
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
@@ -83,24 +82,10 @@ def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
         DataError: there are none, one cannot be written as JSON, or the place cannot be written to.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as stream:
-            written = _write(stream, pairs, source=str(path), compress=path.suffix == ".gz")
-            stream.flush()
-            os.fsync(stream.fileno())
+    with whole_file(path) as stream:
+        written = _write(stream, pairs, source=str(path), compress=path.suffix == ".gz")
         if not written:
             raise DataError("there are no pairs to write", source=str(path), cure="check the input")
-        partial.replace(path)
-    except OSError as error:
-        cure = "check the path and its permissions"
-        raise DataError(
-            f"cannot be written: {error.strerror or error}", source=str(path), cure=cure
-        ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
     return written
 
 

@@ -24,7 +24,6 @@ from synthesizeme.datasets._base import load_all
 from synthesizeme.datasets._intake import Intake, Row, SourceRow
 from synthesizeme.datasets._pairs import FIELDS, after_common_prompt, mapped_pair
 from synthesizeme.datasets._tables import rows_of
-from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "TRL preference rows: conversational or strings, prompt apart or implicit, any further columns"
@@ -42,12 +41,7 @@ def recognises(row: Row) -> bool:
 
 def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
-    for place in rows_of(source, intake):
-        try:
-            if pair := _pair(place, intake):
-                yield pair
-        except DataError as error:
-            intake.reject(error)
+    return intake.pairs(rows_of(source, intake), lambda place: _pair(place, intake))
 
 
 def load(source: str | Path, **options: Any) -> list[PreferencePair]:

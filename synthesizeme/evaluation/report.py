@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ import synthesizeme
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation._leaderboard import leaderboard
 from synthesizeme.evaluation._rows import Row, row
+from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair
 
 __all__ = ["Report", "Row", "environment", "fingerprint", "row"]
@@ -88,23 +88,9 @@ class Report(Frozen):
         """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
 
         Raises:
-            OSError: the folder cannot be made or written.
+            DataError: the folder cannot be made or written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         paths = folder / "results.json", folder / "results.md"
         for path, text in zip(paths, (self.to_json(), self.to_markdown()), strict=True):
-            _write_whole(path, text)
+            write_whole(path, text)
         return paths
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside `path`, then rename over it: a reader sees the old file or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from synthesizeme.errors import DataError
+from synthesizeme.files import write_whole, writing
 from synthesizeme.profile import UserProfile
 
 INDEX = "index.json"
@@ -26,7 +25,7 @@ def directory_name(user_id: str) -> str:
     """Name of a user's folder: up to 40 readable characters, then ten digits of the id's SHA-256.
 
     >>> directory_name("../ann/the 1st")
-    'ann-the-1st-a2c5d98eb4'
+    'ann-the-1st-4bfde660a6'
     """
     digest = hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     readable = re.sub(r"[^A-Za-z0-9]+", "-", user_id[: 4 * _READABLE]).strip("-")[:_READABLE].strip("-")
@@ -52,34 +51,18 @@ def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str])
     """
     texts = {PROFILE: profile.to_json(), **documents}
     name = directory_name(profile.user_id)
-    with _writing(root):
+    with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         partial = root / f".{name}.{secrets.token_hex(4)}.partial"
         try:
             partial.mkdir()
             for file, text in texts.items():
-                _write(partial / file, text)
+                write_whole(partial / file, text)
             _put(partial, root / name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         _enter(root, profile.user_id, name)
     return {file: root / name / file for file in texts}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it: readers see the old text or the new one.
-
-    Raises:
-        DataError: the place cannot be written.
-    """
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
-        try:
-            _write(partial, text)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 def load_profile(path: Path) -> UserProfile:
@@ -130,24 +113,6 @@ class ProfileDirectory(Mapping[str, UserProfile]):
 
     def __contains__(self, user_id: object) -> bool:
         return user_id in self._folders
-
-
-@contextmanager
-def _writing(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        cure = "check the path, its permissions and the disk space"
-        raise DataError(
-            f"cannot be written: {error.strerror or error}", source=str(place), cure=cure
-        ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("x", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _put(partial: Path, folder: Path) -> None:

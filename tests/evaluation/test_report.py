@@ -111,7 +111,7 @@ def test_an_interrupted_save_leaves_the_old_file(report, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="disk full"):
         report.model_copy(update={"benchmark": "other"}).save(tmp_path)
     assert (tmp_path / "results.json").read_text(encoding="utf-8") == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["results.json", "results.md"]

@@ -64,7 +64,7 @@ def test_luck_is_seldom_believed_where_bare_accuracy_would_believe_it(n_validati
     races = [run(world, n_validation) for world in range(WORLDS)]
     claims = [(start, winner) for start, _, winner in races if winner is not start]
     bare = sum(max(map(accuracy, others)) > accuracy(start) for start, others, _ in races)
-    assert bare > 0.4 * WORLDS, "the control: the best of useless candidates looks better than none"
+    assert bare > 0.3 * WORLDS, "the control: the best of useless candidates looks better than none"
     assert len(claims) < 0.36 * WORLDS
     assert len(claims) < 0.6 * bare
     assert sum(winner.shrunken_gain(start) for start, winner in claims) / WORLDS < 0.15
@@ -160,7 +160,7 @@ def test_a_race_never_spends_more_calls_than_are_left(calls, n_validation, count
 def test_poor_candidates_stop_early_and_the_calls_go_to_the_rest():
     _, others, winner = run("x", 12, skills=(0.0, 0.0, 0.0, 1.0), calls=200)
     assert winner is others[3]
-    assert len(others[3].scores) > 2 * max(len(one.scores) for one in others[:3])
+    assert sorted(len(one.scores) for one in others) == [8, 8, 16, 24]
 
 
 def test_a_race_without_items_or_contenders_keeps_the_base():

@@ -9,7 +9,6 @@ from synthesizeme.backends import RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, ConfigError
 from synthesizeme.judges import memory_profile
-from synthesizeme.personas.estimate import estimate_user, list_price
 from synthesizeme.personas.workflow import (
     InductionSettings,
     UserFailure,
@@ -135,28 +134,3 @@ def test_most_calls_of_both_searches():
     assert most_calls(12, 4, paper) == 2 * (12 + 40) + 2
     with pytest.raises(ConfigError, match="economical"):
         most_calls(12, 4, paper, 50)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [InductionSettings(), InductionSettings(search="paper"), InductionSettings(effort="low", baselines=True)],
-)
-@pytest.mark.parametrize("n", [1, 2, 5, 20])
-def test_an_estimate_is_never_below_what_is_spent(settings, n):
-    pairs = [shouting(i, user_profile={"age": 7}) for i in range(n)]
-    induction, evaluation = estimate_user(pairs, settings)
-    result = induce_user(reader(), pairs, settings)
-    assert result.usage.distinct_calls <= induction.calls
-    assert result.evaluation_usage.distinct_calls <= evaluation.calls
-    if result.usage.distinct_calls > 10:
-        assert induction.prompt_tokens > 0.5 * result.usage.prompt_tokens
-
-
-def test_prices_are_known_unknown_or_nothing():
-    induction, _ = estimate_user([shouting(i) for i in range(20)], InductionSettings())
-    assert list_price("builtin", induction, api_base=None) == 0
-    assert list_price("m", induction, api_base="http://127.0.0.1:1/v1") is None
-    assert list_price("openai/no-such-model-anywhere", induction, api_base=None) is None
-    price = list_price("openai/gpt-4o-mini", induction, api_base=None)
-    expected = induction.prompt_tokens * 0.15e-6 + induction.completion_tokens * 0.6e-6
-    assert price == pytest.approx(expected)

@@ -61,8 +61,14 @@ _SYNONYMS: dict[str, tuple[str, str]] = {
 _NEGATIVE = re.compile(
     r"\b(?:dislikes?|avoids?|rejects?|does not (?:like|want|care for|prefer)|doesn't (?:like|want"
     r"|prefer)|hates?|"
-    r"is put off by|has little patience for|finds? no use for)\b"
+    r"is (?:put off|annoyed|bothered|irritated) by|has (?:little|no) patience for|finds? no use for|"
+    r"never (?:wants?|likes?|prefers?|chooses?))\b"
 )
+_LESSENED = re.compile(
+    r"\b(?:no|not|few|fewer|less|little|minimal|without|free (?:of|from)|lack(?:ing|s)?(?: of)?)\s+"
+    r"(?:any |too |very |so |overly |unnecessary )?$"
+)
+"""What just before a mention means less of it."""
 _CLAUSE = re.compile(
     r"[;,]\s*(?:but|and|yet|rather than)\b|;|\b(?:but|rather than|over|instead of|more than)\b"
 )
@@ -115,7 +121,10 @@ def understand(persona: str) -> dict[str, float]:
 
 
 def _clause_weights(clause: str) -> dict[str, int]:
-    """+1 or -1 for each feature the clause mentions; longer matches hide the shorter ones inside them."""
+    """+1 or -1 for each feature the clause mentions; longer matches hide the shorter ones inside them.
+
+    A word such as "no" or "fewer" before the mention turns it around.
+    """
     found = sorted(
         (
             (match.end() - match.start(), match.start(), match.end(), name, value)
@@ -131,5 +140,5 @@ def _clause_weights(clause: str) -> dict[str, int]:
         if any(start < other_end and other_start < end for other_start, other_end in taken):
             continue
         taken.append((start, end))
-        weights.setdefault(name, value)
+        weights.setdefault(name, -value if _LESSENED.search(clause[:start]) else value)
     return weights

@@ -1,0 +1,87 @@
+"""What `induce-persona` prints for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthesizeme.evaluation.harness import Outcome
+    from synthesizeme.personas.estimate import Estimate
+    from synthesizeme.personas.workflow import UserFailure, UserResult
+    from synthesizeme.types import Usage
+
+Price = float | None
+USAGE_KEYS = (
+    "calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd",
+)  # fmt: skip
+
+
+def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
+    """One user's entry in the JSON output."""
+    persona = result.profile.persona
+    return {
+        "user_id": result.user_id,
+        "persona": None if persona is None else persona.text,
+        "pairs": dict(result.pairs),
+        "usage": usage_json(result.usage),
+        "evaluation_usage": usage_json(result.evaluation_usage),
+        "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
+        "files": {name: str(path) for name, path in files.items()},
+    }
+
+
+def failure_json(failure: UserFailure) -> dict[str, str]:
+    """The entry of a user whose induction failed."""
+    return {"user_id": failure.user_id, "error": failure.error}
+
+
+def pooled_json(results: Sequence[UserResult]) -> dict[str, Any]:
+    """Accuracy of each judge over all users."""
+    return {name: _accuracy_json(outcome) for name, outcome in pooled_outcomes(results).items()}
+
+
+def usage_json(usage: Usage) -> dict[str, Any]:
+    """What calls cost."""
+    values = usage.model_dump()
+    return {key: values[key] for key in USAGE_KEYS}
+
+
+def estimate_json(
+    user_ids: Sequence[str], found: Sequence[tuple[Estimate, Estimate]], prices: Sequence[tuple[Price, Price]]
+) -> dict[str, Any]:
+    """What a dry run found."""
+
+    def one(estimate: Estimate, price: Price) -> dict[str, Any]:
+        return {**estimate.__dict__, "cost_usd": price}
+
+    users = [
+        {"user_id": user_id, "induction": one(both[0], price[0]), "evaluation": one(both[1], price[1])}
+        for user_id, both, price in zip(user_ids, found, prices, strict=True)
+    ]
+    return {"dry_run": True, "users": users}
+
+
+def pooled_outcomes(results: Sequence[UserResult]) -> dict[str, Outcome]:
+    """Outcomes of the users joined, for each judge."""
+    from synthesizeme.evaluation.harness import pool
+
+    names = dict.fromkeys(name for result in results for name in result.outcomes)
+    return {
+        name: pool(result.outcomes[name] for result in results if name in result.outcomes) for name in names
+    }
+
+
+def _accuracy_json(outcome: Outcome) -> dict[str, Any]:
+    from synthesizeme.evaluation.intervals import accuracy_interval
+
+    found = accuracy_interval(outcome)
+    return {
+        "micro": found.value,
+        "low": found.low,
+        "high": found.high,
+        "n": outcome.n_pairs,
+        "ties": outcome.ties,
+        "failures": sum(outcome.failures.values()),
+    }

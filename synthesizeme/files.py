@@ -1,0 +1,61 @@
+"""Writing files whole or not at all, and saying why a place cannot be written."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from synthesizeme.errors import DataError
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn an operating-system error into one that names the place and the cure.
+
+    Raises:
+        DataError: something inside could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        cure = "check the path, its permissions and the disk space"
+        raise DataError(
+            f"cannot be written: {error.strerror or error}", source=str(place), cure=cure
+        ) from None
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream beside `path` that takes its place at the end: readers see the old bytes or the new ones.
+
+    Folders are made. When the body raises, nothing is left behind.
+
+    Raises:
+        DataError: the place cannot be written.
+    """
+    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) whole or not at all.
+
+    Raises:
+        DataError: the place cannot be written.
+    """
+    with whole_file(path) as stream:
+        stream.write(text.encode("utf-8"))

@@ -1,0 +1,208 @@
+"""The layer rule, held by a walk over the syntax trees of both packages."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    path for package in ("synthesizeme", "reward_models") for path in (ROOT / package).rglob("*.py")
+)
+MODULES = [path for path in MODULES if "_bundled" not in path.parts]
+
+LAYERS = (
+    ("errors", "types", "profile", "scoring"),
+    ("discovery", "resources", "prompts", "config", "stylometry"),
+    ("datasets", "backends"),
+    ("judges", "retrieval", "evaluation"),
+    ("personas",),
+    ("serving", "simulation"),
+    ("cli",),
+)
+LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
+SIBLINGS = (0, 1)
+"""Layers whose parts are single modules of one package and may see each other."""
+BENCHMARKS_MAY_SEE = ("datasets", "resources")
+TENSOR_MODULES = ("in_process", "_generation")
+"""The backend that runs a transformers model in this process, and its private half; imports inside functions."""
+HEAVY = ("torch", "transformers", "trl", "accelerate", "peft", "safetensors")
+FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "core", "manager", "misc")
+
+
+def imports(tree):
+    """(module name, whether it is put off: inside a function, or for type checkers alone) of every import."""
+    found = []
+
+    def visit(node, inside):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, "relative imports hide the layer"
+                found.append((child.module, inside))
+                found.extend((f"{child.module}.{alias.name}", inside) for alias in child.names)
+            put_off = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
+                isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            )
+            visit(child, inside or put_off)
+
+    visit(tree, False)
+    return found
+
+
+def part_of(module):
+    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.order``."""
+    package, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    return name if package == "synthesizeme" and name in LAYER else None
+
+
+def breaches(relative, tree):
+    """Every import of a module, given by its path, that the layer rule forbids."""
+    package, *folders = Path(relative).with_suffix("").parts
+    if package == "synthesizeme" and folders == ["__init__"]:
+        return []  # the public names, each imported on first use
+    part = folders[0]
+    wrong = []
+    for module, inside in imports(tree):
+        top = module.partition(".")[0]
+        seen = part_of(module)
+        if top in HEAVY and package != "reward_models":
+            allowed = part == "backends" and folders[1] in TENSOR_MODULES and inside
+        elif top == "dspy":
+            allowed = package == "synthesizeme" and part in ("backends", "judges", "personas")
+        elif top == "reward_models":
+            allowed = package == "reward_models" or (part == "cli" and inside)
+        elif seen is None:
+            allowed = True
+        elif package == "reward_models":
+            allowed = LAYER[seen] <= 1
+        elif seen == part:
+            allowed = True
+        elif part == "evaluation":
+            benchmarks = folders[1:] == ["benchmarks"] and seen in BENCHMARKS_MAY_SEE
+            allowed = LAYER[seen] == 0 or benchmarks
+        else:
+            mine, theirs = LAYER[part], LAYER[seen]
+            allowed = theirs < mine or (theirs == mine and mine in SIBLINGS)
+        if not allowed:
+            wrong.append(module)
+    return wrong
+
+
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def named(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_a_module_sees_lower_layers_only(path):
+    assert breaches(named(path), parsed(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("synthesizeme/types.py", "from synthesizeme.prompts import as_data"),
+        ("synthesizeme/prompts.py", "import synthesizeme.datasets.jsonl"),
+        ("synthesizeme/datasets/x.py", "from synthesizeme.backends import Model"),
+        ("synthesizeme/backends/x.py", "def f():\n    from synthesizeme import judges"),
+        ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
+        ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
+        ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
+        ("synthesizeme/evaluation/harness.py", "from synthesizeme.datasets import read_pairs"),
+        ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.backends import Session"),
+        ("synthesizeme/personas/x.py", "if True:\n    from synthesizeme.cli import main"),
+        ("synthesizeme/evaluation/x.py", "import dspy"),
+        ("synthesizeme/cli/x.py", "def f():\n    import dspy"),
+        ("synthesizeme/datasets/x.py", "import torch"),
+        ("synthesizeme/backends/in_process.py", "import torch"),
+        ("synthesizeme/backends/_generation.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
+        ("synthesizeme/backends/hosted.py", "def f():\n    import transformers"),
+        ("synthesizeme/personas/x.py", "import reward_models"),
+        ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
+        ("reward_models/x.py", "import dspy"),
+    ],
+)
+def test_the_walk_sees_a_breach(path, source):
+    assert breaches(path, ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("synthesizeme/prompts.py", "from synthesizeme.resources import resource"),
+        ("synthesizeme/profile.py", "from synthesizeme.types import Frozen"),
+        ("synthesizeme/backends/in_process.py", "def f():\n    import torch"),
+        ("synthesizeme/backends/_generation.py", "if TYPE_CHECKING:\n    import torch"),
+        ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.datasets import load_dataset"),
+        ("synthesizeme/personas/x.py", "import dspy\nfrom synthesizeme.evaluation import evaluate"),
+        ("synthesizeme/cli/x.py", "from synthesizeme.personas import SynthesizeMe"),
+        ("reward_models/x.py", "import torch\nfrom synthesizeme.types import PreferencePair"),
+        ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
+    ],
+)
+def test_the_walk_lets_what_is_allowed_pass(path, source):
+    assert breaches(path, ast.parse(source)) == []
+
+
+def test_every_part_of_the_package_has_a_layer():
+    parts = {
+        path.relative_to(ROOT / "synthesizeme").parts[0] for path in MODULES if "synthesizeme" in named(path)
+    }
+    assert {Path(part).stem for part in parts} - {"__init__"} <= set(LAYER)
+    assert len(MODULES) > 50
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_modules_and_functions_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+    functions = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno >= 70} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if "cli" not in path.parts], ids=named)
+def test_no_module_prints_outside_the_command_line(path):
+    calls = [
+        n.func.id for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    ]
+    assert "print" not in calls
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_module_is_called_after_nothing(path):
+    names = {part.strip("_").lower() for part in path.relative_to(ROOT).with_suffix("").parts}
+    assert names.isdisjoint(FORBIDDEN_NAMES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_no_module_keeps_state_or_pickles(path):
+    tree = parsed(path)
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Global)]
+    assert not {"pickle", "dill", "cloudpickle", "shelve"} & {
+        name.partition(".")[0] for name, _ in imports(tree)
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_the_hub_library_is_imported_on_use_only(path):
+    assert not [
+        name for name, inside in imports(parsed(path)) if name.partition(".")[0] == "datasets" and not inside
+    ]
+
+
+def test_test_files_have_unique_names():
+    counts = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("folder", ["prompts", "data"])
+def test_text_and_bytes_are_no_code(folder):
+    assert list((ROOT / folder).rglob("*.py")) == []

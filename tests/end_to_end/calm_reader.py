@@ -1,0 +1,20 @@
+"""What the stub server answers with: a reader who likes it calm. It sees nothing but the request."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+VERDICT = "Reasoning: it is the calm one.\nPreference: {side}\nConfidence: 80"
+PERSONA = "The user clearly prefers calm answers without exclamation marks [1, 2]\nThe user likes ships [99]"
+_FIRST = re.compile(r"<first_response>\n(.*?)\n</first_response>", re.DOTALL)
+_SECOND = re.compile(r"<second_response>\n(.*?)\n</second_response>", re.DOTALL)
+
+
+def calm_reader(body: dict[str, Any]) -> str:
+    """Answers a judge prompt for the text with fewer exclamation marks, and a persona prompt with a persona."""
+    asked = body["messages"][-1]["content"]
+    if "<pair number=" in asked:
+        return PERSONA
+    first, second = (pattern.findall(asked)[-1].count("!") for pattern in (_FIRST, _SECOND))
+    return VERDICT.format(side="First" if first <= second else "Second")
