@@ -25,9 +25,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_nothing_is_left_when_the_writer_fails(tmp_path):
-    with pytest.raises(KeyError), whole_file(tmp_path / "new" / "file.bin") as stream:
-        stream.write(b"half")
-        raise KeyError
+    def fail():
+        with whole_file(tmp_path / "new" / "file.bin") as stream:
+            stream.write(b"half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert list((tmp_path / "new").iterdir()) == []
 
 
