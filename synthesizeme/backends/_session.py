@@ -240,10 +240,17 @@ class Session:
 
 
 class Account:
-    """One scope of counting, e.g. one user's induction. Identical questions in it are asked once."""
+    """One scope of counting, e.g. one user's induction. Identical questions in it are asked once.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: Through which the questions are asked.
+        within: A wider account: what it knows is not asked again but counts here all the same, so that
+            whoever decides by the counts decides alike whatever was asked before.
+    """
+
+    def __init__(self, session: Session, within: Account | None = None) -> None:
         self.session = session
+        self._within = within
         self.usage = Usage()
         self.failures: dict[str, int] = {}
         self._known: dict[Question, Answer | Failure] = {}
@@ -252,6 +259,10 @@ class Account:
     def model(self) -> Model:
         """The model behind the session."""
         return self.session.model
+
+    def part(self) -> Account:
+        """An account inside this one, which begins to count at zero."""
+        return Account(self.session, self)
 
     def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
         """One outcome per question, in order. A failed call is a `Failure`, never an exception.
@@ -262,6 +273,17 @@ class Account:
         """
         fresh = [question for question in dict.fromkeys(questions) if question not in self._known]
         self.usage += Usage(calls=len(questions))
+        if self._within is not None:
+            found = dict(zip(questions, self._within.ask(questions, stage=stage), strict=True))
+            for question in fresh:
+                self._known[question] = found[question]
+                self._count(_Reply(found[question]))
+        else:
+            for question, reply in zip(fresh, self._ask_fresh(fresh, stage), strict=True):
+                self._known[question] = reply.outcome
+        return [self._known[question] for question in questions]
+
+    def _ask_fresh(self, fresh: Sequence[Question], stage: str) -> list[_Reply]:
         done = 0
 
         def report(reply: _Reply) -> None:
@@ -272,9 +294,7 @@ class Account:
                 failed = sum(self.failures.values())
                 self.session._progress(Progress(stage, done, len(fresh), self.usage, failed))
 
-        for question, reply in zip(fresh, self.session.answer(fresh, report), strict=True):
-            self._known[question] = reply.outcome
-        return [self._known[question] for question in questions]
+        return self.session.answer(fresh, report)
 
     def _count(self, reply: _Reply) -> None:
         outcome = reply.outcome

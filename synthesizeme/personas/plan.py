@@ -1,14 +1,11 @@
-"""How many calls an induction may make, decided before the first one, and how many it has made."""
+"""How many calls an induction may make, decided before the first one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from synthesizeme.backends import Account, Answer, Question
 from synthesizeme.errors import ConfigError
-from synthesizeme.types import Failure, Usage
 
 Effort = Literal["low", "medium", "high"]
 EFFORTS: tuple[Effort, ...] = ("low", "medium", "high")
@@ -58,37 +55,3 @@ def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: 
     second = 0 if effort == "low" else min(train // 2, max(0, left - train) // 3)
     contenders = {"low": 2, "medium": 4, "high": 8}[effort]
     return Plan(train, second, contenders, limit)
-
-
-class Meter(Account):
-    """Counts one induction inside a wider account.
-
-    What the wider account already knows is not asked again but counts here all the same: an induction
-    decides alike whatever was asked before it.
-
-    Args:
-        account: Through which the questions are asked.
-    """
-
-    def __init__(self, account: Account) -> None:
-        super().__init__(account.session)
-        self._account = account
-
-    def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
-        """As `Account.ask`."""
-        outcomes = self._account.ask(questions, stage=stage)
-        self.usage += Usage(calls=len(questions))
-        for question, outcome in zip(questions, outcomes, strict=True):
-            if question in self._known:
-                continue
-            self._known[question] = outcome
-            self.usage += Usage(distinct_calls=1)
-            if isinstance(outcome, Failure):
-                self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
-            else:
-                self.usage += Usage(
-                    prompt_tokens=outcome.prompt_tokens,
-                    completion_tokens=outcome.completion_tokens,
-                    cost_usd=outcome.cost_usd,
-                )
-        return outcomes

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.paper_search import paper_search
-from synthesizeme.personas.plan import EFFORTS, Effort, Meter, make_plan
+from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
 from synthesizeme.personas.selection import (
     Contender,
     candidate_report,
@@ -132,7 +132,7 @@ class _Induction:
         train: list[PreferencePair],
         validation: list[PreferencePair],
     ) -> None:
-        self.method, self.account, self.user_id = method, Meter(account), user_id
+        self.method, self.account, self.user_id = method, account.part(), user_id
         self.train, self.validation = train, validation
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
@@ -271,14 +271,6 @@ class _Induction:
             demonstrations=self.demonstrations,
             provenance=provenance,
         )
-
-
-def fingerprint(pairs: Sequence[PreferencePair]) -> str:
-    """SHA-256 over the pairs in the order given."""
-    digest = hashlib.sha256()
-    for pair in pairs:
-        digest.update(pair.model_dump_json().encode() + b"\n")
-    return digest.hexdigest()
 
 
 def _one_user(pairs: Sequence[PreferencePair]) -> str:

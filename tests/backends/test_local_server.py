@@ -214,14 +214,14 @@ def test_a_late_reply_is_a_failure_of_transport(openai_stub):
     started = time.monotonic()
     failure = ask(openai_stub, timeout_s=0.2)
     assert failure == Failure(kind="transport", detail="no reply within 0.2 s")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def test_retry_after_is_waited_for(openai_stub):
     openai_stub.script(Reply(status=429, headers={"Retry-After": "0.4"}))
     started = time.monotonic()
     assert ask(openai_stub, retry=QUICK).text == "First"
-    assert 0.4 <= time.monotonic() - started < 2
+    assert 0.4 <= time.monotonic() - started < 10
 
 
 def test_retry_after_may_be_a_number_or_a_date():

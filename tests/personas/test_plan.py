@@ -7,7 +7,7 @@ from invented import account, user_says
 
 from synthesizeme.backends import Question
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.plan import EFFORTS, LEAST_CALLS, Meter, call_limit, make_plan
+from synthesizeme.personas.plan import EFFORTS, LEAST_CALLS, call_limit, make_plan
 from synthesizeme.types import Usage
 
 
@@ -46,13 +46,13 @@ def ask(text):
     return Question((user_says(text),))
 
 
-def test_a_meter_counts_alike_whatever_was_asked_before():
+def test_a_part_of_an_account_counts_alike_whatever_was_asked_before():
     def script(request):
         return RuntimeError("down") if request.messages[-1].text == "bad" else "four words in reply"
 
     wider = account(script)
     questions = [ask("a"), ask("b"), ask("a"), ask("bad")]
-    fresh, repeated = Meter(wider), Meter(wider)
+    fresh, repeated = wider.part(), wider.part()
     assert fresh.ask(questions) == repeated.ask(questions)
     expected = Usage(calls=4, distinct_calls=3, prompt_tokens=2, completion_tokens=8)
     assert fresh.usage == repeated.usage == expected
