@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PREFIXES = ("builtin",)
 KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
-MODEL_ID = "builtin/rule-reader-2"
+MODEL_ID = "builtin/rule-reader-1"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 
 
