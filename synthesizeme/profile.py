@@ -43,6 +43,8 @@ class Candidate(Frozen):
     """What it was, e.g. ``persona + 4 demonstrations``."""
     shrunken_gain: float
     """What selection ranked by: gain in accuracy over the judge it was compared with, in [-1, 1]."""
+    standard_error: float = 0.0
+    """Of the shrunken gain; 0 where nothing was compared."""
     correct: float
     """Verdicts that agreed with the user; a tie counts half."""
     judged: int

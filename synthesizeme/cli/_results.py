@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synthesizeme.evaluation.harness import Outcome
     from synthesizeme.personas.estimate import Estimate
     from synthesizeme.personas.workflow import UserResult
-    from synthesizeme.types import Usage
+    from synthesizeme.types import Demonstration, Usage
 
 Price = float | None
 
@@ -71,10 +71,20 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
         ("pairs", f"{sum(result.pairs.values())}: {parts}{rule}"),
         ("induction", _usage_line(result.usage, limit)),
     ]
+    if result.profile.persona is not None:
+        facts.insert(2, ("examples", _examples(result.profile.demonstrations)))
     if result.outcomes:
         facts.append(("evaluation", _usage_line(result.evaluation_usage)))
     facts.append(("files", f"{folder}/: {', '.join(path.name for path in files.values())}"))
     return [*facts, *(("note", printable(note)) for note in result.notes)]
+
+
+def _examples(demonstrations: Sequence[Demonstration]) -> str:
+    """Which past choices the profile shows a judge."""
+    if not demonstrations:
+        return "no demonstrations: none of the sets tried is expected to help this judge beyond the persona"
+    shown = _ids([demonstration.comparison.pair_id for demonstration in demonstrations])
+    return f"{count(len(demonstrations), 'demonstration')}: {shown}"
 
 
 def show_pooled(results: Sequence[UserResult]) -> None:

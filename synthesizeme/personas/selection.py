@@ -2,8 +2,12 @@
 
 A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
 nine times in ten. So every candidate is compared with the judge that has the persona but no
-demonstrations, on the same pairs in the same order; the mean gain is shrunk toward none and must exceed its
-standard error to count; poor candidates stop early (successive halving) so that the calls go to the rest.
+demonstrations, on the same pairs in the same order; both orders of a pair are one observation; the mean gain
+is shrunk toward none, and nothing is chosen on fewer than `LEAST_PAIRS_SCORED` pairs. Poor candidates stop
+early (successive halving) so that the calls go to the rest.
+
+The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
+known of it is recorded beside it, gain and standard error.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ SHRINKAGE = 4.0
 """Pairs' worth of belief that demonstrations gain nothing."""
 PRIOR_VARIANCE = 0.5
 """Variance of the gain on one pair in those: that of the difference of two coins."""
+
+LEAST_PAIRS_SCORED = 4
+"""Pairs below which no set of demonstrations is chosen, whatever they say."""
 
 Item = tuple[PreferencePair, Order]
 
@@ -62,12 +69,16 @@ class Contender:
         gains = self._gains(base)
         return sum(gains) / (len(gains) + SHRINKAGE)
 
-    def gains_clearly(self, base: Contender) -> bool:
-        """Whether the shrunken gain exceeds its standard error."""
+    def standard_error(self, base: Contender) -> float:
+        """Standard error of the shrunken gain, the belief in none counted as `SHRINKAGE` pairs."""
         gains, mean = self._gains(base), self.shrunken_gain(base)
         weight = len(gains) + SHRINKAGE
         variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight
-        return mean > math.sqrt(variance / weight)
+        return math.sqrt(variance / weight)
+
+    def beats(self, base: Contender) -> bool:
+        """Whether it is the better bet: scored on enough pairs, with a positive shrunken gain."""
+        return len(self._gains(base)) >= LEAST_PAIRS_SCORED and self.shrunken_gain(base) > 0
 
     def _gains(self, base: Contender) -> list[float]:
         """Gain on each pair, the mean over its orders: two orders of a pair are one observation."""
@@ -136,7 +147,7 @@ def race(
         calls_left: Distinct calls that may still be made.
 
     Returns:
-        The contender of largest shrunken gain, or `base` unless that gain exceeds its standard error.
+        The contender of largest shrunken gain, or `base` unless that one beats it.
     """
     items = [*validation, *out_of_fold]
     alive = list(contenders)
@@ -155,15 +166,16 @@ def race(
         if len(alive) > 1:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
     best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
-    return best if best is not base and best.gains_clearly(base) else base
+    return best if best is not base and best.beats(base) else base
 
 
 def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:
     """What the profile records about a contender."""
-    gain = 0.0 if contender is base else contender.shrunken_gain(base)
+    compared = contender is not base
     return Candidate(
         name=contender.name,
-        shrunken_gain=gain,
+        shrunken_gain=contender.shrunken_gain(base) if compared else 0.0,
+        standard_error=contender.standard_error(base) if compared else 0.0,
         correct=sum(contender.scores.values()),
         judged=len(contender.scores),
         failures=contender.failures,

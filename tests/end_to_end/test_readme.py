@@ -1,0 +1,84 @@
+"""README is true: its commands run, its example runs, its tables are those of the results files."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [
+    line
+    for language, body in BLOCKS
+    if not language
+    for line in body.splitlines()
+    if line.startswith(".venv/bin/")
+]
+PROGRAMS = {"induce-persona": "induce_persona_main", "synthesizeme": "main"}
+
+
+def run(arguments, cwd):
+    environment = os.environ | {"SYNTHESIZEME_CACHE_DIR": str(cwd / ".cache"), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(
+        arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the sample and the profiles that `make demo` makes."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "data").symlink_to(ROOT / "data")
+    (folder / "PAIRS.jsonl").symlink_to(ROOT / "data" / "sample" / "pairs.jsonl")
+    made = run(command("induce-persona", "data/sample/pairs.jsonl --all-users --out out/demo"), folder)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def command(program, arguments):
+    start = f"import sys; from synthesizeme.cli import {PROGRAMS[program]} as main; sys.exit(main())"
+    return [sys.executable, "-c", start, *shlex.split(arguments)]
+
+
+def test_the_demo_of_the_makefile_is_the_one_tested_here():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "induce-persona data/sample/pairs.jsonl --all-users --out out/demo" in makefile
+    assert ["make demo", "make test"] in [body.split("\n")[:-1] for _, body in BLOCKS]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_runs(line, place):
+    program, arguments = line.removeprefix(".venv/bin/").split(" ", 1)
+    done = run(command(program, arguments.replace("--user ID", "--user mara")), place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_example_runs_and_is_short(place):
+    [example] = [body for language, body in BLOCKS if language == "python"]
+    assert len(example.splitlines()) <= 22
+    done = run([sys.executable, "-c", example], place)
+    assert done.returncode == 0, done.stderr
+    assert "with the profile" in done.stdout
+
+
+def test_the_tables_are_those_of_the_committed_results():
+    done = run([sys.executable, "experiments/readme_tables.py", "--check"], ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tree_names_every_module_of_the_package():
+    [tree] = [body for language, body in BLOCKS if body.startswith("synthesizeme/ ")]
+    named = set(re.findall(r"^  ([\w./]+)", tree, re.MULTILINE))
+    package = ROOT / "synthesizeme"
+    there = {path.name for path in package.glob("*.py") if path.name != "__init__.py"}
+    there |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert there - named == set()
+    assert {name for name in named if not (package / name).exists()} == set()
