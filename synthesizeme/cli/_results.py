@@ -82,7 +82,7 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
 def _examples(demonstrations: Sequence[Demonstration]) -> str:
     """Which past choices the profile shows a judge."""
     if not demonstrations:
-        return "no demonstrations: none of the sets tried is expected to help this judge beyond the persona"
+        return "no demonstrations: none of the sets tried is expected to help"
     shown = _ids([demonstration.comparison.pair_id for demonstration in demonstrations])
     return f"{count(len(demonstrations), 'demonstration')}: {shown}"
 

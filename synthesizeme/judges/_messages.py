@@ -26,8 +26,8 @@ def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) ->
         )
     else:
         answer = prompt.render("label", preference=preference)
-    question = comparison_text(demonstration.comparison, prompt)
-    return Message(role="user", content=question), Message(role="assistant", content=answer)
+    question = comparison_message(demonstration.comparison, prompt)
+    return question, Message(role="assistant", content=answer)
 
 
 def context_messages(profile: UserProfile | None, prompt: PromptTemplate) -> tuple[Message, ...]:
@@ -43,9 +43,13 @@ def context_messages(profile: UserProfile | None, prompt: PromptTemplate) -> tup
     return (Message(role="system", content=system), *turns)
 
 
+def comparison_message(comparison: Comparison, prompt: PromptTemplate) -> Message:
+    """The turn that asks for a verdict on `comparison`."""
+    return Message(role="user", content=comparison_text(comparison, prompt))
+
+
 def judge_messages(
     comparison: Comparison, profile: UserProfile | None, prompt: PromptTemplate
 ) -> tuple[Message, ...]:
     """The whole conversation that asks a judge about `comparison`."""
-    question = Message(role="user", content=comparison_text(comparison, prompt))
-    return (*context_messages(profile, prompt), question)
+    return (*context_messages(profile, prompt), comparison_message(comparison, prompt))

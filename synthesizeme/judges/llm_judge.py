@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from synthesizeme.backends import Account, Answer, Question
-from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges._messages import comparison_message, context_messages
 from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
-from synthesizeme.types import Comparison, Failure, Verdict
+from synthesizeme.types import Comparison, Failure, Message, Verdict
 
 
 class LLMJudge:
@@ -54,16 +54,17 @@ class LLMJudge:
 
     def question(self, comparison: Comparison) -> Question | None:
         """What will be asked; None when the user is unknown and unknown users are refused."""
-        profile = None
-        if self._profiles is not None:
-            profile = self._profiles.get(comparison.user_id)
-            if profile is None and self._unknown_user == "refuse":
-                return None
-        return Question(judge_messages(comparison, profile, self._prompt), self._sample_index)
+        context = self._context(comparison.user_id)
+        return None if context is None else self._question(context, comparison)
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
         """One verdict or failure per comparison, in order; all are asked in one go."""
-        questions = [self.question(comparison) for comparison in comparisons]
+        users = dict.fromkeys(comparison.user_id for comparison in comparisons)
+        contexts = {user_id: self._context(user_id) for user_id in users}
+        questions = [
+            None if (context := contexts[comparison.user_id]) is None else self._question(context, comparison)
+            for comparison in comparisons
+        ]
         asked = [question for question in questions if question is not None]
         outcomes = iter(self._account.ask(asked, stage=self.name))
         return [
@@ -72,6 +73,18 @@ class LLMJudge:
             else Failure(kind="unknown_user", detail=f"no profile for user {comparison.user_id!r}")
             for question, comparison in zip(questions, comparisons, strict=True)
         ]
+
+    def _context(self, user_id: str) -> tuple[Message, ...] | None:
+        """What all questions about a user begin with; None when the user is refused."""
+        profile = None
+        if self._profiles is not None:
+            profile = self._profiles.get(user_id)
+            if profile is None and self._unknown_user == "refuse":
+                return None
+        return context_messages(profile, self._prompt)
+
+    def _question(self, context: tuple[Message, ...], comparison: Comparison) -> Question:
+        return Question((*context, comparison_message(comparison, self._prompt)), self._sample_index)
 
     def _read(self, question: Question, outcome: Answer | Failure) -> Verdict | Failure:
         result = verdict_or_failure(outcome)

@@ -1,10 +1,10 @@
 """Stage 3: which demonstrations teach the judge best, without believing luck.
 
 A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
-nine times in ten. So every candidate is compared with the judge that has the persona but no
-demonstrations, on the same pairs in the same order; both orders of a pair are one observation; the mean gain
-is shrunk toward none, and nothing is chosen on fewer than `LEAST_PAIRS_SCORED` pairs. Poor candidates stop
-early (successive halving) so that the calls go to the rest.
+nine times in ten. So every candidate is compared with the judge that has no demonstrations, on the same pairs
+in the same order; both orders of a pair are one observation; the mean gain is shrunk toward none, and nothing
+is chosen on fewer than `LEAST_PAIRS_SCORED` pairs. Poor candidates stop early (successive halving) so that
+the calls go to the rest.
 
 The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
 known of it is recorded beside it, gain and standard error.

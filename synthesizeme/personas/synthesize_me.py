@@ -167,7 +167,7 @@ class _Induction:
             self.notes.append("the call limit left nothing for selecting demonstrations")
             return
         second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.second_chances)
-        self._select(second, train, plan.contenders, plan.limit)
+        self._select(first, second, train, plan.contenders, plan.limit)
         if self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
             self.persona = self._write([*self._choices(first, train), *rest], plan.limit) or self.persona
@@ -200,10 +200,16 @@ class _Induction:
             self.notes.append(note)
         return persona
 
-    def _select(self, pool: TracePool, train: Sequence[PreferencePair], count: int, limit: int) -> None:
-        """Race sets of demonstrations against the persona alone."""
-        base = Contender("persona alone", (), self.judge("scoring the persona", self.persona))
-        for traces in pool.traces.values():
+    def _select(
+        self, first: TracePool, pool: TracePool, train: Sequence[PreferencePair], count: int, limit: int
+    ) -> None:
+        """Race sets of demonstrations against the judge without any.
+
+        All of them judge without the persona: it was written from the train pairs, and a judge that has it
+        answers those as if it knew them.
+        """
+        base = Contender("no demonstrations", (), self.judge("scoring the default judge", None))
+        for traces in first.traces.values():
             base.scores[traces[0].pair.pair_id, traces[0].order] = traces[0].score
         both = [
             (pair, order)
@@ -218,9 +224,7 @@ class _Induction:
             count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
         )  # fmt: skip
         contenders = [
-            Contender(
-                name, demonstrations, self.judge("selecting demonstrations", self.persona, demonstrations)
-            )
+            Contender(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
             for name, demonstrations in drawn
         ]
         winner = race(base, contenders, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1)

@@ -96,7 +96,8 @@ class ReaderEngine:
 
     def _learn(self, persona: str, demonstrations: tuple[Choice, ...]) -> Vector:
         mean = _weights.assumed(_words.understand(persona))
-        return _weights.learn(self._differences(demonstrations), demonstrations, mean)
+        precision = _weights.STATED_PRECISION if persona else _weights.PRECISION
+        return _weights.learn(self._differences(demonstrations), demonstrations, mean, precision)
 
     def _persona(self, pairs: Sequence[Choice], limit: int) -> str:
         """Statements about the largest weights learned from the pairs, each with the pairs behind it."""

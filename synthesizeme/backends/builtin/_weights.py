@@ -19,6 +19,8 @@ PRIOR: Mapping[str, float] = {
 """What is assumed of a typical user: whole, clean, willing answers. Fixed; nothing about length or style."""
 PRECISION = 3.0
 """Prior precision of a user's weight around what is assumed or stated."""
+STATED_PRECISION = 6.0
+"""The same beside a persona: it sums up the very choices that are shown, which must not count twice."""
 LEAST_RISE = 0.3
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
 
@@ -38,21 +40,24 @@ def assumed(stated: Mapping[str, float]) -> Vector:
     return vector({**PRIOR, **stated})
 
 
-def learn(differences: Vector, choices: Sequence[Choice], mean: Vector) -> Vector:
+def learn(
+    differences: Vector, choices: Sequence[Choice], mean: Vector, precision: float = PRECISION
+) -> Vector:
     """MAP weights of a Bradley-Terry model with a Gaussian prior.
 
-    Minimises ``sum log(1 + exp(-s_i x_i.w)) + PRECISION / 2 |w - mean|^2`` by Newton steps.
+    Minimises ``sum log(1 + exp(-s_i x_i.w)) + precision / 2 |w - mean|^2`` by Newton steps.
 
     Args:
         differences: Feature differences first minus second, shape (n, len(FEATURES)).
         choices: The n choices; their signs s_i are the labels.
         mean: Prior mean, shape (len(FEATURES),).
+        precision: Prior precision of each weight.
 
     Returns:
         Weights, shape (len(FEATURES),).
     """
     signed = _signed(differences, choices)
-    return _newton(signed, np.zeros(len(signed)), mean)
+    return _newton(signed, np.zeros(len(signed)), mean, precision)
 
 
 def explain(differences: Vector, choices: Sequence[Choice], mean: Vector, limit: int) -> dict[int, float]:
@@ -87,13 +92,13 @@ def _signed(differences: Vector, choices: Sequence[Choice]) -> Vector:
     return differences * signs[:, None]
 
 
-def _newton(signed: Vector, offset: Vector, mean: Vector) -> Vector:
+def _newton(signed: Vector, offset: Vector, mean: Vector, precision: float = PRECISION) -> Vector:
     """MAP weights of shape (k,) for signed differences (n, k) and fixed margins `offset` (n,)."""
     weights: Vector = mean.copy()
     for _ in range(8):
         p = 1 / (1 + np.exp(np.clip(signed @ weights + offset, -30, 30)))
-        gradient = PRECISION * (weights - mean) - signed.T @ p
-        hessian = PRECISION * np.eye(len(mean)) + (signed * (p * (1 - p))[:, None]).T @ signed
+        gradient = precision * (weights - mean) - signed.T @ p
+        hessian = precision * np.eye(len(mean)) + (signed * (p * (1 - p))[:, None]).T @ signed
         step = np.linalg.solve(hessian, gradient)
         weights = weights - step
         if np.abs(step).max() < 1e-6:
