@@ -57,6 +57,20 @@ def resplits():
     return f"Mean over five re-splits within the users: {shown}."
 
 
+def differences():
+    found = json.loads((HERE / "llmfao_judges" / "results" / "differences.json").read_text())
+    lines = ["| paired difference, points | seen prompts | unseen prompts |", "|---|---:|---:|"]
+    seen, unseen = found["llmfao/seen-prompts"], found["llmfao/unseen-prompts"]
+    for name in seen:
+        cells = (
+            f"{100 * row['value']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+            for row in (seen[name], unseen[name])
+        )
+        other = NAMES[name.removeprefix("both minus ")]
+        lines.append(f"| the profile minus {other} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def call_economy():
     return (HERE / "call_economy" / "results" / "table.md").read_text().strip()
 
@@ -76,6 +90,7 @@ TABLES = {
     "llmfao-seen": lambda: llmfao("seen-prompts"),
     "llmfao-unseen": lambda: llmfao("unseen-prompts"),
     "llmfao-resplits": resplits,
+    "llmfao-differences": differences,
     "call-economy": call_economy,
     "planted-recovery": planted_recovery,
 }

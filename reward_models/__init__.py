@@ -1,1 +1,1 @@
-"""Personalized reward models: the tensor half of the project. Import what you use from its modules."""
+"""The tensor half of the project, for personalized reward models; no model is in it yet."""

@@ -6,7 +6,29 @@ Importing this package loads neither torch nor dspy; each public name is importe
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthesizeme.backends import CallCache as CallCache
+    from synthesizeme.backends import ModelSettings as ModelSettings
+    from synthesizeme.backends import Session as Session
+    from synthesizeme.backends import open_model as open_model
+    from synthesizeme.datasets import assign_splits as assign_splits
+    from synthesizeme.datasets import read_pairs as read_pairs
+    from synthesizeme.datasets import write_pairs as write_pairs
+    from synthesizeme.evaluation import evaluate as evaluate
+    from synthesizeme.judges import LLMJudge as LLMJudge
+    from synthesizeme.personas import SynthesizeMe as SynthesizeMe
+    from synthesizeme.profile import Persona as Persona
+    from synthesizeme.profile import PersonaSentence as PersonaSentence
+    from synthesizeme.profile import UserProfile as UserProfile
+    from synthesizeme.types import Comparison as Comparison
+    from synthesizeme.types import Demonstration as Demonstration
+    from synthesizeme.types import Failure as Failure
+    from synthesizeme.types import Message as Message
+    from synthesizeme.types import PreferencePair as PreferencePair
+    from synthesizeme.types import Usage as Usage
+    from synthesizeme.types import Verdict as Verdict
 
 __version__ = "0.1.0"
 

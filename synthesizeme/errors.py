@@ -2,7 +2,6 @@
 
     SynthesizeMeError
     ├── DataError            a row, field or file of input is wrong (file:line: field)
-    │   └── NotEnoughPairsError   too few pairs for what was asked
     ├── ConfigError          settings are wrong (all problems at once)
     ├── PromptError          a prompt file or a value for it is wrong
     ├── BackendError         a model cannot be reached or refuses to work at all
@@ -52,10 +51,6 @@ class DataError(SynthesizeMeError):
         self.problem, self.source, self.line, self.field, self.cure = problem, source, line, field, cure
 
 
-class NotEnoughPairsError(DataError):
-    """A user brings fewer pairs than the operation needs."""
-
-
 class ConfigError(SynthesizeMeError):
     """One or more settings are wrong; all of them are listed together."""
 
@@ -103,5 +98,8 @@ class MissingExtraError(SynthesizeMeError):
     """An optional dependency is missing."""
 
     def __init__(self, needed_for: str, extra: str) -> None:
-        super().__init__(f"{needed_for} needs an extra: pip install 'synthesizeme-rewards[{extra}]'")
+        super().__init__(
+            f"{needed_for} needs an extra: pip install 'synthesizeme-rewards[{extra}]', "
+            f"or pip install -e '.[{extra}]' in a checkout"
+        )
         self.extra = extra

@@ -32,20 +32,26 @@ def writing(place: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A stream beside `path` that takes its place at the end: readers see the old bytes or the new ones.
 
-    Folders are made. When the body raises, nothing is left behind.
+    Folders are made and symbolic links followed. When the body raises, nothing is left behind. What is there
+    and is no file, such as a device or a pipe, is not replaced but written into.
 
     Raises:
         DataError: the place cannot be written.
     """
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.partial")
     with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as stream:
+                yield stream
+            return
+        target = Path(os.path.realpath(path))
+        partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("xb") as stream:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-            partial.replace(path)
+            partial.replace(target)
         finally:
             with suppress(OSError):
                 partial.unlink()

@@ -62,6 +62,8 @@ class Provenance(Frozen):
     """Model that judged and wrote."""
     model_kind: str
     """What that model is in plain words."""
+    settings: dict[str, str | int | float | None] = Field(default_factory=dict)
+    """How the model was asked: address, temperature, most tokens, prompts, call budget."""
     search: str
     """``economical`` or ``paper``."""
     effort: str
@@ -74,14 +76,14 @@ class Provenance(Frozen):
     """Split of every pair of this user, by pair id."""
     data_fingerprint: str = ""
     """SHA-256 over the user's pairs."""
-    traces_asked: int = 0
-    """Train pairs times samples that were judged to bootstrap reasoning."""
+    traces_judged: int = 0
+    """Verdicts on train pairs, to bootstrap reasoning."""
     traces_verified: int = 0
     """Of those, how many agreed with the user."""
     candidates: tuple[Candidate, ...] = ()
     """Everything selection tried."""
     usage: Usage = Usage()
-    """Calls of the induction alone."""
+    """Calls of the induction, whether or not the disk cache answered them."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Failed calls by kind."""
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from synthesizeme.errors import PromptError, UnknownNameError
@@ -21,7 +21,7 @@ from synthesizeme.types import Message
 
 DATA_TAGS = (
     "conversation", "turn", "first_response", "second_response",
-    "persona", "pair", "choice", "reasoning",
+    "persona", "pair", "choice", "reasoning", "example", "liked_response",
 )  # fmt: skip
 """Tags between which our prompts put data. A judge prompt declares them as data."""
 
@@ -137,7 +137,21 @@ def parse_prompt_versions(text: str, *, source: str) -> PromptTemplate:
         ) from error
 
 
-@lru_cache(maxsize=64)
+@cache
+def _shipped() -> Mapping[str, PromptTemplate]:
+    root = resource("prompts")
+    return {name: _read_prompt(root / f"{name}.md") for name in prompt_names()}
+
+
+def _read_prompt(path: Path) -> PromptTemplate:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"{path}: cannot be read: {error}; expected a text file in UTF-8") from error
+    parse = parse_prompt_versions if path.suffix == ".json" else parse_prompt
+    return parse(text, source=str(path))
+
+
 def load_prompt(name: str) -> PromptTemplate:
     """A shipped prompt by name, or a prompt file of the user's own by path (``.md``, or ``.json`` versions).
 
@@ -145,9 +159,8 @@ def load_prompt(name: str) -> PromptTemplate:
         UnknownNameError: neither.
         PromptError: the file is malformed.
     """
-    known = prompt_names()
-    path = resource("prompts") / f"{name}.md" if name in known else Path(name)
-    if not path.is_file():
-        raise UnknownNameError("prompt", name, known)
-    parse = parse_prompt_versions if path.suffix == ".json" else parse_prompt
-    return parse(path.read_text(encoding="utf-8"), source=str(path))
+    if name in _shipped():
+        return _shipped()[name]
+    if not Path(name).is_file():
+        raise UnknownNameError("prompt", name, _shipped())
+    return _read_prompt(Path(name))

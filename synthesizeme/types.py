@@ -20,7 +20,6 @@ Split = Literal["train", "validation", "test"]
 Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["transport", "parse", "refusal", "too_long", "unknown_user"]
 
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ORDERS: tuple[Order, ...] = ("chosen_first", "rejected_first")
 _LOGIT_CLIP = 1e-6
 
@@ -48,7 +47,7 @@ class Message(Frozen):
 
 
 class Comparison(Frozen):
-    """Two responses in a fixed order, without the label. Made only by `PreferencePair.compare`."""
+    """Two responses in a fixed order, without the label. Of a pair, made by `PreferencePair.compare`."""
 
     pair_id: str
     """The pair this comparison was drawn from."""
@@ -111,7 +110,13 @@ class PreferencePair(Frozen):
         return self.rejected[0].content
 
     def compare(self, order: Order) -> Comparison:
-        """Draw an order: the label stays behind."""
+        """Draw an order: the label stays behind.
+
+        Raises:
+            ValueError: `order` is not one of `ORDERS`.
+        """
+        if order not in ORDERS:
+            raise ValueError(f"order is {order!r}; expected {' or '.join(ORDERS)}")
         texts = (self.chosen_text, self.rejected_text)
         first, second = texts if order == "chosen_first" else texts[::-1]
         return Comparison(

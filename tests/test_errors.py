@@ -12,7 +12,6 @@ from synthesizeme.errors import (
     DataError,
     JudgeError,
     MissingExtraError,
-    NotEnoughPairsError,
     SynthesizeMeError,
     UnknownNameError,
 )
@@ -44,10 +43,6 @@ def test_data_errors_say_where_what_and_the_cure(where, expected):
     assert str(error) == expected
     assert error.problem == "is blank"
     assert {name: getattr(error, name) for name in where} == where
-
-
-def test_too_few_pairs_is_an_error_of_the_data():
-    assert issubclass(NotEnoughPairsError, DataError)
 
 
 def test_all_problems_of_a_configuration_come_together():

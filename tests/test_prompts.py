@@ -168,3 +168,19 @@ def test_one_turn_is_bare_and_several_are_marked_with_their_roles():
     )
     assert re.findall(r'<turn role="(\w+)">', text) == ["user", "assistant", "user"]
     assert text.count("</turn>") == 3
+
+
+def test_a_prompt_file_of_ones_own_is_read_anew_each_time(tmp_path):
+    path = tmp_path / "mine.md"
+    for text in ("one", "two"):
+        path.write_text(
+            f"---\nname: mine\nversion: 1\nvariables: \n---\n## system\n{text}\n", encoding="utf-8"
+        )
+        assert load_prompt(str(path)).render("system") == text
+
+
+def test_a_prompt_file_that_is_not_text_is_named(tmp_path):
+    path = tmp_path / "bin.md"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(PromptError, match=r"bin\.md: cannot be read"):
+        load_prompt(str(path))

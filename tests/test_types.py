@@ -157,3 +157,8 @@ def test_usage_adds_field_by_field():
 def test_messages_keep_text_as_it_is():
     text = "  two\n\n lines \u202e rtl \x00"
     assert Message(role="user", content=text).content == text
+
+
+def test_an_order_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="order is 'foo'; expected chosen_first or rejected_first"):
+        pair(1).compare("foo")

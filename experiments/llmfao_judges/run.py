@@ -18,6 +18,7 @@ from pathlib import Path
 
 from synthesizeme import Session, open_model
 from synthesizeme.evaluation.benchmarks import load_benchmark, resplits
+from synthesizeme.evaluation.intervals import paired_difference
 from synthesizeme.personas.scorers import JUDGES, REFERENCES, Scorers
 from synthesizeme.personas.workflow import InductionSettings
 
@@ -31,22 +32,27 @@ def main():
     config = tomllib.loads((HERE / "config.toml").read_text())
     settings = InductionSettings(effort=config["effort"], seed=config["seed"])
 
-    def measure(benchmark, names, *, controls):
-        with Session(open_model(config["model"])) as session:
-            return Scorers(benchmark, settings, session=session).report(names, controls=controls)
-
-    for name in config["benchmarks"]:
-        report = measure(load_benchmark(name, data_dir), (*JUDGES, *REFERENCES), controls=True)
-        report.save(HERE / "results" / name.split("/")[1])
-        print(report.to_markdown(), flush=True)
-    seen = load_benchmark("llmfao/seen-prompts", data_dir)
-    fresh = [
-        {row.name: row for row in measure(again, JUDGES, controls=False).rows}
-        for again in resplits(seen, n=config["resplits"], seed=config["seed"])
-    ]
+    differences, fresh = {}, []
+    with Session(open_model(config["model"])) as session:
+        for name in config["benchmarks"]:
+            scorers = Scorers(load_benchmark(name, data_dir), settings, session=session)
+            report = scorers.report((*JUDGES, *REFERENCES), controls=True)
+            report.save(HERE / "results" / name.split("/")[1])
+            print(report.to_markdown(), flush=True)
+            differences[name] = {
+                f"both minus {other}": paired_difference(
+                    scorers.outcome("both"), scorers.outcome(other)
+                ).model_dump()
+                for other in ("gpt4", "gpt3", "majority", "memory")
+            }
+        seen = load_benchmark("llmfao/seen-prompts", data_dir)
+        for again in resplits(seen, n=config["resplits"], seed=config["seed"]):
+            scorers = Scorers(again, settings, session=session)
+            fresh.append({name: scorers.outcome(name).micro for name in JUDGES})
+    (HERE / "results" / "differences.json").write_text(json.dumps(differences, indent=2) + "\n")
     means = {}
     for name in JUDGES:
-        each = [rows[name].micro for rows in fresh]
+        each = [found[name] for found in fresh]
         means[name] = {"mean": statistics.fmean(each), "each": [round(value, 4) for value in each]}
         print(
             f"{name}: mean over {len(each)} re-splits {means[name]['mean']:.3f}, each {means[name]['each']}"

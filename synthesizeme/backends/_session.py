@@ -14,7 +14,7 @@ from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Answer, Question, build_request, question_key, read_response
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._loop import LoopThread
-from synthesizeme.errors import BackendError
+from synthesizeme.errors import BackendError, ConfigError
 from synthesizeme.types import Failure, Usage
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ class RetryPolicy:
     """Delay before the first retry in seconds; doubles each time, with jitter; Retry-After wins."""
     give_up_after: int = 16
     """Calls in a row that fail for good before the endpoint counts as unreachable."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; expected {least} or more"
+            for name, least in (("retries", 0), ("backoff_s", 0), ("give_up_after", 1))
+            if getattr(self, name) < least
+        ]
+        if problems:
+            raise ConfigError(problems)
 
     def delay(self, attempt: int, retry_after: float | None, rng: random.Random) -> float:
         """Seconds to wait before retry number `attempt` (0-based)."""
@@ -85,6 +94,8 @@ class Session:
         retry: RetryPolicy | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        if concurrency < 1:
+            raise ConfigError(f"concurrency is {concurrency}; expected 1 or more")
         self.model = model
         self.concurrency = concurrency
         self._cache = cache
@@ -167,7 +178,7 @@ class Session:
         where = f" at {self.model.settings.api_base}" if self.model.settings.api_base else ""
         return BackendError(
             f"{self.model.name}{where}: {what}; the last error was: {last.detail} "
-            "Cure: check that the server is up and its address right, then run again; finished calls are kept"
+            "Cure: check that the server is up and its address right, then run again"
         )
 
     def _answer_here(self, question: Question) -> _Reply:

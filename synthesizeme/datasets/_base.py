@@ -17,6 +17,13 @@ PACKAGE = "synthesizeme.datasets"
 DATA_DIR_VARIABLE = "SYNTHESIZEME_DATA_DIR"
 
 
+class Load(Protocol):
+    """All pairs of a source at once."""
+
+    def __call__(self, source: str | Path, **options: Any) -> list[PreferencePair]:
+        """See `loader`."""
+
+
 class DatasetModule(Protocol):
     """What a module of this package offers. Its file is its registration."""
 
@@ -28,6 +35,8 @@ class DatasetModule(Protocol):
     """Where it lies in a folder of data, relative to the folder; the first that is there is read."""
     DOWNLOAD: tuple[str, ...]
     """Patterns of the files needed from the hub; empty for all data files."""
+    load: Load
+    """All pairs of a file, folder or hub data set; made by `loader`."""
 
     def recognises(self, row: Row) -> bool:
         """Whether the first row of some file is in this format; no two modules say yes to one row."""
@@ -35,14 +44,11 @@ class DatasetModule(Protocol):
     def read(self, source: Path, intake: Intake) -> Iterator[PreferencePair]:
         """The pairs of a file or folder; what makes no pair goes to the intake."""
 
-    def load(self, source: str | Path, **options: Any) -> list[PreferencePair]:
-        """All pairs of a file, folder or hub data set; options are those of `Intake`."""
-
 
 def formats() -> dict[str, DatasetModule]:
     """The modules that read a format, by name; generators of data are not among them."""
-    modules = {name: discovery.load(PACKAGE, name, kind="data set") for name in discovery.names(PACKAGE)}
-    return {name: cast(DatasetModule, it) for name, it in modules.items() if hasattr(it, "recognises")}
+    modules = {name: _module(name) for name in discovery.names(PACKAGE)}
+    return {name: module for name, module in modules.items() if not _is_made(module)}
 
 
 def recognise(row: Row) -> str | None:
@@ -50,19 +56,23 @@ def recognise(row: Row) -> str | None:
     return next((name for name, module in formats().items() if module.recognises(row)), None)
 
 
-def load_all(
-    read: Callable[[Path, Intake], Iterator[PreferencePair]],
-    source: str | Path,
-    files: Sequence[str] = (),
-    **options: Any,
-) -> list[PreferencePair]:
-    """Fetch `files` of `source` if it is on the hub, and read all of it; what makes no pair is left out.
+def loader(read: Callable[[Path, Intake], Iterator[PreferencePair]], download: Sequence[str] = ()) -> Load:
+    """The `load` of a data set module, from its `read` and the files it needs from the hub."""
 
-    Raises:
-        DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
-    """
-    intake = Intake(**options)
-    return list(read(local_copy(source, intake, files), intake))
+    def load(source: str | Path, **options: Any) -> list[PreferencePair]:
+        """All pairs of a local file or folder, or of a hub data set; what makes no pair is left out.
+
+        Args:
+            source: Path, or ``owner/name[:split]`` for the hub.
+            **options: Those of `Intake`.
+
+        Raises:
+            DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
+        """
+        intake = Intake(**options)
+        return list(read(local_copy(source, intake, download), intake))
+
+    return load
 
 
 def local_copy(source: str | Path, intake: Intake, files: Sequence[str] = ()) -> Path:
@@ -106,13 +116,16 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
 
     Raises:
         UnknownNameError: no module is called so.
-        DataError: it is nowhere; says where was looked.
+        DataError: it is nowhere; says where was looked. Or it is not found but made, such as ``synthetic``.
     """
     files: tuple[str, ...] = (name, name.rpartition("/")[2])
     hub: tuple[str, ...] = (name,)
     wanted: tuple[str, ...] = ()
     if "/" not in name:
-        module = cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set"))
+        module = _module(name)
+        if _is_made(module):
+            cure = f"make it with synthesizeme.datasets.load_dataset({name!r})"
+            raise DataError(f"data set {name!r} is made, not found: no file holds it", cure=cure)
         files, hub, wanted = module.FILES, module.SOURCES[:1], module.DOWNLOAD
     looked = []
     for place in data_places(data_dir, env):
@@ -136,11 +149,27 @@ def load_dataset(
     env: Mapping[str, str] = os.environ,
     **options: Any,
 ) -> list[PreferencePair]:
-    """Find a registered data set as `find_data` does and load it; options are those of `Intake`.
+    """Find a registered data set as `find_data` does and load it, or make it if it is a made one.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+        env: Environment.
+        **options: Those of `Intake`; for a made data set those of its own `load`.
 
     Raises:
         UnknownNameError: no module is called so.
         DataError: it is nowhere, or cannot be read.
     """
-    module = cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set"))
-    return module.load(find_data(name, data_dir=data_dir, env=env), **options)
+    module = _module(name)
+    source = "" if _is_made(module) else find_data(name, data_dir=data_dir, env=env)
+    return module.load(source, **options)
+
+
+def _module(name: str) -> DatasetModule:
+    return cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set"))
+
+
+def _is_made(module: DatasetModule) -> bool:
+    """Whether it generates its pairs, and so has only a `load`."""
+    return not hasattr(module, "recognises")

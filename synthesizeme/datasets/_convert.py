@@ -72,7 +72,8 @@ def convert(
         raise DataError(
             f"none of the {intake.rows_read} rows makes a pair ({reasons or 'no rows'}){first}",
             source=str(source),
-            cure=f"check that it is in the format {name!r}, or name another with --format",
+            cure="a pair needs a prompt that ends with the user's turn and two different responses to it; "
+            f"correct the rows, or name another format than {name!r} with --format",
         )
     return ConvertReport(
         source=str(source),
@@ -97,18 +98,20 @@ def _by_row(path: Path, split: str | None) -> str:
     """Format of a file or folder by what lies in it and by its first row.
 
     Raises:
-        DataError: no module recognises it.
+        DataError: no row can be read, or no module recognises the first that can.
     """
     if path.is_dir():
         for name, module in formats().items():
             if locate(path, module.FILES):
                 return name
-    first = next(rows_of(path, Intake(skip_bad_rows=True, split=split)), None)
-    row = first.row if first else {}
-    if known := recognise(row):
+    intake = Intake(skip_bad_rows=True, split=split)
+    first = next(rows_of(path, intake), None)
+    if first is None:
+        raise next(iter(intake.bad), DataError("holds no rows", source=str(path), cure="check the path"))
+    if known := recognise(first.row):
         return known
     raise DataError(
-        f"the format is not known; the first row has the fields {shown(list(row))}",
+        f"the format is not known; the first row has the fields {shown(list(first.row))}",
         source=str(path),
         cure=f"name it with --format, one of {', '.join(formats())}",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
-from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets._intake import Row, SourceRow, shown
 from synthesizeme.errors import DataError
 
 MAX_DEPTH = 64
@@ -36,7 +36,7 @@ def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
             )
         elif raw.strip():
             try:
-                value = parse_json(raw, source=source, line=line, offset=offset)
+                value = parse_json(raw.rstrip(b"\r\n"), source=source, line=line, offset=offset)
             except DataError as error:
                 yield error
                 continue
@@ -52,7 +52,7 @@ def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
 
 
 def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> Any:
-    """One JSON value that can be written again as UTF-8 JSON.
+    """One JSON value that can be written again as UTF-8 JSON, every field of an object standing in it once.
 
     Args:
         raw: The bytes of the value.
@@ -61,7 +61,8 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
         offset: Byte offset of the line in the (unzipped) file.
 
     Raises:
-        DataError: not UTF-8, not JSON, NaN or infinite numbers, lone surrogates, nested too deeply.
+        DataError: not UTF-8, not JSON, NaN or infinite numbers, a field given twice, lone surrogates, nested
+            too deeply.
     """
     try:
         text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
@@ -73,17 +74,22 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
             cure="save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`",
         ) from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object
+        )
         if text.count("[") + text.count("{") > MAX_DEPTH:
             _check_depth(value)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        cure = "write one complete JSON object per line; `synthesizeme data convert` reads other layouts"
-        raise DataError(f"not JSON: {error.msg} at {place}", source=source, line=line, cure=cure) from None
+        problem = f"not JSON: {error.msg} at column {error.colno}"
+        cure = (
+            "write one complete JSON object per line (`synthesizeme data convert` also reads one JSON list, "
+            "*.csv and *.parquet)"
+        )
+        raise DataError(problem, source=source, line=line + error.lineno - 1, cure=cure) from None
     except RecursionError:
         raise _too_deep(source, line) from None
     except ValueError as error:
-        cure = "write finite numbers, strings, lists and objects only"
+        cure = "write finite numbers, strings, lists and objects only, each field of an object once"
         raise DataError(f"not usable JSON: {error}", source=source, line=line, cure=cure) from None
     if _SURROGATE_ESCAPE.search(text):
         _refuse_surrogates(value, source, line)
@@ -92,6 +98,15 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"found {name}, which JSON does not have")
+
+
+def _object(fields: list[tuple[str, Any]]) -> Row:
+    value = dict(fields)
+    if len(value) < len(fields):
+        names = [name for name, _ in fields]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"found the field {shown(twice)} twice in one object")
+    return value
 
 
 def _finite(digits: str) -> float:

@@ -29,6 +29,17 @@ SPLIT_NAMES = {"val": "validation", "dev": "validation", "valid": "validation"}
 """Foreign names of splits."""
 
 _CURE = "correct the row, or leave such rows out with --skip-bad-rows"
+_EXPECTED = {
+    "string_type": "text",
+    "string_too_short": "text that is not empty",
+    "tuple_type": "a list of messages",
+    "model_type": "a message with role and content",
+    "missing": "a message with role and content",
+    "extra_forbidden": "nothing but role and content in a message",
+    "dict_type": "an object",
+    "datetime": "a time such as 2024-05-01T10:00:00Z",
+}
+"""What should stand in a field, by pydantic's name for the problem."""
 
 
 def strict_pair(place: SourceRow) -> PreferencePair:
@@ -38,24 +49,20 @@ def strict_pair(place: SourceRow) -> PreferencePair:
         DataError: anything is wrong with the row, or it is in another format.
     """
     row = place.row
-    convert = f"run `synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl` and use its output"
-    missing = [field for field in REQUIRED if field not in row]
-    if missing:
-        found = f"the field is missing; found {shown(list(row))}, expected {', '.join(REQUIRED)}"
-        if known := recognise(row):
-            raise place.error(
-                f"{found}; this looks like the format {known!r}", field=missing[0], cure=convert
-            )
-        raise place.error(found, field=missing[0], cure=f"add it; if this is another format, {convert}")
+    if missing := [field for field in REQUIRED if field not in row]:
+        problem = f"the field is missing; found {shown(list(row))}, expected {', '.join(REQUIRED)}"
+        raise place.error(problem, field=missing[0], cure=_or_convert(place, "add it"))
     for field in ("prompt", "chosen", "rejected"):
         if isinstance(row[field], str):
             problem = f"found the bare string {shown(row[field])}; expected a list of messages"
-            raise place.error(problem, field=field, cure=convert)
-    unknown = [field for field in row if field not in FIELDS]
-    if unknown:
+            raise place.error(problem, field=field, cure=_or_convert(place, "write it as a message"))
+    if unknown := [field for field in row if field not in FIELDS]:
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
-        raise place.error(problem, field=unknown[0][:80], cure=f"put it into metadata, or {convert}")
-    return _validated(place, {**row, "pair_id": derived_id(row) if has_no_id(row) else row["pair_id"]})
+        raise place.error(problem, field=unknown[0][:80], cure=_or_convert(place, "put it into metadata"))
+    try:
+        return _validated(place, {**row, "pair_id": derived_id(row) if has_no_id(row) else row["pair_id"]})
+    except DataError as error:
+        raise place.error(error.problem, field=error.field, cure=_or_convert(place, _CURE)) from None
 
 
 def has_no_id(row: Row) -> bool:
@@ -173,11 +180,33 @@ def _validated(place: SourceRow, fields: Row) -> PreferencePair:
     raise place.error(problem + more, field=field, cure=_CURE)
 
 
+def _or_convert(place: SourceRow, cure: str) -> str:
+    """A cure, and the command that reads the row's file if the row is in a format other than our own."""
+    known = recognise(place.row)
+    if known in (None, "jsonl"):
+        return cure
+    command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
+    return f"{cure}; or run `{command}` and use its output"
+
+
 def _in_words(problem: ErrorDetails) -> tuple[str | None, str]:
     """Field and sentence of a pydantic problem; whole-row checks of `PreferencePair` begin with the field."""
-    text = problem["msg"].removeprefix("Value error, ")
+    kind, found = problem["type"], problem["input"]
+    if kind == "value_error":
+        text = problem["msg"].removeprefix("Value error, ").partition(". ")[0]
+    elif kind == "too_short":
+        text = "is empty; expected at least one message"
+    elif kind == "too_long":
+        text = f"found {len(found)} messages; expected one"
+    else:
+        text = f"found {shown(found)}; expected {_expected(problem)}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
-    if problem["type"] != "value_error":
-        text = f"found {shown(problem['input'])}; {text[:1].lower()}{text[1:]}"
     first_word = text.split(" ", 1)[0]
     return location.lstrip(".")[:80] or (first_word if first_word in FIELDS else None), text
+
+
+def _expected(problem: ErrorDetails) -> str:
+    kind = problem["type"]
+    if kind == "literal_error":
+        return str(problem["ctx"]["expected"])
+    return _EXPECTED["datetime" if kind.startswith("datetime") else kind]

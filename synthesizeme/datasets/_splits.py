@@ -29,17 +29,19 @@ def assign_splits(
         DataError: some rows of a user name a split and some do not.
         ConfigError: the fractions are not shares of one whole.
     """
-    named: dict[str, set[bool]] = defaultdict(set)
+    named: dict[str, dict[bool, PreferencePair]] = defaultdict(dict)
     for pair in pairs:
-        named[pair.user_id].add(pair.split is not None)
-    if mixed := [user for user, both in named.items() if len(both) > 1]:
+        named[pair.user_id].setdefault(pair.split is not None, pair)
+    if mixed := [user for user, firsts in named.items() if len(firsts) > 1]:
+        first = named[mixed[0]]
         raise DataError(
-            f"user {shown(mixed[0])} has rows with a split and rows without; expected all or none",
+            f"user {shown(mixed[0])} has rows with a split, the first being pair {_shown_pair(first[True])}, "
+            f"and rows without, the first being pair {_shown_pair(first[False])}; expected all or none",
             field="split",
             cure="complete the splits or remove them; `synthesizeme data split` draws them afresh",
         )
     drawn = iter(resplit([pair for pair in pairs if pair.split is None], seed, fractions))
-    given = sum(True in both for both in named.values())
+    given = sum(True in firsts for firsts in named.values())
     shares = "/".join(f"{100 * share:g}" for share in fractions)
     rules = []
     if given:
@@ -89,6 +91,11 @@ def split_at(position: float, n: int, fractions: tuple[float, float, float] = FR
 def same_texts(pair: PreferencePair) -> frozenset[str]:
     """What makes two pairs of a user the same comparison: the two texts, whichever was chosen."""
     return frozenset((pair.chosen_text.strip(), pair.rejected_text.strip()))
+
+
+def _shown_pair(pair: PreferencePair) -> str:
+    """A pair's id and, since that may have been derived, the beginning of what the user asked."""
+    return f"{shown(pair.pair_id)} ({shown(pair.prompt[-1].content)})"
 
 
 def _draw(

@@ -19,16 +19,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
-from synthesizeme.datasets._base import load_all
+from synthesizeme.datasets._base import loader
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._lines import json_lines
 from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.files import whole_file
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import PreferencePair, Role
 
 DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
 SOURCES: tuple[str, ...] = ()
@@ -90,11 +90,12 @@ def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
 
 
 def recognises(row: Row) -> bool:
-    """Whether a row of some file is already in this format."""
+    """Whether a row of some file is already in this format, its roles and the end of its prompt included."""
     return (
         set(REQUIRED) <= set(row) <= set(FIELDS)
-        and all(isinstance(row[field], list) for field in ("prompt", "chosen", "rejected"))
+        and all(_are_messages(row[field]) for field in ("prompt", "chosen", "rejected"))
         and len(row["chosen"]) == len(row["rejected"]) == 1
+        and row["prompt"][-1]["role"] == "user"
     )
 
 
@@ -103,13 +104,17 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     return _strict(rows_of(source, intake), intake)
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
+load = loader(read, DOWNLOAD)
 
-    Raises:
-        DataError: the source cannot be read, or a row is bad and bad rows are not skipped.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+
+def _are_messages(turns: Any) -> bool:
+    """Whether it is a list of one or more messages with our field names and roles."""
+    return (
+        isinstance(turns, list)
+        and bool(turns)
+        and all(isinstance(turn, dict) and set(turn) == {"role", "content"} for turn in turns)
+        and all(turn["role"] in get_args(Role) for turn in turns)
+    )
 
 
 def _strict(rows: Iterable[SourceRow], intake: Intake) -> Iterator[PreferencePair]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._splits import split_at
@@ -50,13 +50,7 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     return _from_raw(path, intake) if path.name == COMPARISONS else jsonl.read(path, intake)
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of a file, folder or hub data set. `options` are those of `Intake`.
-
-    Raises:
-        DataError: a file is missing or cannot be read, or a row is malformed and bad rows are not skipped.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+load = loader(read, DOWNLOAD)
 
 
 def _from_raw(path: Path, intake: Intake) -> Iterator[PreferencePair]:

@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._intake import Intake, Row, shown
 from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._tables import rows_of
@@ -64,10 +63,4 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
             yield pair
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
-
-    Raises:
-        DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+load = loader(read, DOWNLOAD)

@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._intake import Intake, Row
 from synthesizeme.types import PreferencePair
 
@@ -39,10 +38,4 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     return jsonl.read(within(source, FILES), intake)
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of the file, or of the folder it lies in. `options` are those of `Intake`.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+load = loader(read, DOWNLOAD)

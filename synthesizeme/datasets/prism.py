@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._base import load_all, within
+from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._intake import Intake, Row, SourceRow
 from synthesizeme.datasets._lines import json_lines
 from synthesizeme.datasets._pairs import mapped_pair
@@ -59,13 +59,7 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
         yield from _pairs_of(conversation, intake, profiles.get(conversation.row.get("user_id")))
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
-
-    Raises:
-        DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+load = loader(read, DOWNLOAD)
 
 
 def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:

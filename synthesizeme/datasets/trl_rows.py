@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import load_all
+from synthesizeme.datasets._base import loader
 from synthesizeme.datasets._intake import Intake, Row, SourceRow
 from synthesizeme.datasets._pairs import FIELDS, after_common_prompt, mapped_pair
 from synthesizeme.datasets._tables import rows_of
@@ -44,13 +44,7 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     return intake.pairs(rows_of(source, intake), lambda place: _pair(place, intake))
 
 
-def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-    """The pairs of a local file or folder, or of a hub data set. `options` are those of `Intake`.
-
-    Raises:
-        DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
-    """
-    return load_all(read, source, DOWNLOAD, **options)
+load = loader(read, DOWNLOAD)
 
 
 def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:

@@ -7,6 +7,8 @@ References:
     Field and Welsh (2007), "Bootstrapping clustered data", JRSS B 69(3): the cluster bootstrap.
     Hesterberg (2015), "What teachers should know about the bootstrap", The American Statistician
     69(4), section 5.3: expanded percentile intervals, which do not fall short with few units.
+    Hanley and Lippman-Hand (1983), "If nothing goes wrong, is everything all right?", JAMA 249(13):
+    what n alike observations leave open, with the exact binomial bound of Clopper and Pearson (1934).
     Miller (2024), "Adding error bars to evals", arXiv:2411.00640: clustered standard errors,
     paired differences, minimum detectable effect.
 """
@@ -20,11 +22,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.evaluation.harness import Outcome
+from synthesizeme.evaluation.harness import Outcome, PairOutcome
 from synthesizeme.types import Frozen
 
 RESAMPLES = 2000
+FEW_UNITS = 10
+"""With fewer units than this, a variation between them that is too small to be true is not believed."""
 _CELLS = 4_000_000
+_ALIKE = 1e-12
 
 Floats = NDArray[np.float64]
 
@@ -64,9 +69,13 @@ def interval(
     """Mean of `values` with a percentile interval from a bootstrap over users.
 
     Users are drawn with replacement, each with all its pairs, and the mean over the pairs drawn is
-    taken; with a single user, its pairs are drawn. Degenerate cases: no value, no interval; one unit,
-    the whole range `bounds`; all values at one end of `bounds`, where a bootstrap sees no variation,
-    the exact binomial bound ``(alpha / 2) ** (1 / units)`` away from the other end (Clopper-Pearson).
+    taken; with a single user, its pairs are drawn. Without any value there is no interval.
+
+    A bootstrap sees no variation that the units at hand do not show. But of n units, with confidence
+    ``1 - alpha / 2``, at most a share ``1 - (alpha / 2) ** (1 / n)`` of all units is unlike them, and these
+    could lie at either of the `bounds`. Where all units have the same mean this is the interval (for all
+    right or all wrong it is that of Clopper and Pearson). It is also the least width with fewer than
+    `FEW_UNITS` units that vary less between them than independent right or wrong answers would.
 
     Args:
         values: Shape (n,), one number per pair.
@@ -101,14 +110,15 @@ def paired_difference(a: Outcome, b: Outcome, *, level: float = 0.95, seed: int 
     """Accuracy of `a` minus that of `b` on the pairs both answered, with its interval.
 
     Subtracting pair by pair removes what is hard about a pair for both, so the interval is narrower
-    than the two accuracies' own intervals suggest.
+    than the two accuracies' own intervals suggest. It has no width only if the two gave the same answers.
 
     Raises:
         ValueError: the two count ties differently.
     """
     values, users = _differences(a, b)
     found = interval(values, users, bounds=(-1.0, 1.0), level=level, seed=seed)
-    return Difference(**found.model_dump())
+    same = {"low": 0.0, "high": 0.0} if values and _agree(a, b) else {}
+    return Difference(**{**found.model_dump(), **same})
 
 
 def smallest_detectable_difference(
@@ -169,18 +179,24 @@ def _ends(
     sums: Floats, counts: Floats, bounds: tuple[float, float], level: float, resamples: int, seed: int
 ) -> tuple[float, float]:
     """Both ends of the interval of ``sums.sum() / counts.sum()``."""
-    units, (bottom, top) = len(sums), bounds
-    reach = (top - bottom) * ((1 - level) / 2) ** (1 / units)
-    if np.array_equal(sums, top * counts):
-        return bottom + reach, top
-    if np.array_equal(sums, bottom * counts):
-        return bottom, top - reach
-    if units == 1:
-        return bottom, top
-    means = np.sort(_resampled_means(sums, counts, resamples, seed))
+    units, means, mean, (bottom, top) = len(sums), sums / counts, float(sums.sum() / counts.sum()), bounds
+    open_low, open_high = _left_open(mean, units, bounds, level)
+    if np.ptp(means) <= _ALIKE:
+        return open_low, open_high
+    drawn = np.sort(_resampled_means(sums, counts, resamples, seed))
     tail = NormalDist().cdf(-np.sqrt(units / (units - 1)) * _t_quantile((1 + level) / 2, units - 1))
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+    independent = float(((top - mean) * (mean - bottom) / counts).mean())
+    if units < FEW_UNITS and np.var(means, ddof=1) < independent:
+        return min(low, open_low), max(high, open_high)
+    return low, high
+
+
+def _left_open(mean: float, units: int, bounds: tuple[float, float], level: float) -> tuple[float, float]:
+    """Where the mean could lie if the units that were not seen are at one of the bounds."""
+    bottom, top = bounds
+    seen = ((1 - level) / 2) ** (1 / units)
+    return bottom + (mean - bottom) * seen, top - (top - mean) * seen
 
 
 def _resampled_means(sums: Floats, counts: Floats, resamples: int, seed: int) -> Floats:
@@ -224,3 +240,13 @@ def _differences(a: Outcome, b: Outcome) -> tuple[list[float], list[str]]:
     both = [pair for pair in a.answered if pair.pair_id in b.scores]
     differences = [a.scores[pair.pair_id] - b.scores[pair.pair_id] for pair in both]
     return differences, [pair.user_id for pair in both]
+
+
+def _agree(a: Outcome, b: Outcome) -> bool:
+    """Whether both gave the same answers, order by order, to every pair that both answered."""
+    answers = {pair.pair_id: _answers(pair) for pair in b.answered}
+    return all(_answers(pair) == answers[pair.pair_id] for pair in a.answered if pair.pair_id in answers)
+
+
+def _answers(pair: PairOutcome) -> dict[str, str | None]:
+    return {result.order: result.choice for result in pair.results}

@@ -3,10 +3,9 @@
 from synthesizeme.judges._reading import refuses, without_thoughts
 from synthesizeme.judges.baselines import demographics_profile, memory_profile
 from synthesizeme.judges.llm_judge import LLMJudge
-from synthesizeme.judges.order import BothOrders, combine
+from synthesizeme.judges.order import combine
 
 __all__ = [
-    "BothOrders",
     "LLMJudge",
     "combine",
     "demographics_profile",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.types import Comparison, Failure, Preference, Verdict
+from synthesizeme.types import Preference, Verdict
 
 
 def combine(shown: Verdict, swapped: Verdict) -> Verdict:
@@ -29,27 +26,3 @@ def combine(shown: Verdict, swapped: Verdict) -> Verdict:
         probability_source=shown.probability_source,
         reasoning=reasoning,
     )
-
-
-class BothOrders:
-    """A scorer that asks another one in both orders and combines; a failure in either order is a failure."""
-
-    order_sensitive = False
-
-    def __init__(self, scorer: PairwiseScorer) -> None:
-        self.name = scorer.name
-        self._scorer = scorer
-
-    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
-        """One combined result per comparison."""
-        both = [shown for comparison in comparisons for shown in (comparison, comparison.swapped())]
-        results = self._scorer.compare(both)
-        combined: list[Verdict | Failure] = []
-        for shown, swapped in zip(results[::2], results[1::2], strict=True):
-            if isinstance(shown, Failure):
-                combined.append(shown)
-            elif isinstance(swapped, Failure):
-                combined.append(swapped)
-            else:
-                combined.append(combine(shown, swapped))
-        return combined

@@ -34,8 +34,7 @@ class TracePool:
     """Every judgement of the train pairs: candidates are drawn from it and nothing is judged again."""
 
     traces: dict[str, list[Trace]] = field(default_factory=dict)
-    """By pair id, in the order in which they were asked."""
-    asked: int = 0
+    """By pair id, in the order in which they were asked; a failed call leaves none."""
 
     def add(self, pair: PreferencePair, order: Order, verdict: Verdict) -> None:
         """Keep one judgement."""
@@ -44,6 +43,11 @@ class TracePool:
     def best(self, pair: PreferencePair) -> Trace | None:
         """The first verified trace of a pair, or None."""
         return next((trace for trace in self.traces.get(pair.pair_id, ()) if trace.verified), None)
+
+    @property
+    def judged(self) -> int:
+        """Number of traces."""
+        return sum(map(len, self.traces.values()))
 
     @property
     def verified(self) -> int:
@@ -90,7 +94,6 @@ def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[Preferen
     if not asked:
         return
     results = judge.compare([pair.compare(order) for pair, order in asked])
-    pool.asked += len(asked)
     for (pair, order), result in zip(asked, results, strict=True):
         if isinstance(result, Verdict):
             pool.add(pair, order, result)

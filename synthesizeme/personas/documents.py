@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from synthesizeme.judges._messages import context_messages
 from synthesizeme.profile import Persona, Provenance, UserProfile
-from synthesizeme.prompts import PromptTemplate, as_data, load_prompt
+from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.types import Message
 
 CONVERSATION, FIRST, SECOND = "{{conversation}}", "{{first_response}}", "{{second_response}}"
@@ -31,27 +31,29 @@ def judge_prompt_json(profile: UserProfile, prompt: PromptTemplate) -> str:
 def generation_prompt_json(profile: UserProfile, prompt: PromptTemplate | None = None) -> str:
     """A JSON list of messages that asks a chat model to answer the way this user likes.
 
-    The demonstrations' prompts with the responses that the user preferred stand as earlier turns; the
-    last message is the placeholder `CONVERSATION`.
+    The system message holds the persona and, as examples, the responses that the user preferred in the
+    demonstrations; the last message is the placeholder `CONVERSATION`.
     """
     prompt = prompt or load_prompt(GENERATION_PROMPT)
-    system = prompt.render("system")
+    parts = [prompt.render("system")]
     if profile.persona is not None:
-        system += "\n\n" + prompt.render("persona", persona=as_data(profile.persona.text))
-    messages = [Message(role="system", content=system)]
+        parts.append(prompt.render("persona", persona=as_data(profile.persona.text)))
+    if profile.demonstrations:
+        parts.append(prompt.render("examples"))
     for demonstration in profile.demonstrations:
         shown = demonstration.comparison
         preferred = shown.first if demonstration.preference == "first" else shown.second
-        messages += [turn for turn in shown.prompt if turn.role != "system"]
-        messages.append(Message(role="assistant", content=preferred))
-    return _messages_json([*messages, Message(role="user", content=CONVERSATION)])
+        conversation = conversation_text(shown.prompt)
+        parts.append(prompt.render("example", conversation=conversation, response=as_data(preferred)))
+    system = Message(role="system", content="\n\n".join(parts))
+    return _messages_json([system, Message(role="user", content=CONVERSATION)])
 
 
 def persona_markdown(profile: UserProfile) -> str:
     """The persona for people: each sentence with the pairs that support it, and how it was made."""
     parts = [f"# Persona of {_code(profile.user_id)}"]
     if profile.persona is None:
-        parts.append("There is no persona: the pairs at hand support no statement about this user.")
+        parts.append("There is no persona; the notes below say why.")
     else:
         parts += [_made_by(profile.persona, profile.provenance), _sentences(profile.persona)]
     if profile.demonstrations:
@@ -83,7 +85,7 @@ def _how(provenance: Provenance) -> str:
         ", ".join(f"{splits.count(split)} {split}" for split in ("train", "validation", "test"))
         + f" pairs; split {_plain(provenance.split_rule)}",
         f"search {provenance.search}, effort {provenance.effort}, seed {provenance.seed}",
-        f"{provenance.traces_verified} of {provenance.traces_asked} judgements of train pairs agreed "
+        f"{provenance.traces_verified} of {provenance.traces_judged} verdicts on train pairs agreed "
         "with the user",
         f"{usage.distinct_calls} distinct calls, {usage.prompt_tokens} prompt and "
         f"{usage.completion_tokens} completion tokens",
@@ -100,10 +102,17 @@ def _messages_json(messages: Sequence[Message]) -> str:
 
 def _plain(text: str) -> str:
     """One line of text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_<>\[\]#|])", r"\\\1", _printable(text))
 
 
 def _code(text: str) -> str:
     """One line of text as code, shortened."""
-    line = " ".join(text.split()).replace("`", "'") or " "
+    line = _printable(text).replace("`", "'") or " "
     return f"`{line if len(line) <= 80 else line[:79] + '…'}`"
+
+
+def _printable(text: str) -> str:
+    """One line without control characters or marks that change the direction of writing."""
+    return "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split())
+    )

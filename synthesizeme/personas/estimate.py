@@ -11,9 +11,10 @@ from synthesizeme.backends._base import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges._messages import judge_messages
+from synthesizeme.personas.allotment import Allotment
 from synthesizeme.personas.plan import make_plan
 from synthesizeme.personas.synthesize_me import LARGEST_SET
-from synthesizeme.personas.workflow import InductionSettings, most_calls
+from synthesizeme.personas.workflow import InductionSettings, plan_calls
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import PreferencePair
 
@@ -45,13 +46,25 @@ class Estimate:
         )
 
 
+@dataclass(frozen=True)
+class UserEstimate:
+    """What one user would take."""
+
+    induction: Estimate
+    """Of the profile."""
+    evaluation: Estimate
+    """Of the judges on the test pairs."""
+    note: str | None = None
+    """Why there would be no evaluation, where one is wanted."""
+
+
 def estimate_user(
     pairs: Sequence[PreferencePair],
     settings: InductionSettings,
     *,
     budget_calls: int | None = None,
     max_tokens: int = 1024,
-) -> tuple[Estimate, Estimate]:
+) -> UserEstimate:
     """What one user's induction and evaluation would take; tokens are text lengths divided by four.
 
     Args:
@@ -62,28 +75,27 @@ def estimate_user(
 
     Raises:
         ConfigError: the budget is too small.
-        DataError: some rows have a split and some do not.
+        DataError: some rows have a split and some do not, or survey answers cannot be read.
     """
     split, _ = assign_splits(pairs, seed=settings.seed)
+    allotment = plan_calls(split, settings, budget_calls)
     history = [pair for pair in split if pair.split != "test"]
-    test = [pair for pair in split if pair.split == "test"]
     prompt = load_prompt(settings.judge_prompt)
     verdict = min(VERDICT_TOKENS, max_tokens)
     bare, shown = _mean_question(split, prompt), _mean_pair(history)
     full = bare + PERSONA_TOKENS + LARGEST_SET[settings.effort] * (shown + verdict)
-    induction = _induction(
-        history, settings, budget_calls, bare=bare, full=full, shown=shown, verdict=verdict
-    )
-    if not (test and settings.evaluate):
-        return induction, Estimate()
-    judges = [bare, bare + PERSONA_TOKENS, full - PERSONA_TOKENS, full]
+    induction = _induction(history, settings, allotment, bare=bare, full=full, shown=shown, verdict=verdict)
+    if not allotment.evaluation:
+        return UserEstimate(induction, Estimate(), allotment.note)
+    judges = [bare]
+    if allotment.induction:
+        judges += [bare + PERSONA_TOKENS, full - PERSONA_TOKENS, full]
     if settings.baselines:
         judges.append(bare + len(history) * shown)
         if demographics_profile(split[0].user_id, history) is not None:
             judges.append(bare + PERSONA_TOKENS)
-    each = 2 * len(test)
-    calls = each * len(judges)
-    return induction, Estimate(calls, round(each * sum(judges)), calls * verdict)
+    calls = allotment.evaluation
+    return UserEstimate(induction, Estimate(calls, round(calls * fmean(judges)), calls * verdict))
 
 
 def estimate_users(
@@ -92,10 +104,16 @@ def estimate_users(
     *,
     budget_calls: int | None = None,
     max_tokens: int = 1024,
-) -> list[tuple[Estimate, Estimate]]:
-    """`estimate_user` for each user, an even share of the budget for each."""
-    share = None if budget_calls is None else budget_calls // max(1, len(users))
-    return [estimate_user(pairs, settings, budget_calls=share, max_tokens=max_tokens) for pairs in users]
+) -> list[UserEstimate]:
+    """`estimate_user` for each user; the budget is divided as `induce_users` does if all is spent."""
+    found: list[UserEstimate] = []
+    left = budget_calls
+    for position, pairs in enumerate(users):
+        share = None if left is None else left // (len(users) - position)
+        found.append(estimate_user(pairs, settings, budget_calls=share, max_tokens=max_tokens))
+        if left is not None:
+            left -= found[-1].induction.calls + found[-1].evaluation.calls
+    return found
 
 
 def list_price(model: str, estimate: Estimate, *, api_base: str | None) -> float | None:
@@ -124,7 +142,7 @@ def list_price(model: str, estimate: Estimate, *, api_base: str | None) -> float
 def _induction(
     history: Sequence[PreferencePair],
     settings: InductionSettings,
-    budget_calls: int | None,
+    allotment: Allotment,
     *,
     bare: float,
     full: float,
@@ -133,12 +151,12 @@ def _induction(
 ) -> Estimate:
     n_train = sum(pair.split == "train" for pair in history)
     n_validation = len(history) - n_train
-    calls = most_calls(n_train, n_validation, settings, budget_calls)
+    calls = allotment.induction
     if not calls:
         return Estimate()
     early = 2 * n_train
     if settings.search == "economical":
-        plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls)
+        plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=allotment.budget)
         early = 2 * (plan.train + plan.second_chances)
     writing = min(PERSONA_CALLS, calls)
     early = min(early, calls - writing)

@@ -149,13 +149,18 @@ def optimize_theta(
 def theta_document(previous: str | None, base: PromptTemplate, found: OptimizedTheta) -> str:
     """The JSON document that `load_prompt` reads back: every version with its record, the newest last.
 
+    A search that found nothing better is recorded with the version it began with.
+
     Args:
         previous: The document found was optimised from, if it was one; its versions are kept.
         base: The prompt the search began with.
         found: What it found.
     """
     versions = json.loads(previous)["versions"] if previous else [_version(base, None)]
-    versions.append(_version(found.theta, found.record))
+    if found.record["changed"]:
+        versions.append(_version(found.theta, found.record))
+    else:  # nothing better was found: that is worth keeping too
+        versions[-1].setdefault("searches", []).append(found.record)
     document = {"name": base.name, "variables": sorted(base.variables), "versions": versions}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -69,7 +69,6 @@ def paper_search(
             for pair in shuffled:
                 order = orders[pair.pair_id]
                 result = make_judge(stage, persona, ()).compare([pair.compare(order)])[0]
-                pool.asked += 1
                 if isinstance(result, Verdict):
                     trace = Trace(pair, order, result)
                     pool.add(pair, order, result)

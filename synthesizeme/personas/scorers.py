@@ -50,6 +50,33 @@ def check_scorers(names: Sequence[str]) -> None:
             raise UnknownNameError("scorer", name, (*JUDGES, *REFERENCES))
 
 
+def refuse_known_pairs(profiles: Profiles, test: Sequence[PreferencePair]) -> None:
+    """Refuse to measure a profile on pairs that it was made from.
+
+    Raises:
+        DataError: a test pair was a train or validation pair of its user's profile, or is shown in it.
+    """
+    asked: dict[str, set[str]] = {}
+    for pair in test:
+        asked.setdefault(pair.user_id, set()).add(pair.pair_id)
+    for user_id, pair_ids in asked.items():
+        if user_id in profiles and (known := pair_ids & _learned_from(profiles[user_id])):
+            raise DataError(
+                f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} test "
+                f"pairs of that user as train or validation pairs, e.g. {min(known)[:60]!r}",
+                field="profiles",
+                cure="induce it from a file with the splits of this benchmark, or leave the profiles out to "
+                "have them induced from the benchmark's own history",
+            )
+
+
+def _learned_from(profile: UserProfile) -> set[str]:
+    """Ids of the pairs that a profile was made from."""
+    splits = profile.provenance.splits if profile.provenance else {}
+    shown = {demonstration.comparison.pair_id for demonstration in profile.demonstrations}
+    return shown | {pair_id for pair_id, split in splits.items() if split != "test"}
+
+
 def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
     """The benchmark with the test pairs and histories of its first `most` users alone."""
     users = set(list(dict.fromkeys(pair.user_id for pair in benchmark.test))[:most])
@@ -72,8 +99,9 @@ class Scorers:
         benchmark: Pairs and protocol.
         settings: How profiles are induced.
         session: The model; needed for `JUDGES` alone.
-        profiles: Profiles made earlier; a user without one is then a `Failure`. None induces them from
-            each fold's history, and a user without history is judged as anybody.
+        profiles: Profiles made earlier, from other pairs than those of the test; a user without one is
+            then a `Failure`. None induces them from each fold's history, and a user without history is
+            judged as anybody.
         everyone: Pairs whose owners count as the others of `majority`; the benchmark's own by default.
         on_label: Told what the next calls are about: a user or the benchmark, its position from 1, how many.
     """
@@ -96,6 +124,17 @@ class Scorers:
         self._everyone = everyone or benchmark.pairs
         self._on_label = on_label or (lambda name, position, total: None)
         self._induced: dict[tuple[str, Knowledge], Profiles] = {}
+        self._measured: dict[str, tuple[Outcome, Usage | None]] = {}
+
+    def outcome(self, name: str) -> Outcome:
+        """How one scorer did, pair by pair; measured once.
+
+        Raises:
+            UnknownNameError: the name is no scorer.
+            DataError: the data does not carry what the scorer needs, or a profile was made from test pairs.
+        """
+        self._check([name])
+        return self._measure(name)[0]
 
     def report(self, names: Sequence[str], *, controls: bool = False) -> Report:
         """Run scorers and report them, the gain being over ``default`` where that is among them.
@@ -107,12 +146,10 @@ class Scorers:
 
         Raises:
             UnknownNameError: a name is no scorer.
-            DataError: the data does not carry what a scorer needs.
+            DataError: the data does not carry what a scorer needs, or a profile was made from test pairs.
         """
-        check_scorers(names)
-        outcomes: dict[str, tuple[Outcome, Usage | None]] = {}
-        for name in dict.fromkeys(names):
-            outcomes[name] = self._run(name, "own")
+        self._check(names)
+        outcomes = {name: self._measure(name) for name in dict.fromkeys(names)}
         reference = outcomes["default"][0] if "default" in outcomes else None
         rows = tuple(
             self._row(name, outcome, usage, reference, controls)
@@ -139,6 +176,16 @@ class Scorers:
             found |= {knowledge: self._run(name, knowledge)[0] for knowledge in CONTROLS}
         against = reference if reference is not outcome else None
         return row(name, outcome, against=against, controls=found, usage=usage, seed=self.settings.seed)
+
+    def _check(self, names: Sequence[str]) -> None:
+        check_scorers(names)
+        if self._given is not None and any(name in NEED_PROFILES for name in names):
+            refuse_known_pairs(self._given, self.benchmark.test)
+
+    def _measure(self, name: str) -> tuple[Outcome, Usage | None]:
+        if name not in self._measured:
+            self._measured[name] = self._run(name, "own")
+        return self._measured[name]
 
     def _run(self, name: str, knowledge: Knowledge) -> tuple[Outcome, Usage | None]:
         if name in REFERENCES:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +17,11 @@ from pydantic import ValidationError
 from synthesizeme.errors import DataError
 from synthesizeme.files import write_whole, writing
 from synthesizeme.profile import UserProfile
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 INDEX = "index.json"
 PROFILE = "profile.json"
@@ -129,10 +136,25 @@ def _put(partial: Path, folder: Path) -> None:
 
 
 def _enter(root: Path, user_id: str, name: str) -> None:
-    folders = _read_index(root) if (root / INDEX).exists() else {}
-    if folders.get(user_id) != name:
-        entries = dict(sorted({**folders, user_id: name}.items()))
-        write_whole(root / INDEX, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+    with _alone(root):
+        folders = _read_index(root) if (root / INDEX).exists() else {}
+        if folders.get(user_id) != name:
+            entries = dict(sorted({**folders, user_id: name}.items()))
+            write_whole(root / INDEX, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Keep other processes from changing the index meanwhile, where the system can lock a folder."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _read_index(root: Path) -> dict[str, str]:

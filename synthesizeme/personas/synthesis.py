@@ -21,7 +21,12 @@ _CITATION = re.compile(
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*#?(\d+))?", re.IGNORECASE)
-_STATEMENT = re.compile(r"(?:the|this) user\b|they\b", re.IGNORECASE)
+_STATEMENT = re.compile(
+    r"(?:the|this) user\b|(?:they|s?he|you)\b|(?:strongly |clearly |slightly |generally )?"
+    r"(?:prefer|like|dislike|value|avoid|want|enjoy|appreciate|favou?r|reject|care)s?\b",
+    re.IGNORECASE,
+)
+_NO_STATEMENT = re.compile(r"\W*none\W*", re.IGNORECASE)
 
 
 def persona_messages(choices: Sequence[Demonstration], theta: PromptTemplate) -> tuple[Message, ...]:
@@ -59,8 +64,7 @@ def fit_to_budget(
 def parse_persona(text: str, pair_ids: Sequence[str]) -> tuple[PersonaSentence, ...]:
     """Sentences of a reply, one per line, with the pairs cited in brackets after each.
 
-    Lines that cite no pair and do not speak of the user, such as a greeting, count only where no line does
-    better.
+    Lines that cite no pair and do not speak of the user, such as a greeting, are left out.
 
     Args:
         text: The reply.
@@ -76,9 +80,7 @@ def parse_persona(text: str, pair_ids: Sequence[str]) -> tuple[PersonaSentence, 
         known = tuple(dict.fromkeys(pair_ids[n - 1] for n in cited))
         sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known))
     statements = [s for s in sentences if s.pair_ids or _STATEMENT.match(s.text)]
-    if not statements and refuses(text):
-        return ()
-    return tuple((statements or sentences)[:MAX_SENTENCES])
+    return tuple(statements[:MAX_SENTENCES])
 
 
 def _cited(numbers: str, largest: int) -> list[int]:
@@ -122,6 +124,8 @@ def write_persona(
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
             continue
+        if _NO_STATEMENT.fullmatch(without_thoughts(outcome.text)):
+            return None, "the model found no statement about this user that the choices support"
         whole = outcome.text.rpartition("\n")[0] if outcome.cut_off else outcome.text
         sentences = parse_persona(whole, [choice.comparison.pair_id for choice in kept])
         if sentences:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from synthesizeme.backends import Account, Session
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
@@ -72,6 +72,8 @@ class SynthesizeMe:
             problems.append(f"search is {search!r}; expected {', '.join(SEARCHES)}")
         if search == "paper" and budget_calls is not None:
             problems.append("budget_calls limits the economical search only; the paper's search has no limit")
+        if budget_calls is not None and budget_calls < 1:
+            problems.append(f"budget_calls is {budget_calls}; expected 1 or more")
         if problems:
             raise ConfigError(problems)
         self.session = session
@@ -159,18 +161,31 @@ class _Induction:
         )
         train = self.train[: plan.train]
         first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
+        self._insist_on_verdicts(first)
         self.persona = self._write(self._choices(first, train), plan.limit)
-        if self.persona is None:
-            self.demonstrations = tuple(self._choices(first, train)[: LARGEST_SET[method.effort]])
-            return
         if self._calls_left(plan.limit) < len(train) + 4:
             self.notes.append("the call limit left nothing for selecting demonstrations")
             return
-        second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.second_chances)
+        second = first
+        if self.persona is not None:
+            second = self._bootstrap(
+                "bootstrapping with the persona", train, self.persona, plan.second_chances
+            )
         self._select(first, second, train, plan.contenders, plan.limit)
-        if self.validation and self._calls_left(plan.limit) > 0:
+        if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
             self.persona = self._write([*self._choices(first, train), *rest], plan.limit) or self.persona
+
+    def _insist_on_verdicts(self, pool: TracePool) -> None:
+        """Stop when the model gave no verdict at all: what would follow is not about the user."""
+        if pool.judged:
+            return
+        found = ", ".join(f"{number} {kind}" for kind, number in self._failures().items())
+        raise BackendError(
+            f"{self.account.model.name}: none of its {self.account.usage.distinct_calls} replies about user "
+            f"{self.user_id[:60]!r} is a verdict ({found}). Cure: see what it replies to one comparison with "
+            "`synthesizeme judge`, or use another model or judge prompt"
+        )
 
     def _calls_left(self, limit: int) -> int:
         return limit - self.account.usage.distinct_calls
@@ -252,17 +267,25 @@ class _Induction:
 
     def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> UserProfile:
         """The finished document."""
-        method, usage = self.method, self.account.usage
+        method, usage, asked = self.method, self.account.usage, self.account.model.settings
         provenance = Provenance(
             model=self.account.model.name,
             model_kind=self.account.model.kind,
+            settings={
+                "api_base": asked.api_base,
+                "temperature": asked.temperature,
+                "max_tokens": asked.max_tokens,
+                "judge_prompt": method.judge_prompt.prompt_id,
+                "theta": method.theta.prompt_id,
+                "budget_calls": method.budget_calls,
+            },
             search=method.search,
             effort=method.effort,
             seed=method.seed,
             split_rule=split_rule,
             splits={pair.pair_id: pair.split or "" for pair in pairs},
             data_fingerprint=fingerprint(pairs),
-            traces_asked=sum(pool.asked for pool in self.pools),
+            traces_judged=sum(pool.judged for pool in self.pools),
             traces_verified=sum(pool.verified for pool in self.pools),
             candidates=tuple(self.candidates),
             usage=usage.model_copy(update={"cached_calls": 0, "retries": 0}),

@@ -12,14 +12,12 @@ from synthesizeme.errors import BackendError, ConfigError, CredentialError, Synt
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
-from synthesizeme.personas.paper_search import TRIALS
-from synthesizeme.personas.plan import LEAST_CALLS, Effort, make_plan
-from synthesizeme.personas.synthesize_me import LEAST_PAIRS, Search, SynthesizeMe
+from synthesizeme.personas.allotment import Allotment, allot
+from synthesizeme.personas.plan import LEAST_CALLS, Effort
+from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair, Usage
 
-PERSONA_ATTEMPTS = 2
-"""Most calls that one persona takes."""
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
 
@@ -44,9 +42,10 @@ class InductionSettings:
     """Whether memory and demographics are measured too."""
 
     def method(self, session: Session, budget_calls: int | None = None) -> SynthesizeMe:
-        """The method with these settings."""
+        """The method with these settings; the paper's search knows no budget and gets none."""
+        kept = budget_calls if self.search == "economical" else None
         return SynthesizeMe(
-            session, effort=self.effort, search=self.search, seed=self.seed, budget_calls=budget_calls,
+            session, effort=self.effort, search=self.search, seed=self.seed, budget_calls=kept,
             judge_prompt=self.judge_prompt, theta=self.theta,
         )  # fmt: skip
 
@@ -67,6 +66,8 @@ class UserResult:
     """Calls of the evaluation."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """How each judge did on the test pairs: default, persona, demonstrations, both, ..."""
+    evaluation_error: str | None = None
+    """Why the evaluation broke off; the profile is whole nevertheless."""
     notes: tuple[str, ...] = ()
     """Anything a reader should know, the profile's own notes among them."""
 
@@ -110,45 +111,41 @@ def induce_user(
         session: The model.
         pairs: One user's pairs; those without a split get a seeded one.
         settings: How.
-        budget_calls: Most distinct calls. The induction may spend all of it; the evaluation runs only if
-            what is left pays for the whole of it.
+        budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
 
     Raises:
-        DataError: pairs of several users, or with a split in some rows only.
+        DataError: pairs of several users, with a split in some rows only, or with survey answers that
+            cannot be read where they are needed.
         ConfigError: the budget is too small.
-        BackendError: the model cannot be reached.
+        BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
+            result says so.
     """
     account = account or session.account()
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
-    limit = most_calls(counts["train"], counts["validation"], settings, budget_calls)
-    profile = settings.method(session, budget_calls).fit(split, split_rule=rule, account=account)
-    test = [pair for pair in split if pair.split == "test"]
-    history = [pair for pair in split if pair.split != "test"]
+    allotment = plan_calls(split, settings, budget_calls)
+    profile = settings.method(session, allotment.budget).fit(split, split_rule=rule, account=account)
     notes = list(profile.provenance.notes) if profile.provenance else []
     outcomes: dict[str, Outcome] = {}
-    evaluation = session.account()
-    if test and settings.evaluate:
-        judged = judged_profiles(profile, history, settings)
-        needed = evaluation_calls(judged, len(test))
-        left = None if budget_calls is None else budget_calls - account.usage.distinct_calls
-        if left is None or left >= needed:
-            outcomes = _measure(evaluation, judged, test, settings)
-        else:
-            notes.append(
-                f"not evaluated: {len(test)} test pairs take {needed} calls, the budget has "
-                f"{max(left, 0)} left"
-            )
-    elif settings.evaluate:
-        notes.append("not evaluated: there are no test pairs")
+    evaluation, error = session.account(), None
+    if allotment.evaluation:
+        history, test = _halves(split)
+        try:
+            outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
+        except SynthesizeMeError as problem:
+            error = str(problem)
+            notes.append(f"the evaluation failed, the profile is whole: {error}")
+    elif allotment.note:
+        notes.append(allotment.note)
     return UserResult(
         profile=profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
-        call_limit=limit,
+        call_limit=allotment.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
+        evaluation_error=error,
         notes=tuple(notes),
     )
 
@@ -199,7 +196,8 @@ def induce_users(
             unreachable = unreachable + 1 if isinstance(error, BackendError) else 0
             yield UserFailure(user_id, str(error))
         else:
-            unreachable, spent = 0, result.evaluation_usage.distinct_calls
+            unreachable = 0 if result.evaluation_error is None else unreachable + 1
+            spent = result.evaluation_usage.distinct_calls
             yield result
         if left is not None:
             left -= account.usage.distinct_calls + spent
@@ -231,25 +229,32 @@ def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> i
     return len(different) * 2 * n_test
 
 
-def most_calls(
-    n_train: int, n_validation: int, settings: InductionSettings, budget_calls: int | None = None
-) -> int:
-    """Distinct calls that one induction may make at most.
+def plan_calls(
+    split: Sequence[PreferencePair], settings: InductionSettings, budget_calls: int | None = None
+) -> Allotment:
+    """How one user's calls are divided between induction and evaluation, before any is made.
 
     Raises:
-        ConfigError: the budget is too small, or one for the paper's search, which knows no budget.
+        DataError: the survey answers that a baseline needs cannot be read.
+        ConfigError: the budget is too small.
     """
-    if n_train + n_validation < LEAST_PAIRS or not n_train:
-        return 0
-    if settings.search == "economical":
-        return make_plan(n_train, n_validation, effort=settings.effort, budget_calls=budget_calls).limit
-    calls = 2 * (n_train + TRIALS * (n_validation or n_train)) + PERSONA_ATTEMPTS
-    if budget_calls is not None and budget_calls < calls:
-        raise ConfigError(
-            f"the paper's search may make {calls} calls for {n_train} train and {n_validation} validation "
-            f"pairs and keeps to no budget, here {budget_calls}; raise it or use the economical search"
+    history, test = _halves(split)
+    n_train = sum(pair.split == "train" for pair in history)
+    wanted = 0
+    if settings.evaluate and test:
+        wanted = evaluation_calls(
+            judged_profiles(UserProfile(user_id=split[0].user_id), history, settings), len(test)
         )
-    return calls
+    return allot(
+        n_train, len(history) - n_train, len(test), wanted,
+        effort=settings.effort, search=settings.search, evaluate=settings.evaluate, budget_calls=budget_calls,
+    )  # fmt: skip
+
+
+def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """What a judge may know, and what it is asked."""
+    history = [pair for pair in split if pair.split != "test"]
+    return history, [pair for pair in split if pair.split == "test"]
 
 
 def _measure(

@@ -19,7 +19,8 @@ from openai_stub import Reply
 
 from synthesizeme.backends import Answer, CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.backends._session import FIRST_CONTACT_RETRIES, MAX_DELAY_S
-from synthesizeme.errors import BackendError, CredentialError
+from synthesizeme.backends.scripted import scripted_model
+from synthesizeme.errors import BackendError, ConfigError, CredentialError
 from synthesizeme.types import Failure, Message, Usage
 
 QUICK = RetryPolicy(retries=3, backoff_s=0.001)
@@ -323,3 +324,11 @@ def test_after_kill_9_no_finished_call_is_asked_twice(openai_stub, tmp_path):
     assert len(openai_stub.requests) == interrupted + 40 - cached
     again = [text for text, count in Counter(texts(openai_stub)).items() if count > 1]
     assert len(again) <= 4
+
+
+def test_impossible_settings_are_refused_at_once():
+    model = scripted_model(["yes"])
+    with pytest.raises(ConfigError, match="concurrency is 0; expected 1 or more"):
+        Session(model, concurrency=0)
+    with pytest.raises(ConfigError, match=r"retries is -3.*give_up_after is 0"):
+        RetryPolicy(retries=-3, give_up_after=0)

@@ -109,9 +109,12 @@ def test_unknown_formats(write_lines, out):
         ("latin.csv", b"user_id\ncaf\xe9\n", "not UTF-8"),
         ("bad.parquet", b"PAR1 no", "Parquet"),
         ("bad.json", b'[{"a": 1},', "not JSON"),
-        ("mixed.json", b"[1, 2]", "format is not known"),
-        ("empty.json", b"[]", "format is not known"),
-        ("empty.csv", b"a,b\n", "format is not known"),
+        ("broken.json", b'[{"a": 1},\n {"a" 2}]', r"broken\.json:2: not JSON: .* at column 7\."),
+        ("README.md", b"# Title\n\nText\n", r"README\.md:1: not JSON: Expecting value at column 1\."),
+        ("mixed.json", b"[1, 2]", "item 1 of the list is not an object"),
+        ("empty.json", b"[]", "holds no rows"),
+        ("empty.csv", b"a,b\n", "holds no rows"),
+        ("blank.jsonl", b"\n \n", "holds no rows"),
     ],
 )
 def test_containers_that_cannot_be_read(name, content, found, tmp_path, out):
@@ -119,6 +122,42 @@ def test_containers_that_cannot_be_read(name, content, found, tmp_path, out):
     path.write_bytes(content)
     with pytest.raises(DataError, match=found):
         convert(path, out, skip_bad_rows=True)
+
+
+@pytest.mark.parametrize(("user", "assistant"), [("human", "gpt"), ("user", "model"), ("User", "Bot")])
+def test_foreign_roles_under_our_own_field_names_are_mapped(user, assistant, pair_row, write_lines, out):
+    names = {"user": user, "assistant": assistant}
+    row = pair_row()
+    foreign = {
+        field: [{**turn, "role": names[turn["role"]]} for turn in row[field]]
+        for field in ("prompt", "chosen", "rejected")
+    }
+    report = convert(write_lines({**row, **foreign}), out)
+    assert report.format == "trl-rows"
+    assert read_pairs(out).pairs == read_pairs(write_lines(row, name="expected.jsonl")).pairs
+
+
+def test_the_cure_of_a_foreign_row_further_down_works(pair_row, write_lines, out):
+    ends_wrongly = {**pair_row(2), "prompt": pair_row(2)["prompt"] + pair_row(2)["chosen"]}
+    says_model = {**pair_row(3), "chosen": [{"role": "model", "content": "Six feet."}]}
+    for bad, written, reasons in (
+        (ends_wrongly, ["p1"], {"the conversation does not end with a user turn": 1}),
+        (says_model, ["p1", "p3"], {}),
+    ):
+        path = write_lines(pair_row(1), bad)
+        with pytest.raises(DataError) as caught:
+            convert(path, out)
+        assert f"data convert {path} OUT.jsonl --format trl-rows`" in caught.value.cure
+        assert convert(path, out, format="trl-rows").reasons == reasons
+        assert [pair.pair_id for pair in read_pairs(out).pairs] == written
+
+
+def test_a_prompt_that_ends_with_the_assistant_has_a_cure_other_than_convert(pair_row, write_lines, out):
+    path = write_lines({**pair_row(), "prompt": pair_row()["prompt"] + pair_row()["chosen"]})
+    with pytest.raises(DataError, match="1 x the conversation does not end with a user turn") as caught:
+        convert(path, out)
+    assert "a prompt that ends with the user's turn" in caught.value.cure
+    assert "data convert" not in str(caught.value)
 
 
 def test_no_two_formats_recognise_one_row(pair_row):

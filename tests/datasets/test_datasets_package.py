@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from synthesizeme import datasets, discovery
-from synthesizeme.datasets import find_data, formats, load_dataset
-from synthesizeme.errors import UnknownNameError
+from synthesizeme.datasets import find_data, formats, load_dataset, synthetic
+from synthesizeme.errors import DataError, UnknownNameError
 
 
 def test_importing_loads_nothing_heavy():
@@ -32,7 +32,7 @@ def test_a_format_is_a_whole_data_set_module(name):
     assert isinstance(module.FILES, tuple)
     assert isinstance(module.DOWNLOAD, tuple)
     assert callable(module.read)
-    assert callable(module.load)
+    assert "Raises:" in module.load.__doc__
     assert module.recognises({}) is False
 
 
@@ -59,3 +59,10 @@ def test_unknown_names_list_the_known_ones():
 def test_load_dataset_finds_and_loads(pair_row, write_lines):
     path = write_lines(pair_row(), name="polis.jsonl")
     assert load_dataset("polis", env={"SYNTHESIZEME_DATA_DIR": str(path.parent)})[0].pair_id == "p0"
+
+
+def test_made_data_are_made_and_not_looked_for(tmp_path):
+    pairs = load_dataset("synthetic", data_dir=tmp_path, n_users=2, pairs_per_user=3)
+    assert pairs == synthetic.load(n_users=2, pairs_per_user=3)
+    with pytest.raises(DataError, match=r"'synthetic' is made, not found.*load_dataset\('synthetic'\)"):
+        find_data("synthetic", data_dir=tmp_path)

@@ -58,38 +58,56 @@ def test_ids_are_derived_from_content(pair_row, write_lines):
 
 MESSAGES = "bare string"
 BAD_ROWS = {
-    "not json": ('{"pair_id": ', 2, None, "not JSON"),
+    "not json": ('{"pair_id": ', 2, None, ":2: not JSON: Expecting value at column 13. Cure"),
     "a list": ("[1, 2]", 2, None, "found a list"),
     "a number": ("17", 2, None, "found a number"),
     "no user": (lambda row: without(row, "user_id"), 2, "user_id", "missing"),
     "no rejected": (lambda row: without(row, "rejected"), 2, "rejected", "missing"),
     "unknown field": (lambda row: {**row, "score": 3}, 2, "score", "not a field"),
     "number as user": (lambda row: {**row, "user_id": 7}, 2, "user_id", "found 7"),
-    "empty user": (lambda row: {**row, "user_id": ""}, 2, "user_id", "found ''"),
+    "empty user": (lambda row: {**row, "user_id": ""}, 2, "user_id", "found ''; expected text"),
     "string prompt": (lambda row: {**row, "prompt": "Hi"}, 2, "prompt", MESSAGES),
     "string chosen": (lambda row: {**row, "chosen": "Hi"}, 2, "chosen", MESSAGES),
-    "no turns": (lambda row: {**row, "prompt": []}, 2, "prompt", "found []"),
+    "no turns": (lambda row: {**row, "prompt": []}, 2, "prompt", "'prompt': is empty; expected at least one message"),
+    "no response": (lambda row: {**row, "chosen": []}, 2, "chosen", "is empty; expected at least one message"),
+    "a turn that is a string": (
+        lambda row: {**row, "prompt": ["Hi"]}, 2, "prompt[0]", "found 'Hi'; expected a message with role and content",
+    ),
+    "a turn without content": (
+        lambda row: {**row, "prompt": [{"role": "user"}]}, 2, "prompt[0].content", "expected a message with role and content",
+    ),
+    "a turn with a name": (
+        lambda row: {**row, "prompt": [{**row["prompt"][0], "name": "Ada"}]}, 2, "prompt[0].name",
+        "found 'Ada'; expected nothing but role and content in a message",
+    ),
+    "an object for a prompt": (lambda row: {**row, "prompt": row["prompt"][0]}, 2, "prompt", "expected a list of messages"),
+    "metadata that is a list": (lambda row: {**row, "metadata": [1]}, 2, "metadata", "found [1]; expected an object"),
     "foreign role": (
-        lambda row: {**row, "chosen": [{"role": "model", "content": "Hi"}]}, 2, "chosen[0].role", "found 'model'",
+        lambda row: {**row, "chosen": [{"role": "model", "content": "Hi"}]}, 2, "chosen[0].role",
+        "found 'model'; expected 'system', 'user' or 'assistant'. Cure: correct the row, or",
     ),
     "wrong role": (
         lambda row: {**row, "chosen": [{"role": "user", "content": "Hi"}]}, 2, "chosen", "expected 'assistant'",
     ),
     "prompt ends with assistant": (
-        lambda row: {**row, "prompt": [*row["prompt"], *row["chosen"]]}, 2, "prompt", "data convert",
+        lambda row: {**row, "prompt": [*row["prompt"], *row["chosen"]]}, 2, "prompt",
+        "ends with a turn of role 'assistant'; expected 'user'. Cure: correct the row, or",
     ),
     "blank response": (
         lambda row: {**row, "chosen": [{"role": "assistant", "content": " \n"}]}, 2, "chosen[0].content", "blank",
     ),
-    "two responses in one": (lambda row: {**row, "chosen": row["chosen"] * 2}, 2, "chosen", "at most 1"),
+    "two responses in one": (lambda row: {**row, "chosen": row["chosen"] * 2}, 2, "chosen", "found 2 messages; expected one"),
     "same text": (lambda row: {**row, "rejected": row["chosen"]}, 2, "chosen", "same text"),
     "content that is no text": (
         lambda row: {**row, "prompt": [{"role": "user", "content": ["Hi"]}]}, 2, "prompt[0].content", "found ['Hi']",
     ),
     "long field": (lambda row: {**row, "x" * 10_000: 3}, 2, "x" * 80, "not a field"),
     "long id twice": (lambda row: {**row, "pair_id": "p1", "user_id": "u" * 10_000}, 2, "pair_id", "line 1 has already"),
-    "unknown split": (lambda row: {**row, "split": "dev"}, 2, "split", "found 'dev'"),
-    "not a time": (lambda row: {**row, "created_at": "soon"}, 2, "created_at", "found 'soon'"),
+    "unknown split": (lambda row: {**row, "split": "dev"}, 2, "split", "found 'dev'; expected 'train', 'validation' or 'test'"),
+    "not a time": (lambda row: {**row, "created_at": "soon"}, 2, "created_at", "found 'soon'; expected a time such as"),
+    "a list for a time": (lambda row: {**row, "created_at": []}, 2, "created_at", "found []; expected a time such as"),
+    "a field twice": ('{"user_id": "ada", "user_id": "bob"}', 2, None, "found the field 'user_id' twice"),
+    "an inner field twice": ('{"metadata": {"a": 1, "a": 1}}', 2, None, "found the field 'a' twice"),
     "same id": (lambda row: {**row, "pair_id": "p1"}, 2, "pair_id", "line 1 has already"),
     "not utf-8": (b'{"pair_id": "caf\xe9"}', 2, None, "byte 0xe9 at byte offset"),
     "nan": ('{"metadata": {"a": NaN}}', 2, None, "NaN"),
@@ -305,3 +323,7 @@ def test_recognises_only_whole_rows(pair_row):
     assert not jsonl.recognises(pair_row(score=1))
     assert not jsonl.recognises(pair_row(prompt="Hi"))
     assert not jsonl.recognises(without(pair_row(), "user_id"))
+    assert not jsonl.recognises(pair_row(chosen=[{"role": "model", "content": "Hi"}]))
+    assert not jsonl.recognises(pair_row(prompt=[{"role": "assistant", "content": "Hi"}]))
+    assert not jsonl.recognises(pair_row(prompt=["Hi"]))
+    assert not jsonl.recognises(pair_row(prompt=[]))

@@ -52,8 +52,12 @@ def test_rule_in_words_and_order_of_rows():
 
 
 def test_a_user_with_some_splits_is_an_error():
-    with pytest.raises(DataError, match=r"'ada' has rows with a split and rows without.*data split"):
-        assign_splits([pair(1, split="train"), pair(2)], seed=0)
+    found = (
+        r"'ada' has rows with a split, the first being pair 'ada-0001' \('Really\?'\), "
+        r"and rows without, the first being pair 'ada-0002' \('Really\?'\).*data split"
+    )
+    with pytest.raises(DataError, match=found):
+        assign_splits([pair(1, split="train"), pair(2), pair(3)], seed=0)
 
 
 def test_draws_depend_on_seed_and_user():

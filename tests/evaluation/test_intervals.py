@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.evaluation.intervals import (
     _t_quantile,
     accuracy_interval,
@@ -14,6 +15,7 @@ from synthesizeme.evaluation.intervals import (
     paired_difference,
     smallest_detectable_difference,
 )
+from synthesizeme.types import Verdict
 
 
 def test_standard_error_worked_by_hand():
@@ -103,11 +105,51 @@ def test_degenerate_cases_are_defined():
     none = interval([], [])
     assert (none.value, none.low, none.high, none.standard_error, none.n_pairs) == (None, None, None, None, 0)
     one_tie = interval([0.5], ["a"])
-    assert (one_tie.value, one_tie.low, one_tie.high, one_tie.standard_error) == (0.5, 0.0, 1.0, None)
-    tied = interval([0.5] * 4, list("abcd"))
-    assert (tied.low, tied.high) == (0.5, 0.5)
-    same = interval([0.0] * 4, list("aabb"), bounds=(-1.0, 1.0))
+    assert (one_tie.value, one_tie.standard_error) == (0.5, None)
+    assert (one_tie.low, one_tie.high) == pytest.approx((0.0125, 0.9875))
+
+
+@pytest.mark.parametrize(
+    ("value", "users"), [(0.75, list("abc")), (0.5, ["one"] * 4), (0.3, list("ab" * 15))]
+)
+def test_units_that_are_all_alike_leave_open_what_a_binomial_bound_does(value, users):
+    units = len(set(users)) if len(set(users)) > 1 else len(users)
+    unlike = stats.binomtest(0, units).proportion_ci(0.95, method="exact").high
+    found = interval([value] * len(users), users)
+    assert (found.low, found.high) == pytest.approx((value * (1 - unlike), value + (1 - value) * unlike))
+
+
+def test_few_units_that_hardly_differ_are_no_surer_than_alike_ones():
+    nearly, alike = interval([0.75, 0.75, 0.76], list("abc")), interval([0.75] * 3, list("abc"))
+    assert (nearly.low, nearly.high) == pytest.approx((alike.low, alike.high), abs=0.01)
+    plain = interval([0.75, 0.75, 0.76], list("abc"), bounds=(-1.0, 1.0))
+    assert plain.low < nearly.low
+
+
+def test_alike_users_are_covered_though_a_bootstrap_sees_no_variation():
+    generator = np.random.default_rng(8)
+    covered = 0
+    for run in range(400):  # one user in ten is never predicted: mostly unseen among four
+        found = interval((generator.random(4) < 0.9).astype(float), list("abcd"), resamples=200, seed=run)
+        covered += found.low <= 0.9 <= found.high
+    assert covered / 400 >= 0.95
+
+
+def test_a_difference_has_no_width_only_between_the_same_answers(outcome_of, make_pair, scripted):
+    outcome = outcome_of({"ann": [1, 0.5], "bob": [0]})
+    same = paired_difference(outcome, outcome)
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
+    pairs = [make_pair(f"p{i}", f"u{i}") for i in range(4)]
+
+    def always(side):
+        verdict = Verdict(
+            preference=side, probability=0.9 if side == "first" else 0.1, probability_source="model"
+        )
+        return evaluate(scripted({(p.pair_id, t): verdict for p in pairs for t in ("good", "bad")}), pairs)
+
+    other = paired_difference(always("first"), always("second"))
+    assert other.value == 0.0
+    assert other.low < -0.5 < 0.5 < other.high
 
 
 @pytest.mark.parametrize("users", [list("abcdefgh"), ["one"] * 8])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from invented import comparison
 
-from synthesizeme.judges import BothOrders, combine
-from synthesizeme.types import Failure, Verdict
+from synthesizeme.judges import combine
+from synthesizeme.types import Verdict
 
 
 def verdict(preference, probability, reasoning=""):
@@ -69,20 +68,3 @@ class Fixed:
     def compare(self, comparisons):
         self.asked += comparisons
         return [self.results.pop(0) for _ in comparisons]
-
-
-def test_both_orders_asks_each_comparison_twice_in_one_batch_and_keeps_the_place():
-    down = Failure(kind="transport", detail="down")
-    no = Failure(kind="refusal", detail="no")
-    inner = Fixed(
-        verdict("first", 0.9), verdict("second", 0.1), down, verdict("first", 1.0), verdict("first", 1.0), no
-    )
-    shown = [comparison(f"a{n}", f"b{n}") for n in range(3)]
-    scorer = BothOrders(inner)
-    results = scorer.compare(shown)
-    assert inner.asked == [c for one in shown for c in (one, one.swapped())]
-    assert results[0].preference == "first"
-    assert results[1:] == [down, no]
-    assert not scorer.order_sensitive
-    assert scorer.name == "fixed"
-    assert scorer.compare([]) == []

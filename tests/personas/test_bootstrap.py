@@ -52,7 +52,7 @@ def test_exactly_the_verified_traces_are_kept():
 
     pool, asked = run(script)
     assert [n for n, one in enumerate(PAIRS) if pool.best(one)] == [0, 1, 2, 3, 10, 11]
-    assert (pool.asked, pool.verified, asked.usage.distinct_calls) == (12, 6, 12)
+    assert (pool.judged, pool.verified, asked.usage.distinct_calls) == (10, 6, 12)
     assert {n for n, one in enumerate(PAIRS) if one.pair_id not in pool.traces} == {8, 9}
     assert [pool.traces[PAIRS[n].pair_id][0].score for n in (0, 4, 7)] == [1.0, 0.0, 0.5]
 
@@ -78,7 +78,7 @@ def test_a_second_chance_asks_only_unexplained_pairs_in_the_other_order():
     pool, asked = run(lambda request: reply("First"), second_chances=99)
     unexplained = [one for one in PAIRS if preferred_side(ORDER[one.pair_id]) == "second"]
     assert 0 < len(unexplained) < 12
-    assert asked.usage.distinct_calls == pool.asked == 12 + len(unexplained)
+    assert asked.usage.distinct_calls == pool.judged == 12 + len(unexplained)
     for one in unexplained:
         first_time, second_time = pool.traces[one.pair_id]
         assert second_time.order == other(first_time.order)
@@ -138,4 +138,4 @@ def test_a_failure_leaves_no_trace():
 
     pool = TracePool()
     bootstrap(Down(), PAIRS, ORDER, pool=pool, second_chances=2)
-    assert (pool.traces, pool.asked, pool.verified) == ({}, 14, 0)
+    assert (pool.traces, pool.judged, pool.verified) == ({}, 0, 0)

@@ -65,17 +65,24 @@ def test_the_judge_prompt_filled_in_is_what_a_judge_is_sent():
     ]
 
 
-def test_the_generation_prompt_shows_what_the_user_preferred_as_earlier_turns():
-    messages = json.loads(generation_prompt_json(whole_profile()))
-    assert [message["role"] for message in messages] == [
-        "system", "user", "assistant", "user", "assistant", "user", "assistant", "user",
-    ]  # fmt: skip
-    assert "likes *short* answers" in messages[0]["content"]
-    assert messages[0]["content"].count("</persona>") == 1
-    assert messages[4]["content"] == "Six feet, sailor 1."
-    assert messages[6]["content"] == "Six feet, sailor 2."
-    assert messages[-1] == {"role": "user", "content": "{{conversation}}"}
-    assert "unit of length" not in json.dumps(messages)
+def test_the_generation_prompt_shows_what_the_user_preferred_as_examples():
+    system, last = json.loads(generation_prompt_json(whole_profile()))
+    assert (system["role"], last) == ("system", {"role": "user", "content": "{{conversation}}"})
+    text = system["content"]
+    assert "likes *short* answers" in text
+    assert text.count("</persona>") == 1
+    assert text.count("<example>") == text.count("</liked_response>") == 2
+    assert text.index("Six feet, sailor 1.") < text.index("Six feet, sailor 2.")
+    assert "How deep?" in text
+    assert "unit of length" not in text, "what the user rejected is not shown"
+
+
+def test_control_characters_do_not_reach_the_terminal_of_a_reader():
+    persona = Persona(
+        sentences=(PersonaSentence(text="The user \x1b[31mlikes\u202e red."),), made_by="m\x07", prompt_id="t"
+    )
+    text = persona_markdown(UserProfile(user_id="a\x1b]0;b", persona=persona))
+    assert all(char.isprintable() or char == "\n" for char in text)
 
 
 def test_the_persona_in_markdown_tells_support_maker_and_notes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -59,13 +60,17 @@ def test_document_keeps_every_version_and_is_read_back(users, tmp_path):
     base = load_prompt("persona/default")
     with Session(open_model()) as session:
         found = optimize_theta(session, users, trials=2)
-    first = theta_document(None, base, found)
+    better = replace(found.theta, version=base.version + 1).with_section("system", "Write at most two lines.")
+    newer = replace(found, theta=better, record={**found.record, "changed": True})
+    nothing_new = replace(newer, record={**found.record, "changed": False})
     path = tmp_path / "theta.json"
-    path.write_text(theta_document(first, base, found), encoding="utf-8")
-    assert len(json.loads(path.read_text(encoding="utf-8"))["versions"]) == 3
+    path.write_text(theta_document(theta_document(None, base, newer), base, nothing_new), encoding="utf-8")
+    versions = json.loads(path.read_text(encoding="utf-8"))["versions"]
+    assert [version["version"] for version in versions] == [base.version, base.version + 1]
+    assert [search["changed"] for search in versions[-1]["searches"]] == [False]
     again = load_prompt(str(path))
-    assert again.prompt_id == found.theta.prompt_id
-    assert again.sections == found.theta.sections
+    assert again.prompt_id == better.prompt_id
+    assert again.sections == better.sections
 
 
 def test_too_few_users_and_unknown_optimizer_are_refused(users):

@@ -8,6 +8,7 @@ from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark, Fold
 from synthesizeme.personas.scorers import Scorers, limit_users
 from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.types import Demonstration
 
 
 def rows(user, numbers, split, calm):
@@ -71,6 +72,29 @@ def test_references_ask_nobody(benchmark):
         Scorers(benchmark, InductionSettings()).report(["gpt4"])
     with pytest.raises(UnknownNameError, match="majority"):
         Scorers(benchmark, InductionSettings()).report(["minority"])
+
+
+def test_a_profile_is_not_measured_on_pairs_it_was_made_from(benchmark):
+    session = Session(open_model("builtin"))
+    method = InductionSettings().method(session)
+    known = [*rows("calm", range(14), "train", True), *rows("calm", range(20, 22), "validation", True)]
+    leaky, honest = (method.fit(pairs) for pairs in (known, known[:14]))
+    with pytest.raises(
+        DataError, match=r"'calm' was made from 2 of the 4 test pairs.*Cure: induce it"
+    ) as found:
+        Scorers(benchmark, InductionSettings(), session=session, profiles={"calm": leaky}).outcome("both")
+    assert found.value.field == "profiles"
+    by_hand = leaky.model_copy(update={"provenance": None, "demonstrations": demonstrations_of(known[-1])})
+    with pytest.raises(DataError, match="1 of the 4"):
+        Scorers(benchmark, InductionSettings(), session=session, profiles={"calm": by_hand}).report(["both"])
+    scorers = Scorers(benchmark, InductionSettings(), session=session, profiles={"calm": honest})
+    assert scorers.outcome("both").by_user == {"calm": 1.0}
+    asks_nobody = Scorers(benchmark, InductionSettings(), profiles={"calm": leaky})
+    assert asks_nobody.outcome("oracle").micro == 1.0
+
+
+def demonstrations_of(shown):
+    return (Demonstration(comparison=shown.compare("chosen_first"), preference="first"),)
 
 
 def test_users_can_be_limited(benchmark):

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import string
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -100,3 +102,14 @@ def test_a_profile_that_cannot_be_read_is_named(tmp_path):
         load_profile(tmp_path / "bad.json")
     with pytest.raises(DataError, match=r"no index\.json"):
         ProfileDirectory(tmp_path)
+
+
+def test_processes_that_write_at_once_lose_nobody_from_the_index(tmp_path):
+    start = (
+        "import sys; from pathlib import Path; from synthesizeme.profile import UserProfile\n"
+        "from synthesizeme.personas.store import save_profile\n"
+        "for n in range(20): save_profile(Path(sys.argv[1]), UserProfile(user_id=f'{sys.argv[2]}-{n}'), {})"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", start, str(tmp_path), name]) for name in "abc"]
+    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert set(ProfileDirectory(tmp_path)) == {f"{name}-{n}" for name in "abc" for n in range(20)}

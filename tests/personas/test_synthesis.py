@@ -212,3 +212,21 @@ def test_a_reply_that_was_cut_off_loses_its_unfinished_line():
     persona, note = write_persona(CutOff("The user str", "The user"), choices(2), THETA, max_characters=ROOMY)
     assert persona is None
     assert "parse" in note
+
+
+@pytest.mark.parametrize(
+    "reply", ["blah blah", "Sure!", "Happy to help with that.\nLet me know if you need more."]
+)
+def test_chatter_is_no_persona(reply):
+    assert parse_persona(reply, ["a", "b"]) == ()
+
+
+@pytest.mark.parametrize("reply", ["None", "none.", "<think>hm</think>**None**"])
+def test_a_model_may_say_that_nothing_is_supported(reply):
+    asked = account(lambda request: reply)
+    choices = [labelled(pair(n), "chosen_first") for n in range(2)]
+    persona, note = write_persona(asked, choices, load_prompt("persona/default"), max_characters=10_000)
+    assert persona is None
+    assert "no statement about this user" in note
+    assert asked.failures == {}
+    assert asked.usage.distinct_calls == 1

@@ -107,7 +107,7 @@ class ReaderEngine:
         largest = sorted(spoken, key=lambda index: -abs(weights[index]))
         sentences = _words.state({FEATURES[index].name: weights[index] for index in largest})
         if not sentences:
-            return "The user shows no clear preference. []"
+            return "None"
         signs = np.array([pair.sign for pair in pairs])
         lines = []
         for index, sentence in zip(largest, sentences.values(), strict=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-LIMITS = ("three", "twelve", "five", "sixteen", "four", "ten", "six", "twenty")
+LIMITS = ("three", "twelve", "five", "ten", "four", "six", "seven", "two")
 _ASKED = re.compile(
     r"^\[\[ ## (basic|current)_instruction ## \]\]\n(.*?)\n\n(?:\[\[ ## |Respond with )",
     re.DOTALL | re.MULTILINE,

@@ -1,0 +1,103 @@
+"""One user's calls divided between induction and evaluation, before the first one is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synthesizeme.errors import ConfigError
+from synthesizeme.personas.paper_search import TRIALS
+from synthesizeme.personas.plan import LEAST_CALLS, Effort, make_plan
+from synthesizeme.personas.synthesize_me import LEAST_PAIRS, Search
+
+PERSONA_ATTEMPTS = 2
+"""Most calls that one persona takes."""
+PROFILE_JUDGES = 3
+"""Judges that know the profile: its persona, its demonstrations, both."""
+
+
+@dataclass(frozen=True)
+class Allotment:
+    """What induction and evaluation may spend."""
+
+    induction: int
+    """Distinct calls of the induction, at most."""
+    evaluation: int
+    """Distinct calls of the evaluation, at most; 0 if there will be none."""
+    budget: int | None
+    """Budget to give the induction; None for no other limit than its own."""
+    note: str | None = None
+    """Why there will be no evaluation, where one was wanted."""
+
+
+def allot(
+    n_train: int,
+    n_validation: int,
+    n_test: int,
+    without_profile: int,
+    *,
+    effort: Effort = "medium",
+    search: Search = "economical",
+    evaluate: bool = True,
+    budget_calls: int | None = None,
+) -> Allotment:
+    """Reserve the evaluation first, if what is left lets the induction judge every train pair.
+
+    Otherwise the induction gets the whole budget, and nothing is evaluated.
+
+    Args:
+        n_train: Train pairs.
+        n_validation: Validation pairs.
+        n_test: Test pairs.
+        without_profile: Distinct calls of the judges that do not know the profile.
+        effort: See `plan.call_limit`.
+        search: ``economical`` or ``paper``.
+        evaluate: Whether an evaluation is wanted.
+        budget_calls: Most distinct calls of both; None for no limit.
+
+    Raises:
+        ConfigError: the budget does not even pay for the induction.
+    """
+    induces = n_train + n_validation >= LEAST_PAIRS and n_train > 0
+    if not (evaluate and n_test):
+        wanted, note = 0, "not evaluated: there are no test pairs" if evaluate else None
+    else:
+        wanted, note = without_profile + (PROFILE_JUDGES * 2 * n_test if induces else 0), None
+    if budget_calls is None:
+        limit = _most_calls(n_train, n_validation, effort, search, None) if induces else 0
+        return Allotment(limit, wanted, None, note)
+    least = _least_calls(n_train, n_validation, search) if induces else 0
+    if wanted and budget_calls - wanted < least:
+        note = (
+            f"not evaluated: {n_test} test pairs may take {wanted} calls and the induction needs {least}, "
+            f"the budget is {budget_calls}"
+        )
+        wanted = 0
+    if not induces:
+        return Allotment(0, wanted, None, note)
+    left = budget_calls - wanted
+    return Allotment(_most_calls(n_train, n_validation, effort, search, left), wanted, left, note)
+
+
+def _least_calls(n_train: int, n_validation: int, search: Search) -> int:
+    """Calls with which an induction judges every train pair and writes a persona."""
+    if search == "paper":
+        return _paper_calls(n_train, n_validation)
+    return max(LEAST_CALLS, n_train + 1)
+
+
+def _most_calls(
+    n_train: int, n_validation: int, effort: Effort, search: Search, budget_calls: int | None
+) -> int:
+    if search == "economical":
+        return make_plan(n_train, n_validation, effort=effort, budget_calls=budget_calls).limit
+    calls = _paper_calls(n_train, n_validation)
+    if budget_calls is not None and budget_calls < calls:
+        raise ConfigError(
+            f"the paper's search may make {calls} calls for {n_train} train and {n_validation} validation "
+            f"pairs and keeps to no budget, here {budget_calls}; raise it or use the economical search"
+        )
+    return calls
+
+
+def _paper_calls(n_train: int, n_validation: int) -> int:
+    return 2 * (n_train + TRIALS * (n_validation or n_train)) + PERSONA_ATTEMPTS
