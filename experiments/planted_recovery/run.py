@@ -65,9 +65,7 @@ def main():
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     for name, share in results["named"].items():
-        print(
-            f"{name.removesuffix(' persona')} persona speaks of {share:.1%} of a user's strong planted preferences"
-        )
+        print(f"{name.removesuffix(' persona')} persona: {share:.1%} of the strong planted preferences")
     for name, figures in results["accuracy"].items():
         print(f"{name}: {figures['micro']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}]")
 

@@ -30,16 +30,15 @@ SPLIT_NAMES = {"val": "validation", "dev": "validation", "valid": "validation"}
 
 _CURE = "correct the row, or leave such rows out with --skip-bad-rows"
 _EXPECTED = {
-    "string_type": "text",
-    "string_too_short": "text that is not empty",
-    "tuple_type": "a list of messages",
-    "model_type": "a message with role and content",
+    "string": "text that is not empty",
+    "tuple": "a list of messages",
+    "model": "a message with role and content",
     "missing": "a message with role and content",
-    "extra_forbidden": "nothing but role and content in a message",
-    "dict_type": "an object",
+    "extra": "nothing but role and content in a message",
+    "dict": "an object",
     "datetime": "a time such as 2024-05-01T10:00:00Z",
 }
-"""What should stand in a field, by pydantic's name for the problem."""
+"""What should stand in a field, by the first word of pydantic's name for the problem."""
 
 
 def strict_pair(place: SourceRow) -> PreferencePair:
@@ -174,7 +173,9 @@ def _validated(place: SourceRow, fields: Row) -> PreferencePair:
     try:
         return PreferencePair.model_validate(fields)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
+        found = error.errors(include_url=False)
+    # Where a message is wrong, pydantic also calls the list without it too short: that is no second problem.
+    problems = [problem for problem in found if problem["type"] != "too_short" or not problem["input"]]
     field, problem = _in_words(problems[0])
     more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
     raise place.error(problem + more, field=field, cure=_CURE)
@@ -209,4 +210,4 @@ def _expected(problem: ErrorDetails) -> str:
     kind = problem["type"]
     if kind == "literal_error":
         return str(problem["ctx"]["expected"])
-    return _EXPECTED["datetime" if kind.startswith("datetime") else kind]
+    return _EXPECTED.get(kind.partition("_")[0], "another value")
