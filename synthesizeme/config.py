@@ -41,6 +41,10 @@ class Setting:
             return f"is {_shown(value)}; expected one of {', '.join(self.choices)}"
         return None
 
+    def taken(self, value: Any) -> Any:
+        """A valid value as the flag takes it: one text for a list is a list of one."""
+        return [value] if self.kind == "list of texts" and isinstance(value, str) else value
+
 
 Verbs = Mapping[str, Mapping[str, Setting]]
 """Settings by flag (without dashes in front) by verb, e.g. ``data convert``."""
@@ -72,7 +76,7 @@ def load_config(path: str | Path, verb: str, verbs: Verbs) -> dict[str, Any]:
         elif problem := known[flag].problem(value):
             problems.append(f"{path}: {_place(table)}{key} {problem}")
         elif _covers(table, verb) and flag in verbs[verb]:
-            found.append((len(table.split()), flag, value))
+            found.append((len(table.split()), flag, known[flag].taken(value)))
     if problems:
         raise ConfigError(problems)
     return {flag: value for _, flag, value in sorted(found, key=lambda entry: entry[0])}
@@ -119,7 +123,9 @@ def _is_of(kind: Kind, value: Any) -> bool:
     if kind == "true or false":
         return isinstance(value, bool)
     if kind == "list of texts":
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return isinstance(value, str) or (
+            isinstance(value, list) and all(isinstance(item, str) for item in value)
+        )
     if isinstance(value, bool):
         return False
     return isinstance(value, {"text": str, "whole number": int, "number": int | float}[kind])

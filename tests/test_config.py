@@ -54,6 +54,7 @@ def test_dashes_and_underscores_are_the_same(config):
 def test_a_whole_number_is_a_number_and_lists_pass(config):
     assert config("temperature = 1") == {"temperature": 1}
     assert config('scorer = ["both", "random"]', "evaluate") == {"scorer": ["both", "random"]}
+    assert config('scorer = "both,random"', "evaluate") == {"scorer": ["both,random"]}
 
 
 def test_all_problems_come_together_with_file_key_and_suggestion(config):

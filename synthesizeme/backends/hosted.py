@@ -64,7 +64,9 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
 
     variables = KEY_VARIABLES[name.partition("/")[0]]
     if variables and not settings.api_key and not any(os.environ.get(variable) for variable in variables):
-        raise CredentialError(f"{name} needs a key. Cure: set {' or '.join(variables)}, or give api_key")
+        raise CredentialError(
+            f"{name} needs a key. Cure: set {' or '.join(variables)}, or give api_key (--api-key-env)"
+        )
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     key = {"api_key": settings.api_key} if settings.api_key else {}
     return dspy.LM(name, cache=False, num_retries=0, timeout=settings.timeout_s, **key)

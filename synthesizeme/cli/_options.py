@@ -23,6 +23,19 @@ def _remember_debug(context: typer.Context, value: bool) -> bool:
     return value
 
 
+def _remember_cache(context: typer.Context, value: bool) -> bool:
+    if isinstance(context.obj, dict):
+        context.obj["calls_kept"] = not value
+    return value
+
+
+def folder(text: str | Path) -> Path:
+    """A folder's name, which is not blank."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; expected the name of a folder")
+    return Path(text)
+
+
 @dataclass(frozen=True)
 class CommonOptions:
     """Flags of every verb that does work."""
@@ -144,7 +157,12 @@ class ModelOptions:
     ] = None
     no_cache: Annotated[
         bool,
-        typer.Option("--no-cache", help="Neither read nor keep finished calls.", rich_help_panel=CACHE_PANEL),
+        typer.Option(
+            "--no-cache",
+            help="Neither read nor keep finished calls.",
+            callback=_remember_cache,
+            rich_help_panel=CACHE_PANEL,
+        ),
     ] = False
 
 

@@ -4,52 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from synthesizeme.cli._results_json import pooled_outcomes
-from synthesizeme.cli._text import count, dollars, printable
+from synthesizeme.cli._text import count, dollars, printable, terminal
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from synthesizeme.backends import Model
     from synthesizeme.evaluation.harness import Outcome
-    from synthesizeme.personas.estimate import Estimate
+    from synthesizeme.personas.estimate import UserEstimate
     from synthesizeme.personas.workflow import UserResult
     from synthesizeme.types import Demonstration, Usage
 
 Price = float | None
+WIDE = 80
+"""Columns of a terminal that shows the whole accuracy table."""
+_ACCURACY_COLUMNS = ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent")
 
 
 def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> None:
     """A user's result for people."""
-    from rich.console import Console
     from rich.panel import Panel
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = terminal()
     title = Text(f" Persona of {printable(result.user_id, 40)} ", style="bold")
     console.print(Panel(_persona(result), title=title, title_align="left"))
-    facts = Table.grid(padding=(0, 2))
+    facts = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, text in _facts(result, files, model):
-        facts.add_row(Text(name, style="dim"), Text(text, style="yellow" if name == "note" else ""))
+        facts.add_row(
+            Text(name, style="dim"), Text(text, style="yellow" if name in ("failures", "note") else "")
+        )
     console.print(facts)
     if result.outcomes:
-        console.print(_accuracy_table(result.outcomes))
-        console.print(Text(_unit_line(result.outcomes), style="dim"))
+        _print_accuracy(console, result.outcomes)
     console.print()
 
 
 def _persona(result: UserResult) -> Table:
     """Numbered sentences, each with the pairs behind it."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    lines = Table.grid(padding=(0, 1))
+    lines = Table.grid(Column(), Column(overflow="fold"), padding=(0, 1))
     persona = result.profile.persona
     if persona is None:
-        lines.add_row(Text("The pairs at hand support no statement; a judge answers as for anybody."))
+        lines.add_row(Text("There is no persona; the notes below say why."))
         return lines
     for number, sentence in enumerate(persona.sentences, 1):
         body = Text(printable(sentence.text))
@@ -73,6 +77,9 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     ]
     if result.profile.persona is not None:
         facts.insert(2, ("examples", _examples(result.profile.demonstrations)))
+    if provenance and provenance.failures:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in provenance.failures.items())
+        facts.append(("failures", kinds))
     if result.outcomes:
         facts.append(("evaluation", _usage_line(result.evaluation_usage)))
     facts.append(("files", f"{folder}/: {', '.join(path.name for path in files.values())}"))
@@ -89,46 +96,47 @@ def _examples(demonstrations: Sequence[Demonstration]) -> str:
 
 def show_pooled(results: Sequence[UserResult]) -> None:
     """Accuracy over all users, for people."""
-    from rich.console import Console
     from rich.text import Text
 
     outcomes = pooled_outcomes(results)
-    console = Console(highlight=False)
+    console = terminal()
     if not outcomes:
         console.print(Text(f"{count(len(results), 'user')}; nothing was evaluated."))
         return
     console.print(Text(f"All {count(len(results), 'user')}", style="bold"))
-    console.print(_accuracy_table(outcomes))
-    console.print(Text(_unit_line(outcomes), style="dim"))
+    _print_accuracy(console, outcomes)
 
 
 def show_estimate(
     user_ids: Sequence[str],
-    found: Sequence[tuple[Estimate, Estimate]],
+    found: Sequence[UserEstimate],
     prices: Sequence[tuple[Price, Price]],
     model: str,
 ) -> None:
     """What a dry run found, for people."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         title=Text(f"Dry run with {printable(model)}: nothing is sent", style="bold"),
         title_justify="left",
     )
     for heading in ("user", "part", "calls at most", "prompt tokens", "reply tokens", "cost"):
-        table.add_column(heading, justify="left" if heading in ("user", "part") else "right")
-    for user_id, both, price in zip(user_ids, found, prices, strict=True):
+        side: Literal["left", "right"] = "left" if heading in ("user", "part") else "right"
+        table.add_column(heading, justify=side, no_wrap=heading == "part", overflow="fold")
+    parts = [(it.induction, it.evaluation) for it in found]
+    for user_id, both, price in zip(user_ids, parts, prices, strict=True):
         for part, estimate, cost in zip(("induction", "evaluation"), both, price, strict=True):
             table.add_row(
                 Text(printable(user_id, 30) if part == "induction" else ""), part, f"{estimate.calls:,}",
                 f"{estimate.prompt_tokens:,}", f"{estimate.completion_tokens:,}", dollars(cost),
             )  # fmt: skip
     if len(user_ids) > 1:
-        whole = [estimate for both in found for estimate in both]
+        whole = [estimate for both in parts for estimate in both]
         costs = [cost for both in prices for cost in both]
         total = None if None in costs else sum(cost for cost in costs if cost is not None)
         table.add_section()
@@ -136,8 +144,11 @@ def show_estimate(
             "all", "", f"{sum(e.calls for e in whole):,}", f"{sum(e.prompt_tokens for e in whole):,}",
             f"{sum(e.completion_tokens for e in whole):,}", dollars(total), style="bold",
         )  # fmt: skip
-    console = Console(highlight=False)
+    console = terminal()
     console.print(table)
+    for user_id, it in zip(user_ids, found, strict=True):
+        if it.note:
+            console.print(Text(f"{printable(user_id, 30)}: {it.note}", style="yellow"))
     console.print(
         Text(
             "Calls are an upper bound; tokens are estimated from the lengths of the texts; "
@@ -147,7 +158,16 @@ def show_estimate(
     )
 
 
-def _accuracy_table(outcomes: Mapping[str, Outcome]) -> Table:
+def _print_accuracy(console: Console, outcomes: Mapping[str, Outcome]) -> None:
+    """The accuracies with a line on how to read them; a narrow terminal gets the columns that matter most."""
+    from rich.text import Text
+
+    wide = console.width >= WIDE
+    console.print(_accuracy_table(outcomes, wide=wide))
+    console.print(Text(_unit_line(outcomes, wide=wide), style="dim"))
+
+
+def _accuracy_table(outcomes: Mapping[str, Outcome], *, wide: bool) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -155,20 +175,24 @@ def _accuracy_table(outcomes: Mapping[str, Outcome]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("judge", no_wrap=True)
-    for heading in ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent"):
-        table.add_column(heading, justify="right", no_wrap=heading != "failures")
+    shown = {"accuracy", "95 % interval", "pairs", "failures"} | ({"ties", "consistent"} if wide else set())
+    headings = [name for name in _ACCURACY_COLUMNS if name in shown]
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=heading != "failures", overflow="fold")
     for name, outcome in outcomes.items():
         found = accuracy_interval(outcome)
         kinds = ", ".join(f"{kind} {number}" for kind, number in outcome.failures.items())
-        table.add_row(
-            name,
+        answered, asked = len(outcome.answered), outcome.n_pairs
+        cells = (
             _percent(found.value),
             f"{_percent(found.low)} – {_percent(found.high)}",
-            str(outcome.n_pairs),
+            str(asked) if answered == asked else f"{answered} of {asked}",
             f"{outcome.ties}/{outcome.n_questions}",
             kinds or "0",
             _percent(outcome.order_consistency),
         )
+        by_heading = dict(zip(_ACCURACY_COLUMNS, cells, strict=True))
+        table.add_row(name, *(by_heading[heading] for heading in headings))
     return table
 
 
@@ -176,12 +200,12 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f}"
 
 
-def _unit_line(outcomes: Mapping[str, Outcome]) -> str:
+def _unit_line(outcomes: Mapping[str, Outcome], *, wide: bool) -> str:
     outcome = next(iter(outcomes.values()))
     asked = (
         "Accuracy in %, each pair asked in both orders; a tie counts half, a failure is neither right nor "
-        "wrong. Consistent: the same choice in both orders, in %."
-    )
+        "wrong."
+    ) + (" Consistent: the same choice in both orders, in %." if wide else "")
     if outcome.n_users > 1:
         return f"{asked} The interval resamples the {outcome.n_users} users."
     pairs = count(outcome.n_pairs, "pair")

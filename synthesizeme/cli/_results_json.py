@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.harness import Outcome
-    from synthesizeme.personas.estimate import Estimate
+    from synthesizeme.personas.estimate import Estimate, UserEstimate
     from synthesizeme.personas.workflow import UserFailure, UserResult
     from synthesizeme.types import Usage
 
@@ -19,7 +19,7 @@ USAGE_KEYS = (
 
 
 def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
-    """One user's entry in the JSON output."""
+    """One user's entry in the JSON output; ``evaluation_error`` is there only if there was one."""
     persona = result.profile.persona
     return {
         "user_id": result.user_id,
@@ -29,6 +29,7 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         "evaluation_usage": usage_json(result.evaluation_usage),
         "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
         "files": {name: str(path) for name, path in files.items()},
+        **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),
     }
 
 
@@ -49,7 +50,7 @@ def usage_json(usage: Usage) -> dict[str, Any]:
 
 
 def estimate_json(
-    user_ids: Sequence[str], found: Sequence[tuple[Estimate, Estimate]], prices: Sequence[tuple[Price, Price]]
+    user_ids: Sequence[str], found: Sequence[UserEstimate], prices: Sequence[tuple[Price, Price]]
 ) -> dict[str, Any]:
     """What a dry run found."""
 
@@ -57,8 +58,13 @@ def estimate_json(
         return {**estimate.__dict__, "cost_usd": price}
 
     users = [
-        {"user_id": user_id, "induction": one(both[0], price[0]), "evaluation": one(both[1], price[1])}
-        for user_id, both, price in zip(user_ids, found, prices, strict=True)
+        {
+            "user_id": user_id,
+            "induction": one(it.induction, price[0]),
+            "evaluation": one(it.evaluation, price[1]),
+            **({"note": it.note} if it.note else {}),
+        }
+        for user_id, it, price in zip(user_ids, found, prices, strict=True)
     ]
     return {"dry_run": True, "users": users}
 
@@ -81,7 +87,7 @@ def _accuracy_json(outcome: Outcome) -> dict[str, Any]:
         "micro": found.value,
         "low": found.low,
         "high": found.high,
-        "n": outcome.n_pairs,
+        "n": len(outcome.answered),
         "ties": outcome.ties,
         "failures": sum(outcome.failures.values()),
     }

@@ -16,7 +16,7 @@ from synthesizeme.errors import ConfigError, SynthesizeMeError, UnknownNameError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _BROKEN_PIPE = 141
-_KEPT = "Interrupted. Finished calls are kept in the cache: the same command goes on where it stopped."
+_KEPT = " Finished calls are kept in the cache: the same command goes on where it stopped."
 
 
 def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
@@ -24,7 +24,7 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    state: dict[str, Any] = {"debug": False}
+    state: dict[str, Any] = {"debug": False, "calls_kept": False}
     try:
         command = typer.main.get_command(app)
         status = command.main(
@@ -35,10 +35,10 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
         )
         sys.stdout.flush()
         if status == INTERRUPTED:
-            _say(_KEPT)
+            _say_interrupted(state)
         return status if isinstance(status, int) else OK
     except (KeyboardInterrupt, typer.Abort):
-        _say(_KEPT)
+        _say_interrupted(state)
         return INTERRUPTED
     except BrokenPipeError:
         return _BROKEN_PIPE
@@ -79,6 +79,10 @@ def _report_usage(error: Any, name: str) -> int:
         path = context.command_path if context is not None else name
         _say(f"Error: {printable(message)}\nTry '{path.strip()} --help'.")
     return int(error.exit_code)
+
+
+def _say_interrupted(state: dict[str, Any]) -> None:
+    _say("Interrupted." + (_KEPT if state["calls_kept"] else ""))
 
 
 def _say(message: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import count, print_json, printable, say, terminal
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import ConvertReport, PairsSummary
@@ -155,7 +155,6 @@ def _say_left_out(report: ConvertReport) -> None:
 
 
 def _show(source: str, format: str, summary: PairsSummary) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -182,6 +181,6 @@ def _show(source: str, format: str, summary: PairsSummary) -> None:
     }
     for name, value in rows.items():
         table.add_row(Text(name, style="dim"), Text(value))
-    console = Console(highlight=False)
+    console = terminal()
     console.print(Text(printable(source), style="bold"))
     console.print(table)

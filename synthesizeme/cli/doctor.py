@@ -7,11 +7,11 @@ from typing import Any
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, DataDir
-from synthesizeme.cli._text import print_json, printable
+from synthesizeme.cli._text import print_json, printable, terminal
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
 EXTRAS = {"hf": ("torch", "transformers"), "optimize": ("optuna", "gepa")}
-BASE = ("dspy", "litellm", "datasets", "numpy", "pydantic", "rich", "typer", "aiohttp")
+BASE = ("dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer", "aiohttp")
 
 
 @spread
@@ -88,7 +88,7 @@ def _data(data_dir: Any) -> dict[str, Any]:
             name: next((str(path) for place in places if (path := locate(place, module.FILES))), None)
             for name, module in named.items()
         },
-        "then": "the hub",
+        "hub": {name: next(iter(module.SOURCES), None) for name, module in named.items()},
     }
 
 
@@ -108,11 +108,10 @@ def _cache() -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(overflow="fold"), Column(), Column(overflow="fold"), padding=(0, 2))
     marks = {True: ("yes", "green"), False: ("no", "red"), None: ("?", "yellow")}
 
     def heading(text: str) -> None:
@@ -146,7 +145,9 @@ def _show(found: dict[str, Any]) -> None:
     for place, there in found["data"]["places"].items():
         line("looked for in", there, place)
     for name, path in found["data"]["found"].items():
-        line(name, path is not None, path or "in none of the folders; would be fetched from the hub")
+        source = found["data"]["hub"][name]
+        then = f"would be fetched from {source} on the hub" if source else "it is not on the hub"
+        line(name, path is not None, path or f"in none of the folders; {then}")
     heading("Cache of finished calls")
     line(
         "writable",
@@ -156,4 +157,4 @@ def _show(found: dict[str, Any]) -> None:
     heading("Environment")
     for name, value in found["environment"].items():
         line(name, "set" if value else "-", value or "")
-    Console(highlight=False).print(table)
+    terminal().print(table)

@@ -12,7 +12,8 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions
+from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
+from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._text import count, printable, say
 
 
@@ -58,7 +59,8 @@ class EvaluationOptions:
         ),
     ] = False
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR")
+        Path | None,
+        typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR", parser=folder),
     ] = None
 
 
@@ -68,13 +70,14 @@ def evaluate(
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
 
-    Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
+    On a terminal the columns that matter most are shown; elsewhere, and in --out, the whole Markdown
+    table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
     """
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import check_model, open_session
     from synthesizeme.errors import ConfigError
     from synthesizeme.evaluation.benchmarks import load_benchmark
-    from synthesizeme.personas.scorers import JUDGES, Scorers, check_scorers, limit_users
+    from synthesizeme.personas.scorers import JUDGES, NEED_PROFILES, Scorers, check_scorers, limit_users
     from synthesizeme.personas.store import ProfileDirectory
 
     names = [
@@ -83,9 +86,13 @@ def evaluate(
         for name in item.split(",")
         if name.strip()
     ]
+    if not names:
+        raise ConfigError("--scorer names no scorer; expected e.g. --scorer default,both")
     check_scorers(names)
     if options.controls and options.profiles is not None:
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
+    if options.controls and not any(name in NEED_PROFILES for name in names):
+        say(f"--controls changes nothing here: only {', '.join(NEED_PROFILES)} have controls.")
     check_model(model)
     whole = load_benchmark(options.benchmark, options.data_dir)
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
@@ -108,4 +115,7 @@ def evaluate(
     if options.out is not None:
         written = ", ".join(printable(str(path)) for path in report.save(options.out))
         say(f"Written: {written}")
-    sys.stdout.write(report.to_json() if common.json else report.to_markdown())
+    if sys.stdout.isatty() and not common.json:
+        show_report(report)
+    else:
+        sys.stdout.write(report.to_json() if common.json else report.to_markdown())

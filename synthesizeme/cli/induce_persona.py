@@ -12,10 +12,10 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows
+from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
-from synthesizeme.cli._text import count, id_list, print_json, printable, say
+from synthesizeme.cli._text import PatientOutput, count, id_list, print_json, printable, say
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 
 if TYPE_CHECKING:
@@ -34,14 +34,17 @@ class RunOptions:
     user: Annotated[str | None, typer.Option("--user", help="Induce this user.", metavar="ID")] = None
     all_users: Annotated[bool, typer.Option("--all-users", help="Induce every user of the file.")] = False
     out: Annotated[
-        Path, typer.Option("--out", help="Folder for the files, one folder in it per user.", metavar="DIR")
+        Path,
+        typer.Option(
+            "--out", help="Folder for the files, one folder in it per user.", metavar="DIR", parser=folder
+        ),
     ] = Path("out")
     budget_calls: Annotated[
         int | None,
         typer.Option(
             "--budget-calls",
-            help="Most distinct calls of this run, shared evenly by its users. The induction may spend a "
-            "user's whole share; the evaluation runs only if the rest pays for all of it.",
+            help="Most distinct calls of this run, shared evenly by its users. Of a user's share the "
+            "evaluation is set aside first, unless the induction could then not judge every train pair.",
             min=1,
             metavar="N",
         ),
@@ -91,13 +94,30 @@ def induce_persona(
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     _check_place(run.out)
-    done, failed = _induce(users, settings, model, run, as_json=common.json)
+    output = PatientOutput()
+    done, failed = _induce(users, settings, model, run, None if common.json else output)
     if common.json:
         print_json(_whole(done, failed, skipped, run))
-    elif run.all_users:
-        show_pooled([result for result, _ in done])
-    if failed:
-        raise SynthesizeMeError(f"{len(failed)} of {count(len(users), 'user')} failed; the others are done")
+    elif run.all_users and done:
+        output.show(lambda: show_pooled([result for result, _ in done]))
+    if problem := _problem(done, failed):
+        raise SynthesizeMeError(problem)
+    if output.gone:
+        raise BrokenPipeError
+
+
+def _problem(done: Done, failed: Sequence[UserFailure]) -> str:
+    """What went wrong in all; nothing if nothing did."""
+    found = []
+    if failed and done:
+        found.append(f"{len(failed)} of {count(len(failed) + len(done), 'user')} failed; the others are done")
+    elif failed:
+        found.append("the only user failed" if len(failed) == 1 else f"all {len(failed)} users failed")
+    broken = sum(result.evaluation_error is not None for result, _ in done)
+    if broken:
+        whose = "" if broken == len(done) == 1 else f" of {count(broken, 'user')}"
+        found.append(f"the evaluation{whose} failed; what was induced is written")
+    return "; ".join(found)
 
 
 def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -> Users:
@@ -148,9 +168,9 @@ def _estimate(
 
     found = estimate_users(list(users.values()), settings, budget_calls=budget, max_tokens=model.max_tokens)
     prices = [
-        (list_price(model.model, induction, api_base=model.api_base),
-         list_price(model.model, evaluation, api_base=model.api_base))
-        for induction, evaluation in found
+        (list_price(model.model, it.induction, api_base=model.api_base),
+         list_price(model.model, it.evaluation, api_base=model.api_base))
+        for it in found
     ]  # fmt: skip
     if as_json:
         print_json(estimate_json(list(users), found, prices))
@@ -159,9 +179,13 @@ def _estimate(
 
 
 def _induce(
-    users: Users, settings: InductionSettings, model: ModelOptions, run: RunOptions, *, as_json: bool
+    users: Users,
+    settings: InductionSettings,
+    model: ModelOptions,
+    run: RunOptions,
+    output: PatientOutput | None,
 ) -> tuple[Done, list[UserFailure]]:
-    """Induce, write and show one user after another."""
+    """Induce, write and show one user after another; without an output only notes are shown."""
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
@@ -184,15 +208,15 @@ def _induce(
                 say(f"Error: user {printable(result.user_id, 60)}: {printable(result.error)}")
             else:
                 done.append((result, _write(run.out, result, settings)))
-                _show(*done[-1], session.model, as_json=as_json)
+                _show(*done[-1], session.model, output)
             if position < len(order):
                 display.label(order[position], position + 1, len(order))
     return done, failed
 
 
-def _show(result: UserResult, files: Mapping[str, Path], model: Model, *, as_json: bool) -> None:
-    if not as_json:
-        show_result(result, files, model)
+def _show(result: UserResult, files: Mapping[str, Path], model: Model, output: PatientOutput | None) -> None:
+    if output is not None:
+        output.show(lambda: show_result(result, files, model))
         return
     for note in result.notes:
         say(f"Note: user {printable(result.user_id, 60)}: {printable(note)}")

@@ -11,7 +11,7 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
-from synthesizeme.cli._text import id_list, print_json, printable
+from synthesizeme.cli._text import id_list, print_json, printable, terminal
 
 if TYPE_CHECKING:
     from synthesizeme.judges.one_comparison import OneComparison
@@ -159,10 +159,9 @@ def _read(source: str) -> dict[str, Any]:
 
 
 def _show(profile: UserProfile, found: OneComparison) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = terminal()
     verdict = found.combined
     name = printable(profile.user_id, 40)
     if verdict.preference == "tie":

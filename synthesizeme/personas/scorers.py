@@ -62,8 +62,8 @@ def refuse_known_pairs(profiles: Profiles, test: Sequence[PreferencePair]) -> No
     for user_id, pair_ids in asked.items():
         if user_id in profiles and (known := pair_ids & _learned_from(profiles[user_id])):
             raise DataError(
-                f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} test "
-                f"pairs of that user as train or validation pairs, e.g. {min(known)[:60]!r}",
+                f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} "
+                f"test pairs of that user as train or validation pairs, e.g. {min(known)[:60]!r}",
                 field="profiles",
                 cure="induce it from a file with the splits of this benchmark, or leave the profiles out to "
                 "have them induced from the benchmark's own history",

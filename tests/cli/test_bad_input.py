@@ -114,6 +114,7 @@ def test_a_missing_key_names_its_variable(command, sample, monkeypatch, tmp_path
     ran = command("induce-persona", sample, "--user", "mara", "--model", "anthropic/claude-x")
     assert ran.status == 1
     assert "ANTHROPIC_API_KEY" in ran.err
+    assert "--api-key-env" in ran.err
     named = command(
         "induce-persona", sample, "--user", "mara", "--model", "openai/x", "--api-key-env", "NOT_SET"
     )
@@ -128,7 +129,7 @@ def test_a_missing_key_names_its_variable(command, sample, monkeypatch, tmp_path
         ["--effort", "huge"], ["--search", "none"], ["--budget-calls", "0"], ["--budget-calls", "2"],
         ["--temperature", "3"], ["--temperature", "warm"], ["--timeout", "0"], ["--max-tokens", "0"],
         ["--retries", "-1"], ["--concurrency", "0"], ["--nonsense"], ["--judge-prompt", "judge/none"],
-        ["--theta", "none"], ["--no-cache", "--cache-dir", "x"], ["more"],
+        ["--theta", "none"], ["--out", ""], ["--no-cache", "--cache-dir", "x"], ["more"],
     ],
 )  # fmt: skip
 def test_wrong_flags_are_wrong_usage(command, sample, tmp_path, flags):

@@ -16,12 +16,17 @@ def test_doctor_tells_versions_models_data_and_cache(command, monkeypatch, tmp_p
     assert ran.json["backends"]["anthropic/NAME"] == {"ready": False, "needs": "ANTHROPIC_API_KEY"}
     assert ran.json["data"]["places"] == {str(tmp_path / "data"): False}
     assert ran.json["data"]["found"]["llmfao"] is None
+    assert ran.json["data"]["hub"]["polis"] is None
+    assert ran.json["data"]["hub"]["llmfao"]
+    assert "datasets" not in ran.json["versions"]
+    assert {"huggingface-hub", "pyarrow"} <= set(ran.json["versions"])
     assert ran.json["cache"] == {"folder": str(tmp_path / "cache"), "writable": True, "bytes": 0}
     assert ran.json["environment"]["HF_HUB_OFFLINE"] == "1"
     assert "secret-value" not in ran.out
     assert not (tmp_path / "cache").exists()
     human = command("doctor")
     assert "ANTHROPIC_API_KEY" in human.out
+    assert "it is not on the hub" in " ".join(human.out.split())
 
 
 def test_doctor_finds_data(command, tmp_path):

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +101,64 @@ def test_llmfao_with_the_verdicts_it_carries(command):
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert [row.n_users for row in Report.from_json(ran.out).rows] == [3, 3, 3]
+
+
+def test_a_scorer_is_needed_and_controls_that_change_nothing_are_said(command, tmp_path):
+    nothing = command("evaluate", "--benchmark", "sample", "--scorer", ",")
+    assert nothing.status == 2
+    assert "names no scorer" in nothing.err
+    ran = command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--controls", "--json")
+    assert ran.status == 0
+    assert "only persona, demonstrations, both have controls" in ran.err
+    assert command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--out", "").status == 2
+
+
+def test_a_config_file_names_scorers_like_the_flag(command, tmp_path):
+    (tmp_path / "c.toml").write_text('[evaluate]\nbenchmark = "sample"\nscorer = "longer,oracle"\n')
+    ran = command("evaluate", "--config", "c.toml", "--json")
+    assert ran.status == 0, ran.err
+    assert [row.name for row in Report.from_json(ran.out).rows] == ["longer", "oracle"]
+
+
+def test_profiles_made_from_the_test_pairs_are_refused(command, sample):
+    assert command("induce-persona", sample, "--user", "mara", "--seed", 5, "--no-evaluate").status == 0
+    ran = command("evaluate", "--benchmark", "sample", "--scorer", "both", "--profiles", "out")
+    assert ran.status == 1
+    assert "'mara' was made from" in ran.err
+    assert "Cure: " in ran.err
+
+
+def on_a_terminal(columns: int, *arguments: str) -> str:
+    """What the command shows on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    code = "import sys; from synthesizeme.cli import main; sys.exit(main())"
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "dumb"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=theirs, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # how Linux ends a terminal that nobody writes to any more
+                break
+            if not part:
+                break
+            shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode().replace("\r", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_gets_a_compact_table(command):
+    arguments = ["evaluate", "--benchmark", "sample", "--scorer", "default,persona", "--controls"]
+    shown = on_a_terminal(100, *arguments)
+    assert max(map(len, shown.splitlines())) <= 100
+    assert "| scorer" not in shown
+    for heading in ("accuracy", "gain", "wrong user", "swapped", "ties", "failures"):
+        assert heading in shown
+    for row in Report.from_json(command(*arguments, "--json").out).rows:
+        assert f"{100 * row.micro:.1f}" in shown
+    assert "| scorer" in command(*arguments).out

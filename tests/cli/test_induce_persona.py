@@ -1,10 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from synthesizeme.backends import RetryPolicy, Session
+from synthesizeme.backends.scripted import scripted_model
+from synthesizeme.cli._results import show_result
+from synthesizeme.errors import BackendError
+from synthesizeme.personas import workflow
 from synthesizeme.personas.store import ProfileDirectory, directory_name, load_profile
 
 USAGE = {"calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd"}
@@ -158,6 +166,10 @@ def test_budget_caps_the_calls_and_skips_the_evaluation_it_cannot_pay(command, s
     assert user["usage"]["distinct_calls"] <= 20
     assert user["accuracy"] == {}
     assert "not evaluated" in ran.err
+    planned = command("induce-persona", sample, "--user", "mara", "--budget-calls", 20, "--dry-run", "--json")
+    assert f"Note: user mara: {planned.json['users'][0]['note']}\n" in ran.err
+    shown = command("induce-persona", sample, "--user", "mara", "--budget-calls", 20, "--dry-run")
+    assert "not evaluated: 4 test pairs may take 32 calls" in " ".join(shown.out.split())
     rich = command("induce-persona", sample, "--user", "mara", "--budget-calls", 400, "--json")
     assert rich.json["users"][0]["accuracy"]
 
@@ -243,5 +255,92 @@ def test_the_plain_search_of_the_paper_runs_and_refuses_a_budget_it_could_not_ke
     refused = command("induce-persona", sample, "--user", "mara", "--search", "paper", "--budget-calls", 50)
     assert refused.status == 2
     assert "economical" in refused.err
+    kept = command("induce-persona", sample, "--user", "mara", "--search", "paper", "--budget-calls", 1000)
+    assert kept.status == 0, kept.err
     planned = command("induce-persona", sample, "--user", "mara", "--search", "paper", "--dry-run", "--json")
     assert planned.json["users"][0]["induction"]["calls"] >= user["usage"]["distinct_calls"]
+
+
+def break_the_evaluation(monkeypatch):
+    def broken(*arguments):
+        raise BackendError("the server is gone")
+
+    monkeypatch.setattr(workflow, "_measure", broken)
+
+
+def test_a_failed_evaluation_keeps_the_profile_and_is_status_1(command, sample, monkeypatch, tmp_path):
+    break_the_evaluation(monkeypatch)
+    ran = command("induce-persona", sample, "--user", "mara")
+    assert ran.status == 1
+    assert "the evaluation failed; what was induced is written" in ran.err
+    assert "the server is gone" in ran.out
+    assert set(ProfileDirectory(tmp_path / "out")) == {"mara"}
+    as_json = command("induce-persona", sample, "--user", "mara", "--json")
+    assert as_json.status == 1
+    assert as_json.json["users"][0]["evaluation_error"] == "the server is gone"
+    assert as_json.json["users"][0]["accuracy"] == {}
+
+
+def test_when_every_user_fails_nothing_else_is_claimed(command, sample, row, write_rows, monkeypatch):
+    def broken(*arguments, **options):
+        raise BackendError("the server is gone")
+
+    monkeypatch.setattr(workflow, "induce_user", broken)
+    several = command("induce-persona", sample, "--all-users")
+    assert (several.status, several.out) == (1, "")
+    assert "Error: all 3 users failed\n" in several.err
+    one = command("induce-persona", write_rows([row(i) for i in range(6)]), "--all-users")
+    assert (one.status, one.out) == (1, "")
+    assert "Error: the only user failed\n" in one.err
+
+
+def half_dumb(request):
+    """A model that gives no verdict in about half of its replies."""
+    text = "".join(message.text for message in request.messages)
+    return "?" if len(text) % 2 else "Reasoning: short\nPreference: First\nConfidence: 70"
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch, capfd, tmp_path, columns):
+    from synthesizeme.cli._results_json import result_json
+    from synthesizeme.datasets import read_pairs
+
+    monkeypatch.setenv("COLUMNS", str(columns))
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps(row(i, prompt=[{"role": "user", "content": "x" * (i + 1)}])) + "\n" for i in range(30)
+        )
+    )
+    model = scripted_model(half_dumb)
+    result = workflow.induce_user(
+        Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, workflow.InductionSettings()
+    )
+    show_result(result, {"profile": tmp_path / "p" / "profile.json"}, model)
+    shown = capfd.readouterr().out
+    assert max(map(len, shown.splitlines())) <= columns
+    assert "…" not in shown
+    outcome = result.outcomes["default"]
+    answered = len(outcome.answered)
+    assert 0 < answered < outcome.n_pairs
+    assert f"{answered} of {outcome.n_pairs}" in shown
+    kinds = result.profile.provenance.failures
+    assert f"{kinds['parse']} parse" in " ".join(shown.split())
+    assert ("consistent" in shown, "ties" in shown) == ((columns >= 80,) * 2)
+    assert "parse" in shown.partition("accuracy")[2]
+    accuracy = result_json(result, {})["accuracy"]["default"]
+    assert (accuracy["n"], accuracy["failures"]) == (answered, sum(outcome.failures.values()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently")
+def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
+    nobody_reads, theirs = os.pipe()
+    os.close(nobody_reads)
+    code = "import sys; from synthesizeme.cli import induce_persona_main; sys.exit(induce_persona_main())"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(sample), "--all-users", "--out", "out", "--no-cache"],
+        stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, text=True, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    assert (ran.returncode, ran.stderr) == (141, "")
+    assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}

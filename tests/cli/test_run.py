@@ -29,7 +29,7 @@ def one_verb(error: BaseException | None) -> typer.Typer:
         (UnknownNameError("thing", "x", ["y"]), 2, "Error: unknown thing 'x'"),
         (OSError(28, "No space left on device"), 1, "No space left"),
         (ZeroDivisionError("oops"), 1, "ZeroDivisionError: oops"),
-        (KeyboardInterrupt(), 130, "Finished calls are kept"),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (typer.Exit(7), 7, ""),
     ],
 )
@@ -39,6 +39,19 @@ def test_every_ending_has_its_status_and_message(capfd, error, status, said):
     assert said in captured.err
     assert captured.out == ""
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(("no_cache", "kept"), [(True, False), (False, True)])
+def test_an_interrupted_run_promises_kept_calls_only_if_they_are(
+    command, sample, monkeypatch, no_cache, kept
+):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synthesizeme.personas.workflow.induce_user", interrupt)
+    ran = command("induce-persona", sample, "--user", "mara", *(["--no-cache"] if no_cache else []))
+    assert ran.status == 130
+    assert ("Finished calls are kept" in ran.err) is kept
 
 
 def test_wrong_flags_say_how_to_get_help(capfd):

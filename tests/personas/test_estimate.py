@@ -24,7 +24,8 @@ def reader():
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
 def test_an_estimate_is_never_below_what_is_spent(settings, n):
     pairs = [shouting(i, user_profile={"age": 7}) for i in range(n)]
-    induction, evaluation = estimate_user(pairs, settings)
+    estimate = estimate_user(pairs, settings)
+    induction, evaluation = estimate.induction, estimate.evaluation
     result = induce_user(reader(), pairs, settings)
     assert result.usage.distinct_calls <= induction.calls
     assert result.evaluation_usage.distinct_calls <= evaluation.calls
@@ -33,7 +34,7 @@ def test_an_estimate_is_never_below_what_is_spent(settings, n):
 
 
 def test_prices_are_known_unknown_or_nothing():
-    induction, _ = estimate_user([shouting(i) for i in range(20)], InductionSettings())
+    induction = estimate_user([shouting(i) for i in range(20)], InductionSettings()).induction
     assert list_price("builtin", induction, api_base=None) == 0
     assert list_price("m", induction, api_base="http://127.0.0.1:1/v1") is None
     assert list_price("openai/no-such-model-anywhere", induction, api_base=None) is None
@@ -45,4 +46,15 @@ def test_prices_are_known_unknown_or_nothing():
 def test_a_budget_is_divided_by_users():
     users = [[shouting(i) for i in range(20)] for _ in range(2)]
     found = estimate_users(users, InductionSettings(evaluate=False), budget_calls=60)
-    assert [induction.calls for induction, _ in found] == [30, 30]
+    assert [estimate.induction.calls for estimate in found] == [30, 30]
+
+
+@pytest.mark.parametrize("budget", [None, 30, 44, 45, 300])
+def test_an_estimate_says_what_the_run_will_do(budget):
+    pairs = [shouting(i) for i in range(20)]
+    estimate = estimate_user(pairs, InductionSettings(), budget_calls=budget)
+    result = induce_user(reader(), pairs, InductionSettings(), budget_calls=budget)
+    assert estimate.induction.calls == result.call_limit
+    assert bool(estimate.evaluation.calls) == bool(result.outcomes)
+    assert estimate.note is None or estimate.note in result.notes
+    assert (estimate.note is None) == bool(result.outcomes)

@@ -7,7 +7,7 @@ from invented import pair
 
 from synthesizeme.backends import RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import scripted_model
-from synthesizeme.errors import BackendError, ConfigError
+from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.judges import memory_profile
 from synthesizeme.personas.workflow import (
     InductionSettings,
@@ -17,7 +17,6 @@ from synthesizeme.personas.workflow import (
     induce_user,
     induce_users,
     judged_profiles,
-    most_calls,
 )
 from synthesizeme.profile import UserProfile
 
@@ -126,11 +125,47 @@ def test_after_two_unreachable_users_the_rest_are_not_tried():
         induce_user(session, users["a"], InductionSettings())
 
 
-def test_most_calls_of_both_searches():
-    assert most_calls(12, 4, InductionSettings()) == 84
-    assert most_calls(12, 4, InductionSettings(), 30) == 30
-    assert most_calls(1, 0, InductionSettings()) == 0
-    paper = InductionSettings(search="paper")
-    assert most_calls(12, 4, paper) == 2 * (12 + 40) + 2
+def test_the_evaluation_is_reserved_first_and_given_up_when_the_induction_needs_its_calls():
+    pairs = [shouting(i) for i in range(20)]  # 12 train, 4 validation, 4 test: 4 judges, 32 calls
+    both = induce_user(reader(), pairs, InductionSettings(), budget_calls=45)
+    assert both.call_limit == 45 - 32
+    assert both.usage.distinct_calls <= 13
+    assert both.outcomes
+    alone = induce_user(reader(), pairs, InductionSettings(), budget_calls=44)
+    assert alone.call_limit == 44
+    assert alone.outcomes == {}
+    assert any("may take 32 calls and the induction needs 13, the budget is 44" in it for it in alone.notes)
+    free = induce_user(reader(), pairs, InductionSettings(evaluate=False), budget_calls=44)
+    assert free.call_limit == 44
+
+
+def test_the_papers_search_runs_when_the_budget_pays_for_it():
+    pairs, paper = [shouting(i) for i in range(20)], InductionSettings(search="paper")
+    assert induce_user(reader(), pairs, paper, budget_calls=1000).outcomes
+    assert induce_user(reader(), pairs, paper, budget_calls=2 * (12 + 40) + 2).outcomes == {}
     with pytest.raises(ConfigError, match="economical"):
-        most_calls(12, 4, paper, 50)
+        induce_user(reader(), pairs, paper, budget_calls=50)
+
+
+def test_the_profile_survives_an_evaluation_that_fails():
+    pairs = [shouting(i, split="test" if i > 15 else "train") for i in range(20)]
+
+    def script(request):
+        if any(f"Fathom {n} " in m.text for n in range(16, 20) for m in request.messages):
+            return RuntimeError("connection reset")
+        return "Reasoning: short\nPreference: First\nConfidence: 70"
+
+    session = Session(scripted_model(script), retry=RetryPolicy(give_up_after=3))
+    result = induce_user(session, pairs, InductionSettings())
+    assert len(result.profile.provenance.splits) == 20
+    assert result.outcomes == {}
+    assert "3 calls in a row failed" in result.evaluation_error
+    assert any(note.startswith("the evaluation failed, the profile is whole") for note in result.notes)
+
+
+def test_malformed_survey_answers_are_refused_before_any_call():
+    session = Session(scripted_model(lambda request: "Preference: First"))
+    pairs = [shouting(i, user_profile="seven") for i in range(20)]
+    with pytest.raises(DataError, match=r"user_profile"):
+        induce_user(session, pairs, InductionSettings(baselines=True))
+    assert session.model.lm.engine.requests == []

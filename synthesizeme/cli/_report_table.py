@@ -1,0 +1,63 @@
+"""What `evaluate` shows on a terminal: the columns of a report that matter most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from synthesizeme.cli._text import printable, terminal
+
+if TYPE_CHECKING:
+    from synthesizeme.evaluation.report import Report, Row
+
+_LEGEND = (
+    "Accuracy and its interval in %, gain over default in points with its interval; * resamples the pairs of "
+    "a single user. --out DIR keeps every column."
+)
+
+
+def show_report(report: Report) -> None:
+    """Print a compact table; columns that no row fills are left out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = {heading: cell for heading, cell in _COLUMNS.items() if any(map(cell, report.rows))}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("scorer", overflow="fold")
+    for heading in shown:
+        table.add_column(heading, justify="right", overflow="fold")
+    for row in report.rows:
+        table.add_row(printable(row.name, 40), *(cell(row) or "–" for cell in shown.values()))
+    console = terminal()
+    console.print(Text(printable(report.benchmark), style="bold"))
+    console.print(Text(printable(report.protocol), style="dim"))
+    console.print(table)
+    console.print(Text(_LEGEND, style="dim"))
+
+
+def _percent(share: float | None, sign: str = "") -> str:
+    return "" if share is None else f"{100 * share:{sign}.1f}"
+
+
+def _interval(row: Row) -> str:
+    mark = "*" if row.unit == "pair" else ""
+    return "" if row.low is None else f"{_percent(row.low)} – {_percent(row.high)}{mark}"
+
+
+def _gain(row: Row) -> str:
+    if row.gain is None or row.gain.value is None:
+        return ""
+    ends = f"{_percent(row.gain.low, '+')} to {_percent(row.gain.high, '+')}"
+    return f"{_percent(row.gain.value, '+')} ({ends})"
+
+
+_COLUMNS: dict[str, Callable[[Row], str]] = {
+    "accuracy": lambda row: _percent(row.micro),
+    "95 % interval": _interval,
+    "gain": _gain,
+    "wrong user": lambda row: _percent(row.controls.get("wrong_user")),
+    "swapped": lambda row: _percent(row.controls.get("swapped_labels")),
+    "ties": lambda row: f"{row.ties}/{row.n_questions}",
+    "failures": lambda row: ", ".join(f"{kind} {number}" for kind, number in row.failures.items()) or "0",
+}
