@@ -58,11 +58,15 @@ def request_body(request: Request) -> dict[str, Any]:
     return body
 
 
+class NotAnApiError(ValueError):
+    """What answers at the address is a web page: as good as unreachable, until something else does."""
+
+
 def read_reply(payload: bytes, request: Request) -> Response:
     """The canonical response in the body of a 200 reply.
 
     Raises:
-        lm15.ServerError: it is not JSON, or not a chat completion.
+        lm15.ServerError: it is not JSON, or not a chat completion (caused by `NotAnApiError`: a web page).
         lm15.LM15Error: it is an error object, as some servers send with status 200.
     """
     from dspy import lm15
@@ -70,6 +74,9 @@ def read_reply(payload: bytes, request: Request) -> Response:
     try:
         body = json.loads(payload)
     except ValueError as error:
+        if payload.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            problem = "a web page answers there, not an OpenAI-compatible API"
+            raise lm15.ServerError(problem) from NotAnApiError(problem)
         start = payload[:80].decode("utf-8", "replace")
         raise lm15.ServerError(f"the reply is not JSON ({error}); it begins {start!r}") from error
     if isinstance(body, dict) and body.get("error") and not body.get("choices"):

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 _DETAIL = 300
 _CANNOT_CONNECT = frozenset(
-    {"ConnectionRefusedError", "gaierror", "ConnectError", "ClientConnectorError", "ConnectionTimeoutError"}
-)
-"""Names of exceptions, of the standard library and of HTTP clients, that mean: nothing answers there."""
+    {
+        "ConnectionRefusedError", "gaierror", "ConnectError", "ClientConnectorError",
+        "ConnectionTimeoutError", "NotAnApiError",
+    }
+)  # fmt: skip
+"""Names of exceptions, of the standard library, of HTTP clients and ours: no such service answers there."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Fault:
     about_logprobs: bool = False
     """Whether the model only objects to giving token probabilities."""
     unreachable: bool = False
-    """Whether no connection to the endpoint could be made."""
+    """Whether nothing that is such an endpoint answers at the address."""
     most_retries: int | None = None
     """Retries that are worth making, where that is fewer than the policy has."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -51,6 +52,7 @@ def open_session(options: ModelOptions, progress: Callable[[Progress], None] | N
         max_tokens=options.max_tokens,
         timeout_s=options.timeout,
     )
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
     model = open_model(options.model, settings)
     with ExitStack() as stack:
         cache = None

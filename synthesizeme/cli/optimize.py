@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +61,6 @@ def optimize(
     users: dict[str, list[PreferencePair]] = {}
     for pair in split:
         users.setdefault(pair.user_id, []).append(pair)
-    logging.getLogger("dspy").setLevel(logging.ERROR)
     proposer_options = replace(model, model=prompt_model or model.model)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label("optimising the persona prompt", 1, 1)

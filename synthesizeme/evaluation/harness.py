@@ -74,10 +74,13 @@ class PairOutcome(Frozen):
 
     @cached_property
     def score(self) -> float | None:
-        """Mean over the orders that got a verdict of 1 correct, 0 wrong, a tie as `ties_count` says.
+        """Mean over the orders asked of 1 correct, 0 wrong, a tie as `ties_count` says.
 
-        None when every order failed: such a pair is a failure, not a wrong answer.
+        None when an order failed: such a pair is a failure, not a wrong answer, and what the other order
+        says alone depends on where the responses stood.
         """
+        if self.failures:
+            return None
         values = {"chosen": 1.0, "rejected": 0.0, "tie": TIE_VALUE[self.ties_count]}
         return _mean(values[choice] for choice in self.choices)
 
@@ -98,14 +101,18 @@ class PairOutcome(Frozen):
 
     @cached_property
     def p_chosen(self) -> float | None:
-        """Mean probability given to the chosen response over the orders that answered; None if none did."""
-        return _mean(p for result in self.results if (p := result.p_chosen) is not None)
+        """Mean probability given to the chosen response over the orders asked; None if one failed."""
+        return (
+            None
+            if self.failures
+            else _mean(p for result in self.results if (p := result.p_chosen) is not None)
+        )
 
 
 class Outcome(Frozen):
     """All pairs of one evaluation of one scorer.
 
-    Accuracies are over the pairs with at least one verdict; `coverage` says how many those are, so
+    Accuracies are over the pairs with a verdict in every order asked; `coverage` says how many those are, so
     that ``micro * coverage`` is the accuracy with every failure counted as wrong.
     """
 
@@ -131,7 +138,7 @@ class Outcome(Frozen):
 
     @cached_property
     def answered(self) -> tuple[PairOutcome, ...]:
-        """Pairs with at least one verdict."""
+        """Pairs with a verdict in every order asked."""
         return tuple(pair for pair in self.pairs if pair.score is not None)
 
     @cached_property
@@ -141,7 +148,7 @@ class Outcome(Frozen):
 
     @property
     def coverage(self) -> float | None:
-        """Share of pairs with at least one verdict, in [0, 1]; None without pairs."""
+        """Share of pairs with a verdict in every order asked, in [0, 1]; None without pairs."""
         return len(self.answered) / self.n_pairs if self.pairs else None
 
     @property

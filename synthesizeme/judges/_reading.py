@@ -43,7 +43,8 @@ def read_verdict(answer: Answer) -> Verdict:
     """The verdict in a reply.
 
     The probability of "first" comes from the tokens' log-probabilities where the model gave them, else
-    from the confidence the reply states, else from the bare preference (0, 0.5 or 1).
+    from the confidence the reply states, else from the bare preference (0, 0.5 or 1). It is never on the
+    other side of the preference: a sampled verdict that the model thinks the less likely counts as even.
 
     Raises:
         JudgeError: the reply names no preference.
@@ -62,9 +63,8 @@ def read_verdict(answer: Answer) -> Verdict:
         return Verdict(preference="tie", probability=0.5, reasoning=said)
     measured = probability_of_first(answer.tokens)
     if measured is not None:
-        return Verdict(
-            preference=preference, probability=measured, probability_source="logprobs", reasoning=said
-        )
+        p = max(measured, 0.5) if preference == "first" else min(measured, 0.5)
+        return Verdict(preference=preference, probability=p, probability_source="logprobs", reasoning=said)
     stated = _CONFIDENCE.search(text)
     if stated and 50 <= float(stated[1]) <= 100:
         p = float(stated[1]) / 100

@@ -143,7 +143,7 @@ FAULTS = {
     "server error": (Reply(status=500, error={"message": "CUDA out of memory"}), "transport", "out of memory"),
     "rate limit": (Reply(status=429, error={"message": "slow down"}), "transport", "slow down"),
     "gateway time-out": (Reply(status=504, error={"message": "upstream"}), "transport", "upstream"),
-    "not JSON": (Reply(body=b"<html>busy</html>"), "transport", "not JSON"),
+    "not JSON": (Reply(body=b"all slots are busy"), "transport", "not JSON"),
     "JSON of something else": (Reply(body=b'{"object": "list"}'), "transport", "not a chat completion"),
     "a list": (Reply(body=b"[]"), "transport", "not a chat completion"),
     "error with status 200": (Reply(body=b'{"error": {"message": "overloaded"}}'), "transport", "overloaded"),
@@ -171,6 +171,21 @@ def test_each_fault_has_its_kind_and_the_servers_words(openai_stub, name):
     assert failure.kind == kind
     assert words in failure.detail
     assert "To fix" not in failure.detail
+
+
+def test_a_web_page_at_the_address_ends_the_run_soon(openai_stub):
+    openai_stub.answer = lambda body: Reply(body=b"<!DOCTYPE html><title>Welcome</title>")
+    with pytest.raises(BackendError, match="a web page answers there, not an OpenAI-compatible API"):
+        ask(openai_stub, retry=QUICK)
+    assert len(openai_stub.requests) <= 3
+
+
+def test_a_web_page_in_between_is_a_transient_fault(openai_stub):
+    openai_stub.script(Reply("First"), Reply(body=b"<html>busy</html>"), Reply("Second"))
+    with Session(open_model("m", ModelSettings(api_base=openai_stub.base_url)), retry=QUICK) as session:
+        asked = session.account()
+        questions = [Question((Message(role="user", content=text),)) for text in "ab"]
+        assert [asked.ask([question])[0].text for question in questions] == ["First", "Second"]
 
 
 TRANSIENT = [

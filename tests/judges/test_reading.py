@@ -164,3 +164,14 @@ def test_without_usable_tokens_the_stated_confidence_is_used():
 )
 def test_thoughts_are_no_part_of_what_is_said(reply, said):
     assert without_thoughts(reply) == said
+
+
+@pytest.mark.parametrize(("word", "first"), [("First", 0.3), ("Second", 0.7)])
+def test_a_sampled_verdict_that_the_model_thinks_less_likely_counts_as_even(word, first):
+    tokens = [
+        token("Preference: "),
+        Token(word, (("First", math.log(first)), ("Second", math.log(1 - first)))),
+    ]
+    verdict = read_verdict(Answer("".join(t.text for t in tokens), tokens))
+    assert verdict.preference == word.lower()
+    assert (verdict.probability, verdict.margin) == (0.5, 0.0)
