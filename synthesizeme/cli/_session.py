@@ -12,7 +12,7 @@ from synthesizeme.cli._options import ModelOptions
 from synthesizeme.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Progress, Session
+    from synthesizeme.backends import Model, Progress, Session
 
 
 def check_model(options: ModelOptions) -> None:
@@ -26,25 +26,15 @@ def check_model(options: ModelOptions) -> None:
     find_backend(options.model, api_base=options.api_base)
 
 
-@contextmanager
-def open_session(options: ModelOptions, progress: Callable[[Progress], None] | None) -> Iterator[Session]:
-    """The session that the flags ask for, closed at the end.
+def model_of(options: ModelOptions) -> Model:
+    """The model that the flags name.
 
     Raises:
-        ConfigError: a flag has an impossible value, or the cache cannot be used.
+        ConfigError: a flag has an impossible value.
         CredentialError: the key is missing.
     """
-    from synthesizeme.backends import (
-        CallCache,
-        ModelSettings,
-        RetryPolicy,
-        Session,
-        default_cache_dir,
-        open_model,
-    )
+    from synthesizeme.backends import ModelSettings, open_model
 
-    if options.no_cache and options.cache_dir is not None:
-        raise ConfigError("--no-cache and --cache-dir exclude each other")
     settings = ModelSettings(
         api_base=options.api_base,
         api_key=_key(options.api_key_env),
@@ -53,7 +43,22 @@ def open_session(options: ModelOptions, progress: Callable[[Progress], None] | N
         timeout_s=options.timeout,
     )
     logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
-    model = open_model(options.model, settings)
+    return open_model(options.model, settings)
+
+
+@contextmanager
+def open_session(options: ModelOptions, progress: Callable[[Progress], None] | None) -> Iterator[Session]:
+    """The session that the flags ask for, closed at the end.
+
+    Raises:
+        ConfigError: a flag has an impossible value, or the cache cannot be used.
+        CredentialError: the key is missing.
+    """
+    from synthesizeme.backends import CallCache, RetryPolicy, Session, default_cache_dir
+
+    if options.no_cache and options.cache_dir is not None:
+        raise ConfigError("--no-cache and --cache-dir exclude each other")
+    model = model_of(options)
     with ExitStack() as stack:
         cache = None
         if not options.no_cache:

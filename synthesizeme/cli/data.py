@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -42,22 +43,29 @@ def app() -> typer.Typer:
     return group
 
 
-@spread
-def convert(
-    source: Source,
-    target: Target,
-    common: CommonOptions,
-    format: Format = "auto",
-    user_id: UserId = None,
-    skip_bad_rows: SkipBadRows = False,
-    data_dir: DataDir = None,
-) -> None:
-    """Read pairs in any known format and write them as this project's JSON Lines."""
-    from synthesizeme import datasets
+@dataclass(frozen=True)
+class ReadingOptions:
+    """Flags of the verbs that read pairs in any format."""
 
-    report = datasets.convert(
-        _located(source, data_dir), target, format=format, skip_bad_rows=skip_bad_rows, user_id=user_id
-    )
+    format: Format = "auto"
+    user_id: UserId = None
+    skip_bad_rows: SkipBadRows = False
+    data_dir: DataDir = None
+
+    def convert(self, source: str, target: Path) -> ConvertReport:
+        """Read `source` as the flags say and write it as our own JSON Lines."""
+        from synthesizeme import datasets
+
+        return datasets.convert(
+            _located(source, self.data_dir), target,
+            format=self.format, skip_bad_rows=self.skip_bad_rows, user_id=self.user_id,
+        )  # fmt: skip
+
+
+@spread
+def convert(source: Source, target: Target, common: CommonOptions, reading: ReadingOptions) -> None:
+    """Read pairs in any known format and write them as this project's JSON Lines."""
+    report = reading.convert(source, target)
     if common.json:
         print_json(_report_json(report))
         return
@@ -69,22 +77,13 @@ def convert(
 
 
 @spread
-def inspect(
-    source: Source,
-    common: CommonOptions,
-    format: Format = "auto",
-    user_id: UserId = None,
-    skip_bad_rows: SkipBadRows = False,
-    data_dir: DataDir = None,
-) -> None:
+def inspect(source: Source, common: CommonOptions, reading: ReadingOptions) -> None:
     """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
     from synthesizeme import datasets
 
     with TemporaryDirectory() as folder:
         target = Path(folder) / "pairs.jsonl"
-        report = datasets.convert(
-            _located(source, data_dir), target, format=format, skip_bad_rows=skip_bad_rows, user_id=user_id
-        )
+        report = reading.convert(source, target)
         summary = datasets.inspect(datasets.read_pairs(target).pairs)
     if common.json:
         print_json(

@@ -126,12 +126,12 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
     Raises:
         ConfigError: there are several and the flags choose none, or the one asked for is not there.
     """
+    from synthesizeme.datasets import by_user
+
     user = run.user
     if user is not None and run.all_users:
         raise ConfigError("--user and --all-users exclude each other")
-    users: dict[str, list[PreferencePair]] = {}
-    for pair in pairs:
-        users.setdefault(pair.user_id, []).append(pair)
+    users = by_user(pairs)
     if user is not None:
         if user not in users:
             raise ConfigError(f"{source} has no user {printable(user, 60)!r}. Its users: {id_list(users)}")

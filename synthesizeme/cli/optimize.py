@@ -14,7 +14,7 @@ from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBad
 from synthesizeme.cli._text import count, print_json, printable, say
 
 if TYPE_CHECKING:
-    from synthesizeme.types import PreferencePair
+    pass
 
 
 @spread
@@ -49,8 +49,8 @@ def optimize(
     and after. The versions found are kept in one JSON file.
     """
     from synthesizeme.cli._progress import ProgressDisplay
-    from synthesizeme.cli._session import check_model, open_session
-    from synthesizeme.datasets import assign_splits, read_pairs
+    from synthesizeme.cli._session import check_model, model_of, open_session
+    from synthesizeme.datasets import assign_splits, by_user, read_pairs
     from synthesizeme.files import write_whole
     from synthesizeme.personas.optimize import optimize_theta, theta_document
     from synthesizeme.prompts import load_prompt
@@ -58,17 +58,13 @@ def optimize(
     check_model(model)
     base = load_prompt(theta)
     split, _ = assign_splits(read_pairs(pairs, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
-    users: dict[str, list[PreferencePair]] = {}
-    for pair in split:
-        users.setdefault(pair.user_id, []).append(pair)
-    proposer_options = replace(model, model=prompt_model or model.model)
+    proposer = model_of(replace(model, model=prompt_model)) if prompt_model else None
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label("optimising the persona prompt", 1, 1)
-        with open_session(proposer_options, None) as proposing:
-            found = optimize_theta(
-                session, users, optimizer=optimizer, proposer=proposing.model,
-                theta=theta, trials=trials, seed=seed,
-            )  # fmt: skip
+        found = optimize_theta(
+            session, by_user(split), optimizer=optimizer, proposer=proposer,
+            theta=theta, trials=trials, seed=seed,
+        )  # fmt: skip
     previous = Path(theta).read_text(encoding="utf-8") if theta.endswith(".json") else None
     write_whole(out, theta_document(previous, base, found))
     if common.json:

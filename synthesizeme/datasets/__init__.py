@@ -6,7 +6,7 @@ from synthesizeme.datasets._base import DatasetModule, data_places, find_data, f
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
 from synthesizeme.datasets._intake import Intake, LeftOut
-from synthesizeme.datasets._splits import assign_splits, resplit
+from synthesizeme.datasets._splits import assign_splits, by_user, resplit
 from synthesizeme.datasets.jsonl import PairsFile, read_pairs, write_pairs
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "PairsFile",
     "PairsSummary",
     "assign_splits",
+    "by_user",
     "convert",
     "data_places",
     "find_data",

@@ -52,6 +52,14 @@ def assign_splits(
     return [pair if pair.split else next(drawn) for pair in pairs], "; ".join(rules)
 
 
+def by_user(pairs: Iterable[PreferencePair]) -> dict[str, list[PreferencePair]]:
+    """The pairs of each user, users and pairs in the order in which they come."""
+    users: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        users.setdefault(pair.user_id, []).append(pair)
+    return users
+
+
 def resplit(
     pairs: Iterable[PreferencePair], seed: int, fractions: tuple[float, float, float] = FRACTIONS
 ) -> list[PreferencePair]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from synthesizeme.errors import ConfigError
 from synthesizeme.personas.paper_search import TRIALS
 from synthesizeme.personas.plan import LEAST_CALLS, Effort, make_plan
+from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 from synthesizeme.personas.synthesize_me import LEAST_PAIRS, Search
 
-PERSONA_ATTEMPTS = 2
-"""Most calls that one persona takes."""
 PROFILE_JUDGES = 3
 """Judges that know the profile: its persona, its demonstrations, both."""
 

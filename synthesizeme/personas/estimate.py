@@ -13,6 +13,7 @@ from synthesizeme.judges import demographics_profile
 from synthesizeme.judges._messages import judge_messages
 from synthesizeme.personas.allotment import Allotment
 from synthesizeme.personas.plan import make_plan
+from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 from synthesizeme.personas.synthesize_me import LARGEST_SET
 from synthesizeme.personas.workflow import InductionSettings, plan_calls
 from synthesizeme.prompts import PromptTemplate, load_prompt
@@ -23,7 +24,7 @@ VERDICT_TOKENS = 120
 """Assumed length of a verdict with its reasoning."""
 PERSONA_TOKENS = 200
 """Assumed length of a persona."""
-PERSONA_CALLS = 4
+PERSONA_CALLS = 2 * PERSONA_ATTEMPTS
 """Two personas are written, each asked for again once if it cannot be read."""
 
 

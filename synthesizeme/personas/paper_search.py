@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import Trace, TracePool, reasoned
 from synthesizeme.profile import Candidate, Persona
-from synthesizeme.types import Demonstration, Order, PreferencePair, Verdict, preferred_side
+from synthesizeme.types import Demonstration, Order, PreferencePair, Verdict
 
 TRIALS = 10
 """n and m of the paper."""
@@ -96,11 +96,10 @@ def _score(
     judge: LLMJudge, validation: Sequence[PreferencePair], orders: dict[str, Order], name: str
 ) -> Candidate:
     results = judge.compare([pair.compare(orders[pair.pair_id]) for pair in validation])
-    verdicts = [
-        (result, preferred_side(orders[pair.pair_id]))
+    traces = [
+        Trace(pair, orders[pair.pair_id], result)
         for pair, result in zip(validation, results, strict=True)
         if isinstance(result, Verdict)
     ]
-    correct = sum(0.5 if v.preference == "tie" else float(v.preference == side) for v, side in verdicts)
-    failures = len(results) - len(verdicts)
-    return Candidate(name=name, shrunken_gain=0.0, correct=correct, judged=len(verdicts), failures=failures)
+    correct, failures = sum(trace.score for trace in traces), len(results) - len(traces)
+    return Candidate(name=name, shrunken_gain=0.0, correct=correct, judged=len(traces), failures=failures)

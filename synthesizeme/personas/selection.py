@@ -17,10 +17,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from synthesizeme.personas.bootstrap import TracePool, labelled, reasoned
+from synthesizeme.personas.bootstrap import Trace, TracePool, labelled, reasoned
 from synthesizeme.profile import Candidate
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.types import Comparison, Demonstration, Order, PreferencePair, Verdict, preferred_side
+from synthesizeme.types import Comparison, Demonstration, Order, PreferencePair, Verdict
 
 SHRINKAGE = 4.0
 """Pairs' worth of belief that demonstrations gain nothing."""
@@ -59,8 +59,7 @@ class Contender:
         comparisons: list[Comparison] = [pair.compare(order) for pair, order in fresh]
         for (pair, order), result in zip(fresh, self.judge.compare(comparisons), strict=True):
             if isinstance(result, Verdict):
-                agrees = float(result.preference == preferred_side(order))
-                self.scores[pair.pair_id, order] = 0.5 if result.preference == "tie" else agrees
+                self.scores[pair.pair_id, order] = Trace(pair, order, result).score
             else:
                 self.failures += 1
 
@@ -166,7 +165,7 @@ def race(
         if len(alive) > 1:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
     best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
-    return best if best is not base and best.beats(base) else base
+    return best if best.beats(base) else base
 
 
 def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:

@@ -12,6 +12,8 @@ from synthesizeme.prompts import PromptTemplate, as_data, conversation_text
 from synthesizeme.types import Demonstration, Failure, Message
 
 UNEXPLAINED = "none given"
+PERSONA_ATTEMPTS = 2
+"""Most calls that one persona takes."""
 MAX_SENTENCES = 12
 MAX_SENTENCE_CHARACTERS = 400
 
@@ -98,7 +100,7 @@ def write_persona(
     theta: PromptTemplate,
     *,
     max_characters: int,
-    attempts: int = 2,
+    attempts: int = PERSONA_ATTEMPTS,
 ) -> tuple[Persona | None, str]:
     """Ask for a persona; an unusable reply is asked for again as another sample.
 

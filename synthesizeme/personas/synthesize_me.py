@@ -19,7 +19,7 @@ from synthesizeme.personas.selection import (
     draw_demonstrations,
     race,
 )
-from synthesizeme.personas.synthesis import write_persona
+from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Demonstration, Order, PreferencePair
@@ -162,7 +162,8 @@ class _Induction:
         train = self.train[: plan.train]
         first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
         self._insist_on_verdicts(first)
-        self.persona = self._write(self._choices(first, train), plan.limit)
+        choices = self._choices(first, train)
+        self.persona = self._write(choices, plan.limit)
         if self._calls_left(plan.limit) < len(train) + 4:
             self.notes.append("the call limit left nothing for selecting demonstrations")
             return
@@ -174,7 +175,7 @@ class _Induction:
         self._select(first, second, train, plan.contenders, plan.limit)
         if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
-            self.persona = self._write([*self._choices(first, train), *rest], plan.limit) or self.persona
+            self.persona = self._write([*choices, *rest], plan.limit) or self.persona
 
     def _insist_on_verdicts(self, pool: TracePool) -> None:
         """Stop when the model gave no verdict at all: what would follow is not about the user."""
@@ -206,7 +207,7 @@ class _Induction:
         ]
 
     def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
-        attempts = 2 if limit is None else min(2, self._calls_left(limit))
+        attempts = PERSONA_ATTEMPTS if limit is None else min(PERSONA_ATTEMPTS, self._calls_left(limit))
         persona, note = write_persona(
             self.account, choices, self.method.theta,
             max_characters=self.method.max_persona_characters, attempts=attempts,

@@ -16,6 +16,7 @@ from synthesizeme.personas.allotment import Allotment, allot
 from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import load_prompt
 from synthesizeme.types import PreferencePair, Usage
 
 UNREACHABLE_USERS = 2
@@ -263,7 +264,7 @@ def _measure(
     test: Sequence[PreferencePair],
     settings: InductionSettings,
 ) -> dict[str, Outcome]:
-    prompt = settings.method(account.session).judge_prompt
+    prompt = load_prompt(settings.judge_prompt)
     outcomes = {}
     for name, known in judged.items():
         profiles = None if known is None else {known.user_id: known}
