@@ -17,7 +17,7 @@ def combine(shown: Verdict, swapped: Verdict) -> Verdict:
     """
     probability = (shown.probability + 1 - swapped.probability) / 2
     votes = {"first": 1, "second": -1, "tie": 0}
-    lean = votes[shown.preference] - votes[swapped.preference] or round(probability - 0.5, 9)
+    lean = votes[shown.preference] - votes[swapped.preference] or shown.probability - swapped.probability
     preference: Preference = "first" if lean > 0 else "second" if lean < 0 else "tie"
     reasoning = shown.reasoning if shown.preference == preference else swapped.reasoning
     return Verdict(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synthesizeme.judges import combine
@@ -40,6 +40,7 @@ def test_equal_confidence_for_the_same_side_is_a_tie(percent):
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
+@example(0.0, 1e-09)
 def test_exchanging_the_responses_mirrors_the_result(p, q):
     def named(value):
         return verdict("first" if value > 0.5 else "second" if value < 0.5 else "tie", value)
