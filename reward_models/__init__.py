@@ -1,1 +1,45 @@
-"""The tensor half of the project, for personalized reward models; no model is in it yet."""
+"""Personalized reward models: one contract, one file per method. Importing this loads no torch."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from reward_models._base import RewardModel
+from synthesizeme import discovery
+
+__all__ = ["RewardModel", "load", "method", "method_names"]
+
+
+def method_names() -> list[str]:
+    """Names of all methods, as on the command line."""
+    return discovery.names(__name__)
+
+
+def method(name: str) -> type[RewardModel]:
+    """The class of a method.
+
+    Raises:
+        UnknownNameError: there is no such method; lists those there are.
+        MissingExtraError: what it needs is not installed.
+    """
+    module = discovery.load(__name__, name, kind="reward model")
+    own = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, RewardModel) and value.__module__ == module.__name__
+    ]
+    return next(
+        value for value in own if not inspect.isabstract(value) and not value.__name__.startswith("_")
+    )
+
+
+def load(folder: Path | str) -> RewardModel:
+    """Read a checkpoint folder written by `RewardModel.save`, whatever its method.
+
+    Raises:
+        DataError: a file is missing, truncated or not the one that was written, or of another version.
+    """
+    from reward_models._checkpoint import load
+
+    return load(Path(folder))

@@ -167,6 +167,8 @@ class Verdict(Frozen):
     """Signed strength, > 0 prefers first; log-odds of `probability` unless the scorer has its own."""
     probability_source: Literal["logprobs", "stated", "verdict", "model"] = "verdict"
     """Where the probability came from: token logprobs, a number in the reply, the bare verdict, a model."""
+    standard_error: float | None = Field(default=None, ge=0.0)
+    """Standard error of `margin`, where the scorer knows it."""
     reasoning: str = ""
     """Why, in words; empty when the scorer has none."""
 
@@ -176,6 +178,34 @@ class Verdict(Frozen):
             p = min(max(self.probability, _LOGIT_CLIP), 1 - _LOGIT_CLIP)
             object.__setattr__(self, "margin", math.log(p / (1 - p)))
         return self
+
+
+class Reward(Frozen):
+    """What a reward model gives one response of a user's conversation."""
+
+    value: float
+    """The reward; larger is preferred, differences are log-odds where the model is calibrated."""
+    probability: float = Field(ge=0.0, le=1.0)
+    """P(the user prefers this response to a typical one of the training data), in [0, 1]."""
+    standard_error: float | None = Field(default=None, ge=0.0)
+    """Standard error of `value`, where the model knows it."""
+    status: Literal["scored", "population"] = "scored"
+    """Whether the user is known, or the population answered for an unknown one."""
+
+
+class Evidence(Frozen):
+    """One thing a model learned about a user, in plain values: what a persona sentence can rest on."""
+
+    feature: str
+    """Name of the feature or topic."""
+    statement: str
+    """What the sign of the weight says, to follow "prefers": "short, concise answers"."""
+    weight: float
+    """The user's weight, in log-odds per typical difference; its sign is the direction of `feature`."""
+    standard_error: float = Field(ge=0.0)
+    """Standard error of `weight`."""
+    pair_ids: tuple[str, ...] = ()
+    """The user's own pairs that show it most, strongest first."""
 
 
 class Failure(Frozen):

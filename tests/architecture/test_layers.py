@@ -29,7 +29,7 @@ SIBLINGS = (0, 1)
 BENCHMARKS_MAY_SEE = ("datasets", "resources")
 TENSOR_MODULES = ("in_process", "_generation")
 """The backend that runs a transformers model in this process, and its private half; imports inside functions."""
-HEAVY = ("torch", "transformers", "trl", "accelerate", "peft", "safetensors")
+HEAVY = ("torch", "transformers", "trl", "accelerate", "peft", "safetensors", "sentence_transformers", "ray")
 FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "core", "manager", "misc")
 
 

@@ -1,0 +1,330 @@
+"""The one contract of every reward model: fit, fit a user, score, compare, save, load.
+
+What is learned has two parts. *Shared weights* come from many users and change in `fit` alone. A *user
+state* is a handful of arrays that says who one user is (weights, or the encoded history itself); it is a
+pure function of the shared weights and of that user's pairs, so that `fit_user` can replace it, another
+user's can be lent, and it can be forgotten, all without touching anything shared.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthesizeme.errors import DataError, NotFittedError
+from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
+
+Floats = NDArray[np.float64]
+Prompt = Sequence[Message]
+UserState = dict[str, NDArray[Any]]
+"""What is known of one user: named arrays."""
+Histories = Mapping[str, Sequence[PreferencePair]]
+"""Pairs by user id, in the order of the data."""
+UnknownUser = Literal["population", "refuse"]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Values with their uncertainty, all of shape (n,)."""
+
+    value: Floats
+    """Rewards, or margins."""
+    probability: Floats
+    """Rewards: P(preferred to a typical response). Margins: P(first is preferred)."""
+    standard_error: Floats | None = None
+    """Standard errors of `value`, where the model knows them."""
+
+
+class RewardModel(ABC):
+    """Base of every method; the file it stands in is its registration.
+
+    A subclass takes keyword arguments only and stores them under their own names; what it learns ends in an
+    underscore. It implements `_fit`, `_user_state`, `_rewards`, `_arrays` and `_restore`.
+
+    Args:
+        unknown_user: What a user without a state gets: ``population`` (the model without the user, with
+            that status) or ``refuse`` (a `Failure` of kind ``unknown_user``).
+        seed: Seed of every random choice.
+    """
+
+    order_sensitive: ClassVar[bool] = False
+    """Rewards are given response by response, so the order of showing cannot matter."""
+    unsaved: ClassVar[tuple[str, ...]] = ()
+    """Arguments that are no plain values and do not go into a checkpoint."""
+
+    def __init__(self, *, unknown_user: UnknownUser = "population", seed: int = 0) -> None:
+        self.unknown_user = unknown_user
+        self.seed = seed
+
+    # What a method implements.
+
+    @abstractmethod
+    def _fit(self, histories: Histories) -> dict[str, UserState]:
+        """Learn the shared weights from scratch; return the state of every user."""
+
+    @abstractmethod
+    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+        """What `pairs` (at least one, all of one user) say about their user; shared weights are only read."""
+
+    @abstractmethod
+    def _rewards(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
+    ) -> Estimates:
+        """Reward of each response, shape (n,), for the user with that state, or for nobody (None)."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """The shared weights by name, for a checkpoint; empty where `_save_files` writes them."""
+
+    @abstractmethod
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        """Take the shared weights of a checkpoint and the `_facts` that were stored with them."""
+
+    def _facts(self) -> dict[str, Any]:
+        """Learned plain values that go beside the arrays as JSON, e.g. the identity of the features."""
+        return {}
+
+    def _save_files(self, folder: Path) -> None:  # noqa: B027 - most methods have none
+        """Write further files of a checkpoint, e.g. a backbone in its own format. By default none."""
+
+    def _load_files(self, folder: Path) -> None:  # noqa: B027
+        """Read what `_save_files` wrote; runs before `_restore`."""
+
+    def _margins(
+        self,
+        prompts: Sequence[Prompt],
+        firsts: Sequence[str],
+        seconds: Sequence[str],
+        states: Sequence[UserState | None],
+    ) -> Estimates:
+        """Reward of the first response minus that of the second, and P(first), each of shape (n,).
+
+        Both sides are scored in one batch. A method whose rewards of two responses are correlated overrides
+        this to know the standard error of their difference.
+        """
+        both = self._rewards([*prompts, *prompts], [*firsts, *seconds], [*states, *states]).value
+        margin = both[: len(firsts)] - both[len(firsts) :]
+        return Estimates(margin, sigmoid(margin))
+
+    # What a user of a model calls.
+
+    @property
+    def name(self) -> str:
+        """Name on the command line and in reports."""
+        return method_name(type(self))
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Users with a state, in the order they came."""
+        return tuple(self._fitted())
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers: shared weights and user states.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        states = self._fitted().values()
+        shared = sum(int(array.size) for array in self._arrays().values())
+        return shared + sum(int(array.size) for state in states for array in state.values())
+
+    def params(self) -> dict[str, Any]:
+        """The arguments it was made with, plain values only."""
+        return {
+            name: getattr(self, name) for name in method_parameters(type(self)) if name not in self.unsaved
+        }
+
+    def fit(self, pairs: Sequence[PreferencePair]) -> Self:
+        """Learn shared weights and the state of every user from scratch; a second fit forgets the first.
+
+        Args:
+            pairs: Pairs of any number of users; `split` is train, validation or None. A method that stops
+                early or calibrates does so on the validation rows.
+
+        Raises:
+            DataError: there is no pair, or one of the test split.
+        """
+        refuse_test_rows(pairs)
+        if not pairs:
+            raise DataError(
+                f"{self.name}: fit got no pair; expected at least one",
+                cure="check the file and its `split` column: train and validation rows are used, never test.",
+            )
+        histories: dict[str, list[PreferencePair]] = {}
+        for pair in pairs:
+            histories.setdefault(pair.user_id, []).append(pair)
+        self.users_ = self._fit(histories)
+        return self
+
+    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> Self:
+        """Learn who one user is, known or new, from these pairs alone; shared weights are untouched.
+
+        Without pairs the user is forgotten and answered as unknown.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: a pair is of the test split or of another user.
+        """
+        users = self._fitted()
+        refuse_test_rows(pairs)
+        others = [pair for pair in pairs if pair.user_id != user_id]
+        if others:
+            raise DataError(
+                f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
+                f"{others[0].pair_id!r} of {others[0].user_id!r}",
+                field="user_id",
+                cure="pass the pairs of one user.",
+            )
+        if pairs:
+            users[user_id] = self._user_state(pairs)
+        else:
+            users.pop(user_id, None)
+        return self
+
+    def forget_user(self, user_id: str) -> Self:
+        """Drop what is known of a user; nothing happens if nothing is."""
+        self._fitted().pop(user_id, None)
+        return self
+
+    def score(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[Reward | Failure]:
+        """Reward of each response to its prompt for its user, in the order given.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: the three sequences differ in length.
+        """
+        if not len(prompts) == len(responses) == len(user_ids):
+            raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses, {len(user_ids)} user ids")
+        states = self._states(user_ids)
+        asked = self._answerable(states)
+        results = self._refusals(user_ids)
+        if asked:
+            found = self._rewards([prompts[i] for i in asked], [responses[i] for i in asked],
+                                  [states[i] for i in asked])  # fmt: skip
+            for row, i in enumerate(asked):
+                results[i] = Reward(
+                    value=float(found.value[row]),
+                    probability=float(found.probability[row]),
+                    standard_error=_at(found.standard_error, row),
+                    status="population" if states[i] is None else "scored",
+                )
+        return results
+
+    def rewards(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[float]:
+        """The values of `score` alone.
+
+        Raises:
+            DataError: a user is unknown and `unknown_user` is ``refuse``.
+        """
+        results = self.score(prompts, responses, user_ids)
+        refused = [r.detail for r in results if isinstance(r, Failure)]
+        if refused:
+            raise DataError(refused[0], field="user_id", cure="call fit_user first, or answer by population.")
+        return [r.value for r in results if isinstance(r, Reward)]
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """Which response each user prefers; exchanging the two negates the margin.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        user_ids = [c.user_id for c in comparisons]
+        states = self._states(user_ids)
+        asked = self._answerable(states)
+        results: list[Verdict | Failure] = list(self._refusals(user_ids))
+        if asked:
+            chosen = [comparisons[i] for i in asked]
+            found = self._margins([c.prompt for c in chosen], [c.first for c in chosen],
+                                  [c.second for c in chosen], [states[i] for i in asked])  # fmt: skip
+            for row, i in enumerate(asked):
+                margin = float(found.value[row])
+                results[i] = Verdict(
+                    preference="tie" if margin == 0 else "first" if margin > 0 else "second",
+                    probability=float(found.probability[row]),
+                    margin=margin,
+                    standard_error=_at(found.standard_error, row),
+                    probability_source="model",
+                )
+        return results
+
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint folder, whole or not at all; see `reward_models._checkpoint`."""
+        from reward_models._checkpoint import save
+
+        save(self, folder)
+
+    def _fitted(self) -> dict[str, UserState]:
+        try:
+            return self.users_
+        except AttributeError:
+            raise NotFittedError(
+                f"{self.name} is not fitted; call fit(pairs), or load a checkpoint"
+            ) from None
+
+    users_: dict[str, UserState]
+
+    def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
+        users = self._fitted()
+        return [users.get(user_id) for user_id in user_ids]
+
+    def _answerable(self, states: Sequence[UserState | None]) -> list[int]:
+        return [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
+
+    def _refusals(self, user_ids: Sequence[str]) -> list[Any]:
+        detail = "user {!r} is unknown to this model, and unknown users are refused"
+        return [Failure(kind="unknown_user", detail=detail.format(user)) for user in user_ids]
+
+
+def method_name(method: type[RewardModel]) -> str:
+    """Name of a method: that of its module, with dashes."""
+    return method.__module__.rpartition(".")[2].replace("_", "-")
+
+
+def method_parameters(method: type[RewardModel]) -> dict[str, inspect.Parameter]:
+    """Keyword arguments of a method by name, its own first and those of its bases after them."""
+    found: dict[str, inspect.Parameter] = {}
+    for owner in method.__mro__:
+        if "__init__" not in vars(owner) or owner is object:
+            continue
+        signature = inspect.signature(vars(owner)["__init__"], eval_str=True)
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                found.setdefault(name, parameter)
+    return found
+
+
+def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
+    """Refuse to learn from a test pair.
+
+    Raises:
+        DataError: one of `pairs` is of the test split.
+    """
+    held_out = [pair.pair_id for pair in pairs if pair.split == "test"]
+    if held_out:
+        raise DataError(
+            f"{len(held_out)} of {len(pairs)} pairs to learn from are of the test split, the first is "
+            f"{held_out[0]!r}",
+            field="split",
+            cure="leave the test rows out.",
+        )
+
+
+def sigmoid(x: Floats) -> Floats:
+    """The logistic function of every element, without overflow; same shape."""
+    return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
+
+
+def _at(values: Floats | None, row: int) -> float | None:
+    return None if values is None else float(values[row])

@@ -1,0 +1,192 @@
+"""A checkpoint is a folder of plain files: JSON and safetensors, no pickle, each with its SHA-256.
+
+model.json            format version, method, arguments, learned facts, digests of the other files
+shared.safetensors    the shared weights
+users.safetensors     every user state: rows of all users laid end to end, and where each begins
+users.json            user ids, in the same order
+...                   what a method adds, e.g. ``backbone/`` in the format of transformers
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+import synthesizeme
+from synthesizeme.errors import DataError
+from synthesizeme.files import writing
+
+if TYPE_CHECKING:
+    from reward_models._base import RewardModel, UserState
+
+FORMAT_VERSION = 1
+MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
+_SHAPES, _ENDS = "shapes:", "ends:"
+
+
+def save(model: RewardModel, folder: Path) -> None:
+    """Write `model` into `folder`, whole or not at all: it is written beside it and takes its place.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+        DataError: the place cannot be written, or holds something that is no checkpoint.
+    """
+    states = model._fitted()
+    if folder.exists() and not (folder / MODEL).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            "holds something that is no checkpoint",
+            source=str(folder),
+            cure="name a new folder, or one with a checkpoint to replace.",
+        )
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.partial")
+        partial.mkdir()
+    try:
+        with writing(folder):
+            model._save_files(partial)
+            save_file(_plain(model._arrays()), partial / SHARED)
+            save_file(_laid_out(list(states.values())), partial / USERS)
+            (partial / USER_IDS).write_text(json.dumps(list(states)), encoding="utf-8")
+            document = {
+                "format_version": FORMAT_VERSION,
+                "method": model.name,
+                "params": model.params(),
+                "facts": model._facts(),
+                "synthesizeme": synthesizeme.__version__,
+                "files": _digests(partial),
+            }
+            text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
+            (partial / MODEL).write_text(text + "\n", encoding="utf-8")
+            _take_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load(folder: Path) -> RewardModel:
+    """Read what `save` wrote.
+
+    Raises:
+        DataError: a file is missing, truncated or changed since, or the format is another version's.
+        UnknownNameError: this version has no such method.
+    """
+    from reward_models import method
+
+    document = _document(folder)
+    _check_files(folder, document["files"])
+    kind = method(document["method"])
+    try:
+        model = kind(**document["params"])
+        model._load_files(folder)
+        model._restore(load_file(folder / SHARED), document["facts"])
+        user_ids = json.loads((folder / USER_IDS).read_text(encoding="utf-8"))
+        model.users_ = dict(
+            zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
+        )
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise DataError(
+            f"does not fit {document['method']!r} of this version ({type(error).__name__}: {error})",
+            source=str(folder),
+            cure=_another_version(document),
+        ) from error
+    return model
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    path = folder / MODEL
+    cure = "name a folder written by `synthesizeme train`, or train again."
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = f"no checkpoint can be read here: {error.strerror or error}"
+        raise DataError(problem, source=str(path), cure=cure) from None
+    except ValueError:
+        raise DataError("is not JSON: truncated or changed", source=str(path), cure=cure) from None
+    keys = {"format_version", "method", "params", "facts", "files"}
+    if not isinstance(document, dict) or not keys <= set(document):
+        raise DataError("is not a checkpoint's model.json", source=str(path), cure=cure)
+    if document["format_version"] != FORMAT_VERSION:
+        raise DataError(
+            f"has format version {document['format_version']!r}; this version reads {FORMAT_VERSION}",
+            source=str(path),
+            cure=_another_version(document),
+        )
+    return document
+
+
+def _another_version(document: Mapping[str, Any]) -> str:
+    return f"train it again, or use synthesizeme-rewards {document.get('synthesizeme', 'of its time')}."
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
+    cure = "copy the whole folder again, or train again."
+    for name, digest in digests.items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError("is missing from the checkpoint", source=str(path), cure=cure)
+        if _digest(path) != digest:
+            problem = "is not the file that was saved: truncated or changed"
+            raise DataError(problem, source=str(path), cure=cure)
+
+
+def _plain(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def _laid_out(states: list[UserState]) -> dict[str, NDArray[Any]]:
+    """Per name: all values flat, the shape of every user's array, and where each user's values end."""
+    names = sorted({name for state in states for name in state})
+    found: dict[str, NDArray[Any]] = {}
+    for name in names:
+        arrays = [state[name] for state in states]
+        found[name] = np.concatenate([array.ravel() for array in arrays])
+        found[_SHAPES + name] = np.asarray([array.shape for array in arrays], dtype=np.int64)
+        found[_ENDS + name] = np.cumsum([array.size for array in arrays], dtype=np.int64)
+    return _plain(found)
+
+
+def _taken_apart(arrays: Mapping[str, NDArray[Any]], n_users: int) -> list[UserState]:
+    states: list[UserState] = [{} for _ in range(n_users)]
+    for name, values in arrays.items():
+        if name.startswith((_SHAPES, _ENDS)):
+            continue
+        parts = np.split(values, arrays[_ENDS + name][:-1])
+        for state, part, shape in zip(states, parts, arrays[_SHAPES + name], strict=True):
+            state[name] = part.reshape(tuple(int(n) for n in shape))
+    return states
+
+
+def _take_place(partial: Path, folder: Path) -> None:
+    """Exchange the finished folder for the old one; an interruption leaves one of the two whole."""
+    if not folder.exists():
+        partial.rename(folder)
+        return
+    old = partial.with_name(f"{partial.name}.old")
+    os.rename(folder, old)
+    try:
+        os.rename(partial, folder)
+    except OSError:
+        os.rename(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
