@@ -41,6 +41,7 @@ check: lint types test  ## what .ci/run runs
 bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/call_economy/run.py
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/startup/run.py
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/reward_speed/run.py
 
 clean:
 	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models._engine import active
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
@@ -72,6 +73,13 @@ class RewardModel(ABC):
     @abstractmethod
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
         """What `pairs` (at least one, all of one user) say about their user; shared weights are only read."""
+
+    def _user_states(self, histories: Histories) -> dict[str, UserState]:
+        """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._engine`)."""
+        engine = active()
+        if engine is not None and histories:
+            return engine.user_states(self, histories)
+        return {user: self._user_state(pairs) for user, pairs in histories.items()}
 
     @abstractmethod
     def _rewards(
@@ -173,20 +181,30 @@ class RewardModel(ABC):
             NotFittedError: before `fit`.
             DataError: a pair is of the test split or of another user.
         """
+        return self.fit_users({user_id: pairs})
+
+    def fit_users(self, histories: Histories) -> Self:
+        """`fit_user` for many users, each from their own pairs; an engine in use spreads them.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: a pair is of the test split or of another user; no user has been changed then.
+        """
         users = self._fitted()
-        refuse_test_rows(pairs)
-        others = [pair for pair in pairs if pair.user_id != user_id]
-        if others:
-            raise DataError(
-                f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
-                f"{others[0].pair_id!r} of {others[0].user_id!r}",
-                field="user_id",
-                cure="pass the pairs of one user.",
-            )
-        if pairs:
-            users[user_id] = self._user_state(pairs)
-        else:
-            users.pop(user_id, None)
+        for user_id, pairs in histories.items():
+            refuse_test_rows(pairs)
+            others = [pair for pair in pairs if pair.user_id != user_id]
+            if others:
+                raise DataError(
+                    f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
+                    f"{others[0].pair_id!r} of {others[0].user_id!r}",
+                    field="user_id",
+                    cure="pass the pairs of one user.",
+                )
+        users |= self._user_states({user_id: pairs for user_id, pairs in histories.items() if pairs})
+        for user_id, pairs in histories.items():
+            if not pairs:
+                users.pop(user_id, None)
         return self
 
     def forget_user(self, user_id: str) -> Self:

@@ -1,6 +1,6 @@
 """A checkpoint is a folder of plain files: JSON and safetensors, no pickle, each with its SHA-256.
 
-model.json            format version, method, arguments, learned facts, digests of the other files
+model.json            format version, method, arguments, learned facts, digests of the other files and its own
 shared.safetensors    the shared weights
 users.safetensors     every user state: rows of all users laid end to end, and where each begins
 users.json            user ids, in the same order
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
 _SHAPES, _ENDS = "shapes:", "ends:"
+_COPY_AGAIN = "copy the whole folder again, or train again."
 
 
 def save(model: RewardModel, folder: Path) -> None:
@@ -43,12 +44,7 @@ def save(model: RewardModel, folder: Path) -> None:
         DataError: the place cannot be written, or holds something that is no checkpoint.
     """
     states = model._fitted()
-    if folder.exists() and not (folder / MODEL).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(
-            "holds something that is no checkpoint",
-            source=str(folder),
-            cure="name a new folder, or one with a checkpoint to replace.",
-        )
+    check_place(folder)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}.partial")
@@ -67,11 +63,26 @@ def save(model: RewardModel, folder: Path) -> None:
                 "synthesizeme": synthesizeme.__version__,
                 "files": _digests(partial),
             }
+            document["sha256"] = _own_digest(document)
             text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
             (partial / MODEL).write_text(text + "\n", encoding="utf-8")
             _take_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a place that a checkpoint must not take.
+
+    Raises:
+        DataError: it holds something that is no checkpoint.
+    """
+    if folder.exists() and not (folder / MODEL).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            "holds something that is no checkpoint",
+            source=str(folder),
+            cure="name a new folder, or one with a checkpoint to replace.",
+        )
 
 
 def load(folder: Path) -> RewardModel:
@@ -122,11 +133,20 @@ def _document(folder: Path) -> dict[str, Any]:
             source=str(path),
             cure=_another_version(document),
         )
+    if document.get("sha256") != _own_digest(document):
+        problem = "is not the file that was saved: changed since"
+        raise DataError(problem, source=str(path), cure=_COPY_AGAIN)
     return document
 
 
 def _another_version(document: Mapping[str, Any]) -> str:
     return f"train it again, or use synthesizeme-rewards {document.get('synthesizeme', 'of its time')}."
+
+
+def _own_digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of model.json without its own digest."""
+    rest = {name: value for name, value in document.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -140,14 +160,13 @@ def _digest(path: Path) -> str:
 
 
 def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
-    cure = "copy the whole folder again, or train again."
     for name, digest in digests.items():
         path = folder / name
         if not path.is_file():
-            raise DataError("is missing from the checkpoint", source=str(path), cure=cure)
+            raise DataError("is missing from the checkpoint", source=str(path), cure=_COPY_AGAIN)
         if _digest(path) != digest:
             problem = "is not the file that was saved: truncated or changed"
-            raise DataError(problem, source=str(path), cure=cure)
+            raise DataError(problem, source=str(path), cure=_COPY_AGAIN)
 
 
 def _plain(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

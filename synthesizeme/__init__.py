@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from synthesizeme.profile import UserProfile as UserProfile
     from synthesizeme.types import Comparison as Comparison
     from synthesizeme.types import Demonstration as Demonstration
+    from synthesizeme.types import Evidence as Evidence
     from synthesizeme.types import Failure as Failure
     from synthesizeme.types import Message as Message
     from synthesizeme.types import PreferencePair as PreferencePair
+    from synthesizeme.types import Reward as Reward
     from synthesizeme.types import Usage as Usage
     from synthesizeme.types import Verdict as Verdict
 
@@ -36,6 +38,7 @@ _WHERE = {
     "CallCache": "synthesizeme.backends",
     "Comparison": "synthesizeme.types",
     "Demonstration": "synthesizeme.types",
+    "Evidence": "synthesizeme.types",
     "Failure": "synthesizeme.types",
     "LLMJudge": "synthesizeme.judges",
     "Message": "synthesizeme.types",
@@ -43,6 +46,7 @@ _WHERE = {
     "Persona": "synthesizeme.profile",
     "PersonaSentence": "synthesizeme.profile",
     "PreferencePair": "synthesizeme.types",
+    "Reward": "synthesizeme.types",
     "Session": "synthesizeme.backends",
     "SynthesizeMe": "synthesizeme.personas",
     "Usage": "synthesizeme.types",

@@ -6,6 +6,8 @@
     budget-calls = 200
     [data.convert]                # a verb of two words; [data] is for all verbs that begin so
     skip-bad-rows = true
+    [train.params]                # a flag that takes NAME=VALUE is a table
+    rank = 10
 
 The nearest table wins, and flags on the command line win over the file. Dashes and underscores are the same.
 """
@@ -21,7 +23,7 @@ from typing import Any, Literal
 
 from synthesizeme.errors import ConfigError
 
-Kind = Literal["text", "whole number", "number", "true or false", "list of texts"]
+Kind = Literal["text", "whole number", "number", "true or false", "list of texts", "table of values"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Setting:
         return None
 
     def taken(self, value: Any) -> Any:
-        """A valid value as the flag takes it: one text for a list is a list of one."""
+        """A valid value as the flag takes it: one text for a list is a list of one, a table is NAME=VALUE."""
+        if self.kind == "table of values":
+            return list(_assignments(value))
         return [value] if self.kind == "list of texts" and isinstance(value, str) else value
 
 
@@ -126,9 +130,22 @@ def _is_of(kind: Kind, value: Any) -> bool:
         return isinstance(value, str) or (
             isinstance(value, list) and all(isinstance(item, str) for item in value)
         )
+    if kind == "table of values":
+        return isinstance(value, dict) and all(
+            isinstance(item, str | int | float) or _is_of(kind, item) for item in value.values()
+        )
     if isinstance(value, bool):
         return False
     return isinstance(value, {"text": str, "whole number": int, "number": int | float}[kind])
+
+
+def _assignments(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """``NAME=VALUE`` of a table, ``TABLE.NAME=VALUE`` of one inside it."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _assignments(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}={str(value).lower() if isinstance(value, bool) else value}"
 
 
 def _shown(value: Any) -> str:

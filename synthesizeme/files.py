@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and saying why a place cannot be written."""
+"""Where the cache is, writing files whole or not at all, and saying why a place cannot be written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from synthesizeme.errors import DataError
+
+
+def default_cache_dir() -> Path:
+    """``$SYNTHESIZEME_CACHE_DIR``, else ``$XDG_CACHE_HOME/synthesizeme``, else ``~/.cache/synthesizeme``."""
+    if own := os.environ.get("SYNTHESIZEME_CACHE_DIR"):
+        return Path(own)
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "synthesizeme"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from synthesizeme.types import Demonstration, Frozen, Usage
+from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
 
 PROFILE_VERSION = 1
 
@@ -18,6 +18,8 @@ class PersonaSentence(Frozen):
     """The sentence."""
     pair_ids: tuple[str, ...] = ()
     """Pairs the writer cited for it; empty when it cited none."""
+    evidence: tuple[str, ...] = ()
+    """Features of the evidence it cited for it; see `Provenance.evidence`."""
 
 
 class Persona(Frozen):
@@ -82,6 +84,8 @@ class Provenance(Frozen):
     """Of those, how many agreed with the user."""
     candidates: tuple[Candidate, ...] = ()
     """Everything selection tried."""
+    evidence: tuple[Evidence, ...] = ()
+    """What a reward model told the persona writer about this user, in the order of the markers E1, E2, ..."""
     usage: Usage = Usage()
     """Calls of the induction, whether or not the disk cache answered them."""
     failures: dict[str, int] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 
 class Text:
@@ -35,21 +35,86 @@ class Text:
         return _WORD.findall(self.lower)
 
     @cached_property
+    def vocabulary(self) -> set[str]:
+        """Distinct words."""
+        return set(self.words)
+
+    @cached_property
+    def known(self) -> dict[str, int]:
+        """How often each word of the lexicons stands between two word boundaries."""
+        ascii_only = self.lower.isascii()
+        runs = Counter(self.lower.translate(_BLANKS).split() if ascii_only else _RUN.findall(self.lower))
+        return {word: runs[word] for word in _KNOWN.intersection(runs)}
+
+    @cached_property
     def sentences(self) -> int:
         """Number of sentences, at least 1."""
         return max(1, len(_SENTENCE.findall(self.raw)))
 
-    def count(self, pattern: re.Pattern[str]) -> float:
+    def count(self, matches: Matches) -> float:
         """log(1 + matches)."""
-        return math.log1p(sum(1 for _ in pattern.finditer(self.lower)))
+        return math.log1p(matches(self))
 
-    def rate(self, pattern: re.Pattern[str]) -> float:
+    def rate(self, matches: Matches) -> float:
         """Square root of matches per 100 words."""
-        return self.per_100_words(sum(1 for _ in pattern.finditer(self.lower)))
+        return self.per_100_words(matches(self))
 
     def per_100_words(self, matches: int) -> float:
         """Square root of `matches` per 100 words; texts under 20 words count as 20."""
         return math.sqrt(100 * matches / max(20, len(self.words)))
+
+
+Matches = Callable[[Text], int]
+"""How often something occurs in the lower-case text: matches from the left, without overlaps."""
+
+
+class Pattern:
+    """Matches of a regular expression, which is not tried without a string that each of them contains.
+
+    Args:
+        expression: Regular expression; ``^`` and ``$`` are the ends of a line.
+        needs: Every match contains one of these.
+    """
+
+    def __init__(self, expression: str, *needs: str) -> None:
+        self.find, self.needs = re.compile(expression, re.MULTILINE).findall, needs
+
+    def __call__(self, text: Text) -> int:
+        """Number of matches."""
+        lower = text.lower
+        if self.needs and not any(need in lower for need in self.needs):
+            return 0
+        return len(self.find(lower))
+
+
+class Lexicon:
+    """Matches of words and phrases between word boundaries.
+
+    Words are looked up in the counts of the text. Only where a phrase is in the text is it searched for both,
+    because a phrase takes up the words in it.
+
+    Args:
+        words: Words, separated by blanks.
+        phrases: Regular expressions; the keys are words of which every match contains one as a whole.
+    """
+
+    def __init__(self, words: str = "", phrases: Mapping[str, str] | None = None) -> None:
+        phrases = phrases or {}
+        self.words, self.keys = frozenset(words.split()), frozenset(" ".join(phrases).split())
+        self.expression = rf"\b(?:{'|'.join([*words.split(), *phrases.values()])})\b"
+        self.find = re.compile(self.expression).findall
+        self.phrases = [
+            (frozenset(key.split()), re.compile(phrase).search) for key, phrase in phrases.items()
+        ]
+
+    def __call__(self, text: Text) -> int:
+        """Number of matches."""
+        known = text.known
+        if hit := self.keys.intersection(known):
+            for keys, occurs in self.phrases:
+                if not keys.isdisjoint(hit) and occurs(text.lower):
+                    return len(self.find(text.lower))
+        return sum(known[word] for word in self.words.intersection(known))
 
 
 @dataclass(frozen=True)
@@ -66,61 +131,92 @@ class Feature:
     measure: Callable[[Text], float]
 
 
-def _any(*phrases: str) -> re.Pattern[str]:
-    return re.compile(r"\b(?:" + "|".join(phrases) + r")\b")
-
-
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_RUN = re.compile(r"\w+")
+_BLANKS = {code: " " for code in range(128) if _RUN.fullmatch(chr(code)) is None}
+"""With these replaced, the runs of an ASCII text are what blanks separate."""
 _SENTENCE = re.compile(r"[.!?]+(?=\s|$|[\"')\]])")
-_BULLET = re.compile(r"^[ \t]*[-*•–][ \t]+\S", re.MULTILINE)
-_NUMBERED = re.compile(r"^[ \t]*(?:step )?\d{1,2}[.):][ \t]+\S", re.MULTILINE)
-_HEADING = re.compile(r"^#{1,6} \S|\*\*[^*\n]+\*\*|^[^\n]{2,50}:[ \t]*$", re.MULTILINE)
-_CODE = re.compile(r"```|`[^`\n]+`|^(?: {4}|\t)\S", re.MULTILINE)
-_NUMBER = re.compile(r"(?<![\w.])\d[\d.,:/]*%?(?!\s*[.)]\s)")
-_QUESTION = re.compile(r"\?(?=\s|$|[\"')*_])")
-_EXCLAMATION = re.compile(r"!+")
-_EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF]|(?<!\w)[:;]-?[)D(]")
-_PARAGRAPH = re.compile(r"\n[ \t]*\n")
-_HEDGE = _any(
-    "may", "might", "could", "perhaps", "maybe", "possibly", "probably", "seems?", "seemingly", "likely",
-    "generally", "usually", "often", "tends? to", "somewhat", "it depends", "depending on", "in some cases",
-    "as far as i know", "not (?:entirely )?(?:sure|certain)", "roughly", "arguably",
-    "i (?:think|believe|guess|suppose)",
+_BULLET = Pattern(r"^[ \t]*[-*•–][ \t]+\S", "-", "*", "•", "–")
+_NUMBERED = Pattern(r"^[ \t]*(?:step )?\d{1,2}[.):][ \t]+\S")
+_HEADING = Pattern(r"^#{1,6} \S|\*\*[^*\n]+\*\*|^[^\n]{2,50}:[ \t]*$", "#", "**", ":")
+_CODE = Pattern(r"```|`[^`\n]+`|^(?: {4}|\t)\S", "`", "    ", "\t")
+_NUMBER = Pattern(r"\d(?<![\w.]\d)[\d.,:/]*%?(?!\s*[.)]\s)")
+_QUESTION = Pattern(r"\?(?=\s|\Z|[\"')*_])")
+_EXCLAMATION = Pattern(r"!+", "!")
+_EMOTICON = Pattern(r"[:;](?<!\w[:;])-?[)D(]", ":", ";")
+_EMOJI = Pattern(r"[\U0001F300-\U0001FAFF\u2600-\u27BF]|[:;](?<!\w[:;])-?[)D(]")
+_PARAGRAPH = Pattern(r"\n[ \t]*\n", "\n")
+_HEDGE = Lexicon(
+    "may might could perhaps maybe possibly probably seem seems seemingly likely generally usually often "
+    "somewhat roughly arguably",
+    {
+        "tend tends": "tends? to", "depends": "it depends", "depending": "depending on",
+        "cases": "in some cases", "far": "as far as i know",
+        "sure certain": "not (?:entirely )?(?:sure|certain)",
+        "think believe guess suppose": "i (?:think|believe|guess|suppose)",
+    },
 )  # fmt: skip
-_REFUSAL = _any(
-    r"i(?:'m| am) (?:sorry|afraid)", r"i (?:can't|cannot|can not|am unable to|won't|will not)(?: \w+){0,3}",
-    r"i(?:'m| am) (?:not able|unable) to", r"as an ai(?: \w+)?", r"as a (?:large )?language model",
-    r"i do(?:n't| not) have (?:personal|an? (?:definitive )?opinion|access)", r"not appropriate",
+_REFUSAL = Lexicon(
+    phrases={
+        "sorry afraid": "i(?:'m| am) (?:sorry|afraid)",
+        "can cannot unable won will":
+            r"i (?:can't|cannot|can not|am unable to|won't|will not)(?: \w+){0,3}",
+        "able unable": "i(?:'m| am) (?:not able|unable) to",
+        "ai": r"as an ai(?: \w+)?",
+        "language": "as a (?:large )?language model",
+        "personal opinion access": "i do(?:n't| not) have (?:personal|an? (?:definitive )?opinion|access)",
+        "appropriate": "not appropriate",
+    },
 )  # fmt: skip
-_DISCLAIMER = _any(
-    "it(?:'s| is) (?:important|worth|crucial|essential) to (?:note|remember|keep in mind|consult|understand)",
-    "please note", "keep in mind", "consult (?:a|an|your|with)", "seek (?:professional|medical|legal)",
-    "(?:a|your) (?:doctor|physician|lawyer|healthcare provider|licensed professional|qualified professional)",
-    "not (?:a substitute|financial advice|medical advice|legal advice)", "results may vary", "disclaimer",
-    "(?:everyone|every situation) is different", "do your own research",
+_DISCLAIMER = Lexicon(
+    "disclaimer",
+    {
+        "important worth crucial essential": "it(?:'s| is) (?:important|worth|crucial|essential) to "
+            "(?:note|remember|keep in mind|consult|understand)",
+        "please": "please note", "mind": "keep in mind", "consult": "consult (?:a|an|your|with)",
+        "seek": "seek (?:professional|medical|legal)",
+        "doctor physician lawyer provider professional": "(?:a|your) (?:doctor|physician|lawyer|"
+            "healthcare provider|licensed professional|qualified professional)",
+        "substitute advice": "not (?:a substitute|financial advice|medical advice|legal advice)",
+        "vary": "results may vary", "different": "(?:everyone|every situation) is different",
+        "research": "do your own research",
+    },
 )  # fmt: skip
-_FORMAL = _any(
-    "furthermore", "moreover", "therefore", "thus", "hence", "consequently", "additionally", "however",
-    "nevertheless", "whereas", "regarding", "in accordance with", "with respect to", "one must",
-    "it is advisable",
-    "commence", "utili[sz]e", "obtain", "require[sd]?", "ensure", "subsequently", "in conclusion", "notably",
-    "it should be noted", "sufficient", "prior to", "approximately", "one should", "one may", "upon",
+_FORMAL = Lexicon(
+    "furthermore moreover therefore thus hence consequently additionally however nevertheless whereas "
+    "regarding commence utilise utilize obtain require requires required ensure subsequently notably "
+    "sufficient approximately upon",
+    {
+        "accordance": "in accordance with", "respect": "with respect to", "one": "one (?:must|should|may)",
+        "advisable": "it is advisable", "conclusion": "in conclusion", "noted": "it should be noted",
+        "prior": "prior to",
+    },
 )  # fmt: skip
-_INFORMAL = re.compile(
-    r"\b\w+'(?:s|re|ll|ve|d|m|t)\b|\b(?:yeah|yep|nope|hey|ok|okay|gonna|wanna|gotta|kinda|sorta|stuff|"
-    r"awesome|cool|super|totally|pretty much|a bunch|no worries|guys?|lol|btw|honestly|tons of|yup|dude)\b"
+_CASUAL = Lexicon(
+    "yeah yep nope hey ok okay gonna wanna gotta kinda sorta stuff awesome cool super totally guy guys lol "
+    "btw honestly yup dude",
+    {"pretty": "pretty much", "bunch": "a bunch", "worries": "no worries", "tons": "tons of"},
 )
-_WARM = _any(
-    "happy", "glad", "wonderful", "lovely", "great question", "good luck", "you've got this", "take care",
-    "i understand", "i hear you", "understandable", "hope", "hopefully", "dear", "thank you", "thanks",
-    "congratulations", "enjoy", "warmly?", "gentle", "gently", "kind", "be kind to yourself", "proud",
-    "delighted",
-    "feel free", "friend", "that sounds", "sorry to hear", "sorry you", "good for you", "cheering",
-    "delightful",
+_SUFFIX = r"(?:s|re|ll|ve|d|m|t)\b"
+_CONTRACTION = Pattern(rf"'(?<=\w'){_SUFFIX}(?:'{_SUFFIX})?", "'")
+_INFORMAL = Pattern(rf"\b\w+'{_SUFFIX}|{_CASUAL.expression}")
+_WARM = Lexicon(
+    "happy glad wonderful lovely understandable hope hopefully dear thanks congratulations enjoy warmly "
+    "gentle gently kind proud delighted friend cheering delightful",
+    {
+        "question": "great question", "luck": "good luck", "got": "you've got this", "care": "take care",
+        "understand": "i understand", "hear": "i hear you|sorry to hear", "thank": "thank you",
+        "yourself": "be kind to yourself", "free": "feel free", "sounds": "that sounds", "sorry": "sorry you",
+        "good": "good for you",
+    },
 )  # fmt: skip
-_EXAMPLE = _any(
-    "for example", "for instance", r"e\.g", "such as", "imagine", "picture", "say you", "think of", "suppose",
-    "to illustrate", "example", "case in point", "like when", "as an illustration", "consider the",
+_EXAMPLE = Lexicon(
+    "imagine picture suppose example",
+    {
+        "instance": "for instance", "g": r"e\.g", "such": "such as", "say": "say you", "think": "think of",
+        "illustrate": "to illustrate", "point": "case in point", "like": "like when",
+        "illustration": "as an illustration", "consider": "consider the",
+    },
 )  # fmt: skip
 _PREAMBLE = re.compile(
     r"^(?:sure|certainly|of course|absolutely|great question|good question|what a|that's a (?:great"
@@ -133,8 +229,8 @@ _CLOSING = re.compile(
     r"|further )?questions"
     r"|is there anything else|would you like me to|don't hesitate|want me to|shall i|just ask)"
 )
-_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|myself|i'(?:m|ve|d|ll)|we|our|us)\b")
-_SECOND_PERSON = re.compile(r"\b(?:you|your|yours|yourself|you'(?:re|ve|d|ll))\b")
+_FIRST_PERSON = Lexicon("i me my mine myself we our us")
+_SECOND_PERSON = Lexicon("you your yours yourself")
 _TECHNICAL = (
     "tion",
     "tions",
@@ -149,13 +245,13 @@ _TECHNICAL = (
     "ical",
     "esis",
 )
-_LEAKED = re.compile(
+_LEAKED = Pattern(
     r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^[^\w\n]{0,8}(?:user|human|assistant|question|q|input|output"
     r"|instruction)\s*:"
     r"|^###? ?(?:human|user|instruction|response|input)\b|\\begin\{",
-    re.MULTILINE,
-)
-_END = re.compile(r"[.!?…:;)\]}\"'”`*>|\U0001F300-\U0001FAFF\uFE0F]\Z")
+    "<", "[", ":", "##", "\\",
+)  # fmt: skip
+_END = re.compile(r"[.!?…:;)\]}\"'”`*>|\U0001F300-\U0001FAFF\uFE0F]")
 _STOP_WORDS = frozenset(
     _WORD.findall(
         "the a an and or but of to in on at for with by from as is are was were be been it its this that "
@@ -167,29 +263,46 @@ _STOP_WORDS = frozenset(
 )
 
 
+_KNOWN = frozenset().union(
+    *(lexicon.words | lexicon.keys for lexicon in (
+        _HEDGE, _REFUSAL, _DISCLAIMER, _FORMAL, _CASUAL, _WARM, _EXAMPLE, _FIRST_PERSON, _SECOND_PERSON,
+    ))
+)  # fmt: skip
+
+
+def _informal(text: Text) -> int:
+    """Contractions and casual words; one that is both counts once."""
+    casual, contractions = _CASUAL(text), _CONTRACTION(text)
+    return _INFORMAL(text) if casual and contractions else casual + contractions
+
+
+@lru_cache(maxsize=1024)
+def _content_words(prompt: str) -> set[str]:
+    return set(_WORD.findall(prompt.lower())) - _STOP_WORDS
+
+
 def _herdan(text: Text) -> float:
     """Herdan's C = log(types) / log(tokens), 1 for texts under 10 words."""
     n = len(text.words)
-    return math.log(len(set(text.words))) / math.log(n) if n >= 10 else 1.0
+    return math.log(len(text.vocabulary)) / math.log(n) if n >= 10 else 1.0
 
 
 def _overlap(text: Text) -> float:
     """Share of the prompt's content words that the response takes up, in [0, 1]."""
-    wanted = set(_WORD.findall(text.prompt.lower())) - _STOP_WORDS
-    return len(wanted & set(text.words)) / len(wanted) if wanted else 0.5
+    wanted = _content_words(text.prompt)
+    return len(wanted & text.vocabulary) / len(wanted) if wanted else 0.5
 
 
 def _repetition(text: Text) -> float:
     """Share of 4-word runs that already occurred, in [0, 1]."""
     words = text.words
-    runs = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
-    total = sum(runs.values())
-    return 1 - len(runs) / total if total else 0.0
+    runs = len(words) - 3
+    return 1 - len(set(zip(words, words[1:], words[2:], words[3:], strict=False))) / runs if runs > 0 else 0.0
 
 
 def _truncated(text: Text) -> float:
     """1 when a response of more than 8 words stops without an end, else 0."""
-    return float(len(text.words) > 8 and _END.search(text.raw) is None)
+    return float(len(text.words) > 8 and _END.match(text.raw[-1:]) is None)
 
 
 def _technical(text: Text) -> float:
@@ -220,7 +333,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("exclamations", "lively answers with exclamation marks",
             "calm answers without exclamation marks", 0.4,
             lambda t: t.count(_EXCLAMATION)),
-    Feature("emoji", "emoji", "answers without emoji", 0.5, lambda t: t.count(_EMOJI)),
+    Feature("emoji", "emoji", "answers without emoji", 0.5,
+            lambda t: t.count(_EMOTICON if t.lower.isascii() else _EMOJI)),
     Feature("hedging", "cautious, hedged statements", "direct, confident statements", 0.8,
             lambda t: t.rate(_HEDGE)),
     Feature("refusals", "answers that decline", "answers that do not decline", 0.5,
@@ -228,7 +342,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("disclaimers", "warnings and disclaimers", "answers without disclaimers", 0.5,
             lambda t: t.count(_DISCLAIMER)),
     Feature("formality", "a formal tone", "a casual tone", 1.1,
-            lambda t: t.rate(_FORMAL) - t.rate(_INFORMAL)),
+            lambda t: t.rate(_FORMAL) - t.rate(_informal)),
     Feature("warmth", "a warm, friendly tone", "a neutral, matter-of-fact tone", 0.9,
             lambda t: t.rate(_WARM)),
     Feature("examples", "concrete examples", "answers without examples", 0.5, lambda t: t.count(_EXAMPLE)),

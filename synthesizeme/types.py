@@ -200,9 +200,9 @@ class Evidence(Frozen):
     """Name of the feature or topic."""
     statement: str
     """What the sign of the weight says, to follow "prefers": "short, concise answers"."""
-    weight: float
+    weight: float = Field(allow_inf_nan=False)
     """The user's weight, in log-odds per typical difference; its sign is the direction of `feature`."""
-    standard_error: float = Field(ge=0.0)
+    standard_error: float = Field(ge=0.0, allow_inf_nan=False)
     """Standard error of `weight`."""
     pair_ids: tuple[str, ...] = ()
     """The user's own pairs that show it most, strongest first."""

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from synthesizeme.types import (
     ORDERS,
     Comparison,
+    Evidence,
     Failure,
     Message,
     PreferencePair,
+    Reward,
     Usage,
     Verdict,
     preferred_side,
@@ -130,6 +132,25 @@ def test_a_failure_is_no_verdict_and_has_a_known_kind():
     failure = Failure(kind="refusal", detail="no")
     assert not hasattr(failure, "preference")
     assert not hasattr(failure, "probability")
+
+
+def test_a_reward_has_a_probability_a_status_and_perhaps_an_error():
+    reward = Reward(value=-1.5, probability=0.2)
+    assert (reward.status, reward.standard_error) == ("scored", None)
+    assert Reward.model_validate_json(reward.model_dump_json()) == reward
+    for wrong in ({"probability": 1.1}, {"standard_error": -0.1}, {"status": "guessed"}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            Reward(**{"value": 0.0, "probability": 0.5} | wrong)
+
+
+def test_evidence_is_finite_and_survives_json():
+    item = Evidence(
+        feature="length", statement="short answers", weight=-0.8, standard_error=0.2, pair_ids=("a",)
+    )
+    assert Evidence.model_validate_json(item.model_dump_json()) == item
+    for name, value in (("weight", math.nan), ("weight", math.inf), ("standard_error", math.inf)):
+        with pytest.raises(ValidationError, match=name):
+            Evidence(**item.model_dump() | {name: value})
 
 
 def test_usage_adds_field_by_field():

@@ -1,9 +1,10 @@
 """Language models: open one by name, ask it through a session."""
 
 from synthesizeme.backends._base import Model, ModelSettings, open_model
-from synthesizeme.backends._cache import CallCache, default_cache_dir
+from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Answer, Question, Token
 from synthesizeme.backends._session import Account, Progress, RetryPolicy, Session
+from synthesizeme.files import default_cache_dir
 
 __all__ = [
     "Account",

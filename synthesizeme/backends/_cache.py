@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -16,14 +15,6 @@ _PREPARE = (
     "PRAGMA synchronous=OFF",  # survives a killed process; not a power cut
     "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID",
 )
-
-
-def default_cache_dir() -> Path:
-    """``$SYNTHESIZEME_CACHE_DIR``, else ``$XDG_CACHE_HOME/synthesizeme``, else ``~/.cache/synthesizeme``."""
-    if own := os.environ.get("SYNTHESIZEME_CACHE_DIR"):
-        return Path(own)
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "synthesizeme"
 
 
 class CallCache:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from synthesizeme.backends._calls import Answer
 
 _DETAIL = 300
+_BUGS = (AssertionError, AttributeError, NameError, TypeError)
+"""What a fault of a program raises; no endpoint is to blame where the engine is code of this process."""
 _CANNOT_CONNECT = frozenset(
     {
         "ConnectionRefusedError", "gaierror", "ConnectError", "ClientConnectorError",
@@ -51,9 +53,16 @@ class Fault:
 
 
 def classify(error: Exception, model: Model) -> Fault:
-    """Sort an exception raised by a `dspy.LM` call."""
+    """Sort an exception raised by a `dspy.LM` call.
+
+    Raises:
+        Exception: what an engine in this process raised by a fault of its program, as it was raised.
+    """
     from dspy.utils import exceptions as dspy_errors
 
+    raised = error.__cause__ if isinstance(error, dspy_errors.LMUnexpectedError) else error
+    if isinstance(raised, _BUGS) and _runs_here(model):
+        raise raised from None
     detail = _short(error)
     where = f" at {model.settings.api_base}" if model.settings.api_base else ""
     if isinstance(error, dspy_errors.LMAuthError | dspy_errors.LMNotConfiguredError):
@@ -87,6 +96,10 @@ def classify(error: Exception, model: Model) -> Fault:
             retry_after=getattr(error, "retry_after", None),
         )
     return Fault(_transport(f"{type(error).__name__}: {detail}"), transient=isinstance(error, OSError))
+
+
+def _runs_here(model: Model) -> bool:
+    return not isinstance(model.lm.engine, str) and model.settings.api_base is None
 
 
 def _transport(detail: str) -> Failure:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from synthesizeme.cli._groups import flowing
 from synthesizeme.cli.data import app as data_app
 from synthesizeme.cli.doctor import doctor
 from synthesizeme.cli.evaluate import evaluate
 from synthesizeme.cli.induce_persona import induce_persona
 from synthesizeme.cli.judge import judge
 from synthesizeme.cli.prompts import app as prompts_app
+from synthesizeme.cli.score import score
+from synthesizeme.cli.train import train
 
 _ABOUT = """Personas, personalized judges and their evaluation, from one user's preference pairs.
 
@@ -37,11 +39,6 @@ def _root(
     """Take the flags that stand before a verb."""
 
 
-def flowing(verb: Callable[..., None]) -> str:
-    """The docstring of a verb with each paragraph on one line, for the help to wrap."""
-    return "\n\n".join(" ".join(part.split()) for part in (verb.__doc__ or "").split("\n\n"))
-
-
 def full_app() -> typer.Typer:
     """`synthesizeme` with all its verbs."""
     app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -49,6 +46,8 @@ def full_app() -> typer.Typer:
     app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
     app.command("judge", help=flowing(judge))(judge)
     app.command("evaluate", help=flowing(evaluate))(evaluate)
+    app.command("train", help=flowing(train))(train)
+    app.command("score", help=flowing(score))(score)
     app.add_typer(data_app(), name="data")
     app.add_typer(prompts_app(), name="prompts")
     app.command("doctor", help=flowing(doctor))(doctor)

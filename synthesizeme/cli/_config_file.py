@@ -12,6 +12,8 @@ import typer
 from synthesizeme.config import Kind, Setting, load_config
 
 NOT_SETTINGS = frozenset({"config", "help"})
+ASSIGNMENT = "NAME=VALUE"
+"""Metavar of a flag that is a table in the file."""
 _KINDS: dict[Any, Kind] = {int: "whole number", float: "number", bool: "true or false"}
 
 
@@ -62,7 +64,8 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[str, tuple[str, 
             for declared in (getattr(extra, "default", None), *(getattr(extra, "param_decls", None) or ())):
                 flag = str(declared).removeprefix("--")
                 if str(declared).startswith("--") and flag not in NOT_SETTINGS:
-                    yield flag, (name, _setting(annotation))
+                    is_table = getattr(extra, "metavar", None) == ASSIGNMENT
+                    yield flag, (name, Setting("table of values") if is_table else _setting(annotation))
 
 
 def _setting(annotation: Any) -> Setting:

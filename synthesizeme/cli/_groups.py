@@ -1,4 +1,4 @@
-"""Option groups: a verb declares one dataclass parameter, typer sees its fields as flags."""
+"""Verbs for typer: option groups (one dataclass parameter, its fields become flags) and flowing help."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def spread(verb: Callable[..., None]) -> Callable[..., None]:
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return call
+
+
+def flowing(verb: Callable[..., None]) -> str:
+    """The docstring of a verb with each paragraph on one line, for the help to wrap."""
+    return "\n\n".join(" ".join(part.split()) for part in (verb.__doc__ or "").split("\n\n"))
 
 
 def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -36,18 +36,19 @@ def folder(text: str | Path) -> Path:
     return Path(text)
 
 
-@dataclass(frozen=True)
-class CommonOptions:
-    """Flags of every verb that does work."""
+def new_file(text: str | Path) -> Path:
+    """The name of a file to write, which is not blank and no folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty; expected the name of a file")
+    if Path(text).is_dir():
+        raise typer.BadParameter(f"{text} is a folder; expected the name of a file")
+    return Path(text)
 
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON object on standard output and nothing else there.",
-            rich_help_panel=OTHER_PANEL,
-        ),
-    ] = False
+
+@dataclass(frozen=True)
+class PlainOptions:
+    """Flags of every verb that does work, whatever it prints."""
+
     config: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +67,20 @@ class CommonOptions:
             help="Show the traceback of an error.",
             is_eager=True,
             callback=_remember_debug,
+            rich_help_panel=OTHER_PANEL,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class CommonOptions(PlainOptions):
+    """Flags of every verb that prints for people unless asked for JSON."""
+
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object on standard output and nothing else there.",
             rich_help_panel=OTHER_PANEL,
         ),
     ] = False
@@ -169,6 +184,22 @@ class ModelOptions:
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", metavar="N")]
 SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out; they are counted and listed.")
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="Where texts are encoded and users are fitted: in this process, or on the Ray cluster of "
+        "$RAY_ADDRESS or one started here (extra `ray`), with the same result.",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Processes of --engine ray; by default one for each core of the cluster.",
+        metavar="N",
+    ),
 ]
 JudgePrompt = Annotated[
     str,

@@ -46,9 +46,11 @@ def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> 
 
 
 def _persona(result: UserResult) -> Table:
-    """Numbered sentences, each with the pairs behind it."""
+    """Numbered sentences, each with the pairs and the evidence behind it."""
     from rich.table import Column, Table
     from rich.text import Text
+
+    from synthesizeme.personas.evidence import cited
 
     lines = Table.grid(Column(), Column(overflow="fold"), padding=(0, 1))
     persona = result.profile.persona
@@ -57,8 +59,10 @@ def _persona(result: UserResult) -> Table:
         return lines
     for number, sentence in enumerate(persona.sentences, 1):
         body = Text(printable(sentence.text))
-        if sentence.pair_ids:
-            body.append(f"\n{_ids(sentence.pair_ids)}", style="dim")
+        ids = _ids(sentence.pair_ids) if sentence.pair_ids else ""
+        items = ", ".join(printable(item, 60) for item in cited(sentence, result.profile.provenance))
+        if support := "; ".join(filter(None, [ids, items and f"evidence: {items}"])):
+            body.append(f"\n{support}", style="dim")
         lines.add_row(Text(f"{number}."), body)
     return lines
 
@@ -77,6 +81,10 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     ]
     if result.profile.persona is not None:
         facts.insert(2, ("examples", _examples(result.profile.demonstrations)))
+    if provenance and provenance.evidence:
+        source = printable(str(provenance.settings.get("evidence_model")), 120)
+        items = f"{count(len(provenance.evidence), 'item')}, weight ± standard error in log-odds of a choice"
+        facts.append(("evidence", f"{items}; {source}"))
     if provenance and provenance.failures:
         kinds = ", ".join(f"{number} {kind}" for kind, number in provenance.failures.items())
         facts.append(("failures", kinds))

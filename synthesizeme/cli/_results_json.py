@@ -19,8 +19,9 @@ USAGE_KEYS = (
 
 
 def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
-    """One user's entry in the JSON output; ``evaluation_error`` is there only if there was one."""
-    persona = result.profile.persona
+    """One user's entry in the JSON output; ``evidence`` and ``evaluation_error`` only if there is any."""
+    persona, provenance = result.profile.persona, result.profile.provenance
+    evidence = provenance.evidence if provenance else ()
     return {
         "user_id": result.user_id,
         "persona": None if persona is None else persona.text,
@@ -29,6 +30,7 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         "evaluation_usage": usage_json(result.evaluation_usage),
         "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
         "files": {name: str(path) for name, path in files.items()},
+        **({"evidence": [item.model_dump(mode="json") for item in evidence]} if evidence else {}),
         **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),
     }
 

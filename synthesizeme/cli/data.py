@@ -1,4 +1,4 @@
-"""``data``: convert pairs from any known format, look at them, split them."""
+"""``data``: convert pairs from any known format, look at them, split them, find what would fool a figure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthesizeme.cli._groups import spread
+from synthesizeme.cli._groups import flowing, spread
+from synthesizeme.cli._lint import lint
 from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
+from synthesizeme.cli._sources import located
 from synthesizeme.cli._text import count, print_json, printable, say, terminal
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 Source = Annotated[
     str,
     typer.Argument(
-        help="File, folder, hub data set owner/name[:split], or a name such as llmfao.",
+        help="File, folder, hub data set owner/name[:split], or a name: llmfao, polis, synthetic and others.",
         metavar="IN",
     ),
 ]
@@ -36,10 +38,11 @@ UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows tha
 
 def app() -> typer.Typer:
     """The group of data verbs."""
-    group = typer.Typer(help="Convert, inspect and split preference pairs.", no_args_is_help=True)
+    group = typer.Typer(help="Convert, inspect, split and lint preference pairs.", no_args_is_help=True)
     group.command("convert")(convert)
     group.command("inspect")(inspect)
     group.command("split")(split)
+    group.command("lint", help=flowing(lint))(lint)
     return group
 
 
@@ -57,7 +60,7 @@ class ReadingOptions:
         from synthesizeme import datasets
 
         return datasets.convert(
-            _located(source, self.data_dir), target,
+            located(source, self.data_dir), target,
             format=self.format, skip_bad_rows=self.skip_bad_rows, user_id=self.user_id,
         )  # fmt: skip
 
@@ -123,15 +126,6 @@ def split(
     else:
         parts = ", ".join(f"{number} {name}" for name, number in splits.items())
         typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
-
-
-def _located(source: str, data_dir: Path | None) -> str | Path:
-    """A data set named by its module is looked for; anything else is a path or a hub name."""
-    from synthesizeme import datasets
-
-    if not Path(source).exists() and source in datasets.formats():
-        return datasets.find_data(source, data_dir=data_dir)
-    return source
 
 
 def _report_json(report: ConvertReport) -> dict[str, object]:

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,11 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
-from synthesizeme.cli._text import count, printable, say
+from synthesizeme.cli._text import count, print_json, printable, say
+
+if TYPE_CHECKING:
+    from synthesizeme.evaluation.benchmarks import Benchmark
+    from synthesizeme.evaluation.report import Report
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class EvaluationOptions:
         typer.Option(
             "--benchmark",
             help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
-            "personal-reward-bench/arena or /prism, or a .jsonl file of pairs with splits.",
+            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, or a .jsonl file of pairs "
+            "with splits. A name without /… runs all of its family, e.g. personal-reward-bench.",
             metavar="NAME|PAIRS.jsonl",
         ),
     ]
@@ -73,12 +78,32 @@ def evaluate(
     On a terminal the columns that matter most are shown; elsewhere, and in --out, the whole Markdown
     table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
-    from synthesizeme.cli._session import check_model, open_session
+    from synthesizeme.cli._session import check_model
+    from synthesizeme.evaluation.benchmarks import load_benchmark, resolve_benchmarks
+
+    names = _scorer_names(options)
+    check_model(model)
+    benchmarks = [load_benchmark(name, options.data_dir) for name in resolve_benchmarks(options.benchmark)]
+    reports = []
+    for benchmark in benchmarks:
+        for what, found, declared in benchmark.departures:
+            say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
+        report = _measure(benchmark, names, options, induction, model)
+        reports.append(report)
+        if options.out is not None:
+            place = options.out if len(benchmarks) == 1 else options.out / benchmark.name.rpartition("/")[2]
+            written = ", ".join(printable(str(path)) for path in report.save(place))
+            say(f"Written: {written}")
+        if not common.json:
+            _show(report)
+    if common.json:
+        whole = [report.model_dump(mode="json") for report in reports]
+        print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+
+
+def _scorer_names(options: EvaluationOptions) -> list[str]:
     from synthesizeme.errors import ConfigError
-    from synthesizeme.evaluation.benchmarks import load_benchmark
-    from synthesizeme.personas.scorers import JUDGES, NEED_PROFILES, Scorers, check_scorers, limit_users
-    from synthesizeme.personas.store import ProfileDirectory
+    from synthesizeme.personas.scorers import NEED_PROFILES, check_scorers
 
     names = [
         name.strip()
@@ -93,8 +118,21 @@ def evaluate(
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
     if options.controls and not any(name in NEED_PROFILES for name in names):
         say(f"--controls changes nothing here: only {', '.join(NEED_PROFILES)} have controls.")
-    check_model(model)
-    whole = load_benchmark(options.benchmark, options.data_dir)
+    return names
+
+
+def _measure(
+    whole: Benchmark,
+    names: list[str],
+    options: EvaluationOptions,
+    induction: InductionOptions,
+    model: ModelOptions,
+) -> Report:
+    from synthesizeme.cli._progress import ProgressDisplay
+    from synthesizeme.cli._session import open_session
+    from synthesizeme.personas.scorers import JUDGES, Scorers, limit_users
+    from synthesizeme.personas.store import ProfileDirectory
+
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
     with ExitStack() as stack:
         display = stack.enter_context(ProgressDisplay())
@@ -112,10 +150,11 @@ def evaluate(
     usage = scorers.induction_usage
     if usage.calls:
         say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
-    if options.out is not None:
-        written = ", ".join(printable(str(path)) for path in report.save(options.out))
-        say(f"Written: {written}")
-    if sys.stdout.isatty() and not common.json:
+    return report
+
+
+def _show(report: Report) -> None:
+    if sys.stdout.isatty():
         show_report(report)
     else:
-        sys.stdout.write(report.to_json() if common.json else report.to_markdown())
+        sys.stdout.write(report.to_markdown())

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from synthesizeme.cli._evidence import EvidenceOptions, Gathered, gather
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
+from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
 from synthesizeme.cli._text import PatientOutput, count, id_list, print_json, printable, say
@@ -70,6 +71,7 @@ def induce_persona(
     ],
     run: RunOptions,
     induction: InductionOptions,
+    evidence: EvidenceOptions,
     model: ModelOptions,
     common: CommonOptions,
 ) -> None:
@@ -93,9 +95,11 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    _check_place(run.out)
+    check_writable(run.out)
+    known = gather(evidence, file.pairs, list(users), seed=induction.seed)
+    settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    done, failed = _induce(users, settings, model, run, None if common.json else output)
+    done, failed = _induce(users, settings, known, model, run, None if common.json else output)
     if common.json:
         print_json(_whole(done, failed, skipped, run))
     elif run.all_users and done:
@@ -144,23 +148,6 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
     return users
 
 
-def _check_place(out: Path) -> None:
-    """Refuse a folder that cannot be written before any call is made.
-
-    Raises:
-        ConfigError: it is a file, or below one, or may not be written.
-    """
-    place = out.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise ConfigError(f"--out {out}: {place} is a file; expected a folder")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"--out {out}: {place} cannot be written; name another folder or change its permissions"
-        )
-
-
 def _estimate(
     users: Users, settings: InductionSettings, model: ModelOptions, budget: int | None, *, as_json: bool
 ) -> None:
@@ -181,6 +168,7 @@ def _estimate(
 def _induce(
     users: Users,
     settings: InductionSettings,
+    known: Gathered,
     model: ModelOptions,
     run: RunOptions,
     output: PatientOutput | None,
@@ -196,10 +184,17 @@ def _induce(
     with ProgressDisplay() as display, open_session(model, display) as session:
         results: Iterable[UserResult | UserFailure]
         if run.all_users:
-            results = induce_users(session, users, settings, budget_calls=run.budget_calls)
+            results = induce_users(
+                session, users, settings, budget_calls=run.budget_calls, evidence=known.by_user
+            )
         else:
-            budget = run.budget_calls
-            results = (induce_user(session, users[user], settings, budget_calls=budget) for user in order)
+            results = (
+                induce_user(
+                    session, users[user], settings,
+                    budget_calls=run.budget_calls, evidence=known.by_user.get(user, ()),
+                )
+                for user in order
+            )  # fmt: skip
         display.label(order[0], 1, len(order))
         for position, result in enumerate(results, 1):
             display.clear()

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta
+from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta, new_file
 from synthesizeme.cli._text import count, print_json, printable, say
-
-if TYPE_CHECKING:
-    pass
 
 
 @spread
@@ -24,7 +21,12 @@ def optimize(
     common: CommonOptions,
     out: Annotated[
         Path,
-        typer.Option("--out", help="JSON file of all versions; give it to --theta.", metavar="FILE.json"),
+        typer.Option(
+            "--out",
+            help="JSON file of all versions; give it to --theta.",
+            metavar="FILE.json",
+            parser=new_file,
+        ),
     ] = Path("theta.json"),
     optimizer: Annotated[
         Literal["mipro", "gepa"], typer.Option("--optimizer", help="MIPROv2 or GEPA, both of DSPy.")

@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 from synthesizeme import discovery
 from synthesizeme.datasets._hub import download, hub_name
 from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.datasets._tables import SUFFIXES
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -49,6 +50,11 @@ def formats() -> dict[str, DatasetModule]:
     """The modules that read a format, by name; generators of data are not among them."""
     modules = {name: _module(name) for name in discovery.names(PACKAGE)}
     return {name: module for name, module in modules.items() if not _is_made(module)}
+
+
+def made() -> list[str]:
+    """Names of the modules that generate their pairs instead of reading them."""
+    return [name for name in discovery.names(PACKAGE) if _is_made(_module(name))]
 
 
 def recognise(row: Row) -> str | None:
@@ -124,9 +130,11 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
     if "/" not in name:
         module = _module(name)
         if _is_made(module):
-            cure = f"make it with synthesizeme.datasets.load_dataset({name!r})"
+            cure = f"make a file of it with `synthesizeme data convert {name} OUT.jsonl`"
             raise DataError(f"data set {name!r} is made, not found: no file holds it", cure=cure)
         files, hub, wanted = module.FILES, module.SOURCES[:1], module.DOWNLOAD
+    else:
+        files = (*files, *(f"{files[1]}{suffix}" for suffix in SUFFIXES))
     looked = []
     for place in data_places(data_dir, env):
         if found := locate(place, files):
@@ -138,7 +146,7 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
         except DataError as error:
             looked.append(f"hub data set {source} ({error.problem})")
     places = "; ".join(looked) or "nowhere: no folder is named and it is not on the hub"
-    cure = f"put {' or '.join(files)} into a folder and name it with --data-dir or ${DATA_DIR_VARIABLE}"
+    cure = f"put {' or '.join(files[:3])} into a folder and name it with --data-dir or ${DATA_DIR_VARIABLE}"
     raise DataError(f"data set {name!r} was not found; looked in {places}", cure=cure)
 
 

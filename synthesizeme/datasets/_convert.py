@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthesizeme.datasets._base import formats, local_copy, locate, recognise
+from synthesizeme.datasets._base import formats, load_dataset, local_copy, locate, made, recognise
 from synthesizeme.datasets._hub import hub_name
 from synthesizeme.datasets._intake import Intake, LeftOut, shown
 from synthesizeme.datasets._tables import rows_of
@@ -47,7 +47,8 @@ def convert(
     """Read pairs in any known format and write them in ours.
 
     Args:
-        source: File or folder, or ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
+        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub, or the name
+            of a data set that is made here, e.g. ``synthetic``.
         target: ``.jsonl`` or ``.jsonl.gz`` file to write; written whole or not at all.
         format: Name of the format, or ``auto`` to tell it from the first row.
         skip_bad_rows: Leave malformed rows out and list them.
@@ -61,6 +62,8 @@ def convert(
     known = formats()
     if format not in ("auto", *known):
         raise UnknownNameError("format", format, ["auto", *known])
+    if str(source) in made() and not Path(source).exists():
+        return _made(str(source), target)
     intake = Intake(skip_bad_rows=skip_bad_rows, user_id=user_id)
     owner = format if format != "auto" else _by_source(source)
     path = local_copy(source, intake, known[owner].DOWNLOAD if owner else ())
@@ -85,6 +88,11 @@ def convert(
         left_out=tuple(intake.left_out),
         skipped=tuple(intake.bad),
     )
+
+
+def _made(name: str, target: str | Path) -> ConvertReport:
+    written = write_pairs(target, load_dataset(name))
+    return ConvertReport(name, Path(target), name, written, written, reasons={}, left_out=(), skipped=())
 
 
 def _by_source(source: str | Path) -> str | None:

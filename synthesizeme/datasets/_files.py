@@ -64,14 +64,19 @@ def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes | None]]:
     Raises:
         DataError: the file cannot be read, see `open_bytes`.
     """
-    limit = MAX_LINE_BYTES + 1
     with open_bytes(path) as stream:
-        line = offset = 0
-        while chunk := stream.readline(limit):
-            line += 1
-            start, whole = offset, len(chunk) < limit or chunk.endswith(b"\n")
+        yield from stream_lines(stream)
+
+
+def stream_lines(stream: BinaryIO) -> Iterator[tuple[int, int, bytes | None]]:
+    """The same of a stream, a line as soon as it is there."""
+    limit = MAX_LINE_BYTES + 1
+    line = offset = 0
+    while chunk := stream.readline(limit):
+        line += 1
+        start, whole = offset, len(chunk) < limit or chunk.endswith(b"\n")
+        offset += len(chunk)
+        yield line, start, chunk if whole else None
+        while not whole and (chunk := stream.readline(limit)):
             offset += len(chunk)
-            yield line, start, chunk if whole else None
-            while not whole and (chunk := stream.readline(limit)):
-                offset += len(chunk)
-                whole = chunk.endswith(b"\n")
+            whole = chunk.endswith(b"\n")

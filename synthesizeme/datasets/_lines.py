@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
+from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines, stream_lines
 from synthesizeme.datasets._intake import Row, SourceRow, shown
 from synthesizeme.errors import DataError
 
@@ -25,8 +25,16 @@ def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
     Raises:
         DataError: the file as a whole cannot be read, see `open_bytes`.
     """
-    source = str(path)
-    for line, offset, raw in raw_lines(path):
+    return _rows(raw_lines(path), str(path))
+
+
+def json_stream(stream: BinaryIO, source: str) -> Iterator[SourceRow | DataError]:
+    """The rows of a JSON Lines stream, called `source` in errors, each as soon as its line is there."""
+    return _rows(stream_lines(stream), source)
+
+
+def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterator[SourceRow | DataError]:
+    for line, offset, raw in lines:
         if raw is None:
             yield DataError(
                 f"the line is longer than {MAX_LINE_BYTES:,} bytes",

@@ -11,6 +11,7 @@ from synthesizeme.datasets import jsonl, paper_format
 from synthesizeme.datasets._base import find_data, load_dataset
 from synthesizeme.datasets._splits import assign_splits, resplit
 from synthesizeme.errors import DataError, UnknownNameError
+from synthesizeme.evaluation._lint_values import Declared
 from synthesizeme.evaluation.harness import Outcome, TiePolicy, evaluate, pool
 from synthesizeme.resources import resource
 from synthesizeme.scoring import PairwiseScorer
@@ -19,6 +20,7 @@ from synthesizeme.types import Frozen, PreferencePair
 DataDir = str | Path | None
 SAMPLE_SEED = 0
 PROMPT_FOLDS = (0, 1, 2, 3)
+UNDECLARED = Declared()
 
 
 class Fold(Frozen):
@@ -47,6 +49,8 @@ class Benchmark(Frozen):
     """What a tie is worth."""
     both_orders: bool | None = None
     """Whether every scorer is asked in both orders; None: those whose verdict may depend on it."""
+    declared: Declared = UNDECLARED
+    """How many pairs and users its makers count."""
 
     @property
     def pairs(self) -> tuple[PreferencePair, ...]:
@@ -57,6 +61,12 @@ class Benchmark(Frozen):
     def test(self) -> tuple[PreferencePair, ...]:
         """Test pairs of all folds."""
         return tuple(pair for fold in self.folds for pair in fold.test)
+
+    @property
+    def departures(self) -> list[tuple[str, int, int]]:
+        """(what, number found, number declared) of all that is not as its makers count it."""
+        users = {pair.user_id for pair in self.pairs}
+        return self.declared.departures(len(self.pairs), len(users), len(self.test))
 
     @property
     def protocol(self) -> str:
@@ -79,6 +89,12 @@ def benchmark_names(family: str = "") -> list[str]:
     return sorted(name for name in _RECIPES if not family or name == family or name.startswith(f"{family}/"))
 
 
+def resolve_benchmarks(name: str) -> list[str]:
+    """The benchmarks a name stands for: itself, or all of a family, e.g. ``personal-reward-bench``."""
+    alone = name in _RECIPES or os.path.exists(name)
+    return [name] if alone else benchmark_names(name) or [name]
+
+
 def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
     """Load a benchmark by name, or make one of a file of pairs that carry `split`.
 
@@ -90,6 +106,7 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
         UnknownNameError: neither a benchmark nor a file is called so.
         DataError: its data is nowhere, cannot be read, or lacks a test pair or the splits.
     """
+    name = _FORMER_NAMES.get(name, name)
     recipe = _RECIPES.get(name)
     if recipe is None:
         return _from_file(name)
@@ -100,6 +117,7 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
         seen_items_by_design=recipe.seen_items_by_design,
         ties=recipe.ties,
         both_orders=recipe.both_orders,
+        declared=recipe.declared,
     )
 
 
@@ -212,6 +230,7 @@ class _Recipe:
     seen_items_by_design: bool = False
     ties: TiePolicy = "half"
     both_orders: bool | None = None
+    declared: Declared = UNDECLARED
 
 
 def _registered(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
@@ -231,32 +250,39 @@ _RECIPES = {
     "sample": _Recipe(
         "Held-out pairs of three invented users, split 60/20/20 within each; to try things, not to measure.",
         _sample,
+        declared=Declared(pairs=60, users=3, test_pairs=12),
     ),
     "llmfao/seen-prompts": _Recipe(
         "Crowd workers' choices between LLM answers, split 60/20/20 within each worker.",
         _registered("llmfao"),
         seen_items_by_design=True,
+        declared=Declared(pairs=3298, users=91, test_pairs=656),
     ),
     "llmfao/unseen-prompts": _Recipe(
         "Crowd workers' choices between LLM answers, on prompts that nobody's history contains.",
         _registered("llmfao"),
         folds=_prompt_folds,
+        declared=Declared(pairs=3298, users=91, test_pairs=3298),
     ),
     "polis/later-pairs": _Recipe(
         "Civic statements that participants agreed with, against ones they did not; their later votes.",
         _registered("polis"),
         seen_items_by_design=True,
+        declared=Declared(pairs=13_093, users=738),
     ),
-    "personal-reward-bench/arena": _Recipe(
+    "personal-reward-bench/chatbot-arena": _Recipe(
         "PersonalRewardBench, Chatbot Arena part, in the paper's protocol.",
         _paper("MichaelR207/chatbot_arena_personalized_0125"),
         ties="wrong",
         both_orders=True,
+        declared=Declared(users=131),
     ),
     "personal-reward-bench/prism": _Recipe(
         "PersonalRewardBench, PRISM part, in the paper's protocol.",
         _paper("MichaelR207/prism_personalized_0125"),
         ties="wrong",
         both_orders=True,
+        declared=Declared(users=723),
     ),
 }
+_FORMER_NAMES = {"personal-reward-bench/arena": "personal-reward-bench/chatbot-arena"}

@@ -6,7 +6,8 @@ one per pair and averaged over both orders. Because the order of showing is arbi
 
 References:
     Brier (1950), Monthly Weather Review 78(1). Guo et al. (2017), "On calibration of modern neural
-    networks", arXiv:1706.04599: ECE, reliability diagram, temperature scaling.
+    networks", arXiv:1706.04599: ECE, reliability diagram; temperature scaling
+    is in `synthesizeme.temperature`.
     El-Yaniv and Wiener (2010), JMLR 11: accuracy at coverage (selective prediction).
 """
 
@@ -15,17 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synthesizeme.evaluation.harness import Outcome, PairOutcome
+from synthesizeme.temperature import Floats, as_probabilities
 from synthesizeme.types import Frozen, Verdict
 
 N_BINS = 10
-TEMPERATURES = (0.05, 20.0)
-_CLIP = 1e-6
-_GOLDEN = (5**0.5 - 1) / 2
-
-Floats = NDArray[np.float64]
 
 
 class ReliabilityPoint(Frozen):
@@ -66,7 +62,7 @@ def probabilities(outcome: Outcome) -> Floats:
 
 def brier(p_chosen: Sequence[float] | Floats) -> float | None:
     """Mean of ``(1 - p_chosen)^2``: 0 is perfect, .25 is always saying .5; None without pairs."""
-    p = _checked(p_chosen)
+    p = as_probabilities(p_chosen)
     return float(np.mean((1 - p) ** 2)) if len(p) else None
 
 
@@ -121,41 +117,6 @@ def accuracy_at_coverage(p_chosen: Sequence[float] | Floats) -> tuple[CoveragePo
     )
 
 
-def fit_temperature(p_chosen: Sequence[float] | Floats) -> float:
-    """Temperature T that makes ``sigmoid(logit(p) / T)`` most likely on validation pairs.
-
-    The mean negative log-likelihood is convex in 1/T, hence has one minimum in log T, found by
-    golden-section search in [0.05, 20]. T > 1 softens an over-confident scorer. Without pairs, or when
-    every p is .5, it is 1. Probabilities are clipped to [1e-6, 1 - 1e-6].
-    """
-    logits = _logits(_checked(p_chosen))
-    if not np.any(logits):
-        return 1.0
-
-    def loss(log_t: float) -> float:
-        return float(np.logaddexp(0.0, -logits / np.exp(log_t)).mean())
-
-    low, high = (float(np.log(t)) for t in TEMPERATURES)
-    while high - low > 1e-7:
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if loss(left) <= loss(right):
-            high = right
-        else:
-            low = left
-    return float(np.exp((low + high) / 2))
-
-
-def with_temperature(p: Sequence[float] | Floats, temperature: float) -> Floats:
-    """Probabilities rescaled by a temperature > 0: ``sigmoid(logit(p) / T)``, same shape.
-
-    Raises:
-        ValueError: the temperature is not positive.
-    """
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}; expected a number above 0")
-    return np.asarray((1 + np.tanh(_logits(_checked(p)) / (2 * temperature))) / 2, dtype=np.float64)
-
-
 def _has_probability(pair: PairOutcome) -> bool:
     verdicts = [r.result for r in pair.results if isinstance(r.result, Verdict)]
     return all(verdict.probability_source != "verdict" for verdict in verdicts)
@@ -163,17 +124,5 @@ def _has_probability(pair: PairOutcome) -> bool:
 
 def _confidence(p_chosen: Sequence[float] | Floats) -> tuple[Floats, Floats]:
     """Confidence in [.5, 1] and correctness in {0, .5, 1}, both shape (n,)."""
-    p = _checked(p_chosen)
+    p = as_probabilities(p_chosen)
     return np.maximum(p, 1 - p), (np.sign(p - 0.5) + 1) / 2
-
-
-def _logits(p: Floats) -> Floats:
-    clipped = np.clip(p, _CLIP, 1 - _CLIP)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
-
-
-def _checked(p: Sequence[float] | Floats) -> Floats:
-    array = np.asarray(p, dtype=np.float64)
-    if array.ndim != 1 or not bool(np.all((array >= 0) & (array <= 1))):
-        raise ValueError(f"expected a flat list of probabilities in [0, 1], got shape {array.shape}")
-    return array

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.judges._messages import context_messages
+from synthesizeme.personas.evidence import cited
 from synthesizeme.profile import Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.types import Message
@@ -55,7 +56,10 @@ def persona_markdown(profile: UserProfile) -> str:
     if profile.persona is None:
         parts.append("There is no persona; the notes below say why.")
     else:
-        parts += [_made_by(profile.persona, profile.provenance), _sentences(profile.persona)]
+        parts += [
+            _made_by(profile.persona, profile.provenance),
+            _sentences(profile.persona, profile.provenance),
+        ]
     if profile.demonstrations:
         ids = ", ".join(_code(shown.comparison.pair_id) for shown in profile.demonstrations)
         parts.append(f"## Demonstrations\n\nPast choices that a judge is shown: {ids}.")
@@ -69,11 +73,13 @@ def _made_by(persona: Persona, provenance: Provenance | None) -> str:
     return f"Written by {_code(persona.made_by)}{kind}, with the prompt {_code(persona.prompt_id)}."
 
 
-def _sentences(persona: Persona) -> str:
+def _sentences(persona: Persona, provenance: Provenance | None) -> str:
     lines = []
     for number, sentence in enumerate(persona.sentences, 1):
         ids = ", ".join(map(_code, sentence.pair_ids))
         support = f"Supported by {ids}." if ids else "No pair was cited for it."
+        if items := cited(sentence, provenance):
+            support += f" Evidence: {'; '.join(map(_plain, items))}."
         lines.append(f"{number}. {_plain(sentence.text)}\n   {support}")
     return "\n".join(lines)
 
@@ -89,10 +95,22 @@ def _how(provenance: Provenance) -> str:
         "with the user",
         f"{usage.distinct_calls} distinct calls, {usage.prompt_tokens} prompt and "
         f"{usage.completion_tokens} completion tokens",
+        *_evidence(provenance),
         *(f"{number} failed calls: {kind}" for kind, number in provenance.failures.items()),
         *(f"note: {_plain(note)}" for note in provenance.notes),
     ]
     return "## How it was made\n\n" + "\n".join(f"- {fact}" for fact in facts)
+
+
+def _evidence(provenance: Provenance) -> list[str]:
+    """How to read the evidence, where there is any."""
+    if not provenance.evidence:
+        return []
+    source = provenance.settings.get("evidence_model") or "a reward model"
+    return [
+        f"evidence: {len(provenance.evidence)} items of {_plain(str(source))}; weight ± standard error, in "
+        "log-odds of a choice per typical difference, a positive one for more of the feature"
+    ]
 
 
 def _messages_json(messages: Sequence[Message]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from synthesizeme.backends import Account, Question
 from synthesizeme.judges import refuses, without_thoughts
+from synthesizeme.personas.evidence import Citations, evidence_text, read_citations, without_evidence_tags
 from synthesizeme.profile import Persona, PersonaSentence
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text
-from synthesizeme.types import Demonstration, Failure, Message
+from synthesizeme.types import Demonstration, Evidence, Failure, Message
 
 UNEXPLAINED = "none given"
 PERSONA_ATTEMPTS = 2
@@ -31,8 +32,13 @@ _STATEMENT = re.compile(
 _NO_STATEMENT = re.compile(r"\W*none\W*", re.IGNORECASE)
 
 
-def persona_messages(choices: Sequence[Demonstration], theta: PromptTemplate) -> tuple[Message, ...]:
-    """The conversation that asks for a persona; pairs are numbered from 1 in the order given."""
+def persona_messages(
+    choices: Sequence[Demonstration], theta: PromptTemplate, evidence: Sequence[Evidence] = ()
+) -> tuple[Message, ...]:
+    """The conversation that asks for a persona; pairs are numbered from 1 in the order given.
+
+    Evidence stands in the system message, where no data of the pairs can pose as it.
+    """
     blocks = [
         theta.render(
             "pair",
@@ -46,11 +52,18 @@ def persona_messages(choices: Sequence[Demonstration], theta: PromptTemplate) ->
         for number, choice in enumerate(choices, 1)
     ]
     request = "\n\n".join([*blocks, theta.render("request")])
-    return Message(role="system", content=theta.render("system")), Message(role="user", content=request)
+    system = theta.render("system")
+    if evidence:
+        system += "\n\n" + evidence_text(evidence, [choice.comparison.pair_id for choice in choices])
+        request = without_evidence_tags(request)
+    return Message(role="system", content=system), Message(role="user", content=request)
 
 
 def fit_to_budget(
-    choices: Sequence[Demonstration], theta: PromptTemplate, max_characters: int
+    choices: Sequence[Demonstration],
+    theta: PromptTemplate,
+    max_characters: int,
+    evidence: Sequence[Evidence] = (),
 ) -> tuple[Demonstration, ...]:
     """The most choices that fit into a persona prompt; unexplained and long pairs are dropped first."""
     kept = list(choices)
@@ -58,30 +71,41 @@ def fit_to_budget(
     def size(choice: Demonstration) -> int:
         return len(choice.comparison.first) + len(choice.comparison.second) + len(choice.reasoning)
 
-    while len(kept) > 1 and sum(len(m.content) for m in persona_messages(kept, theta)) > max_characters:
+    def length() -> int:
+        return sum(len(message.content) for message in persona_messages(kept, theta, evidence))
+
+    while len(kept) > 1 and length() > max_characters:
         kept.remove(max(kept, key=lambda choice: (not choice.reasoning, size(choice))))
     return tuple(kept)
 
 
-def parse_persona(text: str, pair_ids: Sequence[str]) -> tuple[PersonaSentence, ...]:
-    """Sentences of a reply, one per line, with the pairs cited in brackets after each.
+def parse_persona(
+    text: str, pair_ids: Sequence[str], evidence: Sequence[Evidence] = ()
+) -> tuple[PersonaSentence, ...]:
+    """Sentences of a reply, one per line, with the pairs and the evidence cited in brackets after each.
 
-    Lines that cite no pair and do not speak of the user, such as a greeting, are left out.
+    Lines that cite nothing and do not speak of the user, such as a greeting, are left out; beside evidence
+    also sentences that name nothing but pairs and items that do not exist.
 
     Args:
         text: The reply.
         pair_ids: Pair id of each number, from 1. Numbers that do not exist are left out.
+        evidence: Item of each marker, from E1. Markers that do not exist are left out.
     """
     sentences = []
     for line in without_thoughts(text).splitlines():
         body = _LEAD.sub("", line).replace("**", "").strip().strip("*").strip()
-        cited = [n for match in _CITATION.finditer(body) for n in _cited(match[1], len(pair_ids))]
-        body = _CITATION.sub("", body).strip()
+        found = read_citations(body, len(pair_ids), len(evidence)) if evidence else Citations(body)
+        plain = [n for match in _CITATION.finditer(found.body) for n in _cited(match[1], len(pair_ids))]
+        body = _CITATION.sub("", found.body).strip()
         if not re.search(r"\w", body) or body.endswith(":") or body.startswith("#"):
             continue
-        known = tuple(dict.fromkeys(pair_ids[n - 1] for n in cited))
-        sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known))
-    statements = [s for s in sentences if s.pair_ids or _STATEMENT.match(s.text)]
+        known = tuple(dict.fromkeys(pair_ids[n - 1] for n in [*found.pairs, *plain]))
+        named = tuple(dict.fromkeys(evidence[n - 1].feature for n in found.items))
+        if found.unknown and not known and not named:
+            continue
+        sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known, evidence=named))
+    statements = [s for s in sentences if s.pair_ids or s.evidence or _STATEMENT.match(s.text)]
     return tuple(statements[:MAX_SENTENCES])
 
 
@@ -90,8 +114,13 @@ def _cited(numbers: str, largest: int) -> list[int]:
     return [
         number
         for first, last in _NUMBERS.findall(numbers)
-        for number in range(max(1, int(first)), min(largest, int(last or first)) + 1)
+        for number in range(max(1, _number(first)), min(largest, _number(last or first)) + 1)
     ]
+
+
+def _number(digits: str) -> int:
+    """The number, or one beyond every pair: Python refuses to read thousands of digits."""
+    return int(digits) if len(digits) < 10 else 10**9
 
 
 def write_persona(
@@ -101,6 +130,7 @@ def write_persona(
     *,
     max_characters: int,
     attempts: int = PERSONA_ATTEMPTS,
+    evidence: Sequence[Evidence] = (),
 ) -> tuple[Persona | None, str]:
     """Ask for a persona; an unusable reply is asked for again as another sample.
 
@@ -112,14 +142,16 @@ def write_persona(
         theta: The persona-writing prompt.
         max_characters: Longest prompt.
         attempts: Most calls, at least 1.
+        evidence: What a reward model learned about the user from the user's own pairs.
 
     Returns:
         The persona or None, and a note that is empty unless something must be said about it.
     """
-    kept = fit_to_budget(choices, theta, max_characters)
-    note = f"the persona was written from {len(kept)} of {len(choices)} pairs (context limit)"
-    note = note if len(kept) < len(choices) else ""
-    messages = persona_messages(kept, theta)
+    kept = fit_to_budget(choices, theta, max_characters, evidence)
+    notes = []
+    if len(kept) < len(choices):
+        notes.append(f"the persona was written from {len(kept)} of {len(choices)} pairs (context limit)")
+    messages = persona_messages(kept, theta, evidence)
     reason = ""
     for sample in range(attempts):
         outcome = account.ask([Question(messages, sample)], stage="writing the persona")[0]
@@ -129,11 +161,17 @@ def write_persona(
         if _NO_STATEMENT.fullmatch(without_thoughts(outcome.text)):
             return None, "the model found no statement about this user that the choices support"
         whole = outcome.text.rpartition("\n")[0] if outcome.cut_off else outcome.text
-        sentences = parse_persona(whole, [choice.comparison.pair_id for choice in kept])
+        ids = [choice.comparison.pair_id for choice in kept]
+        sentences = parse_persona(whole, ids, evidence)
+        said = without_thoughts(whole)
+        unknown = read_citations(said, len(ids), len(evidence)).unknown if evidence else 0
         if sentences:
+            if unknown:
+                notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")
             name = account.model.name
-            return Persona(sentences=sentences, made_by=name, prompt_id=theta.prompt_id), note
+            return Persona(sentences=sentences, made_by=name, prompt_id=theta.prompt_id), "; ".join(notes)
         kind = "refusal" if refuses(outcome.text) else "parse"
         account.failures[kind] = account.failures.get(kind, 0) + 1
-        reason = f"{kind}: the reply contains no statement about the user"
+        lack = " that rests on anything that exists" if unknown else ""
+        reason = f"{kind}: the reply contains no statement about the user{lack}"
     return None, f"no persona could be written ({reason})"

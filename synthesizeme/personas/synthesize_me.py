@@ -11,6 +11,7 @@ from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
+from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
 from synthesizeme.personas.paper_search import paper_search
 from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
 from synthesizeme.personas.selection import (
@@ -22,7 +23,7 @@ from synthesizeme.personas.selection import (
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Demonstration, Order, PreferencePair
+from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
 
 Search = Literal["economical", "paper"]
 SEARCHES: tuple[Search, ...] = ("economical", "paper")
@@ -45,6 +46,7 @@ class SynthesizeMe:
         judge_prompt: Name or path of the judge prompt.
         theta: Name or path of the persona-writing prompt.
         max_persona_characters: Longest persona-writing prompt; whole pairs are dropped beyond it.
+        evidence_model: Where the evidence given to `fit` comes from, for the record.
 
     References:
         SynthesizeMe (arXiv 2506.05598), sections 3.1-3.3. Differs: train pairs are judged once and every
@@ -64,6 +66,7 @@ class SynthesizeMe:
         judge_prompt: str = "judge/default",
         theta: str = "persona/default",
         max_persona_characters: int = 120_000,
+        evidence_model: str | None = None,
     ) -> None:
         problems = []
         if effort not in EFFORTS:
@@ -84,6 +87,7 @@ class SynthesizeMe:
         self.judge_prompt = load_prompt(judge_prompt)
         self.theta = load_prompt(theta)
         self.max_persona_characters = max_persona_characters
+        self.evidence_model = evidence_model
 
     def fit(
         self,
@@ -91,6 +95,7 @@ class SynthesizeMe:
         *,
         split_rule: str = "given in the rows",
         account: Account | None = None,
+        evidence: Sequence[Evidence] = (),
     ) -> UserProfile:
         """The profile of the one user whose pairs these are.
 
@@ -101,16 +106,19 @@ class SynthesizeMe:
             pairs: One user's pairs, each with a split.
             split_rule: How the splits came about, for the record.
             account: Counts the calls; a fresh one by default.
+            evidence: What a reward model learned from this user's train and validation pairs; the persona
+                writer is shown it and cites it.
 
         Raises:
-            DataError: pairs of several users, or pairs without a split.
+            DataError: pairs of several users, pairs without a split, or evidence that names other pairs.
             BackendError: the model cannot be reached.
         """
         user_id = _one_user(pairs)
         account = account or self.session.account()
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
-        run = _Induction(self, account, user_id, train, validation)
+        check_evidence(evidence, [*train, *validation])
+        run = _Induction(self, account, user_id, train, validation, evidence)
         if len(train) + len(validation) < LEAST_PAIRS or not train:
             run.notes.append(
                 f"not enough pairs: {len(train)} train and {len(validation)} validation, expected at least "
@@ -133,9 +141,10 @@ class _Induction:
         user_id: str,
         train: list[PreferencePair],
         validation: list[PreferencePair],
+        evidence: Sequence[Evidence],
     ) -> None:
         self.method, self.account, self.user_id = method, account.part(), user_id
-        self.train, self.validation = train, validation
+        self.train, self.validation, self.evidence = train, validation, tuple(evidence)
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
@@ -210,7 +219,7 @@ class _Induction:
         attempts = PERSONA_ATTEMPTS if limit is None else min(PERSONA_ATTEMPTS, self._calls_left(limit))
         persona, note = write_persona(
             self.account, choices, self.method.theta,
-            max_characters=self.method.max_persona_characters, attempts=attempts,
+            max_characters=self.method.max_persona_characters, attempts=attempts, evidence=self.evidence,
         )  # fmt: skip
         if note and note not in self.notes:
             self.notes.append(note)
@@ -266,6 +275,12 @@ class _Induction:
         }
         return dict(sorted((Counter(self.account.failures) + Counter(unread.values())).items()))
 
+    def _evidence_settings(self) -> dict[str, str | int | float | None]:
+        if not self.evidence:
+            return {}
+        made_by, prompt = self.method.evidence_model, load_prompt(EVIDENCE_PROMPT).prompt_id
+        return {"evidence_model": made_by, "evidence_prompt": prompt}
+
     def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> UserProfile:
         """The finished document."""
         method, usage, asked = self.method, self.account.usage, self.account.model.settings
@@ -279,6 +294,7 @@ class _Induction:
                 "judge_prompt": method.judge_prompt.prompt_id,
                 "theta": method.theta.prompt_id,
                 "budget_calls": method.budget_calls,
+                **self._evidence_settings(),
             },
             search=method.search,
             effort=method.effort,
@@ -289,6 +305,7 @@ class _Induction:
             traces_judged=sum(pool.judged for pool in self.pools),
             traces_verified=sum(pool.verified for pool in self.pools),
             candidates=tuple(self.candidates),
+            evidence=self.evidence,
             usage=usage.model_copy(update={"cached_calls": 0, "retries": 0}),
             failures=self._failures(),
             notes=tuple(self.notes),

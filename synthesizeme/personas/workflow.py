@@ -17,7 +17,7 @@ from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import PreferencePair, Usage
+from synthesizeme.types import Evidence, PreferencePair, Usage
 
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
@@ -41,13 +41,15 @@ class InductionSettings:
     """Whether the judges are measured on test pairs."""
     baselines: bool = False
     """Whether memory and demographics are measured too."""
+    evidence_model: str | None = None
+    """Where evidence for the persona writer comes from, for the record; None where there is none."""
 
     def method(self, session: Session, budget_calls: int | None = None) -> SynthesizeMe:
         """The method with these settings; the paper's search knows no budget and gets none."""
         kept = budget_calls if self.search == "economical" else None
         return SynthesizeMe(
             session, effort=self.effort, search=self.search, seed=self.seed, budget_calls=kept,
-            judge_prompt=self.judge_prompt, theta=self.theta,
+            judge_prompt=self.judge_prompt, theta=self.theta, evidence_model=self.evidence_model,
         )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def induce_user(
     *,
     budget_calls: int | None = None,
     account: Account | None = None,
+    evidence: Sequence[Evidence] = (),
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
@@ -114,10 +117,11 @@ def induce_user(
         settings: How.
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
+        evidence: What a reward model learned from this user's train and validation pairs.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that
-            cannot be read where they are needed.
+            cannot be read where they are needed; evidence that names other pairs.
         ConfigError: the budget is too small.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
@@ -126,7 +130,8 @@ def induce_user(
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
     allotment = plan_calls(split, settings, budget_calls)
-    profile = settings.method(session, allotment.budget).fit(split, split_rule=rule, account=account)
+    method = settings.method(session, allotment.budget)
+    profile = method.fit(split, split_rule=rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
     outcomes: dict[str, Outcome] = {}
     evaluation, error = session.account(), None
@@ -157,6 +162,7 @@ def induce_users(
     settings: InductionSettings,
     *,
     budget_calls: int | None = None,
+    evidence: Mapping[str, Sequence[Evidence]] | None = None,
 ) -> Iterator[UserResult | UserFailure]:
     """Induce one user after another; one that fails does not stop the others.
 
@@ -168,6 +174,7 @@ def induce_users(
         users: Pairs by user id.
         settings: How.
         budget_calls: Most distinct calls in all.
+        evidence: What a reward model learned of each user, by user id; see `induce_user`.
 
     Yields:
         One result or failure per user, in order.
@@ -190,7 +197,10 @@ def induce_users(
         account = session.account()
         spent = 0
         try:
-            result = induce_user(session, pairs, settings, budget_calls=share, account=account)
+            result = induce_user(
+                session, pairs, settings,
+                budget_calls=share, account=account, evidence=(evidence or {}).get(user_id, ()),
+            )  # fmt: skip
         except (ConfigError, CredentialError):
             raise
         except SynthesizeMeError as error:

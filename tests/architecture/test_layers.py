@@ -15,7 +15,7 @@ MODULES = sorted(
 MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 
 LAYERS = (
-    ("errors", "files", "types", "profile", "scoring"),
+    ("errors", "files", "types", "profile", "scoring", "temperature"),
     ("discovery", "resources", "prompts", "config", "stylometry"),
     ("datasets", "backends"),
     ("judges", "retrieval", "evaluation"),

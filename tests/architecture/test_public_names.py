@@ -12,8 +12,8 @@ import pytest
 import synthesizeme
 
 PUBLIC = {
-    "CallCache", "Comparison", "Demonstration", "Failure", "LLMJudge", "Message", "ModelSettings", "Persona",
-    "PersonaSentence", "PreferencePair", "Session", "SynthesizeMe", "Usage", "UserProfile", "Verdict", "__version__",
+    "CallCache", "Comparison", "Demonstration", "Evidence", "Failure", "LLMJudge", "Message", "ModelSettings", "Persona",
+    "PersonaSentence", "PreferencePair", "Reward", "Session", "SynthesizeMe", "Usage", "UserProfile", "Verdict", "__version__",
     "assign_splits", "evaluate", "open_model", "read_pairs", "write_pairs",
 }  # fmt: skip
 HEAVY = {

@@ -147,6 +147,22 @@ def test_an_endpoint_that_fails_every_call_ends_the_run(openai_stub):
     assert len(openai_stub.requests) <= 2 * 5
 
 
+@pytest.mark.parametrize(
+    "error", [TypeError("NoneType"), AttributeError("no such"), AssertionError("impossible")]
+)
+def test_a_fault_of_the_engines_program_is_no_failed_call(error):
+    with Session(scripted_model(lambda request: error)) as session, pytest.raises(type(error)) as raised:
+        session.account().ask([ask_for("q")])
+    assert raised.value is error
+
+
+def test_what_an_endpoint_sends_is_never_taken_for_a_fault_of_the_program(openai_stub):
+    for body in (b"[]", b'{"choices": [{"message": 5}]}', b'{"choices": null}', b"null", b"{}"):
+        openai_stub.answer = lambda request, body=body: Reply(body=body)
+        with Session(model_at(openai_stub.base_url), retry=RetryPolicy(retries=0)) as session:
+            assert session.account().ask([ask_for("q")])[0].kind in ("transport", "parse")
+
+
 def test_one_answer_in_between_keeps_the_run_going(openai_stub):
     openai_stub.answer = lambda body: (
         "fine" if int(body["messages"][-1]["content"]) % 3 == 0 else Reply(status=500)

@@ -5,7 +5,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from synthesizeme.datasets import convert, formats, read_pairs
+from synthesizeme.datasets import convert, formats, load_dataset, read_pairs
 from synthesizeme.errors import DataError, UnknownNameError
 
 
@@ -175,3 +175,11 @@ def test_no_two_formats_recognise_one_row(pair_row):
     for expected, row in rows.items():
         assert [name for name, module in formats().items() if module.recognises(row)] == [expected]
     assert not any(module.recognises({}) for module in formats().values())
+
+
+def test_a_data_set_that_is_made_here_is_written_by_its_name(tmp_path):
+    report = convert("synthetic", tmp_path / "made.jsonl")
+    pairs = read_pairs(tmp_path / "made.jsonl").pairs
+    expected = load_dataset("synthetic")
+    assert [it.model_dump_json() for it in pairs] == [it.model_dump_json() for it in expected]
+    assert (report.format, report.rows_read, report.pairs_written) == ("synthetic", len(pairs), len(pairs))

@@ -12,6 +12,7 @@ from synthesizeme.evaluation.benchmarks import (
     PROMPT_FOLDS,
     benchmark_names,
     load_benchmark,
+    resolve_benchmarks,
     resplits,
     run_benchmark,
 )
@@ -29,9 +30,12 @@ def human_data() -> Path:
 
 
 def test_the_names_and_their_families():
+    assert resolve_benchmarks("personal-reward-bench") == benchmark_names("personal-reward-bench")
+    assert resolve_benchmarks("sample") == ["sample"]
+    assert resolve_benchmarks("nothing") == ["nothing"]
     assert benchmark_names("llmfao") == ["llmfao/seen-prompts", "llmfao/unseen-prompts"]
     assert benchmark_names("personal-reward-bench") == [
-        "personal-reward-bench/arena",
+        "personal-reward-bench/chatbot-arena",
         "personal-reward-bench/prism",
     ]
     assert set(benchmark_names()) >= {"sample", "polis/later-pairs", *benchmark_names("llmfao")}
@@ -46,12 +50,14 @@ def test_the_sample_needs_no_data_folder_and_is_the_same_every_time():
     assert {pair.split for pair in fold.history} == {"train", "validation"}
     assert len(sample.pairs) == len({pair.pair_id for pair in sample.pairs}) == 60
     assert "12 test pairs of 3 users" in sample.protocol
+    assert sample.departures == []
 
 
 def test_seen_prompts_is_the_given_split(human_data):
     benchmark = load_benchmark("llmfao/seen-prompts", human_data)
     assert (len(benchmark.pairs), len(benchmark.test)) == (3298, 656)
     assert benchmark.seen_items_by_design
+    assert benchmark.departures == []
     outcome = run_benchmark(benchmark, lambda fold: RecordedVerdicts(fold.test, "gpt4"))
     assert outcome.micro == pytest.approx(0.651, abs=5e-4)
 
@@ -60,6 +66,7 @@ def test_unseen_prompts_leaves_whole_prompts_out(human_data):
     benchmark = load_benchmark("llmfao/unseen-prompts", human_data)
     assert len(benchmark.folds) == len(PROMPT_FOLDS)
     assert len(benchmark.test) == len({pair.pair_id for pair in benchmark.test}) == 3298
+    assert benchmark.departures == []
     for fold in benchmark.folds:
         assert not {pair.prompt for pair in fold.test} & {pair.prompt for pair in fold.history}
         assert len(fold.test) + len(fold.history) == 3298
@@ -75,6 +82,7 @@ def test_polis_is_found_through_the_environment(human_data, monkeypatch):
     monkeypatch.setenv(DATA_DIR_VARIABLE, str(human_data))
     benchmark = load_benchmark("polis/later-pairs")
     assert len(benchmark.pairs) == 13_093
+    assert benchmark.departures == []
     assert run_benchmark(benchmark, lambda fold: OracleScorer(fold.test)).micro == 1.0
 
 
@@ -103,6 +111,7 @@ def test_the_papers_protocol_on_rows_in_its_format(tmp_path):
     (folder / "rows.jsonl").write_text(text, encoding="utf-8")
     benchmark = load_benchmark("personal-reward-bench/prism", tmp_path)
     assert len(benchmark.folds[0].history) == 2
+    assert benchmark.departures == [("users", 1, 723)]
     outcome = run_benchmark(benchmark, lambda fold: LongerResponse())
     assert outcome.n_questions == 4  # both orders, though this scorer does not need them
     assert outcome.micro == 0.5  # one right, one tie, and a tie counts as wrong

@@ -4,21 +4,18 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 from sklearn.calibration import calibration_curve
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from synthesizeme.evaluation.calibration import (
     accuracy_at_coverage,
     brier,
     expected_calibration_error,
-    fit_temperature,
     probabilities,
     reliability,
-    with_temperature,
 )
 from synthesizeme.evaluation.harness import evaluate
+from synthesizeme.temperature import with_temperature
 from synthesizeme.types import Failure, Verdict
 
 P_CHOSEN = [0.9, 0.95, 0.1, 0.6, 0.4]
@@ -74,35 +71,6 @@ def test_a_calibrated_scorer_has_small_error_and_an_overconfident_one_large():
     p_chosen = np.where(generator.random(20_000) < p, p, 1 - p)
     assert expected_calibration_error(p_chosen) < 0.015
     assert expected_calibration_error(with_temperature(p_chosen, 0.25)) > 0.1
-
-
-def test_temperature_agrees_with_scipy_and_with_logistic_regression(shown):
-    p_chosen = with_temperature(shown[2], 0.4)
-    logits = np.log(p_chosen / (1 - p_chosen))
-    found = fit_temperature(p_chosen)
-    best = minimize_scalar(lambda t: np.logaddexp(0, -logits / t).mean(), bounds=(0.05, 20), method="bounded")
-    assert found == pytest.approx(best.x, rel=1e-3)
-    # Both sides of every pair: sklearn needs two classes, and the likelihood merely doubles.
-    model = LogisticRegression(fit_intercept=False, C=1e8, tol=1e-8)
-    model.fit(np.concatenate([logits, -logits])[:, None], np.repeat([1, 0], len(logits)))
-    assert found == pytest.approx(1 / model.coef_[0, 0], rel=1e-3)
-
-
-def test_temperature_recovers_what_was_applied():
-    generator = np.random.default_rng(2)
-    p = generator.uniform(0.02, 0.98, 50_000)
-    p_chosen = np.where(generator.random(50_000) < p, p, 1 - p)
-    assert fit_temperature(with_temperature(p_chosen, 1 / 3)) == pytest.approx(3, rel=0.05)
-
-
-def test_temperature_at_its_limits():
-    assert fit_temperature([0.9, 0.8]) == pytest.approx(0.05, rel=1e-3)  # always right: sharpen
-    assert fit_temperature([0.1, 0.2]) == pytest.approx(20, rel=1e-3)  # always wrong: say nothing
-    assert fit_temperature([]) == 1.0
-    assert fit_temperature([0.5, 0.5]) == 1.0
-    assert np.isfinite(with_temperature([0.0, 1.0], 1e-3)).all()
-    with pytest.raises(ValueError, match="above 0"):
-        with_temperature([0.5], 0.0)
 
 
 def test_coverage_curve_ignores_the_order_of_pairs_and_ends_at_accuracy(shown):

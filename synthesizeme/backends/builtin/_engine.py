@@ -12,7 +12,7 @@ import numpy as np
 
 from synthesizeme import stylometry
 from synthesizeme.backends.builtin import _prompt, _proposals, _weights, _words
-from synthesizeme.backends.builtin._prompt import Choice, Shown
+from synthesizeme.backends.builtin._prompt import Choice, Finding, Shown
 from synthesizeme.backends.builtin._weights import Vector
 from synthesizeme.stylometry import FEATURES
 
@@ -73,7 +73,8 @@ class ReaderEngine:
             return proposal
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
-            return self._persona(pairs, _prompt.read_limit(system, STATEMENTS))
+            limit = _prompt.read_limit(system, STATEMENTS)
+            return self._persona(pairs, limit, _prompt.read_findings(system))
         shown = _prompt.read_shown(last)
         if shown is None:
             return None
@@ -99,12 +100,18 @@ class ReaderEngine:
         precision = _weights.STATED_PRECISION if persona else _weights.PRECISION
         return _weights.learn(self._differences(demonstrations), demonstrations, mean, precision)
 
-    def _persona(self, pairs: Sequence[Choice], limit: int) -> str:
-        """Statements about the largest weights learned from the pairs, each with the pairs behind it."""
+    def _persona(self, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]) -> str:
+        """Statements about the largest weights learned from the pairs, each with what stands behind it.
+
+        Firm evidence on a feature replaces the weight learned here, and uncertain evidence that agrees with
+        it is cited.
+        """
         differences = self._differences(pairs)
         weights = _weights.explain(differences, pairs, _weights.assumed({}), limit)
+        weights |= _weights.firm(findings)
         spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
-        largest = sorted(spoken, key=lambda index: -abs(weights[index]))
+        largest = sorted(spoken, key=lambda index: -abs(weights[index]))[:limit]
+        markers = _weights.agreeing(findings, weights)
         sentences = _words.state({FEATURES[index].name: weights[index] for index in largest})
         if not sentences:
             return "None"
@@ -113,7 +120,8 @@ class ReaderEngine:
         for index, sentence in zip(largest, sentences.values(), strict=True):
             support = signs * differences[:, index] * np.sign(weights[index])
             numbers = [pairs[row].number for row in np.argsort(-support) if support[row] > 0.2][:6]
-            lines.append(f"{sentence} [{', '.join(map(str, sorted(numbers)))}]")
+            cited = ", ".join(map(str, sorted(numbers)))
+            lines.append(f"{sentence} [{'; '.join(filter(None, [cited, *markers.get(index, ())]))}]")
         return "\n".join(lines)
 
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 _FIELD = re.compile(r"<(\w+)(?: [^<>\n]*)?>\n?(.*?)\n?</\1>", re.DOTALL)
 _PAIR = re.compile(r'<pair number="(\d+)">\n(.*?)\n</pair>', re.DOTALL)
 _TURN = re.compile(r'<turn role="(\w+)">\n(.*?)\n</turn>', re.DOTALL)
+_EVIDENCE = re.compile(r"^<evidence>\n(.*?)\n</evidence>$", re.DOTALL | re.MULTILINE)
+_FINDING = re.compile(r"^(E\d+): .* \((.+) ([+-]\d+\.\d+) ± (\d+\.\d+)(?:; pairs [\d, ]+)?\)$", re.MULTILINE)
 _PREFERENCE = re.compile(r"^Preference: (First|Second)\b", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\w+)(?: short)?(?: lines| sentences| statements)?\b(?! sentences)")
 _NUMBERS = (
@@ -50,6 +52,18 @@ class Choice:
     """Number of the pair in a persona prompt."""
 
 
+@dataclass(frozen=True)
+class Finding:
+    """An item of evidence in a persona prompt."""
+
+    marker: str
+    """How a statement cites it, e.g. ``E1``."""
+    feature: str
+    weight: float
+    """In log-odds per typical difference."""
+    standard_error: float
+
+
 def read_shown(text: str) -> Shown | None:
     """The comparison in a message, or None when there is none."""
     fields = dict(_FIELD.findall(text))
@@ -85,6 +99,13 @@ def read_pairs(text: str) -> Iterator[Choice]:
         choice = re.search(r"<choice>(First|Second)</choice>", body)
         if shown and choice:
             yield Choice(shown, 1 if choice[1] == "First" else -1, int(number))
+
+
+def read_findings(system: str) -> tuple[Finding, ...]:
+    """The evidence in a persona-writing instruction, if it has any."""
+    block = _EVIDENCE.search(system)
+    found = _FINDING.findall(block[1]) if block else ()
+    return tuple(Finding(marker, name, float(weight), float(error)) for marker, name, weight, error in found)
 
 
 def read_limit(system: str, default: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.backends.builtin._prompt import Choice
+from synthesizeme.backends.builtin._prompt import Choice, Finding
 from synthesizeme.stylometry import FEATURES
 
 Vector = NDArray[np.float64]
@@ -23,6 +23,8 @@ STATED_PRECISION = 6.0
 """The same beside a persona: it sums up the very choices that are shown, which must not count twice."""
 LEAST_RISE = 0.3
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
+FIRM = 2.0
+"""Standard errors from zero beyond which a weight in the evidence of a persona prompt is taken over."""
 
 _INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
 
@@ -84,6 +86,25 @@ def explain(differences: Vector, choices: Sequence[Choice], mean: Vector, limit:
         weights = mean.copy()
         weights[active] = _newton(signed[:, active], signed @ fixed, mean[active])
     return {index: float(weights[index]) for index in active}
+
+
+def firm(findings: Sequence[Finding]) -> dict[int, float]:
+    """Weight by feature index of the evidence that is clear of zero; features unknown here are left out."""
+    return {
+        _INDEX[finding.feature]: finding.weight
+        for finding in findings
+        if finding.feature in _INDEX and abs(finding.weight) >= FIRM * finding.standard_error
+    }
+
+
+def agreeing(findings: Sequence[Finding], weights: Mapping[int, float]) -> dict[int, list[str]]:
+    """Markers, by feature index, of the evidence whose sign is that of the feature's weight."""
+    markers: dict[int, list[str]] = {}
+    for finding in findings:
+        index = _INDEX.get(finding.feature)
+        if index is not None and finding.weight * weights.get(index, 0.0) > 0:
+            markers.setdefault(index, []).append(finding.marker)
+    return markers
 
 
 def _signed(differences: Vector, choices: Sequence[Choice]) -> Vector:

@@ -1,0 +1,179 @@
+"""The features of the hierarchical model: which groups there are, and how texts become rows of them.
+
+Every group is centred on the responses of the training pairs and scaled so that one prior variance per
+group makes sense on any data: named features have standard deviation one each, a group of vectors has a
+total variance of about one. Vectors are reduced to their principal components.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models._features import Features, Prompt, Stylometric
+from reward_models._wording import wording
+from synthesizeme import stylometry
+
+Matrix = NDArray[np.float64]
+STYLE = len(stylometry.FEATURES)
+COMPONENTS = {"meaning": 128, "answering": 128, "wording": 256}
+CLIP = 8.0
+REMEMBERED = 8192
+_SAMPLE = 1024
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features that share one prior variance, in the shared weights, in a user's deviations, or both."""
+
+    name: str
+    shared: float
+    """Prior variance of the shared weights; 0 leaves the group out of them."""
+    own: float
+    """Prior variance of a user's deviations; 0 leaves the group out of them."""
+
+
+GROUPS = {
+    "style": Group("style", shared=0.01, own=0.01),
+    "relevance": Group("relevance", shared=0.1, own=0.1),
+    "meaning": Group("meaning", shared=0.7, own=0.3),
+    "answering": Group("answering", shared=0.7, own=0.0),
+    "wording": Group("wording", shared=0.0, own=5.0),
+}
+"""style: the named features. relevance: cosine of the embeddings of prompt and response. meaning: the
+embedding of the response. answering: elementwise product of both embeddings. wording: character n-grams."""
+
+
+class Item(NamedTuple):
+    """One response to one prompt."""
+
+    prompt: tuple[Any, ...]
+    response: str
+
+
+class Basis:
+    """From items to rows of features, after `learn`ing centres, scales and principal components.
+
+    Args:
+        encoder: Sentence embeddings, or None for named features and wording alone.
+    """
+
+    def __init__(self, encoder: Features | None) -> None:
+        self.encoder = encoder
+        self.names = [name for name in GROUPS if encoder is not None or name in ("style", "wording")]
+        self.arrays: dict[str, NDArray[np.float32]] = {}
+        self._seen: OrderedDict[Item, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
+        self._style = Stylometric()
+
+    def learn(self, items: Iterable[Item], seed: int) -> None:
+        """Learn centres, scales and components from distinct items."""
+        distinct = list(dict.fromkeys(items))
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.permutation(len(distinct))[:_SAMPLE])
+        self._seen.clear()
+        raw = self._raw(distinct)
+        for name, values in raw.items():
+            centre = values.mean(axis=0)
+            self.arrays[f"{name}.centre"] = centre
+            if name in COMPONENTS:
+                self.arrays[f"{name}.components"] = _principal(values[chosen] - centre, COMPONENTS[name])
+                scale = np.full(1, 1.0 if name == "wording" else values.shape[1] ** -0.5)
+                if name == "meaning":
+                    scale = np.sqrt(((values - centre) ** 2).sum(axis=1).mean(keepdims=True))
+            else:
+                scale = (values - centre).std(axis=0)
+            self.arrays[f"{name}.scale"] = np.where(scale > 1e-6, scale, 1).astype(np.float32)
+        self._project_centres()
+        self._seen.update(zip(distinct, zip(*self._project(raw), strict=True), strict=True))
+
+    def rows(self, items: Sequence[Item]) -> tuple[Matrix, Matrix]:
+        """Shared features, shape (n, D), and user features, shape (n, G). Rows seen lately are remembered."""
+        new = [item for item in dict.fromkeys(items) if item not in self._seen]
+        fresh = dict(zip(new, zip(*self._project(self._raw(new)), strict=True), strict=True)) if new else {}
+        found = [fresh[item] if item in fresh else self._seen[item] for item in items]
+        self._seen.update(fresh)
+        while len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        shared, own = (np.asarray(side, dtype=np.float64) for side in zip(*found, strict=True))
+        return shared, own
+
+    def variances(self) -> tuple[Matrix, Matrix]:
+        """Prior variances of the shared weights, shape (D,), and of the deviations, shape (G,)."""
+        widths = {name: self._width(name) for name in self.names}
+        shared = [np.full(widths[name], GROUPS[name].shared) for name in self.names if GROUPS[name].shared]
+        own = [np.full(widths[name], GROUPS[name].own) for name in self.names if GROUPS[name].own]
+        return np.concatenate(shared), np.concatenate(own)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take what `learn` found from a checkpoint."""
+        self.arrays = {name: arrays[name] for group in self.names for name in _names(group)}
+        self._seen.clear()
+        self._project_centres()
+
+    def _project_centres(self) -> None:
+        self._origins = {
+            name: self.arrays[f"{name}.centre"] @ self.arrays[f"{name}.components"]
+            for name in self.names
+            if name in COMPONENTS
+        }
+
+    def _width(self, name: str) -> int:
+        kept = "components" if name in COMPONENTS else "scale"
+        return int(self.arrays[f"{name}.{kept}"].shape[-1])
+
+    def _raw(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
+        prompts: list[Prompt] = [item.prompt for item in items]
+        responses = [item.response for item in items]
+        raw = {"style": self._style.responses(prompts, responses), "wording": wording(responses)}
+        if self.encoder is not None:
+            answers, questions = self.encoder.responses(prompts, responses), self.encoder.prompts(prompts)
+            raw["relevance"] = _cosine(answers, questions)
+            raw["meaning"], raw["answering"] = answers, answers * questions
+        return raw
+
+    def _project(self, raw: Mapping[str, NDArray[np.float32]]) -> tuple[Matrix, Matrix]:
+        groups = {}
+        for name in self.names:
+            if name in COMPONENTS:
+                # Row by row, so that a row never depends on its neighbours.
+                components = self.arrays[f"{name}.components"]
+                values = np.stack([_projected(row, components) for row in raw[name]]) - self._origins[name]
+            else:
+                values = raw[name] - self.arrays[f"{name}.centre"]
+            groups[name] = np.clip(values / self.arrays[f"{name}.scale"], -CLIP, CLIP)
+        shared = [groups[name] for name in self.names if GROUPS[name].shared]
+        own = [groups[name] for name in self.names if GROUPS[name].own]
+        return np.concatenate(shared, axis=1), np.concatenate(own, axis=1)
+
+
+def _names(group: str) -> list[str]:
+    parts = ["centre", "scale", *(["components"] if group in COMPONENTS else [])]
+    return [f"{group}.{part}" for part in parts]
+
+
+def _projected(row: NDArray[np.float32], components: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Row times components, shape (k,); of a row that is mostly zero only the rest is read."""
+    places = np.flatnonzero(row)
+    return row @ components if 2 * len(places) > len(row) else row[places] @ components[places]
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return np.asarray(((a * b).sum(axis=1) / np.maximum(norms, 1e-9))[:, None], dtype=np.float32)
+
+
+def _principal(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Unit directions of the largest variance as columns, shape (dim, at most `most`)."""
+    n, dim = centred.shape
+    values = centred.astype(np.float64)
+    gram = values @ values.T if n < dim else values.T @ values
+    strengths, vectors = np.linalg.eigh(gram)
+    best = np.argsort(strengths)[::-1][: max(1, min(most, int((strengths > 1e-8 * n).sum())))]
+    kept = vectors[:, best]
+    directions = values.T @ kept / np.sqrt(np.maximum(strengths[best], 1e-12)) if n < dim else kept
+    return np.asarray(directions, dtype=np.float32)

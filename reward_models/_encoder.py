@@ -1,0 +1,96 @@
+"""Frozen sentence encoders of sentence-transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from reward_models._backbone import quiet
+from reward_models._feature_cache import Unit
+from reward_models._features import Matrix, Prompt
+from reward_models._pretrained import MINILM, digest, locate
+from reward_models._threads import alone
+from synthesizeme.errors import DataError
+
+ROWS_AT_ONCE = 64
+"""Texts per forward pass on an accelerator; on a CPU each is read alone."""
+
+
+class SentenceEncoder:
+    """Embeddings of texts by a sentence-transformers model; an empty text has one too.
+
+    A response is embedded without its prompt, and a prompt by its last user turn. Texts beyond the model's
+    `max_seq_length` are read up to there, whatever they are compared with. On a CPU a text's embedding is
+    bit-identical in any company (see `alone`); on an accelerator texts are read together, sorted by length,
+    and agree to rounding.
+
+    Args:
+        model: A `sentence_transformers.SentenceTransformer`.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.dim = self._encode([""], 1).shape[1]  # also sets the tokenizer up, before threads share it
+        parts = [(type(module).__name__, _pooling(module)) for module in model]
+        prompt = model.prompts.get(model.default_prompt_name)
+        vocabulary = sorted(model.tokenizer.get_vocab().items())
+        weights = digest(model.state_dict().items(), parts, model.max_seq_length, prompt, vocabulary)
+        self.identity = f"embeddings-{self.dim}-{weights}"
+
+    def of_response(self, prompt: Prompt, response: str) -> Unit:
+        """The response."""
+        return (response,)
+
+    def of_prompt(self, prompt: Prompt) -> Unit:
+        """The last user turn."""
+        return (prompt[-1].content,)
+
+    def encode(self, units: Sequence[Unit]) -> Matrix:
+        """Embeddings, shape (n, dim), as the model gives them."""
+        texts = [text.encode(errors="replace").decode() for (text,) in units]
+        if self._model.device.type == "cpu":
+            return alone(lambda some: self._encode(some, 1), texts)
+        return self._encode(texts, ROWS_AT_ONCE)
+
+    def _encode(self, texts: Sequence[str], rows_at_once: int) -> Matrix:
+        found = self._model.encode(list(texts), batch_size=rows_at_once, show_progress_bar=False)
+        return np.asarray(found, dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def open_encoder(name: str = "") -> SentenceEncoder:
+    """The sentence encoder of that name, opened once.
+
+    Args:
+        name: A folder or a hub name (without an owner: one of sentence-transformers); empty for
+            all-MiniLM-L6-v2.
+
+    Raises:
+        DataError: there is no such model, or the hub is out of reach.
+    """
+    place = locate(_full_name(name))
+    try:
+        with quiet():
+            return SentenceEncoder(SentenceTransformer(place))
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise DataError(
+            f"no sentence encoder can be read here ({reason})",
+            source=place,
+            cure="name a folder written by sentence-transformers, or another hub name.",
+        ) from error
+
+
+def _full_name(name: str) -> str:
+    if not name:
+        return MINILM
+    return name if "/" in name or Path(name).is_dir() else f"sentence-transformers/{name}"
+
+
+def _pooling(module: Any) -> str:
+    return str(module.get_pooling_mode_str()) if hasattr(module, "get_pooling_mode_str") else ""

@@ -1,0 +1,123 @@
+"""Vectors of frozen encoders on disk, by the hash of the texts and of the encoder: nothing is encoded twice.
+
+It lies in the cache folder of the project (`synthesizeme.files.default_cache_dir`) and holds no text. Set
+``SYNTHESIZEME_NO_CACHE`` to do without.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthesizeme.files import default_cache_dir
+
+OFF = "SYNTHESIZEME_NO_CACHE"
+FILE = "features.sqlite"
+_PREPARE = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=OFF",  # survives a killed process; what a power cut damages is computed again
+    "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, checksum INTEGER, vector BLOB NOT NULL)",
+)
+_KEYS_AT_ONCE = 500
+_GIVEN_UP = (
+    "the feature cache %s cannot be used (%s); features are computed and not kept. Cure: delete the file, "
+    "free disk space, or name a writable folder in SYNTHESIZEME_CACHE_DIR"
+)
+_logger = logging.getLogger(__name__)
+Vector = NDArray[np.float32]
+Unit = tuple[str, ...]
+"""The texts that decide one vector of an encoder."""
+_Row = tuple[bytes, int, bytes]
+_Result = TypeVar("_Result")
+
+
+class FeatureCache:
+    """Vectors by encoder and texts in one SQLite file; several processes and threads may share it.
+
+    A vector that does not fit its checksum counts as missing. A file that cannot be used is given up with one
+    warning, and everything is encoded anew: the cache only saves time.
+
+    Args:
+        folder: Folder of the file; made if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._given_up = False
+        self._lock = threading.Lock()
+
+    def get(self, identity: str, units: Sequence[Unit], dim: int) -> dict[Unit, Vector]:
+        """The vectors of length `dim` there are."""
+        keys = {_key(identity, unit): unit for unit in units}
+        found: dict[Unit, Vector] = {}
+        rows: list[_Row] = self._do(lambda connection: _rows(connection, list(keys)), [])
+        for key, checksum, stored in rows:
+            if len(stored) == 4 * dim and zlib.crc32(stored) == checksum:
+                found[keys[key]] = np.frombuffer(stored, dtype="<f4")
+        return found
+
+    def put(self, identity: str, vectors: Mapping[Unit, Vector]) -> None:
+        """Store vectors, all or none of them; a damaged one is replaced."""
+        stored = [(_key(identity, unit), vector.astype("<f4").tobytes()) for unit, vector in vectors.items()]
+        rows = [(key, zlib.crc32(vector), vector) for key, vector in stored]
+
+        def write(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows)
+
+        self._do(write, None)
+
+    def _do(self, action: Callable[[sqlite3.Connection], _Result], otherwise: _Result) -> _Result:
+        """`action` with a connection of its own, or `otherwise` once the file has been given up."""
+        with self._lock:
+            if self._given_up:
+                return otherwise
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with closing(sqlite3.connect(self.path, timeout=60)) as connection:
+                    for statement in _PREPARE:
+                        connection.execute(statement)
+                    return action(connection)
+            except (OSError, sqlite3.Error) as error:
+                self._given_up = True
+                _logger.warning(_GIVEN_UP, self.path, error)
+                return otherwise
+
+
+def open_cache(folder: Path | None) -> FeatureCache | None:
+    """The cache in `folder`, by default the project's cache folder; None where that one is switched off."""
+    if folder is None and os.environ.get(OFF):
+        return None
+    return _opened(folder or default_cache_dir())
+
+
+@cache
+def _opened(folder: Path) -> FeatureCache:
+    return FeatureCache(folder)
+
+
+def _key(identity: str, unit: Unit) -> bytes:
+    return hashlib.blake2b(json.dumps([identity, *unit]).encode(), digest_size=16).digest()
+
+
+def _rows(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[_Row]:
+    found: list[_Row] = []
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        some = keys[start : start + _KEYS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT key, checksum, vector FROM features WHERE key IN ({marks})"
+        found.extend(connection.execute(query, some))
+    return found

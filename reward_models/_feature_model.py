@@ -1,0 +1,253 @@
+"""Base of the methods that learn a network on frozen features of prompts and responses."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, sigmoid
+from reward_models._features import Features, Matrix, open_features
+from reward_models._trainer import seeded
+from synthesizeme.errors import DataError, SynthesizeMeError
+from synthesizeme.temperature import fit_margin_temperature
+from synthesizeme.types import PreferencePair
+
+AUTO = "stylometric+embeddings"
+SCORED_AT_ONCE = 2048
+"""Rows per pass of the network when scoring, so that memory stays flat."""
+CLIP = 8.0
+"""Standardised features stay within this many standard deviations of the training rows."""
+_STANDARD = ("standard.mean", "standard.scale", "standard.prompt_mean", "standard.prompt_scale")
+_logger = logging.getLogger(__name__)
+
+
+class FeatureModel(RewardModel):
+    """A network on standardised frozen features.
+
+    A subclass implements `_build`, `_learn`, `_user_state` and `_values`; this class opens and standardises
+    the features, turns values into rewards, and keeps the network in checkpoints.
+
+    Rewards are ``_values / temperature_``, so that the logistic function of a margin is its probability;
+    the temperature is 1 until a subclass sets it. A reward's own probability is that of winning against a
+    response to the same prompt with the average features of the training responses.
+
+    Args:
+        features: Specification of `open_features`; ``auto`` is stylometric features and sentence
+            embeddings, or the former alone where no sentence encoder can be opened.
+        base: Arguments of `RewardModel`.
+    """
+
+    reads_prompts: ClassVar[bool] = False
+    """Whether the network reads features of the prompt; if not, their tensors have no column."""
+
+    def __init__(self, *, features: str = "auto", **base: Any) -> None:
+        super().__init__(**base)
+        self.features = features
+
+    # What a method implements.
+
+    @abstractmethod
+    def _build(self, dim: int, prompt_dim: int) -> nn.Module:
+        """A fresh network for responses of `dim` and prompts of `prompt_dim` features.
+
+        It runs under `seeded`, so that torch's own initialisation is reproducible. Everything in the
+        network's state goes into a checkpoint; user states do not belong into it.
+        """
+
+    @abstractmethod
+    def _learn(self, histories: Histories) -> None:
+        """Train `self.network_`, fresh from `_build`, and set `self.temperature_` if it is fitted."""
+
+    @abstractmethod
+    def _values(self, x: Tensor, prompts: Tensor, states: Sequence[UserState | None]) -> Tensor:
+        """Uncalibrated reward of each row, shape (n,), for encoded responses (n, D) and prompts (n, P)."""
+
+    # What it has from here.
+
+    featurizer_: Features
+    network_: nn.Module
+    _memory: dict[Any, NDArray[np.float32]] | None = None
+    """Rows encoded so far, kept while `fit` runs."""
+
+    def _encode(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Tensor:
+        """Standardised features of the responses, shape (n, D) float32; each distinct one is encoded once.
+
+        Raises:
+            DataError: a feature is not a finite number.
+        """
+        raw = self._raw_responses(prompts, responses)
+        return _standardised(raw, self.mean_, self.scale_)
+
+    def _encode_prompts(self, prompts: Sequence[Prompt]) -> Tensor:
+        """Standardised features of the prompts, shape (n, P), or (n, 0) where the method reads none."""
+        return _standardised(self._raw_prompts(prompts), self.prompt_mean_, self.prompt_scale_)
+
+    def _encode_pairs(self, pairs: Sequence[PreferencePair]) -> tuple[Tensor, Tensor]:
+        """Features of the chosen and of the rejected responses, both (n, D)."""
+        prompts = [pair.prompt for pair in pairs]
+        texts = [pair.chosen_text for pair in pairs] + [pair.rejected_text for pair in pairs]
+        both = self._encode(prompts + prompts, texts)
+        return both[: len(pairs)], both[len(pairs) :]
+
+    def _fresh_network(self) -> nn.Module:
+        """A network as `_build` makes it, the same one for the same seed."""
+        with seeded(self.seed):
+            return self._build(len(self.mean_), len(self.prompt_mean_))
+
+    def _fit_temperature(self, pairs: Sequence[PreferencePair], states: Mapping[str, UserState]) -> float:
+        """Temperature that suits the margins of held-out `pairs` best; 1 without pairs.
+
+        Args:
+            pairs: Pairs that neither the network nor `states` has seen.
+            states: State of each user; a user without one is answered by the population.
+        """
+        if not pairs:
+            return 1.0
+        prompts = self._encode_prompts([pair.prompt for pair in pairs])
+        found = [states.get(pair.user_id) for pair in pairs]
+        chosen, rejected = (self._all_values(x, prompts, found) for x in self._encode_pairs(pairs))
+        return fit_margin_temperature(chosen - rejected)
+
+    def _fit(self, histories: Histories) -> dict[str, UserState]:
+        self.spec_, self.featurizer_ = _opened(self.features)
+        self._memory = {}
+        try:
+            self._fit_standard([pair for pairs in histories.values() for pair in pairs])
+            self.temperature_ = 1.0
+            self.network_ = self._fresh_network()
+            self._learn(histories)
+            self.network_.eval()
+            return self._user_states(histories)
+        finally:
+            self._memory = None
+
+    def _rewards(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
+    ) -> Estimates:
+        x, read = self._encode(prompts, responses), self._encode_prompts(prompts)
+        value = self._all_values(x, read, states) / self.temperature_
+        typical = self._all_values(torch.zeros_like(x), read, states) / self.temperature_
+        return Estimates(value, sigmoid(value - typical))
+
+    def _margins(
+        self,
+        prompts: Sequence[Prompt],
+        firsts: Sequence[str],
+        seconds: Sequence[str],
+        states: Sequence[UserState | None],
+    ) -> Estimates:
+        x, read = self._encode([*prompts, *prompts], [*firsts, *seconds]), self._encode_prompts(prompts)
+        first = self._all_values(x[: len(firsts)], read, states)
+        second = self._all_values(x[len(firsts) :], read, states)
+        margin = (first - second) / self.temperature_
+        return Estimates(margin, sigmoid(margin))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        standard = (self.mean_, self.scale_, self.prompt_mean_, self.prompt_scale_)
+        learned = {name: value.numpy() for name, value in self.network_.state_dict().items()}
+        return {**dict(zip(_STANDARD, standard, strict=True)), **learned}
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        self.spec_, self.featurizer_ = facts["features"], open_features(facts["features"])
+        if self.featurizer_.identity != facts["identity"]:
+            raise DataError(
+                f"{self.name} was trained on features {facts['identity']!r}, and {self.spec_!r} gives "
+                f"{self.featurizer_.identity!r} here",
+                cure="install the encoder and the versions it was trained with, or train again.",
+            )
+        self.temperature_ = float(facts["temperature"])
+        self.mean_, self.scale_, self.prompt_mean_, self.prompt_scale_ = (arrays[name] for name in _STANDARD)
+        self.network_ = self._fresh_network()
+        learned = {name: torch.from_numpy(arrays[name]) for name in arrays if name not in _STANDARD}
+        try:
+            self.network_.load_state_dict(learned)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
+        self.network_.eval()
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "features": self.spec_,
+            "identity": self.featurizer_.identity,
+            "temperature": self.temperature_,
+        }
+
+    def _all_values(self, x: Tensor, prompts: Tensor, states: Sequence[UserState | None]) -> Floats:
+        """`_values` in passes of bounded size with gradients off, shape (n,)."""
+        self.network_.eval()
+        found = np.empty(len(x), dtype=np.float64)
+        with torch.no_grad():
+            for start in range(0, len(x), SCORED_AT_ONCE):
+                rows = slice(start, start + SCORED_AT_ONCE)
+                found[rows] = self._values(x[rows], prompts[rows], states[rows]).double().numpy()
+        return found
+
+    def _fit_standard(self, pairs: Sequence[PreferencePair]) -> None:
+        """Mean and scale of the features over the training rows, shape (D,); a constant one has scale 1."""
+        rows = [pair for pair in pairs if pair.split != "validation"] or pairs
+        prompts = [pair.prompt for pair in rows]
+        responses = [pair.chosen_text for pair in rows] + [pair.rejected_text for pair in rows]
+        self.mean_, self.scale_ = _standard(self._raw_responses(prompts + prompts, responses))
+        self.prompt_mean_, self.prompt_scale_ = _standard(self._raw_prompts(prompts))
+
+    def _raw_responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
+        """Features as they come, shape (n, D)."""
+        keys = list(zip(map(tuple, prompts), responses, strict=True))
+        rows = {} if self._memory is None else self._memory
+        new = [key for key in dict.fromkeys(keys) if key not in rows]
+        if new:
+            asked, texts = zip(*new, strict=True)
+            rows.update(zip(new, self._finite(self.featurizer_.responses(asked, texts)), strict=True))
+        return _stacked([rows[key] for key in keys], self.featurizer_.dim)
+
+    def _raw_prompts(self, prompts: Sequence[Prompt]) -> Matrix:
+        """Features as they come, shape (n, P)."""
+        if not self.reads_prompts:
+            return np.zeros((len(prompts), 0), dtype=np.float32)
+        keys = [tuple(prompt) for prompt in prompts]
+        rows = {} if self._memory is None else self._memory
+        new = [key for key in dict.fromkeys(keys) if key not in rows]
+        if new:
+            rows.update(zip(new, self._finite(self.featurizer_.prompts(new)), strict=True))
+        return _stacked([rows[key] for key in keys], self.featurizer_.prompt_dim)
+
+    def _finite(self, rows: Matrix) -> Matrix:
+        bad = int((~np.isfinite(rows).all(axis=1)).sum())
+        if bad:
+            raise DataError(
+                f"features {self.featurizer_.identity!r}: {bad} of {len(rows)} texts have values that are no "
+                "finite numbers",
+                cure="check the encoder (weights, precision), clear the cache, or use other features.",
+            )
+        return np.asarray(rows, dtype=np.float32)
+
+
+def _opened(spec: str) -> tuple[str, Features]:
+    """The features and the specification they were opened by; ``auto`` is decided here."""
+    if spec != "auto":
+        return spec, open_features(spec)
+    try:
+        return AUTO, open_features(AUTO)
+    except SynthesizeMeError as error:
+        _logger.warning("no sentence encoder, going on with stylometric features alone: %s", error)
+        return "stylometric", open_features("stylometric")
+
+
+def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:
+    mean, scale = raw.mean(axis=0, dtype=np.float64), raw.std(axis=0, dtype=np.float64)
+    return mean.astype(np.float32), np.where(scale > 1e-6, scale, 1).astype(np.float32)
+
+
+def _standardised(raw: Matrix, mean: Matrix, scale: Matrix) -> Tensor:
+    return torch.from_numpy(np.clip((raw - mean) / scale, -CLIP, CLIP))
+
+
+def _stacked(rows: Sequence[NDArray[np.float32]], width: int) -> Matrix:
+    return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)

@@ -1,0 +1,259 @@
+"""What the two hierarchical models share: fit, score, uncertainty, readable weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models._base import (
+    Estimates,
+    Floats,
+    Histories,
+    Prompt,
+    RewardModel,
+    UnknownUser,
+    UserState,
+    sigmoid,
+)
+from reward_models._basis import STYLE, Basis, Item
+from reward_models._features import Features
+from reward_models._hierarchy import Fit, Problem, Rows, fit_own
+from synthesizeme import stylometry
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.types import Evidence, PreferencePair
+
+Variances = Literal["leave-one-out", "evidence", "fixed"]
+_SHOWN_PAIRS = 4
+
+
+class HierarchicalModel(RewardModel):
+    """Hierarchical Bradley-Terry on frozen features; see `reward_models.hierarchical` for the method."""
+
+    def __init__(
+        self,
+        *,
+        variances: Variances = "leave-one-out",
+        unknown_user: UnknownUser = "population",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(unknown_user=unknown_user, seed=seed)
+        if variances not in ("leave-one-out", "evidence", "fixed"):
+            raise ConfigError(
+                f"{self.name}: variances is {variances!r}; expected leave-one-out, evidence or fixed; "
+                "leave it out for the default"
+            )
+        self.variances = variances
+
+    def _open_encoder(self) -> Features | None:
+        """Sentence embeddings, or None."""
+        return None
+
+    def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
+        """The user's weights of the named features that are surest, with the pairs that show them.
+
+        Args:
+            user_id: A user with a state.
+            limit: At most so many, those with the largest |weight| / standard error; None: all.
+
+        Returns:
+            Weights in log-odds of preferring a response by one standard deviation more of the feature,
+            population and deviation together, everything else equal.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: the user is unknown.
+        """
+        state = self._fitted().get(user_id)
+        if state is None:
+            raise DataError(
+                f"{self.name} knows no user {user_id!r}",
+                field="user_id",
+                cure="call fit_user with their pairs.",
+            )
+        unit = np.eye(STYLE)
+        shared = np.pad(unit, ((0, 0), (0, len(self.weights_) - STYLE)))
+        own = np.pad(unit, ((0, 0), (0, len(self.own_variance_) - STYLE)))
+        found = self._estimate(shared, own, [state] * STYLE)
+        assert found.standard_error is not None
+        order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")[:limit]
+        return [
+            _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in order.tolist()
+        ]
+
+    def _fit(self, histories: Histories) -> dict[str, UserState]:
+        self.basis_ = Basis(self._open_encoder())
+        self.basis_.learn((item for pairs in histories.values() for item in _items(pairs)), self.seed)
+        shared_variance, own_variance = self.basis_.variances()
+        users = [self._differences(pairs) for pairs in histories.values()]
+        problem = Problem(users, shared_variance, own_variance)
+        shared_factor, own_factor = (1.0, 1.0) if self.variances == "fixed" else self._search(problem)
+        fit = problem.fit(shared_factor, own_factor)
+        self.weights_, self.covariance_ = fit.weights, fit.covariance
+        self.own_variance_ = own_factor * own_variance
+        self.factors_ = (shared_factor, own_factor)
+        self.sharpness_ = _sharpness(fit)
+        return self._user_states(histories)
+
+    def _search(self, problem: Problem) -> tuple[float, float]:
+        """Factors of all shared and of all own variances, by a pattern search on their logarithms."""
+        tried: dict[tuple[float, float], float] = {}
+
+        def value(point: tuple[float, float]) -> float:
+            if point not in tried:
+                fit = problem.fit(float(np.exp(point[0])), float(np.exp(point[1])), tolerance=1e-4)
+                tried[point] = fit.log_evidence if self.variances == "evidence" else -_left_out_loss(fit)
+            return tried[point]
+
+        best = (0.0, 0.0)
+        for step in (0.8, 0.4):
+            while True:
+                around = [(best[0] + step * a, best[1] + step * b) for a, b in _DIRECTIONS]
+                better = max(around, key=value)
+                if value(better) <= value(best) or max(map(abs, better)) > _WIDEST:
+                    break
+                best = better
+        return float(np.exp(best[0])), float(np.exp(best[1]))
+
+    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+        rows = self._differences(pairs)
+        own = fit_own(rows, self.weights_, self.own_variance_)
+        ids = json.dumps([pair.pair_id for pair in pairs]).encode()
+        return {
+            "mean": own.mean,
+            "own_factor": own.own_factor.astype(np.float32),
+            "shared_factor": own.shared_factor.astype(np.float32),
+            "style": rows.shared[:, :STYLE].astype(np.float32),
+            "pair_ids": np.frombuffer(ids, dtype=np.uint8),
+        }
+
+    def _rewards(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
+    ) -> Estimates:
+        shared, own = self.basis_.rows(_paired(prompts, responses))
+        return self._estimate(shared, own, states)
+
+    def _margins(
+        self,
+        prompts: Sequence[Prompt],
+        firsts: Sequence[str],
+        seconds: Sequence[str],
+        states: Sequence[UserState | None],
+    ) -> Estimates:
+        shared, own = self.basis_.rows(_paired([*prompts, *prompts], [*firsts, *seconds]))
+        n = len(firsts)
+        return self._estimate(shared[:n] - shared[n:], own[:n] - own[n:], states)
+
+    def _estimate(self, shared: Floats, own: Floats, states: Sequence[UserState | None]) -> Estimates:
+        """Mean and variance of shared.w + own.v_u for each row, and the calibrated probability."""
+        # Sums along rows, not matrix products: a row's value must not depend on its batch.
+        value = (shared * self.weights_).sum(axis=1)
+        variance = (own**2 * self.own_variance_).sum(axis=1)
+        reach = np.array(shared)
+        for state, rows in _by_state(states):
+            value[rows] += (own[rows] * state["mean"]).sum(axis=1)
+            seen = own[rows] @ state["own_factor"].T
+            variance[rows] -= (seen**2).sum(axis=1)
+            reach[rows] -= seen @ state["shared_factor"]
+        variance = np.maximum(variance, 0) + ((reach @ self.covariance_) * reach).sum(axis=1)
+        probability = sigmoid(self.sharpness_ * _moderated(value, variance))
+        return Estimates(value, probability, np.sqrt(np.maximum(variance, 0)))
+
+    def _differences(self, pairs: Sequence[PreferencePair]) -> Rows:
+        shared, own = self.basis_.rows(_items(pairs))
+        n = len(pairs)
+        return Rows(shared=shared[:n] - shared[n:], own=own[:n] - own[n:])
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            **self.basis_.arrays,
+            "weights": self.weights_,
+            "covariance": self.covariance_,
+            "own_variance": self.own_variance_,
+        }
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        encoder = self._open_encoder()
+        if encoder is not None and encoder.identity != facts["encoder"]:
+            raise DataError(
+                f"{self.name} was trained on the embeddings {facts['encoder']!r}; found {encoder.identity!r}",
+                field="encoder",
+                cure="name the encoder it was trained with, or train again.",
+            )
+        self.basis_ = Basis(encoder)
+        self.basis_.restore(arrays)
+        self.weights_, self.covariance_ = arrays["weights"], arrays["covariance"]
+        self.own_variance_ = arrays["own_variance"]
+        self.sharpness_ = float(facts["sharpness"])
+        self.factors_ = (float(facts["factors"][0]), float(facts["factors"][1]))
+
+    def _facts(self) -> dict[str, Any]:
+        encoder = self.basis_.encoder
+        return {
+            "encoder": None if encoder is None else encoder.identity,
+            "features": [feature.name for feature in stylometry.FEATURES],
+            "sharpness": self.sharpness_,
+            "factors": list(self.factors_),
+        }
+
+
+_DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+_WIDEST = 4.0
+
+
+def _evidence(j: int, weight: float, standard_error: float, state: UserState) -> Evidence:
+    feature = stylometry.FEATURES[j]
+    shown = np.sign(weight) * state["style"][:, j]
+    best = [i for i in np.argsort(-shown, kind="stable").tolist() if shown[i] > 0][:_SHOWN_PAIRS]
+    ids = json.loads(bytes(state["pair_ids"]))
+    return Evidence(
+        feature=feature.name,
+        statement=feature.more if weight > 0 else feature.less,
+        weight=weight,
+        standard_error=standard_error,
+        pair_ids=tuple(ids[i] for i in best),
+    )
+
+
+def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
+    prompts = [pair.prompt for pair in pairs]
+    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
+    return _paired([*prompts, *prompts], [*chosen, *rejected])
+
+
+def _paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
+    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
+
+
+def _by_state(states: Sequence[UserState | None]) -> list[tuple[UserState, NDArray[np.int64]]]:
+    found: dict[int, tuple[UserState, list[int]]] = {}
+    for row, state in enumerate(states):
+        if state is not None:
+            found.setdefault(id(state), (state, []))[1].append(row)
+    return [(state, np.asarray(rows)) for state, rows in found.values()]
+
+
+def _moderated(margin: Floats, variance: Floats) -> Floats:
+    """Margin shrunk by its own uncertainty, margin / sqrt(1 + pi variance / 8) (MacKay 1992, equation 10)."""
+    return margin / np.sqrt(1 + np.pi / 8 * variance)
+
+
+def _sharpness(fit: Fit) -> float:
+    """The factor of all moderated margins that makes the left-out pairs most likely."""
+    margins = _moderated(fit.left_out, fit.left_out_variance)
+    grid = np.exp(np.linspace(-3, 3, 241))
+    low, high = 0, len(grid) - 1
+    while low < high:  # the loss is convex in the factor
+        middle = (low + high) // 2
+        here, next_ = (np.logaddexp(0, -grid[k] * margins).mean() for k in (middle, middle + 1))
+        low, high = (low, middle) if here <= next_ else (middle + 1, high)
+    return float(grid[low])
+
+
+def _left_out_loss(fit: Fit) -> float:
+    """Mean negative log-likelihood of the left-out pairs under calibrated probabilities."""
+    margins = _sharpness(fit) * _moderated(fit.left_out, fit.left_out_variance)
+    return float(np.logaddexp(0, -margins).mean())

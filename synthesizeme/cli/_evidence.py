@@ -1,0 +1,139 @@
+"""``--evidence``: what a reward model learned about the users, as plain values for the persona writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
+
+import typer
+
+from synthesizeme.cli._options import folder
+from synthesizeme.cli._text import count
+from synthesizeme.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+    from synthesizeme.types import Evidence, PreferencePair
+
+    Histories = Mapping[str, Sequence[PreferencePair]]
+
+DEFAULT_METHOD = "hierarchical-stylometric"
+LIMIT = 8
+"""Most items of evidence about a user."""
+
+
+class GivesEvidence(Protocol):
+    """A reward model that can say what it learned about a user."""
+
+    def evidence(self, user_id: str, limit: int = 8) -> list[Evidence]:
+        """The strongest first."""
+
+
+@dataclass(frozen=True)
+class EvidenceOptions:
+    """Whether a reward model tells the persona writer what it learned."""
+
+    evidence: Annotated[
+        bool,
+        typer.Option(
+            "--evidence",
+            help="Also show the persona writer what a reward model learned from the user's train and "
+            f"validation pairs; by default {DEFAULT_METHOD}, fitted to those pairs of all users of the file.",
+        ),
+    ] = False
+    evidence_model: Annotated[
+        Path | None,
+        typer.Option(
+            "--evidence-model",
+            help="Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
+            "fitted anew to the train and validation pairs of the file. Train it without this file's test "
+            "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
+            metavar="DIR",
+            parser=folder,
+        ),
+    ] = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is to be any."""
+        return self.evidence or self.evidence_model is not None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence about users and where it comes from."""
+
+    by_user: Mapping[str, Sequence[Evidence]]
+    source: str | None = None
+    """Model and what it was fitted to, in words; None without evidence."""
+
+
+def gather(
+    options: EvidenceOptions, pairs: Sequence[PreferencePair], user_ids: Sequence[str], *, seed: int
+) -> Gathered:
+    """What the model that the flags name learned about these users, from train and validation pairs alone.
+
+    Args:
+        options: The flags.
+        pairs: All pairs of the file; those without a split get the one that the induction gives them.
+        user_ids: Users to be induced. One without history, or whose rows have no usable split, gets none.
+        seed: Seed of the splits and of the model.
+
+    Raises:
+        ConfigError: the method of the checkpoint gives no evidence.
+        DataError: the checkpoint cannot be read.
+    """
+    if not options.wanted:
+        return Gathered({})
+    if options.evidence_model is None:
+        histories = _histories(pairs, seed)
+        model, source = _fitted(histories, seed)
+    else:
+        induced = set(user_ids)
+        histories = _histories([pair for pair in pairs if pair.user_id in induced], seed)
+        model, source = _loaded(options.evidence_model, histories)
+    giver = cast(GivesEvidence, model)
+    known = [user for user in user_ids if user in histories]
+    return Gathered({user: giver.evidence(user, limit=LIMIT) for user in known}, source)
+
+
+def _histories(pairs: Sequence[PreferencePair], seed: int) -> dict[str, list[PreferencePair]]:
+    """Train and validation pairs by user; the induction itself refuses users whose rows cannot be split."""
+    from synthesizeme.datasets import assign_splits, by_user
+
+    found = {}
+    for user, own in by_user(pairs).items():
+        try:
+            split, _ = assign_splits(own, seed=seed)
+        except DataError:
+            continue
+        if history := [pair for pair in split if pair.split != "test"]:
+            found[user] = history
+    return found
+
+
+def _fitted(histories: Histories, seed: int) -> tuple[RewardModel, str]:
+    from reward_models import method
+
+    every = [pair for history in histories.values() for pair in history]
+    model = method(DEFAULT_METHOD)(seed=seed)
+    if every:
+        model.fit(every)
+    shared = f"{count(len(every), 'train and validation pair')} of {count(len(histories), 'user')}"
+    return model, f"{DEFAULT_METHOD} fitted to {shared}"
+
+
+def _loaded(checkpoint: Path, histories: Histories) -> tuple[RewardModel, str]:
+    from reward_models import load
+
+    model = load(checkpoint)
+    if not callable(getattr(model, "evidence", None)):
+        raise ConfigError(
+            f"--evidence-model {checkpoint}: {model.name} gives no evidence; "
+            f"expected a checkpoint of hierarchical or {DEFAULT_METHOD}"
+        )
+    for user, history in histories.items():
+        model.fit_user(user, history)
+    return model, f"{model.name} of the checkpoint {checkpoint.name}"

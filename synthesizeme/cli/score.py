@@ -1,0 +1,234 @@
+"""``score``: rewards and margins of rows on standard input, for one user or for the user each row names."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import Engine, PlainOptions, Workers
+from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+    from synthesizeme.cli._score_rows import Question
+    from synthesizeme.types import Evidence, PreferencePair
+
+SOURCE = "standard input"
+MOST_WEIGHTS = 20
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """Who scores what for whom."""
+
+    model: Annotated[
+        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
+    ]
+    user: Annotated[
+        str | None,
+        typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
+    ] = None
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            help="Pairs to fit the user to first (without --user, every user of the file); the checkpoint "
+            "stays as it is. Rows of the test split are left out.",
+            metavar="PAIRS",
+        ),
+    ] = None
+    engine: Engine = "local"
+    workers: Workers = None
+    unknown_user: Annotated[
+        Literal["population", "refuse"] | None,
+        typer.Option(
+            "--unknown-user",
+            help="What a user gets that the model does not know: the answer of the population, or none. By "
+            "default as the model was trained.",
+        ),
+    ] = None
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Print what the model learned about --user; read no rows."),
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="With --weights: print them as JSON.")] = False
+    on_error: Annotated[
+        Literal["stop", "skip"],
+        typer.Option(
+            "--on-error",
+            help="At a row that cannot be scored: stop, or print a line with its error and go on.",
+        ),
+    ] = "stop"
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            "--batch-size",
+            help="Rows scored and printed at a time; 1 answers each row as it comes.",
+            min=1,
+            metavar="N",
+        ),
+    ] = 256
+
+
+@spread
+def score(options: ScoringOptions, common: PlainOptions) -> None:
+    """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
+
+    A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
+    "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
+    may name its own user_id, and its id or pair_id comes back with the answer. Order is kept, and memory does
+    not grow with the number of rows.
+    """
+    from reward_models import _engine, load
+
+    if options.weights and options.user is None:
+        raise ConfigError("--weights needs --user ID")
+    model = load(options.model)
+    if options.unknown_user is not None:
+        model.unknown_user = options.unknown_user
+    if options.history is not None:
+        with _engine.spread(options.engine, options.workers):
+            _fit_users(model, options.history, options.user)
+    known = frozenset(model.users)
+    if options.weights:
+        _show_weights(model, str(options.user), known, options.as_json)
+        return
+    if options.user is not None and options.user not in known:
+        _say_unknown(model, options.user, known)
+    if sys.stdin.isatty():
+        say("Reading rows from the terminal, one JSON object per line.")
+    failed, read = 0, 0
+    for line in _lines(model, options, known):
+        read += 1
+        failed += "error" in line
+        sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        if read % options.batch_size == 0:
+            sys.stdout.flush()
+    if failed:
+        say(f"{failed:,} of {count(read, 'row')} could not be scored; their lines carry an error.")
+
+
+def _lines(model: RewardModel, options: ScoringOptions, known: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """One object per row, in the order of the rows.
+
+    Raises:
+        DataError: a row is bad and errors are not skipped; the rows before it have been answered.
+    """
+    from synthesizeme.cli._score_rows import questions
+    from synthesizeme.datasets._lines import json_stream
+
+    batch: list[Question | DataError] = []
+    rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
+    for item in rows:
+        if isinstance(item, DataError) and options.on_error == "stop":
+            yield from _answered(model, batch, known, options.on_error)
+            raise item
+        batch.append(item)
+        if len(batch) == options.batch_size:
+            yield from _answered(model, batch, known, options.on_error)
+            batch = []
+    yield from _answered(model, batch, known, options.on_error)
+
+
+def _answered(
+    model: RewardModel, batch: Sequence[Question | DataError], known: frozenset[str], on_error: str
+) -> list[dict[str, Any]]:
+    from synthesizeme.cli._score_rows import answers
+
+    asked = [item for item in batch if not isinstance(item, DataError)]
+    try:
+        given = iter(answers(model, asked, known))
+    except DataError as error:
+        if on_error == "stop":
+            raise
+        if len(batch) == 1:
+            return [_error(asked[0].line, error)]
+        return [line for item in batch for line in _answered(model, [item], known, on_error)]
+    return [_error(item.line, item) if isinstance(item, DataError) else next(given) for item in batch]
+
+
+def _error(line: int | None, error: DataError) -> dict[str, Any]:
+    return {"line": line, "error": type(error).__name__, "detail": str(error)}
+
+
+def _fit_users(model: RewardModel, history: Path, user: str | None) -> None:
+    from synthesizeme.datasets import by_user, read_pairs
+
+    users = by_user(read_pairs(history).pairs)
+    histories: dict[str, list[PreferencePair]] = {}
+    done = []
+    for name in users if user is None else [user]:
+        given = users.get(name, [])
+        pairs = [pair for pair in given if pair.split != "test"]
+        if not pairs:
+            continue
+        histories[name] = pairs
+        left_out = len(given) - len(pairs)
+        also = f"; {count(left_out, 'test pair')} left out" if left_out else ""
+        done.append(f"Fitted user {printable(name, 60)!r} to {count(len(pairs), 'pair')}{also}.")
+    if not histories:
+        whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
+        raise DataError(
+            f"has no train or validation pair of {whose}",
+            source=str(history),
+            cure="check --user, or the `split` of the rows.",
+        )
+    model.fit_users(histories)
+    for line in done:
+        say(line)
+
+
+def _say_unknown(model: RewardModel, user: str, known: frozenset[str]) -> None:
+    close = difflib.get_close_matches(user, known, n=1)
+    hint = f" Did you mean {printable(close[0], 60)!r}?" if close else ""
+    what = "is refused" if model.unknown_user == "refuse" else "gets the answer of the population"
+    say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{hint}")
+
+
+def _show_weights(model: RewardModel, user: str, known: frozenset[str], as_json: bool) -> None:
+    evidence = getattr(model, "evidence", None)
+    if not callable(evidence):
+        raise ConfigError(
+            f"--weights: {model.name} has no weights that can be named; these have: {_with_evidence()}"
+        )
+    if user not in known:
+        close = difflib.get_close_matches(user, known, n=1)
+        hint = f" Did you mean {printable(close[0], 60)!r}?" if close else ""
+        raise DataError(
+            f"the model knows {count(len(known), 'user')}, {printable(user, 60)!r} is none of them.{hint}",
+            cure="fit the user first with --history PAIRS.",
+        )
+    found: list[Evidence] = evidence(user, limit=MOST_WEIGHTS)
+    if as_json:
+        print_json({"user_id": user, "weights": [item.model_dump(mode="json") for item in found]})
+        return
+    for item in found:
+        pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
+        typer.echo(
+            f"prefers {printable(item.statement)}: {item.weight:+.2f} ± {item.standard_error:.2f} "
+            f"({printable(item.feature)}{pairs})"
+        )
+    if not found:
+        say(f"Nothing is known of user {printable(user, 60)!r} with any certainty.")
+
+
+def _with_evidence() -> str:
+    from reward_models import method, method_names
+
+    found = []
+    for name in method_names():
+        try:
+            if hasattr(method(name), "evidence"):
+                found.append(name)
+        except (MissingExtraError, ImportError):
+            continue
+    return ", ".join(found) or "none"

@@ -1,0 +1,224 @@
+"""``train``: a personalized reward model from a file of pairs, as a checkpoint folder."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthesizeme.cli._config_file import ASSIGNMENT
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
+from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
+from synthesizeme.cli._places import check_writable
+from synthesizeme.cli._text import count, print_json, printable, say, terminal
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reward_models import RewardModel
+    from synthesizeme.types import PreferencePair
+
+Params = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Arguments of the method, e.g. params.rank=10; the table train.params of a --config file.",
+        metavar="params.NAME=VALUE",
+    ),
+]
+ParamsTable = Annotated[
+    list[str] | None, typer.Option("--params", help="The same, for files.", metavar=ASSIGNMENT, hidden=True)
+]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What is trained on what."""
+
+    method: Annotated[
+        str,
+        typer.Option("--method", help="Name of the reward model, e.g. hierarchical, lore.", metavar="NAME"),
+    ]
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Pairs, .jsonl or .jsonl.gz: one TRL preference row plus user_id per line. Rows of the test "
+            "split are left out.",
+            metavar="PAIRS",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the checkpoint.", metavar="DIR", parser=folder),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="Pretrained model, by name or path, of a method that fine-tunes one; short for "
+            "params.backbone=NAME.",
+            metavar="NAME",
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a checkpoint that is in --out already.")
+    ] = False
+    engine: Engine = "local"
+    workers: Workers = None
+    seed: Seed = 0
+    skip_bad_rows: SkipBadRows = False
+    help_params: Annotated[
+        bool, typer.Option("--help-params", help="List the arguments of --method and train nothing.")
+    ] = False
+
+
+@spread
+def train(
+    options: TrainingOptions, common: CommonOptions, params: Params = None, table: ParamsTable = None
+) -> None:
+    """Train a personalized reward model on the train and validation rows of a file of pairs.
+
+    Writes a checkpoint folder for `synthesizeme score`. Rows without a split are used; test rows never are.
+    """
+    from reward_models import _engine, method
+
+    kind = method(options.method)
+    given = assignments(params or [], table or [])
+    if options.help_params:
+        _show_settings(options.method, kind, as_json=common.json)
+        return
+    arguments = {"seed": options.seed, **method_arguments(options.method, kind, given)}
+    if options.backbone is not None:
+        arguments["backbone"] = _backbone(options, kind, given)
+    source, out = _places(options)
+    pairs, skipped = _read(source, options)
+    splits = Counter(pair.split or "none" for pair in pairs)
+    used = [pair for pair in pairs if pair.split != "test"]
+    if not used:
+        raise DataError(
+            f"all {len(pairs)} pairs are of the test split; expected train or validation pairs to learn from",
+            source=str(source),
+            field="split",
+            cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
+        )
+    model = kind(**arguments)
+    say(f"Training {model.name} on {count(len(used), 'pair')} …")
+    started = time.perf_counter()
+    with _engine.spread(options.engine, options.workers):
+        model.fit(used)
+    seconds = time.perf_counter() - started
+    model.save(out)
+    facts = {
+        "method": model.name,
+        "params": model.params(),
+        "data": str(source),
+        "users": len({pair.user_id for pair in used}),
+        "pairs": {name: splits[name] for name in ("train", "validation", "none") if splits[name]},
+        "left_out": {"test": splits["test"], "bad_rows": len(skipped)},
+        "skipped_rows": skipped,
+        "parameters": model.parameters,
+        "fit_seconds": round(seconds, 3),
+        "out": str(out),
+    }
+    if common.json:
+        print_json(facts)
+    else:
+        _show(facts)
+
+
+def _places(options: TrainingOptions) -> tuple[Path, Path]:
+    """Where to read from and to write to, the latter free to be written.
+
+    Raises:
+        ConfigError: a flag is missing, the place cannot be written, or a checkpoint must not be replaced.
+        DataError: the place holds something that is no checkpoint.
+    """
+    from reward_models._checkpoint import MODEL, check_place
+
+    if options.data is None or options.out is None:
+        given = {"--data PAIRS": options.data, "--out DIR": options.out}
+        raise ConfigError([f"{flag} is missing" for flag, value in given.items() if value is None])
+    check_writable(options.out)
+    check_place(options.out)
+    if (options.out / MODEL).exists() and not options.overwrite:
+        raise ConfigError(
+            f"--out {options.out}: holds a checkpoint; name another folder, or replace it with --overwrite"
+        )
+    return options.data, options.out
+
+
+def _read(source: Path, options: TrainingOptions) -> tuple[tuple[PreferencePair, ...], list[str]]:
+    """The pairs of the file, and the rows left out in words, which are also said."""
+    from synthesizeme.datasets import read_pairs
+
+    file = read_pairs(source, skip_bad_rows=options.skip_bad_rows)
+    skipped = [str(problem) for problem in file.skipped]
+    for problem in skipped:
+        say(f"left out: {printable(problem)}")
+    return file.pairs, skipped
+
+
+def _backbone(options: TrainingOptions, kind: type[RewardModel], given: dict[str, str]) -> str:
+    if "backbone" in given:
+        raise ConfigError("--backbone and params.backbone are the same; give one of them")
+    if "backbone" not in method_settings(kind):
+        having = ", ".join(name for name, it in _methods() if "backbone" in method_settings(it))
+        raise ConfigError(
+            f"--backbone: {options.method} fine-tunes no backbone; these do: {having or 'none'}"
+        )
+    return str(options.backbone)
+
+
+def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
+    """The methods whose extras are installed."""
+    from reward_models import method, method_names
+
+    for name in method_names():
+        try:
+            yield name, method(name)
+        except (MissingExtraError, ImportError):
+            continue
+
+
+def _show(facts: dict[str, Any]) -> None:
+    pairs = ", ".join(
+        f"{number:,} {'without a split' if name == 'none' else name}"
+        for name, number in facts["pairs"].items()
+    )
+    left_out = facts["left_out"]["test"]
+    typer.echo(
+        f"{facts['method']}: {count(facts['users'], 'user')}, {pairs}; "
+        f"{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
+        f"{facts['fit_seconds']:.2f} s."
+    )
+    typer.echo(f"Written to {printable(facts['out'])}.")
+    if left_out:
+        source = printable(facts["data"])
+        typer.echo(
+            f"To measure it: synthesizeme compare --data {source} --methods {facts['method']} --out RESULTS"
+        )
+
+
+def _show_settings(name: str, kind: type[RewardModel], *, as_json: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    settings = method_settings(kind).values()
+    if as_json:
+        print_json({it.name: {"kind": it.kind, "default": it.shown_default, "help": it.help}
+                    for it in settings})  # fmt: skip
+        return
+    console = terminal()
+    console.print(Text(f"Arguments of {name}, given as {PREFIX}NAME=VALUE"))
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("NAME", "VALUE", "default", ""):
+        table.add_column(heading, overflow="fold")
+    for it in settings:
+        table.add_row(*(Text(part) for part in (it.name, it.kind, it.shown_default, it.help)))
+    console.print(table)

@@ -1,0 +1,87 @@
+"""Temperature scaling: one number that makes probabilities, or margins, mean what they say.
+
+References:
+    Guo et al. (2017), "On calibration of modern neural networks", arXiv:1706.04599, section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+TEMPERATURES = (0.05, 20.0)
+"""The smallest and the largest temperature that is fitted."""
+_CLIP = 1e-6
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+def fit_margin_temperature(margins: Sequence[float] | Floats) -> float:
+    """Temperature T that makes ``sigmoid(margin / T)`` most likely.
+
+    The mean negative log-likelihood is convex in 1/T, hence has one minimum in log T, found by
+    golden-section search in `TEMPERATURES`. T > 1 softens an over-confident scorer. Without margins, or when
+    all are 0, it is 1.
+
+    Args:
+        margins: Margins of the chosen over the rejected response of validation pairs, shape (n,), finite.
+    """
+    values = np.asarray(margins, dtype=np.float64)
+    if not np.any(values):
+        return 1.0
+
+    def loss(log_t: float) -> float:
+        return float(np.logaddexp(0.0, -values / np.exp(log_t)).mean())
+
+    low, high = (float(np.log(t)) for t in TEMPERATURES)
+    while high - low > 1e-7:
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if loss(left) <= loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
+
+
+def fit_temperature(p_chosen: Sequence[float] | Floats) -> float:
+    """`fit_margin_temperature` of log-odds: T that makes ``sigmoid(logit(p) / T)`` most likely.
+
+    Args:
+        p_chosen: Probability given to the chosen response of each validation pair, shape (n,); clipped to
+            [1e-6, 1 - 1e-6].
+
+    Raises:
+        ValueError: these are no probabilities.
+    """
+    return fit_margin_temperature(_logits(as_probabilities(p_chosen)))
+
+
+def with_temperature(p: Sequence[float] | Floats, temperature: float) -> Floats:
+    """Probabilities rescaled by a temperature > 0: ``sigmoid(logit(p) / T)``, same shape.
+
+    Raises:
+        ValueError: the temperature is not positive, or these are no probabilities.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; expected a number above 0")
+    return np.asarray((1 + np.tanh(_logits(as_probabilities(p)) / (2 * temperature))) / 2, dtype=np.float64)
+
+
+def as_probabilities(p: Sequence[float] | Floats) -> Floats:
+    """`p` as an array of shape (n,).
+
+    Raises:
+        ValueError: it is not flat, or a value is outside [0, 1].
+    """
+    array = np.asarray(p, dtype=np.float64)
+    if array.ndim != 1 or not bool(np.all((array >= 0) & (array <= 1))):
+        raise ValueError(f"expected a flat list of probabilities in [0, 1], got shape {array.shape}")
+    return array
+
+
+def _logits(p: Floats) -> Floats:
+    clipped = np.clip(p, _CLIP, 1 - _CLIP)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
