@@ -21,7 +21,7 @@ from synthesizeme import stylometry
 
 Matrix = NDArray[np.float64]
 STYLE = len(stylometry.FEATURES)
-COMPONENTS = {"meaning": 128, "answering": 128, "wording": 256}
+COMPONENTS = {"meaning": 96, "answering": 32, "wording": 256}
 CLIP = 8.0
 REMEMBERED = 8192
 _SAMPLE = 1024
@@ -43,7 +43,7 @@ GROUPS = {
     "relevance": Group("relevance", shared=0.1, own=0.1),
     "meaning": Group("meaning", shared=0.7, own=0.3),
     "answering": Group("answering", shared=0.7, own=0.0),
-    "wording": Group("wording", shared=0.0, own=5.0),
+    "wording": Group("wording", shared=0.3, own=5.0),
 }
 """style: the named features. relevance: cosine of the embeddings of prompt and response. meaning: the
 embedding of the response. answering: elementwise product of both embeddings. wording: character n-grams."""

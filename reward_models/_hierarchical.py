@@ -90,7 +90,11 @@ class HierarchicalModel(RewardModel):
         shared_variance, own_variance = self.basis_.variances()
         users = [self._differences(pairs) for pairs in histories.values()]
         problem = Problem(users, shared_variance, own_variance)
-        shared_factor, own_factor = (1.0, 1.0) if self.variances == "fixed" else self._search(problem)
+        shared_factor, own_factor = 1.0, 1.0
+        if self.variances != "fixed":
+            some = _some(users, self.seed)
+            searched = problem if len(some) == len(users) else Problem(some, shared_variance, own_variance)
+            shared_factor, own_factor = self._search(searched)
         fit = problem.fit(shared_factor, own_factor)
         self.weights_, self.covariance_ = fit.weights, fit.covariance
         self.own_variance_ = own_factor * own_variance
@@ -99,24 +103,26 @@ class HierarchicalModel(RewardModel):
         return self._user_states(histories)
 
     def _search(self, problem: Problem) -> tuple[float, float]:
-        """Factors of all shared and of all own variances, by a pattern search on their logarithms."""
-        tried: dict[tuple[float, float], float] = {}
+        """Factors of all shared and of all own variances.
 
-        def value(point: tuple[float, float]) -> float:
-            if point not in tried:
-                fit = problem.fit(float(np.exp(point[0])), float(np.exp(point[1])), tolerance=1e-4)
-                tried[point] = fit.log_evidence if self.variances == "evidence" else -_left_out_loss(fit)
-            return tried[point]
+        Steps to the vertex of a parabola along the logarithm of each, until the vertices lie between the
+        points tried.
+        """
 
-        best = (0.0, 0.0)
-        for step in (0.8, 0.4):
-            while True:
-                around = [(best[0] + step * a, best[1] + step * b) for a, b in _DIRECTIONS]
-                better = max(around, key=value)
-                if value(better) <= value(best) or max(map(abs, better)) > _WIDEST:
-                    break
-                best = better
-        return float(np.exp(best[0])), float(np.exp(best[1]))
+        def loss(point: Floats) -> float:
+            shared_factor, own_factor = np.exp(point).tolist()
+            fit = problem.fit(shared_factor, own_factor, tolerance=_ROUGH)
+            return -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
+
+        point = np.zeros(2)
+        for _ in range(_ROUNDS):
+            here = loss(point)
+            steps = np.array([_vertex(loss(point - axis), here, loss(point + axis)) for axis in _AXES])
+            point = np.clip(point + steps @ _AXES, -_WIDEST, _WIDEST)
+            if np.abs(steps).max() <= 1:
+                break
+        shared_factor, own_factor = np.exp(point).tolist()
+        return shared_factor, own_factor
 
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
         rows = self._differences(pairs)
@@ -200,8 +206,28 @@ class HierarchicalModel(RewardModel):
         }
 
 
-_DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+_SEARCHED = 2048
+"""Pairs that the two factors are chosen on: more would cost time and change them little."""
+_AXES = 0.8 * np.eye(2)
+_ROUNDS = 5
 _WIDEST = 4.0
+_ROUGH = 1e-3
+
+
+def _some(users: Sequence[Rows], seed: int) -> list[Rows]:
+    """Users drawn without replacement until they have `_SEARCHED` pairs, or all."""
+    order = np.random.default_rng(seed).permutation(len(users))
+    before = np.cumsum([0, *(len(users[i].shared) for i in order)])[:-1]
+    return [users[i] for i in order[before < _SEARCHED]]
+
+
+def _vertex(before: float, here: float, after: float) -> float:
+    """Where the parabola through values at -1, 0 and 1 is lowest, at most 2 away."""
+    bend = before - 2 * here + after
+    slope = (before - after) / 2
+    if bend <= 0:
+        return 2.0 if slope > 0 else -2.0
+    return float(np.clip(slope / bend, -2, 2))
 
 
 def _evidence(j: int, weight: float, standard_error: float, state: UserState) -> Evidence:

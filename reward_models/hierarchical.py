@@ -1,8 +1,8 @@
 """Hierarchical Bradley-Terry on named features and frozen sentence embeddings: the default model.
 
-What is ours here: groups of features with one prior variance each; the population reads relevance to the
-prompt and the product of both embeddings, users deviate in style, meaning and wording; the scale of all
-shared and of all own variances comes from the data; probabilities are calibrated on left-out pairs.
+What is ours here: groups of features with one prior variance each; the population also reads the product of
+both embeddings, in which users do not deviate, and wording counts more for a user than for all; the scale
+of all shared and of all own variances comes from the data; probabilities are calibrated on left-out pairs.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Hierarchical(HierarchicalModel):
     """Hierarchical Bradley-Terry, exact by Newton, with standard errors and calibrated probabilities.
 
     A response y to a prompt c has shared features x(c, y) of shape (D,) (28 named features, relevance, up to
-    128 components each of its embedding and of embedding times the prompt's embedding) and user features
-    z(c, y) of shape (G,) (the same without the product, and up to 256 components of its wording). The reward
-    of user u is r_u(c, y) = x.w + z.v_u; centred features make it the margin against a typical response.
+    96 components of its embedding, 32 of embedding times the prompt's embedding, 256 of its wording) and user
+    features z(c, y) of shape (G,) (the same without the product). The reward of user u is
+    r_u(c, y) = x.w + z.v_u; centred features make it the margin against a typical response.
 
     Objective: maximise over w and all v_u
         sum log sigma(r_u(c, chosen) - r_u(c, rejected)) - w.P^-1.w / 2 - sum_u v_u.V^-1.v_u / 2,
@@ -33,7 +33,8 @@ class Hierarchical(HierarchicalModel):
             chosen: ``leave-one-out`` maximises the calibrated leave-one-out likelihood, ``evidence`` the
             marginal likelihood (empirical Bayes, type II), ``fixed`` keeps the built-in ones.
         unknown_user: ``population`` or ``refuse``.
-        seed: Chooses the responses (at most 1024) that principal components are learned from.
+        seed: Chooses the responses (at most 1024) that principal components are learned from, and the users
+            (with about 2048 pairs) that the two factors are.
 
     References:
         Bradley and Terry, "Rank Analysis of Incomplete Block Designs", 1952.

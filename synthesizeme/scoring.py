@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from synthesizeme.types import Comparison, Failure, Message, Verdict
+from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Verdict
 
 
 @runtime_checkable
@@ -32,3 +32,20 @@ class ResponseScorer(Protocol):
         self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
     ) -> list[float]:
         """One reward per response; larger is preferred, scale is the model's own."""
+
+
+class PersonalScorer(PairwiseScorer, Protocol):
+    """A pairwise scorer that learns from many users, and who a user is from that user's pairs alone."""
+
+    users_: dict[str, Any]
+    """What is known of each user, empty where the method knows nobody; never changed in place."""
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers, those of the users included."""
+
+    def fit(self, pairs: Sequence[PreferencePair]) -> object:
+        """Learn everything from scratch."""
+
+    def fit_users(self, histories: Mapping[str, Sequence[PreferencePair]]) -> object:
+        """Learn who these users are from their own pairs, shared weights untouched; no pairs: forget them."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synthesizeme.cli._groups import flowing
+from synthesizeme.cli.compare import compare
 from synthesizeme.cli.data import app as data_app
 from synthesizeme.cli.doctor import doctor
 from synthesizeme.cli.evaluate import evaluate
@@ -47,6 +48,7 @@ def full_app() -> typer.Typer:
     app.command("judge", help=flowing(judge))(judge)
     app.command("evaluate", help=flowing(evaluate))(evaluate)
     app.command("train", help=flowing(train))(train)
+    app.command("compare", help=flowing(compare))(compare)
     app.command("score", help=flowing(score))(score)
     app.add_typer(data_app(), name="data")
     app.add_typer(prompts_app(), name="prompts")

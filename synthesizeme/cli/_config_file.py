@@ -11,7 +11,7 @@ import typer
 
 from synthesizeme.config import Kind, Setting, load_config
 
-NOT_SETTINGS = frozenset({"config", "help"})
+NOT_SETTINGS = frozenset({"config", "help", "diff"})
 ASSIGNMENT = "NAME=VALUE"
 """Metavar of a flag that is a table in the file."""
 _KINDS: dict[Any, Kind] = {int: "whole number", float: "number", bool: "true or false"}
@@ -62,7 +62,7 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[str, tuple[str, 
         for extra in extras:
             # Inside Annotated, typer keeps the first name of a flag where a default would stand.
             for declared in (getattr(extra, "default", None), *(getattr(extra, "param_decls", None) or ())):
-                flag = str(declared).removeprefix("--")
+                flag = str(declared).removeprefix("--").partition("/")[0]
                 if str(declared).startswith("--") and flag not in NOT_SETTINGS:
                     is_table = getattr(extra, "metavar", None) == ASSIGNMENT
                     yield flag, (name, Setting("table of values") if is_table else _setting(annotation))

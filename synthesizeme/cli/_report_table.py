@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from synthesizeme.evaluation.report import Report, Row
 
 _LEGEND = (
-    "Accuracy and its interval in %, gain over default in points with its interval; * resamples the pairs of "
-    "a single user. --out DIR keeps every column."
+    "Accuracy and its interval in %, gain in points with its interval; * resamples the pairs of a single "
+    "user. --out DIR keeps every column."
 )
 
 
@@ -34,6 +34,10 @@ def show_report(report: Report) -> None:
     console.print(Text(printable(report.protocol), style="dim"))
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
+    for name, reason in report.failed.items():
+        console.print(Text(f"{printable(name)} failed: {printable(reason)}", style="red"))
+    for note in report.notes:
+        console.print(Text(printable(note), style="dim"))
 
 
 def _percent(share: float | None, sign: str = "") -> str:

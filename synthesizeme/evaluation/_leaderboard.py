@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthesizeme.evaluation._rows import Row
-
-_ABSENT = "–"
+from synthesizeme.evaluation.measurement import CONTROLS
+from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span, text
 
 
 @dataclass(frozen=True)
@@ -21,64 +22,81 @@ class Column:
 
 
 def leaderboard(rows: Sequence[Row]) -> str:
-    """An aligned table of `rows` in the order given, then the legend; columns nobody fills are left out."""
-    shown = [column for column in _columns(rows) if not column.optional or any(map(column.cell, rows))]
+    """An aligned table of `rows` in the order given, then the legend; columns nobody fills are left out.
+
+    Means over re-splits and the history-length curve, where there are any, are tables below it.
+    """
+    tables = [_table(rows, _columns(rows))]
+    if redrawn := [row for row in rows if row.resplits]:
+        tables.append(_table(redrawn, _resplit_columns(redrawn)))
+    if curve := [row for row in rows if row.cold_start]:
+        tables.append(_table(curve, _curve_columns(curve)))
+    return "\n".join(tables)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    shown = [column for column in columns if not column.optional or any(map(column.cell, rows))]
     table = [
         [column.heading for column in shown],
-        *([column.cell(row) or _ABSENT for column in shown] for row in rows),
+        *([column.cell(row) or ABSENT for column in shown] for row in rows),
     ]
-    widths = [max(3, *(len(line[i]) for line in table)) for i in range(len(shown))]
-    rule = "|" + "|".join(f" {'-' * w} " if i == 0 else f" {'-' * (w - 1)}: " for i, w in enumerate(widths))
-    lines = [_line(line, widths) for line in table]
     legend = [f"- **{column.heading}**: {column.meaning}" for column in shown if column.meaning]
-    return "\n".join([lines[0], rule + "|", *lines[1:], "", *legend]) + "\n"
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
-    return "| " + " | ".join(padded) + " |"
+    return "\n".join([aligned(table), *legend]) + "\n"
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
     names = dict.fromkeys(name for row in rows for name in row.controls)
     controls = [
-        Column(_text(name), lambda row, name=name: _percent(row.controls.get(name)), _control(name))  # type: ignore[misc]
+        Column(text(name), lambda row, name=name: percent(row.controls.get(name)), _control(name))  # type: ignore[misc]
         for name in names
     ]
     return [*_ACCURACY, *controls, *_COUNTS, *_QUALITY]
 
 
+def _resplit_columns(rows: Sequence[Row]) -> list[Column]:
+    """Means over re-splits."""
+    number = max(row.resplits.n for row in rows if row.resplits)
+
+    def mean(name: str, sign: str = "") -> Callable[[Row], str | None]:
+        return lambda row: percent(getattr(row.resplits, name), sign) if row.resplits else None
+
+    many = f"mean over {number} re-splits of the pairs within users; columns as above."
+    controls = [Column(name, mean(name), "") for name in CONTROLS]
+    return [_NAME, Column("re-splits", mean("micro"), many), Column("gain", mean("gain", "+"), ""), *controls]
+
+
+def _curve_columns(rows: Sequence[Row]) -> list[Column]:
+    """The history-length curve."""
+
+    def after(length: int) -> Callable[[Row], str | None]:
+        return lambda row: percent(row.cold_start.get(length))
+
+    lengths = sorted({length for row in rows for length in row.cold_start})
+    meaning = "accuracy (%) on users who were not in the training, after so many of their own pairs."
+    columns = [Column(str(length), after(length), "") for length in lengths]
+    return [dataclasses.replace(_NAME, heading="new users", meaning=meaning), *columns]
+
+
 def _control(name: str) -> str:
     meanings = {
         "no_user": "control: accuracy (%) of the same scorer without the user.",
-        "wrong_user": "control: accuracy (%) with another user's profile; should not exceed no_user.",
+        "wrong_user": "control: accuracy (%) with another user's history or profile; "
+        "should not exceed no_user.",
         "swapped_labels": "control: accuracy (%) when the labels of the user's history are reversed; "
         "should fall clearly below.",
     }
     return meanings.get(name, "control: accuracy (%) of the same scorer under this change.")
 
 
-def _text(value: str) -> str:
-    return " ".join(value.split()).replace("|", "\\|")
-
-
-def _percent(value: float | None, sign: str = "") -> str | None:
-    return None if value is None else f"{100 * value:{sign}.1f}"
-
-
-def _range(low: float | None, high: float | None, sign: str = "") -> str | None:
-    return None if low is None else f"[{_percent(low, sign)}, {_percent(high, sign)}]"
-
-
 def _interval(row: Row) -> str | None:
-    found = _range(row.low, row.high)
+    found = span(row.low, row.high)
     return f"{found}*" if found and row.unit == "pair" else found
 
 
 def _gain(row: Row) -> str | None:
     if row.gain is None or row.gain.value is None:
         return None
-    return f"{_percent(row.gain.value, '+')} {_range(row.gain.low, row.gain.high, '+')}"
+    return f"{percent(row.gain.value, '+')} {span(row.gain.low, row.gain.high, '+')}"
 
 
 def _failures(row: Row) -> str:
@@ -97,9 +115,10 @@ def _cost(row: Row) -> str | None:
     return f"{row.usage.cost_usd:.2f}" if row.usage and row.usage.cost_usd else None
 
 
+_NAME = Column("scorer", lambda row: text(row.name), "", optional=False)
 _ACCURACY = (
-    Column("scorer", lambda row: _text(row.name), "", optional=False),
-    Column("accuracy", lambda row: _percent(row.micro), "share of answered pairs, in %.", optional=False),
+    _NAME,
+    Column("accuracy", lambda row: percent(row.micro), "share of answered pairs, in %.", optional=False),
     Column(
         "95 % interval",
         _interval,
@@ -107,16 +126,16 @@ _ACCURACY = (
         "are drawn instead: it says nothing about other users.",
         optional=False,
     ),
-    Column("per user", lambda row: _percent(row.macro), "mean of the users' own accuracies, in %."),
+    Column("per user", lambda row: percent(row.macro), "mean of the users' own accuracies, in %."),
     Column(
         "gain",
         _gain,
-        "paired difference in points, on the pairs both answered, to the scorer named as reference, "
-        "with its 95 % interval.",
+        "paired difference in points, on the pairs both answered, to the scorer that the line above "
+        "the table names, with its 95 % interval.",
     ),
     Column(
         "detectable",
-        lambda row: _percent(row.detectable),
+        lambda row: percent(row.detectable),
         "smallest true difference, in points, that these pairs would show with 80 % power: "
         "of the gain where there is one, else of the accuracy to a fixed number.",
     ),
@@ -138,19 +157,19 @@ _COUNTS = (
     ),
     Column(
         "answered",
-        lambda row: _percent(row.coverage) if row.coverage != 1 else None,
+        lambda row: percent(row.coverage) if row.coverage != 1 else None,
         "pairs with at least one verdict, in % (– where all have one); accuracy is over these.",
     ),
 )
 _QUALITY = (
     Column(
         "same in both orders",
-        lambda row: _percent(row.order_consistency),
+        lambda row: percent(row.order_consistency),
         "pairs with the same choice whichever response is shown first, in %.",
     ),
     Column(
         "position bias",
-        lambda row: _percent(row.position_bias, "+"),
+        lambda row: percent(row.position_bias, "+"),
         "verdicts for the response shown first minus 50 %, in points.",
     ),
     Column(
@@ -165,8 +184,9 @@ _QUALITY = (
     ),
     Column(
         "majority",
-        lambda row: _percent(row.agrees_with_majority),
-        "agreement, in %, with what most other people said about the same pair.",
+        lambda row: percent(row.agrees_with_majority),
+        "agreement, in %, with most of the other people who judged the same pair, where there is a majority: "
+        "what fitting the user costs in general quality.",
     ),
     Column("fit s", lambda row: _number(row.fit_seconds, 2), "seconds to train."),
     Column("score s", lambda row: _number(row.score_seconds, 2), "seconds to score the test pairs."),

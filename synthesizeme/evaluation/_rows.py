@@ -18,6 +18,23 @@ from synthesizeme.evaluation.intervals import (
 from synthesizeme.types import Frozen, Usage
 
 
+class Resplits(Frozen):
+    """Means over seeded re-splits of the pairs within users; None where a scorer knows no user."""
+
+    n: int
+    """Number of re-splits."""
+    micro: float | None
+    """With the user's own history."""
+    no_user: float | None = None
+    """Without the user."""
+    gain: float | None = None
+    """`micro` minus `no_user`, on the pairs both answered."""
+    wrong_user: float | None = None
+    """With another user's history."""
+    swapped_labels: float | None = None
+    """With the labels of the user's history reversed."""
+
+
 class Row(Frozen):
     """One scorer on one benchmark. Shares are in [0, 1]; None means "not measured", never zero."""
 
@@ -69,6 +86,10 @@ class Row(Frozen):
     """Time to score the test pairs."""
     parameters: int | None = None
     """Learned parameters."""
+    resplits: Resplits | None = None
+    """Means over re-splits, where there were any."""
+    cold_start: dict[int, float | None] = Field(default_factory=dict)
+    """Accuracy on users who were not in the training, by number of own pairs brought along."""
 
 
 def row(

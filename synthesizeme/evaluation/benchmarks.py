@@ -33,6 +33,15 @@ class Fold(Frozen):
     test: tuple[PreferencePair, ...]
     """Pairs to be judged; their `split` is test."""
 
+    @property
+    def histories(self) -> dict[str, list[PreferencePair]]:
+        """Past pairs of every user that is asked about, in the order given; users without any left out."""
+        found: dict[str, list[PreferencePair]] = {pair.user_id: [] for pair in self.test}
+        for pair in self.history:
+            if pair.user_id in found:
+                found[pair.user_id].append(pair)
+        return {user: pairs for user, pairs in found.items() if pairs}
+
 
 class Benchmark(Frozen):
     """Pairs and protocol. Test pairs of different folds are disjoint."""
@@ -67,6 +76,10 @@ class Benchmark(Frozen):
         """(what, number found, number declared) of all that is not as its makers count it."""
         users = {pair.user_id for pair in self.pairs}
         return self.declared.departures(len(self.pairs), len(users), len(self.test))
+
+    def ask(self, scorer: PairwiseScorer, pairs: Sequence[PreferencePair], *, seed: int = 0) -> Outcome:
+        """`evaluate` by the rules of this benchmark."""
+        return evaluate(scorer, pairs, both_orders=self.both_orders, ties=self.ties, seed=seed)
 
     @property
     def protocol(self) -> str:
@@ -133,13 +146,12 @@ def resplits(benchmark: Benchmark, *, n: int = 5, seed: int = 0) -> tuple[Benchm
         raise ValueError(
             f"{benchmark.name!r} has {len(benchmark.folds)} folds; only one split can be redrawn"
         )
-    draws = range(seed, seed + n)
-    return tuple(
-        benchmark.model_copy(
-            update={"folds": _given_split(resplit(benchmark.pairs, draw), f"re-split {draw}")}
-        )
-        for draw in draws
-    )
+    found = []
+    for draw in range(seed, seed + n):
+        name = f"re-split {draw}"
+        (fold,) = _given_split(resplit(benchmark.pairs, draw), name)
+        found.append(benchmark.model_copy(update={"folds": (fold.model_copy(update={"name": name}),)}))
+    return tuple(found)
 
 
 def run_benchmark(
@@ -152,12 +164,7 @@ def run_benchmark(
         make_scorer: Builds (trains, induces, looks up) a scorer; it must learn from `Fold.history` alone.
         seed: Seed of the orders drawn.
     """
-    return pool(
-        evaluate(
-            make_scorer(fold), fold.test, both_orders=benchmark.both_orders, ties=benchmark.ties, seed=seed
-        )
-        for fold in benchmark.folds
-    )
+    return pool(benchmark.ask(make_scorer(fold), fold.test, seed=seed) for fold in benchmark.folds)
 
 
 def _from_file(name: str) -> Benchmark:

@@ -113,9 +113,10 @@ class MajorityOfOthers:
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
         """Count the votes of the others."""
-        return [self._verdict(comparison) for comparison in comparisons]
+        return list(map(self.verdict, comparisons))
 
-    def _verdict(self, comparison: Comparison) -> Verdict:
+    def verdict(self, comparison: Comparison) -> Verdict:
+        """Count the votes of the others on one comparison."""
         votes = [text for user, text in self._votes.get(_item(comparison), ()) if user != comparison.user_id]
         for_first = votes.count(comparison.first.strip())
         lead = 2 * for_first - len(votes)

@@ -15,11 +15,12 @@ from pydantic import Field, ValidationError
 import synthesizeme
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation._leaderboard import leaderboard
-from synthesizeme.evaluation._rows import Row, row
+from synthesizeme.evaluation._measured_rows import measured_row
+from synthesizeme.evaluation._rows import Resplits, Row, row
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair
 
-__all__ = ["Report", "Row", "environment", "fingerprint", "row"]
+__all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row"]
 
 
 def environment() -> dict[str, str]:
@@ -51,6 +52,10 @@ class Report(Frozen):
     """One per scorer, in the order to be shown."""
     data_fingerprint: str = ""
     """`fingerprint` of the test pairs."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the table should know: what was left out, and which controls could not be run."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Scorers that have no row because they failed, and why."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
     format_version: Literal[1] = 1
@@ -79,10 +84,13 @@ class Report(Frozen):
             ) from error
 
     def to_markdown(self) -> str:
-        """Heading, protocol, aligned leaderboard, legend."""
+        """Heading, protocol, aligned leaderboard, legend, what failed, notes."""
         versions = ", ".join(f"{name} {version}" for name, version in self.environment.items())
         made = f"Test pairs `{self.data_fingerprint[:12] or 'unknown'}`; {versions}."
-        return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{made}\n"
+        said = [f"- **{name}** failed and has no row: {reason}" for name, reason in self.failed.items()]
+        said += [f"- {note}" for note in self.notes]
+        more = "\n".join([*said, ""]) + "\n" if said else ""
+        return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{more}{made}\n"
 
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.

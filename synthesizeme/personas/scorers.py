@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -20,6 +21,7 @@ from synthesizeme.evaluation.controls import (
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
+from synthesizeme.personas._known_pairs import refuse_known_pairs
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
@@ -30,6 +32,8 @@ JUDGES = ("default", "memory", "persona", "demonstrations", "both")
 """Scorers that ask a model."""
 NEED_PROFILES = ("persona", "demonstrations", "both")
 """Judges that know an induced profile."""
+KNOW_USERS = ("memory", *NEED_PROFILES)
+"""Judges that know something of the user."""
 REFERENCES = ("longer", "random", "oracle", "majority", "gpt4", "gpt3")
 """Scorers that ask nobody."""
 Knowledge = Literal["own", "wrong_user", "swapped_labels"]
@@ -48,33 +52,6 @@ def check_scorers(names: Sequence[str]) -> None:
     for name in names:
         if name not in (*JUDGES, *REFERENCES):
             raise UnknownNameError("scorer", name, (*JUDGES, *REFERENCES))
-
-
-def refuse_known_pairs(profiles: Profiles, test: Sequence[PreferencePair]) -> None:
-    """Refuse to measure a profile on pairs that it was made from.
-
-    Raises:
-        DataError: a test pair was a train or validation pair of its user's profile, or is shown in it.
-    """
-    asked: dict[str, set[str]] = {}
-    for pair in test:
-        asked.setdefault(pair.user_id, set()).add(pair.pair_id)
-    for user_id, pair_ids in asked.items():
-        if user_id in profiles and (known := pair_ids & _learned_from(profiles[user_id])):
-            raise DataError(
-                f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} "
-                f"test pairs of that user as train or validation pairs, e.g. {min(known)[:60]!r}",
-                field="profiles",
-                cure="induce it from a file with the splits of this benchmark, or leave the profiles out to "
-                "have them induced from the benchmark's own history",
-            )
-
-
-def _learned_from(profile: UserProfile) -> set[str]:
-    """Ids of the pairs that a profile was made from."""
-    splits = profile.provenance.splits if profile.provenance else {}
-    shown = {demonstration.comparison.pair_id for demonstration in profile.demonstrations}
-    return shown | {pair_id for pair_id, split in splits.items() if split != "test"}
 
 
 def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
@@ -119,6 +96,7 @@ class Scorers:
         self.benchmark = benchmark
         self.settings = settings
         self.induction_usage = Usage()
+        self.induction_seconds: dict[Knowledge, float] = {}
         self._session = session
         self._given = profiles
         self._everyone = everyone or benchmark.pairs
@@ -133,8 +111,25 @@ class Scorers:
             UnknownNameError: the name is no scorer.
             DataError: the data does not carry what the scorer needs, or a profile was made from test pairs.
         """
+        return self.measured(name)[0]
+
+    def measured(self, name: str) -> tuple[Outcome, Usage | None]:
+        """`outcome` with the model calls it took, those of the induction aside; None for a reference.
+
+        Raises:
+            UnknownNameError: the name is no scorer.
+            DataError: the data does not carry what the scorer needs, or a profile was made from test pairs.
+        """
         self._check([name])
-        return self._measure(name)[0]
+        return self._measure(name)
+
+    def control(self, name: str, knowledge: Knowledge) -> Outcome:
+        """How a judge of `KNOW_USERS` does when it knows something else than the user's own history.
+
+        Raises:
+            DataError: for ``wrong_user``, if only one user has a history.
+        """
+        return self._run(name, knowledge)[0]
 
     def report(self, names: Sequence[str], *, controls: bool = False) -> Report:
         """Run scorers and report them, the gain being over ``default`` where that is among them.
@@ -173,7 +168,7 @@ class Scorers:
         found: dict[str, Outcome] = {}
         if controls and name in NEED_PROFILES and self._given is None:
             found = {"no_user": reference} if reference is not None else {}
-            found |= {knowledge: self._run(name, knowledge)[0] for knowledge in CONTROLS}
+            found |= {knowledge: self.control(name, knowledge) for knowledge in CONTROLS}
         against = reference if reference is not outcome else None
         return row(name, outcome, against=against, controls=found, usage=usage, seed=self.settings.seed)
 
@@ -227,8 +222,7 @@ class Scorers:
         if name == "default":
             return None
         if name == "memory":
-            seed = self.settings.seed
-            return {user: memory_profile(user, pairs, seed=seed) for user, pairs in _histories(fold).items()}
+            return self._memories(fold, knowledge)
         whole = self._given if self._given is not None else self._fold_profiles(fold, knowledge)
         without_persona, without_demonstrations = name == "demonstrations", name == "persona"
         users = dict.fromkeys(pair.user_id for pair in fold.test)
@@ -237,6 +231,14 @@ class Scorers:
             for user in users
             if user in whole
         }
+
+    def _memories(self, fold: Fold, knowledge: Knowledge) -> Profiles:
+        seed, reverse = self.settings.seed, knowledge == "swapped_labels"
+        found = {
+            user: memory_profile(user, swapped(pairs) if reverse else pairs, seed=seed)
+            for user, pairs in _histories(fold).items()
+        }
+        return another_users(found, seed) if knowledge == "wrong_user" else found
 
     def _fold_profiles(self, fold: Fold, knowledge: Knowledge) -> Profiles:
         key = (fold.name, knowledge)
@@ -252,12 +254,15 @@ class Scorers:
         if self._session is None:
             raise ConfigError("inducing profiles needs a model")
         method, histories = self.settings.method(self._session), _histories(fold)
-        profiles = {}
+        profiles, started = {}, time.perf_counter()
         for number, (user, pairs) in enumerate(histories.items(), 1):
             self._on_label(user, number, len(histories))
             account = self._session.account()
             profiles[user] = method.fit(swapped(pairs) if reverse else pairs, account=account)
             self.induction_usage += account.usage
+        knowledge: Knowledge = "swapped_labels" if reverse else "own"
+        seconds = self.induction_seconds.get(knowledge, 0.0) + time.perf_counter() - started
+        self.induction_seconds[knowledge] = seconds
         return profiles
 
 
@@ -267,11 +272,7 @@ def _histories(fold: Fold) -> dict[str, list[PreferencePair]]:
     Raises:
         DataError: nobody asked about has any.
     """
-    histories: dict[str, list[PreferencePair]] = {pair.user_id: [] for pair in fold.test}
-    for pair in fold.history:
-        if pair.user_id in histories:
-            histories[pair.user_id].append(pair)
-    found = {user: pairs for user, pairs in histories.items() if pairs}
+    found = fold.histories
     if not found:
         raise DataError(
             f"fold {fold.name!r} has no train or validation pair of any user it asks about",

@@ -20,7 +20,7 @@ LAYERS = (
     ("datasets", "backends"),
     ("judges", "retrieval", "evaluation"),
     ("personas",),
-    ("serving", "simulation"),
+    ("serving", "simulation", "comparison"),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
@@ -76,7 +76,7 @@ def breaches(relative, tree):
         elif top == "dspy":
             allowed = package == "synthesizeme" and part in ("backends", "judges", "personas")
         elif top == "reward_models":
-            allowed = package == "reward_models" or (part == "cli" and inside)
+            allowed = package == "reward_models" or (part in ("comparison", "cli") and inside)
         elif seen is None:
             allowed = True
         elif package == "reward_models":
@@ -127,6 +127,9 @@ def test_a_module_sees_lower_layers_only(path):
         ("synthesizeme/backends/_generation.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
         ("synthesizeme/backends/hosted.py", "def f():\n    import transformers"),
         ("synthesizeme/personas/x.py", "import reward_models"),
+        ("synthesizeme/evaluation/x.py", "def f():\n    import reward_models"),
+        ("synthesizeme/comparison/x.py", "import reward_models"),
+        ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
         ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
         ("reward_models/x.py", "import dspy"),
     ],
@@ -147,6 +150,7 @@ def test_the_walk_sees_a_breach(path, source):
         ("synthesizeme/cli/x.py", "from synthesizeme.personas import SynthesizeMe"),
         ("reward_models/x.py", "import torch\nfrom synthesizeme.types import PreferencePair"),
         ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
+        ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
     ],
 )
 def test_the_walk_lets_what_is_allowed_pass(path, source):

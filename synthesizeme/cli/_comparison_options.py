@@ -1,0 +1,101 @@
+"""The flags of ``compare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synthesizeme.cli._config_file import ASSIGNMENT
+from synthesizeme.cli._options import DataDir, Engine, Workers, folder
+
+Params = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Arguments of a reward model, e.g. params.lore.rank=10; the tables compare.params.METHOD of a "
+        "--config file.",
+        metavar="params.METHOD.NAME=VALUE",
+    ),
+]
+ParamsTable = Annotated[
+    list[str] | None, typer.Option("--params", help="The same, for files.", metavar=ASSIGNMENT, hidden=True)
+]
+
+
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """Who is compared on what."""
+
+    benchmark: Annotated[
+        str | None,
+        typer.Option(
+            "--benchmark",
+            help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
+            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, or a family of them.",
+            metavar="NAME",
+        ),
+    ] = None
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
+    ] = None
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--methods",
+            help="Names of reward models, of judges (default, memory, persona, demonstrations, both) and of "
+            "references (longer, random, oracle, majority, gpt4, gpt3), or models, judges, references, all. "
+            "Several with commas or by repeating the flag; all if none is given.",
+            metavar="NAME",
+        ),
+    ] = None
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for results.json, results.md, figures/ and measurements/; finished work in it is "
+            "not done again.",
+            metavar="DIR",
+            parser=folder,
+        ),
+    ] = None
+    diff: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--diff",
+            help="Set two results side by side, files or folders, and measure nothing.",
+            metavar="A B",
+        ),
+    ] = None
+    resplits: Annotated[
+        int,
+        typer.Option(
+            "--resplits", help="Also the mean over N re-splits of the pairs within users.", min=0, metavar="N"
+        ),
+    ] = 0
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start/--no-cold-start",
+            help="Whether the history-length curve of the reward models is measured: users who were not in "
+            "the training bring their first 0, 1, 2, 4, 8, 16 pairs.",
+        ),
+    ] = True
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is finished in --out.")] = False
+    data_dir: DataDir = None
+    max_users: Annotated[
+        int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="Pretrained model, by name or path, of every method that fine-tunes one; "
+            "params.METHOD.backbone wins.",
+            metavar="NAME",
+        ),
+    ] = None
+    engine: Engine = "local"
+    workers: Workers = None

@@ -1,0 +1,186 @@
+"""``compare``: reward models, judges and references on the same pairs: one table, its controls, figures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from synthesizeme.cli._comparison_methods import Methods, methods_of
+from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._options import CommonOptions, ModelOptions
+from synthesizeme.cli._places import check_writable
+from synthesizeme.cli._report_table import show_report
+from synthesizeme.cli._text import print_json, printable, say
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from synthesizeme.comparison.runner import Compared
+    from synthesizeme.evaluation.benchmarks import Benchmark
+    from synthesizeme.evaluation.report import Report
+
+FAILED = 1
+
+
+@spread
+def compare(
+    options: ComparisonOptions,
+    induction: InductionOptions,
+    model: ModelOptions,
+    common: CommonOptions,
+    params: Params = None,
+    table: ParamsTable = None,
+) -> None:
+    """Measure reward models, judges and references on the same test pairs, each with its controls.
+
+    Models learn from train and validation rows, never from test. The controls are the same scorer without
+    the user, with another user's history, and with the user's labels swapped.
+
+    Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
+    with its reason and has no row; the exit status is then 1.
+    """
+    from synthesizeme.cli._session import check_model
+
+    if options.diff is not None:
+        _show_diff(options, common)
+        return
+    out, sources = _places(options)
+    methods = methods_of(
+        options.methods or ["all"], params or [], table or [], options.backbone, induction.seed
+    )
+    if methods.judges:
+        check_model(model)
+    reports = []
+    for source in sources:
+        place = out if len(sources) == 1 else out / source.rpartition("/")[2]
+        try:
+            report = _measure(_load(source, options), place, methods, options, induction, model)
+        except KeyboardInterrupt:
+            say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
+            raise
+        reports.append(report)
+        if not common.json:
+            _show(report)
+    if common.json:
+        whole = [report.model_dump(mode="json") for report in reports]
+        print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+    if any(report.failed for report in reports):
+        raise typer.Exit(FAILED)
+
+
+def _places(options: ComparisonOptions) -> tuple[Path, list[str]]:
+    """Where to write, and the names or paths of what is measured on.
+
+    Raises:
+        ConfigError: flags are missing or exclude each other, or the place cannot be written.
+        DataError: the file of --data is not there.
+    """
+    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
+
+    problems = []
+    if (options.benchmark is None) == (options.data is None):
+        found = "neither" if options.data is None else "both"
+        problems.append(f"expected --benchmark NAME or --data PAIRS; found {found}")
+    if options.out is None:
+        problems.append("--out DIR is missing")
+    if problems or options.out is None:
+        raise ConfigError(problems)
+    check_writable(options.out)
+    if options.benchmark is not None:
+        return options.out, resolve_benchmarks(options.benchmark)
+    if not os.path.isfile(str(options.data)):
+        raise DataError("there is no such file", source=str(options.data), cure="check the path of --data")
+    return options.out, [str(options.data)]
+
+
+def _load(source: str, options: ComparisonOptions) -> Benchmark:
+    from synthesizeme.evaluation.benchmarks import load_benchmark
+
+    path = os.path.join(os.curdir, source) if options.data is not None and os.sep not in source else source
+    benchmark = load_benchmark(path, options.data_dir)
+    for what, found, declared in benchmark.departures:
+        say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
+    return benchmark
+
+
+def _measure(
+    whole: Benchmark,
+    place: Path,
+    methods: Methods,
+    options: ComparisonOptions,
+    induction: InductionOptions,
+    model: ModelOptions,
+) -> Report:
+    from reward_models import _engine
+    from synthesizeme.cli._comparison_progress import ComparisonDisplay
+    from synthesizeme.cli._session import open_session
+    from synthesizeme.comparison.entrants import ScorerPool, make_entrants
+    from synthesizeme.comparison.results import report
+    from synthesizeme.comparison.runner import Runner
+    from synthesizeme.comparison.units import plan
+    from synthesizeme.personas.scorers import limit_users
+
+    chosen = limit_users(whole, options.max_users) if options.max_users else whole
+    units = plan(
+        chosen,
+        whole.pairs,
+        resplit=options.resplits,
+        cold_start=options.cold_start and bool(methods.classes),
+        seed=induction.seed,
+    )
+    with ExitStack() as stack:
+        display = stack.enter_context(ComparisonDisplay())
+        session = stack.enter_context(open_session(model, display.calls)) if methods.judges else None
+        pool = ScorerPool(induction.settings(), session, display.label)
+        entrants = make_entrants(methods.names, methods.classes, methods.arguments, pool)
+        stack.enter_context(_engine.spread(options.engine, options.workers))
+        methods.report_missing(display)
+        runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)
+        compared = runner.run(entrants, named=methods.names)
+        display.conclude(place)
+    compared.failed.update(methods.failed)
+    compared.left_out.update(methods.left_out)
+    judge = f"{session.model.name} ({session.model.kind})" if session is not None else ""
+    found = report(compared, chosen, units, model=judge)
+    _write(found, compared, place)
+    return found
+
+
+def _write(found: Report, compared: Compared, place: Path) -> None:
+    """Results, table and figures."""
+    paths = [*found.save(place)]
+    try:
+        from synthesizeme.evaluation.figures import draw
+
+        if compared.measurements:
+            paths += draw(compared.measurements, place / "figures", benchmark=found.benchmark)
+    except MissingExtraError as error:
+        say(f"No figures: {error}")
+    say("Written: " + ", ".join(printable(str(path)) for path in paths))
+
+
+def _show(report: Report) -> None:
+    if sys.stdout.isatty():
+        show_report(report)
+    else:
+        sys.stdout.write(report.to_markdown())
+
+
+def _show_diff(options: ComparisonOptions, common: CommonOptions) -> None:
+    from synthesizeme.comparison.diff import diff
+
+    given: dict[str, Any] = {"--benchmark": options.benchmark, "--data": options.data, "--out": options.out}
+    if wrong := [flag for flag, value in given.items() if value is not None]:
+        raise ConfigError(f"--diff measures nothing and writes nothing; leave {', '.join(wrong)} out")
+    assert options.diff is not None
+    found = diff(*options.diff)
+    if common.json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        sys.stdout.write(found.to_markdown())

@@ -1,0 +1,46 @@
+"""A reward model as an entrant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from synthesizeme.comparison.units import Unit
+from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.measurement import Kind, Part
+from synthesizeme.evaluation.personal import measure_curve, measure_fold
+
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+
+
+@dataclass(frozen=True)
+class ModelEntrant:
+    """A reward model, made afresh for each unit."""
+
+    name: str
+    method: type[RewardModel]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    kind: Kind = "reward model"
+
+    def facts(self) -> dict[str, Any]:
+        """Every argument, those left at their default too.
+
+        Raises:
+            ConfigError: an argument has an impossible value.
+        """
+        return {"arguments": self.method(**self.arguments).params()}
+
+    def lacks(self, benchmark: Benchmark, unit: Unit) -> str | None:
+        """Nothing: a fold without history is a failure of the fit."""
+        return None
+
+    def measure(self, unit: Unit) -> Part:
+        """Fit, score, and take away what it knows of the users; or let new users bring their pairs."""
+        model = self.method(**self.arguments)
+        if unit.kind == "new users":
+            return measure_curve(
+                model, unit.benchmark, unit.fold, unit.histories, unit.lengths, seed=unit.seed
+            )
+        return measure_fold(model, unit.benchmark, unit.fold, seed=unit.seed)

@@ -1,0 +1,145 @@
+"""The units of work of a comparison: folds, re-splits, halves of the users for the history-length curve."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+from synthesizeme.errors import ConfigError
+from synthesizeme.evaluation.benchmarks import Benchmark, Fold, resplits
+from synthesizeme.evaluation.personal import FEWEST_ON_CURVE, Histories, curve_lengths, halves
+from synthesizeme.types import PreferencePair
+
+UnitKind = Literal["fold", "re-split", "new users"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is measured of every entrant at once, written at once, and not measured again."""
+
+    kind: UnitKind
+    """A fold, a re-split of the one fold, or one half of the users."""
+    benchmark: Benchmark
+    """Rules, and the one fold to measure."""
+    everyone: Sequence[PreferencePair]
+    """Pairs whose owners are the other people of a majority."""
+    others: bytes
+    """Digest of `everyone`."""
+    seed: int
+    """Seed of every random choice."""
+    lengths: tuple[int, ...] = ()
+    """Numbers of pairs that new users bring."""
+    histories: Histories = field(default_factory=dict)
+    """The pairs that new users bring, by user, in the order of the data."""
+
+    @property
+    def fold(self) -> Fold:
+        """What to learn from and what to ask."""
+        return self.benchmark.folds[0]
+
+    @property
+    def name(self) -> str:
+        """Name within the comparison."""
+        return self.fold.name
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of all pairs in their order, and of the rules."""
+        found = hashlib.sha256()
+        rules = [self.kind, self.benchmark.ties, self.benchmark.both_orders, self.seed, self.lengths]
+        found.update(json.dumps(rules).encode())
+        asked = (_digest(self.fold.history), _digest(self.fold.test), self.others)
+        for part in (*asked, *map(_digest, self.histories.values())):
+            found.update(part)
+        return found.hexdigest()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All units, and what a reader should know of them."""
+
+    folds: tuple[Unit, ...]
+    resplits: tuple[Unit, ...] = ()
+    halves: tuple[Unit, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan(
+    benchmark: Benchmark,
+    everyone: Sequence[PreferencePair] = (),
+    *,
+    resplit: int = 0,
+    cold_start: bool = True,
+    seed: int = 0,
+) -> Plan:
+    """Divide a benchmark into units.
+
+    Args:
+        benchmark: What to measure on.
+        everyone: Pairs whose owners are the other people of a majority; by default the benchmark's own.
+        resplit: Number of seeded re-splits of the pairs within users.
+        cold_start: Whether the history-length curve is drawn.
+        seed: Seed of every random choice.
+
+    Raises:
+        ConfigError: re-splits of a benchmark with several folds.
+    """
+    everyone = tuple(everyone or benchmark.pairs)
+    others = _digest(everyone)
+
+    def unit(kind: UnitKind, fold: Fold) -> Unit:
+        return Unit(kind, benchmark.model_copy(update={"folds": (fold,)}), everyone, others, seed)
+
+    redrawn: tuple[Benchmark, ...] = ()
+    if resplit:
+        if len(benchmark.folds) > 1:
+            raise ConfigError(
+                f"{benchmark.name} has {len(benchmark.folds)} folds; expected one, since re-splits draw the "
+                "test pairs within users. Leave the re-splits out"
+            )
+        redrawn = resplits(benchmark, n=resplit, seed=seed)
+    halved, notes = _halves(benchmark) if cold_start else ((), ())
+    first = benchmark.folds[0]
+    return Plan(
+        folds=tuple(unit("fold", fold) for fold in benchmark.folds),
+        resplits=tuple(unit("re-split", it.folds[0]) for it in redrawn),
+        halves=tuple(
+            replace(unit("new users", half), lengths=curve_lengths(first), histories=_brought(first, half))
+            for half in halved
+        ),
+        notes=notes,
+    )
+
+
+def _halves(benchmark: Benchmark) -> tuple[tuple[Fold, ...], tuple[str, ...]]:
+    """The halves that have somebody to ask, and notes; none where a half has nobody to learn from."""
+    fold = benchmark.folds[0]
+    if not curve_lengths(fold):
+        return (), (f"no history-length curve: fewer than {FEWEST_ON_CURVE} users have a history",)
+    asked = tuple(half for half in halves(fold) if half.test)
+    if not all(half.history for half in asked):
+        return (), ("no history-length curve: one half of the users has no history to learn from",)
+    users = len({pair.user_id for half in asked for pair in half.test})
+    notes = [f"new users: {users} users with at least {curve_lengths(fold)[-1]} pairs of history"]
+    if len(benchmark.folds) > 1:
+        notes.append(
+            f"new users: measured on the first of {len(benchmark.folds)} folds, {fold.name!r}, alone"
+        )
+    return asked, tuple(notes)
+
+
+def _brought(whole: Fold, half: Fold) -> Histories:
+    """Past pairs of the users that a half asks about."""
+    users = {pair.user_id for pair in half.test}
+    return {user: pairs for user, pairs in whole.histories.items() if user in users}
+
+
+def _digest(pairs: Iterable[PreferencePair]) -> bytes:
+    found = hashlib.sha256()
+    for pair in pairs:
+        found.update(json.dumps(pair.model_dump(), sort_keys=True, default=str).encode() + b"\n")
+    return found.digest()

@@ -1,0 +1,110 @@
+"""All that was measured of one scorer on one benchmark, pair by pair: tables and figures are made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Literal
+
+from pydantic import Field
+
+from synthesizeme.evaluation.harness import Outcome, pool
+from synthesizeme.types import Frozen, Usage
+
+Kind = Literal["reward model", "judge", "reference"]
+OWN = "own"
+"""Name of the outcome with the user's own history, beside those of the controls."""
+CONTROLS = ("no_user", "wrong_user", "swapped_labels")
+"""What is changed of what a scorer knows of the user."""
+
+
+class Part(Frozen):
+    """What one unit of work found: one fold, one re-split, or one half of the users for the curve."""
+
+    outcomes: dict[str, Outcome]
+    """`OWN` and each of the controls; for the history-length curve by number of pairs, ``"0"``, ``"1"``, …"""
+    fit_seconds: float | None = None
+    """Wall-clock seconds to train."""
+    score_seconds: float | None = None
+    """Wall-clock seconds to score the test pairs once."""
+    parameters: int | None = None
+    """Learned numbers."""
+    usage: Usage | None = None
+    """Model calls of a judge."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, e.g. which control could not be run."""
+
+
+class Measurement(Frozen):
+    """One scorer on one benchmark, with everything that changes what it knows of the user."""
+
+    name: str
+    """Name of the scorer, as on the command line."""
+    kind: Kind
+    """What kind of scorer it is."""
+    own: Outcome
+    """With the user's own history."""
+    controls: dict[str, Outcome] = Field(default_factory=dict)
+    """``no_user``, ``wrong_user``, ``swapped_labels``: the same pairs; empty where it knows no users."""
+    cold_start: dict[int, Outcome] = Field(default_factory=dict)
+    """By number of own pairs brought along, users who were not in the training: the history-length curve."""
+    resplits: tuple[dict[str, Outcome], ...] = ()
+    """Per re-split of the pairs within users: ``own`` and each of the controls."""
+    fit_seconds: float | None = None
+    """Wall-clock seconds to train, all folds together."""
+    score_seconds: float | None = None
+    """Wall-clock seconds to score the test pairs once."""
+    parameters: int | None = None
+    """Learned numbers, in the largest fold."""
+    usage: Usage | None = None
+    """Model calls of a judge."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know, e.g. which control could not be run."""
+
+
+def joined(
+    name: str,
+    kind: Kind,
+    folds: Sequence[Part],
+    *,
+    resplits: Sequence[Part] = (),
+    halves: Sequence[Part] = (),
+) -> Measurement:
+    """One measurement from the parts of one scorer: folds and halves are pooled, re-splits stay apart.
+
+    Args:
+        name: Name of the scorer.
+        kind: Its kind.
+        folds: At least one; a control that is missing in one of them is left out.
+        resplits: One part for each re-split.
+        halves: The parts of the history-length curve.
+    """
+    outcomes = _pooled(folds)
+    curve = _pooled(halves) if halves else {}
+    usages = [part.usage for part in folds if part.usage is not None]
+    parameters = [part.parameters for part in folds if part.parameters is not None]
+    return Measurement(
+        name=name,
+        kind=kind,
+        own=outcomes.pop(OWN),
+        controls=outcomes,
+        cold_start={int(length): outcome for length, outcome in curve.items()},
+        resplits=tuple(part.outcomes for part in resplits),
+        fit_seconds=_total([part.fit_seconds for part in folds]),
+        score_seconds=_total([part.score_seconds for part in folds]),
+        parameters=max(parameters, default=None),
+        usage=reduce(add, usages) if usages else None,
+        notes=tuple(dict.fromkeys(note for part in (*folds, *resplits, *halves) for note in part.notes)),
+    )
+
+
+def _pooled(parts: Sequence[Part]) -> dict[str, Outcome]:
+    """Outcomes that all parts have, by name."""
+    names = [name for name in parts[0].outcomes if all(name in part.outcomes for part in parts)]
+    return {name: pool(part.outcomes[name] for part in parts) for name in names}
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    known = [value for value in seconds if value is not None]
+    return sum(known) if known else None

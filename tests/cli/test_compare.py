@@ -1,0 +1,341 @@
+"""``synthesizeme compare``: one command from pairs to a table with controls, and everything that may go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import opposites
+import pytest
+
+import reward_models
+from synthesizeme.datasets import write_pairs
+from synthesizeme.evaluation import figures
+from synthesizeme.evaluation.benchmarks import load_benchmark
+from synthesizeme.evaluation.intervals import paired_difference
+from synthesizeme.evaluation.measurement import Measurement
+from synthesizeme.evaluation.report import Report
+
+MODEL = "hierarchical-stylometric"
+LORE = ["params.lore.features=stylometric", "params.lore.epochs=5", "params.lore.rank=2"]
+
+
+@pytest.fixture(autouse=True)
+def _figures_only_where_they_are_looked_at(request, monkeypatch):
+    if "figures" not in request.node.name:
+        monkeypatch.setattr(figures, "draw", lambda measurements, folder, *, benchmark: [])
+
+
+@pytest.fixture
+def planted(command) -> Path:
+    """A file of five users who like calm answers and three who like loud ones, with splits."""
+    path = Path("planted.jsonl")
+    write_pairs(path, opposites.population())
+    return path
+
+
+def measurement(name, folder="out"):
+    return Measurement.model_validate_json(Path(f"{folder}/measurements/{name}.json").read_text())
+
+
+def test_one_table_of_models_judges_and_references(command, planted):
+    ran = command(
+        "compare", "--data", planted, "--out", "out", "--json", *LORE,
+        "--methods", f"{MODEL},lore,persona", "--methods", "references",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    document = ran.json
+    assert document == json.loads(Path("out/results.json").read_text())
+    assert document["benchmark"] == "planted.jsonl"
+    rows = {row["name"]: row for row in document["rows"]}
+    assert list(rows) == [MODEL, "lore", "persona", "longer", "random", "oracle", "majority"]
+    for row in rows.values():
+        assert row["low"] <= row["micro"] <= row["high"]
+        assert (row["n_pairs"], row["n_users"], row["failures"]) == (32, 8, {})
+        assert {"macro", "ties", "agrees_with_majority", "fit_seconds", "score_seconds", "parameters"} <= set(
+            row
+        )
+    for name in (MODEL, "lore", "persona"):
+        assert set(rows[name]["controls"]) == {"no_user", "wrong_user", "swapped_labels"}
+        kept = measurement(name)
+        gain = paired_difference(kept.own, kept.controls["no_user"])
+        assert rows[name]["gain"]["value"] == pytest.approx(gain.value)
+        assert (rows[name]["gain"]["low"], rows[name]["gain"]["high"]) == (gain.low, gain.high)
+    model = rows[MODEL]
+    assert model["controls"]["swapped_labels"] < model["controls"]["no_user"] < model["micro"] == 1.0
+    assert model["controls"]["wrong_user"] < model["micro"]
+    assert model["agrees_with_majority"] == pytest.approx(5 / 8)
+    assert model["fit_seconds"] > 0
+    assert model["parameters"] > 0
+    assert list(model["cold_start"]) == ["0", "1", "2", "4", "8", "16"]
+    assert rows["oracle"]["controls"] == {}
+    assert rows["oracle"]["gain"] is None
+    assert "gpt4 is left out: no pair records a verdict of gpt4" in ran.err
+    table = Path("out/results.md").read_text()
+    assert "gpt4 is left out: no pair records a verdict of gpt4" in table
+    assert "Judge: builtin (rule-based reader" in table
+
+
+def test_the_figures_are_drawn(command, planted):
+    pytest.importorskip("matplotlib")
+    assert command("compare", "--data", planted, "--methods", MODEL, "--out", "out").status == 0
+    assert {path.name for path in Path("out/figures").iterdir()} >= {"accuracy.png", "history.png"}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in Path("out/figures").iterdir())
+
+
+def test_without_the_library_for_figures_the_table_is_there(command, planted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [
+        name for name in sys.modules if name.startswith("synthesizeme.evaluation.") and "figure" in name
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    ran = command("compare", "--data", planted, "--methods", "longer", "--out", "out")
+    assert ran.status == 0, ran.err
+    assert "No figures: " in ran.err
+    assert "[figures]" in ran.err
+    assert not Path("out/figures").exists()
+    assert Report.from_json(Path("out/results.json").read_text()).rows[0].name == "longer"
+
+
+def test_the_model_learns_from_train_and_validation_rows_alone(command, planted, monkeypatch):
+    learned = []
+    fit = reward_models.RewardModel.fit
+    monkeypatch.setattr(
+        reward_models.RewardModel, "fit", lambda self, pairs: (learned.append(pairs), fit(self, pairs))[1]
+    )
+    assert (
+        command("compare", "--data", planted, "--methods", MODEL, "--out", "out", "--no-cold-start").status
+        == 0
+    )
+    [pairs] = learned
+    assert [pair.pair_id for pair in pairs] == [
+        p.pair_id for p in opposites.population() if p.split != "test"
+    ]
+
+
+def test_a_second_run_reads_what_is_finished(command, planted):
+    words = ["compare", "--data", planted, "--methods", f"{MODEL},longer", "--out", "out"]
+    first = command(*words)
+    assert f"[1/4] {MODEL}, given split: 100.0 %" in first.err
+    assert f"[3/4] {MODEL}, new users, half 2: 100.0 % after 16 pairs" in first.err
+    second = command(*words)
+    assert "4 finished units found in out and not measured again" in second.err
+    assert "given split" not in second.err
+    assert second.out == first.out
+    changed = command(*words, f"params.{MODEL}.variances=fixed")
+    assert "1 finished unit found" in changed.err
+    assert f"{MODEL}, given split" in changed.err
+    assert "finished unit" not in command(*words, "--fresh").err
+
+
+def test_a_damaged_unit_is_said(command, planted):
+    words = ["compare", "--data", planted, "--methods", "longer", "--out", "out"]
+    assert command(*words).status == 0
+    path = Path("out/measurements/units/longer/given-split.json")
+    path.write_text(path.read_text()[:99])
+    again = command(*words)
+    assert again.status == 0
+    assert f"longer, given split: measured again, since {path}: is damaged" in again.err
+
+
+def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
+    def stop(self, pairs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reward_models.RewardModel, "fit", stop)
+        ran = command("compare", "--data", planted, "--methods", f"longer,{MODEL}", "--out", "out")
+    assert ran.status == 130
+    assert "Finished work is kept in out: the same command goes on there." in ran.err
+    assert not Path("out/results.json").exists()
+    again = command("compare", "--data", planted, "--methods", f"longer,{MODEL}", "--out", "out")
+    assert again.status == 0
+    assert "1 finished unit found" in again.err
+
+
+def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monkeypatch):
+    def fail(self, histories):
+        raise reward_models._base.DataError("the cupboard is bare", cure="go to market")
+
+    monkeypatch.setattr(reward_models.method(MODEL), "_fit", fail)
+    ran = command("compare", "--data", planted, "--methods", f"{MODEL},oracle", "--out", "out")
+    assert ran.status == 1
+    assert f"{MODEL} failed: the cupboard is bare" in ran.err
+    report = Report.from_json(Path("out/results.json").read_text())
+    assert [row.name for row in report.rows] == ["oracle"]
+    assert report.failed == {MODEL: "the cupboard is bare. Cure: go to market"}
+    assert f"- **{MODEL}** failed and has no row: the cupboard is bare" in ran.out
+
+
+@pytest.mark.parametrize(("asked", "status"), [("lore,oracle", 1), ("models,oracle", 0)])
+def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, asked, status):
+    method = reward_models.method
+
+    def only_one(name):
+        if name != MODEL:
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return method(name)
+
+    monkeypatch.setattr(reward_models, "method", only_one)
+    ran = command("compare", "--data", planted, "--methods", asked, "--out", "out", "--no-cold-start")
+    assert ran.status == status, ran.err
+    assert "lore failed" in ran.err if status else "lore is left out" in ran.err
+    assert "pip install 'synthesizeme-rewards[" in ran.err
+    names = [row.name for row in Report.from_json(Path("out/results.json").read_text()).rows]
+    assert names == (["oracle"] if status else [MODEL, "oracle"])
+
+
+def test_resplits_are_a_table_of_their_own(command):
+    ran = command(
+        "compare", "--benchmark", "sample", "--methods", "oracle,longer", "--resplits", 2, "--out", "out"
+    )
+    assert ran.status == 0, ran.err
+    oracle, longer = Report.from_json(Path("out/results.json").read_text()).rows
+    assert (oracle.resplits.n, oracle.resplits.micro, oracle.resplits.gain) == (2, 1.0, None)
+    kept = measurement("longer").resplits
+    assert longer.resplits.micro == pytest.approx(sum(it["own"].micro for it in kept) / 2)
+    assert "mean over 2 re-splits" in ran.out
+
+
+def test_arguments_come_from_the_words_and_the_file(command, planted):
+    Path("run.toml").write_text(
+        f'[compare]\nmethods = "{MODEL}"\ncold-start = false\n'
+        f'[compare.params.{MODEL}]\nvariances = "evidence"\nunknown-user = "refuse"\n'
+    )
+    ran = command(
+        "compare",
+        f"params.{MODEL}.variances=fixed",
+        "--data",
+        planted,
+        "--out",
+        "out",
+        "--config",
+        "run.toml",
+    )
+    assert ran.status == 0, ran.err
+    kept = json.loads(Path(f"out/measurements/units/{MODEL}/given-split.json").read_text())
+    assert kept["facts"]["arguments"] == {"variances": "fixed", "unknown_user": "refuse", "seed": 0}
+    assert not Path(f"out/measurements/units/{MODEL}/new-users-half-1.json").exists()
+    (row,) = Report.from_json(Path("out/results.json").read_text()).rows
+    assert row.gain.value is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--methods", "hierarchical-stylometrics"], f"Did you mean '{MODEL}'?"),
+        (["--methods", ","], "--methods names nobody"),
+        (["--methods", "oracle", "params.lore.rank=2"], "params.lore.rank: expected params.METHOD.NAME=VALUE"),
+        (["--methods", MODEL, f"params.{MODEL}.rnak=2"], "no such argument; it has variances"),
+        (["--methods", MODEL, f"params.{MODEL}.variances=all"], "expected leave-one-out or evidence or fixed"),
+        (["--methods", MODEL, "rank=2"], "expected params.NAME=VALUE"),
+        (["--methods", MODEL, "--backbone", "bert"], "none of --methods fine-tunes a backbone"),
+        (["--methods", MODEL, "--benchmark", "sample"], "found both"),
+        (["--methods", MODEL, "--workers", "2"], "workers is 2 with the engine 'local'"),
+        (["--methods", "default", "--model", "gpt-x"], "gpt-x"),
+    ],
+)  # fmt: skip
+def test_wrong_words_are_wrong_usage_before_any_work(command, planted, words, said):
+    ran = command("compare", "--data", planted, "--out", "out", *words)
+    assert ran.status == 2, ran.err
+    assert said in ran.err
+    assert not Path("out").exists()
+
+
+def test_missing_flags_and_places(command, planted):
+    nothing = command("compare", "--methods", "oracle")
+    assert nothing.status == 2
+    assert "expected --benchmark NAME or --data PAIRS; found neither" in nothing.err
+    assert "--out DIR is missing" in nothing.err
+    assert command("compare", "--data", planted, "--out", planted, "--methods", "oracle").status == 2
+    absent = command("compare", "--data", "absent.jsonl", "--out", "out", "--methods", "oracle")
+    assert absent.status == 1
+    assert "absent.jsonl: there is no such file. Cure: check the path of --data" in absent.err
+    assert not Path("out").exists()
+
+
+def test_a_file_without_splits_says_how_to_get_them(command, sample):
+    ran = command("compare", "--data", sample, "--out", "out", "--methods", "oracle")
+    assert ran.status == 1
+    assert "synthesizeme data split" in ran.err
+
+
+def test_a_file_called_like_a_benchmark_is_the_file(command, planted):
+    planted.rename("sample")
+    ran = command("compare", "--data", "sample", "--out", "out", "--methods", "oracle", "--json")
+    assert ran.status == 0, ran.err
+    assert ran.json["rows"][0]["n_pairs"] == 32
+
+
+def test_one_user_has_no_wrong_user_control(command):
+    write_pairs(Path("one.jsonl"), opposites.population(1, 0))
+    ran = command("compare", "--data", "one.jsonl", "--out", "out", "--methods", f"{MODEL},persona")
+    assert ran.status == 0, ran.err
+    assert f"- {MODEL}: no wrong-user control: only one user has a history" in ran.out
+    assert "- persona: no wrong-user control: only one user has a history" in ran.out
+    assert "- no history-length curve: fewer than 2 users have a history" in ran.out
+
+
+def test_users_can_be_limited_while_all_of_them_vote(command, planted):
+    ran = command(
+        "compare", "--data", planted, "--out", "out", "--methods", "oracle", "--max-users", 2, "--json"
+    )
+    (row,) = ran.json["rows"]
+    assert (row["n_users"], row["agrees_with_majority"]) == (2, 1.0)
+
+
+def test_two_results_side_by_side(command, planted):
+    for out, methods in (("a", f"{MODEL},longer"), ("b", f"{MODEL},oracle")):
+        assert command("compare", "--data", planted, "--methods", methods, "--out", out).status == 0
+    ran = command("compare", "--diff", "a", "b/results.json", "--json")
+    assert ran.status == 0, ran.err
+    assert [row["name"] for row in ran.json["rows"]] == [MODEL, "longer", "oracle"]
+    assert ran.json["rows"][0]["paired"]["value"] == 0.0
+    assert ran.json["warnings"] == []
+    shown = command("compare", "--diff", "a", "b")
+    assert "A: a/results.json (planted.jsonl)" in shown.out
+    assert command("compare", "--benchmark", "sample", "--methods", "longer", "--out", "c").status == 0
+    assert "Beware**: the test pairs differ" in command("compare", "--diff", "a", "c").out
+    absent = command("compare", "--diff", "a", "nowhere")
+    assert absent.status == 1
+    assert "name a results.json" in absent.err
+    assert command("compare", "--diff", "a", "b", "--out", "x").status == 2
+
+
+def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
+    leader, follower = pty.openpty()
+    start = "import sys; from synthesizeme.cli import main; sys.exit(main())"
+    words = ["compare", "--data", planted, "--methods", f"{MODEL},gpt4", "--out", "out"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", start, *words], cwd=tmp_path, stdout=follower, stderr=follower,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    with suppress(OSError):  # the other end is closed
+        while part := os.read(leader, 65536):
+            shown += part
+    os.close(leader)
+    text = shown.decode()
+    assert running.wait(60) == 0, text
+    assert f"[1/4] {MODEL}, given split: 100.0 %" in text
+    assert "wrong user" in text
+    assert "gpt4 is left out" in text
+
+
+def test_the_sample_needs_no_flag_but_its_name(command):
+    ran = command(
+        "compare", "--benchmark", "sample", "--methods", f"{MODEL},default,both", "--out", "out", "--json"
+    )
+    assert ran.status == 0, ran.err
+    report = Report.from_json(ran.out)
+    model, default, both = report.rows
+    assert model.n_pairs == default.n_pairs == both.n_pairs == len(load_benchmark("sample").test)
+    assert both.controls["no_user"] == default.micro
+    assert both.gain.value == pytest.approx(both.micro - default.micro)
+    assert default.gain is None

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import opposites
+import pytest
+
+import reward_models
+from synthesizeme.backends import Session, open_model
+from synthesizeme.comparison.entrants import ScorerPool, make_entrants
+from synthesizeme.comparison.runner import Runner, Watcher
+from synthesizeme.comparison.units import plan
+from synthesizeme.personas.workflow import InductionSettings
+
+MODEL = "hierarchical-stylometric"
+
+
+class Notes(Watcher):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.steps, self.kept, self.damaged, self.missing, self.broken = [], [], [], {}, {}
+
+    def finished(self, step, part, *, kept):
+        (self.kept if kept else self.steps).append((step.entrant, step.unit))
+
+    def redone(self, step, problem):
+        self.damaged.append((step.entrant, step.unit, problem))
+
+    def left_out(self, name, reason):
+        self.missing[name] = reason
+
+    def failed(self, name, reason):
+        self.broken[name] = reason
+
+
+@pytest.fixture
+def opposite_tastes():
+    return opposites.benchmark()
+
+
+@pytest.fixture
+def counted(monkeypatch) -> list[str]:
+    """Names of the methods, one for each fit."""
+    fits: list[str] = []
+    fit = reward_models.RewardModel.fit
+    monkeypatch.setattr(
+        reward_models.RewardModel, "fit", lambda self, pairs: (fits.append(self.name), fit(self, pairs))[1]
+    )
+    return fits
+
+
+@pytest.fixture
+def run(opposite_tastes, tmp_path) -> Callable[..., object]:
+    """Runs entrants by name and gives what came of it, and what was told meanwhile."""
+
+    def go(*names, arguments=None, benchmark=opposite_tastes, named=True, fresh=False, watcher=None, **how):
+        notes = watcher or Notes()
+        units = plan(benchmark, **{"cold_start": False, **how})
+        classes = {name: reward_models.method(name) for name in names if name in reward_models.method_names()}
+        with Session(open_model("builtin")) as session:
+            pool = ScorerPool(InductionSettings(), session)
+            entrants = make_entrants(names, classes, {MODEL: arguments or {}}, pool)
+            runner = Runner(benchmark, units, tmp_path / "out", watcher=notes, fresh=fresh)
+            return runner.run(entrants, named=dict.fromkeys(names, named)), notes
+
+    return go

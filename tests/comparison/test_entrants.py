@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+import reward_models
+from synthesizeme.comparison.entrants import entrant_names, open_methods
+from synthesizeme.errors import UnknownNameError
+from synthesizeme.personas.scorers import JUDGES, REFERENCES
+
+
+def test_groups_stand_for_their_members_and_names_are_taken_once():
+    models = reward_models.method_names()
+    assert list(entrant_names(["all"])) == [*models, *JUDGES, *REFERENCES]
+    assert list(entrant_names(["models"])) == models
+    mixed = entrant_names(["gpt4", "judges", "default", "lore"])
+    assert list(mixed) == ["gpt4", *JUDGES, "lore"]
+    assert [name for name, named in mixed.items() if named] == ["gpt4", "default", "lore"]
+
+
+def test_an_unknown_name_lists_all_there_are():
+    with pytest.raises(UnknownNameError, match="Did you mean 'lore'") as found:
+        entrant_names(["longer", "lora"])
+    assert {
+        "all",
+        "models",
+        "judges",
+        "references",
+        *reward_models.method_names(),
+        *JUDGES,
+        *REFERENCES,
+    } == set(found.value.known)
+
+
+def test_a_method_whose_library_is_missing_is_named_with_its_cure(monkeypatch):
+    method = reward_models.method
+
+    def without_torch(name):
+        if name == "lore":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return method(name)
+
+    monkeypatch.setattr(reward_models, "method", without_torch)
+    found, missing = open_methods(["lore", "longer", "hierarchical-stylometric"])
+    assert list(found) == ["hierarchical-stylometric"]
+    assert list(missing) == ["lore"]
+    assert "pip install 'synthesizeme-rewards[embeddings]'" in str(missing["lore"])
