@@ -117,14 +117,14 @@ class Basis:
 
     def _project_centres(self) -> None:
         self._origins = {
-            name: self.arrays[f"{name}.centre"] @ self.arrays[f"{name}.components"]
+            name: self.arrays[f"{name}.components"] @ self.arrays[f"{name}.centre"]
             for name in self.names
             if name in COMPONENTS
         }
 
     def _width(self, name: str) -> int:
         kept = "components" if name in COMPONENTS else "scale"
-        return int(self.arrays[f"{name}.{kept}"].shape[-1])
+        return len(self.arrays[f"{name}.{kept}"])
 
     def _raw(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
         prompts: list[Prompt] = [item.prompt for item in items]
@@ -142,7 +142,7 @@ class Basis:
             if name in COMPONENTS:
                 # Row by row, so that a row never depends on its neighbours.
                 components = self.arrays[f"{name}.components"]
-                values = np.stack([_projected(row, components) for row in raw[name]]) - self._origins[name]
+                values = np.stack([components @ row for row in raw[name]]) - self._origins[name]
             else:
                 values = raw[name] - self.arrays[f"{name}.centre"]
             groups[name] = np.clip(values / self.arrays[f"{name}.scale"], -CLIP, CLIP)
@@ -156,19 +156,13 @@ def _names(group: str) -> list[str]:
     return [f"{group}.{part}" for part in parts]
 
 
-def _projected(row: NDArray[np.float32], components: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Row times components, shape (k,); of a row that is mostly zero only the rest is read."""
-    places = np.flatnonzero(row)
-    return row @ components if 2 * len(places) > len(row) else row[places] @ components[places]
-
-
 def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return np.asarray(((a * b).sum(axis=1) / np.maximum(norms, 1e-9))[:, None], dtype=np.float32)
 
 
 def _principal(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """Unit directions of the largest variance as columns, shape (dim, at most `most`)."""
+    """Unit directions of the largest variance as rows, shape (at most `most`, dim)."""
     n, dim = centred.shape
     values = centred.astype(np.float64)
     gram = values @ values.T if n < dim else values.T @ values
@@ -176,4 +170,4 @@ def _principal(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     best = np.argsort(strengths)[::-1][: max(1, min(most, int((strengths > 1e-8 * n).sum())))]
     kept = vectors[:, best]
     directions = values.T @ kept / np.sqrt(np.maximum(strengths[best], 1e-12)) if n < dim else kept
-    return np.asarray(directions, dtype=np.float32)
+    return np.ascontiguousarray(directions.T, dtype=np.float32)

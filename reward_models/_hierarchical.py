@@ -24,6 +24,7 @@ from reward_models._features import Features
 from reward_models._hierarchy import Fit, Problem, Rows, fit_own
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import Evidence, PreferencePair
 
 Variances = Literal["leave-one-out", "evidence", "fixed"]
@@ -269,14 +270,7 @@ def _moderated(margin: Floats, variance: Floats) -> Floats:
 
 def _sharpness(fit: Fit) -> float:
     """The factor of all moderated margins that makes the left-out pairs most likely."""
-    margins = _moderated(fit.left_out, fit.left_out_variance)
-    grid = np.exp(np.linspace(-3, 3, 241))
-    low, high = 0, len(grid) - 1
-    while low < high:  # the loss is convex in the factor
-        middle = (low + high) // 2
-        here, next_ = (np.logaddexp(0, -grid[k] * margins).mean() for k in (middle, middle + 1))
-        low, high = (low, middle) if here <= next_ else (middle + 1, high)
-    return float(grid[low])
+    return 1 / fit_margin_temperature(_moderated(fit.left_out, fit.left_out_variance))
 
 
 def _left_out_loss(fit: Fit) -> float:

@@ -47,8 +47,10 @@ def _one(response: str) -> NDArray[np.float32]:
         end = len(letters) - order + 1
         running = running[:end] * _BASE + letters[order - 1 : order - 1 + end] + np.uint64(1)
         if order in _ORDERS:
-            hashes.append(running * _MIX >> np.uint64(64 - _TABLE_BITS))
-    found, counts = np.unique(np.concatenate(hashes).astype(np.int64), return_counts=True)
+            hashes.append((running * _MIX >> np.uint64(64 - _TABLE_BITS)).astype(np.uint16))
+    buckets = np.sort(np.concatenate(hashes), kind="stable")  # by radix, as there are 16 bits
+    starts = np.flatnonzero(np.append(True, buckets[1:] != buckets[:-1]))
+    found, counts = buckets[starts], np.append(starts[1:], len(buckets)) - starts
     values = _SIGNS[found] * (1 + np.log(counts, dtype=np.float32))
     folded = np.bincount(found % DIM, values, minlength=DIM)
     return np.asarray(folded / max(float(np.linalg.norm(folded)), 1e-9), dtype=np.float32)

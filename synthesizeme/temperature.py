@@ -15,28 +15,35 @@ Floats = NDArray[np.float64]
 
 TEMPERATURES = (0.05, 20.0)
 """The smallest and the largest temperature that is fitted."""
+SPREAD = 0.5
+"""How far a temperature may lie from 1, as a factor e^SPREAD, before the data must speak for it."""
 _CLIP = 1e-6
+_GRID = 61
 _GOLDEN = (5**0.5 - 1) / 2
 
 
-def fit_margin_temperature(margins: Sequence[float] | Floats) -> float:
-    """Temperature T that makes ``sigmoid(margin / T)`` most likely.
+def fit_margin_temperature(margins: Sequence[float] | Floats, *, spread: float | None = SPREAD) -> float:
+    """Temperature T that makes ``sigmoid(margin / T)`` most likely, in `TEMPERATURES`.
 
-    The mean negative log-likelihood is convex in 1/T, hence has one minimum in log T, found by
-    golden-section search in `TEMPERATURES`. T > 1 softens an over-confident scorer. Without margins, or when
-    all are 0, it is 1.
+    Minimises ``sum log(1 + exp(-margin / T)) + (log T / spread)^2 / 2``: a few pairs that all came out right
+    would otherwise make every probability 0 or 1. With hundreds of pairs the second part counts for nothing.
+    T > 1 softens an over-confident scorer. Without margins, or when all are 0, it is 1.
 
     Args:
         margins: Margins of the chosen over the rejected response of validation pairs, shape (n,), finite.
+        spread: Standard deviation of the normal prior of log T; None for no prior.
     """
     values = np.asarray(margins, dtype=np.float64)
     if not np.any(values):
         return 1.0
+    pull = 0.0 if spread is None else 0.5 / spread**2
 
     def loss(log_t: float) -> float:
-        return float(np.logaddexp(0.0, -values / np.exp(log_t)).mean())
+        return float(np.logaddexp(0.0, -values / np.exp(log_t)).sum() + pull * log_t**2)
 
-    low, high = (float(np.log(t)) for t in TEMPERATURES)
+    grid = np.linspace(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]), _GRID)
+    best = int(np.argmin([loss(log_t) for log_t in grid]))
+    low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _GRID - 1)])
     while high - low > 1e-7:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if loss(left) <= loss(right):
@@ -46,17 +53,18 @@ def fit_margin_temperature(margins: Sequence[float] | Floats) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def fit_temperature(p_chosen: Sequence[float] | Floats) -> float:
+def fit_temperature(p_chosen: Sequence[float] | Floats, *, spread: float | None = SPREAD) -> float:
     """`fit_margin_temperature` of log-odds: T that makes ``sigmoid(logit(p) / T)`` most likely.
 
     Args:
         p_chosen: Probability given to the chosen response of each validation pair, shape (n,); clipped to
             [1e-6, 1 - 1e-6].
+        spread: As there.
 
     Raises:
         ValueError: these are no probabilities.
     """
-    return fit_margin_temperature(_logits(as_probabilities(p_chosen)))
+    return fit_margin_temperature(_logits(as_probabilities(p_chosen)), spread=spread)
 
 
 def with_temperature(p: Sequence[float] | Floats, temperature: float) -> Floats:

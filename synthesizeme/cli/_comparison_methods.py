@@ -47,7 +47,7 @@ def methods_of(
     Args:
         items: Names with commas between.
         params: ``params.METHOD.NAME=VALUE`` words.
-        table: ``METHOD.NAME=VALUE`` of a config file.
+        table: ``METHOD.NAME=VALUE`` of a config file, which may also speak of methods that take no part.
         backbone: Of every method that has one.
         seed: Of every method.
 
@@ -55,6 +55,7 @@ def methods_of(
         UnknownNameError: a name is neither an entrant nor a group.
         ConfigError: no name is given, or arguments are wrong; all of them together.
     """
+    from reward_models import method_names
     from synthesizeme.comparison.entrants import entrant_names, open_methods
     from synthesizeme.personas.scorers import JUDGES
 
@@ -63,7 +64,9 @@ def methods_of(
         raise ConfigError("--methods names nobody; expected e.g. --methods hierarchical,default,longer")
     names = entrant_names(words)
     classes, missing = open_methods(names)
-    texts = by_method(assignments(params, table), [*classes, *missing])
+    others = set(method_names()) - set(names)
+    of_these = [entry for entry in table if entry.partition(".")[0] not in others]
+    texts = by_method(assignments(params, of_these), [*classes, *missing])
     arguments: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     for name, kind in classes.items():

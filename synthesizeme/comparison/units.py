@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from synthesizeme.errors import ConfigError
 from synthesizeme.evaluation.benchmarks import Benchmark, Fold, resplits
 from synthesizeme.evaluation.personal import FEWEST_ON_CURVE, Histories, curve_lengths, halves
 from synthesizeme.types import PreferencePair
@@ -84,9 +83,6 @@ def plan(
         resplit: Number of seeded re-splits of the pairs within users.
         cold_start: Whether the history-length curve is drawn.
         seed: Seed of every random choice.
-
-    Raises:
-        ConfigError: re-splits of a benchmark with several folds.
     """
     everyone = tuple(everyone or benchmark.pairs)
     others = _digest(everyone)
@@ -94,15 +90,15 @@ def plan(
     def unit(kind: UnitKind, fold: Fold) -> Unit:
         return Unit(kind, benchmark.model_copy(update={"folds": (fold,)}), everyone, others, seed)
 
-    redrawn: tuple[Benchmark, ...] = ()
-    if resplit:
-        if len(benchmark.folds) > 1:
-            raise ConfigError(
-                f"{benchmark.name} has {len(benchmark.folds)} folds; expected one, since re-splits draw the "
-                "test pairs within users. Leave the re-splits out"
-            )
-        redrawn = resplits(benchmark, n=resplit, seed=seed)
     halved, notes = _halves(benchmark) if cold_start else ((), ())
+    redrawn: tuple[Benchmark, ...] = ()
+    if resplit and len(benchmark.folds) == 1:
+        redrawn = resplits(benchmark, n=resplit, seed=seed)
+    elif resplit:
+        notes += (
+            f"no re-splits: they draw the test pairs within users, and here {len(benchmark.folds)} folds "
+            "say which pairs are test",
+        )
     first = benchmark.folds[0]
     return Plan(
         folds=tuple(unit("fold", fold) for fold in benchmark.folds),

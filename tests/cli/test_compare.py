@@ -206,6 +206,7 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
     Path("run.toml").write_text(
         f'[compare]\nmethods = "{MODEL}"\ncold-start = false\n'
         f'[compare.params.{MODEL}]\nvariances = "evidence"\nunknown-user = "refuse"\n'
+        "[compare.params.lore]\nrank = 2\n"  # takes no part
     )
     ran = command(
         "compare",

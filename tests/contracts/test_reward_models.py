@@ -35,8 +35,10 @@ PERSONA_READER = "a tiny model that reads a persona of one word"
 """Stands for the checkpoint of one: what a frozen backbone must have learned before a plug can speak to it."""
 TEXT = {"backbone": BACKBONE, "batch_size": 16, "max_length": 64, "precision": "float32"}
 FRESH = {"features": "stylometric", "epochs": 30, "learning_rate": 3e-3}
+READER = {"features": "stylometric", "epochs": 40, "warm_up": 10, "learning_rate": 3e-3, "width": 16}
 SMALL = {
     "bradley-terry": TEXT | {"epochs": 4, "learning_rate": 3e-3},
+    "gpo": READER | {"layers": 2, "heads": 2, "dropout": 0.1},
     "lore": FRESH | {"rank": 4},
     "pal": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "pal-b": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
@@ -46,6 +48,7 @@ SMALL = {
     "uem": TEXT
     | {"features": "stylometric", "warm_epochs": 0, "task_tokens": 4, "layers": 1, "width": 32, "epochs": 8}
     | {"learning_rate": 3e-3, "max_history": 24},
+    "vpl": READER | {"latents": 4, "dropout": 0.1, "annealing": 10},
 }
 """Arguments that make a method small and fast."""
 IMPERSONAL = {"bradley-terry"}

@@ -1,0 +1,231 @@
+"""Base of the methods whose network reads a user's history: who a user is takes no gradient step."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from reward_models import _losses
+from reward_models._base import Histories, UserState
+from reward_models._feature_model import FeatureModel
+from reward_models._profiler import content
+from reward_models._trainer import Schedule, held_out_split, train
+from synthesizeme.errors import ConfigError
+from synthesizeme.temperature import fit_margin_temperature
+from synthesizeme.types import PreferencePair
+
+PATIENCE = 25
+"""Epochs without a better held-out loss before stopping; an epoch, one episode of each user, is short."""
+
+
+class PairSets(NamedTuple):
+    """Encoded pairs of B users, padded to the longest set."""
+
+    chosen: Tensor
+    """Features (B, p, D)."""
+    rejected: Tensor
+    """Features (B, p, D)."""
+    present: Tensor
+    """Which pairs there are, bool (B, p); a row may have none."""
+
+    def swapped(self, which: Tensor | None = None) -> PairSets:
+        """The same pairs with the opposite labels, for all users or for those of `which`, bool (B,)."""
+        if which is None:
+            return PairSets(self.rejected, self.chosen, self.present)
+        turned = which[:, None, None]
+        return PairSets(
+            torch.where(turned, self.rejected, self.chosen),
+            torch.where(turned, self.chosen, self.rejected),
+            self.present,
+        )
+
+
+class HistoryModel(FeatureModel):
+    """A network that reads a user's pairs and scores a response, trained by episodes.
+
+    In a step each of `batch_size` users is one episode: a share, drawn from U(0, 1), of the user's pairs is
+    the context, the others are targets; with probability `no_history` the context is empty, which is how
+    the population is learned. Pairs that compare the same responses are never on both sides. At most
+    `max_history` pairs are on either side.
+
+    A network can ignore the context and still learn the population; it then stays there. So some episodes
+    with a context are mirrored: all their labels are swapped, which only the context tells. Their share
+    falls from 1/2, where a population tells nothing, to `mirrored` over the first `warm_up` epochs.
+
+    Epochs are chosen by early stopping on the validation pairs (or a seeded fifth of every user's), read
+    with all other pairs of their user as context, by Bradley-Terry loss at the best temperature; the
+    temperature is fitted on them, then the network is trained again on all pairs for that many epochs.
+
+    Args:
+        max_history: Pairs of a history that are read, at least 1; of a longer one the last.
+        no_history: Share of episodes with an empty context, in [0, 1].
+        mirrored: Share of the episodes with a context that are mirrored, in [0, 1].
+        warm_up: Epochs until then, >= 0.
+        epochs: Episodes of every user, at most.
+        batch_size: Users of a step.
+        learning_rate: Step size of AdamW.
+        weight_decay: Decoupled weight decay of AdamW.
+        base: Arguments of `FeatureModel`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_history: int = 60,
+        no_history: float = 0.2,
+        mirrored: float = 0.05,
+        warm_up: int = 30,
+        epochs: int = 200,
+        batch_size: int = 8,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.01,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        self.max_history = max_history
+        self.no_history = no_history
+        self.mirrored = mirrored
+        self.warm_up = warm_up
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+
+    @abstractmethod
+    def _losses(self, context: PairSets, targets: PairSets, epoch: float) -> Tensor:
+        """Training losses of the n target pairs there are, shape (n,), each read with its user's context.
+
+        `epoch` counts the epochs trained so far, with their fraction.
+        """
+
+    @abstractmethod
+    def _read(self, chosen: Tensor, rejected: Tensor) -> UserState:
+        """State of the user with these pairs, (n, D) each, n >= 1; gradients are off."""
+
+    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+        return self._read_last(*self._encode_pairs(pairs))
+
+    def _read_last(self, chosen: Tensor, rejected: Tensor) -> UserState:
+        with torch.no_grad():
+            return self._read(chosen[-self.max_history :], rejected[-self.max_history :])
+
+    def _fit(self, histories: Histories) -> dict[str, UserState]:
+        problems = self._problems()
+        if problems:
+            raise ConfigError([f"{self.name}: {problem}" for problem in problems])
+        return super()._fit(histories)
+
+    def _learn(self, histories: Histories) -> None:
+        pairs, held_out = held_out_split(histories, self.seed)
+        epochs = self.epochs
+        if held_out:
+            epochs = max(1, self._train(_by_user(pairs), held_out, self.epochs))
+            self.temperature_ = self._fit_temperature(held_out, self._user_states(_by_user(pairs)))
+            self.network_ = self._fresh_network()
+        self._train(histories, [], epochs)
+
+    def _train(self, histories: Histories, held_out: Sequence[PreferencePair], epochs: int) -> int:
+        """Train the network of `_fresh_network`; returns the epochs its weights were trained for."""
+        encoded = [self._encode_pairs(pairs) for pairs in histories.values()]
+        chosen, rejected = (torch.cat(side) for side in zip(*encoded, strict=True))
+        groups = _numbered([[content(pair) for pair in pairs] for pairs in histories.values()])
+        held_sides = torch.cat(self._encode_pairs(held_out))
+        held_users = [pair.user_id for pair in held_out] * 2
+        no_prompts = torch.zeros(len(held_sides), 0)
+        steps = math.ceil(len(groups) / self.batch_size)
+
+        def sets(rows: Sequence[Tensor]) -> PairSets:
+            numbers = pad_sequence(list(rows), batch_first=True)
+            lengths = torch.tensor([len(row) for row in rows])
+            present = torch.arange(numbers.shape[1]) < lengths[:, None]
+            return PairSets(chosen[numbers], rejected[numbers], present)
+
+        def loss(users: Tensor, step: int) -> Tensor:
+            contexts, targets = zip(*(self._episode(groups[user]) for user in users.tolist()), strict=True)
+            context, asked, epoch = sets(contexts), sets(targets), step / steps
+            left = max(0.0, 1 - epoch / self.warm_up) if self.warm_up else 0.0
+            mirrored = torch.rand(len(users)) < self.mirrored + left * (0.5 - self.mirrored)
+            mirrored &= context.present.any(1)
+            return self._losses(context.swapped(mirrored), asked.swapped(mirrored), epoch).mean()
+
+        def held_out_loss() -> float:
+            states = {user: self._read_last(*sides) for user, sides in zip(histories, encoded, strict=True)}
+            values = self._values(held_sides, no_prompts, [states.get(user) for user in held_users])
+            margins = (values[: len(held_out)] - values[len(held_out) :]).double()
+            temperature = fit_margin_temperature(margins.numpy())
+            return float(_losses.bradley_terry(margins / temperature).mean())
+
+        schedule = Schedule(
+            epochs=epochs,
+            patience=PATIENCE,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        return train(
+            self.network_,
+            loss,
+            len(groups),
+            schedule,
+            seed=self.seed,
+            held_out=held_out_loss if held_out else None,
+        )
+
+    def _episode(self, groups: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Numbers of the context's pairs and of the targets (at least one), at random."""
+        order = [groups[i] for i in torch.randperm(len(groups)).tolist()]
+        share, none = torch.rand(2).tolist()
+        cut = 0 if none < self.no_history else int(share * len(order))
+        context, targets = torch.cat([order[0][:0], *order[:cut]]), torch.cat(order[cut:])
+        return context[: self.max_history], targets[: self.max_history]
+
+    def _problems(self) -> list[str]:
+        """What is wrong with the settings."""
+        return [
+            *self._below({"max_history": 1, "warm_up": 0, "epochs": 1, "batch_size": 1, "weight_decay": 0}),
+            *self._no_shares("no_history", "mirrored"),
+            *(
+                []
+                if self.learning_rate > 0
+                else [f"learning_rate is {self.learning_rate}; expected more than 0"]
+            ),
+        ]
+
+    def _below(self, least: Mapping[str, float]) -> list[str]:
+        return [
+            f"{name} is {getattr(self, name)}; expected at least {low}"
+            for name, low in least.items()
+            if not getattr(self, name) >= low
+        ]
+
+    def _no_shares(self, *names: str) -> list[str]:
+        return [
+            f"{name} is {getattr(self, name)}; expected a share in [0, 1]"
+            for name in names
+            if not 0 <= getattr(self, name) <= 1
+        ]
+
+
+def _by_user(pairs: Sequence[PreferencePair]) -> dict[str, list[PreferencePair]]:
+    found: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.user_id, []).append(pair)
+    return found
+
+
+def _numbered(users: Sequence[Sequence[object]]) -> list[list[Tensor]]:
+    """Numbers of all pairs, counted through, by user and within a user by what they compare."""
+    found, start = [], 0
+    for contents in users:
+        groups: dict[object, list[int]] = {}
+        for i, key in enumerate(contents):
+            groups.setdefault(key, []).append(start + i)
+        found.append([torch.tensor(rows) for rows in groups.values()])
+        start += len(contents)
+    return found
