@@ -20,11 +20,11 @@ def percent(value):
 
 
 NAMES = {
-    "default": "default judge (knows nobody)",
-    "memory": "memory (raw past pairs)",
-    "persona": "persona only",
-    "demonstrations": "demonstrations only",
-    "both": "**both: the profile**",
+    "default": "judge: knows nobody",
+    "memory": "judge: raw past pairs",
+    "persona": "judge: persona",
+    "demonstrations": "judge: demonstrations",
+    "both": "judge: the profile (both)",
     "gpt4": "GPT-4, recorded verdicts",
     "gpt3": "GPT-3.5, recorded verdicts",
     "majority": "majority of the other workers",
@@ -32,29 +32,52 @@ NAMES = {
 }
 
 
-def llmfao(protocol):
-    results = HERE / "llmfao_judges" / "results" / protocol / "results.json"
-    rows = json.loads(results.read_text())["rows"]
+def signed(gain):
+    if gain is None or gain["value"] is None:
+        return "–"
+    value, low, high = (f"{100 * gain[key]:+.1f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def comparison(study):
+    """Rows of a comparison, best first; the best reward model in bold."""
+    rows = json.loads((HERE / study / "results.json").read_text())["rows"]
+    rows = sorted((row for row in rows if row["name"] != "oracle"), key=lambda row: -row["micro"])
     lines = [
-        "| judge | accuracy | 95 % interval | gain over default | another user's | labels swapped |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| scorer | accuracy | 95 % interval | gain from the user | without the user | another user's "
+        "| labels swapped | with the majority | fit, s |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        gain, controls = row["gain"], row["controls"]
-        shown = "–"
-        if gain is not None:
-            shown = f"{100 * gain['value']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
-        interval = f"{percent(row['low'])} – {percent(row['high'])}"
-        wrong, swapped = (percent(controls.get(name)) for name in ("wrong_user", "swapped_labels"))
         name = NAMES.get(row["name"], row["name"])
-        lines.append(f"| {name} | {percent(row['micro'])} | {interval} | {shown} | {wrong} | {swapped} |")
+        cells = [
+            f"**{name}**" if row["name"] == "hierarchical" else name,
+            percent(row["micro"]),
+            f"{percent(row['low'])} – {percent(row['high'])}",
+            signed(row["gain"]),
+            *(percent(row["controls"].get(key)) for key in ("no_user", "wrong_user", "swapped_labels")),
+            percent(row["agrees_with_majority"]),
+            "–" if row["fit_seconds"] is None else f"{row['fit_seconds']:.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def resplits():
-    means = json.loads((HERE / "llmfao_judges" / "results" / "resplits.json").read_text())
-    shown = ", ".join(f"{name} {percent(means[name]['mean'])}" for name in means)
-    return f"Mean over five re-splits within the users: {shown}."
+def reward_resplits():
+    rows = json.loads((HERE / "llmfao" / "results" / "re-splits" / "results.json").read_text())["rows"]
+    lines = [
+        "| mean of five re-splits | accuracy | gain from the user | without the user | another user's "
+        "| labels swapped |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    means = {row["name"]: row["resplits"] for row in rows if row["name"] != "oracle"}
+    for name, mean in sorted(means.items(), key=lambda item: -item[1]["micro"]):
+        gain = "–" if mean["gain"] is None else f"{100 * mean['gain']:+.1f}"
+        controls = (percent(mean[key]) for key in ("no_user", "wrong_user", "swapped_labels"))
+        lines.append(
+            f"| {NAMES.get(name, name)} | {percent(mean['micro'])} | {gain} | {' | '.join(controls)} |"
+        )
+    return "\n".join(lines)
 
 
 def differences():
@@ -87,9 +110,10 @@ def planted_recovery():
 
 
 TABLES = {
-    "llmfao-seen": lambda: llmfao("seen-prompts"),
-    "llmfao-unseen": lambda: llmfao("unseen-prompts"),
-    "llmfao-resplits": resplits,
+    "llmfao-seen": lambda: comparison("llmfao/results/seen-prompts"),
+    "llmfao-unseen": lambda: comparison("llmfao/results/unseen-prompts"),
+    "llmfao-resplits": reward_resplits,
+    "polis": lambda: comparison("polis/results"),
     "llmfao-differences": differences,
     "call-economy": call_economy,
     "planted-recovery": planted_recovery,

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from reward_models._base import RewardModel
 from synthesizeme import discovery
+from synthesizeme.errors import MissingExtraError
 
 __all__ = ["RewardModel", "load", "method", "method_names"]
+
+_EXTRAS = {"torch": "hf", "transformers": "hf", "trl": "train", "peft": "train", "accelerate": "train"}
+"""The extra that brings a library in which a method's module may be found wanting."""
 
 
 def method_names() -> list[str]:
@@ -23,7 +27,13 @@ def method(name: str) -> type[RewardModel]:
         UnknownNameError: there is no such method; lists those there are.
         MissingExtraError: what it needs is not installed.
     """
-    module = discovery.load(__name__, name, kind="reward model")
+    try:
+        module = discovery.load(__name__, name, kind="reward model")
+    except ImportError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise MissingExtraError(f"the reward model {name!r}", extra) from error
     own = [
         value
         for value in vars(module).values()

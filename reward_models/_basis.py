@@ -132,8 +132,9 @@ class Basis:
         raw = {"style": self._style.responses(prompts, responses), "wording": wording(responses)}
         if self.encoder is not None:
             answers, questions = self.encoder.responses(prompts, responses), self.encoder.prompts(prompts)
-            raw["relevance"] = _cosine(answers, questions)
-            raw["meaning"], raw["answering"] = answers, answers * questions
+            products = _unit(answers) * _unit(questions)
+            raw["relevance"] = products.sum(axis=1, keepdims=True)
+            raw["meaning"], raw["answering"] = answers, products
         return raw
 
     def _project(self, raw: Mapping[str, NDArray[np.float32]]) -> tuple[Matrix, Matrix]:
@@ -156,9 +157,10 @@ def _names(group: str) -> list[str]:
     return [f"{group}.{part}" for part in parts]
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.asarray(((a * b).sum(axis=1) / np.maximum(norms, 1e-9))[:, None], dtype=np.float32)
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows at length one."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, 1e-9), dtype=np.float32)
 
 
 def _principal(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:

@@ -80,14 +80,16 @@ class HierarchicalModel(RewardModel):
         own = np.pad(unit, ((0, 0), (0, len(self.own_variance_) - STYLE)))
         found = self._estimate(shared, own, [state] * STYLE)
         assert found.standard_error is not None
-        order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")[:limit]
+        order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")
+        varied = [j for j in order.tolist() if found.value[j] != 0]
         return [
-            _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in order.tolist()
+            _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in varied[:limit]
         ]
 
     def _fit(self, histories: Histories) -> dict[str, UserState]:
-        self.basis_ = Basis(self._open_encoder())
-        self.basis_.learn((item for pairs in histories.values() for item in _items(pairs)), self.seed)
+        basis = Basis(self._open_encoder())
+        basis.learn((item for pairs in histories.values() for item in _items(pairs)), self.seed)
+        self.basis_ = basis
         shared_variance, own_variance = self.basis_.variances()
         users = [self._differences(pairs) for pairs in histories.values()]
         problem = Problem(users, shared_variance, own_variance)
@@ -107,22 +109,27 @@ class HierarchicalModel(RewardModel):
         """Factors of all shared and of all own variances.
 
         Steps to the vertex of a parabola along the logarithm of each, until the vertices lie between the
-        points tried.
+        points tried; the best of all points tried.
         """
+        tried: dict[tuple[float, ...], float] = {}
 
         def loss(point: Floats) -> float:
-            shared_factor, own_factor = np.exp(point).tolist()
-            fit = problem.fit(shared_factor, own_factor, tolerance=_ROUGH)
-            return -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
+            key = tuple(point.tolist())
+            if key not in tried:
+                shared_factor, own_factor = np.exp(point).tolist()
+                fit = problem.fit(shared_factor, own_factor, tolerance=_ROUGH)
+                tried[key] = -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
+            return tried[key]
 
         point = np.zeros(2)
         for _ in range(_ROUNDS):
             here = loss(point)
             steps = np.array([_vertex(loss(point - axis), here, loss(point + axis)) for axis in _AXES])
             point = np.clip(point + steps @ _AXES, -_WIDEST, _WIDEST)
+            loss(point)
             if np.abs(steps).max() <= 1:
                 break
-        shared_factor, own_factor = np.exp(point).tolist()
+        shared_factor, own_factor = np.exp(min(tried, key=lambda it: tried[it])).tolist()
         return shared_factor, own_factor
 
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
@@ -183,6 +190,13 @@ class HierarchicalModel(RewardModel):
         }
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        named = [feature.name for feature in stylometry.FEATURES]
+        if facts["features"] != named:
+            raise DataError(
+                f"{self.name} was trained on other named features than those of this version",
+                field="features",
+                cure="train again.",
+            )
         encoder = self._open_encoder()
         if encoder is not None and encoder.identity != facts["encoder"]:
             raise DataError(

@@ -182,7 +182,7 @@ def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
     for name in method_names():
         try:
             yield name, method(name)
-        except (MissingExtraError, ImportError):
+        except MissingExtraError:
             continue
 
 

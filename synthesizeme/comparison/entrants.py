@@ -62,8 +62,6 @@ def open_methods(names: Iterable[str]) -> tuple[dict[str, type[RewardModel]], di
             found[name] = method(name)
         except MissingExtraError as error:
             missing[name] = error
-        except ImportError:
-            missing[name] = MissingExtraError(f"the reward model {name!r}", "embeddings")
     return found, missing
 
 

