@@ -120,6 +120,9 @@ class BackboneModel(RewardModel):
         told = {name: value for name, value in self.training_.items() if name != "seconds"}
         return {"typical": self.typical_, "training": told}
 
+    def _told(self) -> dict[str, float]:
+        return {name: self.training_[name] for name in ("kept", "dropped", "truncated")}
+
     def _estimates(self, rewards: NDArray[np.float64]) -> Estimates:
         return Estimates(rewards, sigmoid(rewards - self.typical_))
 

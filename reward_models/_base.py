@@ -99,6 +99,10 @@ class RewardModel(ABC):
         """Learned plain values that go beside the arrays as JSON, e.g. the identity of the features."""
         return {}
 
+    def _told(self) -> dict[str, float]:
+        """The numbers of `fit_report`; by default none."""
+        return {}
+
     def _save_files(self, folder: Path) -> None:  # noqa: B027 - most methods have none
         """Write further files of a checkpoint, e.g. a backbone in its own format. By default none."""
 
@@ -143,6 +147,15 @@ class RewardModel(ABC):
         states = self._fitted().values()
         shared = sum(int(array.size) for array in self._arrays().values())
         return shared + sum(int(array.size) for state in states for array in state.values())
+
+    def fit_report(self) -> dict[str, float]:
+        """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        self._fitted()
+        return self._told()
 
     def params(self) -> dict[str, Any]:
         """The arguments it was made with, plain values only."""

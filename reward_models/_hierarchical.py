@@ -211,6 +211,11 @@ class HierarchicalModel(RewardModel):
         self.sharpness_ = float(facts["sharpness"])
         self.factors_ = (float(facts["factors"][0]), float(facts["factors"][1]))
 
+    def _told(self) -> dict[str, float]:
+        shared, own = self.factors_
+        told = {"factor of shared variances": shared, "of own variances": own, "sharpness": self.sharpness_}
+        return {name: round(value, 3) for name, value in told.items()}
+
     def _facts(self) -> dict[str, Any]:
         encoder = self.basis_.encoder
         return {

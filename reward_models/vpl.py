@@ -101,6 +101,9 @@ class Vpl(HistoryModel):
 
     active_units_: int
 
+    def _told(self) -> dict[str, float]:
+        return {"active units": self.active_units_, "latents": self.latents}
+
     def _problems(self) -> list[str]:
         found = self._below({"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0})
         return [*super()._problems(), *found, *self._no_shares("dropout")]

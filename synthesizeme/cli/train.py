@@ -123,6 +123,7 @@ def train(
         "left_out": {"test": splits["test"], "bad_rows": len(skipped)},
         "skipped_rows": skipped,
         "parameters": model.parameters,
+        "fit": model.fit_report(),
         "fit_seconds": round(seconds, 3),
         "out": str(out),
     }
@@ -197,6 +198,8 @@ def _show(facts: dict[str, Any]) -> None:
         f"{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
         f"{facts['fit_seconds']:.2f} s."
     )
+    if facts["fit"]:
+        typer.echo(", ".join(f"{name} {value:,.7g}" for name, value in facts["fit"].items()) + ".")
     typer.echo(f"Written to {printable(facts['out'])}.")
     if left_out:
         source = printable(facts["data"])

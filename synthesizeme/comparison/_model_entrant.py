@@ -43,4 +43,8 @@ class ModelEntrant:
             return measure_curve(
                 model, unit.benchmark, unit.fold, unit.histories, unit.lengths, seed=unit.seed
             )
-        return measure_fold(model, unit.benchmark, unit.fold, seed=unit.seed)
+        part = measure_fold(model, unit.benchmark, unit.fold, seed=unit.seed)
+        told = ", ".join(f"{name} {value:,.7g}" for name, value in model.fit_report().items())
+        if unit.kind != "fold" or not told:
+            return part
+        return part.model_copy(update={"notes": (*part.notes, f"{unit.name}: {told}")})

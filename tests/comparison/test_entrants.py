@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 import reward_models
+from synthesizeme import discovery
 from synthesizeme.comparison.entrants import entrant_names, open_methods
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.personas.scorers import JUDGES, REFERENCES
@@ -32,15 +33,15 @@ def test_an_unknown_name_lists_all_there_are():
 
 
 def test_a_method_whose_library_is_missing_is_named_with_its_cure(monkeypatch):
-    method = reward_models.method
+    load = discovery.load
 
-    def without_torch(name):
+    def without_torch(package, name, **more):
         if name == "lore":
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return method(name)
+        return load(package, name, **more)
 
-    monkeypatch.setattr(reward_models, "method", without_torch)
+    monkeypatch.setattr(discovery, "load", without_torch)
     found, missing = open_methods(["lore", "longer", "hierarchical-stylometric"])
     assert list(found) == ["hierarchical-stylometric"]
     assert list(missing) == ["lore"]
-    assert "pip install 'synthesizeme-rewards[embeddings]'" in str(missing["lore"])
+    assert "pip install 'synthesizeme-rewards[hf]'" in str(missing["lore"])

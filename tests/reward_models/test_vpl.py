@@ -107,6 +107,7 @@ def test_active_units_by_hand(fitted, tmp_path):
     assert fitted.active_units() == sum(np.var(column) > 0.01 for column in means.T) > 0
     fitted.save(tmp_path / "model")
     assert reward_models.load(tmp_path / "model").active_units() == fitted.active_units()
+    assert fitted.fit_report() == {"active units": fitted.active_units(), "latents": fitted.latents}
     with pytest.raises(NotFittedError):
         Vpl().active_units()
 
