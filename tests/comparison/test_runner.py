@@ -196,9 +196,9 @@ def test_one_user_is_measured_and_what_could_not_be_is_said(run):
         assert set(it.controls) == {"no_user", "swapped_labels"}
         assert it.cold_start == {}
     found = report(compared, alone, plan(alone))
-    assert found.notes == (
-        "no history-length curve: fewer than 2 users have a history",
-        f"{MODEL}: no wrong-user control: only one user has a history",
-        "persona: no wrong-user control: only one user has a history",
-    )
+    no_curve, no_lender, told, persona = found.notes
+    assert no_curve == "no history-length curve: fewer than 2 users have a history"
+    assert no_lender == f"{MODEL}: no wrong-user control: only one user has a history"
+    assert told.startswith(f"{MODEL}: given split: factor of shared variances ")
+    assert persona == "persona: no wrong-user control: only one user has a history"
     assert all(np.isfinite([row.low, row.high]).all() for row in found.rows)
