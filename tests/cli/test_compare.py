@@ -14,6 +14,7 @@ import opposites
 import pytest
 
 import reward_models
+from synthesizeme import discovery
 from synthesizeme.datasets import write_pairs
 from synthesizeme.evaluation import figures
 from synthesizeme.evaluation.benchmarks import load_benchmark
@@ -174,14 +175,14 @@ def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monk
 
 @pytest.mark.parametrize(("asked", "status"), [("lore,oracle", 1), ("models,oracle", 0)])
 def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, asked, status):
-    method = reward_models.method
+    load = discovery.load
 
-    def only_one(name):
-        if name != MODEL:
+    def only_one(package, name, **more):
+        if package == "reward_models" and name != MODEL:
             raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return method(name)
+        return load(package, name, **more)
 
-    monkeypatch.setattr(reward_models, "method", only_one)
+    monkeypatch.setattr(discovery, "load", only_one)
     ran = command("compare", "--data", planted, "--methods", asked, "--out", "out", "--no-cold-start")
     assert ran.status == status, ran.err
     assert "lore failed" in ran.err if status else "lore is left out" in ran.err
