@@ -18,12 +18,14 @@ def report(compared: Compared, benchmark: Benchmark, plan: Plan, *, model: str =
         model: The language model behind the judges, in words; empty without judges.
     """
     everyone, seed = plan.folds[0].everyone, plan.folds[0].seed
+    found = compared.measurements
     rows = tuple(
-        measured_row(it, pairs=benchmark.test, everyone=everyone, seed=seed) for it in compared.measurements
+        measured_row(it, pairs=benchmark.test, everyone=everyone, first=found[0] if i else None, seed=seed)
+        for i, it in enumerate(found)
     )
-    notes = [f"{it.name}: {note}" for it in compared.measurements for note in it.notes]
+    notes = [f"{it.name}: {note}" for it in found for note in it.notes]
     notes += [f"{name} is left out: {reason}" for name, reason in compared.left_out.items()]
-    with_curve = any(it.cold_start for it in compared.measurements)
+    with_curve = any(it.cold_start for it in found)
     protocol = benchmark.protocol + (f" Judge: {model}." if model else "")
     return Report(
         benchmark=benchmark.name,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthesizeme.evaluation._rows import Row
+from synthesizeme.evaluation.intervals import Difference
 from synthesizeme.evaluation.measurement import CONTROLS
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span, text
 
@@ -93,10 +94,10 @@ def _interval(row: Row) -> str | None:
     return f"{found}*" if found and row.unit == "pair" else found
 
 
-def _gain(row: Row) -> str | None:
-    if row.gain is None or row.gain.value is None:
+def _difference(found: Difference | None) -> str | None:
+    if found is None or found.value is None:
         return None
-    return f"{percent(row.gain.value, '+')} {span(row.gain.low, row.gain.high, '+')}"
+    return f"{percent(found.value, '+')} {span(found.low, found.high, '+')}"
 
 
 def _failures(row: Row) -> str:
@@ -129,9 +130,15 @@ _ACCURACY = (
     Column("per user", lambda row: percent(row.macro), "mean of the users' own accuracies, in %."),
     Column(
         "gain",
-        _gain,
+        lambda row: _difference(row.gain),
         "paired difference in points, on the pairs both answered, to the scorer that the line above "
         "the table names, with its 95 % interval.",
+    ),
+    Column(
+        "first minus this",
+        lambda row: _difference(row.behind),
+        "paired difference in points of the first scorer of the table and this one, on the pairs both "
+        "answered, with its 95 % interval.",
     ),
     Column(
         "detectable",

@@ -13,7 +13,12 @@ from synthesizeme.types import PreferencePair
 
 
 def measured_row(
-    found: Measurement, *, pairs: Sequence[PreferencePair], everyone: Sequence[PreferencePair], seed: int = 0
+    found: Measurement,
+    *,
+    pairs: Sequence[PreferencePair],
+    everyone: Sequence[PreferencePair],
+    first: Measurement | None = None,
+    seed: int = 0,
 ) -> Row:
     """The row of a measurement; its gain is paired against the same scorer without the user.
 
@@ -21,6 +26,7 @@ def measured_row(
         found: The measurement.
         pairs: The test pairs.
         everyone: Pairs whose owners count as the other people of `Row.agrees_with_majority`.
+        first: The first scorer of the table, for `Row.behind`.
         seed: Seed of the bootstrap.
     """
     whole = row(
@@ -33,6 +39,7 @@ def measured_row(
     )
     return whole.model_copy(
         update={
+            "behind": paired_difference(first.own, found.own, seed=seed) if first is not None else None,
             "agrees_with_majority": agreement_with_majority(found.own, pairs, everyone),
             "fit_seconds": found.fit_seconds,
             "score_seconds": found.score_seconds,

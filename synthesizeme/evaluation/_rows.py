@@ -70,6 +70,8 @@ class Row(Frozen):
     """Accuracy of the same scorer without the user, with another user, with swapped labels, ..."""
     gain: Difference | None = None
     """Paired difference to the scorer named in the report's protocol, usually the one without the user."""
+    behind: Difference | None = None
+    """Paired difference of the first scorer of the table minus this one; None for the first itself."""
     detectable: float | None = None
     """Smallest true difference these pairs would show with 80 % power (to a fixed number without `gain`)."""
     brier: float | None = None

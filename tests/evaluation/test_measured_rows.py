@@ -106,3 +106,20 @@ def test_the_curve_is_a_table_of_its_own(outcome_of):
     assert [cell.strip() for cell in curve.splitlines()[0].split("|")[1:-1]] == ["new users", "0", "16"]
     assert [cell.strip() for cell in curve.splitlines()[2].split("|")[1:-1]] == ["m", "50.0", "100.0"]
     assert "without" not in curve.partition("\n\n")[0]
+
+
+def test_how_far_a_scorer_is_behind_the_first_is_a_paired_difference(outcome_of):
+    own, other = (
+        outcome_of({"ann": [1, 1, 1, 0], "bob": [1, 1]}),
+        outcome_of({"ann": [1, 0, 1, 0], "bob": [0, None]}),
+    )
+    first, second = (Measurement(name=n, kind="judge", own=it) for n, it in (("a", own), ("b", other)))
+    row = measured_row(second, pairs=[], everyone=[], first=first)
+    assert row.behind.value == pytest.approx((0 + 1 + 0 + 0 + 1) / 5)
+    assert row.behind.low <= row.behind.value <= row.behind.high
+    alone = measured_row(first, pairs=[], everyone=[])
+    assert alone.behind is None
+    texts = [
+        Report(benchmark="b", protocol="p", rows=rows).to_markdown() for rows in ((alone, row), (alone,))
+    ]
+    assert ["first minus this" in text for text in texts] == [True, False]
