@@ -75,7 +75,7 @@ class Basis:
         distinct = list(dict.fromkeys(items))
         rng = np.random.default_rng(seed)
         chosen = np.sort(rng.permutation(len(distinct))[:_SAMPLE])
-        self._seen.clear()
+        self.forget()
         raw = self._raw(distinct)
         for name, values in raw.items():
             centre = values.mean(axis=0)
@@ -102,6 +102,10 @@ class Basis:
         shared, own = (np.asarray(side, dtype=np.float64) for side in zip(*found, strict=True))
         return shared, own
 
+    def forget(self) -> None:
+        """Drop the rows remembered, and the texts with them."""
+        self._seen.clear()
+
     def variances(self) -> tuple[Matrix, Matrix]:
         """Prior variances of the shared weights, shape (D,), and of the deviations, shape (G,)."""
         widths = {name: self._width(name) for name in self.names}
@@ -112,7 +116,7 @@ class Basis:
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take what `learn` found from a checkpoint."""
         self.arrays = {name: arrays[name] for group in self.names for name in _names(group)}
-        self._seen.clear()
+        self.forget()
         self._project_centres()
 
     def _project_centres(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,12 @@ class HierarchicalModel(RewardModel):
         return [
             _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in varied[:limit]
         ]
+
+    def forget_user(self, user_id: str) -> Self:
+        """Drop what is known of a user, and the texts read lately, which may be the user's."""
+        super().forget_user(user_id)
+        self.basis_.forget()
+        return self
 
     def _fit(self, histories: Histories) -> dict[str, UserState]:
         basis = Basis(self._open_encoder())

@@ -113,7 +113,7 @@ def scoring(users, fresh, repeats):
     items = [Item(tuple(prompt), text) for prompt, text in asked]
 
     def forget():
-        model.basis_._seen.clear()
+        model.basis_.forget()
 
     ours = seconds(lambda: model.score(prompts, texts, whose), repeats, forget)
     bare = seconds(

@@ -45,7 +45,7 @@ def echo(body) -> str:
 @pytest.mark.parametrize("concurrency", [1, 3, 16])
 def test_answers_come_in_the_order_of_the_questions(openai_stub, concurrency):
     latency = random.Random(1)
-    openai_stub.answer = lambda body: Reply(echo(body), delay_s=latency.random() / 20)
+    openai_stub.answer = lambda body: Reply(echo(body), delay_s=latency.random() / 20 + concurrency / 100)
     questions = [ask_for(f"q{n}") for n in range(30)]
     with Session(model_at(openai_stub.base_url), concurrency=concurrency) as session:
         answers = session.account().ask(questions)

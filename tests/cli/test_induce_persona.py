@@ -342,5 +342,6 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
         stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, text=True, check=False,
     )  # fmt: skip
     os.close(theirs)
-    assert (ran.returncode, ran.stderr) == (141, "")
+    assert ran.returncode == 141
+    assert all(line.endswith("· 0 failed") for line in ran.stderr.splitlines()), "progress alone"
     assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}

@@ -566,3 +566,13 @@ def test_a_checkpoint_with_other_named_features_is_refused(tmp_path, encoder, mo
     monkeypatch.setattr(stylometry, "FEATURES", stylometry.FEATURES[::-1])
     with pytest.raises(DataError, match="other named features"):
         reward_models.load(tmp_path / "model")
+
+
+def test_a_forgotten_user_leaves_no_text_behind(encoder):
+    model = Hierarchical().fit(flat(HISTORIES, slice(LEARNED)))
+    mine = [pair(0, user="new", chosen="a private harbour", rejected="home", prompt=ASKED)]
+    model.fit_user("new", mine)
+    assert any("private" in item.response for item in model.basis_._seen)
+    model.forget_user("new")
+    assert not model.basis_._seen
+    assert "new" not in model.users
