@@ -20,8 +20,9 @@ from reward_models._base import (
     sigmoid,
 )
 from reward_models._basis import STYLE, Basis, Item
+from reward_models._common_directions import believed
 from reward_models._features import Features
-from reward_models._hierarchy import Fit, Problem, Rows, fit_own
+from reward_models._hierarchy import ROUGH, Fit, Problem, Rows, fit_own, some_users
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.temperature import fit_margin_temperature
@@ -101,14 +102,21 @@ class HierarchicalModel(RewardModel):
         problem = Problem(users, shared_variance, own_variance)
         shared_factor, own_factor = 1.0, 1.0
         if self.variances != "fixed":
-            some = _some(users, self.seed)
+            some = some_users(users, _SEARCHED, self.seed)
             searched = problem if len(some) == len(users) else Problem(some, shared_variance, own_variance)
             shared_factor, own_factor = self._search(searched)
         fit = problem.fit(shared_factor, own_factor)
-        self.weights_, self.covariance_ = fit.weights, fit.covariance
-        self.own_variance_ = own_factor * own_variance
-        self.factors_ = (shared_factor, own_factor)
+        variances = shared_factor * shared_variance, own_factor * own_variance
+        # Before the common directions: left-out pairs are too sure of what was found with their help.
         self.sharpness_ = _sharpness(fit)
+        common = np.zeros((len(own_variance), 0))
+        if self.variances != "fixed":
+            common = believed(users, fit.weights, variances, _left_out_losses, self.seed)
+            if common.shape[1]:
+                fit = Problem(users, *variances, common).fit()
+        self.weights_, self.covariance_ = fit.weights, fit.covariance
+        self.own_variance_, self.common_ = variances[1], common
+        self.factors_ = (shared_factor, own_factor)
         return self._user_states(histories)
 
     def _search(self, problem: Problem) -> tuple[float, float]:
@@ -123,7 +131,7 @@ class HierarchicalModel(RewardModel):
             key = tuple(point.tolist())
             if key not in tried:
                 shared_factor, own_factor = np.exp(point).tolist()
-                fit = problem.fit(shared_factor, own_factor, tolerance=_ROUGH)
+                fit = problem.fit(shared_factor, own_factor, tolerance=ROUGH)
                 tried[key] = -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
             return tried[key]
 
@@ -140,7 +148,7 @@ class HierarchicalModel(RewardModel):
 
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
         rows = self._differences(pairs)
-        own = fit_own(rows, self.weights_, self.own_variance_)
+        own = fit_own(rows, self.weights_, self.own_variance_, self.common_)
         ids = json.dumps([pair.pair_id for pair in pairs]).encode()
         return {
             "mean": own.mean,
@@ -171,7 +179,7 @@ class HierarchicalModel(RewardModel):
         """Mean and variance of shared.w + own.v_u for each row, and the calibrated probability."""
         # Sums along rows, not matrix products: a row's value must not depend on its batch.
         value = (shared * self.weights_).sum(axis=1)
-        variance = (own**2 * self.own_variance_).sum(axis=1)
+        variance = (own**2 * self.own_variance_).sum(axis=1) + ((own @ self.common_) ** 2).sum(axis=1)
         reach = np.array(shared)
         for state, rows in _by_state(states):
             value[rows] += (own[rows] * state["mean"]).sum(axis=1)
@@ -193,6 +201,7 @@ class HierarchicalModel(RewardModel):
             "weights": self.weights_,
             "covariance": self.covariance_,
             "own_variance": self.own_variance_,
+            "common": self.common_,
         }
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
@@ -213,14 +222,15 @@ class HierarchicalModel(RewardModel):
         self.basis_ = Basis(encoder)
         self.basis_.restore(arrays)
         self.weights_, self.covariance_ = arrays["weights"], arrays["covariance"]
-        self.own_variance_ = arrays["own_variance"]
+        self.own_variance_, self.common_ = arrays["own_variance"], arrays["common"]
         self.sharpness_ = float(facts["sharpness"])
         self.factors_ = (float(facts["factors"][0]), float(facts["factors"][1]))
 
     def _told(self) -> dict[str, float]:
         shared, own = self.factors_
         told = {"factor of shared variances": shared, "of own variances": own, "sharpness": self.sharpness_}
-        return {name: round(value, 3) for name, value in told.items()}
+        told = {name: round(value, 3) for name, value in told.items()}
+        return {**told, "common directions": self.common_.shape[1]}
 
     def _facts(self) -> dict[str, Any]:
         encoder = self.basis_.encoder
@@ -237,14 +247,6 @@ _SEARCHED = 2048
 _AXES = 0.8 * np.eye(2)
 _ROUNDS = 5
 _WIDEST = 4.0
-_ROUGH = 1e-3
-
-
-def _some(users: Sequence[Rows], seed: int) -> list[Rows]:
-    """Users drawn without replacement until they have `_SEARCHED` pairs, or all."""
-    order = np.random.default_rng(seed).permutation(len(users))
-    before = np.cumsum([0, *(len(users[i].shared) for i in order)])[:-1]
-    return [users[i] for i in order[before < _SEARCHED]]
 
 
 def _vertex(before: float, here: float, after: float) -> float:
@@ -298,7 +300,12 @@ def _sharpness(fit: Fit) -> float:
     return 1 / fit_margin_temperature(_moderated(fit.left_out, fit.left_out_variance))
 
 
-def _left_out_loss(fit: Fit) -> float:
-    """Mean negative log-likelihood of the left-out pairs under calibrated probabilities."""
+def _left_out_losses(fit: Fit) -> Floats:
+    """Negative log-likelihood of the left-out pairs under calibrated probabilities, shape (n,)."""
     margins = _sharpness(fit) * _moderated(fit.left_out, fit.left_out_variance)
-    return float(np.logaddexp(0, -margins).mean())
+    return np.logaddexp(0, -margins)
+
+
+def _left_out_loss(fit: Fit) -> float:
+    """Their mean."""
+    return float(_left_out_losses(fit).mean())

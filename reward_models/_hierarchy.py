@@ -1,7 +1,8 @@
 """Hierarchical Bayesian logistic regression on differences of features: mode, evidence, Laplace posterior.
 
 One row is one pair, already as a difference (chosen minus rejected). Shared weights w ~ N(0, diag P) act on
-its shared features x, the deviations of user u, v_u ~ N(0, diag V), on its user features z:
+its shared features x, the deviations of user u, v_u ~ N(0, diag V + C C^T), on its user features z, where the
+columns of C are directions in which users differ more than in others:
 
     P(chosen) = sigma(x.w + z.v_u)                                                                      (1)
 
@@ -23,6 +24,8 @@ import numpy as np
 from reward_models._base import Floats, sigmoid
 
 MAX_STEPS = 50
+ROUGH = 1e-3
+"""Tolerance that is enough to compare prior variances."""
 _STEPS = tuple(0.5**k for k in range(20))
 _MIN_CURVATURE = 1e-10
 
@@ -55,7 +58,8 @@ class Fit:
 class Own:
     """Posterior of one user's deviations given the shared weights.
 
-    With e a vector of user features, v_u.e has mean `mean`.e and variance e.V.e - |`own_factor` e|^2 given w;
+    With e a vector of user features, v_u.e has mean `mean`.e and, given w, its prior variance less
+    |`own_factor` e|^2;
     its mean moves with the shared weights by -`shared_factor`^T `own_factor` e.
     """
 
@@ -105,17 +109,24 @@ class Problem:
         users: Rows of each user, at least one user with at least one row.
         shared_variance: Prior variances P of the shared weights, shape (D,), positive.
         own_variance: Prior variances V of the deviations, shape (G,), positive.
+        common: C, shape (G, K); None for K = 0.
     """
 
-    def __init__(self, users: Sequence[Rows], shared_variance: Floats, own_variance: Floats) -> None:
+    def __init__(
+        self,
+        users: Sequence[Rows],
+        shared_variance: Floats,
+        own_variance: Floats,
+        common: Floats | None = None,
+    ) -> None:
         self._shared = [rows.shared for rows in users]
-        self._kernels = [(rows.own * own_variance) @ rows.own.T for rows in users]
+        self._kernels = [_times_prior(rows.own, own_variance, common) @ rows.own.T for rows in users]
         self._precision = 1 / shared_variance
         self._weights = np.zeros(len(shared_variance))
         self._duals = [np.zeros(len(x)) for x in self._shared]
 
     def fit(self, shared_factor: float = 1.0, own_factor: float = 1.0, tolerance: float = 1e-9) -> Fit:
-        """Find the mode with P and V multiplied by these factors, starting from the mode found last.
+        """Find the mode with P and V + C C^T multiplied by these factors, starting from the mode found last.
 
         Newton steps are halved until the log posterior rises; the last one raises it by less than
         `tolerance` of its value.
@@ -184,15 +195,17 @@ class Problem:
         return weights, [block.apply(block.working - x @ weights) for block, x in pairs]
 
 
-def fit_own(rows: Rows, weights: Floats, own_variance: Floats) -> Own:
+def fit_own(rows: Rows, weights: Floats, own_variance: Floats, common: Floats | None = None) -> Own:
     """Deviations of one user at their mode, given the shared weights; by Newton in the space of their pairs.
 
     Args:
         rows: The user's n >= 1 pairs.
         weights: Shared weights, shape (D,).
         own_variance: Prior variances V, shape (G,).
+        common: C, shape (G, K); None for K = 0.
     """
-    kernel = (rows.own * own_variance) @ rows.own.T
+    prior = _times_prior(rows.own, own_variance, common)
+    kernel = prior @ rows.own.T
     offset = rows.shared @ weights
     dual = np.zeros(len(offset))
     objective = float(-np.logaddexp(0, -offset).sum())
@@ -212,7 +225,20 @@ def fit_own(rows: Rows, weights: Floats, own_variance: Floats) -> Own:
             break
     block = _Block.at(offset + kernel @ dual, kernel)
     return Own(
-        mean=own_variance * (rows.own.T @ dual),
-        own_factor=(block.root @ rows.own) * own_variance,
+        mean=prior.T @ dual,
+        own_factor=block.root @ prior,
         shared_factor=block.root @ rows.shared,
     )
+
+
+def some_users(users: Sequence[Rows], pairs: int, seed: int) -> list[Rows]:
+    """Users drawn without replacement until they have that many pairs, or all."""
+    order = np.random.default_rng(seed).permutation(len(users))
+    before = np.cumsum([0, *(len(users[i].shared) for i in order)])[:-1]
+    return [users[i] for i in order[before < pairs]]
+
+
+def _times_prior(rows: Floats, variance: Floats, common: Floats | None) -> Floats:
+    """Rows times the prior covariance of the deviations, shape (n, G)."""
+    found = rows * variance
+    return found if common is None else found + (rows @ common) @ common.T

@@ -21,8 +21,10 @@ class Hierarchical(HierarchicalModel):
     r_u(c, y) = x.w + z.v_u; centred features make it the margin against a typical response.
 
     Objective: maximise over w and all v_u
-        sum log sigma(r_u(c, chosen) - r_u(c, rejected)) - w.P^-1.w / 2 - sum_u v_u.V^-1.v_u / 2,
-    which is MAP under w ~ N(0, P), v_u ~ N(0, V). The Laplace posterior gives every standard error; a
+        sum log sigma(r_u(c, chosen) - r_u(c, rejected)) - w.P^-1.w / 2 - sum_u v_u.S^-1.v_u / 2,
+    which is MAP under w ~ N(0, P), v_u ~ N(0, S), S = V + C C^T with P and V diagonal. The columns of C are up
+    to 8 directions in which users differ more than in others, and are there only where they help to predict
+    users they were not learned from (`reward_models._common_directions`). The Laplace posterior gives every standard error; a
     probability is sigma(s m / sqrt(1 + pi var(m) / 8)) with s fitted on leave-one-out margins of the
     training pairs. An unknown user has v = 0 and the prior variance of it: the population.
 
@@ -31,7 +33,7 @@ class Hierarchical(HierarchicalModel):
             name on the hub, or a folder.
         variances: How the scale of P and that of V (two factors of the built-in variances of the groups) are
             chosen: ``leave-one-out`` maximises the calibrated leave-one-out likelihood, ``evidence`` the
-            marginal likelihood (empirical Bayes, type II), ``fixed`` keeps the built-in ones.
+            marginal likelihood (empirical Bayes, type II), ``fixed`` keeps the built-in ones and no C.
         unknown_user: ``population`` or ``refuse``.
         seed: Chooses the responses (at most 1024) that principal components are learned from, and the users
             (with about 2048 pairs) that the two factors are.
