@@ -22,11 +22,11 @@ class Hierarchical(HierarchicalModel):
 
     Objective: maximise over w and all v_u
         sum log sigma(r_u(c, chosen) - r_u(c, rejected)) - w.P^-1.w / 2 - sum_u v_u.S^-1.v_u / 2,
-    which is MAP under w ~ N(0, P), v_u ~ N(0, S), S = V + C C^T with P and V diagonal. The columns of C are up
-    to 8 directions in which users differ more than in others, and are there only where they help to predict
-    users they were not learned from (`reward_models._common_directions`). The Laplace posterior gives every standard error; a
-    probability is sigma(s m / sqrt(1 + pi var(m) / 8)) with s fitted on leave-one-out margins of the
-    training pairs. An unknown user has v = 0 and the prior variance of it: the population.
+    which is MAP under w ~ N(0, P), v_u ~ N(0, S), S = V + C C^T with P and V diagonal. The columns of C are
+    up to 8 directions in which users differ more than in others, and are there only where they help to
+    predict users they were not learned from (`reward_models._common_directions`). The Laplace posterior gives
+    every standard error; a probability is sigma(s m / sqrt(1 + pi var(m) / 8)) with s fitted on leave-one-out
+    margins of the training pairs. An unknown user has v = 0 and the prior variance of it: the population.
 
     Args:
         encoder: Sentence encoder: ``auto`` (all-MiniLM-L6-v2 from the hub, or the packaged copy of it), a

@@ -8,6 +8,12 @@
     │   └── CredentialError  the key a provider needs is missing or was rejected
     ├── JudgeError           a reply could not be read (carries the raw reply)
     ├── NotFittedError       a model was used before ``fit``
+    ├── RewardError          a response got no reward where one was insisted on
+    │   └── UnknownUserError the user is unknown to the model and unknown users are refused
+    ├── StoreError           a store of profiles cannot do what was asked of it
+    │   ├── StoreConflictError     another writer was first
+    │   ├── StoreUnavailableError  the database cannot be reached, or stays busy
+    │   └── SealError              the key is missing or wrong, or sealed content was changed
     ├── UnknownNameError     a name that is not registered (lists the names there are)
     └── MissingExtraError    an optional dependency is not installed (gives the pip line)
 
@@ -81,6 +87,38 @@ class JudgeError(SynthesizeMeError):
 
 class NotFittedError(SynthesizeMeError):
     """A reward model was asked to score before `fit`."""
+
+
+class RewardError(SynthesizeMeError):
+    """A response got no reward, and the caller insists on one."""
+
+
+class UnknownUserError(RewardError):
+    """A reward was asked for a user the model does not know, and unknown users are refused."""
+
+    def __init__(self, user_id: str) -> None:
+        shown = user_id if len(user_id) <= 80 else f"{user_id[:79]}…"
+        super().__init__(
+            f"user {shown!r} is unknown to this model and unknown users are refused. Cure: fit the user to "
+            "their pairs first, or set unknown_user to 'population'"
+        )
+        self.user_id = user_id
+
+
+class StoreError(SynthesizeMeError):
+    """A store of profiles cannot do what was asked of it."""
+
+
+class StoreConflictError(StoreError):
+    """A profile was to follow a version that is no longer the latest: another writer was first."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database cannot be reached, or stays busy, for longer than was to be waited."""
+
+
+class SealError(StoreError):
+    """The key of an encrypted store is missing or wrong, or something that it sealed was changed."""
 
 
 class UnknownNameError(SynthesizeMeError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Verdict
+from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
 
 @runtime_checkable
@@ -49,3 +49,21 @@ class PersonalScorer(PairwiseScorer, Protocol):
 
     def fit_users(self, histories: Mapping[str, Sequence[PreferencePair]]) -> object:
         """Learn who these users are from their own pairs, shared weights untouched; no pairs: forget them."""
+
+
+class PersonalRewards(PersonalScorer, Protocol):
+    """A fitted reward model as it is served: users come, are scored, and go."""
+
+    unknown_user: Literal["population", "refuse"]
+    """What a user without a state gets."""
+
+    def score(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[Reward | Failure]:
+        """The reward of each response to its prompt for its user, in the order given."""
+
+    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> object:
+        """Learn who one user is from these pairs alone; without pairs the user is forgotten."""
+
+    def forget_user(self, user_id: str) -> object:
+        """Drop what is known of a user."""

@@ -11,10 +11,13 @@ from synthesizeme.cli.compare import compare
 from synthesizeme.cli.data import app as data_app
 from synthesizeme.cli.doctor import doctor
 from synthesizeme.cli.evaluate import evaluate
+from synthesizeme.cli.export import export
 from synthesizeme.cli.induce_persona import induce_persona
 from synthesizeme.cli.judge import judge
+from synthesizeme.cli.profiles import app as profiles_app
 from synthesizeme.cli.prompts import app as prompts_app
 from synthesizeme.cli.score import score
+from synthesizeme.cli.serve import serve
 from synthesizeme.cli.train import train
 
 _ABOUT = """Personas, personalized judges and their evaluation, from one user's preference pairs.
@@ -50,8 +53,11 @@ def full_app() -> typer.Typer:
     app.command("train", help=flowing(train))(train)
     app.command("compare", help=flowing(compare))(compare)
     app.command("score", help=flowing(score))(score)
+    app.command("serve", help=flowing(serve))(serve)
+    app.command("export", help=flowing(export))(export)
     app.add_typer(data_app(), name="data")
     app.add_typer(prompts_app(), name="prompts")
+    app.add_typer(profiles_app(), name="profiles")
     app.command("doctor", help=flowing(doctor))(doctor)
     return app
 

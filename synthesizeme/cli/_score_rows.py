@@ -6,17 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
-    from reward_models import RewardModel
     from synthesizeme.datasets._intake import SourceRow
-    from synthesizeme.types import Failure, Message, Reward, Verdict
+    from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
+    from synthesizeme.types import Message
 
 KINDS = (("response",), ("chosen", "rejected"), ("first", "second"))
 """Fields of a row that hold what is scored: one response, or two to be set against each other."""
 CARRIED = ("id", "pair_id")
 """Fields of a row that its answer repeats."""
+_STATUS = {"ok": "scored", "population": "population"}
+"""Words of this command for the statuses that come with a number."""
 _CURE = (
     "give prompt (text or messages) and response, chosen and rejected, or first and second; "
     "--on-error skip goes on without such rows"
@@ -55,24 +57,25 @@ def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterat
             yield place.error(error.problem, field=error.field, cure=_CURE)
 
 
-def answers(model: RewardModel, batch: Sequence[Question], known: frozenset[str]) -> list[dict[str, Any]]:
+def answers(rewards: ScalarRewards, batch: Sequence[Question]) -> list[dict[str, Any]]:
     """The answer to each question, in order.
 
     Args:
-        model: A fitted model.
+        rewards: The scalar path of a fitted model.
         batch: The questions.
-        known: Users with a state in the model.
+
+    Raises:
+        DataError: a row cannot be scored for a reason that lies in the row.
     """
+    from synthesizeme.serving import protocol
     from synthesizeme.types import Comparison
 
     single = [asked for asked in batch if len(asked.sides) == 1]
     double = [asked for asked in batch if len(asked.sides) == 2]
-    rewards = model.score(
-        [asked.prompt for asked in single],
-        [asked.responses[0] for asked in single],
-        [asked.user_id for asked in single],
+    scores = rewards.scores(
+        [protocol.Question(asked.user_id, asked.prompt, asked.responses[0]) for asked in single]
     )
-    verdicts = model.compare(
+    margins = rewards.margins(
         [
             Comparison(
                 pair_id=str(asked.line), user_id=asked.user_id, prompt=asked.prompt,
@@ -81,9 +84,9 @@ def answers(model: RewardModel, batch: Sequence[Question], known: frozenset[str]
             for asked in double
         ]
     )  # fmt: skip
-    found = {asked.line: _reward(result) for asked, result in zip(single, rewards, strict=True)}
-    for asked, result in zip(double, verdicts, strict=True):
-        found[asked.line] = _margin(result, asked, known)
+    found = {asked.line: _reward(result, asked) for asked, result in zip(single, scores, strict=True)}
+    for asked, result in zip(double, margins, strict=True):
+        found[asked.line] = _margin(result, asked)
     return [
         {"line": asked.line, **asked.carried, "user_id": asked.user_id, **found[asked.line]}
         for asked in batch
@@ -92,6 +95,7 @@ def answers(model: RewardModel, batch: Sequence[Question], known: frozenset[str]
 
 def _question(place: SourceRow, user: str | None) -> Question:
     from synthesizeme.datasets._intake import shown
+    from synthesizeme.serving.rows import read_prompt, read_response
 
     row = place.row
     user_id = row.get("user_id", user)
@@ -106,70 +110,43 @@ def _question(place: SourceRow, user: str | None) -> Question:
     return Question(
         line=place.line,
         user_id=user_id,
-        prompt=_prompt(place),
+        prompt=read_prompt(place),
         sides=kinds[0],
-        responses=tuple(_response(place, field) for field in kinds[0]),
+        responses=tuple([read_response(place, field, blank=False) for field in kinds[0]]),
         carried={name: row[name] for name in CARRIED if name in row},
     )
 
 
-def _prompt(place: SourceRow) -> tuple[Message, ...]:
-    from pydantic import ValidationError
-
-    from synthesizeme.datasets._pairs import messages
-    from synthesizeme.types import Message
-
-    if place.row.get("prompt") is None:
-        raise place.error("is missing", field="prompt")
-    try:
-        turns = tuple(Message(**turn) for turn in messages(place, "prompt", place.row["prompt"], role="user"))
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise place.error(
-            f"a message is wrong: {problem['loc'][-1]}: {problem['msg']}", field="prompt"
-        ) from None
-    if not turns or turns[-1].role != "user":
-        raise place.error("does not end with a user turn", field="prompt")
-    return turns
-
-
-def _response(place: SourceRow, field: str) -> str:
-    from synthesizeme.datasets._pairs import messages
-
-    if place.row.get(field) is None:
-        raise place.error("is missing", field=field)
-    turns = messages(place, field, place.row[field], role="assistant")
-    if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field)
-    if not turns[0]["content"].strip():
-        raise place.error("is blank; expected text", field=field)
-    return str(turns[0]["content"])
-
-
-def _reward(found: Reward | Failure) -> dict[str, Any]:
-    from synthesizeme.types import Failure
-
-    if isinstance(found, Failure):
-        return {"reward": None, "status": found.kind, "detail": found.detail}
+def _reward(found: Score, asked: Question) -> dict[str, Any]:
+    if found.value is None:
+        return {"reward": None, **_without(found, asked)}
     return {
         "reward": found.value,
         "probability": found.probability,
         "standard_error": found.standard_error,
-        "status": found.status,
+        "status": _STATUS[found.status],
     }
 
 
-def _margin(found: Verdict | Failure, asked: Question, known: frozenset[str]) -> dict[str, Any]:
+def _margin(found: Margin, asked: Question) -> dict[str, Any]:
     """The margin of the first of the two over the second; `prefers` names the field that wins."""
-    from synthesizeme.types import Failure
-
-    if isinstance(found, Failure):
-        return {"margin": None, "status": found.kind, "detail": found.detail}
+    if found.value is None or found.preference is None:
+        return {"margin": None, **_without(found, asked)}
     sides = {"first": asked.sides[0], "second": asked.sides[1], "tie": "tie"}
     return {
-        "margin": found.margin,
+        "margin": found.value,
         "probability": found.probability,
         "standard_error": found.standard_error,
         "prefers": sides[found.preference],
-        "status": "scored" if asked.user_id in known else "population",
+        "status": _STATUS[found.status],
     }
+
+
+def _without(found: Score | Margin, asked: Question) -> dict[str, Any]:
+    """What is said in place of a number; an exception of the model is raised here."""
+    if found.error is None:
+        detail = f"user {asked.user_id!r} is unknown to this model, and unknown users are refused"
+        return {"status": found.status, "detail": detail}
+    if not isinstance(found.error, RewardError):
+        raise found.error
+    return {"status": found.status, "detail": str(found.error)}

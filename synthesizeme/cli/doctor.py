@@ -10,7 +10,11 @@ from synthesizeme.cli._options import CommonOptions, DataDir
 from synthesizeme.cli._text import print_json, printable, terminal
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
-EXTRAS = {"hf": ("torch", "transformers"), "optimize": ("optuna", "gepa")}
+EXTRAS = {
+    "hf": ("torch", "transformers"),
+    "optimize": ("optuna", "gepa"),
+    "serve": ("fastapi", "uvicorn", "prometheus-client", "orjson"),
+}
 BASE = ("dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer", "aiohttp")
 
 

@@ -20,6 +20,7 @@ from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import Question
+    from synthesizeme.serving.protocol import ScalarRewards
     from synthesizeme.types import Evidence, PreferencePair
 
 SOURCE = "standard input"
@@ -107,7 +108,7 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
     if sys.stdin.isatty():
         say("Reading rows from the terminal, one JSON object per line.")
     failed, read = 0, 0
-    for line in _lines(model, options, known):
+    for line in _lines(model, options):
         read += 1
         failed += "error" in line
         sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -117,7 +118,7 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
         say(f"{failed:,} of {count(read, 'row')} could not be scored; their lines carry an error.")
 
 
-def _lines(model: RewardModel, options: ScoringOptions, known: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _lines(model: RewardModel, options: ScoringOptions) -> Iterator[dict[str, Any]]:
     """One object per row, in the order of the rows.
 
     Raises:
@@ -125,34 +126,36 @@ def _lines(model: RewardModel, options: ScoringOptions, known: frozenset[str]) -
     """
     from synthesizeme.cli._score_rows import questions
     from synthesizeme.datasets._lines import json_stream
+    from synthesizeme.serving.protocol import ScalarRewards, Settings
 
+    rewards = ScalarRewards(model, Settings(unknown_user=model.unknown_user, on_error="raise"))
     batch: list[Question | DataError] = []
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:
         if isinstance(item, DataError) and options.on_error == "stop":
-            yield from _answered(model, batch, known, options.on_error)
+            yield from _answered(rewards, batch, options.on_error)
             raise item
         batch.append(item)
         if len(batch) == options.batch_size:
-            yield from _answered(model, batch, known, options.on_error)
+            yield from _answered(rewards, batch, options.on_error)
             batch = []
-    yield from _answered(model, batch, known, options.on_error)
+    yield from _answered(rewards, batch, options.on_error)
 
 
 def _answered(
-    model: RewardModel, batch: Sequence[Question | DataError], known: frozenset[str], on_error: str
+    rewards: ScalarRewards, batch: Sequence[Question | DataError], on_error: str
 ) -> list[dict[str, Any]]:
     from synthesizeme.cli._score_rows import answers
 
     asked = [item for item in batch if not isinstance(item, DataError)]
     try:
-        given = iter(answers(model, asked, known))
+        given = iter(answers(rewards, asked))
     except DataError as error:
         if on_error == "stop":
             raise
         if len(batch) == 1:
             return [_error(asked[0].line, error)]
-        return [line for item in batch for line in _answered(model, [item], known, on_error)]
+        return [line for item in batch for line in _answered(rewards, [item], on_error)]
     return [_error(item.line, item) if isinstance(item, DataError) else next(given) for item in batch]
 
 
@@ -229,6 +232,6 @@ def _with_evidence() -> str:
         try:
             if hasattr(method(name), "evidence"):
                 found.append(name)
-        except (MissingExtraError, ImportError):
+        except MissingExtraError:
             continue
     return ", ".join(found) or "none"

@@ -17,7 +17,7 @@ MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 LAYERS = (
     ("errors", "files", "types", "profile", "scoring", "temperature"),
     ("discovery", "resources", "prompts", "config", "stylometry"),
-    ("datasets", "backends"),
+    ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),
     ("personas",),
     ("serving", "simulation", "comparison"),
@@ -76,7 +76,7 @@ def breaches(relative, tree):
         elif top == "dspy":
             allowed = package == "synthesizeme" and part in ("backends", "judges", "personas")
         elif top == "reward_models":
-            allowed = package == "reward_models" or (part in ("comparison", "cli") and inside)
+            allowed = package == "reward_models" or (part in ("comparison", "serving", "cli") and inside)
         elif seen is None:
             allowed = True
         elif package == "reward_models":
@@ -129,6 +129,9 @@ def test_a_module_sees_lower_layers_only(path):
         ("synthesizeme/personas/x.py", "import reward_models"),
         ("synthesizeme/evaluation/x.py", "def f():\n    import reward_models"),
         ("synthesizeme/comparison/x.py", "import reward_models"),
+        ("synthesizeme/serving/x.py", "import reward_models"),
+        ("synthesizeme/serving/x.py", "def f():\n    import torch"),
+        ("synthesizeme/serving/x.py", "from synthesizeme.comparison import runner"),
         ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
         ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
         ("reward_models/x.py", "import dspy"),
@@ -151,6 +154,7 @@ def test_the_walk_sees_a_breach(path, source):
         ("reward_models/x.py", "import torch\nfrom synthesizeme.types import PreferencePair"),
         ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
         ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
+        ("synthesizeme/serving/x.py", "def f():\n    from reward_models import load"),
     ],
 )
 def test_the_walk_lets_what_is_allowed_pass(path, source):

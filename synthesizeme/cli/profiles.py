@@ -1,0 +1,158 @@
+"""``profiles``: look into a store of profiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthesizeme.cli import _profiles_change as changing
+from synthesizeme.cli._groups import flowing, spread
+from synthesizeme.cli._options import CommonOptions, PlainOptions, new_file
+from synthesizeme.cli._store_options import StoreOptions, User
+from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synthesizeme.profile import PersonaSentence
+    from synthesizeme.profiles.store import VersionNote
+    from synthesizeme.types import Demonstration
+
+_LIST_CURE = "`synthesizeme profiles list` shows who is there"
+
+
+def app() -> typer.Typer:
+    """The group of store verbs."""
+    group = typer.Typer(
+        help="A store of many users' pairs and profiles, in SQLite or PostgreSQL (extra `store`).",
+        no_args_is_help=True,
+    )
+    for name, verb in (
+        ("list", list_users),
+        ("show", show),
+        ("diff", diff),
+        ("roll-back", changing.roll_back),
+        ("export", export),
+        ("delete", changing.delete),
+        ("import", changing.take_in),
+        ("migrate", changing.migrate),
+    ):
+        group.command(name, help=flowing(verb))(verb)
+    return group
+
+
+@spread
+def list_users(
+    options: StoreOptions,
+    common: CommonOptions,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", help="Begin after this user, the last of the page before.", metavar="ID"),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="Most users to list.", min=1, metavar="N")] = 100,
+) -> None:
+    """List users, one page at a time, with how many pairs and versions of a profile each has."""
+    with options.open() as store:
+        page = store.users(after, limit)
+    more = page[-1].user_id if len(page) == limit else None
+    if common.json:
+        print_json({"users": [user.model_dump(mode="json") for user in page], "after": more})
+        return
+    for user in page:
+        version = f"profile version {user.version}" if user.version else "no profile"
+        typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}")
+    if more is not None:
+        say("There may be more: add --after with the last id.")
+
+
+@spread
+def show(
+    user: User,
+    options: StoreOptions,
+    common: CommonOptions,
+    version: Annotated[
+        int | None,
+        typer.Option("--version", help="Version of the profile; by default the latest.", min=1, metavar="N"),
+    ] = None,
+) -> None:
+    """Show a user's profile, and which versions of it there are."""
+    with options.open() as store:
+        found, notes = store.profile(user, version), store.versions(user)
+    if found is None:
+        what = "no profile" if version is None else f"no version {version} of a profile"
+        numbers = ", ".join(str(note.version) for note in notes[-10:])
+        cure = f"the latest versions are {numbers}" if notes else _LIST_CURE
+        raise DataError(f"user {user[:60]!r} has {what} in this store", cure=cure)
+    if common.json:
+        versions = [note.model_dump(mode="json") for note in notes]
+        print_json({**found.model_dump(mode="json"), "versions": versions})
+        return
+    persona = found.profile.persona
+    typer.echo(f"{printable(user, 80)}, {_note(found)}")
+    for sentence in persona.sentences if persona else ():
+        typer.echo(f"  {printable(sentence.text)}")
+    typer.echo(f"  {count(len(found.profile.demonstrations), 'demonstration')}")
+    typer.echo("versions:")
+    for note in notes:
+        typer.echo(f"  {_note(note)}")
+
+
+@spread
+def diff(
+    earlier: Annotated[int, typer.Argument(help="The one version.", metavar="A")],
+    later: Annotated[int, typer.Argument(help="The other version.", metavar="B")],
+    user: User,
+    options: StoreOptions,
+    common: CommonOptions,
+) -> None:
+    """Show what version B of a user's profile says and version A does not, and the other way round."""
+    with options.open() as store:
+        change = store.diff(user, earlier, later)
+    if common.json:
+        print_json({"user_id": user, "earlier": earlier, "later": later, **change.model_dump(mode="json")})
+        return
+    _lines("-", change.sentences_removed, change.demonstrations_removed)
+    _lines("+", change.sentences_added, change.demonstrations_added)
+
+
+@spread
+def export(
+    user: User,
+    options: StoreOptions,
+    common: PlainOptions,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="File to write; by default standard output.", metavar="FILE", parser=new_file
+        ),
+    ] = None,
+) -> None:
+    """Write everything about a user, pairs and all versions of the profile, as one JSON document."""
+    import json
+
+    from synthesizeme.files import write_whole
+
+    with options.open() as store:
+        document = store.export(user)
+    if document is None:
+        raise DataError(f"user {user[:60]!r} is not in this store", cure=_LIST_CURE)
+    if out is None:
+        print_json(document)
+        return
+    write_whole(out, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    say(f"Written to {printable(str(out))}.")
+
+
+def _note(note: VersionNote) -> str:
+    moment = note.created_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"version {note.version}, {moment}: {printable(note.made_from, 200)}"
+
+
+def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demonstration]) -> None:
+    for sentence in sentences:
+        typer.echo(f"{sign} {printable(sentence.text)}")
+    for demonstration in shown:
+        typer.echo(f"{sign} demonstration of pair {printable(demonstration.comparison.pair_id, 80)}")

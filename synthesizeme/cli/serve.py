@@ -1,0 +1,154 @@
+"""``serve``: a trained reward model behind HTTP, for training loops and products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import PlainOptions
+from synthesizeme.cli._text import say
+
+LIMITS_PANEL = "Limits"
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What is served, and to whom."""
+
+    model: Annotated[
+        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
+    ]
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            help="Address to listen on; one that other machines can reach needs --token-file.",
+            metavar="ADDRESS",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, typer.Option("--port", help="Port; 0 takes a free one.", min=0, max=65535, metavar="N")
+    ] = 8000
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            help="Lines SCOPE TOKEN, or JSON; scopes: score, write (also adds pairs), admin (also exports "
+            "and deletes users).",
+            metavar="FILE",
+        ),
+    ] = None
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            help="Pairs of users, whom the server fits and can then add to; rows of the test split are "
+            "left out.",
+            metavar="PAIRS",
+        ),
+    ] = None
+    unknown_user: Annotated[
+        Literal["refuse", "population"],
+        typer.Option(
+            "--unknown-user",
+            help="What a user gets that the model does not know: no reward, or the population's.",
+        ),
+    ] = "refuse"
+    on_error: Annotated[
+        Literal["raise", "population"],
+        typer.Option(
+            "--on-error",
+            help="A response that cannot be scored: the request fails, or it gets the population's reward.",
+        ),
+    ] = "population"
+    processes: Annotated[
+        int,
+        typer.Option(
+            "--workers", help="Processes; with more than one, users cannot be changed.", min=1, metavar="N"
+        ),
+    ] = 1
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """How much a server takes on."""
+
+    deadline: Annotated[
+        float,
+        typer.Option(
+            "--deadline",
+            help="Seconds from a request to its answer, or to status 504.",
+            min=0.001,
+            metavar="S",
+            rich_help_panel=LIMITS_PANEL,
+        ),
+    ] = 10.0
+    max_waiting: Annotated[
+        int,
+        typer.Option(
+            "--max-waiting",
+            help="Rows that may wait; further requests get status 429.",
+            min=1,
+            metavar="N",
+            rich_help_panel=LIMITS_PANEL,
+        ),
+    ] = 2048
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            "--max-rows",
+            help="Rows of one request, and of one batch.",
+            min=1,
+            metavar="N",
+            rich_help_panel=LIMITS_PANEL,
+        ),
+    ] = 256
+    max_body: Annotated[
+        int,
+        typer.Option(
+            "--max-body", help="Bytes of one request.", min=1, metavar="N", rich_help_panel=LIMITS_PANEL
+        ),
+    ] = 4 * 2**20
+    max_text: Annotated[
+        int,
+        typer.Option(
+            "--max-text",
+            help="Characters of one prompt or response.",
+            min=1,
+            metavar="N",
+            rich_help_panel=LIMITS_PANEL,
+        ),
+    ] = 65_536
+
+
+@spread
+def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> None:
+    """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
+
+    POST /v1/score, /v1/compare and /get_reward (OpenRLHF) answer rewards; /v1/users/ID/pairs adds choices of
+    a user and refits at once; GET and DELETE /v1/users/ID export and forget one. /docs says it all, /metrics
+    is for Prometheus.
+    """
+    from synthesizeme.serving.server import ServerOptions, run
+
+    server = ServerOptions(
+        model=str(options.model),
+        host=options.host,
+        port=options.port,
+        token_file=None if options.token_file is None else str(options.token_file),
+        pairs=None if options.pairs is None else str(options.pairs),
+        workers=options.processes,
+        unknown_user=options.unknown_user,
+        on_error=options.on_error,
+        sizes={"body": limits.max_body, "rows": limits.max_rows, "text": limits.max_text},
+        queue={
+            "deadline": limits.deadline,
+            "most_waiting": limits.max_waiting,
+            "most_rows": limits.max_rows,
+        },
+    )
+    run(server, ready=say)

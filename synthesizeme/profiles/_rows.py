@@ -1,0 +1,169 @@
+"""The rows of one user, inside a transaction that the caller opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from synthesizeme.errors import StoreUnavailableError
+from synthesizeme.profile import UserProfile
+from synthesizeme.profiles._contents import parsed
+from synthesizeme.profiles._seal import Seal
+from synthesizeme.profiles._tables import facts, pairs, profiles, users
+from synthesizeme.profiles.store import ProfileVersion, VersionNote
+from synthesizeme.types import PreferencePair
+
+_KEYS_AT_ONCE = 500
+_TURNS = 100
+"""How often a writer looks again for a user whom others delete at the same moment."""
+
+
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row unless there is one with the same primary key."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+
+
+def read_facts(connection: Connection) -> dict[str, bytes]:
+    """What the store keeps about itself."""
+    return {name: value for name, value in connection.execute(select(facts.c.name, facts.c.value))}
+
+
+class Rows:
+    """Everything of one user.
+
+    Args:
+        connection: Inside a transaction.
+        seal: How contents are written.
+        key: What the user is stored under.
+    """
+
+    def __init__(self, connection: Connection, seal: Seal, key: str) -> None:
+        self.connection, self.seal, self.key = connection, seal, key
+
+    def lock(self) -> bool:
+        """Let no other writer of this user in until the transaction ends; whether the user is there."""
+        row = select(users.c.user_key).where(users.c.user_key == self.key).with_for_update()
+        return self.connection.execute(row).first() is not None
+
+    def enter(self, user_id: str) -> None:
+        """`lock` the user, who is entered if not there.
+
+        Raises:
+            StoreUnavailableError: others keep deleting the user.
+        """
+        name = {"user_key": self.key, "user_id": self.seal.close(self.key, "id", user_id.encode())}
+        for _ in range(_TURNS):
+            insert_new(self.connection, users, name)
+            if self.lock():
+                return
+        raise StoreUnavailableError("others keep deleting this user. Cure: try again when they have finished")
+
+    def there(self) -> bool:
+        """Whether the user is there."""
+        return self.connection.execute(self._of(users, users.c.user_key)).first() is not None
+
+    def pairs(self) -> tuple[PreferencePair, ...]:
+        """The pairs in the order in which they came."""
+        rows = self.connection.execute(
+            self._of(pairs, pairs.c.pair_key, pairs.c.content).order_by(pairs.c.number)
+        )
+        return tuple(parsed(PreferencePair, self._pair(*row), "a pair") for row in rows)
+
+    def pairs_of(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents of the pairs that there are of these, by what they are stored under."""
+        found: dict[str, bytes] = {}
+        for start in range(0, len(names), _KEYS_AT_ONCE):
+            some = pairs.c.pair_key.in_(names[start : start + _KEYS_AT_ONCE])
+            rows = self.connection.execute(self._of(pairs, pairs.c.pair_key, pairs.c.content).where(some))
+            found.update({name: self._pair(name, stored) for name, stored in rows})
+        return found
+
+    def append(self, contents: Mapping[str, bytes]) -> None:
+        """Append pairs, by what they are to be stored under; the user is locked."""
+        last = self.connection.execute(self._of(pairs, func.max(pairs.c.number))).scalar() or 0
+        rows = [
+            {
+                "user_key": self.key,
+                "pair_key": name,
+                "number": number,
+                "content": self.seal.close(self.key, f"pair {name}", content),
+            }
+            for number, (name, content) in enumerate(contents.items(), start=last + 1)
+        ]
+        if rows:
+            self.connection.execute(insert(pairs), rows)
+
+    def latest(self) -> tuple[int, datetime | None]:
+        """Number and time of the latest version; 0 and None when there is none."""
+        query = self._of(profiles, profiles.c.version, profiles.c.created_at)
+        row = self.connection.execute(query.order_by(profiles.c.version.desc()).limit(1)).first()
+        return (0, None) if row is None else (row[0], row[1])
+
+    def written(self, write_id: str) -> VersionNote | None:
+        """The version that this write made, if it did."""
+        query = self._of(profiles, profiles.c.version, profiles.c.created_at, profiles.c.made_from)
+        row = self.connection.execute(query.where(profiles.c.write_id == write_id)).first()
+        return None if row is None else self._note(row)
+
+    def put(self, note: VersionNote, content: bytes, write_id: str) -> None:
+        """Store a version of the profile; the user is locked."""
+        row = {
+            "user_key": self.key,
+            "version": note.version,
+            "created_at": note.created_at,
+            "made_from": self.seal.close(self.key, f"origin {note.version}", note.made_from.encode()),
+            "content": self.seal.close(self.key, f"profile {note.version}", content),
+            "write_id": write_id,
+        }
+        self.connection.execute(insert(profiles), [row])
+
+    def notes(self) -> tuple[VersionNote, ...]:
+        """All versions without their profiles, oldest first."""
+        query = self._of(profiles, profiles.c.version, profiles.c.created_at, profiles.c.made_from)
+        return tuple(self._note(row) for row in self.connection.execute(query.order_by(profiles.c.version)))
+
+    def version(self, number: int | None) -> ProfileVersion | None:
+        """A version, by default the latest."""
+        query = self._versions().order_by(profiles.c.version.desc()).limit(1)
+        if number is not None:
+            query = query.where(profiles.c.version == number)
+        row = self.connection.execute(query).first()
+        return None if row is None else self._version(row)
+
+    def all_versions(self) -> tuple[ProfileVersion, ...]:
+        """All versions with their profiles, oldest first."""
+        rows = self.connection.execute(self._versions().order_by(profiles.c.version))
+        return tuple(self._version(row) for row in rows)
+
+    def drop(self) -> tuple[int, int]:
+        """Delete everything of the user, who is locked; how many pairs and versions there were."""
+        counts = [
+            self.connection.execute(delete(table).where(table.c.user_key == self.key)).rowcount
+            for table in (pairs, profiles, users)
+        ]
+        return counts[0], counts[1]
+
+    def _of(self, table: Table, *columns: Any) -> Select[Any]:
+        return select(*columns).where(table.c.user_key == self.key)
+
+    def _versions(self) -> Select[Any]:
+        columns = profiles.c
+        return self._of(profiles, columns.version, columns.created_at, columns.made_from, columns.content)
+
+    def _pair(self, name: str, stored: bytes) -> bytes:
+        return self.seal.open(self.key, f"pair {name}", stored)
+
+    def _note(self, row: Row[Any]) -> VersionNote:
+        made_from = self.seal.open(self.key, f"origin {row.version}", row.made_from)
+        return VersionNote(version=row.version, created_at=row.created_at, made_from=made_from.decode())
+
+    def _version(self, row: Row[Any]) -> ProfileVersion:
+        content = self.seal.open(self.key, f"profile {row.version}", row.content)
+        note = self._note(row)
+        profile = parsed(UserProfile, content, f"version {row.version} of the profile")
+        return ProfileVersion(**dict(note), profile=profile)

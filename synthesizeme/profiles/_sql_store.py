@@ -1,0 +1,243 @@
+"""The store on SQL, one path for SQLite and PostgreSQL: each method is one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, func, select
+
+from synthesizeme.errors import DataError, StoreConflictError
+from synthesizeme.profile import UserProfile
+from synthesizeme.profiles._contents import (
+    checked_user,
+    contents_by_id,
+    origin,
+    profile_bytes,
+    refuse_conflict,
+)
+from synthesizeme.profiles._database import Database
+from synthesizeme.profiles._rows import Rows, insert_new, read_facts
+from synthesizeme.profiles._seal import Seal
+from synthesizeme.profiles._tables import facts, pairs, profiles, users
+from synthesizeme.profiles.difference import difference
+from synthesizeme.profiles.store import (
+    EXPORT_FORMAT,
+    PAGE,
+    Deleted,
+    ProfileChange,
+    ProfileVersion,
+    UserSummary,
+    VersionNote,
+)
+from synthesizeme.types import PreferencePair
+
+_SEAL, _SCRUB_DUE = "seal", "scrub_due"
+_Result = TypeVar("_Result")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlProfileStore:
+    """A `ProfileStore` in a database whose tables are up to date.
+
+    Args:
+        database: The database.
+        seal: How its contents are written.
+        clock: Tells the time, UTC.
+    """
+
+    def __init__(self, database: Database, seal: Seal, clock: Callable[[], datetime] = _now) -> None:
+        self.database, self._seal, self._clock = database, seal, clock
+        self._seal_checked = False
+
+    def settle(self) -> None:
+        """Check the seal of a store that has one, and finish a deletion that was cut short.
+
+        Raises:
+            SealError: the store was made with another key, without one, or with one that is not given.
+        """
+        found = self.database.read(read_facts)
+        if _SEAL in found:
+            self._seal.check(found[_SEAL])
+            self._seal_checked = True
+        if _SCRUB_DUE in found:
+            self._finish_deletion(found[_SCRUB_DUE])
+
+    def add_pairs(self, user_id: str, pairs: Sequence[PreferencePair]) -> int:
+        """See `ProfileStore.add_pairs`."""
+        key = self._key(user_id)
+        given = {
+            self._seal.name("pair", key, name): it for name, it in contents_by_id(pairs, user_id).items()
+        }
+        if not given:
+            return 0
+
+        def work(rows: Rows) -> int:
+            rows.enter(user_id)
+            stored = rows.pairs_of(list(given))
+            for name, content in stored.items():
+                refuse_conflict(*given[name], content)
+            fresh = {name: content for name, (_, content) in given.items() if name not in stored}
+            rows.append(fresh)
+            return len(fresh)
+
+        return self._write(key, work)
+
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """See `ProfileStore.pairs`."""
+        return self._read(user_id, Rows.pairs)
+
+    def put_profile(
+        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
+    ) -> VersionNote:
+        """See `ProfileStore.put_profile`."""
+        key, write_id = self._key(profile.user_id), secrets.token_hex(16)
+        words = origin(profile) if made_from is None else made_from
+        return self._write(key, lambda rows: self._put(rows, profile, words, write_id, expected_version))
+
+    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
+        """See `ProfileStore.profile`."""
+        return self._read(user_id, lambda rows: rows.version(version))
+
+    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
+        """See `ProfileStore.versions`."""
+        return self._read(user_id, Rows.notes)
+
+    def diff(self, user_id: str, earlier: int, later: int) -> ProfileChange:
+        """See `ProfileStore.diff`."""
+        one, other = self._read(user_id, lambda rows: (_known(rows, earlier), _known(rows, later)))
+        return difference(one.profile, other.profile)
+
+    def roll_back(self, user_id: str, version: int) -> VersionNote:
+        """See `ProfileStore.roll_back`."""
+        key, write_id = self._key(user_id), secrets.token_hex(16)
+
+        def work(rows: Rows) -> VersionNote:
+            old = _known(rows, version)
+            words = f"version {version} again, which was made from: {old.made_from}"
+            return self._put(rows, old.profile, words, write_id, None)
+
+        return self._write(key, work)
+
+    def export(self, user_id: str) -> dict[str, Any] | None:
+        """See `ProfileStore.export`."""
+
+        def work(rows: Rows) -> dict[str, Any] | None:
+            if not rows.there():
+                return None
+            return {
+                "format": EXPORT_FORMAT,
+                "user_id": user_id,
+                "pairs": [pair.model_dump(mode="json") for pair in rows.pairs()],
+                "profiles": [version.model_dump(mode="json") for version in rows.all_versions()],
+            }
+
+        return self._read(user_id, work)
+
+    def delete(self, user_id: str) -> Deleted:
+        """See `ProfileStore.delete`."""
+        mark = secrets.token_bytes(16)
+
+        def work(rows: Rows) -> tuple[Deleted, bytes | None]:
+            gone = rows.drop() if rows.lock() else None
+            if gone and self.database.embedded:
+                rows.connection.execute(facts.delete().where(facts.c.name == _SCRUB_DUE))
+                insert_new(rows.connection, facts, {"name": _SCRUB_DUE, "value": mark})
+            due = read_facts(rows.connection).get(_SCRUB_DUE)
+            pairs, versions = gone or (0, 0)
+            return Deleted(pairs=pairs, versions=versions), due
+
+        deleted, due = self._write(self._key(user_id), work)
+        if due is not None:
+            self._finish_deletion(due)
+        return deleted
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """See `ProfileStore.users`."""
+        mine = users.c.user_key
+        counted = select(func.count()).where(pairs.c.user_key == mine).scalar_subquery()
+        latest = select(func.max(profiles.c.version)).where(profiles.c.user_key == mine).scalar_subquery()
+        page = select(mine, users.c.user_id, counted, latest).order_by(mine).limit(limit)
+        if after is not None:
+            page = page.where(mine > self._key(after))
+        found = self.database.read(lambda connection: connection.execute(page).all())
+        return tuple(
+            UserSummary(user_id=self._seal.open(key, "id", name).decode(), pairs=number, version=version or 0)
+            for key, name, number, version in found
+        )
+
+    def close(self) -> None:
+        """See `ProfileStore.close`."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _key(self, user_id: str) -> str:
+        return self._seal.name("user", checked_user(user_id))
+
+    def _read(self, user_id: str, work: Callable[[Rows], _Result]) -> _Result:
+        key = self._key(user_id)
+        return self.database.read(lambda connection: work(Rows(connection, self._seal, key)))
+
+    def _write(self, key: str, work: Callable[[Rows], _Result]) -> _Result:
+        """Run `work`; the first write into a new store settles how it is sealed."""
+
+        def sealed(connection: Connection) -> _Result:
+            if not self._seal_checked:
+                insert_new(connection, facts, {"name": _SEAL, "value": self._seal.check_value()})
+                self._seal.check(read_facts(connection)[_SEAL])
+            return work(Rows(connection, self._seal, key))
+
+        result = self.database.write(sealed)
+        self._seal_checked = True
+        return result
+
+    def _put(
+        self, rows: Rows, profile: UserProfile, made_from: str, write_id: str, expected: int | None
+    ) -> VersionNote:
+        content = profile_bytes(profile)
+        rows.enter(profile.user_id)
+        if (before := rows.written(write_id)) is not None:
+            return before  # the connection was lost after the commit
+        version, moment = rows.latest()
+        if expected is not None and expected != version:
+            raise StoreConflictError(
+                f"the profile of user {profile.user_id[:60]!r} is at version {version}; expected {expected}: "
+                "another writer was first. Cure: read the latest version and decide again"
+            )
+        now = self._clock()
+        created_at = now if moment is None else max(now, moment)
+        note = VersionNote(version=version + 1, created_at=created_at, made_from=made_from)
+        rows.put(note, content, write_id)
+        return note
+
+    def _finish_deletion(self, mark: bytes) -> None:
+        """Rewrite the files without what was deleted. Cut short, the next one to open the store does it."""
+        self.database.scrub()
+        done = facts.delete().where(facts.c.name == _SCRUB_DUE, facts.c.value == mark)
+        self.database.write(lambda connection: connection.execute(done))
+
+
+def _known(rows: Rows, version: int) -> ProfileVersion:
+    found = rows.version(version)
+    if found is None:
+        numbers = [note.version for note in rows.notes()]
+        there = f"there are {numbers[0]} to {numbers[-1]}" if numbers else "the user has none"
+        raise DataError(
+            f"there is no version {version} of this profile; {there}",
+            field="version",
+            cure="name one that `synthesizeme profiles show --user ID` lists",
+        )
+    return found

@@ -1,0 +1,52 @@
+"""Profiles and pairs from elsewhere, taken into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from synthesizeme.profile import UserProfile
+from synthesizeme.profiles.store import ProfileStore
+from synthesizeme.types import Frozen, PreferencePair
+
+
+class Taken(Frozen):
+    """What was taken in, and what was there already."""
+
+    new: int
+    """Profiles stored as a new version, or pairs appended."""
+    unchanged: int
+    """Profiles that are the latest version already, or pairs that are stored already."""
+
+
+def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> Taken:
+    """Store profiles one by one, each as its user's next version unless it is the latest already.
+
+    What was stored stays when a later one fails; the same call goes on from there.
+
+    Raises:
+        DataError: a profile cannot be read.
+        StoreConflictError: another writer put a profile of the same user meanwhile.
+        StoreError: the store cannot take it.
+    """
+    new = 0
+    for profile in profiles.values():
+        latest = store.profile(profile.user_id)
+        if latest is None or latest.profile != profile:
+            store.put_profile(profile, expected_version=0 if latest is None else latest.version)
+            new += 1
+    return Taken(new=new, unchanged=len(profiles) - new)
+
+
+def take_pairs(store: ProfileStore, pairs: Iterable[PreferencePair]) -> Taken:
+    """Append pairs to their users. Pairs of the test split, which nothing may be learned from, are left out.
+
+    Raises:
+        DataError: a pair differs from the stored one of the same id; other users' pairs are stored.
+        StoreError: the store cannot take it.
+    """
+    of_user: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        if pair.split != "test":
+            of_user.setdefault(pair.user_id, []).append(pair)
+    new = sum(store.add_pairs(user_id, some) for user_id, some in of_user.items())
+    return Taken(new=new, unchanged=sum(map(len, of_user.values())) - new)

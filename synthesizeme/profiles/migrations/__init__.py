@@ -1,0 +1,1 @@
+"""Alembic's migrations of the profile store; `synthesizeme.profiles.opening` runs them."""

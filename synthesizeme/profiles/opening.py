@@ -1,0 +1,132 @@
+"""From a path or URL to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.profiles._seal import open_seal
+from synthesizeme.profiles.store import ProfileStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from synthesizeme.profiles._database import Database
+
+EXTRA = "store"
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
+_EXPECTED = "expected a path, sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
+
+
+def open_store(
+    url: str | Path,
+    *,
+    key_file: str | Path | None = None,
+    create: bool = True,
+    migrate: bool | None = None,
+    patience: float | None = None,
+) -> ProfileStore:
+    """Open a store of pairs and profiles; close it when done, or use it in a ``with``.
+
+    Args:
+        url: A path or ``sqlite:///PATH`` for SQLite in a file, made if it does not exist, or
+            ``postgresql://…`` for a PostgreSQL database.
+        key_file: File with the key of an encrypted store; a new store gets encrypted with it.
+        create: Whether a SQLite file that does not exist is made.
+        migrate: Whether to bring the tables up to date; by default in SQLite only.
+        patience: Seconds a busy or absent database is waited for, by default 30.
+
+    Raises:
+        ConfigError: `url` names no store, or `key_file` holds no key.
+        MissingExtraError: the database libraries are not installed.
+        SealError: the key is missing or wrong, or the store has none.
+        StoreError: the tables are of a newer version, or of an older one and `migrate` is not set.
+        StoreUnavailableError: the database cannot be reached.
+        DataError: the file cannot be used, or is not there and `create` is not set.
+    """
+    seal = open_seal(None if key_file is None else Path(key_file))
+    database = _opened(url, create=create, migrate=migrate, patience=patience)
+    from synthesizeme.profiles._sql_store import SqlProfileStore
+
+    try:
+        store = SqlProfileStore(database, seal)
+        store.settle()
+    except BaseException:
+        database.close()
+        raise
+    return store
+
+
+def migrate_store(url: str | Path, *, patience: float | None = None) -> tuple[str | None, str]:
+    """Bring the tables of a store up to date, which makes them where there are none.
+
+    Returns:
+        The revision before, None if there were no tables, and the revision now.
+
+    Raises:
+        SynthesizeMeError: as `open_store`.
+    """
+    database = _opened(url, create=True, migrate=False, patience=patience, check=False)
+    from synthesizeme.profiles._migration import REVISIONS, bring_up_to_date
+
+    try:
+        return bring_up_to_date(database, migrate=True), REVISIONS[-1]
+    finally:
+        database.close()
+
+
+def _opened(
+    url: str | Path, *, create: bool, migrate: bool | None, patience: float | None, check: bool = True
+) -> Database:
+    try:
+        return _connected(url, create=create, migrate=migrate, patience=patience, check=check)
+    except ImportError as error:  # one of the libraries, at whichever step it is first needed
+        raise MissingExtraError("a profile store", EXTRA) from error
+
+
+def _connected(
+    url: str | Path, *, create: bool, migrate: bool | None, patience: float | None, check: bool
+) -> Database:
+    from synthesizeme.profiles import _sqlite
+    from synthesizeme.profiles._database import PATIENCE, Database
+    from synthesizeme.profiles._migration import bring_up_to_date
+
+    place = _parsed(url)
+    embedded = place.get_backend_name() == "sqlite"
+    if embedded:
+        path = Path(place.database or "")
+        if not create and not path.exists():
+            cure = "check the path; `synthesizeme profiles import` makes a store"
+            raise DataError("there is no such file", source=str(path), cure=cure)
+        _sqlite.make_file(path)
+    database = Database(place, PATIENCE if patience is None else patience)
+    try:
+        if embedded:
+            database.prepare_file()
+        if check:
+            bring_up_to_date(database, migrate=embedded if migrate is None else migrate)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _parsed(url: str | Path) -> URL:
+    from sqlalchemy import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
+    given = str(url)
+    scheme, separator, path = given.partition("://")
+    if isinstance(url, Path) or not separator:
+        scheme, path = "sqlite", f"/{given}"
+    if scheme == "sqlite":
+        if not path.startswith("/") or path[1:] in ("", ".", ":memory:") or "\0" in path:
+            raise ConfigError(f"store {given!r}: names no file; {_EXPECTED}")
+        return URL.create("sqlite", database=path[1:])
+    if scheme not in _POSTGRESQL:
+        raise ConfigError(f"store: {scheme!r} is no database known here; {_EXPECTED}")
+    try:
+        return make_url(given).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"store: the URL after {scheme}:// cannot be read; {_EXPECTED}") from None

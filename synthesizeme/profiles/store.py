@@ -1,0 +1,146 @@
+"""What a store of profiles is: one interface, and the values it speaks in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from synthesizeme.profile import PersonaSentence, UserProfile
+from synthesizeme.types import Demonstration, Frozen, PreferencePair
+
+EXPORT_FORMAT = "synthesizeme-user-1"
+"""Names the document that `ProfileStore.export` makes."""
+PAGE = 1000
+"""Users of one page, unless asked otherwise."""
+
+
+class VersionNote(Frozen):
+    """One version of a user's profile, without the profile."""
+
+    version: int
+    """1 for a user's first profile; the order of the versions, whatever the clock did."""
+    created_at: datetime
+    """When it was put, UTC; never earlier than the version before it."""
+    made_from: str
+    """What it was made from, in words."""
+
+
+class ProfileVersion(VersionNote):
+    """One version of a user's profile."""
+
+    profile: UserProfile
+    """The profile."""
+
+
+class UserSummary(Frozen):
+    """What a store holds of one user."""
+
+    user_id: str
+    """The user."""
+    pairs: int
+    """How many pairs."""
+    version: int
+    """Latest version of the profile; 0 when there is none."""
+
+
+class ProfileChange(Frozen):
+    """What one version of a profile says and another does not; each list in the order of its profile."""
+
+    sentences_added: tuple[PersonaSentence, ...] = ()
+    """Persona sentences that only the later one has, by their text."""
+    sentences_removed: tuple[PersonaSentence, ...] = ()
+    """Persona sentences that only the earlier one has."""
+    demonstrations_added: tuple[Demonstration, ...] = ()
+    """Demonstrations that only the later one has."""
+    demonstrations_removed: tuple[Demonstration, ...] = ()
+    """Demonstrations that only the earlier one has."""
+
+
+class Deleted(Frozen):
+    """What a deletion dropped."""
+
+    pairs: int
+    """Pairs of the user."""
+    versions: int
+    """Versions of the profile."""
+
+
+class ProfileStore(Protocol):
+    """Pairs and versions of the profile of many users. Safe with several threads and processes.
+
+    A user's id is any text without NUL characters. What a method has acknowledged by returning is durable.
+    Every method may raise `StoreUnavailableError` (the database is away or busy for too long), `DataError` (a
+    user id or stored row is wrong, the disk is full), `SealError` (see there) or another `StoreError`.
+    """
+
+    def add_pairs(self, user_id: str, pairs: Sequence[PreferencePair]) -> int:
+        """Append pairs of a user, all or none; one that is stored already is passed over.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            DataError: a pair is another user's, or differs from the stored one of the same `pair_id`.
+        """
+
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """A user's pairs in the order in which they came; none for a user that is not there."""
+
+    def put_profile(
+        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
+    ) -> VersionNote:
+        """Store a profile as the user's next version.
+
+        Args:
+            profile: The profile.
+            made_from: What it was made from; by default what its provenance says.
+            expected_version: Latest version the writer knows of, 0 for none; None puts without looking.
+
+        Raises:
+            StoreConflictError: the latest version is another one.
+        """
+
+    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
+        """A version of a user's profile, by default the latest; None when there is no such version."""
+
+    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
+        """All versions of a user's profile, oldest first."""
+
+    def diff(self, user_id: str, earlier: int, later: int) -> ProfileChange:
+        """What changed between two versions.
+
+        Raises:
+            DataError: there is no such version.
+        """
+
+    def roll_back(self, user_id: str, version: int) -> VersionNote:
+        """Store an old version once more, as the latest.
+
+        Raises:
+            DataError: there is no such version.
+        """
+
+    def export(self, user_id: str) -> dict[str, Any] | None:
+        """Everything about a user as one JSON document; None for a user that is not there."""
+
+    def delete(self, user_id: str) -> Deleted:
+        """Drop everything about a user, leaving no byte of it in any file of an embedded database."""
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """A page of users, in an order of the store's own.
+
+        Args:
+            after: Last user of the page before; None for the first page.
+            limit: Most users of the page.
+        """
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

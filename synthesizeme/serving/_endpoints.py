@@ -1,0 +1,176 @@
+"""What each route of the server does."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from synthesizeme.errors import DataError, RewardError
+from synthesizeme.serving._metrics import Metrics
+from synthesizeme.serving._queue import ModelQueue
+from synthesizeme.serving._requests import (
+    Limits,
+    Refused,
+    answer,
+    comparisons,
+    in_words,
+    list_of,
+    questions,
+    read_json,
+    user_of,
+)
+from synthesizeme.serving.openrlhf_payload import reply, rows
+from synthesizeme.serving.protocol import Margin, Question, Score
+from synthesizeme.serving.users import HistoryMissingError, PairStore, Users, read_pair
+from synthesizeme.types import PreferencePair
+
+_PAIR_TEXTS = ("prompt", "chosen", "rejected")
+_NOT_HERE = "nothing is known of this user"
+
+
+class Endpoints:
+    """The routes of one server.
+
+    Args:
+        queue: The way to the model.
+        metrics: What is counted.
+        store: Pairs of users; those in it are fitted here.
+        limits: Sizes above which a request is refused.
+        read_only: Whether pairs are neither added nor deleted.
+    """
+
+    def __init__(
+        self, queue: ModelQueue, metrics: Metrics, store: PairStore, limits: Limits, read_only: bool
+    ) -> None:
+        self.queue, self.limits, self.read_only = queue, limits, read_only
+        self.users = Users(queue.rewards.model, store)
+        self.users.fit_stored()
+        self.closing = False
+        self._metrics = metrics
+
+    async def score(self, request: Request) -> Response:
+        asked, several = questions(await read_json(request, self.limits), self.limits)
+        found = await self._scores(asked)
+        return answer({"results": [_score(it) for it in found]} if several else _score(found[0]))
+
+    async def compare(self, request: Request) -> Response:
+        asked, several = comparisons(await read_json(request, self.limits), self.limits)
+        found = self._insisted(cast(list[Margin], await self.queue.ask(asked)))
+        return answer({"results": [_margin(it) for it in found]} if several else _margin(found[0]))
+
+    async def get_reward(self, request: Request) -> Response:
+        body = await read_json(request, self.limits)
+        queries, prompts, labels = (
+            list_of(body, name, self.limits) for name in ("query", "prompts", "labels")
+        )
+        try:
+            asked = rows(queries, prompts, labels)
+        except DataError as error:
+            raise in_words(error) from None
+        for row in asked:
+            if isinstance(row, DataError):
+                raise in_words(row)
+        good = cast(list[Question], asked)
+        for number, row in enumerate(good, start=1):
+            if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
+                raise Refused(422, f"more than {self.limits.text:,} characters", at=f"row {number}")
+        found = await self._scores(good)
+        unknown = [row.user_id for row, it in zip(good, found, strict=True) if it.status == "unknown_user"]
+        if unknown:
+            raise Refused(
+                422, f"user {unknown[0]!r} is unknown to the model, and this server refuses unknown users",
+                user_id=unknown[0],
+            )  # fmt: skip
+        return answer(reply(found))
+
+    async def add_pairs(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits, after=("pairs",))
+        self._writable()
+        replace = request.query_params.get("replace", "false")
+        if replace not in ("true", "false"):
+            raise Refused(422, "expected true or false", field="replace")
+        body = await read_json(request, self.limits)
+        pairs = self._pairs(list_of(body, "pairs", self.limits), user_id)
+        try:
+            done = await self.queue.run(
+                lambda: self.users.add(user_id, pairs, replace=replace == "true"),
+            )
+        except HistoryMissingError as error:
+            raise Refused(409, str(error)) from None
+        except DataError as error:
+            raise in_words(error) from None
+        return answer({"user_id": user_id, **done})
+
+    async def export_user(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits)
+        found = await self.queue.run(lambda: self.users.export(user_id))
+        if found is None:
+            raise Refused(404, _NOT_HERE)
+        return answer(found)
+
+    async def delete_user(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits)
+        self._writable()
+        found = await self.queue.run(lambda: self.users.delete(user_id))
+        if found is None:
+            raise Refused(404, _NOT_HERE)
+        return answer({"user_id": user_id, "deleted": found})
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(self._metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def healthz(self, _: Request) -> Response:
+        return answer({"status": "ok"})
+
+    async def readyz(self, _: Request) -> Response:
+        full = self.queue.waiting >= self.queue.most_waiting
+        if self.closing or full:
+            raise Refused(503, "shutting down" if self.closing else "the queue is full")
+        model: Any = self.queue.rewards.model
+        return answer({"status": "ready", "model": model.name, "users": len(model.users_)})
+
+    async def _scores(self, asked: list[Question]) -> list[Score]:
+        return self._insisted(cast(list[Score], await self.queue.ask(asked)))
+
+    def _insisted(self, found: list[Any]) -> list[Any]:
+        try:
+            return self.queue.rewards.insist(found)
+        except RewardError as error:
+            raise Refused(500, f"a row cannot be scored ({type(error.__cause__).__name__})") from None
+
+    def _writable(self) -> None:
+        if self.read_only:
+            raise Refused(
+                409, "this server has several processes that share no users; start it with --workers 1"
+            )
+
+    def _pairs(self, given: list[Any], user_id: str) -> list[PreferencePair]:
+        found = []
+        for number, row in enumerate(given, start=1):
+            if not isinstance(row, dict):
+                raise Refused(422, "expected an object", at=f"pairs {number}")
+            try:
+                pair = read_pair(row, user_id, number)
+            except DataError as error:
+                raise in_words(error) from None
+            sizes = (sum(len(turn.content) for turn in getattr(pair, name)) for name in _PAIR_TEXTS)
+            if max(sizes) > self.limits.text:
+                raise Refused(422, f"more than {self.limits.text:,} characters", at=f"pairs {number}")
+            found.append(pair)
+        return found
+
+
+def _score(found: Score) -> dict[str, Any]:
+    return {
+        "value": found.value, "probability": found.probability, "standard_error": found.standard_error,
+        "status": found.status, "scored": found.scored,
+    }  # fmt: skip
+
+
+def _margin(found: Margin) -> dict[str, Any]:
+    return {
+        "margin": found.value, "probability": found.probability, "standard_error": found.standard_error,
+        "preference": found.preference, "status": found.status, "scored": found.scored,
+    }  # fmt: skip

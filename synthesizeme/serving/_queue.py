@@ -1,0 +1,189 @@
+"""Requests that wait together are scored together: one queue, one thread at the model."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+
+from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score
+from synthesizeme.types import Comparison
+
+Result = TypeVar("Result")
+MOST_TASKS = 64
+"""Most refits, exports and deletions that may wait."""
+
+
+class BusyError(Exception):
+    """The queue is full; `seconds` from now it should have room."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many requests wait; try again in {seconds} s")
+        self.seconds = seconds
+
+
+class LateError(Exception):
+    """The deadline of a request passed before its answer."""
+
+
+class _Entry(NamedTuple):
+    rows: Sequence[Question] | Sequence[Comparison]
+    answer: asyncio.Future[list[Score] | list[Margin]]
+    expires: float
+
+
+class ModelQueue:
+    """Everything that touches the model, one after the other, in a thread of its own.
+
+    While a batch is scored, what arrives waits and becomes the next batch.
+
+    Args:
+        rewards: The scalar path.
+        most_rows: Most rows of a batch.
+        most_waiting: Most rows that wait; more are refused.
+        patience: Seconds to wait for company when nothing is running.
+        deadline: Seconds from arrival to answer.
+    """
+
+    def __init__(
+        self, rewards: ScalarRewards, *, most_rows: int, most_waiting: int, patience: float, deadline: float
+    ) -> None:
+        self.rewards = rewards
+        self.most_rows, self.most_waiting = most_rows, most_waiting
+        self.patience, self.deadline = patience, deadline
+        self.waiting = 0
+        """Rows that wait now."""
+        self.batches = self.batched_rows = 0
+        """Batches scored so far, and the rows in them."""
+        self._entries: deque[_Entry] = deque()
+        self._open: deque[_Entry] = deque()
+        self._running = self._scheduled = False
+        self._sweep: asyncio.TimerHandle | None = None
+        self._seconds_a_row = 1e-3
+        self._tasks = 0
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    def ask(
+        self, rows: Sequence[Question] | Sequence[Comparison]
+    ) -> asyncio.Future[list[Score] | list[Margin]]:
+        """The answers to rows of one kind, later.
+
+        Raises:
+            BusyError: too many rows wait already.
+            LateError: through the future, when the deadline has passed.
+        """
+        if self.waiting and self.waiting + len(rows) > self.most_waiting:
+            raise BusyError(max(1, math.ceil(self.waiting * self._seconds_a_row)))
+        loop = asyncio.get_running_loop()
+        entry = _Entry(rows, loop.create_future(), loop.time() + self.deadline)
+        self._entries.append(entry)
+        self._open.append(entry)
+        self.waiting += len(rows)
+        if self._sweep is None:
+            self._sweep = loop.call_at(entry.expires, self._expire)
+        if not self._running and not self._scheduled:
+            self._scheduled = True
+            loop.call_later(self.patience, self._drain) if self.patience else loop.call_soon(self._drain)
+        return entry.answer
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """What `work` returns, run alone at the model. One that is late is not undone.
+
+        Raises:
+            BusyError: too many such tasks wait.
+            LateError: the deadline has passed.
+        """
+        if self._tasks >= MOST_TASKS:
+            raise BusyError(1)
+        self._tasks += 1
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        future.add_done_callback(self._task_done)
+        done, _ = await asyncio.wait([future], timeout=self.deadline)
+        if not done:
+            raise LateError
+        return future.result()
+
+    async def close(self) -> None:
+        """Answer what was accepted, then end the thread."""
+        while self._entries or self._running or self._tasks:
+            await asyncio.sleep(0.005)
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._thread.shutdown()
+
+    def _task_done(self, future: asyncio.Future[Any]) -> None:
+        self._tasks -= 1
+        if not future.cancelled():
+            future.exception()  # of a late one nobody else asks
+
+    def _drain(self) -> None:
+        """Take what waits, up to a batch, and hand it to the thread."""
+        self._scheduled = False
+        if self._running:
+            return
+        loop = asyncio.get_running_loop()
+        batch: list[_Entry] = []
+        rows = 0
+        while self._entries and (not batch or rows + len(self._entries[0].rows) <= self.most_rows):
+            entry = self._entries.popleft()
+            self.waiting -= len(entry.rows)
+            if not entry.answer.done():
+                batch.append(entry)
+                rows += len(entry.rows)
+        if not batch:
+            return
+        self._running = True
+        started = loop.time()
+        self.batches, self.batched_rows = self.batches + 1, self.batched_rows + rows
+
+        def finished(done: Future[list[list[Score] | list[Margin]]]) -> None:
+            loop.call_soon_threadsafe(self._deliver, batch, done, started, rows)
+
+        self._thread.submit(self._answers, batch).add_done_callback(finished)
+
+    def _answers(self, batch: Sequence[_Entry]) -> list[list[Score] | list[Margin]]:
+        """Answers to every entry, one call of the model for each kind of row."""
+        questions = [row for entry in batch for row in entry.rows if isinstance(row, Question)]
+        comparisons = [row for entry in batch for row in entry.rows if isinstance(row, Comparison)]
+        scores = iter(self.rewards.scores(questions) if questions else [])
+        margins = iter(self.rewards.margins(comparisons) if comparisons else [])
+        return [
+            [next(scores) for _ in entry.rows]
+            if isinstance(entry.rows[0], Question)
+            else [next(margins) for _ in entry.rows]
+            for entry in batch
+        ]
+
+    def _deliver(
+        self,
+        batch: Sequence[_Entry],
+        done: Future[list[list[Score] | list[Margin]]],
+        started: float,
+        rows: int,
+    ) -> None:
+        self._running = False
+        took = asyncio.get_running_loop().time() - started
+        self._seconds_a_row = 0.8 * self._seconds_a_row + 0.2 * took / rows
+        if (error := done.exception()) is not None:
+            for entry in batch:
+                if not entry.answer.done():
+                    entry.answer.set_exception(error)
+        else:
+            for entry, answer in zip(batch, done.result(), strict=True):
+                if not entry.answer.done():
+                    entry.answer.set_result(answer)
+        while self._open and self._open[0].answer.done():
+            self._open.popleft()
+        self._drain()
+
+    def _expire(self) -> None:
+        """Give up on what is late; look again when the next one would be."""
+        loop = asyncio.get_running_loop()
+        while self._open and (self._open[0].answer.done() or self._open[0].expires <= loop.time()):
+            entry = self._open.popleft()
+            if not entry.answer.done():
+                entry.answer.set_exception(LateError())
+        self._sweep = loop.call_at(self._open[0].expires, self._expire) if self._open else None

@@ -1,0 +1,114 @@
+"""Who may do what: bearer tokens with scopes, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from synthesizeme.errors import ConfigError
+
+Scope = Literal["score", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""Each includes those before it. score: rewards and metrics. write: add pairs. admin: export and delete."""
+SHORTEST = 16
+"""Fewest characters of a token."""
+
+
+class Access:
+    """The tokens of a server.
+
+    Args:
+        tokens: Scope and token of each; more than one token may have the same scope.
+
+    Raises:
+        ConfigError: a scope is unknown, a token too short, or there is none.
+    """
+
+    def __init__(self, tokens: Iterable[tuple[str, str]]) -> None:
+        self._digests: list[tuple[int, bytes]] = []
+        problems = []
+        for number, (scope, token) in enumerate(tokens, start=1):
+            if scope not in SCOPES:
+                problems.append(f"token {number}: the scope is {scope!r}; expected {', '.join(SCOPES)}")
+            elif len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+                problems.append(f"token {number}: expected at least {SHORTEST} ASCII characters, no spaces")
+            else:
+                self._digests.append((SCOPES.index(scope), _digest(token.encode())))
+        if not problems and not self._digests:
+            problems = ["there is no token; expected lines SCOPE TOKEN"]
+        if problems:
+            raise ConfigError(problems)
+
+    def level(self, authorization: str | None) -> int:
+        """Place in `SCOPES` of the highest scope that a header ``Bearer TOKEN`` gives; -1 for none.
+
+        Takes the same time whichever token it is compared with.
+        """
+        kind, _, token = (authorization or "").partition(" ")
+        found, given = -1, _digest(token.strip().encode("utf-8", "replace"))
+        for level, digest in self._digests:
+            if hmac.compare_digest(digest, given):
+                found = max(found, level)
+        return found if kind.lower() == "bearer" else -1
+
+
+def read_tokens(path: Path) -> Access:
+    """The tokens of a file: lines ``SCOPE TOKEN`` (``#``: a comment), or JSON ``{"SCOPE": [TOKEN, ...]}``.
+
+    Raises:
+        ConfigError: the file cannot be read, or a scope or token in it is wrong. No token is named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--token-file {path}: cannot be read: {error}") from None
+    try:
+        return Access(_from_json(text) if text.lstrip().startswith("{") else _from_lines(text))
+    except ConfigError as error:
+        raise ConfigError([f"--token-file {path}: {problem}" for problem in error.problems]) from None
+
+
+@lru_cache(maxsize=64)
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _from_lines(text: str) -> list[tuple[str, str]]:
+    found = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2:
+            raise ConfigError(f"line {number} has {len(words)} words; expected SCOPE TOKEN")
+        found.append((words[0], words[1]))
+    return found
+
+
+def _from_json(text: str) -> list[tuple[str, str]]:
+    wrong = 'is not the JSON that was expected: {"SCOPE": ["TOKEN", ...]}'
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ConfigError(wrong) from None
+    found = []
+    for scope, tokens in value.items():
+        for token in tokens if isinstance(tokens, list) else [tokens]:
+            if not isinstance(token, str):
+                raise ConfigError(wrong)
+            found.append((scope, token))
+    return found
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()

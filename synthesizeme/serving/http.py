@@ -1,0 +1,179 @@
+"""The reward server's application: routes, their scopes, and one way to answer an error."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from synthesizeme.serving import _schemas
+from synthesizeme.serving._endpoints import Endpoints
+from synthesizeme.serving._metrics import Metrics
+from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
+from synthesizeme.serving._requests import Limits, Refused, answer
+from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
+from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.users import MemoryPairs, PairStore
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How much a server takes on, and for how long."""
+
+    limits: Limits = field(default_factory=Limits)
+    most_waiting: int = 2048
+    """Rows that may wait; a request with more is answered 429."""
+    most_rows: int = 256
+    """Rows of a batch."""
+    patience: float = 0.0
+    """Seconds an idle server waits for company before it scores a batch."""
+    deadline: float = 10.0
+    """Seconds from a request to its answer, or to 504."""
+    local_names_only: bool = False
+    """Whether a request must call the server by a name of this machine: without tokens, a web page that gave
+    its own name the address 127.0.0.1 could otherwise read what a browser on this machine may read."""
+    read_only: bool = False
+    """Whether pairs are neither added nor deleted, as where several processes share no store."""
+
+
+class _LeanRoute(APIRoute):
+    """A route whose endpoint reads the request and writes the response itself."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        endpoint: Callable[[Request], Any] = self.endpoint
+        return endpoint
+
+
+def build_app(
+    rewards: ScalarRewards,
+    *,
+    store: PairStore | None = None,
+    access: Access | None = None,
+    settings: ServerSettings | None = None,
+) -> FastAPI:
+    """The application that serves a model.
+
+    Args:
+        rewards: The scalar path; its settings are the server's.
+        store: Pairs of users; by default an empty one in memory. Users in it are fitted here.
+        access: Tokens; without them everybody may do everything.
+        settings: Sizes and times.
+
+    Returns:
+        The application; ``app.state.endpoints`` holds its queue.
+    """
+    settings = settings or ServerSettings()
+    queue = ModelQueue(
+        rewards, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
+        patience=settings.patience, deadline=settings.deadline,
+    )  # fmt: skip
+    metrics = Metrics(queue)
+    endpoints = Endpoints(queue, metrics, store or MemoryPairs(), settings.limits, settings.read_only)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        endpoints.closing = True
+        await queue.close()
+
+    app = FastAPI(title="Personalized rewards", version=_schemas.version(), lifespan=lifespan,
+                  description=_schemas.ABOUT)  # fmt: skip
+    app.state.endpoints = endpoints
+    app.router.route_class = _LeanRoute
+
+    def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
+        docs = _schemas.of(endpoint.__name__)
+        enter = _entrance(scope, access, settings.local_names_only)
+        app.add_api_route(
+            path,
+            _guarded(endpoint, enter, metrics),
+            methods=[method],
+            response_model=None,
+            summary=docs.summary,
+            openapi_extra=docs.extra,
+            responses=docs.responses,
+            operation_id=endpoint.__name__,
+        )
+
+    add("POST", "/v1/score", endpoints.score)
+    add("POST", "/v1/compare", endpoints.compare)
+    add("POST", "/get_reward", endpoints.get_reward)
+    add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
+    add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
+    add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
+    add("GET", "/metrics", endpoints.metrics)
+    add("GET", "/healthz", endpoints.healthz, None)
+    add("GET", "/readyz", endpoints.readyz, None)
+    app.add_exception_handler(HTTPException, _no_route)
+    return app
+
+
+def _guarded(endpoint: Endpoint, enter: Callable[[Request], None], metrics: Metrics) -> Endpoint:
+    """The endpoint behind its entrance, its errors as answers, every answer counted."""
+    route = endpoint.__name__
+
+    async def handle(request: Request) -> Response:
+        started = time.perf_counter()
+        try:
+            enter(request)
+            response = await endpoint(request)
+        except Refused as error:
+            response = answer(error.body, error.status, error.headers)
+        except BusyError as error:
+            response = answer({"error": str(error)}, 429, {"Retry-After": str(error.seconds)})
+        except LateError:
+            response = answer(
+                {"error": "the deadline passed before the answer; send fewer rows, or later"}, 504
+            )
+        except Exception as error:
+            _log.error("%s failed: %s", route, type(error).__name__)
+            _log.debug("%s failed", route, exc_info=error)
+            response = answer({"error": f"a fault of the server: {type(error).__name__}"}, 500)
+        metrics.answered(route, response.status_code, time.perf_counter() - started)
+        return response
+
+    return handle
+
+
+def _entrance(
+    scope: Scope | None, access: Access | None, local_names_only: bool
+) -> Callable[[Request], None]:
+    """What raises `Refused` for a request that may not come in."""
+
+    def with_token(request: Request) -> None:
+        assert access is not None
+        assert scope is not None
+        level, needed = access.level(request.headers.get("authorization")), SCOPES.index(scope)
+        if level < 0:
+            raise Refused(
+                401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+            )
+        if level < needed:
+            raise Refused(403, f"the token's scope is {SCOPES[level]}; this needs {SCOPES[needed]}")
+
+    def by_local_name(request: Request) -> None:
+        host = request.headers.get("host", "")
+        if not is_loopback(host if host.endswith("]") else host.rpartition(":")[0] or host):
+            raise Refused(421, "this server answers to names of its own machine; start it with --token-file")
+
+    if scope is not None and access is not None:
+        return with_token
+    return by_local_name if scope is not None and local_names_only else lambda request: None
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return answer({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))

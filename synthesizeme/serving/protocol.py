@@ -1,0 +1,252 @@
+"""The one path from a user, a prompt and a response to a scalar, with a status that says what it is worth."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, NamedTuple, TypeVar, get_args
+
+from synthesizeme.errors import ConfigError, RewardError
+from synthesizeme.scoring import PersonalRewards
+from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
+
+Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+NOBODY = ""
+"""An id that no user has: asked with it, a model answers for the population."""
+
+_log = logging.getLogger(__name__)
+
+
+class Question(NamedTuple):
+    """One response whose reward is asked for."""
+
+    user_id: str
+    prompt: tuple[Message, ...]
+    """The conversation; ends with a user turn."""
+    response: str
+
+
+class Score(NamedTuple):
+    """What the path says about one response."""
+
+    value: float | None
+    """The reward; None where there is none, never a 0 in its place."""
+    probability: float | None
+    """P(the user prefers the response to a typical one), in [0, 1]."""
+    standard_error: float | None
+    """Standard error of `value`, where the model knows it."""
+    status: Status
+    """``ok``: the user's own reward. ``population``: the user is unknown and the population answers. Any
+    other status with a value: the population's answer in place of the user's."""
+    error: Exception | None = None
+    """What went wrong, for status ``too_long`` and ``error``."""
+
+    @property
+    def scored(self) -> int:
+        """1 for the user's own reward, 0 for a substitute or nothing."""
+        return int(self.status == "ok")
+
+
+class Margin(NamedTuple):
+    """What the path says about one comparison; the fields of `Score`, the value being a margin."""
+
+    value: float | None
+    """Reward of the first response minus that of the second, in log-odds."""
+    probability: float | None
+    """P(first is preferred), in [0, 1]."""
+    standard_error: float | None
+    status: Status
+    error: Exception | None = None
+    preference: Preference | None = None
+
+    @property
+    def scored(self) -> int:
+        """1 for the user's own margin, 0 for a substitute or nothing."""
+        return int(self.status == "ok")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What happens where a user's own reward cannot be given; every adapter honours both.
+
+    Raises:
+        ConfigError: a setting has another value.
+    """
+
+    unknown_user: Literal["refuse", "population"] = "refuse"
+    """A user the model does not know: no value, or the population's."""
+    on_error: Literal["raise", "population"] = "population"
+    """A row that cannot be scored: an exception, or the population's value where there is one."""
+
+    def __post_init__(self) -> None:
+        allowed = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
+        problems = [
+            f"{name} is {getattr(self, name)!r}; expected {' or '.join(values)}"
+            for name, values in allowed.items()
+            if getattr(self, name) not in values
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+
+Asked = TypeVar("Asked", Question, Comparison)
+Found = TypeVar("Found", Score, Margin)
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[Asked, Found]):
+    """How one kind of question is put to a model and its answers are read."""
+
+    ask: Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]]
+    made: type[Found]
+    lend: Callable[[Asked], Asked]
+    """The same question about nobody."""
+
+
+class ScalarRewards:
+    """Scores of a fitted reward model, every row with a status, every status counted.
+
+    From here on the settings decide what unknown users get, so the model's own `unknown_user` is set to
+    ``population``. Calls from several threads take turns.
+
+    Args:
+        model: A fitted model.
+        settings: What happens where a user's own reward cannot be given.
+    """
+
+    def __init__(self, model: PersonalRewards, settings: Settings | None = None) -> None:
+        self.model = model
+        self.settings = settings or Settings()
+        self.counts: Counter[Status] = Counter()
+        """Answers given so far, by status."""
+        model.unknown_user = "population"
+        self._lock = threading.Lock()
+        self._sum, self._number = 0.0, 0
+
+    @property
+    def typical(self) -> float | None:
+        """Mean of all rewards given so far, for loops that need a number for every row; None before any."""
+        return self._sum / self._number if self._number else None
+
+    def score(self, questions: Sequence[Question]) -> list[Score]:
+        """One score a question, in order.
+
+        Raises:
+            RewardError: a row cannot be scored and `on_error` is ``raise``.
+        """
+        return self.insist(self.scores(questions))
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Margin]:
+        """One margin a comparison, in order.
+
+        Raises:
+            RewardError: a row cannot be scored and `on_error` is ``raise``.
+        """
+        return self.insist(self.margins(comparisons))
+
+    def scores(self, questions: Sequence[Question]) -> list[Score]:
+        """`score` without the exception: a row that failed carries its `error` instead."""
+        with self._lock:
+            found = self._answers(_Kind(self._score, Score, _lent_question), questions)
+            values = [score.value for score in found if score.value is not None]
+            self._sum, self._number = self._sum + sum(values), self._number + len(values)
+            return found
+
+    def margins(self, comparisons: Sequence[Comparison]) -> list[Margin]:
+        """`compare` without the exception: a row that failed carries its `error` instead."""
+        with self._lock:
+            return self._answers(_Kind(self.model.compare, Margin, _lent_comparison), comparisons)
+
+    def unread(self, error: Exception) -> Score:
+        """The score of a row that could not even be read; counted like any other."""
+        with self._lock:
+            self.counts["error"] += 1
+        return Score(None, None, None, "error", error)
+
+    def insist(self, found: list[Found]) -> list[Found]:
+        """The same answers, where `on_error` allows them.
+
+        Raises:
+            RewardError: a row has status ``too_long`` or ``error`` and `on_error` is ``raise``.
+        """
+        if self.settings.on_error == "raise":
+            for row, answer in enumerate(found):
+                if answer.error is not None:
+                    raise RewardError(
+                        f"row {row} cannot be scored ({answer.status}): {answer.error}. Cure: mend the row, "
+                        "or set on_error to 'population'"
+                    ) from answer.error
+        return found
+
+    def _answers(self, kind: _Kind[Asked, Found], rows: Sequence[Asked]) -> list[Found]:
+        known, refuse = self.model.users_, self.settings.unknown_user == "refuse"
+        found = [kind.made(None, None, None, "unknown_user")] * len(rows)
+        asked = [i for i, row in enumerate(rows) if not refuse or row.user_id in known]
+        failed = []
+        for i, answer in zip(asked, _isolated(kind.ask, [rows[i] for i in asked]), strict=True):
+            found[i] = _read(kind.made, answer)
+            if rows[i].user_id not in known and found[i].status == "ok":
+                found[i] = found[i]._replace(status="population")
+            elif rows[i].user_id in known and found[i].error is not None:
+                failed.append(i)
+        if failed and self.settings.on_error == "population":
+            lent = _isolated(kind.ask, [kind.lend(rows[i]) for i in failed])
+            for i, answer in zip(failed, lent, strict=True):
+                if (substitute := _read(kind.made, answer)).error is None:
+                    found[i] = substitute._replace(status=found[i].status, error=found[i].error)
+        self.counts.update(answer.status for answer in found)
+        return found
+
+    def _score(self, questions: Sequence[Question]) -> list[Reward | Failure]:
+        return self.model.score(
+            [question.prompt for question in questions],
+            [question.response for question in questions],
+            [question.user_id for question in questions],
+        )
+
+
+def _isolated(
+    ask: Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]], rows: Sequence[Asked]
+) -> list[Reward | Verdict | Failure | Exception]:
+    """An answer to every row; one that makes the model raise is found by halving and gets the exception."""
+    if not rows:
+        return []
+    middle: int = len(rows) // 2
+    try:
+        return list(ask(rows))
+    except Exception as error:
+        if middle == 0:
+            _log.warning("a row could not be scored: %s", type(error).__name__)
+            _log.debug("the row was %r", rows[0], exc_info=error)
+            return [error]
+    return [*_isolated(ask, rows[:middle]), *_isolated(ask, rows[middle:])]
+
+
+def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> Found:
+    if isinstance(answer, Exception):
+        return made(None, None, None, "error", answer)
+    if isinstance(answer, Failure):
+        if answer.kind == "unknown_user":
+            return made(None, None, None, "unknown_user")
+        status: Status = "too_long" if answer.kind == "too_long" else "error"
+        return made(None, None, None, status, RewardError(f"{answer.kind}: {answer.detail}"))
+    value = answer.margin if isinstance(answer, Verdict) else answer.value
+    if not math.isfinite(value):
+        return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
+    found = made(value, answer.probability, answer.standard_error, "ok")
+    if isinstance(answer, Verdict) and isinstance(found, Margin):
+        return found._replace(preference=answer.preference)
+    return found
+
+
+def _lent_question(question: Question) -> Question:
+    return question._replace(user_id=NOBODY)
+
+
+def _lent_comparison(comparison: Comparison) -> Comparison:
+    return comparison.model_copy(update={"user_id": NOBODY})

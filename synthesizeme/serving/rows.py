@@ -1,0 +1,97 @@
+"""Prompts and responses as they stand in foreign rows: text, one message, or a list of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets._pairs import messages
+from synthesizeme.errors import DataError
+from synthesizeme.serving.protocol import Question, ScalarRewards, Score
+from synthesizeme.types import Message
+
+
+def read_prompt(place: SourceRow, field: str = "prompt") -> tuple[Message, ...]:
+    """The conversation of a row, ending with a user turn; bare text is a user turn.
+
+    Raises:
+        DataError: it is missing, blank, not made of messages, or ends with another turn.
+    """
+    value = place.row.get(field)
+    if value is None:
+        raise place.error("is missing", field=field)
+    try:
+        turns = [Message(**turn) for turn in messages(place, field, value, role="user")]
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise place.error(
+            f"a message is wrong: {problem['loc'][-1]}: {problem['msg']}", field=field
+        ) from None
+    if not turns or turns[-1].role != "user":
+        raise place.error("does not end with a user turn", field=field)
+    return tuple(turns)
+
+
+def read_response(place: SourceRow, field: str = "response", *, blank: bool = True) -> str:
+    """The text of a response, or of its one message.
+
+    Args:
+        place: The row.
+        field: Where the response stands.
+        blank: Whether it may say nothing, as a policy's may.
+
+    Raises:
+        DataError: it is missing, not text, more than one message, or blank where that is not allowed.
+    """
+    value = place.row.get(field)
+    if value is None:
+        raise place.error("is missing", field=field)
+    turns = messages(place, field, value, role="assistant")
+    if len(turns) != 1:
+        raise place.error(f"found {len(turns)} messages; expected one", field=field)
+    if not blank and not turns[0]["content"].strip():
+        raise place.error("is blank; expected text", field=field)
+    return str(turns[0]["content"])
+
+
+def read_user(place: SourceRow, field: str = "user_id") -> str:
+    """The id of a row's user.
+
+    Raises:
+        DataError: it is missing, empty or not text.
+    """
+    value = place.row.get(field)
+    if not isinstance(value, str) or not value:
+        raise place.error("names no user; expected text that is not empty", field=field)
+    return value
+
+
+def read_question(place: SourceRow) -> Question:
+    """A row with ``user_id``, ``prompt`` and ``response``.
+
+    Raises:
+        DataError: one of them is missing or wrong.
+    """
+    return Question(read_user(place), read_prompt(place), read_response(place))
+
+
+def tried(place: SourceRow) -> Question | DataError:
+    """`read_question`, or what is wrong with the row."""
+    try:
+        return read_question(place)
+    except DataError as error:
+        return error
+
+
+def answered(rewards: ScalarRewards, rows: Sequence[Question | DataError]) -> list[Score]:
+    """A score for every row, also for those that could not be read.
+
+    Raises:
+        RewardError: a row cannot be read or scored and `on_error` is ``raise``.
+    """
+    scores = iter(rewards.scores([row for row in rows if not isinstance(row, DataError)]))
+    return rewards.insist(
+        [rewards.unread(row) if isinstance(row, DataError) else next(scores) for row in rows]
+    )

@@ -1,0 +1,157 @@
+"""Users of a served model: their pairs, and the state refitted from them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets._pairs import messages, strict_pair
+from synthesizeme.errors import DataError
+from synthesizeme.scoring import PersonalRewards
+from synthesizeme.types import PreferencePair
+
+SOURCE = "pairs"
+
+
+class PairStore(Protocol):
+    """Where the pairs of users are kept; a persistent store plugs in here.
+
+    Methods may be called from one thread at a time.
+    """
+
+    def pairs(self, user_id: str) -> Sequence[PreferencePair]:
+        """All pairs of a user, oldest first; none for a user that is not there."""
+
+    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
+        """Keep further pairs of a user, all of them or, if it raises, none."""
+
+    def delete(self, user_id: str) -> int:
+        """Drop every pair of a user; how many there were."""
+
+    def users(self) -> Iterable[str]:
+        """Ids of the users that have pairs here."""
+
+
+class MemoryPairs:
+    """A `PairStore` that ends with the process."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
+
+    def pairs(self, user_id: str) -> Sequence[PreferencePair]:
+        """All pairs of a user, oldest first; none for a user that is not there."""
+        return self._pairs.get(user_id, ())
+
+    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
+        """Keep further pairs of a user."""
+        self._pairs[user_id] = (*self.pairs(user_id), *pairs)
+
+    def delete(self, user_id: str) -> int:
+        """Drop every pair of a user; how many there were."""
+        return len(self._pairs.pop(user_id, ()))
+
+    def users(self) -> Iterable[str]:
+        """Ids of the users that have pairs here."""
+        return tuple(self._pairs)
+
+
+class HistoryMissingError(DataError):
+    """A user's state came with the checkpoint and the pairs behind it are not here to be added to."""
+
+
+class Users:
+    """Adds, exports and deletes users of a model. Not to be called while the model is scoring.
+
+    Args:
+        model: A fitted model.
+        store: Where pairs are kept.
+        most_pairs: Most pairs of one user.
+    """
+
+    def __init__(self, model: PersonalRewards, store: PairStore, *, most_pairs: int = 2000) -> None:
+        self.model, self.store, self.most_pairs = model, store, most_pairs
+
+    def fit_stored(self) -> int:
+        """Fit every user of the store from all of their pairs; how many there are."""
+        histories = {user: self.store.pairs(user) for user in self.store.users()}
+        self.model.fit_users(histories)
+        return len(histories)
+
+    def add(self, user_id: str, pairs: Sequence[PreferencePair], *, replace: bool = False) -> dict[str, Any]:
+        """Refit a user, known or new, to their stored pairs and these.
+
+        Args:
+            user_id: The owner of every pair.
+            pairs: Further pairs; one that is stored already is left out, so that a request may be repeated.
+            replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
+
+        Returns:
+            How many pairs were added and how many there are now.
+
+        Raises:
+            HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
+            DataError: a pair cannot be learned from, has the id of another one, or is one too many.
+        """
+        stored = self.store.pairs(user_id)
+        if not stored and user_id in self.model.users_ and not replace:
+            raise HistoryMissingError(
+                "the user's state came with the checkpoint and the pairs behind it are not here; these pairs "
+                "alone would replace it",
+                cure="start the server with --pairs and the user's history, or add ?replace=true.",
+            )
+        known = {pair.pair_id: pair for pair in stored}
+        new: dict[str, PreferencePair] = {}
+        for pair in pairs:
+            twin = known.get(pair.pair_id) or new.get(pair.pair_id)
+            if twin is None:
+                new[pair.pair_id] = pair
+            elif twin != pair:
+                raise DataError("two different pairs have the same id", field="pair_id", cure="rename one.")
+        together = [*stored, *new.values()]
+        if len(together) > self.most_pairs:
+            raise DataError(f"the user would have {len(together)} pairs; expected at most {self.most_pairs}")
+        if new:
+            self.model.fit_user(user_id, together)
+            self.store.append(user_id, list(new.values()))
+        return {"added": len(new), "pairs": len(together)}
+
+    def export(self, user_id: str) -> dict[str, Any] | None:
+        """Everything that is known of a user, or None: pairs, and what the model learned in words."""
+        pairs, known = self.store.pairs(user_id), user_id in self.model.users_
+        if not pairs and not known:
+            return None
+        evidence = getattr(self.model, "evidence", None)
+        learned = evidence(user_id, limit=None) if callable(evidence) and known else []
+        return {
+            "user_id": user_id,
+            "known_to_model": known,
+            "pairs": [pair.model_dump(mode="json", exclude_none=True) for pair in pairs],
+            "learned": [item.model_dump(mode="json") for item in learned],
+        }
+
+    def delete(self, user_id: str) -> dict[str, Any] | None:
+        """Drop a user's pairs and state; what there was, or None."""
+        known = user_id in self.model.users_
+        dropped = self.store.delete(user_id)
+        self.model.forget_user(user_id)
+        return {"pairs": dropped, "state": known} if dropped or known else None
+
+
+def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:
+    """A pair of a request; prompt and responses may be bare text, the user is the one of the request.
+
+    Raises:
+        DataError: it is no pair, names another user, or is of the test split.
+    """
+    place = SourceRow(SOURCE, number, row)
+    if row.get("user_id", user_id) != user_id:
+        raise place.error("is another user than that of the request", field="user_id")
+    if row.get("split") == "test":
+        raise place.error("is of the test split, which nothing may be learned from", field="split")
+    texts = {
+        field: messages(place, field, row[field], role=role)
+        for field, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))
+        if row.get(field) is not None
+    }
+    return strict_pair(SourceRow(SOURCE, number, {**row, **texts, "user_id": user_id}))

@@ -1,0 +1,216 @@
+"""OpenRLHF's protocol: its reward function file, and its client against a running server."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
+from synthesizeme.serving import openrlhf
+from synthesizeme.serving.openrlhf_payload import reply, rows
+from synthesizeme.serving.protocol import STATUSES, Score
+
+
+@pytest.fixture
+def named(checkpoint, monkeypatch):
+    """The checkpoint, named by the environment."""
+    monkeypatch.setenv("SYNTHESIZEME_REWARD_MODEL", str(checkpoint))
+    return monkeypatch
+
+
+@pytest.fixture
+def reward_func():
+    """The function of the file, loaded by its path as OpenRLHF loads it."""
+    spec = importlib.util.spec_from_file_location("reward_func", openrlhf.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.reward_func
+
+
+def plain(answer):
+    """The same, tensors as lists."""
+    return {
+        name: plain(value) if isinstance(value, dict) else value.tolist() for name, value in answer.items()
+    }
+
+
+def client(url, payload, tries=5):
+    """OpenRLHF's remote reward client: POST, up to `tries` times; None when none of them succeeds."""
+    for _ in range(tries):
+        request = urllib.request.Request(
+            url, json.dumps(payload).encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=180) as response:
+                return json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            client.last = error.code, json.loads(error.read())
+        time.sleep(0.01)
+    return None
+
+
+def payload(*found):
+    """Rows (label, prompt, response) as OpenRLHF sends them."""
+    return {
+        "query": [prompt + response for _, prompt, response in found],
+        "prompts": [prompt for _, prompt, _ in found],
+        "labels": [label for label, _, _ in found],
+    }
+
+
+LABELS = ["u0", '{"user_id": "u0", "label": "42"}', {"user_id": "u0", "label": 42}, ' {"user_id": "u0"}']
+
+
+@pytest.mark.parametrize("label", LABELS, ids=str)
+def test_the_client_gets_the_reward_of_the_response_alone(serve, model, sunny, label):
+    live = serve(model)
+    found = client(f"{live.url}/get_reward", payload((label, "Q?", sunny)))
+    direct = live.post("/v1/score", {"user_id": "u0", "prompt": "Q?", "response": sunny}).json()
+    assert found == {
+        "rewards": [direct["value"]],
+        "scores": [direct["probability"]],
+        "extra_logs": {"scored": [1], **{status: [int(status == "ok")] for status in STATUSES}},
+    }
+
+
+def test_the_client_sends_batches_and_each_label_is_its_rows_user(serve, model, sunny, frosty):
+    live = serve(model)
+    found = client(f"{live.url}/get_reward",
+                   payload(("u0", "Q?", sunny), ("u0", "Q?", frosty), ("u1", "Q?", sunny), ("u1", "Q?", frosty)))  # fmt: skip
+    rewards = found["rewards"]
+    assert rewards[0] > rewards[1]
+    assert rewards[2] < rewards[3]
+
+
+def test_an_unknown_user_is_422_with_a_reason_until_the_client_gives_up(serve, model, sunny):
+    live = serve(model)
+    assert (
+        client(f"{live.url}/get_reward", payload(("u0", "Q?", sunny), ("mallory", "Q?", sunny)), tries=2)
+        is None
+    )
+    status, body = client.last
+    assert status == 422
+    assert body["user_id"] == "mallory"
+    assert "user 'mallory' is unknown" in body["error"]
+
+
+def test_a_substitute_has_a_reward_no_score_and_is_counted(serve, stub):
+    live = serve(stub, unknown_user="population")
+    found = client(f"{live.url}/get_reward", payload(("ann", "Q?", "3"), ("eve", "Q?", "4"), ("bob", "Q?", "raise for own"),
+                                                     ("bob", "Q?", "raise")))  # fmt: skip
+    assert found["rewards"] == [3, 1004, 999, None]
+    assert found["scores"] == [0.5, None, None, None]
+    assert found["extra_logs"] == {
+        "scored": [1, 0, 0, 0], "ok": [1, 0, 0, 0], "population": [0, 1, 0, 0], "unknown_user": [0] * 4,
+        "too_long": [0] * 4, "error": [0, 0, 1, 1],
+    }  # fmt: skip
+    page = live.client.get("/metrics").text
+    assert 'synthesizeme_rows_total{status="population"} 1.0' in page
+    assert 'synthesizeme_rows_total{status="error"} 2.0' in page
+
+
+def test_on_error_raise_fails_the_request(serve, stub):
+    live = serve(stub, on_error="raise")
+    assert client(f"{live.url}/get_reward", payload(("ann", "Q?", "raise")), tries=1) is None
+    assert client.last[0] == 500
+    assert "ValueError" in client.last[1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"query": ["Q? a"], "prompts": ["Q?"]}, "labels"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": []}, "labels"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": ["u0", "u1"]}, "as many"),
+        ({"query": ["Q? a"], "prompts": ["P?"], "labels": ["u0"]}, "does not begin with its prompt"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": [None]}, "names no user"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": ['{"label": "42"}']}, "names no user"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": [7]}, "names no user"),
+        ({"query": [3], "prompts": ["Q?"], "labels": ["u0"]}, "expected text"),
+        ({"query": "Q? a", "prompts": "Q?", "labels": "u0"}, "expected a list"),
+        ({"query": [" a"], "prompts": [" "], "labels": ["u0"]}, "blank"),
+    ],
+)
+def test_a_wrong_payload_is_422_and_says_what_is_wrong(serve, model, body, said):
+    answer = serve(model).post("/get_reward", body)
+    assert answer.status_code == 422
+    assert said in json.dumps(answer.json())
+
+
+@pytest.mark.parametrize(
+    "end", ["<|im_end|>", "</s>", "<|endoftext|>\n", "<|im_end|><|endoftext|>", " <eos>"]
+)
+def test_special_tokens_at_the_end_are_no_part_of_the_response(end):
+    (row,) = rows([f"Q? the answer{end}"], ["Q?"], ["u0"])
+    assert row.response == " the answer"
+
+
+def test_a_response_that_speaks_of_special_tokens_keeps_them():
+    (row,) = rows(["Q? use <|im_end|> or </s> in text"], ["Q?"], ["u0"])
+    assert row.response == " use <|im_end|> or </s> in text"
+
+
+def test_a_bare_id_may_look_like_broken_json():
+    (row,) = rows(["Q? a"], ["Q?"], ["{ann"])
+    assert row.user_id == "{ann"
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(DataError, match="2 queries, 1 prompts"):
+        rows(["a", "b"], ["a"], ["u0"])
+
+
+def test_the_reply_of_no_rows_is_empty():
+    assert reply([])["rewards"] == []
+    assert reply([Score(None, None, None, "unknown_user")])["rewards"] == [None]
+
+
+# The file.
+
+
+def test_the_file_gives_what_the_model_gives(reward_func, named, model, sunny, frosty):
+    torch = pytest.importorskip("torch")
+    found = reward_func(
+        ["Q?" + sunny, "Q?" + frosty], ["Q?", "Q?"], ["u0", '{"user_id": "u1"}'], more="ignored"
+    )
+    assert isinstance(found["rewards"], torch.Tensor)
+    assert found["rewards"].shape == found["scores"].shape == found["extra_logs"]["scored"].shape == (2,)
+    from synthesizeme.types import Message
+
+    prompt = (Message(role="user", content="Q?"),)
+    expected = model.rewards([prompt, prompt], [sunny, frosty], ["u0", "u1"])
+    assert plain(found)["rewards"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_file_refuses_an_unknown_user_by_name_or_asks_the_population(reward_func, named, sunny):
+    with pytest.raises(UnknownUserError, match="user 'mallory' is unknown"):
+        reward_func(["Q?" + sunny], ["Q?"], ["mallory"])
+    named.setenv("SYNTHESIZEME_UNKNOWN_USER", "population")
+    found = plain(reward_func(["Q?" + sunny], ["Q?"], ["mallory"]))
+    assert math.isfinite(found["rewards"][0])
+    assert math.isnan(found["scores"][0])
+    assert found["extra_logs"]["population"] == [1]
+    assert found["extra_logs"]["scored"] == [0]
+
+
+def test_the_file_goes_on_past_a_row_it_cannot_read_or_raises(reward_func, named, sunny):
+    queries, prompts, labels = ["Q?" + sunny, "no"], ["Q?", "yes"], ["u0", "u0"]
+    found = plain(reward_func(queries, prompts, labels))
+    assert math.isfinite(found["rewards"][1])
+    assert found["extra_logs"]["error"] == [0, 1]
+    assert found["extra_logs"]["scored"] == [1, 0]
+    named.setenv("SYNTHESIZEME_ON_ERROR", "raise")
+    with pytest.raises(RewardError, match="does not begin with its prompt"):
+        reward_func(queries, prompts, labels)
+
+
+def test_the_file_without_a_model_says_how_to_name_one(reward_func, monkeypatch):
+    monkeypatch.delenv("SYNTHESIZEME_REWARD_MODEL", raising=False)
+    with pytest.raises(ConfigError, match="SYNTHESIZEME_REWARD_MODEL"):
+        reward_func(["Q? a"], ["Q?"], ["u0"])

@@ -1,0 +1,157 @@
+"""A server process: what it refuses to start with, what it answers, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from synthesizeme.cli import main
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.resources import resource
+from synthesizeme.serving.server import ServerOptions, application, run
+
+TOKEN = "admin-token-123456"
+
+
+@pytest.fixture
+def started(checkpoint, tmp_path):
+    """Starts `synthesizeme serve` and gives its process and address."""
+    running = []
+
+    def start(*arguments, model=checkpoint, port="0"):
+        command = [sys.executable, "-m", "synthesizeme.cli", "serve", "--model", str(model), "--port", port]
+        log = (tmp_path / f"log-{len(running)}").open("w+")
+        process = subprocess.Popen([*command, *map(str, arguments)], stderr=log, stdout=log, text=True,
+                                   env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
+        running.append((process, log))
+        for _ in range(600):
+            said = Path(log.name).read_text()
+            if found := re.search(r"on (?:http://)?(\S+:\d+)", said):
+                return process, f"http://{found[1]}", log.name
+            assert process.poll() is None, said
+            time.sleep(0.05)
+        raise AssertionError(said)
+
+    yield start
+    for process, log in running:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        log.close()
+
+
+def ask(url, user="u0", **more):
+    return httpx.post(f"{url}/v1/score", json={"user_id": user, "prompt": "Q?", "response": "a sunny ship!"},
+                      timeout=30, **more)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
+def test_other_machines_may_only_come_with_a_token(checkpoint, host):
+    with pytest.raises(ConfigError, match="token-file"):
+        run(ServerOptions(model=str(checkpoint), host=host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_this_machine_may_come_without_one(checkpoint, host):
+    ServerOptions(model=str(checkpoint), host=host).check()
+
+
+def test_what_is_wrong_is_said_together_before_anything_is_loaded():
+    with pytest.raises(ConfigError) as caught:
+        ServerOptions(model="absent", host="0.0.0.0", workers=2, port=0, pairs="p", unknown_user="x").check()
+    assert len(caught.value.problems) == 4
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no checkpoint"):
+        application(ServerOptions(model=str(tmp_path / "absent")))
+
+
+def test_an_address_that_is_taken_is_refused(checkpoint, capfd):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--model", str(checkpoint), "--port", str(port)]) == 2
+    assert f"127.0.0.1:{port} cannot be bound" in capfd.readouterr().err
+
+
+def test_a_host_without_a_token_is_a_usage_error(checkpoint, capfd):
+    assert main(["serve", "--model", str(checkpoint), "--host", "0.0.0.0"]) == 2
+    assert "--token-file" in capfd.readouterr().err
+
+
+def test_it_serves_until_it_is_told_to_stop(started):
+    process, url, log = started()
+    assert ask(url).json()["status"] == "ok"
+    assert ask(url, "mallory").json()["status"] == "unknown_user"
+    assert httpx.get(f"{url}/readyz").json()["users"] == 6
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) in (0, -signal.SIGTERM)
+    assert len(Path(log).read_text().splitlines()) == 1, "one line, and no user's id or text"
+
+
+def test_flags_reach_the_server(started, tmp_path):
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text(json.dumps({"admin": [TOKEN]}))
+    history = resource("data/sample/pairs.jsonl")
+    _, url, _ = started("--token-file", tokens, "--pairs", history, "--unknown-user", "population",
+                        "--max-text", 50, "--max-rows", 2)  # fmt: skip
+    mine = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
+    assert ask(url).status_code == 401
+    assert ask(url, "mara", **mine).json()["status"] == "ok"
+    assert ask(url, "mallory", **mine).json()["status"] == "population"
+    assert len(httpx.get(f"{url}/v1/users/mara", **mine).json()["pairs"]) == 20
+    row = {"user_id": "mara", "prompt": "Q?", "response": "x" * 51}
+    assert httpx.post(f"{url}/v1/score", json=row, **mine).status_code == 422
+    assert (
+        httpx.post(f"{url}/v1/score", json={"rows": [{**row, "response": "x"}] * 3}, **mine).status_code
+        == 422
+    )
+
+
+def test_without_tokens_it_answers_to_names_of_this_machine_alone(started):
+    _, url, _ = started()
+    for name in (
+        "evil.example",
+        "evil.example:80",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost.evil",
+        "1.2.3.4",
+    ):
+        other = {"Host": name}
+        for route in ("/v1/users/u0", "/metrics"):
+            assert httpx.get(f"{url}{route}", headers=other).status_code == 421, name
+        assert ask(url, headers=other).status_code == 421
+        assert httpx.get(f"{url}/healthz", headers=other).status_code == 200
+    for own in ("localhost", "localhost:8000", "127.0.0.1", "[::1]", "[::1]:8000", "LOCALHOST"):
+        assert ask(url, headers={"Host": own}).status_code == 200, own
+
+
+@pytest.mark.slow
+def test_several_processes_score_and_change_no_users(started):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process, url, _ = started("--workers", "2", port=str(port))
+    for _ in range(400):
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            time.sleep(0.05)
+    assert {ask(url).json()["status"] for _ in range(10)} == {"ok"}
+    pair = {"prompt": "Q?", "chosen": "a", "rejected": "b"}
+    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [pair]})
+    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0").status_code == 409
+    assert "--workers 1" in refused.json()["error"]
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)

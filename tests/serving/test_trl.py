@@ -1,0 +1,157 @@
+"""The reward function of TRL, called as ``GRPOTrainer`` calls it, and in a real run of it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from pathlib import Path
+
+import pytest
+import two_tastes
+
+from synthesizeme.errors import ConfigError, RewardError
+from synthesizeme.serving.trl import async_reward_function, reward_function
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reward_models"))
+
+
+def called(function, *rows, **more):
+    """Rewards of rows (user, prompt, completion), with everything GRPOTrainer passes."""
+    users, prompts, completions = (list(column) for column in zip(*rows, strict=True))
+    arguments = {"prompts": prompts, "completions": completions, "completion_ids": [[1]] * len(rows),
+                 "user_id": users, "trainer_state": object(), "log_extra": None, "log_metric": None}  # fmt: skip
+    found = function(**(arguments | more))
+    return asyncio.run(found) if inspect.isawaitable(found) else found
+
+
+def said(text):
+    return [{"role": "assistant", "content": text}]
+
+
+@pytest.fixture(params=[reward_function, async_reward_function], ids=["sync", "async"])
+def make(request):
+    return request.param
+
+
+def test_each_row_gets_its_own_users_reward(make, model, sunny, frosty):
+    found = called(
+        make(model), ("u0", "Q?", sunny), ("u0", "Q?", frosty), ("u1", "Q?", sunny), ("u1", "Q?", frosty)
+    )
+    assert found[0] > found[1]
+    assert found[2] < found[3]
+
+
+def test_text_and_messages_give_the_same_rewards(make, model, sunny):
+    plain = called(make(model), ("u0", "Q?", sunny))
+    prompt = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Q?"}]
+    assert called(make(model), ("u0", [prompt[1]], said(sunny))) == plain
+    assert called(make(model), ("u0", prompt, said(sunny)))[0] is not None
+
+
+def test_a_checkpoint_folder_will_do(make, checkpoint, model, sunny):
+    assert called(make(str(checkpoint)), ("u0", "Q?", sunny)) == called(make(model), ("u0", "Q?", sunny))
+
+
+def test_an_unknown_user_is_none_or_the_population(make, stub):
+    function = make(stub)
+    assert called(function, ("ann", "Q?", "3"), ("eve", "Q?", "4")) == [3, None]
+    assert function.counts == {"ok": 1, "unknown_user": 1}
+    function = make(stub, unknown_user="population")
+    assert called(function, ("ann", "Q?", "3"), ("eve", "Q?", "4")) == [3, 1004]
+    assert function.counts == {"ok": 1, "population": 1}
+
+
+ROWS = {
+    "a completion that makes the model raise": ("ann", "Q?", "raise"),
+    "a blank prompt": ("ann", " ", "1"),
+    "no user": (None, "Q?", "1"),
+    "a prompt that ends with an answer": ("ann", said("hello"), "1"),
+    "a completion that is no text": ("ann", "Q?", 5),
+    "a message without content": ("ann", "Q?", [{"role": "assistant"}]),
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_what_cannot_be_scored_is_none_and_counted_or_raises(make, stub, kind):
+    function = make(stub)
+    assert called(function, ("ann", "Q?", "3"), ROWS[kind], ("bob", "Q?", "5")) == [3, None, 5]
+    assert function.counts == {"ok": 2, "error": 1}
+    with pytest.raises(RewardError, match="row 1"):
+        called(make(stub, on_error="raise"), ("ann", "Q?", "3"), ROWS[kind])
+
+
+def test_the_population_stands_in_where_only_the_user_fails(make, stub):
+    assert called(make(stub), ("ann", "Q?", "raise for own")) == [999]
+
+
+def test_one_number_is_logged_and_no_text(make, stub, caplog):
+    caplog.set_level("INFO")
+    logged = []
+    called(make(stub, unknown_user="population"), ("ann", "Q?", "3"), ("eve", "my secret", "4"),
+           log_metric=lambda name, value: logged.append((name, value)),
+           log_extra=lambda *_: pytest.fail("nothing else is logged"))  # fmt: skip
+    assert logged == [("personal_reward/scored", 0.5)]
+    assert caplog.text == ""
+
+
+def test_a_missing_column_is_named(make, stub):
+    with pytest.raises(ConfigError, match=r"no column 'user_id' \(found completion_ids, who\)"):
+        called(make(stub), ("ann", "Q?", "3"), user_id=None, who=["ann"])
+    assert called(make(stub, user_column="who"), ("x", "Q?", "3"), who=["ann"]) == [3]
+
+
+def test_several_messages_of_the_policy_are_one_response(make, stub):
+    turns = [*said("7"), {"role": "tool", "content": "noise"}, *said("more")]
+    assert called(make(stub), ("ann", "Q?", turns)) == [7]
+
+
+def test_a_wrong_setting_is_refused_at_once(make, stub):
+    with pytest.raises(ConfigError, match="unknown_user"):
+        make(stub, unknown_user="guess")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("conversational", [False, True])
+def test_grpo_trains_a_policy_with_it(make, model, tmp_path, conversational):
+    pytest.importorskip("trl")
+    import tiny_backbones
+    import transformers
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+    from trl.trainer.grpo_trainer import is_async_callable
+
+    texts = two_tastes.texts(two_tastes.population(2, 8))
+    folder = tiny_backbones.make(tmp_path / "policy", texts, shape="llama")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }} {% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    prompts = ["What of the ship?", "What of the island?"] * 2
+    users = ["u0", "u1", "u0", "u1"]
+    rows = [
+        {"prompt": [{"role": "user", "content": prompt}] if conversational else prompt, "user_id": user}
+        for prompt, user in zip(prompts, users, strict=True)
+    ]
+    function = make(model)
+    assert is_async_callable(function) == (make is async_reward_function)
+    arguments = GRPOConfig(
+        output_dir=str(tmp_path / "out"), per_device_train_batch_size=4, num_generations=2, max_steps=3,
+        max_completion_length=8, use_cpu=True, bf16=False, report_to=[], logging_steps=1, save_strategy="no",
+        disable_tqdm=True, learning_rate=1e-2, seed=0,
+    )  # fmt: skip
+    policy = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    before = {name: weight.detach().clone() for name, weight in policy.named_parameters()}
+    trainer = GRPOTrainer(policy, reward_funcs=function, args=arguments, train_dataset=Dataset.from_list(rows),
+                          processing_class=tokenizer)  # fmt: skip
+    trainer.train()
+    logs = [row for row in trainer.state.log_history if "rewards/personal_reward/mean" in row]
+    assert len(logs) == 3
+    assert [row["personal_reward/scored"] for row in logs] == [1, 1, 1]
+    assert function.counts == {"ok": 12}
+    assert any(row["rewards/personal_reward/mean"] != 0 for row in logs)
+    after = dict(trainer.model.named_parameters())
+    assert any((after[name].detach() != weight).any() for name, weight in before.items()), "the policy moved"

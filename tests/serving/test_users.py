@@ -1,0 +1,98 @@
+"""Users of a served model: pairs in, state refitted, everything out, everything gone."""
+
+from __future__ import annotations
+
+import pytest
+import two_tastes
+
+from synthesizeme.errors import DataError
+from synthesizeme.serving.users import HistoryMissingError, MemoryPairs, Users, read_pair
+
+ROW = {"prompt": "Q?", "chosen": "a!", "rejected": "b?"}
+
+
+@pytest.fixture
+def users(model):
+    return Users(model, MemoryPairs(), most_pairs=20)
+
+
+def history(number, seed=1, user="new"):
+    return two_tastes.asked_as(two_tastes.population(1, number, seed=seed), user)
+
+
+def test_a_refit_is_that_of_all_pairs_together(users, model):
+    pairs = history(10)
+    users.add("new", pairs[:4])
+    users.add("new", pairs[4:])
+    grown = {name: array.tobytes() for name, array in model.users_["new"].items()}
+    model.fit_user("new", pairs)
+    assert {name: array.tobytes() for name, array in model.users_["new"].items()} == grown
+    assert tuple(users.store.pairs("new")) == tuple(pairs)
+
+
+def test_a_refit_that_fails_keeps_no_pair(users, model):
+    users.add("new", history(3))
+    with pytest.raises(DataError):
+        users.add("new", [history(9)[8].model_copy(update={"split": "test"})])
+    assert len(users.store.pairs("new")) == 3
+
+
+def test_a_user_may_have_so_many_pairs(users):
+    with pytest.raises(DataError, match="21 pairs; expected at most 20"):
+        users.add("new", history(21))
+    assert users.add("new", history(20)) == {"added": 20, "pairs": 20}
+
+
+def test_a_state_of_the_checkpoint_is_replaced_on_purpose_only(users):
+    with pytest.raises(HistoryMissingError):
+        users.add("u0", history(2, user="u0"))
+    assert users.add("u0", history(2, user="u0"), replace=True)["pairs"] == 2
+    assert users.add("u0", history(3, user="u0"))["pairs"] == 3
+
+
+def test_deleting_leaves_nothing_of_one_user_and_everything_of_the_others(users, model):
+    users.add("new", history(3))
+    users.add("kept", history(3, user="kept", seed=2))
+    assert users.delete("new") == {"pairs": 3, "state": True}
+    assert users.delete("new") is None
+    assert users.export("new") is None
+    assert list(users.store.users()) == ["kept"]
+    assert "new" not in model.users_
+    assert len(users.export("kept")["pairs"]) == 3
+    assert users.delete("u0") == {"pairs": 0, "state": True}
+
+
+def test_what_is_exported_can_be_added_again(users):
+    users.add("new", history(4))
+    exported = users.export("new")
+    users.delete("new")
+    pairs = [read_pair(row, "new", number) for number, row in enumerate(exported["pairs"], 1)]
+    users.add("new", pairs)
+    assert users.export("new") == exported
+
+
+def test_a_model_without_named_weights_is_exported_without_them(stub):
+    users = Users(stub, MemoryPairs())
+    assert users.export("ann") == {"user_id": "ann", "known_to_model": True, "pairs": [], "learned": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"user_id": "other"}, "another user"),
+        ({"split": "test"}, "test split"),
+        ({"prompt": None}, "prompt"),
+        ({"chosen": [{"role": "assistant", "content": "x"}] * 2}, "expected one"),
+        ({"prompt": [{"role": "assistant", "content": "x"}]}, "ends with a turn of role"),
+    ],
+)
+def test_a_row_that_is_no_pair_says_why(change, said):
+    with pytest.raises(DataError, match=said):
+        read_pair({**ROW, **change}, "new", 1)
+
+
+def test_bare_texts_become_messages_and_an_id_is_derived():
+    one, other = (read_pair(dict(ROW), user, 1) for user in ("new", "newer"))
+    assert (one.chosen_text, one.chosen[0].role, one.user_id) == ("a!", "assistant", "new")
+    assert one.pair_id != other.pair_id
+    assert read_pair({**ROW, "pair_id": "mine"}, "new", 1).pair_id == "mine"
