@@ -45,7 +45,7 @@ def comparison(study):
     rows = sorted((row for row in rows if row["name"] != "oracle"), key=lambda row: -row["micro"])
     lines = [
         "| scorer | accuracy | 95 % interval | gain from the user | without the user | another user's "
-        "| labels swapped | with the majority | fit, s |",
+        "| labels swapped | hierarchical minus this | with the majority |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
@@ -56,8 +56,8 @@ def comparison(study):
             f"{percent(row['low'])} – {percent(row['high'])}",
             signed(row["gain"]),
             *(percent(row["controls"].get(key)) for key in ("no_user", "wrong_user", "swapped_labels")),
+            signed(row["behind"]),
             percent(row["agrees_with_majority"]),
-            "–" if row["fit_seconds"] is None else f"{row['fit_seconds']:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -77,20 +77,6 @@ def reward_resplits():
         lines.append(
             f"| {NAMES.get(name, name)} | {percent(mean['micro'])} | {gain} | {' | '.join(controls)} |"
         )
-    return "\n".join(lines)
-
-
-def differences():
-    found = json.loads((HERE / "llmfao_judges" / "results" / "differences.json").read_text())
-    lines = ["| paired difference, points | seen prompts | unseen prompts |", "|---|---:|---:|"]
-    seen, unseen = found["llmfao/seen-prompts"], found["llmfao/unseen-prompts"]
-    for name in seen:
-        cells = (
-            f"{100 * row['value']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-            for row in (seen[name], unseen[name])
-        )
-        other = NAMES[name.removeprefix("both minus ")]
-        lines.append(f"| the profile minus {other} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -114,7 +100,6 @@ TABLES = {
     "llmfao-unseen": lambda: comparison("llmfao/results/unseen-prompts"),
     "llmfao-resplits": reward_resplits,
     "polis": lambda: comparison("polis/results"),
-    "llmfao-differences": differences,
     "call-economy": call_economy,
     "planted-recovery": planted_recovery,
 }
