@@ -24,12 +24,6 @@ BELOW = (
 def curves(results):
     """PNG of both."""
     seeds, policies = results["seeds"], results["config"]["policies"]
-    limit = 1.25 * max(
-        abs(value)
-        for user in USERS
-        for policy in policies
-        for value in _mean([seed["policies"][policy]["curves"][f"reward of {user}"] for seed in seeds])[0]
-    )
     with style():
         page = Page(
             4.1,
