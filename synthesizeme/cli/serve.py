@@ -51,6 +51,19 @@ class ServeOptions:
             metavar="PAIRS",
         ),
     ] = None
+    profiles: Annotated[
+        str | None,
+        typer.Option(
+            "--profiles",
+            help="Store where the users' pairs are kept, as of `synthesizeme profiles`: a path, or "
+            "postgresql://…; without it users live in memory. Users in it are fitted at the start.",
+            metavar="URL|PATH",
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        typer.Option("--key-file", help="Key of an encrypted store.", metavar="FILE"),
+    ] = None
     unknown_user: Annotated[
         Literal["refuse", "population"],
         typer.Option(
@@ -141,6 +154,8 @@ def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> 
         port=options.port,
         token_file=None if options.token_file is None else str(options.token_file),
         pairs=None if options.pairs is None else str(options.pairs),
+        profiles=options.profiles,
+        key_file=None if options.key_file is None else str(options.key_file),
         workers=options.processes,
         unknown_user=options.unknown_user,
         on_error=options.on_error,

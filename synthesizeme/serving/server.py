@@ -17,6 +17,8 @@ from synthesizeme.serving.protocol import ScalarRewards, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from synthesizeme.serving.users import PairStore
+
 VARIABLE = "SYNTHESIZEME_SERVER"
 """Environment variable that hands the settings to worker processes."""
 
@@ -33,6 +35,10 @@ class ServerOptions:
     token_file: str | None = None
     pairs: str | None = None
     """File with the pairs of users; rows of the test split are left out."""
+    profiles: str | None = None
+    """Path or URL of a store of profiles, where the users' pairs are kept; without it, in memory."""
+    key_file: str | None = None
+    """Key of an encrypted store."""
     workers: int = 1
     unknown_user: str = "refuse"
     on_error: str = "population"
@@ -54,8 +60,11 @@ class ServerOptions:
                 f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
                 "127.0.0.1"
             )
-        if self.workers > 1 and self.pairs is not None:
-            problems.append("--pairs needs --workers 1: several processes share no users")
+        for flag, value in (("--pairs", self.pairs), ("--profiles", self.profiles)):
+            if self.workers > 1 and value is not None:
+                problems.append(f"{flag} needs --workers 1: several processes share no users")
+        if self.key_file is not None and self.profiles is None:
+            problems.append("--key-file is the key of the store of --profiles; give that too")
         if self.workers > 1 and self.port == 0:
             problems.append("--port 0 needs --workers 1")
         try:
@@ -72,6 +81,7 @@ def application(options: ServerOptions) -> FastAPI:
     Raises:
         ConfigError: an option is wrong.
         DataError: the checkpoint or the file of pairs cannot be read.
+        StoreError: the store cannot be opened.
         MissingExtraError: what a server needs is not installed.
     """
     options.check()
@@ -92,7 +102,7 @@ def application(options: ServerOptions) -> FastAPI:
         read_only=options.workers > 1,
         **options.queue,
     )
-    return build_app(rewards, store=_store(options.pairs), access=access, settings=server)
+    return build_app(rewards, store=_store(options), access=access, settings=server)
 
 
 def worker_application() -> FastAPI:
@@ -156,15 +166,21 @@ def _bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _store(pairs: str | None) -> Any:
+def _store(options: ServerOptions) -> PairStore:
+    """Where pairs are kept, with those of the file in it."""
     from synthesizeme.datasets import by_user, read_pairs
+    from synthesizeme.profiles import StoredPairs, open_store
     from synthesizeme.serving.users import MemoryPairs
 
-    store = MemoryPairs()
-    if pairs is not None:
-        for user, rows in by_user(read_pairs(Path(pairs)).pairs).items():
+    store: PairStore = MemoryPairs()
+    if options.profiles is not None:
+        key = None if options.key_file is None else Path(options.key_file)
+        store = StoredPairs(open_store(options.profiles, key_file=key, create=True))
+    if options.pairs is not None:
+        for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if kept := [pair for pair in rows if pair.split != "test"]:
                 store.append(user, kept)
         if not tuple(store.users()):
-            raise DataError("has no train or validation pair", source=pairs, cure="check its `split`.")
+            problem = "has no train or validation pair"
+            raise DataError(problem, source=options.pairs, cure="check its `split`.")
     return store

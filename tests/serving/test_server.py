@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -155,3 +156,33 @@ def test_several_processes_score_and_change_no_users(started):
     assert "--workers 1" in refused.json()["error"]
     process.send_signal(signal.SIGTERM)
     process.wait(20)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_store_outlives_the_server(started, tmp_path, sealed):
+    pytest.importorskip("sqlalchemy")
+    place = ["--profiles", tmp_path / "users.sqlite"]
+    if sealed:
+        (tmp_path / "key").write_text(base64.b64encode(os.urandom(32)).decode())
+        (tmp_path / "key").chmod(0o600)
+        place += ["--key-file", tmp_path / "key"]
+    pair = {"pair_id": "n1", "prompt": "Q?", "chosen": "a sunny ship!", "rejected": "a frosty ship."}
+    process, url, _ = started(*place)
+    assert ask(url, "newcomer").json()["status"] == "unknown_user"
+    assert httpx.post(f"{url}/v1/users/newcomer/pairs", json={"pairs": [pair]}, timeout=30).status_code == 200
+    value = ask(url, "newcomer").json()["value"]
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    _, url, _ = started(*place)
+    assert ask(url, "newcomer").json()["value"] == value
+    deleted = httpx.delete(f"{url}/v1/users/newcomer", timeout=30).json()["deleted"]
+    assert deleted == {"pairs": 1, "state": True}
+    assert ask(url, "newcomer").json()["status"] == "unknown_user"
+    assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
+
+
+def test_a_key_without_a_store_and_a_store_for_many_processes_are_refused(checkpoint):
+    with pytest.raises(ConfigError, match="--key-file is the key of the store"):
+        application(ServerOptions(model=str(checkpoint), key_file="key"))
+    with pytest.raises(ConfigError, match="--profiles needs --workers 1"):
+        application(ServerOptions(model=str(checkpoint), profiles="x.sqlite", workers=2))
