@@ -188,6 +188,8 @@ def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
 
 
 def _show(facts: dict[str, Any]) -> None:
+    from synthesizeme.evaluation.tables import named
+
     pairs = ", ".join(
         f"{number:,} {'without a split' if name == 'none' else name}"
         for name, number in facts["pairs"].items()
@@ -199,7 +201,7 @@ def _show(facts: dict[str, Any]) -> None:
         f"{facts['fit_seconds']:.2f} s."
     )
     if facts["fit"]:
-        typer.echo(", ".join(f"{name} {value:,.7g}" for name, value in facts["fit"].items()) + ".")
+        typer.echo(f"{named(facts['fit'])}.")
     typer.echo(f"Written to {printable(facts['out'])}.")
     if left_out:
         source = printable(facts["data"])

@@ -10,6 +10,7 @@ from synthesizeme.comparison.units import Unit
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.measurement import Kind, Part
 from synthesizeme.evaluation.personal import measure_curve, measure_fold
+from synthesizeme.evaluation.tables import named
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
@@ -44,7 +45,7 @@ class ModelEntrant:
                 model, unit.benchmark, unit.fold, unit.histories, unit.lengths, seed=unit.seed
             )
         part = measure_fold(model, unit.benchmark, unit.fold, seed=unit.seed)
-        told = ", ".join(f"{name} {value:,.7g}" for name, value in model.fit_report().items())
+        told = named(model.fit_report())
         if unit.kind != "fold" or not told:
             return part
         return part.model_copy(update={"notes": (*part.notes, f"{unit.name}: {told}")})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 ABSENT = "–"
 """The cell of what was not measured."""
@@ -40,3 +40,8 @@ def span(low: float | None, high: float | None, sign: str = "") -> str | None:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
     return "| " + " | ".join(padded) + " |"
+
+
+def named(numbers: Mapping[str, float]) -> str:
+    """Numbers with their names in a line, e.g. "kept 2,642, dropped 0"."""
+    return ", ".join(f"{name} {value:,.7g}" for name, value in numbers.items())
