@@ -4,9 +4,11 @@ from synthesizeme.judges._reading import refuses, without_thoughts
 from synthesizeme.judges.baselines import demographics_profile, memory_profile
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.order import combine
+from synthesizeme.judges.retrieval_judge import RetrievalJudge
 
 __all__ = [
     "LLMJudge",
+    "RetrievalJudge",
     "combine",
     "demographics_profile",
     "memory_profile",

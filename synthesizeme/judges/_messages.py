@@ -30,17 +30,22 @@ def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) ->
     return question, Message(role="assistant", content=answer)
 
 
-def context_messages(profile: UserProfile | None, prompt: PromptTemplate) -> tuple[Message, ...]:
-    """Everything before the comparison: the system message and the demonstrations of `profile`."""
+def system_message(profile: UserProfile | None, prompt: PromptTemplate) -> Message:
+    """The instruction, with the persona of `profile` if it has one."""
     system = prompt.render("system")
     if profile is not None and profile.persona is not None:
         system += "\n\n" + prompt.render("persona", persona=as_data(profile.persona.text))
+    return Message(role="system", content=system)
+
+
+def context_messages(profile: UserProfile | None, prompt: PromptTemplate) -> tuple[Message, ...]:
+    """Everything before the comparison: the system message and the demonstrations of `profile`."""
     turns = [
         turn
         for demonstration in (profile.demonstrations if profile else ())
         for turn in demonstration_turns(demonstration, prompt)
     ]
-    return (Message(role="system", content=system), *turns)
+    return (system_message(profile, prompt), *turns)
 
 
 def comparison_message(comparison: Comparison, prompt: PromptTemplate) -> Message:

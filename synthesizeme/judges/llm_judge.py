@@ -54,16 +54,14 @@ class LLMJudge:
 
     def question(self, comparison: Comparison) -> Question | None:
         """What will be asked; None when the user is unknown and unknown users are refused."""
-        context = self._context(comparison.user_id)
+        (context,) = self._contexts([comparison])
         return None if context is None else self._question(context, comparison)
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
         """One verdict or failure per comparison, in order; all are asked in one go."""
-        users = dict.fromkeys(comparison.user_id for comparison in comparisons)
-        contexts = {user_id: self._context(user_id) for user_id in users}
         questions = [
-            None if (context := contexts[comparison.user_id]) is None else self._question(context, comparison)
-            for comparison in comparisons
+            None if context is None else self._question(context, comparison)
+            for context, comparison in zip(self._contexts(comparisons), comparisons, strict=True)
         ]
         asked = [question for question in questions if question is not None]
         outcomes = iter(self._account.ask(asked, stage=self.name))
@@ -73,6 +71,12 @@ class LLMJudge:
             else Failure(kind="unknown_user", detail=f"no profile for user {comparison.user_id!r}")
             for question, comparison in zip(questions, comparisons, strict=True)
         ]
+
+    def _contexts(self, comparisons: Sequence[Comparison]) -> list[tuple[Message, ...] | None]:
+        """What the question about each comparison begins with; None where the user is refused."""
+        users = dict.fromkeys(comparison.user_id for comparison in comparisons)
+        contexts = {user_id: self._context(user_id) for user_id in users}
+        return [contexts[comparison.user_id] for comparison in comparisons]
 
     def _context(self, user_id: str) -> tuple[Message, ...] | None:
         """What all questions about a user begin with; None when the user is refused."""

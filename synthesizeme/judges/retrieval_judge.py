@@ -1,0 +1,162 @@
+"""A judge that is shown those past choices of the user that a retriever picks for each question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from synthesizeme.backends import Account
+from synthesizeme.errors import DataError
+from synthesizeme.judges._messages import comparison_message, demonstration_turns, system_message
+from synthesizeme.judges.baselines import memory_profile
+from synthesizeme.judges.llm_judge import LLMJudge
+from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import PromptTemplate
+from synthesizeme.token_budget import CountTokens, allot, count_pieces, cut
+from synthesizeme.types import Comparison, Demonstration, Message, PreferencePair
+
+Retrieve = Callable[[str, Sequence[str], int], Sequence[int]]
+"""(query, documents oldest first, k) to positions, best first; see `synthesizeme.retrieval.Retriever`."""
+MOST_TOKENS = 8192
+"""Tokens of a whole prompt, by default."""
+LEAST_RESPONSES = 64
+"""Tokens that the two responses of a demonstration keep together; with fewer it is dropped."""
+
+
+def last_turn(comparison: Comparison) -> str:
+    """What a comparison is about: its last user turn."""
+    return comparison.prompt[-1].content
+
+
+class RetrievalJudge(LLMJudge):
+    """Asks a model with `k` of the user's past pairs in the prompt, retrieved for the comparison at hand.
+
+    Past pairs are bare labelled demonstrations, the best one nearest to the question. The pair that is
+    asked about is never among them. A user without a past is judged as anybody.
+
+    Args:
+        account: Through which the model is asked.
+        histories: Past pairs by user id; oldest first, unless all carry `created_at`.
+        retrieve: Picks positions in the history.
+        k: How many pairs are shown at most.
+        profiles: Personas to go with them, by user id; demonstrations of a profile are not shown.
+        describe: The text that stands for a comparison, as query and as document.
+        count_tokens: Counts the tokens of a text.
+        max_tokens: Budget of a whole prompt; see `synthesizeme.token_budget.allot`. A demonstration that
+            gets fewer tokens than it has keeps the beginnings of its responses.
+        seed: Seed of the orders in which demonstrations show their responses.
+        **options: Those of `LLMJudge`.
+
+    References:
+        Salemi et al. (2024), LaMP, arXiv 2304.11406, section 2: x' = phi_p(x, R(phi_q(x), P_u, k)).
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        histories: Mapping[str, Sequence[PreferencePair]],
+        retrieve: Retrieve,
+        *,
+        k: int = 4,
+        profiles: Mapping[str, UserProfile] | None = None,
+        describe: Callable[[Comparison], str] = last_turn,
+        count_tokens: CountTokens = count_pieces,
+        max_tokens: int = MOST_TOKENS,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(account, profiles, **{"name": "retrieval", **options})
+        self.k = k
+        self._histories = histories
+        self._retrieve = retrieve
+        self._describe = describe
+        self._count = count_tokens
+        self._max_tokens = max_tokens
+        self._seed = seed
+        self._pasts: dict[str, tuple[Demonstration, ...]] = {}
+
+    def _contexts(self, comparisons: Sequence[Comparison]) -> list[tuple[Message, ...] | None]:
+        made: dict[tuple[str, str, str], tuple[Message, ...] | None] = {}
+        keys = [(it.user_id, it.pair_id, self._describe(it)) for it in comparisons]
+        for key, comparison in zip(keys, comparisons, strict=True):
+            if key not in made:
+                made[key] = self._retrieved(comparison)
+        return [made[key] for key in keys]
+
+    def _retrieved(self, comparison: Comparison) -> tuple[Message, ...] | None:
+        """What the question begins with in either order; None where the user is refused."""
+        user = comparison.user_id
+        unknown = user not in self._histories and user not in (self._profiles or {})
+        if unknown and self._unknown_user == "refuse":
+            return None
+        return self._within_budget(comparison, self.shown(comparison))
+
+    def shown(self, comparison: Comparison) -> list[Demonstration]:
+        """The demonstrations retrieved for a comparison, best first, before the budget.
+
+        Raises:
+            DataError: a past pair has no text to retrieve by, or the retriever names no position of it.
+        """
+        past = [it for it in self._past(comparison.user_id) if it.comparison.pair_id != comparison.pair_id]
+        documents = [self._describe(demonstration.comparison) for demonstration in past]
+        positions = self._retrieve(self._describe(comparison), documents, self.k)
+        if len(set(positions)) != len(positions) or not set(positions) <= set(range(len(past))):
+            raise DataError(
+                f"the retriever gave positions {list(positions)} in a history of {len(past)} pairs",
+                cure="let it return each position at most once, from 0",
+            )
+        return [past[position] for position in positions]
+
+    def _past(self, user_id: str) -> tuple[Demonstration, ...]:
+        if user_id not in self._pasts:
+            pairs = list(self._histories.get(user_id, ()))
+            times = [pair.created_at for pair in pairs if pair.created_at]
+            if len(times) == len(pairs):
+                pairs = [pairs[i] for i in sorted(range(len(pairs)), key=times.__getitem__)]
+            self._pasts[user_id] = memory_profile(user_id, pairs, seed=self._seed).demonstrations
+        return self._pasts[user_id]
+
+    def _within_budget(
+        self, comparison: Comparison, demonstrations: Sequence[Demonstration]
+    ) -> tuple[Message, ...]:
+        """System message and demonstrations, worst first, cut and dropped so that the whole input fits."""
+        system = system_message((self._profiles or {}).get(comparison.user_id), self._prompt)
+        asked = self._count(system.content) + self._count(
+            comparison_message(comparison, self._prompt).content
+        )
+        sizes = [_Size.of(demonstration, self._prompt, self._count) for demonstration in demonstrations]
+        given = allot(asked, [size.whole for size in sizes], [size.least for size in sizes], self._max_tokens)
+        kept = [
+            _cut(demonstration, size, tokens, self._count)
+            for demonstration, size, tokens in zip(demonstrations, sizes, given, strict=False)
+        ]
+        turns = [turn for it in reversed(kept) for turn in demonstration_turns(it, self._prompt)]
+        return (system, *turns)
+
+
+class _Size:
+    """Tokens of a demonstration: all of it, its two responses, and the least it can do with."""
+
+    def __init__(self, whole: int, first: int, second: int) -> None:
+        self.whole, self.first, self.second = whole, first, second
+        self.least = whole - max(first + second - LEAST_RESPONSES, 0)
+
+    @classmethod
+    def of(cls, demonstration: Demonstration, prompt: PromptTemplate, count: CountTokens) -> _Size:
+        whole = sum(count(turn.content) for turn in demonstration_turns(demonstration, prompt))
+        comparison = demonstration.comparison
+        return cls(whole, count(comparison.first), count(comparison.second))
+
+
+def _cut(demonstration: Demonstration, size: _Size, tokens: int, count: CountTokens) -> Demonstration:
+    """The demonstration with as many tokens, both responses keeping the same share."""
+    if tokens >= size.whole:
+        return demonstration
+    share = 1 - (size.whole - tokens) / (size.first + size.second)
+    comparison = demonstration.comparison.model_copy(
+        update={
+            "first": cut(demonstration.comparison.first, int(share * size.first), count),
+            "second": cut(demonstration.comparison.second, int(share * size.second), count),
+        }
+    )
+    return demonstration.model_copy(update={"comparison": comparison})
