@@ -6,10 +6,12 @@
     ├── PromptError          a prompt file or a value for it is wrong
     ├── BackendError         a model cannot be reached or refuses to work at all
     │   └── CredentialError  the key a provider needs is missing or was rejected
+    ├── BudgetError          a cap on calls, tokens or cost is reached
     ├── JudgeError           a reply could not be read (carries the raw reply)
     ├── NotFittedError       a model was used before ``fit``
     ├── RewardError          a response got no reward where one was insisted on
     │   └── UnknownUserError the user is unknown to the model and unknown users are refused
+    ├── VectorError          a persona vector does not fit the model it is to be used with
     ├── StoreError           a store of profiles cannot do what was asked of it
     │   ├── StoreConflictError     another writer was first
     │   ├── StoreUnavailableError  the database cannot be reached, or stays busy
@@ -77,6 +79,10 @@ class CredentialError(BackendError):
     """The key a provider needs is missing or was rejected; names its environment variable."""
 
 
+class BudgetError(SynthesizeMeError):
+    """A cap on calls, tokens or cost is reached; what was finished is kept."""
+
+
 class JudgeError(SynthesizeMeError):
     """A judge's reply could not be read as a verdict. `reply` is the raw text."""
 
@@ -103,6 +109,10 @@ class UnknownUserError(RewardError):
             "their pairs first, or set unknown_user to 'population'"
         )
         self.user_id = user_id
+
+
+class VectorError(SynthesizeMeError):
+    """A persona vector does not fit its use: another model, another width, a layer that does not exist."""
 
 
 class StoreError(SynthesizeMeError):

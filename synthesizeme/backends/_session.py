@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from synthesizeme.backends._base import Model
+from synthesizeme.backends._budget import Budget
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Answer, Question, build_request, question_key, read_response
+from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._loop import LoopThread
 from synthesizeme.errors import BackendError, ConfigError
@@ -75,7 +77,8 @@ class _Reply:
 class Session:
     """A model with a cache, a concurrency limit and a retry policy. Use it as a context.
 
-    Answers come back in the order of the questions, so results do not depend on `concurrency`.
+    Answers come back in the order of the questions, so results do not depend on `concurrency`. Threads may
+    share a session of an asynchronous model: the limits hold for all of them together.
 
     Args:
         model: The opened model.
@@ -83,6 +86,7 @@ class Session:
         concurrency: Most calls in flight.
         retry: What to do about transient faults.
         progress: Called after every finished call, from another thread for models behind a network.
+        budget: What the calls of this session may take; a call that the cache answers takes nothing.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Session:
         concurrency: int = 8,
         retry: RetryPolicy | None = None,
         progress: Callable[[Progress], None] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         if concurrency < 1:
             raise ConfigError(f"concurrency is {concurrency}; expected 1 or more")
@@ -101,7 +106,9 @@ class Session:
         self._cache = cache
         self._retry = retry or RetryPolicy()
         self._progress = progress
+        self._budget = budget or Budget()
         self._loop = LoopThread()
+        self._slots: asyncio.Semaphore | None = None
         self._jitter = random.Random(0)
         self._ask_logprobs = model.settings.logprobs
         self._reached = False
@@ -122,6 +129,7 @@ class Session:
         engine = self.model.lm._async_engine_spec
         self._loop.run(engine.aclose() if hasattr(engine, "aclose") else self.model.lm.aclose())
         self._loop.close()
+        self._slots = None  # belongs to the loop that has ended
 
     def account(self) -> Account:
         """A fresh account: asks through this session and counts what it asked."""
@@ -140,11 +148,19 @@ class Session:
     async def _answer_all(
         self, questions: Sequence[Question], report: Callable[[_Reply], None]
     ) -> list[_Reply]:
-        slots = asyncio.Semaphore(self.concurrency)
+        slots = self._slots = self._slots or asyncio.Semaphore(self.concurrency)
+        over = False
 
-        async def one(question: Question) -> _Reply:
+        async def one(question: Question) -> _Reply | None:
+            nonlocal over
             async with slots:
-                reply = await self._answer_there(question)
+                if over:  # the slot of the call that ended the run; nothing more is sent
+                    return None
+                try:
+                    reply = await self._answer_there(question)
+                except Exception:
+                    over = True
+                    raise
             report(reply)
             return reply
 
@@ -153,7 +169,7 @@ class Session:
                 tasks = [group.create_task(one(question)) for question in questions]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return [task.result() for task in tasks]
+        return [reply for task in tasks if (reply := task.result()) is not None]
 
     def _recall(self, key: str) -> _Reply | None:
         stored = self._cache.get(key) if self._cache else None
@@ -183,17 +199,17 @@ class Session:
 
     def _answer_here(self, question: Question) -> _Reply:
         """A model of this process that answers at once: no overlap, no retry."""
-        import dspy
-
         key = question_key(self.model, question)
         if (reply := self._recall(key)) is not None:
             return reply
-        request = build_request(self.model, question, logprobs=self._ask_logprobs)
-        try:
-            with dspy.context(disable_history=True):
-                outcome = self._read(self.model.lm(request))
-        except Exception as error:
-            outcome = classify(error, self.model)
+        with self._budget.admitted(question) as taken:
+            request = build_request(self.model, question, logprobs=self._ask_logprobs)
+            try:
+                outcome = self._read(ask(self.model, request))
+            except Exception as error:
+                outcome = classify(error, self.model)
+            if isinstance(outcome, Answer):
+                taken.append(outcome)
         if isinstance(outcome, Answer):
             return self._finish(key, outcome, 0)
         if outcome.fatal is not None:
@@ -204,6 +220,14 @@ class Session:
         key = question_key(self.model, question)
         if (reply := self._recall(key)) is not None:
             return reply
+        async with self._budget.admitted_in_turn(question) as taken:
+            outcome, retries = await self._tried(question)
+            if isinstance(outcome, Answer):
+                taken.append(outcome)
+        return self._finish(key, outcome, retries)
+
+    async def _tried(self, question: Question) -> tuple[Answer | Failure, int]:
+        """The outcome of one question with the retries it took."""
         retries = 0
         while not isinstance(outcome := await self._attempt(question), Answer):
             if outcome.fatal is not None:
@@ -212,11 +236,11 @@ class Session:
             if retries >= self._most_retries(outcome):
                 if not self._reached:
                     raise self._give_up("no connection can be made", outcome.failure)
-                return self._finish(key, outcome.failure, retries)
+                return outcome.failure, retries
             await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
             retries += 1
         self._reached = True
-        return self._finish(key, outcome, retries)
+        return outcome, retries
 
     def _most_retries(self, fault: Fault) -> int:
         if not fault.transient:
@@ -227,15 +251,12 @@ class Session:
         return self._retry.retries if limit is None else min(limit, self._retry.retries)
 
     async def _attempt(self, question: Question) -> Answer | Fault:
-        import dspy
-
         asked_logprobs = self._ask_logprobs
         request = build_request(self.model, question, logprobs=asked_logprobs)
         timed = getattr(self.model.lm._async_engine_spec, "timed", True)
-        limit = self.model.settings.timeout_s if timed else None
         try:
-            with dspy.context(disable_history=True):
-                return self._read(await asyncio.wait_for(self.model.lm.acall(request), limit))
+            async with asyncio.timeout(self.model.settings.timeout_s if timed else None):
+                return self._read(await ask_in_turn(self.model, request))
         except Exception as error:
             fault = classify(error, self.model)
         if fault.about_logprobs and asked_logprobs:
