@@ -169,6 +169,6 @@ class Budget:
             if cap is not None and getattr(wanted, name) > cap:
                 return (
                     f"the budget of {cap:g} {what} is used up: {spent:g} are spent, and the next call might "
-                    "take more than is left. Finished calls are kept. Cure: run again with a new budget to go on"
+                    "take more than is left. Cure: finished calls are kept; run again with a new budget"
                 )
         return ""

@@ -13,7 +13,8 @@ from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import parsed
 from synthesizeme.profiles._seal import Seal
-from synthesizeme.profiles._tables import facts, pairs, profiles, users
+from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users
+from synthesizeme.profiles.record import InductionRecord
 from synthesizeme.profiles.store import ProfileVersion, VersionNote
 from synthesizeme.types import PreferencePair
 
@@ -122,6 +123,26 @@ class Rows:
         }
         self.connection.execute(insert(profiles), [row])
 
+    def record(self) -> InductionRecord | None:
+        """The latest induction, if there was one."""
+        row = self.connection.execute(self._of(inductions, inductions.c.content)).first()
+        if row is None:
+            return None
+        return parsed(InductionRecord, self.seal.open(self.key, "induction", row[0]), "an induction")
+
+    def put_record(self, record: InductionRecord) -> None:
+        """Store the latest induction in place of the one before; the user is locked."""
+        row = {
+            "user_key": self.key,
+            "state": record.state,
+            "pairs": record.pairs,
+            "settings": record.settings,
+            "drifted": record.drifted,
+            "content": self.seal.close(self.key, "induction", record.model_dump_json().encode()),
+        }
+        self.connection.execute(delete(inductions).where(inductions.c.user_key == self.key))
+        self.connection.execute(insert(inductions), [row])
+
     def notes(self) -> tuple[VersionNote, ...]:
         """All versions without their profiles, oldest first."""
         query = self._of(profiles, profiles.c.version, profiles.c.created_at, profiles.c.made_from)
@@ -144,7 +165,7 @@ class Rows:
         """Delete everything of the user, who is locked; how many pairs and versions there were."""
         counts = [
             self.connection.execute(delete(table).where(table.c.user_key == self.key)).rowcount
-            for table in (pairs, profiles, users)
+            for table in (pairs, profiles, inductions, users)
         ]
         return counts[0], counts[1]
 

@@ -22,8 +22,9 @@ from synthesizeme.profiles._contents import (
 from synthesizeme.profiles._database import Database
 from synthesizeme.profiles._rows import Rows, insert_new, read_facts
 from synthesizeme.profiles._seal import Seal
-from synthesizeme.profiles._tables import facts, pairs, profiles, users
+from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users
 from synthesizeme.profiles.difference import difference
+from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
 from synthesizeme.profiles.store import (
     EXPORT_FORMAT,
     PAGE,
@@ -101,6 +102,32 @@ class SqlProfileStore:
         words = origin(profile) if made_from is None else made_from
         return self._write(key, lambda rows: self._put(rows, profile, words, write_id, expected_version))
 
+    def put_induction(
+        self,
+        user_id: str,
+        record: InductionRecord,
+        profile: UserProfile | None = None,
+        *,
+        expected_version: int | None = None,
+    ) -> InductionRecord:
+        """See `ProfileStore.put_induction`."""
+        key, write_id = self._key(user_id), secrets.token_hex(16)
+
+        def work(rows: Rows) -> InductionRecord:
+            rows.enter(user_id)
+            kept = record
+            if profile is not None:
+                note = self._put(rows, profile, origin(profile), write_id, expected_version)
+                kept = record.model_copy(update={"version": note.version})
+            rows.put_record(kept)
+            return kept
+
+        return self._write(key, work)
+
+    def induction(self, user_id: str) -> InductionRecord | None:
+        """See `ProfileStore.induction`."""
+        return self._read(user_id, Rows.record)
+
     def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
         """See `ProfileStore.profile`."""
         return self._read(user_id, lambda rows: rows.version(version))
@@ -131,11 +158,14 @@ class SqlProfileStore:
         def work(rows: Rows) -> dict[str, Any] | None:
             if not rows.there():
                 return None
+            record = rows.record()
+            induced = {} if record is None else {"induction": record.model_dump(mode="json")}
             return {
                 "format": EXPORT_FORMAT,
                 "user_id": user_id,
                 "pairs": [pair.model_dump(mode="json") for pair in rows.pairs()],
                 "profiles": [version.model_dump(mode="json") for version in rows.all_versions()],
+                **induced,
             }
 
         return self._read(user_id, work)
@@ -163,14 +193,40 @@ class SqlProfileStore:
         mine = users.c.user_key
         counted = select(func.count()).where(pairs.c.user_key == mine).scalar_subquery()
         latest = select(func.max(profiles.c.version)).where(profiles.c.user_key == mine).scalar_subquery()
-        page = select(mine, users.c.user_id, counted, latest).order_by(mine).limit(limit)
+        note = [inductions.c[name] for name in InductionNote.model_fields]
+        page = (
+            select(mine, users.c.user_id, counted, latest, *note)
+            .outerjoin(inductions, inductions.c.user_key == mine)
+            .order_by(mine)
+            .limit(limit)
+        )
         if after is not None:
             page = page.where(mine > self._key(after))
         found = self.database.read(lambda connection: connection.execute(page).all())
         return tuple(
-            UserSummary(user_id=self._seal.open(key, "id", name).decode(), pairs=number, version=version or 0)
-            for key, name, number, version in found
+            UserSummary(
+                user_id=self._seal.open(key, "id", name).decode(), pairs=number, version=version or 0,
+                induced=None if note[0] is None else _note(note),
+            )
+            for key, name, number, version, *note in found
+        )  # fmt: skip
+
+    def totals(self) -> StoreTotals:
+        """See `ProfileStore.totals`."""
+        by_state = select(inductions.c.state, inductions.c.drifted, func.count())
+        counts = select(
+            select(func.count()).select_from(users).scalar_subquery(),
+            select(func.count()).select_from(pairs).scalar_subquery(),
         )
+
+        def work(connection: Connection) -> StoreTotals:
+            grouped = connection.execute(by_state.group_by(inductions.c.state, inductions.c.drifted)).all()
+            n_users, n_pairs = connection.execute(counts).one()
+            done, failed = (sum(n for state, _, n in grouped if state == name) for name in ("done", "failed"))
+            drifted = sum(n for _, drift, n in grouped if drift)
+            return StoreTotals(users=n_users, pairs=n_pairs, done=done, failed=failed, drifted=drifted)
+
+        return self.database.read(work)
 
     def close(self) -> None:
         """See `ProfileStore.close`."""
@@ -228,6 +284,10 @@ class SqlProfileStore:
         self.database.scrub()
         done = facts.delete().where(facts.c.name == _SCRUB_DUE, facts.c.value == mark)
         self.database.write(lambda connection: connection.execute(done))
+
+
+def _note(values: Sequence[Any]) -> InductionNote:
+    return InductionNote(**dict(zip(InductionNote.model_fields, values, strict=True)))
 
 
 def _known(rows: Rows, version: int) -> ProfileVersion:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -80,3 +81,15 @@ profiles = Table(
     Column("write_id", String(32), nullable=False),
 )
 """Versions of profiles; `write_id` tells a repeated write from a second one."""
+
+inductions = Table(
+    "profile_store_inductions",
+    metadata,
+    Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("pairs", Integer, nullable=False),
+    Column("settings", String(64), nullable=False),
+    Column("drifted", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""The latest induction of each user; the content is the whole record, other columns repeat parts of it."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from synthesizeme.profile import PersonaSentence, UserProfile
+from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
 from synthesizeme.types import Demonstration, Frozen, PreferencePair
 
 EXPORT_FORMAT = "synthesizeme-user-1"
@@ -43,6 +44,8 @@ class UserSummary(Frozen):
     """How many pairs."""
     version: int
     """Latest version of the profile; 0 when there is none."""
+    induced: InductionNote | None = None
+    """How the latest induction ended; None when there was none."""
 
 
 class ProfileChange(Frozen):
@@ -102,6 +105,32 @@ class ProfileStore(Protocol):
             StoreConflictError: the latest version is another one.
         """
 
+    def put_induction(
+        self,
+        user_id: str,
+        record: InductionRecord,
+        profile: UserProfile | None = None,
+        *,
+        expected_version: int | None = None,
+    ) -> InductionRecord:
+        """Store how an induction ended, and the profile it made as the user's next version: both or neither.
+
+        Args:
+            user_id: The user.
+            record: The record, in place of the one before.
+            profile: The profile, if one was made.
+            expected_version: As `put_profile`; looked at where there is a profile.
+
+        Returns:
+            The record with the version of the profile in it.
+
+        Raises:
+            StoreConflictError: the latest version is another one.
+        """
+
+    def induction(self, user_id: str) -> InductionRecord | None:
+        """How a user's latest induction ended; None when there was none."""
+
     def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
         """A version of a user's profile, by default the latest; None when there is no such version."""
 
@@ -135,6 +164,9 @@ class ProfileStore(Protocol):
             after: Last user of the page before; None for the first page.
             limit: Most users of the page.
         """
+
+    def totals(self) -> StoreTotals:
+        """How much there is of everything."""
 
     def close(self) -> None:
         """Let go of the database."""

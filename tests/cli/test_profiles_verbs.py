@@ -155,11 +155,11 @@ def test_a_key_file_encrypts_a_new_store_and_is_needed_from_then_on(command, tmp
 
 
 def test_migrate_says_what_it_did_and_a_bad_url_is_wrong_usage(command):
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0001; it was at none.\n"
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0001 already.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0002; it was at none.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0002 already.\n"
     assert command("profiles", "migrate", "--store", "s.db", "--json").json == {
-        "before": "0001",
-        "now": "0001",
+        "before": "0002",
+        "now": "0002",
     }
     ran = command("profiles", "list", "--store", "mysql://x/y")
     assert ran.status == 2

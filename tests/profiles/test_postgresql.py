@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from synthesizeme.errors import DataError, StoreError, StoreUnavailableError
 from synthesizeme.profiles import migrate_store, open_store
+from synthesizeme.profiles._migration import REVISIONS
 
 DROP_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
 
@@ -22,8 +23,8 @@ def test_an_empty_database_is_migrated_when_told_to(postgres):
         StoreError, match=r"holds no tables of a profile store.*Cure: run `synthesizeme profiles migrate"
     ):
         open_store(url)
-    assert migrate_store(url) == (None, "0001")
-    assert migrate_store(url) == ("0001", "0001")
+    assert migrate_store(url) == (None, REVISIONS[-1])
+    assert migrate_store(url) == (REVISIONS[-1], REVISIONS[-1])
     with open_store(url) as store:
         assert store.users() == ()
     with open_store(postgres.empty("two"), migrate=True) as store:
@@ -37,7 +38,7 @@ def test_many_may_migrate_at_once(postgres):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(str(before) for before, _ in found) == ["0001", "0001", "0001", "None"]
+    assert sorted(str(before) for before, _ in found) == [*[REVISIONS[-1]] * 3, "None"]
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql+psycopg"])
@@ -158,5 +159,7 @@ def test_tables_of_other_applications_are_left_alone(postgres, pair):
     found = postgres.sql(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'shared' ORDER BY tablename", DATABASE
     )
-    ours = [f"profile_store_{name}" for name in ("facts", "pairs", "profiles", "users", "version")]
+    ours = [
+        f"profile_store_{name}" for name in ("facts", "inductions", "pairs", "profiles", "users", "version")
+    ]
     assert [row[0] for row in found] == ["alembic_version", "pairs", *ours, "profiles", "users"]

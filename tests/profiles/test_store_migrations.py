@@ -43,8 +43,8 @@ def test_every_revision_is_known_and_shipped_in_the_package():
 @pytest.mark.parametrize("folder", ["plain", "100%s", "a b;c:d"])
 def test_a_file_is_migrated_when_it_is_opened(tmp_path, pair, folder):
     place = tmp_path / folder / "store.db"
-    assert migrate_store(place) == (None, "0001")
-    assert migrate_store(place) == ("0001", "0001")
+    assert migrate_store(place) == (None, REVISIONS[-1])
+    assert migrate_store(place) == (REVISIONS[-1], REVISIONS[-1])
     with open_store(place) as store:
         assert store.add_pairs("ada", [pair()]) == 1
     with pytest.raises(StoreError, match="holds no tables of a profile store"):
@@ -58,7 +58,7 @@ def test_a_newer_database_is_refused_and_left_alone(sqlite_place, pair):
     for act in (open_store, migrate_store):
         with pytest.raises(
             StoreError,
-            match=r"made by a newer version .*\(revision 9999\); this one knows 0001. Cure: update",
+            match=r"made by a newer version .*\(revision 9999\); this one knows 0001, 0002. Cure: update",
         ):
             act(sqlite_place.url)
     with closed(sqlite3.connect(sqlite_place.url)) as raw:
