@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 
 class Text:
@@ -26,30 +26,22 @@ class Text:
 
     def __init__(self, response: str, prompt: str = "") -> None:
         self.raw = response.strip()
-        self.lower = self.raw.lower().replace("’", "'")
+        self.lower = lower = self.raw.lower().replace("’", "'")
         self.prompt = prompt
-
-    @cached_property
-    def words(self) -> list[str]:
+        self.words: list[str]
         """Lower-case words."""
-        return _WORD.findall(self.lower)
-
-    @cached_property
-    def vocabulary(self) -> set[str]:
-        """Distinct words."""
-        return set(self.words)
-
-    @cached_property
-    def known(self) -> dict[str, int]:
+        pieces: list[str]
+        if lower.isascii() and "_" not in lower:
+            self.words, pieces = _ascii_words(lower)
+        else:
+            self.words, pieces = _WORD.findall(lower), _RUN.findall(lower)
+        self.vocabulary = Counter(self.words)
+        """Distinct words, and how often each occurs."""
+        runs = self.vocabulary if pieces is self.words else Counter(pieces)
+        self.known = {word: runs[word] for word in _KNOWN.intersection(runs)}
         """How often each word of the lexicons stands between two word boundaries."""
-        ascii_only = self.lower.isascii()
-        runs = Counter(self.lower.translate(_BLANKS).split() if ascii_only else _RUN.findall(self.lower))
-        return {word: runs[word] for word in _KNOWN.intersection(runs)}
-
-    @cached_property
-    def sentences(self) -> int:
+        self.sentences: int = max(1, len(_SENTENCE.findall(self.raw)))
         """Number of sentences, at least 1."""
-        return max(1, len(_SENTENCE.findall(self.raw)))
 
     def count(self, matches: Matches) -> float:
         """log(1 + matches)."""
@@ -61,7 +53,7 @@ class Text:
 
     def per_100_words(self, matches: int) -> float:
         """Square root of `matches` per 100 words; texts under 20 words count as 20."""
-        return math.sqrt(100 * matches / max(20, len(self.words)))
+        return math.sqrt(100 * matches / max(20, len(self.words))) if matches else 0.0
 
 
 Matches = Callable[[Text], int]
@@ -133,8 +125,8 @@ class Feature:
 
 _WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 _RUN = re.compile(r"\w+")
-_BLANKS = {code: " " for code in range(128) if _RUN.fullmatch(chr(code)) is None}
-"""With these replaced, the runs of an ASCII text are what blanks separate."""
+_BLANKS = {code: " " for code in range(128) if _RUN.fullmatch(chr(code)) is None and chr(code) not in "'-"}
+"""With these replaced, blanks separate the words of an ASCII text, but for some apostrophes and hyphens."""
 _SENTENCE = re.compile(r"[.!?]+(?=\s|$|[\"')\]])")
 _BULLET = Pattern(r"^[ \t]*[-*•–][ \t]+\S", "-", "*", "•", "–")
 _NUMBERED = Pattern(r"^[ \t]*(?:step )?\d{1,2}[.):][ \t]+\S")
@@ -270,6 +262,22 @@ _KNOWN = frozenset().union(
 )  # fmt: skip
 
 
+def _ascii_words(lower: str) -> tuple[list[str], list[str]]:
+    """What `_WORD` and `_RUN` find in an ASCII text without underscores, both at once."""
+    parts = lower.translate(_BLANKS).split()
+    if "'" not in lower and "-" not in lower:
+        return parts, parts
+    words, runs = [], []
+    for part in parts:
+        if part.isalnum():
+            words.append(part)
+            runs.append(part)
+        else:
+            words += _WORD.findall(part)
+            runs += _RUN.findall(part)
+    return words, runs
+
+
 def _informal(text: Text) -> int:
     """Contractions and casual words; one that is both counts once."""
     casual, contractions = _CASUAL(text), _CONTRACTION(text)
@@ -290,7 +298,7 @@ def _herdan(text: Text) -> float:
 def _overlap(text: Text) -> float:
     """Share of the prompt's content words that the response takes up, in [0, 1]."""
     wanted = _content_words(text.prompt)
-    return len(wanted & text.vocabulary) / len(wanted) if wanted else 0.5
+    return len(wanted.intersection(text.vocabulary)) / len(wanted) if wanted else 0.5
 
 
 def _repetition(text: Text) -> float:
@@ -306,7 +314,8 @@ def _truncated(text: Text) -> float:
 
 
 def _technical(text: Text) -> float:
-    return text.per_100_words(sum(word.endswith(_TECHNICAL) for word in text.words))
+    found = text.vocabulary
+    return text.per_100_words(sum([found[word] for word in found if word.endswith(_TECHNICAL)]))
 
 
 def _mean_word(text: Text) -> float:

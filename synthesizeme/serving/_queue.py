@@ -1,4 +1,4 @@
-"""Requests that wait together are scored together: one queue, one thread at the model."""
+"""Requests that wait together are scored together: one queue, one caller of the model at a time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from synthesizeme.types import Comparison
 Result = TypeVar("Result")
 MOST_TASKS = 64
 """Most refits, exports and deletions that may wait."""
+AT_ONCE = 0.025
+"""Seconds for which a batch may keep other requests from being read. One that is expected to take less is
+scored where it is, without a thread: two threads of one interpreter make each other wait for longer."""
+_ROW = 250
+"""What a row costs beside its texts, in characters."""
 
 
 class BusyError(Exception):
@@ -35,8 +40,16 @@ class _Entry(NamedTuple):
     expires: float
 
 
+class _Batch(NamedTuple):
+    entries: list[_Entry]
+    rows: int
+    size: int
+    """Characters to read, and `_ROW` for every row."""
+    started: float
+
+
 class ModelQueue:
-    """Everything that touches the model, one after the other, in a thread of its own.
+    """Everything that touches the model, one after the other: quick batches at once, the rest in a thread.
 
     While a batch is scored, what arrives waits and becomes the next batch.
 
@@ -63,6 +76,7 @@ class ModelQueue:
         self._running = self._scheduled = False
         self._sweep: asyncio.TimerHandle | None = None
         self._seconds_a_row = 1e-3
+        self._seconds_of_size: float | None = None
         self._tasks = 0
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
@@ -120,29 +134,37 @@ class ModelQueue:
             future.exception()  # of a late one nobody else asks
 
     def _drain(self) -> None:
-        """Take what waits, up to a batch, and hand it to the thread."""
+        """Take what waits, up to a batch, and have it scored."""
         self._scheduled = False
-        if self._running:
+        if self._running or not (batch := self._next()).entries:
             return
+        self.batches, self.batched_rows = self.batches + 1, self.batched_rows + batch.rows
+        quick = self._seconds_of_size is not None and batch.size * self._seconds_of_size <= AT_ONCE
+        if quick and not self._tasks:
+            done: Future[list[list[Score] | list[Margin]]] = Future()
+            try:
+                done.set_result(self._answers(batch.entries))
+            except Exception as error:
+                done.set_exception(error)
+            self._deliver(batch, done)
+            return
+        self._running = True
         loop = asyncio.get_running_loop()
-        batch: list[_Entry] = []
-        rows = 0
-        while self._entries and (not batch or rows + len(self._entries[0].rows) <= self.most_rows):
+        working = self._thread.submit(self._answers, batch.entries)
+        working.add_done_callback(lambda done: loop.call_soon_threadsafe(self._deliver, batch, done))
+
+    def _next(self) -> _Batch:
+        """The entries that are scored next, those that are late already left out."""
+        entries: list[_Entry] = []
+        rows = size = 0
+        while self._entries and (not entries or rows + len(self._entries[0].rows) <= self.most_rows):
             entry = self._entries.popleft()
             self.waiting -= len(entry.rows)
             if not entry.answer.done():
-                batch.append(entry)
+                entries.append(entry)
                 rows += len(entry.rows)
-        if not batch:
-            return
-        self._running = True
-        started = loop.time()
-        self.batches, self.batched_rows = self.batches + 1, self.batched_rows + rows
-
-        def finished(done: Future[list[list[Score] | list[Margin]]]) -> None:
-            loop.call_soon_threadsafe(self._deliver, batch, done, started, rows)
-
-        self._thread.submit(self._answers, batch).add_done_callback(finished)
+                size += sum(map(_size, entry.rows))
+        return _Batch(entries, rows, size, asyncio.get_running_loop().time())
 
     def _answers(self, batch: Sequence[_Entry]) -> list[list[Score] | list[Margin]]:
         """Answers to every entry, one call of the model for each kind of row."""
@@ -157,27 +179,26 @@ class ModelQueue:
             for entry in batch
         ]
 
-    def _deliver(
-        self,
-        batch: Sequence[_Entry],
-        done: Future[list[list[Score] | list[Margin]]],
-        started: float,
-        rows: int,
-    ) -> None:
+    def _deliver(self, batch: _Batch, done: Future[list[list[Score] | list[Margin]]]) -> None:
+        loop = asyncio.get_running_loop()
         self._running = False
-        took = asyncio.get_running_loop().time() - started
-        self._seconds_a_row = 0.8 * self._seconds_a_row + 0.2 * took / rows
+        took = loop.time() - batch.started
+        self._seconds_a_row = 0.8 * self._seconds_a_row + 0.2 * took / batch.rows
+        before = took / batch.size if self._seconds_of_size is None else self._seconds_of_size
+        self._seconds_of_size = 0.8 * before + 0.2 * took / batch.size
         if (error := done.exception()) is not None:
-            for entry in batch:
+            for entry in batch.entries:
                 if not entry.answer.done():
                     entry.answer.set_exception(error)
         else:
-            for entry, answer in zip(batch, done.result(), strict=True):
+            for entry, answer in zip(batch.entries, done.result(), strict=True):
                 if not entry.answer.done():
                     entry.answer.set_result(answer)
         while self._open and self._open[0].answer.done():
             self._open.popleft()
-        self._drain()
+        if self._entries and not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._drain)
 
     def _expire(self) -> None:
         """Give up on what is late; look again when the next one would be."""
@@ -187,3 +208,8 @@ class ModelQueue:
             if not entry.answer.done():
                 entry.answer.set_exception(LateError())
         self._sweep = loop.call_at(self._open[0].expires, self._expire) if self._open else None
+
+
+def _size(row: Question | Comparison) -> int:
+    texts = len(row.response) if isinstance(row, Question) else len(row.first) + len(row.second)
+    return _ROW + texts + sum(len(turn.content) for turn in row.prompt)

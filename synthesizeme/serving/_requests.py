@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import orjson
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.datasets._intake import SourceRow, shown
@@ -19,6 +19,8 @@ from synthesizeme.types import Comparison
 MAX_DEPTH = 32
 """Deepest nesting of lists and objects in a body."""
 ROWS = "rows"
+_DIGITS = 18
+"""Longest declared size that is read as a number."""
 _QUESTION = frozenset({"user_id", "prompt", "response"})
 _COMPARISON = frozenset({"user_id", "prompt", "first", "second"})
 
@@ -52,24 +54,11 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     Raises:
         Refused: it is too large (413), not declared as JSON (415), not JSON (400) or no object (422).
     """
-    headers = request.headers
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
+    headers = dict(request.scope["headers"])
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not kind.endswith(b"+json"):
         raise Refused(415, "the body is not declared as JSON; expected Content-Type: application/json")
-    too_large = Refused(413, f"the body is larger than {limits.body:,} bytes; send fewer rows at a time")
-    declared = headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > limits.body:
-        raise too_large
-    parts, size = [], 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limits.body:
-                raise too_large
-            parts.append(part)
-    except ClientDisconnect:
-        raise Refused(400, "the body ended early") from None
-    raw = parts[0] if len(parts) == 1 else b"".join(parts)
+    raw = await _body(request, headers.get(b"content-length", b"0"), limits.body)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -162,6 +151,27 @@ def in_words(error: DataError) -> Refused:
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON response."""
     return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+async def _body(request: Request, declared: bytes, most: int) -> bytes:
+    """The bytes of a body; what it says of its size is not believed, only refused if it is too much."""
+    if not declared.isdigit() or len(declared) > _DIGITS or int(declared) > most:
+        raise _too_large(most)
+    parts, size, more = [], 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "the body ended early")
+        parts.append(part := message.get("body", b""))
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, f"the body is larger than {most:,} bytes; send fewer rows at a time")
 
 
 def _rows(body: dict[str, Any], fields: frozenset[str], limits: Limits) -> tuple[list[SourceRow], bool]:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.serving import _schemas
 from synthesizeme.serving._endpoints import Endpoints
+from synthesizeme.serving._front import Application, Endpoint
 from synthesizeme.serving._metrics import Metrics
 from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving._requests import Limits, Refused, answer
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
 from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.serving.users import MemoryPairs, PairStore
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +44,6 @@ class ServerSettings:
     its own name the address 127.0.0.1 could otherwise read what a browser on this machine may read."""
     read_only: bool = False
     """Whether pairs are neither added nor deleted, as where several processes share no store."""
-
-
-class _LeanRoute(APIRoute):
-    """A route whose endpoint reads the request and writes the response itself."""
-
-    def get_route_handler(self) -> Callable[[Request], Any]:
-        endpoint: Callable[[Request], Any] = self.endpoint
-        return endpoint
 
 
 def build_app(
@@ -89,17 +78,19 @@ def build_app(
         endpoints.closing = True
         await queue.close()
 
-    app = FastAPI(title="Personalized rewards", version=_schemas.version(), lifespan=lifespan,
-                  description=_schemas.ABOUT)  # fmt: skip
+    app = Application(title="Personalized rewards", version=_schemas.version(), lifespan=lifespan,
+                      description=_schemas.ABOUT)  # fmt: skip
     app.state.endpoints = endpoints
-    app.router.route_class = _LeanRoute
 
     def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
         docs = _schemas.of(endpoint.__name__)
         enter = _entrance(scope, access, settings.local_names_only)
+        guarded = _guarded(endpoint, enter, metrics)
+        if "{" not in path:
+            app.direct[method, path] = guarded
         app.add_api_route(
             path,
-            _guarded(endpoint, enter, metrics),
+            guarded,
             methods=[method],
             response_model=None,
             summary=docs.summary,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -107,7 +108,9 @@ def application(options: ServerOptions) -> FastAPI:
 
 def worker_application() -> FastAPI:
     """`application` in a worker process, with the options of the environment variable."""
-    return application(ServerOptions(**json.loads(os.environ[VARIABLE])))
+    app = application(ServerOptions(**json.loads(os.environ[VARIABLE])))
+    _keep()
+    return app
 
 
 def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None) -> None:
@@ -134,6 +137,7 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         "log_level": "warning",
         "timeout_graceful_shutdown": int(options.queue.get("deadline", 10)) + 5,
         "server_header": False,
+        "proxy_headers": False,
     }
     if options.workers > 1:
         os.environ[VARIABLE] = json.dumps(asdict(options))
@@ -141,6 +145,7 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         uvicorn.run(f"{__name__}:worker_application", factory=True, workers=options.workers, **shared)
         return
     app = application(options)
+    _keep()
     listening = _bound(options.host, options.port)
     with listening:
         host, port = listening.getsockname()[:2]
@@ -152,6 +157,12 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
                 ready(f"Serving {options.model} on http://{shown}:{port}; its API is at /docs.")
 
         Server(uvicorn.Config(app, **shared)).run(sockets=[listening])
+
+
+def _keep() -> None:
+    """Spare the garbage collector what is loaded by now: walking through it is what late answers wait for."""
+    gc.collect()
+    gc.freeze()
 
 
 def _bound(host: str, port: int) -> socket.socket:

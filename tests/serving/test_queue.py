@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 
 import httpx
 import pytest
@@ -171,3 +172,57 @@ def test_a_task_runs_alone_between_batches_and_too_many_are_refused(stub):
         return {type(answer) for answer in late}
 
     assert asyncio.run(run()) == {LateError}
+
+
+@pytest.mark.parametrize(("expected", "place"), [(None, "model"), (1e-9, "MainThread"), (1.0, "model")])
+def test_a_batch_that_should_be_quick_is_scored_at_once_and_any_other_in_the_thread(stub, expected, place):
+    places = []
+    stub._one = lambda text, user, one=stub._one: (
+        places.append(threading.current_thread().name) or one(text, user)
+    )
+
+    async def run():
+        queue = queue_of(stub)
+        queue._seconds_of_size = expected
+        found = await queue.ask(questions("7"))
+        learned = queue._seconds_of_size
+        await queue.close()
+        return found[0].value, learned
+
+    value, learned = asyncio.run(run())
+    assert value == 7
+    assert places[0].startswith(place)
+    assert 0 < learned < (expected or math.inf) or expected == 1e-9
+
+
+def test_no_batch_is_scored_beside_a_task(stub):
+    async def run():
+        queue = queue_of(stub)
+        queue._seconds_of_size = 1e-9
+        may_end = threading.Event()
+        task = asyncio.ensure_future(queue.run(may_end.wait))
+        await asyncio.sleep(0)
+        answer = queue.ask(questions("1"))
+        await asyncio.sleep(0.05)
+        asked = list(stub.asked)
+        may_end.set()
+        await task
+        found = await answer
+        await queue.close()
+        return asked, found[0].value
+
+    assert asyncio.run(run()) == ([], 1)
+
+
+def test_a_batch_scored_at_once_that_raises_fails_alone(stub):
+    async def run():
+        queue = queue_of(stub)
+        queue._seconds_of_size = 1e-9
+        users = stub.__dict__.pop("users_")
+        (failed,) = await asyncio.gather(queue.ask(questions("1")), return_exceptions=True)
+        stub.users_ = users
+        found = await queue.ask(questions("2"))
+        await queue.close()
+        return type(failed), found[0].value
+
+    assert asyncio.run(run()) == (AttributeError, 2)
