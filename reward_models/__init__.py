@@ -17,7 +17,7 @@ _EXTRAS = {"torch": "hf", "transformers": "hf", "trl": "train", "peft": "train",
 
 def method_names() -> list[str]:
     """Names of all methods, as on the command line."""
-    return discovery.names(__name__)
+    return discovery.names(__name__, folders=False)
 
 
 def method(name: str) -> type[RewardModel]:
@@ -28,7 +28,7 @@ def method(name: str) -> type[RewardModel]:
         MissingExtraError: what it needs is not installed.
     """
     try:
-        module = discovery.load(__name__, name, kind="reward model")
+        module = discovery.load(__name__, name, kind="reward model", folders=False)
     except ImportError as error:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

@@ -74,6 +74,18 @@ class Renderer:
             ids = [*ids[: self.max_length - 1], ids[-1]]
         return Rendered(ids, profile_cut or surplus > 0 or too_long)
 
+    def opening(self, prompt: Sequence[Message], profile: str = "") -> list[int]:
+        """Tokens in front of the response to a prompt, cut as in `__call__`.
+
+        Raises:
+            DataError: the chat template of the backbone refuses the conversation.
+        """
+        profile, _ = self._shortened(profile.encode(errors="replace").decode())
+        ids = self._ids(self._turns(prompt, profile), add_generation_prompt=True)
+        half = self.max_length // 2
+        surplus = max(0, len(ids) - half)
+        return ids[: half // 2] + ids[half // 2 + surplus :]
+
     def _turns(self, prompt: Sequence[Message], profile: str) -> list[dict[str, str]]:
         turns = [{"role": message.role, "content": message.content} for message in prompt]
         if not profile:

@@ -9,20 +9,29 @@ from types import ModuleType
 from synthesizeme.errors import UnknownNameError
 
 
-def names(package: str) -> list[str]:
-    """Public module names of `package`, as they appear on the command line (dashes for underscores)."""
+def names(package: str, *, folders: bool = True) -> list[str]:
+    """Public module names of `package`, as they appear on the command line (dashes for underscores).
+
+    Args:
+        package: Dotted name.
+        folders: Whether a sub-package is a named thing too.
+    """
     path = importlib.import_module(package).__path__
-    found = (module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
+    found = (
+        module.name
+        for module in pkgutil.iter_modules(path)
+        if not module.name.startswith("_") and (folders or not module.ispkg)
+    )
     return sorted(name.replace("_", "-") for name in found)
 
 
-def load(package: str, name: str, *, kind: str) -> ModuleType:
+def load(package: str, name: str, *, kind: str, folders: bool = True) -> ModuleType:
     """Import the module of `package` registered as `name`.
 
     Raises:
         UnknownNameError: there is none; lists the names there are.
     """
-    known = names(package)
+    known = names(package, folders=folders)
     if name not in known:
         raise UnknownNameError(kind, name, known)
     return importlib.import_module(f"{package}.{name.replace('-', '_')}")

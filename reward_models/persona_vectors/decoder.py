@@ -1,0 +1,246 @@
+"""A causal language model that answers prompts and whose activations are read, layer by layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
+
+from reward_models._backbone import quiet
+from reward_models._hidden_states import LONGEST
+from reward_models._pretrained import locate
+from reward_models._rendering import Renderer
+from reward_models.persona_vectors._blocks import Identity, blocks_of, identify, watched
+from reward_models.persona_vectors.rollouts import Generate, Prompt
+from synthesizeme.errors import DataError
+
+States = NDArray[np.float32]
+
+
+class Reading(NamedTuple):
+    """Tokens of a conversation that ends with a response."""
+
+    ids: list[int]
+    begin: int
+    """Where the response begins; the token before is the last one of the prompt."""
+
+
+class Decoder:
+    """A decoder of transformers with its tokenizer.
+
+    Layer l, from 1 to `layers`, is what block l returns: the residual stream after it, before any final norm.
+
+    Args:
+        model: A causal language model.
+        tokenizer: Its tokenizer; gets a plain chat template if it has none.
+        batch_size: Rows read or answered at a time. Results agree to rounding whatever it is.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 32) -> None:
+        self.model, self.tokenizer, self.batch_size = model.eval(), tokenizer, batch_size
+        self.blocks = blocks_of(model)
+        self.width = int(model.config.get_text_config().hidden_size)
+        limits = [
+            getattr(model.config.get_text_config(), "max_position_embeddings", None),
+            tokenizer.model_max_length,
+            LONGEST,
+        ]
+        self.window = min(limit for limit in limits if limit and limit > 0)
+        self._render = Renderer(tokenizer, self.window)
+        pads = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        self._pad = next(token for token in pads if token is not None)
+        parameters = inspect.signature(model.forward).parameters
+        self._no_logits = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks."""
+        return len(self.blocks)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Which model this is, taken once: open the model anew after its weights have changed."""
+        return identify(self.model)
+
+    def response_states(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], instructions: Sequence[str] | None = None
+    ) -> States:
+        """Mean activation over the tokens of each response, at every layer.
+
+        Args:
+            prompts: n conversations.
+            responses: n responses.
+            instructions: n system messages, "" for none.
+
+        Returns:
+            Shape (n, layers, D).
+        """
+        told = instructions or [""] * len(prompts)
+        return self.states(
+            [self.reading(*row) for row in zip(prompts, responses, told, strict=True)], mean=True
+        )
+
+    def prompt_states(self, prompts: Sequence[Prompt], instructions: Sequence[str] | None = None) -> States:
+        """Activation at the last token of each prompt, the one before the response, at every layer.
+
+        Returns:
+            Shape (n, layers, D).
+        """
+        told = instructions or [""] * len(prompts)
+        ids = [self._render.opening(prompt, text) for prompt, text in zip(prompts, told, strict=True)]
+        return self.states([Reading(tokens, len(tokens)) for tokens in ids], mean=False)
+
+    def reading(self, prompt: Prompt, response: str, instruction: str = "") -> Reading:
+        """The tokens of a response in its conversation; at least one counts as the response's."""
+        opening = self._render.opening(prompt, instruction)
+        ids = self._render(prompt, response, instruction).ids
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(opening, ids, strict=False)))
+        return Reading(ids, min(shared, len(ids) - 1))
+
+    def states(self, readings: Sequence[Reading], *, mean: bool) -> States:
+        """Activations of token sequences: the mean over the response, or the last token before it.
+
+        Returns:
+            Shape (n, layers, D).
+        """
+        found = np.empty((len(readings), self.layers, self.width), dtype=np.float32)
+        order = sorted(range(len(readings)), key=lambda i: len(readings[i].ids))
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            found[rows] = self._pooled([readings[i] for i in rows], mean)
+        return found
+
+    def _pooled(self, readings: Sequence[Reading], mean: bool) -> States:
+        """(b, layers, D) of one forward pass over rows padded on the right."""
+        device = self.model.device
+        ids = pad_sequence([torch.tensor(reading.ids) for reading in readings], batch_first=True,
+                           padding_value=self._pad).to(device)  # fmt: skip
+        begins = torch.tensor([reading.begin for reading in readings], device=device)
+        ends = torch.tensor([len(reading.ids) for reading in readings], device=device)
+        places = torch.arange(ids.shape[1], device=device)
+        counted = (begins[:, None] <= places) & (places < ends[:, None])
+        if not mean:
+            counted = places == begins[:, None] - 1
+        weights = counted / counted.sum(dim=1, keepdim=True)
+
+        def pool(hidden: torch.Tensor) -> torch.Tensor:
+            inside = torch.where(counted[:, :, None], hidden.float(), 0.0)
+            return torch.einsum("bt,btd->bd", weights, inside)
+
+        with torch.inference_mode(), watched(self.blocks, pool) as found:
+            self.model(
+                input_ids=ids,
+                attention_mask=(places < ends[:, None]).long(),
+                use_cache=False,
+                **self._no_logits,
+            )
+        states: States = torch.stack(found, dim=1).cpu().numpy()
+        return states
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        instructions: Sequence[str] | None = None,
+        *,
+        max_new_tokens: int = 128,
+        temperature: float = 1.0,
+        seed: int = 0,
+        cut_mark: str = "",
+    ) -> list[str]:
+        """One answer to each prompt, drawn from the model's whole distribution (no top-k, no top-p).
+
+        The global random state is left as it was.
+
+        Args:
+            prompts: n conversations.
+            instructions: n system messages, "" for none.
+            max_new_tokens: Most tokens of an answer.
+            temperature: 0 takes the likeliest token each time.
+            seed: Of the draws; the same call gives the same answers.
+            cut_mark: Put behind an answer that did not end by itself.
+        """
+        told = instructions or [""] * len(prompts)
+        rows = [self._render.opening(prompt, text) for prompt, text in zip(prompts, told, strict=True)]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        answers = [""] * len(rows)
+        devices = [self.model.device] if self.model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            for start in range(0, len(order), self.batch_size):
+                some = order[start : start + self.batch_size]
+                said = self._answers([rows[i] for i in some], max_new_tokens, temperature, cut_mark)
+                for i, text in zip(some, said, strict=True):
+                    answers[i] = text
+        return answers
+
+    def _answers(
+        self, rows: Sequence[list[int]], longest: int, temperature: float, cut_mark: str
+    ) -> list[str]:
+        device = self.model.device
+        ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=self._pad,
+                           padding_side="left").to(device)  # fmt: skip
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        mask = torch.arange(ids.shape[1], device=device) >= ids.shape[1] - lengths[:, None]
+        own = self.model.generation_config
+        ends = own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id
+        ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        greedy = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                tokens = self.model.generate(
+                    input_ids=ids, attention_mask=mask.long(), max_new_tokens=longest, pad_token_id=self._pad,
+                    eos_token_id=ends or None, **(drawn if temperature > 0 else greedy),
+                )[:, ids.shape[1] :].tolist()  # fmt: skip
+        finally:
+            self.model.train(was_training)
+        return [self._text(row, ends, cut_mark) for row in tokens]
+
+    def _text(self, tokens: Sequence[int], ends: Sequence[int], cut_mark: str) -> str:
+        end = next((place for place, token in enumerate(tokens) if token in ends), None)
+        text: str = self.tokenizer.decode(tokens[:end], skip_special_tokens=True)
+        return text if end is not None else text + cut_mark
+
+    def speaker(self, **options: Any) -> Generate:
+        """`generate` with its options set, as `collect` and `dose_response` take it."""
+
+        def speak(prompts: Sequence[Prompt], instructions: Sequence[str]) -> list[str]:
+            return self.generate(prompts, instructions, **options)
+
+        return speak
+
+
+def open_decoder(name: str, *, device: str = "auto", batch_size: int = 32) -> Decoder:
+    """A causal language model by folder or hub name; float32 on a CPU, the checkpoint's own format elsewhere.
+
+    Raises:
+        DataError: there is no such model, it is no causal language model, or the hub is out of reach.
+        ConfigError: its blocks cannot be told.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    place = locate(name)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(place)
+            kind = torch.float32 if device == "cpu" else "auto"
+            model = AutoModelForCausalLM.from_pretrained(place, dtype=kind)
+        except (OSError, ValueError, KeyError) as error:
+            reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+            raise DataError(
+                f"no causal language model can be read here ({reason})",
+                source=place,
+                cure="name a folder written by save_pretrained, or another hub name.",
+            ) from error
+    return Decoder(model.to(device), tokenizer, batch_size=batch_size)
