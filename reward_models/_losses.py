@@ -1,6 +1,7 @@
 """The objectives, each a pure function of tensors that gives one value per row; callers take the mean.
 
-`margins` is always r(chosen) - r(rejected), shape (n,), and every result has shape (n,).
+`margins` is always r(chosen) - r(rejected), shape (n,), and every result has shape (n,); but for
+`retrieval_distillation`, whose row is a query with its documents.
 """
 
 from __future__ import annotations
@@ -85,3 +86,23 @@ def gaussian_nll(targets: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
     """
     z = (targets - mean) * torch.exp(-log_std)
     return 0.5 * z.square() + log_std + 0.5 * torch.log(torch.tensor(2 * torch.pi, dtype=z.dtype))
+
+
+def retrieval_distillation(scores: Tensor, utilities: Tensor, temperature: float = 1.0) -> Tensor:
+    """``KL(softmax(u / tau) || softmax(s))``: a retriever is to rank as its documents proved useful.
+
+    Args:
+        scores: s, the retriever's scores of the documents of one query, shape (n,).
+        utilities: u, the metric that the model reached with each document alone, shape (n,).
+        temperature: tau.
+
+    Returns:
+        Scalar, 0 or more; 0 where the two distributions are equal.
+
+    References:
+        Salemi, Kallumadi and Zamani (2024), arXiv 2404.05970, the loss of ROPG-KD, with tau = 1.
+    """
+    target = torch.softmax(utilities / temperature, dim=-1)
+    return (
+        target * (torch.log_softmax(utilities / temperature, dim=-1) - torch.log_softmax(scores, dim=-1))
+    ).sum()

@@ -57,7 +57,7 @@ def methods_of(
     """
     from reward_models import method_names
     from synthesizeme.comparison.entrants import entrant_names, open_methods
-    from synthesizeme.personas.scorers import JUDGES
+    from synthesizeme.personas.scorer_names import asks_model
 
     words = [word.strip() for item in items for word in item.split(",") if word.strip()]
     if not words:
@@ -83,7 +83,7 @@ def methods_of(
         raise ConfigError(problems)
     return Methods(
         names=names,
-        judges=any(name in JUDGES for name in names),
+        judges=any(map(asks_model, names)),
         classes=classes,
         arguments=arguments,
         failed={name: str(error) for name, error in missing.items() if names[name]},

@@ -45,8 +45,9 @@ class ComparisonOptions:
         list[str] | None,
         typer.Option(
             "--methods",
-            help="Names of reward models, of judges (default, memory, persona, demonstrations, both) and of "
-            "references (longer, random, oracle, majority, gpt4, gpt3), or models, judges, references, all. "
+            help="Names of reward models, of judges (default, memory, persona, demonstrations, both, "
+            "retrieval-bm25 and others, see evaluate) and of references (longer, random, oracle, majority, "
+            "gpt4, gpt3), or models, judges, retrieval, references, all. "
             "Several with commas or by repeating the flag; all if none is given.",
             metavar="NAME",
         ),

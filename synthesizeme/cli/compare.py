@@ -17,6 +17,7 @@ from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._options import CommonOptions, ModelOptions
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._report_table import show_report
+from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._text import print_json, printable, say
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 
@@ -32,6 +33,7 @@ FAILED = 1
 def compare(
     options: ComparisonOptions,
     induction: InductionOptions,
+    retrieval: RetrievalOptions,
     model: ModelOptions,
     common: CommonOptions,
     params: Params = None,
@@ -60,7 +62,7 @@ def compare(
     for source in sources:
         place = out if len(sources) == 1 else out / source.rpartition("/")[2]
         try:
-            report = _measure(_load(source, options), place, methods, options, induction, model)
+            report = _measure(_load(source, options), place, methods, options, induction, retrieval, model)
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
             raise
@@ -115,6 +117,7 @@ def _measure(
     methods: Methods,
     options: ComparisonOptions,
     induction: InductionOptions,
+    retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Report:
     from reward_models import _engine
@@ -137,7 +140,7 @@ def _measure(
     with ExitStack() as stack:
         display = stack.enter_context(ComparisonDisplay())
         session = stack.enter_context(open_session(model, display.calls)) if methods.judges else None
-        pool = ScorerPool(induction.settings(), session, display.label)
+        pool = ScorerPool(induction.settings(), session, display.label, retrieval.settings())
         entrants = make_entrants(methods.names, methods.classes, methods.arguments, pool)
         stack.enter_context(_engine.spread(options.engine, options.workers))
         methods.report_missing(display)

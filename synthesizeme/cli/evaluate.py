@@ -14,6 +14,7 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
+from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._text import count, print_json, printable, say
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             "--scorer",
-            help="default, memory, persona, demonstrations, both (judges that ask a model); longer, random, "
-            "oracle, majority, gpt4, gpt3 (what they are held against). Several with commas or by "
-            "repeating the flag; default,both,longer if none is given.",
+            help="default, memory, persona, demonstrations, both (judges that ask a model); "
+            "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past pairs "
+            "that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 (what they "
+            "are held against). Several with commas or by repeating the flag; default,both,longer if none "
+            "is given.",
             metavar="NAME",
         ),
     ] = None
@@ -71,7 +74,11 @@ class EvaluationOptions:
 
 @spread
 def evaluate(
-    options: EvaluationOptions, induction: InductionOptions, model: ModelOptions, common: CommonOptions
+    options: EvaluationOptions,
+    induction: InductionOptions,
+    retrieval: RetrievalOptions,
+    model: ModelOptions,
+    common: CommonOptions,
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
 
@@ -88,7 +95,7 @@ def evaluate(
     for benchmark in benchmarks:
         for what, found, declared in benchmark.departures:
             say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
-        report = _measure(benchmark, names, options, induction, model)
+        report = _measure(benchmark, names, options, induction, retrieval, model)
         reports.append(report)
         if options.out is not None:
             place = options.out if len(benchmarks) == 1 else options.out / benchmark.name.rpartition("/")[2]
@@ -103,7 +110,7 @@ def evaluate(
 
 def _scorer_names(options: EvaluationOptions) -> list[str]:
     from synthesizeme.errors import ConfigError
-    from synthesizeme.personas.scorers import NEED_PROFILES, check_scorers
+    from synthesizeme.personas.scorer_names import check_scorers, has_controls
 
     names = [
         name.strip()
@@ -116,8 +123,9 @@ def _scorer_names(options: EvaluationOptions) -> list[str]:
     check_scorers(names)
     if options.controls and options.profiles is not None:
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
-    if options.controls and not any(name in NEED_PROFILES for name in names):
-        say(f"--controls changes nothing here: only {', '.join(NEED_PROFILES)} have controls.")
+    if options.controls and not any(map(has_controls, names)):
+        controlled = "persona, demonstrations, both and retrieval-…"
+        say(f"--controls changes nothing here: only {controlled} have controls.")
     return names
 
 
@@ -126,18 +134,20 @@ def _measure(
     names: list[str],
     options: EvaluationOptions,
     induction: InductionOptions,
+    retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Report:
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
-    from synthesizeme.personas.scorers import JUDGES, Scorers, limit_users
+    from synthesizeme.personas.scorer_names import asks_model
+    from synthesizeme.personas.scorers import Scorers, limit_users
     from synthesizeme.personas.store import ProfileDirectory
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
     with ExitStack() as stack:
         display = stack.enter_context(ProgressDisplay())
         display.label(chosen.name, 1, 1)
-        asks = any(name in JUDGES for name in names)
+        asks = any(map(asks_model, names))
         scorers = Scorers(
             chosen,
             induction.settings(),
@@ -145,6 +155,7 @@ def _measure(
             profiles=ProfileDirectory(options.profiles) if options.profiles else None,
             everyone=whole.pairs,
             on_label=display.label,
+            retrieval=retrieval.settings(),
         )
         report = scorers.report(names, controls=options.controls)
     usage = scorers.induction_usage

@@ -12,7 +12,9 @@ from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import MajorityOfOthers
 from synthesizeme.evaluation.measurement import OWN, Kind, Part
 from synthesizeme.evaluation.personal import ONE_USER
-from synthesizeme.personas.scorers import CONTROLS, KNOW_USERS, NEED_PROFILES, OnLabel, Scorers
+from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
+from synthesizeme.personas.scorer_names import CONTROLS, knows_users, needs_profiles
+from synthesizeme.personas.scorers import OnLabel, Scorers
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.prompts import load_prompt
 
@@ -26,6 +28,7 @@ class ScorerPool:
         settings: How profiles are induced.
         session: The model; needed for judges alone.
         on_label: See `Scorers`.
+        retrieval: How retrieval-augmented judges retrieve.
     """
 
     def __init__(
@@ -33,9 +36,11 @@ class ScorerPool:
         settings: InductionSettings,
         session: Session | None = None,
         on_label: OnLabel | None = None,
+        retrieval: RetrievalSettings | None = None,
     ) -> None:
         self.settings = settings
         self.session = session
+        self.retrieval = retrieval or RetrievalSettings()
         self._on_label = on_label
         self._made: dict[str, Scorers] = {}
 
@@ -48,6 +53,7 @@ class ScorerPool:
                 session=self.session,
                 everyone=unit.everyone,
                 on_label=self._on_label,
+                retrieval=self.retrieval,
             )
         return self._made[unit.digest]
 
@@ -70,6 +76,8 @@ class JudgeEntrant:
         for prompt in ("judge_prompt", "theta"):
             settings[prompt] = load_prompt(settings[prompt]).prompt_id
         facts: dict[str, Any] = {"induction": settings}
+        if self.name in retrieval_judges():
+            facts["retrieval"] = self.pool.retrieval.facts()
         if self.pool.session is not None:
             model = self.pool.session.model
             named = ("api_base", "temperature", "max_tokens", "logprobs")
@@ -88,7 +96,7 @@ class JudgeEntrant:
         seconds = time.perf_counter() - started - (sum(scorers.induction_seconds.values()) - induced)
         outcomes = {OWN: own}
         notes: tuple[str, ...] = ()
-        if self.name in KNOW_USERS:
+        if knows_users(self.name):
             alone = len(unit.fold.histories) < 2
             notes = (ONE_USER,) if alone else ()
             outcomes["no_user"] = scorers.outcome("default")
@@ -97,7 +105,7 @@ class JudgeEntrant:
                     outcomes[knowledge] = scorers.control(self.name, knowledge)
         return Part(
             outcomes=outcomes,
-            fit_seconds=scorers.induction_seconds.get("own") if self.name in NEED_PROFILES else None,
+            fit_seconds=scorers.induction_seconds.get("own") if needs_profiles(self.name) else None,
             score_seconds=seconds,
             usage=usage,
             notes=notes,

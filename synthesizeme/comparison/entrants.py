@@ -9,6 +9,7 @@ from synthesizeme.comparison._entrant import Entrant
 from synthesizeme.comparison._model_entrant import ModelEntrant
 from synthesizeme.comparison._scorer_entrants import JudgeEntrant, ReferenceEntrant, ScorerPool
 from synthesizeme.errors import MissingExtraError, UnknownNameError
+from synthesizeme.personas.retrieving import retrieval_judges
 from synthesizeme.personas.scorers import JUDGES, REFERENCES
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ __all__ = [
     "open_methods",
 ]
 
-GROUPS = ("all", "models", "judges", "references")
+GROUPS = ("all", "models", "judges", "retrieval", "references")
 """Names that stand for several entrants."""
+USUAL_RETRIEVAL = ("retrieval-bm25", "retrieval-bm25+persona")
+"""The retrieval-augmented judges among ``judges`` and ``all``; ``retrieval`` stands for every one."""
 
 
 def entrant_names(words: Iterable[str]) -> dict[str, bool]:
@@ -37,12 +40,14 @@ def entrant_names(words: Iterable[str]) -> dict[str, bool]:
     from reward_models import method_names
 
     models = tuple(method_names())
-    members = {"models": models, "judges": JUDGES, "references": REFERENCES}
-    members["all"] = (*models, *JUDGES, *REFERENCES)
+    judges, retrieving = (*JUDGES, *USUAL_RETRIEVAL), retrieval_judges()
+    members = {"models": models, "judges": judges, "retrieval": retrieving, "references": REFERENCES}
+    members["all"] = (*models, *judges, *REFERENCES)
+    known = {*members["all"], *retrieving}
     found: dict[str, bool] = {}
     for word in words:
-        if word not in members and word not in members["all"]:
-            raise UnknownNameError("method", word, (*GROUPS, *members["all"]))
+        if word not in members and word not in known:
+            raise UnknownNameError("method", word, (*GROUPS, *known))
         for name in members.get(word, (word,)):
             found[name] = found.get(name, False) or word not in members
     return found
@@ -74,7 +79,7 @@ def make_entrants(
     """Entrants in the order of `names`; a reward model that is not among `methods` is left out."""
     made: dict[str, Callable[[str], Entrant]] = {
         **{name: lambda name: ModelEntrant(name, methods[name], arguments.get(name, {})) for name in methods},
-        **{name: lambda name: JudgeEntrant(name, pool) for name in JUDGES},
+        **{name: lambda name: JudgeEntrant(name, pool) for name in (*JUDGES, *retrieval_judges())},
         **{name: lambda name: ReferenceEntrant(name, pool) for name in REFERENCES},
     }
     return [made[name](name) for name in names if name in made]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -24,6 +24,7 @@ VERDICT_TOKENS = 120
 """Assumed length of a verdict with its reasoning."""
 PERSONA_TOKENS = 200
 """Assumed length of a persona."""
+_MILLION = 1_000_000
 PERSONA_CALLS = 2 * PERSONA_ATTEMPTS
 """Two personas are written, each asked for again once if it cannot be read."""
 
@@ -138,6 +139,19 @@ def list_price(model: str, estimate: Estimate, *, api_base: str | None) -> float
     reply = lm15.Response(id=None, model=name, message=message, finish_reason="stop", usage=usage)
     cost, _ = estimate_cost(reply, provider=provider, requested_model=name)
     return None if cost is None else float(cost)
+
+
+def token_price(model: str, *, api_base: str | None) -> Callable[[int, int], float] | None:
+    """The most that so many prompt and completion tokens cost in US dollars; None where that is not known.
+
+    Raises:
+        UnknownNameError: no backend serves the model.
+    """
+    sent = list_price(model, Estimate(prompt_tokens=_MILLION), api_base=api_base)
+    received = list_price(model, Estimate(completion_tokens=_MILLION), api_base=api_base)
+    if sent is None or received is None:
+        return None
+    return lambda prompt, completion: (prompt * sent + completion * received) / _MILLION
 
 
 def _induction(

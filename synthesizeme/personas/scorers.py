@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any
 
 from synthesizeme.backends import Account, Session
-from synthesizeme.errors import ConfigError, DataError, UnknownNameError
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.evaluation.benchmarks import Benchmark, Fold, run_benchmark
 from synthesizeme.evaluation.controls import (
     LongerResponse,
@@ -22,36 +22,27 @@ from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
 from synthesizeme.personas._known_pairs import refuse_known_pairs
+from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges, takes_persona
+from synthesizeme.personas.scorer_names import (
+    CONTROLS,
+    JUDGES,
+    REFERENCES,
+    Knowledge,
+    asks_model,
+    check_scorers,
+    has_controls,
+    needs_profiles,
+)
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import PreferencePair, Usage
 
-JUDGES = ("default", "memory", "persona", "demonstrations", "both")
-"""Scorers that ask a model."""
-NEED_PROFILES = ("persona", "demonstrations", "both")
-"""Judges that know an induced profile."""
-KNOW_USERS = ("memory", *NEED_PROFILES)
-"""Judges that know something of the user."""
-REFERENCES = ("longer", "random", "oracle", "majority", "gpt4", "gpt3")
-"""Scorers that ask nobody."""
-Knowledge = Literal["own", "wrong_user", "swapped_labels"]
-CONTROLS: tuple[Knowledge, ...] = ("wrong_user", "swapped_labels")
+__all__ = ["CONTROLS", "JUDGES", "REFERENCES", "Knowledge", "Scorers", "check_scorers", "limit_users"]
 
 Profiles = Mapping[str, UserProfile]
 OnLabel = Callable[[str, int, int], None]
-
-
-def check_scorers(names: Sequence[str]) -> None:
-    """Refuse names that are no scorer.
-
-    Raises:
-        UnknownNameError: one of them is none; lists the names there are.
-    """
-    for name in names:
-        if name not in (*JUDGES, *REFERENCES):
-            raise UnknownNameError("scorer", name, (*JUDGES, *REFERENCES))
 
 
 def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
@@ -75,12 +66,13 @@ class Scorers:
     Args:
         benchmark: Pairs and protocol.
         settings: How profiles are induced.
-        session: The model; needed for `JUDGES` alone.
+        session: The model; needed for judges alone.
         profiles: Profiles made earlier, from other pairs than those of the test; a user without one is
             then a `Failure`. None induces them from each fold's history, and a user without history is
             judged as anybody.
         everyone: Pairs whose owners count as the others of `majority`; the benchmark's own by default.
         on_label: Told what the next calls are about: a user or the benchmark, its position from 1, how many.
+        retrieval: How retrieval-augmented judges retrieve.
     """
 
     def __init__(
@@ -92,6 +84,7 @@ class Scorers:
         profiles: Profiles | None = None,
         everyone: Sequence[PreferencePair] = (),
         on_label: OnLabel | None = None,
+        retrieval: RetrievalSettings | None = None,
     ) -> None:
         self.benchmark = benchmark
         self.settings = settings
@@ -101,6 +94,7 @@ class Scorers:
         self._given = profiles
         self._everyone = everyone or benchmark.pairs
         self._on_label = on_label or (lambda name, position, total: None)
+        self._retrieval = retrieval or RetrievalSettings()
         self._induced: dict[tuple[str, Knowledge], Profiles] = {}
         self._measured: dict[str, tuple[Outcome, Usage | None]] = {}
 
@@ -124,7 +118,7 @@ class Scorers:
         return self._measure(name)
 
     def control(self, name: str, knowledge: Knowledge) -> Outcome:
-        """How a judge of `KNOW_USERS` does when it knows something else than the user's own history.
+        """How a judge that knows users does when it knows something else than the user's own history.
 
         Raises:
             DataError: for ``wrong_user``, if only one user has a history.
@@ -135,7 +129,7 @@ class Scorers:
         """Run scorers and report them, the gain being over ``default`` where that is among them.
 
         Args:
-            names: Of `JUDGES` and `REFERENCES`.
+            names: Of `JUDGES`, `retrieval_judges` and `REFERENCES`.
             controls: Run each judge that knows the user also with another user's profile and with the
                 user's labels swapped.
 
@@ -151,7 +145,7 @@ class Scorers:
             for name, (outcome, usage) in outcomes.items()
         )
         protocol = self.benchmark.protocol
-        if any(name in JUDGES for name in outcomes) and self._session is not None:
+        if any(map(asks_model, outcomes)) and self._session is not None:
             model = self._session.model
             protocol += f" Judge: {model.name} ({model.kind})."
         protocol += " Gains are over default." if reference is not None else ""
@@ -166,7 +160,7 @@ class Scorers:
         self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool
     ) -> Row:
         found: dict[str, Outcome] = {}
-        if controls and name in NEED_PROFILES and self._given is None:
+        if controls and has_controls(name) and self._given is None:
             found = {"no_user": reference} if reference is not None else {}
             found |= {knowledge: self.control(name, knowledge) for knowledge in CONTROLS}
         against = reference if reference is not outcome else None
@@ -174,7 +168,7 @@ class Scorers:
 
     def _check(self, names: Sequence[str]) -> None:
         check_scorers(names)
-        if self._given is not None and any(name in NEED_PROFILES for name in names):
+        if self._given is not None and any(map(needs_profiles, names)):
             refuse_known_pairs(self._given, self.benchmark.test)
 
     def _measure(self, name: str) -> tuple[Outcome, Usage | None]:
@@ -183,18 +177,43 @@ class Scorers:
         return self._measured[name]
 
     def _run(self, name: str, knowledge: Knowledge) -> tuple[Outcome, Usage | None]:
-        if name in REFERENCES:
-            scorer = self._reference(name)
-            return run_benchmark(self.benchmark, lambda fold: scorer, seed=self.settings.seed), None
-        account = self._account()
-        outcome = run_benchmark(
-            self.benchmark, lambda fold: self._judge(account, name, fold, knowledge), seed=self.settings.seed
-        )
+        account = None if name in REFERENCES else self.account()
+
+        def make(fold: Fold) -> PairwiseScorer:
+            return self.scorer(name, fold, knowledge, account)
+
+        outcome = run_benchmark(self.benchmark, make, seed=self.settings.seed)
+        if account is None:
+            return outcome, None
         return outcome.model_copy(update={"scorer": name}), account.usage
 
-    def _account(self) -> Account:
+    def scorer(
+        self, name: str, fold: Fold, knowledge: Knowledge = "own", account: Account | None = None
+    ) -> PairwiseScorer:
+        """The scorer of that name, with what it may know of the users of a fold.
+
+        Args:
+            name: See `report`.
+            fold: Of the benchmark.
+            knowledge: Whose history a judge that knows users is told; profiles are induced as needed.
+            account: Through which a judge asks; by default a fresh one.
+
+        Raises:
+            ConfigError: it needs a model or an encoder and there is none.
+            DataError: the data does not carry what the scorer needs.
+        """
+        if name in REFERENCES:
+            return self._reference(name)
+        return self._judge(account or self.account(), name, fold, knowledge)
+
+    def account(self) -> Account:
+        """A fresh account with the model.
+
+        Raises:
+            ConfigError: there is none.
+        """
         if self._session is None:
-            raise ConfigError(f"the scorers {', '.join(JUDGES)} need a model")
+            raise ConfigError(f"the scorers {', '.join(JUDGES)} and those that retrieve need a model")
         return self._session.account()
 
     def _reference(self, name: str) -> PairwiseScorer:
@@ -208,21 +227,25 @@ class Scorers:
         return MajorityOfOthers(self._everyone) if name == "majority" else RecordedVerdicts(test, name)
 
     def _judge(self, account: Account, name: str, fold: Fold, knowledge: Knowledge) -> LLMJudge:
-        profiles = self._profiles(name, fold, knowledge)
+        retrieves = name in retrieval_judges()
+        profiles = self._profiles("persona" if takes_persona(name) else name, fold, knowledge)
         self._on_label(self.benchmark.name, 1, 1)
-        return LLMJudge(
-            account,
-            profiles,
-            prompt=load_prompt(self.settings.judge_prompt),
-            name=f"evaluating {name}",
-            unknown_user="default" if self._given is None else "refuse",
-        )
+        options: dict[str, Any] = {
+            "profiles": profiles,
+            "prompt": load_prompt(self.settings.judge_prompt),
+            "name": f"evaluating {name}",
+            "unknown_user": "default" if self._given is None else "refuse",
+        }
+        if not retrieves:
+            return LLMJudge(account, **options)
+        histories = self._known_histories(fold, knowledge)
+        return self._retrieval.judge(name, account, histories, seed=self.settings.seed, **options)
 
     def _profiles(self, name: str, fold: Fold, knowledge: Knowledge) -> Profiles | None:
-        if name == "default":
-            return None
         if name == "memory":
             return self._memories(fold, knowledge)
+        if not needs_profiles(name):
+            return None
         whole = self._given if self._given is not None else self._fold_profiles(fold, knowledge)
         without_persona, without_demonstrations = name == "demonstrations", name == "persona"
         users = dict.fromkeys(pair.user_id for pair in fold.test)
@@ -233,12 +256,17 @@ class Scorers:
         }
 
     def _memories(self, fold: Fold, knowledge: Knowledge) -> Profiles:
-        seed, reverse = self.settings.seed, knowledge == "swapped_labels"
-        found = {
-            user: memory_profile(user, swapped(pairs) if reverse else pairs, seed=seed)
-            for user, pairs in _histories(fold).items()
+        histories = self._known_histories(fold, knowledge)
+        return {
+            user: memory_profile(user, pairs, seed=self.settings.seed) for user, pairs in histories.items()
         }
-        return another_users(found, seed) if knowledge == "wrong_user" else found
+
+    def _known_histories(self, fold: Fold, knowledge: Knowledge) -> dict[str, list[PreferencePair]]:
+        """Past pairs as a judge is told of them: the user's own, another user's, or with labels swapped."""
+        found = _histories(fold)
+        if knowledge == "swapped_labels":
+            return {user: swapped(pairs) for user, pairs in found.items()}
+        return another_users(found, self.settings.seed) if knowledge == "wrong_user" else found
 
     def _fold_profiles(self, fold: Fold, knowledge: Knowledge) -> Profiles:
         key = (fold.name, knowledge)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
-from synthesizeme.errors import BackendError, ConfigError, CredentialError, SynthesizeMeError
+from synthesizeme.errors import BackendError, BudgetError, ConfigError, CredentialError, SynthesizeMeError
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
@@ -108,6 +108,7 @@ def induce_user(
     budget_calls: int | None = None,
     account: Account | None = None,
     evidence: Sequence[Evidence] = (),
+    split_rule: str | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
@@ -118,11 +119,13 @@ def induce_user(
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
         evidence: What a reward model learned from this user's train and validation pairs.
+        split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that
             cannot be read where they are needed; evidence that names other pairs.
         ConfigError: the budget is too small.
+        BudgetError: a cap of the session is reached.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
@@ -131,7 +134,7 @@ def induce_user(
     counts = Counter(pair.split for pair in split)
     allotment = plan_calls(split, settings, budget_calls)
     method = settings.method(session, allotment.budget)
-    profile = method.fit(split, split_rule=rule, account=account, evidence=evidence)
+    profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
     outcomes: dict[str, Outcome] = {}
     evaluation, error = session.account(), None
@@ -139,6 +142,8 @@ def induce_user(
         history, test = _halves(split)
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
+        except BudgetError:
+            raise
         except SynthesizeMeError as problem:
             error = str(problem)
             notes.append(f"the evaluation failed, the profile is whole: {error}")
@@ -182,6 +187,7 @@ def induce_users(
     Raises:
         ConfigError: the budget is too small for so many users, or the call cache cannot be used.
         CredentialError: the key is missing or was rejected.
+        BudgetError: a cap of the session is reached.
     """
     if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
         raise ConfigError(
@@ -201,7 +207,7 @@ def induce_users(
                 session, pairs, settings,
                 budget_calls=share, account=account, evidence=(evidence or {}).get(user_id, ()),
             )  # fmt: skip
-        except (ConfigError, CredentialError):
+        except (ConfigError, CredentialError, BudgetError):
             raise
         except SynthesizeMeError as error:
             unreachable = unreachable + 1 if isinstance(error, BackendError) else 0

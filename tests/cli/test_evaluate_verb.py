@@ -109,7 +109,7 @@ def test_a_scorer_is_needed_and_controls_that_change_nothing_are_said(command, t
     assert "names no scorer" in nothing.err
     ran = command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--controls", "--json")
     assert ran.status == 0
-    assert "only persona, demonstrations, both have controls" in ran.err
+    assert "only persona, demonstrations, both and retrieval-… have controls" in ran.err
     assert command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--out", "").status == 2
 
 

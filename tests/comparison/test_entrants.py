@@ -4,15 +4,20 @@ import pytest
 
 import reward_models
 from synthesizeme import discovery
-from synthesizeme.comparison.entrants import entrant_names, open_methods
+from synthesizeme.comparison.entrants import USUAL_RETRIEVAL, entrant_names, open_methods
 from synthesizeme.errors import UnknownNameError
-from synthesizeme.personas.scorers import JUDGES, REFERENCES
+from synthesizeme.personas.retrieving import retrieval_judges
+from synthesizeme.personas.scorers import JUDGES as PLAIN_JUDGES
+from synthesizeme.personas.scorers import REFERENCES
+
+JUDGES = (*PLAIN_JUDGES, *USUAL_RETRIEVAL)
 
 
 def test_groups_stand_for_their_members_and_names_are_taken_once():
     models = reward_models.method_names()
     assert list(entrant_names(["all"])) == [*models, *JUDGES, *REFERENCES]
     assert list(entrant_names(["models"])) == models
+    assert list(entrant_names(["retrieval"])) == list(retrieval_judges())
     mixed = entrant_names(["gpt4", "judges", "default", "lore"])
     assert list(mixed) == ["gpt4", *JUDGES, "lore"]
     assert [name for name, named in mixed.items() if named] == ["gpt4", "default", "lore"]
@@ -26,6 +31,8 @@ def test_an_unknown_name_lists_all_there_are():
         "models",
         "judges",
         "references",
+        "retrieval",
+        *retrieval_judges(),
         *reward_models.method_names(),
         *JUDGES,
         *REFERENCES,

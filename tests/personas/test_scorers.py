@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from invented import pair
 
 from synthesizeme.backends import Session, open_model
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.personas.retrieving import RetrievalSettings
 from synthesizeme.personas.scorers import Scorers, limit_users
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.types import Demonstration
@@ -108,3 +110,44 @@ def test_history_is_needed_to_induce(benchmark):
     empty = benchmark.model_copy(update={"folds": (fold,)})
     with pytest.raises(DataError, match="no train or validation pair"):
         Scorers(empty, InductionSettings(), session=Session(open_model("builtin"))).report(["both"])
+
+
+def test_retrieval_helps_and_the_controls_take_it_away(benchmark):
+    scorers = Scorers(
+        benchmark,
+        InductionSettings(),
+        session=Session(open_model("builtin")),
+        retrieval=RetrievalSettings(k=6),
+    )
+    names = ["default", *(f"retrieval-{name}" for name in ("random", "recency", "bm25"))]
+    default, *retrieving = scorers.report(names, controls=True).rows
+    assert default.micro == 0.5
+    for row in retrieving:
+        assert row.micro == 1.0
+        assert row.controls == {"no_user": 0.5, "wrong_user": 0.0, "swapped_labels": 0.0}
+    assert scorers.induction_usage.calls == 0
+    scorers.outcome("retrieval-bm25+persona")
+    assert scorers.induction_usage.calls > 0
+
+
+def test_dense_retrieval_opens_its_encoder_once_it_is_needed(benchmark):
+    opened = []
+
+    def encoder():
+        opened.append(True)
+        return lambda texts: np.array([[len(text), 1.0] for text in texts])
+
+    settings = RetrievalSettings(k=6, open_encoder=encoder)
+    scorers = Scorers(
+        benchmark, InductionSettings(), session=Session(open_model("builtin")), retrieval=settings
+    )
+    scorers.outcome("retrieval-bm25")
+    assert not opened
+    assert scorers.outcome("retrieval-dense").micro == 1.0
+    assert opened
+    with pytest.raises(ConfigError, match="--encoder"):
+        Scorers(benchmark, InductionSettings(), session=Session(open_model("builtin"))).outcome(
+            "retrieval-dense"
+        )
+    with pytest.raises(ConfigError, match=r"k is 0; expected 1 or more; max_tokens is -1"):
+        RetrievalSettings(k=0, max_tokens=-1)

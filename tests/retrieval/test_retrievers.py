@@ -69,7 +69,7 @@ def test_okapi_is_rank_bm25_negative_idfs_included():
         theirs = BM25Okapi([words(text) for text in documents])
         assert np.array_equal(Bm25(idf="okapi").scores(query, documents), theirs.get_scores(words(query)))
         negative += any(theirs.idf.get(word, 0) < 0 for word in words(query))
-    assert negative > 50
+    assert negative > 30
 
 
 def test_lucene_is_the_formula_and_never_negative():

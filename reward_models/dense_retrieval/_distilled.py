@@ -1,0 +1,231 @@
+"""A dense retriever taught by a judge: a projection on a frozen encoder, distilled from utilities."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from reward_models._features import Matrix
+from reward_models._losses import retrieval_distillation
+from reward_models._trainer import Schedule, minimise, seeded, train
+from reward_models.dense_retrieval._frozen import FrozenEncoder
+from reward_models.dense_retrieval._lessons import Lesson
+from synthesizeme.errors import ConfigError, DataError, NotFittedError
+from synthesizeme.files import whole_file, write_whole
+
+DOCUMENT, WEIGHTS = "retriever.json", "projection.safetensors"
+FORMAT_VERSION = 1
+
+
+class DistilledEncoder:
+    """``e(x) = b(x) + U V^T b(x)``: a frozen encoder b and a map of low rank, zero before training.
+
+    Similarity is the cosine of e, for queries and documents alike, times a learned sharpness. Objective: see
+    `reward_models._losses.retrieval_distillation`. First the sharpness alone is fitted, then everything by
+    AdamW; a seeded part of the lessons is held out, and the weights of the best epoch on it are kept: those
+    without a map where nothing was better, so that it then ranks as the frozen encoder does.
+
+    Args:
+        base: Frozen encoder; see `reward_models.dense_retrieval.open_encoder`.
+        rank: Rank of the map.
+        temperature: Of the teacher; smaller trusts differences in utility more.
+        epochs, learning_rate, weight_decay: Of AdamW.
+        held_out: Share of the lessons that training stops by, in (0, 1).
+        seed: Seed of every random choice.
+
+    Raises:
+        ConfigError: an argument has an impossible value.
+
+    References:
+        Salemi, Kallumadi and Zamani (2024), Optimization Methods for Personalizing Large Language Models
+        through Retrieval Augmentation, arXiv 2404.05970, ROPG-KD: the teacher is the softmax of the metric
+        reached with each document alone. Differs: there the whole retriever is trained and tau is 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: str = "",
+        rank: int = 32,
+        temperature: float = 0.25,
+        epochs: int = 40,
+        learning_rate: float = 0.003,
+        weight_decay: float = 0.05,
+        held_out: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        self.params: dict[str, Any] = {
+            "base": base, "rank": rank, "temperature": temperature, "epochs": epochs,
+            "learning_rate": learning_rate, "weight_decay": weight_decay, "held_out": held_out, "seed": seed,
+        }  # fmt: skip
+        positive = ("rank", "temperature", "epochs", "learning_rate", "held_out")
+        problems = [f"{name} is {self.params[name]}; expected more than 0" for name in positive
+                    if self.params[name] <= 0]  # fmt: skip
+        if held_out >= 1:
+            problems.append(f"held_out is {held_out}; expected less than 1")
+        if problems:
+            raise ConfigError(problems)
+        self._frozen = FrozenEncoder(base)
+        self._network: _Projection | None = None
+        self.epochs_kept = 0
+        """Epochs that the kept weights were trained for; 0 where none was better than no training."""
+
+    def fit(self, lessons: Sequence[Lesson]) -> Self:
+        """Learn from lessons of any number of users; those whose items do not differ teach nothing.
+
+        Raises:
+            DataError: fewer than two lessons teach anything.
+        """
+        useful = [lesson for lesson in lessons if lesson.teaches]
+        if len(useful) < 2:
+            raise DataError(
+                f"{len(useful)} of {len(lessons)} lessons have items that differ in utility; expected two",
+                field="utilities",
+                cure="bring more questions, or a judge that the items make a difference to",
+            )
+        tensors = _Tensors(useful, self._frozen)
+        seed = self.params["seed"]
+        order = np.random.default_rng(seed).permutation(len(useful)).tolist()
+        n_held = max(1, int(self.params["held_out"] * len(useful)))
+        held, rest = order[:n_held], torch.tensor(order[n_held:])
+        with seeded(seed):
+            network = _Projection(self._frozen.dim, self.params["rank"])
+
+        def loss(rows: Sequence[int], log_sharpness: Tensor) -> Tensor:
+            losses = [
+                retrieval_distillation(
+                    network.similarities(*tensors.of(row)) * log_sharpness.exp(),
+                    tensors.utilities[row],
+                    self.params["temperature"],
+                )
+                for row in rows
+            ]
+            return torch.stack(losses).mean()
+
+        start = minimise(lambda log_sharpness: loss(rest.tolist(), log_sharpness), network.log_sharpness)
+        network.log_sharpness.data.copy_(start)
+        schedule = Schedule(
+            epochs=self.params["epochs"],
+            batch_size=32,
+            learning_rate=self.params["learning_rate"],
+            weight_decay=self.params["weight_decay"],
+        )
+        self.epochs_kept = train(
+            network,
+            lambda rows, step: loss(rest[rows].tolist(), network.log_sharpness),
+            len(rest),
+            schedule,
+            seed=seed,
+            held_out=lambda: float(loss(held, network.log_sharpness)),
+            undecayed=[network.log_sharpness],
+        )
+        self._network = network
+        return self
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[Any]:
+        """Vectors, shape (n, dim).
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        if self._network is None:
+            raise NotFittedError("the distilled encoder is not fitted; call fit(lessons), or load one")
+        with torch.no_grad():
+            return np.asarray(self._network(torch.from_numpy(self._frozen(texts))).numpy())
+
+    def save(self, folder: Path) -> None:
+        """Write the projection as safetensors, and beside it what it stands on as JSON.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: the place cannot be written.
+        """
+        if self._network is None:
+            raise NotFittedError("the distilled encoder is not fitted; there is nothing to save")
+        weights = save({name: value.numpy() for name, value in self._network.state_dict().items()})
+        document = {
+            "format_version": FORMAT_VERSION,
+            "params": self.params,
+            "base_identity": self._frozen.identity,
+            "epochs_kept": self.epochs_kept,
+            "sha256": hashlib.sha256(weights).hexdigest(),
+        }
+        with whole_file(folder / WEIGHTS) as stream:
+            stream.write(weights)
+        write_whole(folder / DOCUMENT, json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: a file is missing or damaged, of another version, or the frozen encoder is another one.
+        """
+        cure = "copy the whole folder again, or distil again"
+        try:
+            document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+            weights = (folder / WEIGHTS).read_bytes()
+            if document["format_version"] != FORMAT_VERSION:
+                raise ValueError(f"format version {document['format_version']!r}, expected {FORMAT_VERSION}")
+            if hashlib.sha256(weights).hexdigest() != document["sha256"]:
+                raise ValueError(f"{WEIGHTS} is not the file that was saved")
+            made = cls(**document["params"])
+            network = _Projection(made._frozen.dim, made.params["rank"])
+            network.load_state_dict({name: torch.tensor(value) for name, value in load(weights).items()})
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            problem = f"no distilled encoder can be read here ({type(error).__name__}: {error})"
+            raise DataError(problem, source=str(folder), cure=cure) from None
+        if made._frozen.identity != document["base_identity"]:
+            raise DataError(
+                f"was distilled on the encoder {document['base_identity']}, and {made.params['base']!r} is "
+                f"{made._frozen.identity} here",
+                source=str(folder),
+                cure="use the encoder of that time, or distil again",
+            )
+        made._network, made.epochs_kept = network.eval(), document["epochs_kept"]
+        return made
+
+
+class _Projection(nn.Module):  # type: ignore[misc]
+    """x + U V^T x, rows of shape (n, dim); U is zero at first."""
+
+    def __init__(self, dim: int, rank: int) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(torch.randn(dim, rank) / dim**0.5)
+        self.outer = nn.Parameter(torch.zeros(rank, dim))
+        self.log_sharpness = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x @ self.inner @ self.outer
+
+    def similarities(self, query: Tensor, documents: Tensor) -> Tensor:
+        """Cosine of each document (n, dim) with the query (dim,), shape (n,)."""
+        return functional.cosine_similarity(self(documents), self(query[None]), dim=-1)
+
+
+class _Tensors:
+    """Base vectors of all texts of the lessons, each encoded once."""
+
+    def __init__(self, lessons: Sequence[Lesson], frozen: FrozenEncoder) -> None:
+        texts = dict.fromkeys(text for lesson in lessons for text in (lesson.query, *lesson.documents))
+        place = {text: row for row, text in enumerate(texts)}
+        vectors: Matrix = frozen(list(texts))
+        self._vectors = torch.from_numpy(vectors)
+        self._queries = [place[lesson.query] for lesson in lessons]
+        self._documents = [torch.tensor([place[text] for text in lesson.documents]) for lesson in lessons]
+        self.utilities = [torch.tensor(lesson.utilities, dtype=torch.float32) for lesson in lessons]
+
+    def of(self, row: int) -> tuple[Tensor, Tensor]:
+        """Query (dim,) and documents (n, dim) of a lesson."""
+        return self._vectors[self._queries[row]], self._vectors[self._documents[row]]

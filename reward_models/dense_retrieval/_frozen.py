@@ -1,0 +1,43 @@
+"""A frozen sentence encoder as a callable, its vectors kept in the cache of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reward_models._features import Matrix, open_features
+from synthesizeme.types import Message
+
+
+class FrozenEncoder:
+    """Embeddings of texts; nothing is encoded twice.
+
+    Args:
+        name: See `reward_models.dense_retrieval.open_encoder`.
+
+    Raises:
+        MissingExtraError: sentence-transformers is not installed.
+        DataError: there is no such encoder.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        spec = name if ":" in name else f"embeddings:{name}" if name else "embeddings"
+        self._features = open_features(spec)
+
+    @property
+    def identity(self) -> str:
+        """Which weights these are."""
+        return self._features.identity
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._features.prompt_dim
+
+    def __call__(self, texts: Sequence[str]) -> Matrix:
+        """Vectors, shape (n, dim).
+
+        Raises:
+            DataError: the encoder gives a number that is not finite.
+        """
+        return self._features.prompts([(Message(role="user", content=text),) for text in texts])

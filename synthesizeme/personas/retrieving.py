@@ -1,0 +1,97 @@
+"""Retrieval-augmented judges by name: ``retrieval-bm25``, or ``retrieval-bm25+persona``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from synthesizeme.backends import Account
+from synthesizeme.errors import ConfigError
+from synthesizeme.judges import RetrievalJudge
+from synthesizeme.judges.retrieval_judge import MOST_TOKENS, last_turn
+from synthesizeme.retrieval import Encode, open_retriever, retriever_names
+from synthesizeme.types import Comparison, PreferencePair
+
+PREFIX = "retrieval-"
+WITH_PERSONA = "+persona"
+
+
+def retrieval_judges() -> tuple[str, ...]:
+    """Names of all of them; a judge that retrieves nothing is the default one, or the one with a persona."""
+    plain = [f"{PREFIX}{name}" for name in retriever_names() if name != "none"]
+    return (*plain, *(f"{name}{WITH_PERSONA}" for name in plain))
+
+
+def takes_persona(name: str) -> bool:
+    """Whether a retrieval-augmented judge is also told the persona."""
+    return name.startswith(PREFIX) and name.endswith(WITH_PERSONA)
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """How retrieval-augmented judges retrieve.
+
+    Raises:
+        ConfigError: `k` or `max_tokens` is impossible.
+    """
+
+    k: int = 4
+    """Past pairs shown with each question, at most."""
+    max_tokens: int = MOST_TOKENS
+    """Tokens of a whole prompt, counted as words and marks of punctuation."""
+    encoder: str = ""
+    """Name of the encoder of ``dense``, for the record."""
+    open_encoder: Callable[[], Encode] | None = field(default=None, compare=False)
+    """Opens that encoder, when it is first needed."""
+    describe: Callable[[Comparison], str] = field(default=last_turn, compare=False)
+    """The text that stands for a comparison, as query and as document."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; expected 1 or more"
+            for name in ("k", "max_tokens")
+            if getattr(self, name) < 1
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def facts(self) -> dict[str, Any]:
+        """What a verdict depends on, in plain values."""
+        return {"k": self.k, "max_tokens": self.max_tokens, "encoder": self.encoder}
+
+    def judge(
+        self,
+        judge: str,
+        account: Account,
+        histories: Mapping[str, Sequence[PreferencePair]],
+        *,
+        seed: int,
+        **options: Any,
+    ) -> RetrievalJudge:
+        """The judge of that name.
+
+        Args:
+            judge: One of `retrieval_judges`.
+            account: Through which the model is asked.
+            histories: Past pairs by user id.
+            seed: Seed of the random retriever, and of the orders in which pairs are shown.
+            **options: Those of `RetrievalJudge`.
+
+        Raises:
+            ConfigError: an encoder is needed and none is named.
+            MissingExtraError: the library behind the retriever is not installed.
+        """
+        kind = judge.removeprefix(PREFIX).removesuffix(WITH_PERSONA)
+        encode = self.open_encoder() if kind == "dense" and self.open_encoder is not None else None
+        retriever = open_retriever(kind, seed=seed, encode=encode)
+        return RetrievalJudge(
+            account,
+            histories,
+            retriever.retrieve,
+            k=self.k,
+            max_tokens=self.max_tokens,
+            describe=self.describe,
+            seed=seed,
+            **options,
+        )
