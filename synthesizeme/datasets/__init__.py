@@ -6,8 +6,8 @@ from synthesizeme.datasets._base import DatasetModule, data_places, find_data, f
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
 from synthesizeme.datasets._intake import Intake, LeftOut
-from synthesizeme.datasets._splits import assign_splits, by_user, resplit
-from synthesizeme.datasets.jsonl import PairsFile, read_pairs, write_pairs
+from synthesizeme.datasets._splits import assign_splits, by_user, extend_splits, resplit
+from synthesizeme.datasets.jsonl import PairsFile, read_pairs, stream_pairs, write_pairs
 
 __all__ = [
     "ConvertReport",
@@ -20,11 +20,13 @@ __all__ = [
     "by_user",
     "convert",
     "data_places",
+    "extend_splits",
     "find_data",
     "formats",
     "inspect",
     "load_dataset",
     "read_pairs",
     "resplit",
+    "stream_pairs",
     "write_pairs",
 ]

@@ -60,11 +60,13 @@ class Intake:
         skip_bad_rows: Record malformed rows instead of raising.
         user_id: Owner of the rows that name none.
         split: Read only the files of this split of a folder or hub data set.
+        unique_ids: Refuse a pair id that was seen before, for which all of them are remembered.
     """
 
     skip_bad_rows: bool = False
     user_id: str | None = None
     split: str | None = None
+    unique_ids: bool = True
     rows_read: int = field(default=0, init=False)
     bad: list[DataError] = field(default_factory=list, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
@@ -103,6 +105,8 @@ class Intake:
         Raises:
             DataError: the id was seen before and bad rows are not skipped.
         """
+        if not self.unique_ids:
+            return pair
         if pair.pair_id not in self._seen:
             self._seen[pair.pair_id] = place.source, place.line
             return pair

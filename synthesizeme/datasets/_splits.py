@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from synthesizeme.datasets._intake import shown
 from synthesizeme.errors import ConfigError, DataError
@@ -13,6 +13,8 @@ from synthesizeme.types import PreferencePair, Split
 
 FRACTIONS = (0.6, 0.2, 0.2)
 """Shares of train, validation and test."""
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""In the order of the shares."""
 FEWEST_TO_SPLIT = 3
 """With fewer pairs all of them are train: nothing can be learned from none."""
 
@@ -50,6 +52,48 @@ def assign_splits(
         whom = f" of {len(named) - given} users" if given else ""
         rules.append(f"{shares} at random within each user{whom}, seed {seed}")
     return [pair if pair.split else next(drawn) for pair in pairs], "; ".join(rules)
+
+
+def extend_splits(
+    pairs: Sequence[PreferencePair],
+    known: Mapping[str, str],
+    *,
+    seed: int,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> tuple[list[PreferencePair], str]:
+    """Give every pair of one user a split that stays when further pairs come.
+
+    A pair keeps the split that its row names, else the one it had before. The others come, in an order drawn
+    by the seed and the user, each to the split that is most behind its share; a pair of the same two texts as
+    an older one goes with it. Where nothing is known and no row names a split, this is `assign_splits`.
+
+    Args:
+        pairs: All pairs of the user.
+        known: Split of older pairs by pair id.
+        seed: Seed of the draw.
+        fractions: Shares of train, validation and test.
+
+    Returns:
+        The pairs in the same order, and the rule in words.
+    """
+    named = {pair.pair_id: pair.split or known.get(pair.pair_id) for pair in pairs}
+    fresh = [pair for pair in pairs if named[pair.pair_id] is None]
+    if not fresh or len(fresh) == len(pairs):
+        if fresh:
+            return assign_splits(pairs, seed=seed, fractions=fractions)
+        return [_with_split(pair, named[pair.pair_id]) for pair in pairs], "kept"
+    texts = {same_texts(pair): split for pair in pairs if (split := named[pair.pair_id])}
+    counts = Counter(split for split in named.values() if split)
+    fresh.sort(key=lambda pair: pair.pair_id)
+    random.Random(f"{seed}\0{fresh[0].user_id}\0{len(pairs)}").shuffle(fresh)
+    for pair in fresh:
+        total = counts.total() + 1
+        behind = [share * total - counts[name] for name, share in zip(SPLITS, fractions, strict=True)]
+        split = texts.setdefault(same_texts(pair), SPLITS[behind.index(max(behind))])
+        named[pair.pair_id] = split
+        counts[split] += 1
+    rule = f"{len(pairs) - len(fresh)} kept, {len(fresh)} drawn, each for the split most behind its share"
+    return [_with_split(pair, named[pair.pair_id]) for pair in pairs], f"{rule}, seed {seed}"
 
 
 def by_user(pairs: Iterable[PreferencePair]) -> dict[str, list[PreferencePair]]:
@@ -99,6 +143,10 @@ def split_at(position: float, n: int, fractions: tuple[float, float, float] = FR
 def same_texts(pair: PreferencePair) -> frozenset[str]:
     """What makes two pairs of a user the same comparison: the two texts, whichever was chosen."""
     return frozenset((pair.chosen_text.strip(), pair.rejected_text.strip()))
+
+
+def _with_split(pair: PreferencePair, split: str | None) -> PreferencePair:
+    return pair if pair.split == split else pair.model_copy(update={"split": split})
 
 
 def _shown_pair(pair: PreferencePair) -> str:

@@ -14,7 +14,9 @@ A row::
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -72,6 +74,21 @@ def read_pairs(path: str | Path, *, skip_bad_rows: bool = False) -> PairsFile:
     return PairsFile(path, pairs, tuple(intake.bad))
 
 
+def stream_pairs(path: str | Path, intake: Intake | None = None) -> Iterator[PreferencePair]:
+    """The pairs of such a file, one in memory at a time; ids that come twice are left to whoever takes them.
+
+    Args:
+        path: The file.
+        intake: How rows are taken in; by default a malformed one raises.
+
+    Raises:
+        DataError: the file cannot be read, or a row is bad and bad rows are not skipped.
+    """
+    intake = intake or Intake()
+    intake.unique_ids = False
+    return _strict(intake.rows(json_lines(Path(path))), intake)
+
+
 def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
     """Write pairs as JSON Lines, compressed if the name ends in ``.gz``; all of them or no file at all.
 
@@ -87,6 +104,33 @@ def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
         if not written:
             raise DataError("there are no pairs to write", source=str(path), cure="check the input")
     return written
+
+
+def append_pair(path: str | Path, pair: PreferencePair) -> None:
+    """Add a pair to a file of JSON Lines, which is made if it is not there; it is on the disk on return.
+
+    Raises:
+        DataError: the file is compressed or cannot be written, or the pair cannot be written as JSON.
+    """
+    path = Path(path)
+    if path.suffix == ".gz":
+        cure = "name a file that ends in .jsonl"
+        raise DataError("a compressed file cannot be added to", source=str(path), cure=cure)
+    line = io.BytesIO()
+    _write(line, [pair], source=str(path), compress=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            stream.seek(max(end - 1, 0))
+            broken_off = end > 0 and stream.read(1) != b"\n"
+            stream.write(b"\n" * broken_off + line.getvalue())
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise DataError(
+            f"cannot be written: {error.strerror or error}", source=str(path), cure="check the place"
+        ) from None
 
 
 def recognises(row: Row) -> bool:

@@ -116,7 +116,9 @@ class SqlProfileStore:
         def work(rows: Rows) -> InductionRecord:
             rows.enter(user_id)
             kept = record
-            if profile is not None:
+            if profile is None:
+                _expect(rows.latest()[0], expected_version, user_id)
+            else:
                 note = self._put(rows, profile, origin(profile), write_id, expected_version)
                 kept = record.model_copy(update={"version": note.version})
             rows.put_record(kept)
@@ -268,11 +270,7 @@ class SqlProfileStore:
         if (before := rows.written(write_id)) is not None:
             return before  # the connection was lost after the commit
         version, moment = rows.latest()
-        if expected is not None and expected != version:
-            raise StoreConflictError(
-                f"the profile of user {profile.user_id[:60]!r} is at version {version}; expected {expected}: "
-                "another writer was first. Cure: read the latest version and decide again"
-            )
+        _expect(version, expected, profile.user_id)
         now = self._clock()
         created_at = now if moment is None else max(now, moment)
         note = VersionNote(version=version + 1, created_at=created_at, made_from=made_from)
@@ -284,6 +282,14 @@ class SqlProfileStore:
         self.database.scrub()
         done = facts.delete().where(facts.c.name == _SCRUB_DUE, facts.c.value == mark)
         self.database.write(lambda connection: connection.execute(done))
+
+
+def _expect(version: int, expected: int | None, user_id: str) -> None:
+    if expected is not None and expected != version:
+        raise StoreConflictError(
+            f"the profile of user {user_id[:60]!r} is at version {version}; expected {expected}: "
+            "another writer was first. Cure: read the latest version and decide again"
+        )
 
 
 def _note(values: Sequence[Any]) -> InductionNote:

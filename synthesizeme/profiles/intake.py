@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import ProfileStore
@@ -37,16 +38,26 @@ def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> T
     return Taken(new=new, unchanged=len(profiles) - new)
 
 
+ROWS_AT_ONCE = 1000
+"""Pairs in memory while they are taken in."""
+
+
 def take_pairs(store: ProfileStore, pairs: Iterable[PreferencePair]) -> Taken:
     """Append pairs to their users. Pairs of the test split, which nothing may be learned from, are left out.
+
+    The pairs are read as they are stored, a thousand at a time, in any order. What was stored stays when a
+    later one fails; the same call goes on from there.
 
     Raises:
         DataError: a pair differs from the stored one of the same id; other users' pairs are stored.
         StoreError: the store cannot take it.
     """
-    of_user: dict[str, list[PreferencePair]] = {}
-    for pair in pairs:
-        if pair.split != "test":
+    new = seen = 0
+    rows = (pair for pair in pairs if pair.split != "test")
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        of_user: dict[str, list[PreferencePair]] = {}
+        for pair in some:
             of_user.setdefault(pair.user_id, []).append(pair)
-    new = sum(store.add_pairs(user_id, some) for user_id, some in of_user.items())
-    return Taken(new=new, unchanged=sum(map(len, of_user.values())) - new)
+        new += sum(store.add_pairs(user_id, own) for user_id, own in of_user.items())
+        seen += len(some)
+    return Taken(new=new, unchanged=seen - new)

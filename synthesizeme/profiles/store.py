@@ -119,7 +119,7 @@ class ProfileStore(Protocol):
             user_id: The user.
             record: The record, in place of the one before.
             profile: The profile, if one was made.
-            expected_version: As `put_profile`; looked at where there is a profile.
+            expected_version: As `put_profile`, whether or not there is a profile.
 
         Returns:
             The record with the version of the profile in it.

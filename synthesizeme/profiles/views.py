@@ -61,3 +61,7 @@ class StoredPairs:
     def users(self) -> Iterator[str]:
         """Ids of the users that have pairs here."""
         return (user.user_id for user in every_user(self.store) if user.pairs)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()

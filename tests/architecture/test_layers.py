@@ -20,7 +20,7 @@ LAYERS = (
     ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),
     ("personas",),
-    ("serving", "simulation", "comparison"),
+    ("serving", "simulation", "comparison", "induction"),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
@@ -72,7 +72,8 @@ def breaches(relative, tree):
         top = module.partition(".")[0]
         seen = part_of(module)
         if top in HEAVY and package != "reward_models":
-            allowed = part == "backends" and folders[1] in TENSOR_MODULES and inside
+            spreads = top == "ray" and folders == ["induction", "on_ray"]
+            allowed = (spreads or (part == "backends" and folders[1] in TENSOR_MODULES)) and inside
         elif top == "dspy":
             allowed = package == "synthesizeme" and part in ("backends", "judges", "personas")
         elif top == "reward_models":
@@ -131,6 +132,9 @@ def test_a_module_sees_lower_layers_only(path):
         ("synthesizeme/comparison/x.py", "import reward_models"),
         ("synthesizeme/serving/x.py", "import reward_models"),
         ("synthesizeme/serving/x.py", "def f():\n    import torch"),
+        ("synthesizeme/induction/x.py", "def f():\n    import ray"),
+        ("synthesizeme/induction/on_ray.py", "import ray"),
+        ("synthesizeme/induction/x.py", "from synthesizeme.serving import rows"),
         ("synthesizeme/serving/x.py", "from synthesizeme.comparison import runner"),
         ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
         ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
@@ -155,6 +159,7 @@ def test_the_walk_sees_a_breach(path, source):
         ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
         ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
         ("synthesizeme/serving/x.py", "def f():\n    from reward_models import load"),
+        ("synthesizeme/induction/on_ray.py", "def f():\n    import ray"),
     ],
 )
 def test_the_walk_lets_what_is_allowed_pass(path, source):

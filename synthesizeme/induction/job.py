@@ -1,0 +1,150 @@
+"""What a run over many users is to do: plain values, so that any process can be handed one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from synthesizeme.backends import CallCache, Model, ModelSettings, Progress, RetryPolicy, Session, open_model
+from synthesizeme.backends._budget import Budget, Caps
+from synthesizeme.errors import ConfigError
+from synthesizeme.personas.estimate import token_price
+from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.profiles import ProfileStore, open_store
+from synthesizeme.prompts import load_prompt
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The users whose id hashes to `index` modulo `count`; the shards of one count are disjoint and complete.
+
+    Raises:
+        ConfigError: `index` is not in 0 .. `count` - 1.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ConfigError(f"shard {self.index}/{self.count}: expected I/N with I from 0 to N - 1")
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """The shard called ``I/N``.
+
+        Raises:
+            ConfigError: the text is something else.
+        """
+        index, _, count = text.partition("/")
+        if not (index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+            raise ConfigError(f"shard {text[:40]!r}: expected I/N with I from 0 to N - 1, such as 0/4")
+        return cls(int(index), int(count))
+
+    def holds(self, user_id: str) -> bool:
+        """Whether the user is of this shard."""
+        if self.count == 1:
+            return True
+        digest = hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index
+
+    def divided(self, parts: int) -> tuple[Shard, ...]:
+        """Shards that together are this one."""
+        return tuple(Shard(self.index + self.count * part, self.count * parts) for part in range(parts))
+
+
+@dataclass(frozen=True)
+class InductionJob:
+    """A run over the users of a store."""
+
+    store: str
+    """Where the pairs are and the profiles go; see `open_store`."""
+    key_file: Path | None = None
+    """Key of an encrypted store."""
+    model: str = "builtin"
+    """The model's name; see `open_model`."""
+    model_settings: ModelSettings = field(default_factory=ModelSettings)
+    """How to reach it and what to ask of it."""
+    settings: InductionSettings = field(default_factory=InductionSettings)
+    """How users are induced and measured."""
+    cache_dir: Path | None = None
+    """Folder of finished calls; None keeps none."""
+    concurrency: int = 8
+    """Most calls in flight."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """What to do about transient faults."""
+    caps: Caps = field(default_factory=Caps)
+    """Most that the calls of the run may take."""
+    shard: Shard = field(default_factory=Shard)
+    """Which users."""
+    user: str | None = None
+    """This user alone."""
+    min_new_pairs: int = 1
+    """A user with a finished profile is taken up again when so many pairs have come since."""
+
+    def __post_init__(self) -> None:
+        if self.min_new_pairs < 1:
+            raise ConfigError(f"min_new_pairs is {self.min_new_pairs}; expected 1 or more")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what a profile depends on beside the pairs: a user with another one is induced anew.
+
+        The address of a server and how the profile is measured are not in it.
+        """
+        asked, how = self.model_settings, self.settings
+        parts = [
+            self.model, asked.temperature, asked.max_tokens, how.effort, how.search, how.seed,
+            load_prompt(how.judge_prompt).prompt_id, load_prompt(how.theta).prompt_id,
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def divided(self, parts: int, *, at_once: int) -> tuple[InductionJob, ...]:
+        """Jobs for disjoint users that together do and spend what this one may, `at_once` at a time."""
+        concurrency = max(1, self.concurrency // at_once)
+        caps = self.caps.divided(parts)
+        return tuple(
+            replace(self, shard=shard, caps=caps, concurrency=concurrency)
+            for shard in self.shard.divided(parts)
+        )
+
+    def open_store(self) -> ProfileStore:
+        """The store; close it when done."""
+        return open_store(self.store, key_file=self.key_file, create=False)
+
+    @contextmanager
+    def open_session(self, progress: Callable[[Progress], None] | None = None) -> Iterator[Session]:
+        """The session that all users of the run share.
+
+        Raises:
+            UnknownNameError: no backend serves the model.
+            CredentialError: its key is missing.
+            ConfigError: the cache cannot be used, or the cost is capped and the price is not known.
+        """
+        model = open_model(self.model, self.model_settings)
+        with ExitStack() as stack:
+            cache = stack.enter_context(CallCache(self.cache_dir)) if self.cache_dir else None
+            session = Session(
+                model, cache=cache, concurrency=self.concurrency, retry=self.retry, progress=progress,
+                budget=self._budget(model),
+            )  # fmt: skip
+            yield stack.enter_context(session)
+
+    def _budget(self, model: Model) -> Budget:
+        return model_budget(model, self.caps)
+
+
+def model_budget(model: Model, caps: Caps) -> Budget:
+    """The budget of one session of a model.
+
+    Raises:
+        ConfigError: the cost is capped and the price is not known.
+    """
+    price = None
+    if caps.cost_usd is not None:
+        price = token_price(model.name, api_base=model.settings.api_base)
+    return Budget(caps, max_tokens=model.settings.max_tokens, price=price)

@@ -1,0 +1,141 @@
+"""A run over the users of a store in this process: a stream of users, a few of them in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from synthesizeme.backends import Session
+from synthesizeme.errors import BudgetError
+from synthesizeme.induction.job import InductionJob
+from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
+from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
+from synthesizeme.personas.workflow import UNREACHABLE_USERS
+from synthesizeme.profiles import ProfileStore
+from synthesizeme.profiles.store import UserSummary
+from synthesizeme.profiles.views import every_user
+
+OnUser = Callable[[UserDone, RunSummary], None]
+"""Told of each user as it is finished, with the run so far."""
+
+
+def run(job: InductionJob, on_user: OnUser | None = None) -> RunSummary:
+    """Bring every user of the job's shard up to date.
+
+    What is finished is in the store; a run that was killed at any moment goes on with the others. A user that
+    fails is recorded and the others go on. When the budget is used up, or the model answered none of
+    `UNREACHABLE_USERS` users in a row, no further user is begun and the summary says why.
+
+    Args:
+        job: What to do.
+        on_user: Told of each user, from the thread that called.
+
+    Raises:
+        ConfigError: the settings, the store or the cache cannot be used.
+        CredentialError: the key is missing or was rejected.
+        StoreError: the store cannot be reached for longer than it is waited for.
+    """
+    with job.open_store() as store, job.open_session() as session:
+        walk = _Walk(store, session, job, on_user or (lambda user, summary: None))
+        # Where nothing is waited for, threads would only take turns.
+        return walk.together(job.concurrency) if session.model.asynchronous else walk.one_by_one()
+
+
+class _Walk:
+    """The run so far."""
+
+    def __init__(self, store: ProfileStore, session: Session, job: InductionJob, on_user: OnUser) -> None:
+        self.store, self.session, self.job, self.on_user = store, session, job, on_user
+        self.fingerprint = job.fingerprint
+        self.summary = RunSummary()
+        self._unreachable = 0
+
+    def one_by_one(self) -> RunSummary:
+        """One user after the other."""
+        for user_id in self._due():
+            try:
+                self._finished(self._induce(user_id))
+            except BudgetError as error:
+                self._stop(str(error))
+            if self.summary.stopped:
+                break
+        return self.summary
+
+    def together(self, most: int) -> RunSummary:
+        """At most so many users at once, each in a thread that mostly waits for the model."""
+        due = self._due()
+        pool = ThreadPoolExecutor(most, thread_name_prefix="synthesizeme-user")
+        flying: set[Future[UserDone]] = set()
+        try:
+            while True:
+                while (
+                    len(flying) < most
+                    and not self.summary.stopped
+                    and (user_id := next(due, None)) is not None
+                ):
+                    flying.add(pool.submit(self._induce, user_id))
+                if not flying:
+                    return self.summary
+                landed, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in landed:
+                    self._land(future)
+        except BaseException:
+            self.session.close()  # whoever waits for the model waits no longer
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _land(self, future: Future[UserDone]) -> None:
+        try:
+            self._finished(future.result())
+        except BudgetError as error:
+            self._stop(str(error))
+
+    def _induce(self, user_id: str) -> UserDone:
+        return induce_stored_user(self.store, self.session, self.job, user_id, self.fingerprint)
+
+    def _due(self) -> Iterator[str]:
+        """Users with something to do, one page of them in memory; the others are counted."""
+        for user in self._chosen():
+            if not self.job.shard.holds(user.user_id) or not user.pairs:
+                continue
+            if is_due(user.induced, user.pairs, self.job, self.fingerprint):
+                yield user.user_id
+            else:
+                self.summary += RunSummary(unchanged=1)
+
+    def _chosen(self) -> Iterator[UserSummary]:
+        if (one := self.job.user) is None:
+            yield from every_user(self.store)
+            return
+        found, pairs = self.store.induction(one), len(self.store.pairs(one))
+        yield UserSummary(user_id=one, pairs=pairs, version=found.version if found else 0, induced=found)
+
+    def _finished(self, user: UserDone) -> None:
+        self.summary += summed(user)
+        self._unreachable = self._unreachable + 1 if user.unreachable else 0
+        if self._unreachable >= UNREACHABLE_USERS:
+            assert user.record is not None
+            self._stop(f"the model failed for {self._unreachable} users in a row; {user.record.error}")
+        self.on_user(user, self.summary)
+
+    def _stop(self, why: str) -> None:
+        self.summary += RunSummary(stopped=why)
+
+
+def summed(user: UserDone) -> RunSummary:
+    """One user as a summary."""
+    record = user.record
+    if record is None:
+        return RunSummary(unchanged=1)
+    if record.state == "failed":
+        named = NamedUser(user_id=user.user_id, why=record.error)
+        return RunSummary(failed=1, usage=record.usage, failures=(named,))
+    drifts: tuple[NamedUser, ...] = ()
+    if record.drifted and (check := record.drift):
+        loss = f"lost {check.loss:.2f} ± {check.standard_error:.2f} of accuracy on {check.recent_pairs} pairs"
+        drifts = (NamedUser(user_id=user.user_id, why=loss),)
+    return RunSummary(
+        done=1, drifted=len(drifts), drifts=drifts, usage=record.usage,
+        accuracy={name: Pooled(correct=c, pairs=n) for name, (c, n) in record.accuracy.items() if n},
+    )  # fmt: skip

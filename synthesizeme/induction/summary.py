@@ -1,0 +1,76 @@
+"""What became of the users of a run: counts, never the users themselves, whatever their number."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from synthesizeme.types import Frozen, Usage
+
+EXAMPLES = 20
+"""Users named at most."""
+
+
+class NamedUser(Frozen):
+    """A user to look at, and why."""
+
+    user_id: str
+    """The user."""
+    why: str
+    """What failed, or how far the pairs are from the profile."""
+
+
+class Pooled(Frozen):
+    """How one judge did on the test pairs of all users; values add with ``+``."""
+
+    correct: float = 0.0
+    """Pairs that it got right; a tie, or one of two orders, is a half."""
+    pairs: int = 0
+    """Pairs that it answered in both orders."""
+
+    def __add__(self, other: Pooled) -> Pooled:
+        return Pooled(correct=self.correct + other.correct, pairs=self.pairs + other.pairs)
+
+
+class RunSummary(Frozen):
+    """A run, or a part of one; values add with ``+``."""
+
+    done: int = 0
+    """Users whose profile was made or updated."""
+    unchanged: int = 0
+    """Users whose profile was finished before and whose pairs are the same."""
+    failed: int = 0
+    """Users whose induction failed; the next run tries them again."""
+    drifted: int = 0
+    """Of those done, users whose new pairs contradicted their profile."""
+    usage: Usage = Usage()
+    """What all calls took, evaluation and checks for drift included."""
+    accuracy: dict[str, Pooled] = Field(default_factory=dict)
+    """By judge."""
+    failures: tuple[NamedUser, ...] = ()
+    """The first users that failed."""
+    drifts: tuple[NamedUser, ...] = ()
+    """The first users that drifted."""
+    stopped: str | None = None
+    """Why users were left for another run, if any were."""
+
+    def __add__(self, other: RunSummary) -> RunSummary:
+        judges = dict.fromkeys([*self.accuracy, *other.accuracy])
+        return RunSummary(
+            done=self.done + other.done,
+            unchanged=self.unchanged + other.unchanged,
+            failed=self.failed + other.failed,
+            drifted=self.drifted + other.drifted,
+            usage=self.usage + other.usage,
+            accuracy={
+                name: self.accuracy.get(name, Pooled()) + other.accuracy.get(name, Pooled())
+                for name in judges
+            },
+            failures=(*self.failures, *other.failures)[:EXAMPLES],
+            drifts=(*self.drifts, *other.drifts)[:EXAMPLES],
+            stopped=self.stopped or other.stopped,
+        )
+
+    @property
+    def users(self) -> int:
+        """Users that were looked at."""
+        return self.done + self.unchanged + self.failed
