@@ -81,7 +81,11 @@ class ServeOptions:
     processes: Annotated[
         int,
         typer.Option(
-            "--workers", help="Processes; with more than one, users cannot be changed.", min=1, metavar="N"
+            "--workers",
+            help="Processes; with more than one, users can only be changed in a store that they share "
+            "(--profiles).",
+            min=1,
+            metavar="N",
         ),
     ] = 1
 

@@ -23,7 +23,7 @@ from synthesizeme.serving._requests import (
 )
 from synthesizeme.serving.openrlhf_payload import reply, rows
 from synthesizeme.serving.protocol import Margin, Question, Score
-from synthesizeme.serving.users import HistoryMissingError, PairStore, Users, read_pair
+from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
 _PAIR_TEXTS = ("prompt", "chosen", "rejected")
@@ -36,17 +36,15 @@ class Endpoints:
     Args:
         queue: The way to the model.
         metrics: What is counted.
-        store: Pairs of users; those in it are fitted here.
+        users: Users of the model.
         limits: Sizes above which a request is refused.
         read_only: Whether pairs are neither added nor deleted.
     """
 
     def __init__(
-        self, queue: ModelQueue, metrics: Metrics, store: PairStore, limits: Limits, read_only: bool
+        self, queue: ModelQueue, metrics: Metrics, users: Users, limits: Limits, read_only: bool
     ) -> None:
-        self.queue, self.limits, self.read_only = queue, limits, read_only
-        self.users = Users(queue.rewards.model, store)
-        self.users.fit_stored()
+        self.queue, self.users, self.limits, self.read_only = queue, users, limits, read_only
         self.closing = False
         self._metrics = metrics
 
@@ -143,7 +141,9 @@ class Endpoints:
     def _writable(self) -> None:
         if self.read_only:
             raise Refused(
-                409, "this server has several processes that share no users; start it with --workers 1"
+                409,
+                "this server has several processes that share no users; start it with --profiles, or "
+                "with --workers 1",
             )
 
     def _pairs(self, given: list[Any], user_id: str) -> list[PreferencePair]:

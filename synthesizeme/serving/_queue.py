@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.users import Users
 from synthesizeme.types import Comparison
 
 Result = TypeVar("Result")
@@ -59,12 +60,20 @@ class ModelQueue:
         most_waiting: Most rows that wait; more are refused.
         patience: Seconds to wait for company when nothing is running.
         deadline: Seconds from arrival to answer.
+        users: Who may have been changed by other processes, and is then read again before a batch.
     """
 
     def __init__(
-        self, rewards: ScalarRewards, *, most_rows: int, most_waiting: int, patience: float, deadline: float
+        self,
+        rewards: ScalarRewards,
+        *,
+        most_rows: int,
+        most_waiting: int,
+        patience: float,
+        deadline: float,
+        users: Users | None = None,
     ) -> None:
-        self.rewards = rewards
+        self.rewards, self._users = rewards, users
         self.most_rows, self.most_waiting = most_rows, most_waiting
         self.patience, self.deadline = patience, deadline
         self.waiting = 0
@@ -140,7 +149,8 @@ class ModelQueue:
             return
         self.batches, self.batched_rows = self.batches + 1, self.batched_rows + batch.rows
         quick = self._seconds_of_size is not None and batch.size * self._seconds_of_size <= AT_ONCE
-        if quick and not self._tasks:
+        behind = self._users is not None and self._users.behind(_asked(batch.entries))
+        if quick and not behind and not self._tasks:
             done: Future[list[list[Score] | list[Margin]]] = Future()
             try:
                 done.set_result(self._answers(batch.entries))
@@ -168,6 +178,8 @@ class ModelQueue:
 
     def _answers(self, batch: Sequence[_Entry]) -> list[list[Score] | list[Margin]]:
         """Answers to every entry, one call of the model for each kind of row."""
+        if self._users is not None:
+            self._users.catch_up(_asked(batch))
         questions = [row for entry in batch for row in entry.rows if isinstance(row, Question)]
         comparisons = [row for entry in batch for row in entry.rows if isinstance(row, Comparison)]
         scores = iter(self.rewards.scores(questions) if questions else [])
@@ -208,6 +220,10 @@ class ModelQueue:
             if not entry.answer.done():
                 entry.answer.set_exception(LateError())
         self._sweep = loop.call_at(self._open[0].expires, self._expire) if self._open else None
+
+
+def _asked(batch: Sequence[_Entry]) -> Iterator[str]:
+    return (row.user_id for entry in batch for row in entry.rows)
 
 
 def _size(row: Question | Comparison) -> int:

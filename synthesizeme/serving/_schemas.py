@@ -105,10 +105,10 @@ _ERRORS = {
     400: "Not JSON", 401: "No token", 403: "The token's scope is too small", 404: "Not there",
     409: "The user's earlier pairs are not here", 413: "Too large", 415: "Not declared as JSON",
     422: "Wrong; says what and where", 429: "Too many rows wait; Retry-After says how long",
-    500: "A fault of the server", 503: "Not ready", 504: "The deadline passed",
+    500: "A fault of the server", 503: "Not ready, or the store cannot be reached", 504: "The deadline passed",
 }  # fmt: skip
-_POSTED = (400, 401, 403, 413, 415, 422, 429, 500, 504)
-_PLAIN = (401, 403, 404, 409, 422, 429, 500, 504)
+_POSTED = (400, 401, 403, 413, 415, 422, 429, 500, 503, 504)
+_PLAIN = (401, 403, 404, 409, 422, 429, 500, 503, 504)
 _ANY: dict[str, Any] = {"type": "object"}
 _ROUTES: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any], tuple[int, ...], bool]] = {
     "score": ("Rewards of responses",

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving import _schemas
+from synthesizeme.serving._changes import Changes
 from synthesizeme.serving._endpoints import Endpoints
 from synthesizeme.serving._front import Application, Endpoint
 from synthesizeme.serving._metrics import Metrics
@@ -21,8 +23,9 @@ from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving._requests import Limits, Refused, answer
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
 from synthesizeme.serving.protocol import ScalarRewards
-from synthesizeme.serving.users import MemoryPairs, PairStore
+from synthesizeme.serving.users import MemoryPairs, PairStore, Users
 
+_STORE_AWAY = "the store of users cannot be reached; try again"
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +55,7 @@ def build_app(
     store: PairStore | None = None,
     access: Access | None = None,
     settings: ServerSettings | None = None,
+    changes: Changes | None = None,
 ) -> FastAPI:
     """The application that serves a model.
 
@@ -60,23 +64,28 @@ def build_app(
         store: Pairs of users; by default an empty one in memory. Users in it are fitted here.
         access: Tokens; without them everybody may do everything.
         settings: Sizes and times.
+        changes: How this process and others that share the store tell one another of changed users.
 
     Returns:
         The application; ``app.state.endpoints`` holds its queue.
     """
     settings = settings or ServerSettings()
+    users = Users(rewards.model, store or MemoryPairs(), changes=changes)
+    users.fit_stored()
     queue = ModelQueue(
-        rewards, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
+        rewards, users=users, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
         patience=settings.patience, deadline=settings.deadline,
     )  # fmt: skip
     metrics = Metrics(queue)
-    endpoints = Endpoints(queue, metrics, store or MemoryPairs(), settings.limits, settings.read_only)
+    endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         endpoints.closing = True
         await queue.close()
+        if changes is not None:
+            changes.close()
 
     app = Application(title="Personalized rewards", version=_schemas.version(), lifespan=lifespan,
                       description=_schemas.ABOUT)  # fmt: skip
@@ -129,6 +138,9 @@ def _guarded(endpoint: Endpoint, enter: Callable[[Request], None], metrics: Metr
             response = answer(
                 {"error": "the deadline passed before the answer; send fewer rows, or later"}, 504
             )
+        except StoreUnavailableError:
+            _log.warning("%s: the store of users cannot be reached", route)
+            response = answer({"error": _STORE_AWAY}, 503, {"Retry-After": "1"})
         except Exception as error:
             _log.error("%s failed: %s", route, type(error).__name__)
             _log.debug("%s failed", route, exc_info=error)

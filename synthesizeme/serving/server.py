@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import socket
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.serving._changes import Changes
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
 from synthesizeme.serving.protocol import ScalarRewards, Settings
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from synthesizeme.serving.users import PairStore
-
-VARIABLE = "SYNTHESIZEME_SERVER"
-"""Environment variable that hands the settings to worker processes."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,9 @@ class ServerOptions:
     key_file: str | None = None
     """Key of an encrypted store."""
     workers: int = 1
+    """Processes; those of one server share users through the store."""
+    changes: tuple[str, str] | None = None
+    """File and key (hex) of the workers' `Changes`; `run` sets them."""
     unknown_user: str = "refuse"
     on_error: str = "population"
     sizes: dict[str, int] = field(default_factory=dict)
@@ -61,13 +61,10 @@ class ServerOptions:
                 f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
                 "127.0.0.1"
             )
-        for flag, value in (("--pairs", self.pairs), ("--profiles", self.profiles)):
-            if self.workers > 1 and value is not None:
-                problems.append(f"{flag} needs --workers 1: several processes share no users")
+        if self.workers > 1 and self.pairs is not None and self.profiles is None:
+            problems.append("--pairs with several --workers needs --profiles, where they share users")
         if self.key_file is not None and self.profiles is None:
             problems.append("--key-file is the key of the store of --profiles; give that too")
-        if self.workers > 1 and self.port == 0:
-            problems.append("--port 0 needs --workers 1")
         try:
             Settings(self.unknown_user, self.on_error)  # type: ignore[arg-type]
         except ConfigError as error:
@@ -100,17 +97,14 @@ def application(options: ServerOptions) -> FastAPI:
     server = ServerSettings(
         limits=sizes,
         local_names_only=access is None,
-        read_only=options.workers > 1,
+        read_only=options.workers > 1 and options.profiles is None,
         **options.queue,
     )
-    return build_app(rewards, store=_store(options), access=access, settings=server)
-
-
-def worker_application() -> FastAPI:
-    """`application` in a worker process, with the options of the environment variable."""
-    app = application(ServerOptions(**json.loads(os.environ[VARIABLE])))
-    _keep()
-    return app
+    changes = None
+    if options.changes is not None:
+        path, key = options.changes
+        changes = Changes(Path(path), bytes.fromhex(key))
+    return build_app(rewards, store=opened_store(options), access=access, settings=server, changes=changes)
 
 
 def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None) -> None:
@@ -130,7 +124,7 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         import uvicorn
     except ModuleNotFoundError:
         raise MissingExtraError("the server", "serve") from None
-    shared: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "host": options.host,
         "port": options.port,
         "access_log": False,  # paths hold user ids
@@ -140,45 +134,54 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         "proxy_headers": False,
     }
     if options.workers > 1:
-        os.environ[VARIABLE] = json.dumps(asdict(options))
-        ready(f"Serving {options.model} on {options.host}:{options.port} with {options.workers} processes.")
-        uvicorn.run(f"{__name__}:worker_application", factory=True, workers=options.workers, **shared)
+        from synthesizeme.serving._workers import run_workers
+
+        run_workers(options, settings, ready)
         return
-    app = application(options)
-    _keep()
-    listening = _bound(options.host, options.port)
-    with listening:
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
+    app = kept(application(options))
+    with bound(options) as (listening, place):
 
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)
-                ready(f"Serving {options.model} on http://{shown}:{port}; its API is at /docs.")
+                ready(f"Serving {options.model} on {place}; its API is at /docs.")
 
-        Server(uvicorn.Config(app, **shared)).run(sockets=[listening])
+        Server(uvicorn.Config(app, **settings)).run(sockets=[listening])
 
 
-def _keep() -> None:
-    """Spare the garbage collector what is loaded by now: walking through it is what late answers wait for."""
+def kept(app: FastAPI) -> FastAPI:
+    """The same application, nothing of which the garbage collector walks through while others wait."""
     gc.collect()
     gc.freeze()
+    return app
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ConfigError(f"{host}:{port} cannot be bound: {error}; give another --host or --port") from None
-    return listening
+@contextmanager
+def bound(options: ServerOptions) -> Iterator[tuple[socket.socket, str]]:
+    """A socket bound to the address, and that address for people.
+
+    Raises:
+        ConfigError: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((options.host, options.port))
+        except OSError as error:
+            problem = f"{options.host}:{options.port} cannot be bound: {error}; give another --host or --port"
+            raise ConfigError(problem) from None
+        host, port = listening.getsockname()[:2]
+        yield listening, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _store(options: ServerOptions) -> PairStore:
-    """Where pairs are kept, with those of the file in it."""
+def opened_store(options: ServerOptions) -> PairStore:
+    """Where pairs are kept, with those of the file in it.
+
+    Raises:
+        DataError: the file of pairs cannot be read, or has no pair that may be learned from.
+        StoreError: the store cannot be opened.
+    """
     from synthesizeme.datasets import by_user, read_pairs
     from synthesizeme.profiles import StoredPairs, open_store
     from synthesizeme.serving.users import MemoryPairs
@@ -186,11 +189,12 @@ def _store(options: ServerOptions) -> PairStore:
     store: PairStore = MemoryPairs()
     if options.profiles is not None:
         key = None if options.key_file is None else Path(options.key_file)
-        store = StoredPairs(open_store(options.profiles, key_file=key, create=True))
+        patience = 0.5 * options.queue.get("deadline", 10)  # a store that is away is said before it is late
+        store = StoredPairs(open_store(options.profiles, key_file=key, create=True, patience=patience))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
-            if kept := [pair for pair in rows if pair.split != "test"]:
-                store.append(user, kept)
+            if usable := [pair for pair in rows if pair.split != "test"]:
+                store.append(user, usable)
         if not tuple(store.users()):
             problem = "has no train or validation pair"
             raise DataError(problem, source=options.pairs, cure="check its `split`.")

@@ -9,6 +9,7 @@ from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.datasets._pairs import messages, strict_pair
 from synthesizeme.errors import DataError
 from synthesizeme.scoring import PersonalRewards
+from synthesizeme.serving._changes import Changes
 from synthesizeme.types import PreferencePair
 
 SOURCE = "pairs"
@@ -31,6 +32,9 @@ class PairStore(Protocol):
 
     def users(self) -> Iterable[str]:
         """Ids of the users that have pairs here."""
+
+    def close(self) -> None:
+        """Let go of what it holds open."""
 
 
 class MemoryPairs:
@@ -55,6 +59,9 @@ class MemoryPairs:
         """Ids of the users that have pairs here."""
         return tuple(self._pairs)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 class HistoryMissingError(DataError):
     """A user's state came with the checkpoint and the pairs behind it are not here to be added to."""
@@ -67,16 +74,55 @@ class Users:
         model: A fitted model.
         store: Where pairs are kept.
         most_pairs: Most pairs of one user.
+        changes: How processes that share the store tell one another of changed users.
     """
 
-    def __init__(self, model: PersonalRewards, store: PairStore, *, most_pairs: int = 2000) -> None:
+    def __init__(
+        self,
+        model: PersonalRewards,
+        store: PairStore,
+        *,
+        most_pairs: int = 2000,
+        changes: Changes | None = None,
+    ) -> None:
         self.model, self.store, self.most_pairs = model, store, most_pairs
+        self._changes = changes
+        self._stale: set[bytes] = set()
+        """Digests of users that others changed and that were not read again yet."""
 
     def fit_stored(self) -> int:
         """Fit every user of the store from all of their pairs; how many there are."""
         histories = {user: self.store.pairs(user) for user in self.store.users()}
         self.model.fit_users(histories)
         return len(histories)
+
+    def behind(self, user_ids: Iterable[str]) -> bool:
+        """Whether `catch_up` with these users has something to do; quick, and reads no store."""
+        changes = self._changes
+        if changes is None:
+            return False
+        return changes.any() or any(changes.digest(user) in self._stale for user in user_ids if self._stale)
+
+    def catch_up(self, user_ids: Iterable[str]) -> None:
+        """Take over what other processes changed: of users the model knows, and of these.
+
+        Raises:
+            StoreError: the store cannot be read; the users are taken over at the next call.
+        """
+        changes = self._changes
+        if changes is None:
+            return
+        if news := changes.news():
+            self._stale |= news
+            user_ids = [*self.model.users_, *user_ids]
+        for user in user_ids if self._stale else ():
+            if (digest := changes.digest(user)) in self._stale:
+                pairs = self.store.pairs(user)
+                if pairs:
+                    self.model.fit_user(user, pairs)
+                else:
+                    self.model.forget_user(user)
+                self._stale.discard(digest)
 
     def add(self, user_id: str, pairs: Sequence[PreferencePair], *, replace: bool = False) -> dict[str, Any]:
         """Refit a user, known or new, to their stored pairs and these.
@@ -93,6 +139,7 @@ class Users:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
             DataError: a pair cannot be learned from, has the id of another one, or is one too many.
         """
+        self.catch_up([user_id])
         stored = self.store.pairs(user_id)
         if not stored and user_id in self.model.users_ and not replace:
             raise HistoryMissingError(
@@ -114,10 +161,12 @@ class Users:
         if new:
             self.model.fit_user(user_id, together)
             self.store.append(user_id, list(new.values()))
+            self._tell(user_id)
         return {"added": len(new), "pairs": len(together)}
 
     def export(self, user_id: str) -> dict[str, Any] | None:
         """Everything that is known of a user, or None: pairs, and what the model learned in words."""
+        self.catch_up([user_id])
         pairs, known = self.store.pairs(user_id), user_id in self.model.users_
         if not pairs and not known:
             return None
@@ -132,10 +181,18 @@ class Users:
 
     def delete(self, user_id: str) -> dict[str, Any] | None:
         """Drop a user's pairs and state; what there was, or None."""
+        self.catch_up([user_id])
         known = user_id in self.model.users_
         dropped = self.store.delete(user_id)
         self.model.forget_user(user_id)
-        return {"pairs": dropped, "state": known} if dropped or known else None
+        if not dropped and not known:
+            return None
+        self._tell(user_id)
+        return {"pairs": dropped, "state": known}
+
+    def _tell(self, user_id: str) -> None:
+        if self._changes is not None:
+            self._changes.tell(user_id)
 
 
 def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from synthesizeme.resources import resource
 from synthesizeme.serving.server import ServerOptions, application, run
 
 TOKEN = "admin-token-123456"
+PAIR = {"prompt": "Q?", "chosen": "a sunny ship!", "rejected": "a frosty ship."}
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_this_machine_may_come_without_one(checkpoint, host):
 def test_what_is_wrong_is_said_together_before_anything_is_loaded():
     with pytest.raises(ConfigError) as caught:
         ServerOptions(model="absent", host="0.0.0.0", workers=2, port=0, pairs="p", unknown_user="x").check()
-    assert len(caught.value.problems) == 4
+    assert len(caught.value.problems) == 3
 
 
 def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
@@ -138,24 +140,84 @@ def test_without_tokens_it_answers_to_names_of_this_machine_alone(started):
         assert ask(url, headers={"Host": own}).status_code == 200, own
 
 
-@pytest.mark.slow
-def test_several_processes_score_and_change_no_users(started):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process, url, _ = started("--workers", "2", port=str(port))
-    for _ in range(400):
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                break
-        except httpx.TransportError:
-            time.sleep(0.05)
+def test_several_processes_without_a_store_score_and_change_no_users(started):
+    process, url, _ = started("--workers", "2")
     assert {ask(url).json()["status"] for _ in range(10)} == {"ok"}
-    pair = {"prompt": "Q?", "chosen": "a", "rejected": "b"}
-    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [pair]})
-    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0").status_code == 409
-    assert "--workers 1" in refused.json()["error"]
+    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30)
+    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0", timeout=30).status_code == 409
+    assert "--profiles" in refused.json()["error"]
     process.send_signal(signal.SIGTERM)
-    process.wait(20)
+    assert process.wait(30) == 0
+
+
+def workers_of(process):
+    """Process ids of the workers of a server, once both take requests."""
+    for _ in range(600):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        found = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        if len(found) == 2:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(children)
+
+
+@contextmanager
+def only(pid, others):
+    """One worker at work while the others stand still."""
+    for other in others:
+        os.kill(other, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        for other in others:
+            os.kill(other, signal.SIGCONT)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
+def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
+    pytest.importorskip("sqlalchemy")
+    history = resource("data/sample/pairs.jsonl")
+    process, url, _ = started("--workers", "2", "--profiles", tmp_path / "users.sqlite", "--pairs", history)
+    one, other = workers_of(process)
+    for mine, theirs in ((one, other), (other, one)):
+        with only(mine, [theirs]):
+            assert ask(url, "mara").json()["status"] == "ok", "both have loaded, and know those of the file"
+    with only(one, [other]):
+        assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
+        value = ask(url, "new").json()["value"]
+        assert httpx.delete(f"{url}/v1/users/u0", timeout=30).json()["deleted"] == {"pairs": 0, "state": True}
+    with only(other, [one]):
+        assert ask(url, "new").json()["value"] == value
+        assert ask(url, "u0").json()["status"] == "unknown_user"
+        assert ask(url, "u1").json()["status"] == "ok"
+        more = {**PAIR, "prompt": "And now?"}
+        added = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [more]}, timeout=30).json()
+        assert added == {"user_id": "new", "added": 1, "pairs": 2}
+        value = ask(url, "new").json()["value"]
+    with only(one, [other]):
+        assert ask(url, "new").json()["value"] == value
+        assert httpx.delete(f"{url}/v1/users/new", timeout=30).json()["deleted"] == {
+            "pairs": 2,
+            "state": True,
+        }
+    with only(other, [one]):
+        assert ask(url, "new").json()["status"] == "unknown_user"
+        assert httpx.get(f"{url}/v1/users/new", timeout=30).status_code == 404
+    os.kill(one, signal.SIGKILL)
+    while one in (now := workers_of(process)):
+        time.sleep(0.05)
+    with only(next(pid for pid in now if pid != other), [other]):
+        assert ask(url, "mara").json()["status"] == "ok", "the worker that took its place"
+        assert ask(url, "u0").json()["status"] == "unknown_user", "who was deleted does not come back with it"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def test_what_is_wrong_with_several_processes_is_said_once(checkpoint, tmp_path, capfd):
+    assert main(["serve", "--model", str(tmp_path / "absent"), "--workers", "2", "--port", "0"]) == 1
+    assert "no checkpoint" in capfd.readouterr().err
+    assert main(["serve", "--model", str(checkpoint), "--workers", "2", "--pairs", "absent.jsonl"]) == 2
+    assert "needs --profiles" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -181,8 +243,6 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
     assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
 
 
-def test_a_key_without_a_store_and_a_store_for_many_processes_are_refused(checkpoint):
+def test_a_key_without_a_store_is_refused(checkpoint):
     with pytest.raises(ConfigError, match="--key-file is the key of the store"):
         application(ServerOptions(model=str(checkpoint), key_file="key"))
-    with pytest.raises(ConfigError, match="--profiles needs --workers 1"):
-        application(ServerOptions(model=str(checkpoint), profiles="x.sqlite", workers=2))
