@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from reward_models._base import Floats, sigmoid
-from reward_models._hierarchy import ROUGH, Fit, Problem, Rows, some_users
+from reward_models._hierarchy import Fit, Problem, Rows, some_users
 
 MOST = 8
 SHARE = 0.3
@@ -44,14 +44,14 @@ def directions(users: Sequence[Rows], weights: Floats, own_variance: Floats) -> 
         Shape (G, K), K <= `MOST`; no column where users do not seem to differ.
     """
     scale = np.sqrt(own_variance)
-    moments = np.zeros((len(scale), len(scale)))
-    curvature = np.zeros_like(moments)
-    for rows in users:
-        z, p = rows.own * scale, sigmoid(rows.shared @ weights)
-        weighted = z * (1 - p)[:, None]
-        total = weighted.sum(axis=0)
-        moments += np.outer(total, total) - weighted.T @ weighted
-        curvature += (z * (p * (1 - p))[:, None]).T @ z
+    p = [sigmoid(rows.shared @ weights)[:, None] for rows in users]
+    z = np.concatenate([rows.own for rows in users]) * scale
+    residual = z * (1 - np.concatenate(p))
+    spread = z * np.sqrt(np.concatenate([q * (1 - q) for q in p]))
+    begins = np.cumsum([0, *map(len, p)])[:-1]
+    totals = np.add.reduceat(residual, begins, axis=0)
+    moments = totals.T @ totals - residual.T @ residual
+    curvature = spread.T @ spread
     mean = np.trace(curvature) / len(scale)
     if mean < _LEAST:
         return np.zeros((len(scale), 0))
@@ -115,7 +115,7 @@ def _gains(
     """By how much the directions lower the loss of every user, shape (users,)."""
     begins = np.cumsum([0, *(len(rows.shared) for rows in judges)])[:-1]
     without, with_them = (
-        np.add.reduceat(losses(Problem(judges, *variances, common).fit(tolerance=ROUGH)), begins)
+        np.add.reduceat(losses(Problem(judges, *variances, common, rough=True).fit()), begins)
         for common in (None, np.sqrt(SHARE) * found)
     )
     gains: Floats = without - with_them

@@ -22,11 +22,11 @@ from reward_models._base import (
 from reward_models._basis import STYLE, Basis, Item
 from reward_models._common_directions import believed
 from reward_models._features import Features
-from reward_models._hierarchy import ROUGH, Fit, Problem, Rows, fit_own, some_users
+from reward_models._hierarchy import Fit, Problem, Rows, fit_own, some_users
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.temperature import fit_margin_temperature
-from synthesizeme.types import Evidence, PreferencePair
+from synthesizeme.types import Comparison, Evidence, PreferencePair
 
 Variances = Literal["leave-one-out", "evidence", "fixed"]
 _SHOWN_PAIRS = 4
@@ -87,6 +87,36 @@ class HierarchicalModel(RewardModel):
             _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in varied[:limit]
         ]
 
+    def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
+        """What is believed of a user's margins on these comparisons, all together.
+
+        The shared weights are held at their mode, as they are when the user is refitted: what is uncertain
+        here is the user alone. A user without a state has the prior of all users.
+
+        Args:
+            user_id: The user; that of the comparisons is not read.
+            comparisons: n comparisons.
+
+        Returns:
+            Means, shape (n,), and covariance, shape (n, n), of first minus second, in log-odds.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        state = self._fitted().get(user_id)
+        prompts = [comparison.prompt for comparison in comparisons]
+        texts = [*(c.first for c in comparisons), *(c.second for c in comparisons)]
+        shared, own = self.basis_.rows(_paired([*prompts, *prompts], texts))
+        n = len(comparisons)
+        shared, own = shared[:n] - shared[n:], own[:n] - own[n:]
+        mean, common = shared @ self.weights_, own @ self.common_
+        covariance = (own * self.own_variance_) @ own.T + common @ common.T
+        if state is not None:
+            mean = mean + own @ state["mean"]
+            seen = own @ state["own_factor"].T.astype(np.float64)
+            covariance -= seen @ seen.T
+        return mean, covariance
+
     def forget_user(self, user_id: str) -> Self:
         """Drop what is known of a user, and the texts read lately, which may be the user's."""
         super().forget_user(user_id)
@@ -99,14 +129,12 @@ class HierarchicalModel(RewardModel):
         self.basis_ = basis
         shared_variance, own_variance = self.basis_.variances()
         users = [self._differences(pairs) for pairs in histories.values()]
-        problem = Problem(users, shared_variance, own_variance)
         shared_factor, own_factor = 1.0, 1.0
         if self.variances != "fixed":
             some = some_users(users, _SEARCHED, self.seed)
-            searched = problem if len(some) == len(users) else Problem(some, shared_variance, own_variance)
-            shared_factor, own_factor = self._search(searched)
-        fit = problem.fit(shared_factor, own_factor)
+            shared_factor, own_factor = self._search(Problem(some, shared_variance, own_variance, rough=True))
         variances = shared_factor * shared_variance, own_factor * own_variance
+        fit = Problem(users, *variances).fit()
         # Before the common directions: left-out pairs are too sure of what was found with their help.
         self.sharpness_ = _sharpness(fit)
         common = np.zeros((len(own_variance), 0))
@@ -131,7 +159,7 @@ class HierarchicalModel(RewardModel):
             key = tuple(point.tolist())
             if key not in tried:
                 shared_factor, own_factor = np.exp(point).tolist()
-                fit = problem.fit(shared_factor, own_factor, tolerance=ROUGH)
+                fit = problem.fit(shared_factor, own_factor)
                 tried[key] = -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
             return tried[key]
 

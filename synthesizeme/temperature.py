@@ -44,12 +44,17 @@ def fit_margin_temperature(margins: Sequence[float] | Floats, *, spread: float |
     grid = np.linspace(np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]), _GRID)
     best = int(np.argmin([loss(log_t) for log_t in grid]))
     low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, _GRID - 1)])
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_left, at_right = loss(left), loss(right)
     while high - low > 1e-7:
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if loss(left) <= loss(right):
-            high = right
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - _GOLDEN * (high - low)
+            at_left = loss(left)
         else:
-            low = left
+            low, left, at_left = left, right, at_right
+            right = low + _GOLDEN * (high - low)
+            at_right = loss(right)
     return float(np.exp((low + high) / 2))
 
 
