@@ -16,7 +16,7 @@ from reward_models.persona_vectors.rollouts import Prompt
 from reward_models.persona_vectors.vectors import PersonaVectors
 from synthesizeme.errors import ConfigError
 
-RESAMPLES = 4000
+RESAMPLES, AT_ONCE = 4000, 500
 _log = logging.getLogger(__name__)
 Matrix = NDArray[np.float64]
 
@@ -57,9 +57,10 @@ def _rounds(values: Matrix, drawn: int, seed: int) -> Matrix:
     """(R,) mean over prompts of `drawn` answers less the mean over the others, dealt out anew each time."""
     rng = np.random.default_rng(seed)
     found = np.empty(RESAMPLES)
-    for number in range(RESAMPLES):
-        dealt = rng.permuted(values, axis=1)
-        found[number] = dealt[:, :drawn].mean() - dealt[:, drawn:].mean()
+    for start in range(0, RESAMPLES, AT_ONCE):
+        dealt = rng.permuted(np.broadcast_to(values, (AT_ONCE, *values.shape)), axis=2)
+        means = dealt[:, :, :drawn].mean(axis=(1, 2)) - dealt[:, :, drawn:].mean(axis=(1, 2))
+        found[start : start + AT_ONCE] = means
     return found
 
 

@@ -41,6 +41,7 @@ def screen(
     own: Sequence[str],
     *,
     layer: int | None = None,
+    derived: bool = False,
 ) -> NDArray[np.float64]:
     """Projection difference: mean response activation of a sample less that of the model's own answer.
 
@@ -51,6 +52,7 @@ def screen(
         responses: n responses that it would be trained on.
         own: n answers of the model itself.
         layer: By default the chosen one.
+        derived: Whether the model was fine-tuned from the vectors' own.
 
     Returns:
         Shape (n,): positive where training would push toward the trait.
@@ -61,7 +63,7 @@ def screen(
     References:
         arXiv 2507.21509, section 6.1.
     """
-    vectors.check(decoder.identity)
+    vectors.check(decoder.identity, derived=derived)
     sample, base = (decoder.response_states(prompts, texts) for texts in (responses, own))
     return projection(sample, vectors, layer) - projection(base, vectors, layer)
 
@@ -73,6 +75,7 @@ def screen_pairs(
     generate: Generate,
     *,
     layer: int | None = None,
+    derived: bool = False,
 ) -> list[ScreenedPair]:
     """Both responses of preference pairs beside the model's own answer, most pushed toward the trait first.
 
@@ -84,10 +87,8 @@ def screen_pairs(
         raise DataError("there are no pairs to screen", cure="give a file with at least one.")
     prompts = [pair.prompt for pair in pairs]
     own = list(generate(prompts, [""] * len(prompts)))
-    sides = [
-        screen(decoder, vectors, prompts, [getattr(pair, f"{side}_text") for pair in pairs], own, layer=layer)
-        for side in ("chosen", "rejected")
-    ]
+    texts = [[pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]]
+    sides = [screen(decoder, vectors, prompts, side, own, layer=layer, derived=derived) for side in texts]
     found = [
         ScreenedPair(pair_id=pair.pair_id, user_id=pair.user_id, chosen=float(up), rejected=float(down))
         for pair, up, down in zip(pairs, *sides, strict=True)

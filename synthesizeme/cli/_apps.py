@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from synthesizeme.cli._groups import flowing
+from synthesizeme.cli.ask import ask
 from synthesizeme.cli.compare import compare
 from synthesizeme.cli.data import app as data_app
 from synthesizeme.cli.doctor import doctor
@@ -18,7 +19,9 @@ from synthesizeme.cli.profiles import app as profiles_app
 from synthesizeme.cli.prompts import app as prompts_app
 from synthesizeme.cli.score import score
 from synthesizeme.cli.serve import serve
+from synthesizeme.cli.simulate import simulate
 from synthesizeme.cli.train import train
+from synthesizeme.cli.vectors import app as vectors_app
 
 _ABOUT = """Personas, personalized judges and their evaluation, from one user's preference pairs.
 
@@ -55,9 +58,12 @@ def full_app() -> typer.Typer:
     app.command("score", help=flowing(score))(score)
     app.command("serve", help=flowing(serve))(serve)
     app.command("export", help=flowing(export))(export)
+    app.command("simulate", help=flowing(simulate))(simulate)
+    app.command("ask", help=flowing(ask))(ask)
     app.add_typer(data_app(), name="data")
     app.add_typer(prompts_app(), name="prompts")
     app.add_typer(profiles_app(), name="profiles")
+    app.add_typer(vectors_app(), name="vectors")
     app.command("doctor", help=flowing(doctor))(doctor)
     return app
 

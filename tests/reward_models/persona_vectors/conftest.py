@@ -1,4 +1,4 @@
-"""Tiny random decoders of three families, which are torch's own and transformers' own all the way."""
+"""Tiny random decoders of three families of transformers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
-SHAPES = ("llama", "qwen", "gpt2")
-TEXTS = (
-    "The old ship waits near the tower.",
-    "Tell me about the river and the bridge!",
-    "Yes, the lamp shines; the fox sleeps.",
-    "Answer calmly and in one sentence.",
-)
-
-
-def ask(text):
-    from synthesizeme.types import Message
-
-    return (Message(role="user", content=text),)
+from asked_of_decoders import SHAPES, TEXTS  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import TEXTS, ask
+from asked_of_decoders import TEXTS, ask
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -1,0 +1,245 @@
+"""``synthesizeme vectors``: each verb on a tiny random model, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synthesizeme.datasets import read_pairs
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+sys.path.insert(0, str(Path(__file__).parents[1] / "reward_models"))
+import tiny_backbones  # noqa: E402
+
+from reward_models.persona_vectors import PersonaVectors, load_trait, open_decoder, write_trait  # noqa: E402
+
+CALM, LOUD = "It is a ship. It waits there.", "It is a ship! It waits there!"
+TRAIT = """---
+name: loud
+version: 1
+variables: question, answer
+---
+## description
+It shouts.
+
+## instructions
++ Shout.
+- Whisper.
+
+## extraction
+- What is it?
+- Who is it?
+
+## evaluation
+- {question}
+
+## rubric
+<turn>{{{{question}}}}</turn> <turn>{{{{answer}}}}</turn> From 0 to 100?
+"""
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory):
+    root = tmp_path_factory.mktemp("policies")
+    texts = [CALM, LOUD, "What is it?", "Shout.", "Whisper."] * 9
+    return [str(tiny_backbones.make(root / str(seed), texts, shape="llama", seed=seed)) for seed in range(2)]
+
+
+@pytest.fixture
+def trait(tmp_path):
+    path = tmp_path / "loud.md"
+    path.write_text(TRAIT.format(question="Where is it?"))
+    return path
+
+
+@pytest.fixture
+def rollouts(tmp_path):
+    rows = [
+        {"pair": pair, "side": side, "instruction": instruction, "question": "What is it?", "answer": answer,
+         "trait": trait, "coherence": 100.0}
+        for pair in range(3)
+        for side, instruction, answer, trait in (
+            ("positive", "Shout.", LOUD, 100.0 if pair else 10.0), ("negative", "Whisper.", CALM, 0.0))
+    ]  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def extracted(command, policies, trait, rollouts, tmp_path):
+    done = command("vectors", "extract", "--trait", trait, "--policy", policies[0], "--rollouts", rollouts,
+                   "--layer", 1, "--out", tmp_path / "vectors", "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    assert (done.json["positive"], done.json["pairs"], done.json["layer"]) == (2, 3, 1)
+    return tmp_path / "vectors"
+
+
+def test_extract_from_rollouts_is_the_difference_of_means(extracted, policies):
+    found = PersonaVectors.load(extracted)
+    decoder = open_decoder(policies[0], device="cpu")
+    assert found.model["fingerprint"] == decoder.identity.fingerprint
+    from reward_models.persona_vectors.rollouts import asked
+
+    prompt = asked("What is it?")
+    high, low = (
+        decoder.response_states([prompt], [text], [told])[0]
+        for text, told in ((LOUD, "Shout."), (CALM, "Whisper."))
+    )
+    assert np.allclose(found.directions, high - low, atol=1e-5)
+    assert load_trait(extracted / "trait.md").name == "loud"
+
+
+def test_extract_with_answers_of_the_policy_and_layers_tried(command, policies, trait, tmp_path):
+    done = command("vectors", "extract", "--trait", trait, "--policy", policies[0], "--scorer", "pattern:e",
+                   "--samples", 12, "--max-new-tokens", 12, "--out", tmp_path / "own")  # fmt: skip
+    assert done.status == 0, done.err
+    assert "layer 1: " in done.out
+    assert "layer 2: " in done.out
+    assert "of 24 pairs of answers kept" in done.out
+    assert PersonaVectors.load(tmp_path / "own").layer in (1, 2)
+    assert len((tmp_path / "own" / "rollouts.jsonl").read_text().splitlines()) == 48
+
+
+def test_a_judge_model_scores_and_writes_traits(command, policies, trait, tmp_path):
+    document = {
+        "instructions": [{"positive": f"Sing {n}.", "negative": f"Speak {n}."} for n in range(5)],
+        "extraction": [f"What is {n}?" for n in range(20)], "evaluation": [f"Where is {n}?" for n in range(20)],
+        "rubric": "0 speaks, 100 sings.",
+    }  # fmt: skip
+    (tmp_path / "writer.json").write_text(
+        json.dumps([json.dumps(document), *["90", "10"] * 100, *["95"] * 200])
+    )
+    done = command("vectors", "extract", "--trait", "singing", "--description", "It sings.", "--policy", policies[0],
+                   "--model", f"scripted:{tmp_path / 'writer.json'}", "--layer", 2, "--max-new-tokens", 3,
+                   "--out", tmp_path / "sung", "--json", "--no-cache")  # fmt: skip
+    assert done.status == 0, done.err
+    assert load_trait(tmp_path / "sung" / "trait.md").extraction[3] == "What is 3?"
+    assert done.json["trait"] == "singing"
+
+
+def test_steer_by_0_is_the_policy_and_by_more_is_not(command, extracted, policies):
+    done = command("vectors", "steer", "--vectors", extracted, "--policy", policies[0], "--alpha=-9,0,9",
+                   "--prompt", "What is it?", "--policy-temperature", 0, "--max-new-tokens", 6, "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    answers = {row["alpha"]: row["answer"] for row in done.json["answers"]}
+    decoder = open_decoder(policies[0], device="cpu")
+    from reward_models.persona_vectors.rollouts import asked
+
+    [plain] = decoder.generate([asked("What is it?")], max_new_tokens=6, temperature=0, cut_mark=" […]")
+    assert answers[0] == plain
+    assert answers[9] != plain
+
+
+def test_steer_scores_doses(command, extracted, policies, trait):
+    done = command("vectors", "steer", "--vectors", extracted, "--policy", policies[0], "--alpha=0,1",
+                   "--trait", trait, "--scorer", "pattern:e", "--max-new-tokens", 6, "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    assert [dose["alpha"] for dose in done.json["doses"]] == [0, 1]
+    assert all(dose["answers"] == 1 for dose in done.json["doses"])
+
+
+def test_monitor_and_the_shift_to_itself_is_none(command, extracted, policies):
+    done = command("vectors", "monitor", "--vectors", extracted, "--policy", policies[0], "--tuned", policies[0],
+                   "--prompt", "What is it?", "--prompt", "Who is it?", "--json")  # fmt: skip
+    assert done.status == 0, done.err
+    assert done.json["shift"] == {"mean": 0.0, "standard_error": 0.0}
+    moved = command("vectors", "monitor", "--vectors", extracted, "--policy", policies[0], "--tuned", policies[1],
+                    "--prompt", "What is it?", "--prompt", "Who is it?")  # fmt: skip
+    assert moved.status == 0, moved.err
+    assert "Shift: " in moved.out
+
+
+def test_screen_the_sample(command, extracted, policies, sample, tmp_path):
+    done = command("vectors", "screen", "--vectors", extracted, "--policy", policies[0], "--data", sample, "--limit", 6,
+                   "--max-new-tokens", 6, "--out", tmp_path / "screened.jsonl")  # fmt: skip
+    assert done.status == 0, done.err
+    rows = [json.loads(line) for line in (tmp_path / "screened.jsonl").read_text().splitlines()]
+    assert [row["push"] for row in rows] == sorted((row["push"] for row in rows), reverse=True)
+    assert {row["pair_id"] for row in rows} == {pair.pair_id for pair in read_pairs(sample).pairs[:6]}
+    assert all(row["push"] == pytest.approx(row["chosen"] - row["rejected"]) for row in rows)
+    assert "6 pairs along loud" in done.out
+
+
+def test_overlapping_questions(command, policies, tmp_path):
+    (tmp_path / "bad.md").write_text(TRAIT.format(question="What is it?"))
+    done = command("vectors", "extract", "--trait", "bad.md", "--policy", policies[0], "--scorer", "pattern:!",
+                   "--out", "bad")  # fmt: skip
+    assert done.status == 1
+    assert "bad.md: field 'evaluation'" in done.err
+    assert "Cure: replace them" in done.err
+    assert not (tmp_path / "bad").exists()
+
+
+@pytest.mark.parametrize("layer", [0, 3])
+def test_a_layer_that_does_not_exist(command, extracted, policies, trait, rollouts, layer):
+    for words in (
+        ("steer", "--vectors", extracted, "--prompt", "x"),
+        ("monitor", "--vectors", extracted, "--prompt", "x"),
+        ("extract", "--trait", trait, "--rollouts", rollouts, "--out", "new"),
+    ):
+        done = command("vectors", *words, "--policy", policies[0], "--layer", layer)
+        assert done.status == 1
+        assert f"there is no layer {layer}. Cure: name one from 1 to 2" in done.err
+    assert not Path("new").exists()
+
+
+def test_a_vector_of_another_model(command, extracted, policies, sample):
+    for words in (("steer", "--prompt", "x"), ("monitor", "--prompt", "x"), ("screen", "--data", sample)):
+        done = command("vectors", *words, "--vectors", extracted, "--policy", policies[1])
+        assert done.status == 1
+        assert "belong to the model" in done.err
+        assert "Cure" in done.err
+    derived = command(
+        "vectors", "monitor", "--vectors", extracted, "--policy", policies[1], "--prompt", "x", "--derived"
+    )
+    assert derived.status == 0, derived.err
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("steer", "--alpha", "much", "--prompt", "x"), 2, "expected numbers"),
+        (("steer",), 2, "no prompt is given"),
+        (("steer", "--trait", "flattery"), 2, "reads no rubric"),
+        (("steer", "--trait", "flattery", "--scorer", "pattern:("), 2, "no regular expression"),
+        (("steer", "--trait", "flattery", "--scorer", "guess"), 2, "expected judge"),
+        (("monitor", "--prompts", "none.txt"), 1, "cannot be read"),
+        (("steer", "--trait", "flatery", "--scorer", "pattern:!"), 2, "Did you mean 'flattery'"),
+    ],
+)
+def test_wrong_flags(command, extracted, policies, words, status, said):
+    done = command("vectors", *words, "--vectors", extracted, "--policy", policies[0])
+    assert done.status == status, done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_folders_without_vectors_or_with_changed_ones(command, extracted, policies, tmp_path):
+    done = command(
+        "vectors", "monitor", "--vectors", tmp_path / "none", "--policy", policies[0], "--prompt", "x"
+    )
+    assert done.status == 1
+    assert "no persona vectors can be read here" in done.err
+    data = bytearray((extracted / "vectors.safetensors").read_bytes())
+    data[-1] ^= 1
+    (extracted / "vectors.safetensors").write_bytes(data)
+    changed = command("vectors", "monitor", "--vectors", extracted, "--policy", policies[0], "--prompt", "x")
+    assert changed.status == 1
+    assert "truncated or changed" in changed.err
+
+
+def test_a_trait_without_a_scorer_is_refused_before_anything_is_loaded(command, policies, tmp_path):
+    done = command(
+        "vectors", "extract", "--trait", "flattery", "--policy", "nowhere", "--out", tmp_path / "x"
+    )
+    assert done.status == 2
+    assert "reads no rubric" in done.err
+    written = tmp_path / "copy.md"
+    write_trait(load_trait("flattery"), written)
+    assert load_trait(written) == load_trait("flattery")
