@@ -8,6 +8,7 @@ an order is drawn, ``first``/``second`` only after.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,8 +20,11 @@ Preference = Literal["first", "second", "tie"]
 Split = Literal["train", "validation", "test"]
 Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["transport", "parse", "refusal", "too_long", "unknown_user"]
+Respondents = Literal["human", "simulated", "mixed"]
 
 ORDERS: tuple[Order, ...] = ("chosen_first", "rejected_first")
+SIMULATED = "simulated"
+"""Metadata key of a pair that no person chose; who chose stands there, e.g. ``{"by": "builtin"}``."""
 _LOGIT_CLIP = 1e-6
 
 
@@ -109,6 +113,11 @@ class PreferencePair(Frozen):
         """Text of the other response."""
         return self.rejected[0].content
 
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulation made the choice, and no person."""
+        return bool(self.metadata.get(SIMULATED))
+
     def compare(self, order: Order) -> Comparison:
         """Draw an order: the label stays behind.
 
@@ -126,6 +135,12 @@ class PreferencePair(Frozen):
     def swapped_labels(self) -> PreferencePair:
         """The same pair with the label reversed: a control, never data."""
         return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+
+
+def respondents(pairs: Iterable[PreferencePair]) -> Respondents:
+    """Who made the choices: people, simulations, or some of both."""
+    kinds = {pair.simulated for pair in pairs}
+    return "mixed" if len(kinds) > 1 else "simulated" if kinds == {True} else "human"
 
 
 def preferred_side(order: Order) -> Side:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -66,9 +66,22 @@ class ReadingOptions:
 
 
 @spread
-def convert(source: Source, target: Target, common: CommonOptions, reading: ReadingOptions) -> None:
+def convert(
+    source: Source,
+    target: Target,
+    common: CommonOptions,
+    reading: ReadingOptions,
+    respondents: Annotated[
+        Literal["human", "simulated"] | None,
+        typer.Option(
+            "--respondents", help="Keep the choices of people alone, or those of simulations.", metavar="KIND"
+        ),
+    ] = None,
+) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
     report = reading.convert(source, target)
+    if respondents is not None:
+        report = _only(respondents, report)
     if common.json:
         print_json(_report_json(report))
         return
@@ -128,6 +141,16 @@ def split(
         typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
 
 
+def _only(kind: str, report: ConvertReport) -> ConvertReport:
+    """Write again what was converted, without the choices of the others."""
+    from synthesizeme import datasets
+
+    pairs = datasets.read_pairs(report.target).pairs
+    kept = [pair for pair in pairs if pair.simulated == (kind == "simulated")]
+    say(f"left out: {len(pairs) - len(kept)} x not {kind}")
+    return replace(report, pairs_written=datasets.write_pairs(report.target, kept))
+
+
 def _report_json(report: ConvertReport) -> dict[str, object]:
     return {
         "source": report.source,
@@ -160,6 +183,7 @@ def _show(source: str, format: str, summary: PairsSummary) -> None:
         "format": format,
         "pairs": f"{summary.pairs:,}",
         "users": f"{summary.users:,}, {users.minimum:g} to {users.maximum:g} pairs each",
+        "respondents": ", ".join(f"{name} {number:,}" for name, number in summary.respondents.items()),
         "splits": ", ".join(f"{name} {number:,}" for name, number in summary.splits.items()),
         "prompts": f"{summary.prompts:,} different, {turns.minimum:g} to {turns.maximum:g} turns",
         "responses": f"{lengths.minimum:g} to {lengths.maximum:g} characters, median {lengths.median:g}",

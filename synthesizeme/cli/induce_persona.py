@@ -162,8 +162,10 @@ def _estimate(
     if as_json:
         print_json(estimate_json(list(users), found, prices))
     else:
+        DataError: people chose some of the pairs and simulations others, and they are to be measured.
         show_estimate(list(users), found, prices, model.model)
 
+    from synthesizeme.evaluation.apart import refuse_mixture
 
 def _induce(
     users: Users,
@@ -178,6 +180,8 @@ def _induce(
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
 
+    if not run.no_evaluate:
+        refuse_mixture(pairs, str(source))
     done: Done = []
     failed: list[UserFailure] = []
     order = list(users)

@@ -86,6 +86,8 @@ def diff(a: Path, b: Path) -> Diff:
         )
     if first.benchmark != second.benchmark:
         warnings.append(f"the benchmarks differ: A is {first.benchmark}, B is {second.benchmark}")
+    if first.respondents != second.respondents:
+        warnings.append(f"A is about {first.respondents} respondents, B about {second.respondents} ones")
     versions = [it.environment.get("synthesizeme", "unknown") for it in (first, second)]
     if versions[0] != versions[1]:
         warnings.append(f"the versions differ: A was made with {versions[0]}, B with {versions[1]}")

@@ -31,6 +31,7 @@ def report(compared: Compared, benchmark: Benchmark, plan: Plan, *, model: str =
         benchmark=benchmark.name,
         protocol=f"{protocol} Gains are paired differences to the same scorer without the user.",
         rows=rows,
+        respondents=benchmark.respondents,
         data_fingerprint=fingerprint(benchmark.test),
         notes=(*(plan.notes if with_curve or not plan.halves else ()), *notes),
         failed=compared.failed,

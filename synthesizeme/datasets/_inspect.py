@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pydantic import Field
 
 from synthesizeme.datasets._splits import same_texts
-from synthesizeme.types import Frozen, PreferencePair
+from synthesizeme.types import Frozen, PreferencePair, Respondents, respondents
 
 UNSPLIT = "none"
 """Key under which pairs without a split are counted."""
@@ -35,6 +35,8 @@ class PairsSummary(Frozen):
     """Number of users."""
     pairs_per_user: Spread
     """Pairs of one user."""
+    respondents: dict[Respondents, int]
+    """Pairs that people chose, and pairs that simulations did; who made none is left out."""
     splits: dict[str, int]
     """Pairs per split; ``none`` counts pairs without."""
     prompt_turns: Spread
@@ -68,6 +70,7 @@ def inspect(pairs: Sequence[PreferencePair]) -> PairsSummary:
         pairs=len(pairs),
         users=len(per_user),
         pairs_per_user=_spread(per_user.values()),
+        respondents=dict(Counter(respondents([pair]) for pair in pairs)),
         splits=dict(Counter(pair.split or UNSPLIT for pair in pairs)),
         prompt_turns=_spread(len(pair.prompt) for pair in pairs),
         response_characters=_spread(length for both in lengths for length in both),

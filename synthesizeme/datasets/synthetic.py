@@ -27,7 +27,7 @@ from synthesizeme.datasets._synthetic_render import Defect, render
 from synthesizeme.datasets._synthetic_text import TOPICS, Topic
 from synthesizeme.datasets._synthetic_users import ATTRIBUTES, Attribute, PlantedUser, draw_user
 from synthesizeme.errors import ConfigError
-from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Side, Verdict
+from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Side, Verdict
 
 __all__ = (
     "ATTRIBUTES", "DESCRIPTION", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
@@ -123,7 +123,7 @@ def planted_population(
 
     The metadata of a pair holds ``topic``, ``kind``, ``probability`` (that the chosen response wins), and for
     ``chosen_`` and ``rejected_`` each ``levels`` (in the order of `ATTRIBUTES`, in [0, 1]), ``defect``,
-    ``quality`` and ``value``.
+    ``quality`` and ``value``; ``simulated`` says that a planted user chose.
 
     Args:
         n_users: Number of users, at least 1.
@@ -193,6 +193,7 @@ def _draw_pair(pair_id: str, user: PlantedUser, noise: float, quality: float, rn
     if rng.random() >= chance:
         one, other, chance = other, one, 1 - chance
     metadata: dict[str, Any] = {"topic": topic.name, "kind": topic.kind, "probability": chance}
+    metadata[SIMULATED] = {"by": "planted", "persona": user.user_id}
     for side, response in (("chosen", one), ("rejected", other)):
         metadata |= {f"{side}_{name}": value for name, value in response.items() if name != "text"}
     return PreferencePair(

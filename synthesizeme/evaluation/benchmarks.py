@@ -12,10 +12,11 @@ from synthesizeme.datasets._base import find_data, load_dataset
 from synthesizeme.datasets._splits import assign_splits, resplit
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.evaluation._lint_values import Declared
+from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, TiePolicy, evaluate, pool
 from synthesizeme.resources import resource
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.types import Frozen, PreferencePair
+from synthesizeme.types import Frozen, PreferencePair, Respondents, respondents
 
 DataDir = str | Path | None
 SAMPLE_SEED = 0
@@ -72,6 +73,11 @@ class Benchmark(Frozen):
         return tuple(pair for fold in self.folds for pair in fold.test)
 
     @property
+    def respondents(self) -> Respondents:
+        """Who chose in the test pairs: people or simulations; loading refuses a mixture."""
+        return respondents(self.test)
+
+    @property
     def departures(self) -> list[tuple[str, int, int]]:
         """(what, number found, number declared) of all that is not as its makers count it."""
         users = {pair.user_id for pair in self.pairs}
@@ -90,10 +96,14 @@ class Benchmark(Frozen):
         users = len({pair.user_id for pair in self.test})
         folds = f" in {len(self.folds)} folds" if len(self.folds) > 1 else ""
         seen = " Test items also occur in the history, by design." if self.seen_items_by_design else ""
+        simulated = self.respondents == "simulated"
+        learned = ""
+        if (others := respondents(self.folds[0].history)) not in ("human", self.respondents):
+            learned = f" The choices learned from are {others}."
         worth = "half" if self.ties == "half" else "as wrong"
         return (
             f"{self.description} {orders}; a tie counts {worth}. "
-            f"{len(self.test)} test pairs of {users} users{folds}.{seen}"
+            f"{len(self.test)} test pairs of {users} {'simulated ' * simulated}users{folds}.{seen}{learned}"
         )
 
 
@@ -224,6 +234,7 @@ def _fold(
             field="split",
             cure="check the splits, or draw them with `synthesizeme data split`",
         )
+    refuse_mixture(test, source)
     return Fold(name=name, history=history, test=test)
 
 

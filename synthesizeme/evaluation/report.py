@@ -18,7 +18,7 @@ from synthesizeme.evaluation._leaderboard import leaderboard
 from synthesizeme.evaluation._measured_rows import measured_row
 from synthesizeme.evaluation._rows import Resplits, Row, row
 from synthesizeme.files import write_whole
-from synthesizeme.types import Frozen, PreferencePair
+from synthesizeme.types import Frozen, PreferencePair, Respondents
 
 __all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row"]
 
@@ -50,6 +50,8 @@ class Report(Frozen):
     """Orders, ties, split and reference, in a sentence."""
     rows: tuple[Row, ...]
     """One per scorer, in the order to be shown."""
+    respondents: Respondents = "human"
+    """Who chose in the test pairs: people, or simulations."""
     data_fingerprint: str = ""
     """`fingerprint` of the test pairs."""
     notes: tuple[str, ...] = ()
@@ -86,7 +88,8 @@ class Report(Frozen):
     def to_markdown(self) -> str:
         """Heading, protocol, aligned leaderboard, legend, what failed, notes."""
         versions = ", ".join(f"{name} {version}" for name, version in self.environment.items())
-        made = f"Test pairs `{self.data_fingerprint[:12] or 'unknown'}`; {versions}."
+        pairs = self.data_fingerprint[:12] or "unknown"
+        made = f"Respondents: {self.respondents}. Test pairs `{pairs}`; {versions}."
         said = [f"- **{name}** failed and has no row: {reason}" for name, reason in self.failed.items()]
         said += [f"- {note}" for note in self.notes]
         more = "\n".join([*said, ""]) + "\n" if said else ""

@@ -153,6 +153,7 @@ class Scorers:
             benchmark=self.benchmark.name,
             protocol=protocol,
             rows=rows,
+            respondents=self.benchmark.respondents,
             data_fingerprint=fingerprint(self.benchmark.test),
         )
 

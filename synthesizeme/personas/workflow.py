@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
 from synthesizeme.errors import BackendError, BudgetError, ConfigError, CredentialError, SynthesizeMeError
+from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
@@ -17,7 +18,7 @@ from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Evidence, PreferencePair, Usage
+from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage
 
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
@@ -69,6 +70,8 @@ class UserResult:
     """Calls of the evaluation."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """How each judge did on the test pairs: default, persona, demonstrations, both, ..."""
+    respondents: Respondents = "human"
+    """Who chose in the user's pairs: a person, or a simulation."""
     evaluation_error: str | None = None
     """Why the evaluation broke off; the profile is whole nevertheless."""
     notes: tuple[str, ...] = ()
@@ -87,7 +90,12 @@ class UserResult:
             for name, outcome in self.outcomes.items()
         )
         protocol = "Held-out pairs of one user, both orders; a tie counts half. Gains are over default."
-        return Report(benchmark=f"test pairs of {self.user_id}", protocol=protocol, rows=rows)
+        return Report(
+            benchmark=f"test pairs of {self.user_id}",
+            protocol=protocol,
+            rows=rows,
+            respondents=self.respondents,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,14 +130,16 @@ def induce_user(
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
-        DataError: pairs of several users, with a split in some rows only, or with survey answers that
-            cannot be read where they are needed; evidence that names other pairs.
+        DataError: pairs of several users, choices of a person and of a simulation, with a split in some
+            rows only, or with survey answers that cannot be read where they are needed; evidence that names
+            other pairs.
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
     account = account or session.account()
+    who = refuse_mixture(pairs)
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
     allotment = plan_calls(split, settings, budget_calls)
@@ -156,6 +166,7 @@ def induce_user(
         call_limit=allotment.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
+        respondents=who,
         evaluation_error=error,
         notes=tuple(notes),
     )

@@ -49,7 +49,7 @@ def test_the_sample_needs_no_data_folder_and_is_the_same_every_time():
     assert {pair.split for pair in fold.test} == {"test"}
     assert {pair.split for pair in fold.history} == {"train", "validation"}
     assert len(sample.pairs) == len({pair.pair_id for pair in sample.pairs}) == 60
-    assert "12 test pairs of 3 users" in sample.protocol
+    assert "12 test pairs of 3 simulated users" in sample.protocol
     assert sample.departures == []
 
 

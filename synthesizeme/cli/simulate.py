@@ -1,0 +1,183 @@
+"""``simulate``: role-played or planted users answer pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
+from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from synthesizeme.profile import UserProfile
+    from synthesizeme.simulation.respondents import Simulated
+    from synthesizeme.types import Usage
+
+
+@dataclass(frozen=True)
+class SimulationOptions:
+    """Who answers what."""
+
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="File of pairs to write.", metavar="PAIRS.jsonl", parser=new_file),
+    ]
+    pool: Annotated[
+        Path | None,
+        typer.Option(
+            "--pool",
+            help="What is asked: rows with prompt, first and second, or pairs, whose labels are not read.",
+            metavar="POOL.jsonl",
+        ),
+    ] = None
+    personas: Annotated[
+        Path | None,
+        typer.Option(
+            "--personas",
+            help='Who is played: rows {"user_id", "persona"} in words, a profile.json, or a folder that '
+            "induce-persona wrote.",
+            metavar="FILE|DIR",
+        ),
+    ] = None
+    planted: Annotated[
+        int | None,
+        typer.Option(
+            "--planted",
+            help="So many users with planted tastes instead, who answer planted pairs; asks no model.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None
+    pairs_per_user: Annotated[
+        int | None,
+        typer.Option(
+            "--pairs-per-user",
+            help="Comparisons put to each user, drawn from the pool; all of it, with --planted 20.",
+            min=1,
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None
+    noise: Annotated[
+        float,
+        typer.Option(
+            "--noise",
+            help="Temperature of the choices: 0 takes what the user says, 1 draws from how sure they are.",
+            min=0,
+            metavar="T",
+        ),
+    ] = 0.0
+    play_prompt: Annotated[
+        str,
+        typer.Option("--play-prompt", help="Prompt that makes the model the user: a name, or a file."),
+    ] = "simulation/default"
+    seed: Seed = 0
+
+
+@spread
+def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOptions) -> None:
+    """Let simulated users answer pairs: personas in words, played by a model, or planted tastes.
+
+    Every comparison is asked in both orders; ties and failures make no pair and are counted. The pairs say in
+    `metadata.simulated` who answered, and user ids begin with "simulated:". Reports never mix them with
+    people's.
+    """
+    from synthesizeme.datasets import write_pairs
+
+    _check(options)
+    found, usage = _planted(options) if options.planted is not None else _played(options, model)
+    if not found.pairs:
+        raise DataError(
+            f"none of {count(found.asked, 'comparison')} got a choice: {_without(found)}",
+            cure="check the model, or the personas",
+        )
+    write_pairs(options.out, found.pairs)
+    facts: dict[str, Any] = {
+        "respondents": "simulated",
+        "users": len({pair.user_id for pair in found.pairs}),
+        "pairs": len(found.pairs),
+        **found.model_dump(exclude={"pairs"}),
+        "usage": None if usage is None else usage.model_dump(),
+        "out": str(options.out),
+    }
+    if common.json:
+        print_json(facts)
+        return
+    same = "" if found.consistent is None else f", {100 * found.consistent:.0f} % the same in both orders"
+    typer.echo(
+        f"{count(facts['users'], 'simulated user')}: {count(found.asked, 'comparison')}, "
+        f"{count(len(found.pairs), 'choice')}, {_without(found)}{same}."
+    )
+    if usage is not None:
+        typer.echo(f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
+    typer.echo(f"Written to {printable(str(options.out))}.")
+
+
+def _check(options: SimulationOptions) -> None:
+    problems = []
+    if (options.personas is None) == (options.planted is None):
+        problems.append("give --personas FILE|DIR or --planted N, and not both")
+    if options.personas is not None and options.pool is None:
+        problems.append("--pool POOL.jsonl is missing: what the users are asked about")
+    if options.planted is not None and options.pool is not None:
+        problems.append("--planted users can value planted texts only; leave out --pool")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _planted(options: SimulationOptions) -> tuple[Simulated, Usage | None]:
+    from synthesizeme.simulation.planted import planted_respondents
+    from synthesizeme.simulation.pool import pool_of
+    from synthesizeme.simulation.respondents import simulate
+
+    number = options.pairs_per_user or 20
+    respondents, users, pool = planted_respondents(int(options.planted or 0), number, seed=options.seed)
+    made_by = {user: {"by": respondents.name, "persona": user} for user in users}
+    return simulate(respondents, made_by, pool_of(pool), noise=options.noise, seed=options.seed), None
+
+
+def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated, Usage]:
+    from synthesizeme.cli._progress import ProgressDisplay
+    from synthesizeme.cli._session import check_model, open_session
+    from synthesizeme.prompts import load_prompt
+    from synthesizeme.simulation.pool import read_pool
+    from synthesizeme.simulation.respondents import played_by, role_played, simulate
+
+    check_model(model)
+    personas, pool = _personas(Path(str(options.personas))), read_pool(Path(str(options.pool)))
+    prompt = load_prompt(options.play_prompt)
+    with ProgressDisplay() as display, open_session(model, display) as session:
+        account = session.account()
+        found = simulate(
+            role_played(account, personas, prompt),
+            played_by(account, personas, prompt),
+            pool,
+            per_user=options.pairs_per_user,
+            noise=options.noise,
+            seed=options.seed,
+        )
+    return found, account.usage
+
+
+def _personas(path: Path) -> dict[str, UserProfile]:
+    """Who is played: a file of personas in words, one profile, or a folder of them."""
+    from synthesizeme.personas.store import ProfileDirectory, load_profile
+    from synthesizeme.simulation.casting import read_personas
+
+    if path.is_dir():
+        profiles = ProfileDirectory(path)
+        return {user: profiles[user] for user in profiles}
+    if path.suffix == ".json":
+        profile = load_profile(path)
+        return {profile.user_id: profile}
+    return read_personas(path)
+
+
+def _without(found: Simulated) -> str:
+    failed = ", ".join(f"{kind} {number}" for kind, number in found.failures.items()) or "0"
+    return f"{count(found.ties, 'tie')}, failures {failed}"

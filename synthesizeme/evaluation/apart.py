@@ -1,0 +1,28 @@
+"""Choices of people and of simulations, kept apart: a figure speaks of one or of the other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from synthesizeme.errors import DataError
+from synthesizeme.types import SIMULATED, PreferencePair, Respondents, respondents
+
+
+def refuse_mixture(pairs: Sequence[PreferencePair], source: str | None = None) -> Respondents:
+    """Who chose in pairs that are to be measured together.
+
+    Raises:
+        DataError: people made some of the choices, and simulations others.
+    """
+    kind = respondents(pairs)
+    if kind == "mixed":
+        counts = Counter(pair.simulated for pair in pairs)
+        raise DataError(
+            f"{counts[False]} of the pairs to be measured on are choices of people and {counts[True]} of "
+            "simulations; no figure can speak of both",
+            source=source,
+            field=f"metadata.{SIMULATED}",
+            cure="measure each apart: `synthesizeme data convert IN OUT --respondents human` (or simulated).",
+        )
+    return kind

@@ -1,0 +1,67 @@
+"""What the hierarchical model believes of several margins of one user together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from opposites import judged, population
+
+from reward_models.hierarchical_stylometric import HierarchicalStylometric
+from synthesizeme.errors import NotFittedError
+from synthesizeme.types import Comparison
+
+
+@pytest.fixture(scope="module")
+def model():
+    return HierarchicalStylometric().fit([pair for pair in population() if pair.split != "test"])
+
+
+def comparisons(user="c0"):
+    pairs = [judged(user, number, calm=True, split="test") for number in range(40, 44)]
+    return [pair.compare("chosen_first") for pair in pairs]
+
+
+@pytest.mark.parametrize("user", ["c0", "l1", "a stranger"])
+def test_means_are_the_margins_and_the_diagonal_is_the_users_part_of_their_variance(model, user):
+    asked = comparisons(user)
+    mean, covariance = model.margin_posterior(user, asked)
+    verdicts = model.compare(asked)
+    assert mean == pytest.approx([verdict.margin for verdict in verdicts], abs=1e-5)
+    whole = np.array([verdict.standard_error**2 for verdict in verdicts])
+    assert (np.diag(covariance) <= whole + 1e-6).all()
+    known, model.covariance_ = model.covariance_, np.zeros_like(model.covariance_)
+    try:
+        alone = [verdict.standard_error**2 for verdict in model.compare(asked)]
+    finally:
+        model.covariance_ = known
+    assert np.diag(covariance) == pytest.approx(alone, rel=1e-3, abs=1e-6)
+
+
+def test_the_margins_of_three_responses_hang_together(model):
+    """f(a, c) = f(a, b) + f(b, c), so its variance is the sum of all four covariances."""
+    shown = comparisons()[0]
+    a, b, c = "It is calm.", "Wow!! It is LOUD!", "A list:\n- one\n- two"
+
+    def asked(first, second):
+        return Comparison(pair_id="x", user_id="c0", prompt=shown.prompt, first=first, second=second)
+
+    mean, covariance = model.margin_posterior("c0", [asked(a, b), asked(b, c), asked(a, c)])
+    assert mean[2] == pytest.approx(mean[0] + mean[1])
+    assert covariance[2, 2] == pytest.approx(covariance[:2, :2].sum(), rel=1e-4)
+    assert covariance == pytest.approx(covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-6
+
+
+def test_answers_make_a_user_better_known(model):
+    asked = comparisons("new")
+    before = np.diag(model.margin_posterior("new", asked)[1])
+    model.fit_user("new", [judged("new", number, calm=False, split="train") for number in range(8)])
+    mean, covariance = model.margin_posterior("new", asked)
+    model.forget_user("new")
+    assert (np.diag(covariance) < before).all()
+    assert (mean < 0).all()
+
+
+def test_an_unfitted_model_says_so():
+    with pytest.raises(NotFittedError):
+        HierarchicalStylometric().margin_posterior("u", comparisons())
