@@ -129,8 +129,10 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 
     Raises:
         ConfigError: there are several and the flags choose none, or the one asked for is not there.
+        DataError: people chose some of the pairs and simulations others, and they are to be measured.
     """
     from synthesizeme.datasets import by_user
+    from synthesizeme.evaluation.apart import refuse_mixture
 
     user = run.user
     if user is not None and run.all_users:
@@ -145,6 +147,8 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
             f"{source} has {len(users)} users; name one with --user ID, or take them --all-users. "
             f"Its users: {id_list(users)}"
         )
+    if not run.no_evaluate:
+        refuse_mixture(pairs, str(source))
     return users
 
 
@@ -162,10 +166,8 @@ def _estimate(
     if as_json:
         print_json(estimate_json(list(users), found, prices))
     else:
-        DataError: people chose some of the pairs and simulations others, and they are to be measured.
         show_estimate(list(users), found, prices, model.model)
 
-    from synthesizeme.evaluation.apart import refuse_mixture
 
 def _induce(
     users: Users,
@@ -180,8 +182,6 @@ def _induce(
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
 
-    if not run.no_evaluate:
-        refuse_mixture(pairs, str(source))
     done: Done = []
     failed: list[UserFailure] = []
     order = list(users)
