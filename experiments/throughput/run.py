@@ -153,7 +153,7 @@ def lines(result):
         f"{config['slots']} in flight"
     )
     yield (
-        f"  induction: {ours['calls']:,} calls in {ours['seconds']:.1f} s, {ours['calls_per_s']:.0f} a second, "
+        f"  induction: {ours['calls']:,} calls in {ours['seconds']:.1f} s, {ours['calls_per_s']:.0f}/s, "
         f"{100 * ours['slots_busy']:.1f} % of the slots busy, {ours['cpu_ms_per_call']:.2f} ms CPU a call"
     )
     yield (

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from synthesizeme.errors import ConfigError
+
+if TYPE_CHECKING:
+    from synthesizeme.profile import UserProfile
 
 
 def check_writable(out: Path) -> None:
@@ -27,3 +32,28 @@ def check_writable(out: Path) -> None:
             f"--out {out}: {place} cannot be written ({error.strerror or error}); name another folder, or "
             "change its permissions"
         ) from None
+
+
+def write_profile(
+    out: Path, profile: UserProfile, judge_prompt: str, extra: Mapping[str, str]
+) -> dict[str, Path]:
+    """Write the files of one user; keys are the names under ``files`` in the JSON output.
+
+    Args:
+        out: Folder of all users.
+        profile: The profile.
+        judge_prompt: Name or path of the judge prompt.
+        extra: Text of further files by name.
+    """
+    from synthesizeme.personas.documents import generation_prompt_json, judge_prompt_json, persona_markdown
+    from synthesizeme.personas.store import save_profile
+    from synthesizeme.prompts import load_prompt
+
+    documents = {
+        "judge_prompt.json": judge_prompt_json(profile, load_prompt(judge_prompt)),
+        "generation_prompt.json": generation_prompt_json(profile),
+        "persona.md": persona_markdown(profile),
+        **extra,
+    }
+    paths = save_profile(out, profile, documents)
+    return {Path(name).stem: path for name, path in paths.items()}

@@ -6,13 +6,15 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.cli._options import ModelOptions
 from synthesizeme.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Model, Progress, Session
+    from synthesizeme.backends import Model, ModelSettings, Progress, Session
+    from synthesizeme.backends._budget import Caps
 
 
 def check_model(options: ModelOptions) -> None:
@@ -33,42 +35,72 @@ def model_of(options: ModelOptions) -> Model:
         ConfigError: a flag has an impossible value.
         CredentialError: the key is missing.
     """
-    from synthesizeme.backends import ModelSettings, open_model
+    from synthesizeme.backends import open_model
 
-    settings = ModelSettings(
+    settings = settings_of(options)
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
+    return open_model(options.model, settings)
+
+
+def settings_of(options: ModelOptions) -> ModelSettings:
+    """How to reach the model and what to ask of it.
+
+    Raises:
+        ConfigError: a flag has an impossible value.
+        CredentialError: the variable that should hold the key is not set.
+    """
+    from synthesizeme.backends import ModelSettings
+
+    return ModelSettings(
         api_base=options.api_base,
         api_key=_key(options.api_key_env),
         temperature=options.temperature,
         max_tokens=options.max_tokens,
         timeout_s=options.timeout,
     )
-    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
-    return open_model(options.model, settings)
+
+
+def cache_place(options: ModelOptions) -> Path | None:
+    """Folder of finished calls; None where none are kept.
+
+    Raises:
+        ConfigError: the flags contradict each other.
+    """
+    from synthesizeme.backends import default_cache_dir
+
+    if options.no_cache and options.cache_dir is not None:
+        raise ConfigError("--no-cache and --cache-dir exclude each other")
+    return None if options.no_cache else options.cache_dir or default_cache_dir()
 
 
 @contextmanager
-def open_session(options: ModelOptions, progress: Callable[[Progress], None] | None) -> Iterator[Session]:
-    """The session that the flags ask for, closed at the end.
+def open_session(
+    options: ModelOptions, progress: Callable[[Progress], None] | None, caps: Caps | None = None
+) -> Iterator[Session]:
+    """The session that the flags ask for, closed at the end; its calls keep to the caps, if there are any.
 
     Raises:
         ConfigError: a flag has an impossible value, or the cache cannot be used.
         CredentialError: the key is missing.
     """
-    from synthesizeme.backends import CallCache, RetryPolicy, Session, default_cache_dir
+    from synthesizeme.backends import CallCache, RetryPolicy, Session
 
-    if options.no_cache and options.cache_dir is not None:
-        raise ConfigError("--no-cache and --cache-dir exclude each other")
+    place = cache_place(options)
     model = model_of(options)
+    budget = None
+    if caps is not None and caps.any:
+        from synthesizeme.induction.job import model_budget
+
+        budget = model_budget(model, caps)
     with ExitStack() as stack:
-        cache = None
-        if not options.no_cache:
-            cache = stack.enter_context(CallCache(options.cache_dir or default_cache_dir()))
+        cache = None if place is None else stack.enter_context(CallCache(place))
         session = Session(
             model,
             cache=cache,
             concurrency=options.concurrency,
             retry=RetryPolicy(retries=options.retries),
             progress=progress,
+            budget=budget,
         )
         yield stack.enter_context(session)
 

@@ -12,8 +12,10 @@ import typer
 from synthesizeme.cli._evidence import EvidenceOptions, Gathered, gather
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._many_users import StoreWork, induce_into_store
+from synthesizeme.cli._many_users_options import ManyUsersOptions, refuse_for_store, refuse_without_store
 from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
-from synthesizeme.cli._places import check_writable
+from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
 from synthesizeme.cli._text import PatientOutput, count, id_list, print_json, printable, say
@@ -21,6 +23,7 @@ from synthesizeme.errors import ConfigError, SynthesizeMeError
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Model
+    from synthesizeme.backends._budget import Caps
     from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
     from synthesizeme.types import PreferencePair
 
@@ -35,17 +38,21 @@ class RunOptions:
     user: Annotated[str | None, typer.Option("--user", help="Induce this user.", metavar="ID")] = None
     all_users: Annotated[bool, typer.Option("--all-users", help="Induce every user of the file.")] = False
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--out", help="Folder for the files, one folder in it per user.", metavar="DIR", parser=folder
+            "--out",
+            help="Folder for the files, one folder in it per user; by default out, or none with --profiles.",
+            metavar="DIR",
+            parser=folder,
         ),
-    ] = Path("out")
+    ] = None
     budget_calls: Annotated[
         int | None,
         typer.Option(
             "--budget-calls",
             help="Most distinct calls of this run, shared evenly by its users. Of a user's share the "
-            "evaluation is set aside first, unless the induction could then not judge every train pair.",
+            "evaluation is set aside first, unless the induction could then not judge every train pair. With "
+            "--profiles: most calls sent, whoever needs them; who gets none is left for another run.",
             min=1,
             metavar="N",
         ),
@@ -59,32 +66,58 @@ class RunOptions:
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Do not measure on test pairs.")] = False
     skip_bad_rows: SkipBadRows = False
 
+    @property
+    def folder(self) -> Path:
+        """Where the files go that are written in any case."""
+        return self.out or Path("out")
+
 
 @spread
 def induce_persona(
-    pairs: Annotated[
-        Path,
-        typer.Argument(
-            help="JSON Lines, .jsonl or .jsonl.gz: one TRL preference row plus user_id per line.",
-            metavar="PAIRS",
-        ),
-    ],
     run: RunOptions,
+    many: ManyUsersOptions,
     induction: InductionOptions,
     evidence: EvidenceOptions,
     model: ModelOptions,
     common: CommonOptions,
+    pairs: Annotated[
+        Path | None,
+        typer.Argument(
+            help="JSON Lines, .jsonl or .jsonl.gz: one TRL preference row plus user_id per line. With "
+            "--profiles it may be left out: the pairs of the store are taken.",
+            metavar="PAIRS",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Induce a user's persona from preference pairs and measure it on the user's held-out pairs.
 
     Writes profile.json, judge_prompt.json, generation_prompt.json and persona.md for each user. Rows
     without a split get a seeded 60/20/20 within the user. The default model, builtin, is a rule-based
     reader, not a language model. Exit status: 0 done, 1 failed, 2 wrong usage.
+
+    With --profiles pairs and profiles go into a store, users are taken one after the other whatever their
+    number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
+    pairs, and tries again who failed.
     """
     from synthesizeme.cli._session import check_model
     from synthesizeme.datasets import read_pairs
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
+    if many.profiles is not None and not run.dry_run:
+        refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
+        check_model(model)
+        work = StoreWork(
+            pairs, run.user, settings, model, many, out=run.out,
+            calls=run.budget_calls, skip_bad_rows=run.skip_bad_rows,
+        )  # fmt: skip
+        induce_into_store(work, as_json=common.json)
+        return
+    refuse_without_store(many)
+    if pairs is None:
+        raise ConfigError(
+            "PAIRS is missing: name a file of pairs, or a store that holds some with --profiles"
+        )
     file = read_pairs(pairs, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
     check_model(model)
@@ -95,11 +128,11 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    check_writable(run.out)
+    check_writable(run.folder)
     known = gather(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    done, failed = _induce(users, settings, known, model, run, None if common.json else output)
+    done, failed = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
     if common.json:
         print_json(_whole(done, failed, skipped, run))
     elif run.all_users and done:
@@ -175,6 +208,7 @@ def _induce(
     known: Gathered,
     model: ModelOptions,
     run: RunOptions,
+    caps: Caps,
     output: PatientOutput | None,
 ) -> tuple[Done, list[UserFailure]]:
     """Induce, write and show one user after another; without an output only notes are shown."""
@@ -185,7 +219,7 @@ def _induce(
     done: Done = []
     failed: list[UserFailure] = []
     order = list(users)
-    with ProgressDisplay() as display, open_session(model, display) as session:
+    with ProgressDisplay() as display, open_session(model, display, caps) as session:
         results: Iterable[UserResult | UserFailure]
         if run.all_users:
             results = induce_users(
@@ -206,7 +240,7 @@ def _induce(
                 failed.append(result)
                 say(f"Error: user {printable(result.user_id, 60)}: {printable(result.error)}")
             else:
-                done.append((result, _write(run.out, result, settings)))
+                done.append((result, _write(run.folder, result, settings)))
                 _show(*done[-1], session.model, output)
             if position < len(order):
                 display.label(order[position], position + 1, len(order))
@@ -236,17 +270,5 @@ def _whole(
 
 def _write(out: Path, result: UserResult, settings: InductionSettings) -> dict[str, Path]:
     """Write the user's files; keys are the names under ``files`` in the JSON output."""
-    from synthesizeme.personas.documents import generation_prompt_json, judge_prompt_json, persona_markdown
-    from synthesizeme.personas.store import save_profile
-    from synthesizeme.prompts import load_prompt
-
-    profile = result.profile
-    documents = {
-        "judge_prompt.json": judge_prompt_json(profile, load_prompt(settings.judge_prompt)),
-        "generation_prompt.json": generation_prompt_json(profile),
-        "persona.md": persona_markdown(profile),
-    }
-    if result.outcomes:
-        documents["evaluation.json"] = result.report(seed=settings.seed).to_json()
-    paths = save_profile(out, profile, documents)
-    return {Path(name).stem: path for name, path in paths.items()}
+    extra = {"evaluation.json": result.report(seed=settings.seed).to_json()} if result.outcomes else {}
+    return write_profile(out, result.profile, settings.judge_prompt, extra)

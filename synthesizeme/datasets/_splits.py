@@ -78,10 +78,8 @@ def extend_splits(
     """
     named = {pair.pair_id: pair.split or known.get(pair.pair_id) for pair in pairs}
     fresh = [pair for pair in pairs if named[pair.pair_id] is None]
-    if not fresh or len(fresh) == len(pairs):
-        if fresh:
-            return assign_splits(pairs, seed=seed, fractions=fractions)
-        return [_with_split(pair, named[pair.pair_id]) for pair in pairs], "kept"
+    if len(fresh) == len(pairs) or all(pair.split for pair in pairs):
+        return assign_splits(pairs, seed=seed, fractions=fractions)
     texts = {same_texts(pair): split for pair in pairs if (split := named[pair.pair_id])}
     counts = Counter(split for split in named.values() if split)
     fresh.sort(key=lambda pair: pair.pair_id)

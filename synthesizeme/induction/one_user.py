@@ -122,10 +122,7 @@ class _Work:
         splits = made.splits if made else {}
         split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
         scores = self._scores([pair for pair in pairs if pair.pair_id not in splits])
-        result = induce_user(
-            self.session, split, self.job.settings,
-            account=self.making, split_rule=rule if splits else None,
-        )  # fmt: skip
+        result = induce_user(self.session, split, self.job.settings, account=self.making, split_rule=rule)
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)
         tested = _scored(result.outcomes.get("both"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthesizeme.datasets import assign_splits, resplit
+from synthesizeme.datasets import assign_splits, extend_splits, resplit
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import Message, PreferencePair
 
@@ -131,3 +131,31 @@ def test_fractions_are_shares(fractions):
 def test_other_fractions():
     counts = Counter(each.split for each in resplit([pair(n) for n in range(10)], 0, (0.8, 0.0, 0.2)))
     assert counts == {"train": 8, "test": 2}
+
+
+def test_splits_stay_when_pairs_come():
+    pairs = [pair(i) for i in range(30)]
+    first, rule = extend_splits(pairs[:10], {}, seed=3)
+    assert (first, rule) == assign_splits(pairs[:10], seed=3)
+    known = {p.pair_id: p.split for p in first}
+    for n in (11, 15, 30):
+        grown, rule = extend_splits(pairs[:n], known, seed=3)
+        assert [p.pair_id for p in grown] == [p.pair_id for p in pairs[:n]]
+        assert {p.pair_id: p.split for p in grown}.items() >= known.items()
+        assert rule.startswith(f"{len(known)} kept, {n - len(known)} drawn")
+        known = {p.pair_id: p.split for p in grown}
+    assert Counter(known.values()) == {"train": 18, "validation": 6, "test": 6}
+
+
+def test_a_new_pair_of_the_same_texts_joins_the_older_one():
+    old = [pair(i).model_copy(update={"split": split}) for i, split in enumerate(["train", "test", "train"])]
+    again = old[1].swapped_labels().model_copy(update={"pair_id": "again", "split": None})
+    found, _ = extend_splits([*old, again], {}, seed=0)
+    assert found[-1].split == "test"
+
+
+def test_a_split_in_the_row_wins_and_all_of_them_are_the_rule():
+    named = [pair(i).model_copy(update={"split": "train"}) for i in range(3)]
+    found, rule = extend_splits(named, {named[0].pair_id: "test"}, seed=0)
+    assert found == named
+    assert rule == "given in the rows"

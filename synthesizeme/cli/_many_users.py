@@ -1,0 +1,174 @@
+"""``induce-persona --profiles``: pairs into a store, and profiles of its users out of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from synthesizeme.cli._many_users_options import ManyUsersOptions
+from synthesizeme.cli._options import ModelOptions
+from synthesizeme.cli._places import check_writable, write_profile
+from synthesizeme.cli._session import cache_place, settings_of
+from synthesizeme.cli._text import count, dollars, print_json, printable, say
+from synthesizeme.errors import SynthesizeMeError
+
+if TYPE_CHECKING:
+    from synthesizeme.cli._progress import ProgressDisplay
+    from synthesizeme.datasets import Intake
+    from synthesizeme.induction import InductionJob, RunSummary
+    from synthesizeme.induction.one_user import UserDone
+    from synthesizeme.personas.workflow import InductionSettings
+    from synthesizeme.profiles import ProfileStore
+    from synthesizeme.profiles.intake import Taken
+    from synthesizeme.types import PreferencePair
+
+NAMED = 5
+"""Users that are named of each kind."""
+
+
+@dataclass(frozen=True)
+class StoreWork:
+    """What to take in, whom to induce, and how."""
+
+    pairs: Path | None
+    user: str | None
+    settings: InductionSettings
+    model: ModelOptions
+    many: ManyUsersOptions
+    out: Path | None = None
+    calls: int | None = None
+    skip_bad_rows: bool = False
+
+    def job(self) -> InductionJob:
+        """The same for the library."""
+        from synthesizeme.backends import RetryPolicy
+        from synthesizeme.induction import InductionJob, Shard
+
+        assert self.many.profiles is not None
+        return InductionJob(
+            store=self.many.profiles,
+            key_file=self.many.key_file,
+            model=self.model.model,
+            model_settings=settings_of(self.model),
+            settings=self.settings,
+            cache_dir=cache_place(self.model),
+            concurrency=self.model.concurrency,
+            retry=RetryPolicy(retries=self.model.retries),
+            caps=self.many.caps(self.calls),
+            shard=Shard() if self.many.shard is None else Shard.parse(self.many.shard),
+            user=self.user,
+            min_new_pairs=self.many.min_new_pairs,
+        )
+
+
+def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
+    """Take the pairs in, bring the users up to date, and say what became of them.
+
+    Raises:
+        SynthesizeMeError: users failed, or were left for another run; the others are stored.
+    """
+    from synthesizeme.cli._progress import ProgressDisplay
+    from synthesizeme.datasets import Intake
+    from synthesizeme.profiles import open_store
+
+    job, intake = work.job(), Intake(skip_bad_rows=work.skip_bad_rows)
+    if work.out is not None:
+        check_writable(work.out)
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
+    with open_store(job.store, key_file=job.key_file, create=work.pairs is not None) as store:
+        taken = _take_in(store, work.pairs, job, intake)
+        total = 1 if job.user is not None else -(-store.totals().users // job.shard.count)
+    with ProgressDisplay() as display:
+        display.label("users", 1, 1)
+        summary = (
+            _on_ray(job, work, display, total)
+            if work.many.engine == "ray"
+            else _here(job, work, display, total)
+        )
+    if as_json:
+        print_json(
+            {"taken": taken.model_dump(), "skipped_rows": len(intake.bad), **summary.model_dump(mode="json")}
+        )
+    else:
+        for line in _lines(taken, summary):
+            typer.echo(line)
+    if problem := _problem(summary):
+        raise SynthesizeMeError(problem)
+
+
+def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, intake: Intake) -> Taken:
+    from synthesizeme.datasets import stream_pairs
+    from synthesizeme.profiles.intake import Taken, take_pairs
+
+    if path is None:
+        return Taken(new=0, unchanged=0)
+
+    def chosen() -> Iterator[PreferencePair]:
+        for pair in stream_pairs(path, intake):
+            if pair.user_id == job.user if job.user is not None else job.shard.holds(pair.user_id):
+                yield pair
+
+    taken = take_pairs(store, chosen())
+    if intake.bad:
+        say(f"Left out {count(len(intake.bad), 'bad row')}, the first: {printable(str(intake.bad[0]))}")
+    return taken
+
+
+def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+    from synthesizeme.induction import run
+
+    def on_user(user: UserDone, summary: RunSummary) -> None:
+        _show(display, summary, total)
+        if work.out is not None and user.profile is not None:
+            write_profile(work.out, user.profile, work.settings.judge_prompt, {})
+
+    return run(job, on_user)
+
+
+def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+    from reward_models._engine import active, spread
+    from synthesizeme.induction.on_ray import run_on_ray
+
+    with spread("ray", work.many.workers):
+        workers = getattr(active(), "workers", None) or 1
+        return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
+
+
+def _show(display: ProgressDisplay, summary: RunSummary, total: int) -> None:
+    from synthesizeme.backends import Progress
+
+    display(Progress("done", summary.users, max(total, summary.users), summary.usage, summary.failed))
+
+
+def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
+    yield f"{count(taken.new, 'pair')} stored, {taken.unchanged:,} there already."
+    users = (
+        f"{count(summary.done, 'user')} induced, {summary.unchanged:,} unchanged, {summary.failed:,} failed"
+    )
+    yield f"{users}, {summary.drifted:,} drifted."
+    usage = summary.usage
+    tokens = usage.prompt_tokens + usage.completion_tokens
+    cost = f", {dollars(usage.cost_usd)}" if usage.cost_usd else ""
+    yield (
+        f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls:,} cached, {usage.retries:,} retries), "
+        f"{count(tokens, 'token')}{cost}."
+    )
+    for name, pooled in summary.accuracy.items():
+        yield f"  {name}: {100 * pooled.correct / pooled.pairs:.1f} % of {count(pooled.pairs, 'test pair')}"
+    for kind, named in (("failed", summary.failures), ("drifted", summary.drifts)):
+        for user in named[:NAMED]:
+            yield f"  {kind}: user {printable(user.user_id, 60)}: {printable(user.why, 200)}"
+
+
+def _problem(summary: RunSummary) -> str:
+    found = []
+    if summary.failed:
+        found.append(f"{count(summary.failed, 'user')} failed and will be tried again by the next run")
+    if summary.stopped:
+        found.append(summary.stopped)
+    return "; ".join(found)
