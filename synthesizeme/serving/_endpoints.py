@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from synthesizeme.serving.protocol import Margin, Question, Score
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
+_log = logging.getLogger(__name__)
 _PAIR_TEXTS = ("prompt", "chosen", "rejected")
 _NOT_HERE = "nothing is known of this user"
 
@@ -90,6 +92,8 @@ class Endpoints:
         if replace not in ("true", "false"):
             raise Refused(422, "expected true or false", field="replace")
         body = await read_json(request, self.limits)
+        if unknown := body.keys() - {"pairs"}:
+            raise Refused(422, "expected pairs alone", field=min(unknown)[:80])
         pairs = self._pairs(list_of(body, "pairs", self.limits), user_id)
         try:
             done = await self.queue.run(
@@ -98,6 +102,9 @@ class Endpoints:
         except HistoryMissingError as error:
             raise Refused(409, str(error)) from None
         except DataError as error:
+            if error.source is not None:  # not the pairs are wrong, but the place where they are kept
+                _log.error("the store of users cannot be written: %s", error)
+                raise Refused(503, "the store of users cannot be written; nothing was added") from None
             raise in_words(error) from None
         return answer({"user_id": user_id, **done})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class LeanRoute(APIRoute):
-    """A route whose endpoint reads the request and writes the response itself."""
+    """A route whose endpoint reads the request and writes the response itself; a user's id may hold lines."""
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """The endpoint."""
@@ -31,6 +36,13 @@ class Application(FastAPI):
         self.router.route_class = LeanRoute
         self.direct: dict[tuple[str, str], Endpoint] = {}
         """Endpoints by method and whole path; FastAPI finds all others, and says what all of them are."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the kind of token that routes ask for."""
+        document = super().openapi()
+        token = {"type": "http", "scheme": "bearer"}
+        document.setdefault("components", {})["securitySchemes"] = {"token": token}
+        return document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

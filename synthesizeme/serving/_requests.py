@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -37,6 +38,8 @@ class Limits:
     """Characters of one prompt, all turns together, or of one response."""
     user_id: int = 256
     """Characters of a user's id."""
+    seconds: float = 10.0
+    """Longest a body may take to come."""
 
 
 class Refused(Exception):
@@ -52,13 +55,20 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     """The JSON object of a body.
 
     Raises:
-        Refused: it is too large (413), not declared as JSON (415), not JSON (400) or no object (422).
+        Refused: it is too large (413) or slow (408), not declared as JSON (415), not JSON (400) or no
+            object (422).
     """
     headers = dict(request.scope["headers"])
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != b"application/json" and not kind.endswith(b"+json"):
         raise Refused(415, "the body is not declared as JSON; expected Content-Type: application/json")
-    raw = await _body(request, headers.get(b"content-length", b"0"), limits.body)
+    try:
+        async with asyncio.timeout(limits.seconds):
+            raw = await _body(request, headers.get(b"content-length", b"0"), limits.body)
+    except TimeoutError:
+        raise Refused(
+            408, f"the body did not come within {limits.seconds:g} s", {"Connection": "close"}
+        ) from None
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -124,7 +134,7 @@ def user_of(request: Request, limits: Limits, *, after: tuple[str, ...] = ()) ->
         after: What follows the id in the path.
 
     Raises:
-        Refused: there is no such route (404), or the id is too long (422).
+        Refused: there is no such route (404), or the id is too long or holds a NUL character (422).
     """
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     parts = raw.partition(b"?")[0].split(b"/")[3:]
@@ -136,6 +146,8 @@ def user_of(request: Request, limits: Limits, *, after: tuple[str, ...] = ()) ->
         raise Refused(404, "there is nothing here; write a slash in a user's id as %2F")
     if len(segments[0]) > limits.user_id:
         raise Refused(422, f"the user's id is longer than {limits.user_id} characters")
+    if "\0" in segments[0]:
+        raise Refused(422, "the user's id holds a NUL character")
     return segments[0]
 
 

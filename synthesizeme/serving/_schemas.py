@@ -5,35 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from synthesizeme.serving._requests import Limits
+from synthesizeme.serving.access import Scope
+
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
     "comes back with a status: ok is the user's own reward, population the population's for an unknown user. "
     "unknown_user, too_long and error have no value, or the population's in its place. scored: 1 for ok only."
 )
-_NUMBER = {"type": ["number", "null"]}
-_ID = {"type": "string", "minLength": 1, "maxLength": 256}
-_MESSAGE = {
-    "type": "object",
-    "required": ["role", "content"],
-    "properties": {
-        "role": {"enum": ["system", "user", "assistant"]},
-        "content": {"type": "string", "minLength": 1},
-    },
-}
-_TEXT = {"anyOf": [{"type": "string"}, {"type": "array", "items": _MESSAGE, "minItems": 1, "maxItems": 1}]}
-_PROMPT = {"anyOf": [{"type": "string"}, {"type": "array", "items": _MESSAGE, "minItems": 1}]}
-_STATUS = {
+Schema = dict[str, Any]
+_NUMBER: Schema = {"type": ["number", "null"]}
+_STATUS: Schema = {
     "status": {"enum": ["ok", "population", "unknown_user", "too_long", "error"]},
     "scored": {"enum": [0, 1]},
 }
-_PAIR = {
-    "type": "object",
-    "required": ["prompt", "chosen", "rejected"],
-    "properties": {
-        "prompt": _PROMPT, "chosen": _TEXT, "rejected": _TEXT, "pair_id": {"type": "string"},
-        "created_at": {"type": "string"}, "metadata": {"type": "object"},
-    },
+_ERRORS = {
+    400: "Not JSON", 401: "No token, or an unknown one", 403: "The token's scope is too small",
+    404: "Nothing is known of this user, or the path is wrong",
+    408: "The body came too slowly", 409: "The user's earlier pairs are not here, or users cannot be changed",
+    413: "Too large", 415: "Not declared as JSON", 421: "Called by a name that is not this machine's",
+    422: "Wrong; says what and where", 429: "Too many rows wait; Retry-After says how long",
+    500: "A fault of the server", 503: "Not ready, or the store of users cannot be reached; try again",
+    504: "The deadline passed",
 }  # fmt: skip
+_ANSWERED = (401, 403, 421, 500)
+_ASKED = (*_ANSWERED, 400, 408, 413, 415, 422, 429, 503, 504)
+_OF_A_USER = (*_ANSWERED, 404, 422, 429, 503, 504)
 
 
 @dataclass(frozen=True)
@@ -41,30 +38,112 @@ class Docs:
     """What is said about one route."""
 
     summary: str
-    extra: dict[str, Any]
-    responses: dict[int | str, dict[str, Any]]
+    extra: Schema
+    responses: dict[int | str, Schema]
 
 
-def of(route: str) -> Docs:
-    """What is said about a route, by the name of its endpoint."""
-    summary, body, result, codes, with_id = _ROUTES[route]
-    extra: dict[str, Any] = {}
-    if body is not None:
-        extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    parameters = [{"name": "user_id", "in": "path", "required": True, "schema": _ID}] if with_id else []
-    if route == "add_pairs":
-        replace = {"type": "boolean", "default": False}
-        parameters.append({"name": "replace", "in": "query", "required": False, "schema": replace})
-    if parameters:
-        extra["parameters"] = parameters
-    responses: dict[int | str, dict[str, Any]] = {
-        code: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
-        for code, text in _ERRORS.items()
-        if code in codes
-    }
-    kind = "text/plain" if route == "metrics" else "application/json"
-    responses[200] = {"description": "The answer", "content": {kind: {"schema": result}}}
-    return Docs(summary, extra, responses)
+class Pages:
+    """What is said about the routes of one server.
+
+    Args:
+        limits: Its sizes.
+        tokens: Whether it asks for tokens.
+    """
+
+    def __init__(self, limits: Limits, *, tokens: bool) -> None:
+        self._limits, self._tokens = limits, tokens
+
+    def of(self, route: str, scope: Scope | None) -> Docs:
+        """What is said about a route, by the name of its endpoint."""
+        summary, codes = _ROUTES[route]
+        extra: Schema = {}
+        if (body := self._body(route)) is not None:
+            extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        if codes[: len(_OF_A_USER)] == _OF_A_USER:
+            extra["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": self._id()}]
+        if route == "add_pairs":
+            replace = {"type": "boolean", "default": False}
+            extra["parameters"].append({"name": "replace", "in": "query", "schema": replace})
+        if self._tokens and scope is not None:
+            extra["security"] = [{"token": []}]
+            extra["description"] = f"Needs a token of scope {scope}, or a higher one."
+        responses: dict[int | str, Schema] = {
+            code: {"description": _ERRORS[code], "content": {"application/json": {"schema": _ERROR}}}
+            for code in sorted(codes)
+        }
+        kind = "text/plain" if route == "metrics" else "application/json"
+        schema = _RESULTS.get(route, {"type": "object"})
+        responses[200] = {"description": "The answer", "content": {kind: {"schema": schema}}}
+        return Docs(summary, extra, responses)
+
+    def _body(self, route: str) -> Schema | None:
+        texts = {"user_id": self._id(), "prompt": self._prompt()}
+        if route == "score":
+            return self._or_rows(_object({**texts, "response": self._text()}, closed=True))
+        if route == "compare":
+            both = {"first": self._text(), "second": self._text()}
+            return self._or_rows(_object({**texts, **both}, closed=True))
+        if route == "add_pairs":
+            return _object({"pairs": self._list(self._pair())}, closed=True)
+        if route == "get_reward":
+            label = {"anyOf": [self._id(), _object({"user_id": self._id()})]}
+            query = {"type": "string", "description": "The prompt, and the response after it."}
+            prompt = {"type": "string", "minLength": 1, "pattern": r"\S"}
+            return _object(
+                {"query": self._list(query), "prompts": self._list(prompt), "labels": self._list(label)}
+            )
+        return None
+
+    def _list(self, items: Schema) -> Schema:
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": self._limits.rows}
+
+    def _or_rows(self, row: Schema) -> Schema:
+        return {"anyOf": [row, _object({"rows": self._list(row)}, closed=True)]}
+
+    def _id(self) -> Schema:
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": self._limits.user_id,
+            "pattern": r"^[^\u0000]*$",
+        }
+
+    def _words(self, *, blank: bool) -> Schema:
+        found: Schema = {"type": "string", "maxLength": self._limits.text}
+        return found if blank else {**found, "minLength": 1, "pattern": r"\S"}
+
+    def _message(self, *roles: str, blank: bool) -> Schema:
+        return _object({"role": {"enum": list(roles)}, "content": self._words(blank=blank)})
+
+    def _text(self, *, blank: bool = True) -> Schema:
+        message = self._message("assistant", blank=blank)
+        one = {"type": "array", "items": message, "minItems": 1, "maxItems": 1}
+        return {"anyOf": [self._words(blank=blank), one], "description": "Text, or one message."}
+
+    def _prompt(self) -> Schema:
+        message = self._message("user", "system", "assistant", blank=False)
+        return {
+            "anyOf": [self._words(blank=False), {"type": "array", "items": message, "minItems": 1}],
+            "description": "Text, or messages of which the last is the user's.",
+        }
+
+    def _pair(self) -> Schema:
+        found = _object(
+            {
+                "prompt": self._prompt(),
+                "chosen": self._text(blank=False),
+                "rejected": self._text(blank=False),
+            },
+            closed=True,
+        )
+        found["properties"] |= {
+            "pair_id": {"type": "string", "minLength": 1},
+            "user_id": {"type": "string", "description": "That of the path, if given."},
+            "split": {"enum": ["train", "validation", None]},
+            "created_at": {"type": "string", "format": "date-time"},
+            "metadata": {"type": "object"},
+        }
+        return found
 
 
 def version() -> str:
@@ -74,56 +153,43 @@ def version() -> str:
     return __version__
 
 
-def _object(required: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": required}
+def _object(required: Schema, *, closed: bool = False) -> Schema:
+    found = {"type": "object", "required": list(required), "properties": dict(required)}
+    return {**found, "additionalProperties": False} if closed else found
 
 
-def _or_rows(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "anyOf": [row, _object({"rows": {"type": "array", "items": row, "minItems": 1, "maxItems": 256}})]
-    }
-
-
-def _or_results(result: dict[str, Any]) -> dict[str, Any]:
+def _or_results(result: Schema) -> Schema:
     return {"anyOf": [result, _object({"results": {"type": "array", "items": result}})]}
 
 
+_ERROR = _object({"error": {"type": "string"}})
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_NUMBERS: Schema = {"type": "array", "items": _NUMBER}
 _SCORE = _object({"value": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER, **_STATUS})
 _MARGIN = _object({"margin": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER,
                    "preference": {"enum": ["first", "second", "tie", None]}, **_STATUS})  # fmt: skip
-_LIST = {"type": "array", "minItems": 1, "maxItems": 256}
-_QUERIES = _object({
-    "query": {**_LIST, "items": {"type": "string"}}, "prompts": {**_LIST, "items": {"type": "string"}},
-    "labels": {**_LIST, "items": {"anyOf": [{"type": "string"}, _object({"user_id": _ID})]}},
-})  # fmt: skip
-_REWARDS = _object({
-    "rewards": {"type": "array", "items": _NUMBER}, "scores": {"type": "array", "items": _NUMBER},
-    "extra_logs": {"type": "object"},
-})  # fmt: skip
-_ERROR = _object({"error": {"type": "string"}})
-_ERRORS = {
-    400: "Not JSON", 401: "No token", 403: "The token's scope is too small", 404: "Not there",
-    409: "The user's earlier pairs are not here", 413: "Too large", 415: "Not declared as JSON",
-    422: "Wrong; says what and where", 429: "Too many rows wait; Retry-After says how long",
-    500: "A fault of the server", 503: "Not ready, or the store cannot be reached", 504: "The deadline passed",
+_RESULTS: dict[str, Schema] = {
+    "score": _or_results(_SCORE),
+    "compare": _or_results(_MARGIN),
+    "get_reward": _object({"rewards": _NUMBERS, "scores": _NUMBERS,
+                           "extra_logs": {"type": "object", "additionalProperties": _NUMBERS}}),
+    "add_pairs": _object({"user_id": {"type": "string"}, "added": _COUNT, "pairs": _COUNT}),
+    "export_user": _object({"user_id": {"type": "string"}, "known_to_model": {"type": "boolean"},
+                            "pairs": {"type": "array"}, "learned": {"type": "array"}}),
+    "delete_user": _object({"user_id": {"type": "string"},
+                            "deleted": _object({"pairs": _COUNT, "state": {"type": "boolean"}})}),
+    "metrics": {"type": "string"},
+    "healthz": _object({"status": {"const": "ok"}}),
+    "readyz": _object({"status": {"const": "ready"}, "model": {"type": "string"}, "users": _COUNT}),
 }  # fmt: skip
-_POSTED = (400, 401, 403, 413, 415, 422, 429, 500, 503, 504)
-_PLAIN = (401, 403, 404, 409, 422, 429, 500, 503, 504)
-_ANY: dict[str, Any] = {"type": "object"}
-_ROUTES: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any], tuple[int, ...], bool]] = {
-    "score": ("Rewards of responses",
-              _or_rows(_object({"user_id": _ID, "prompt": _PROMPT, "response": _TEXT})),
-              _or_results(_SCORE), _POSTED, False),
-    "compare": ("Margins of one response over another",
-                _or_rows(_object({"user_id": _ID, "prompt": _PROMPT, "first": _TEXT, "second": _TEXT})),
-                _or_results(_MARGIN), _POSTED, False),
-    "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _QUERIES, _REWARDS, _POSTED,
-                   False),
-    "add_pairs": ("Add choices of a user, who is refitted at once",
-                  _object({"pairs": {**_LIST, "items": _PAIR}}), _ANY, (*_POSTED, 404, 409), True),
-    "export_user": ("Everything that is known of a user", None, _ANY, _PLAIN, True),
-    "delete_user": ("Forget a user: pairs and state", None, _ANY, _PLAIN, True),
-    "metrics": ("Counters for Prometheus", None, {"type": "string"}, (401, 403, 500), False),
-    "healthz": ("Whether the process is alive", None, _ANY, (), False),
-    "readyz": ("Whether it takes requests", None, _ANY, (503,), False),
-}  # fmt: skip
+_ROUTES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "score": ("Rewards of responses", _ASKED),
+    "compare": ("Margins of one response over another", _ASKED),
+    "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _ASKED),
+    "add_pairs": ("Add choices of a user, who is refitted at once", (*_OF_A_USER, 400, 408, 409, 413, 415)),
+    "export_user": ("Everything that is known of a user", _OF_A_USER),
+    "delete_user": ("Forget a user: pairs and state", (*_OF_A_USER, 409)),
+    "metrics": ("Counters for Prometheus", _ANSWERED),
+    "healthz": ("Whether the process is alive", ()),
+    "readyz": ("Whether it takes requests", (503,)),
+}

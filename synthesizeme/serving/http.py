@@ -91,8 +91,10 @@ def build_app(
                       description=_schemas.ABOUT)  # fmt: skip
     app.state.endpoints = endpoints
 
+    pages = _schemas.Pages(settings.limits, tokens=access is not None)
+
     def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
-        docs = _schemas.of(endpoint.__name__)
+        docs = pages.of(endpoint.__name__, scope)
         enter = _entrance(scope, access, settings.local_names_only)
         guarded = _guarded(endpoint, enter, metrics)
         if "{" not in path:

@@ -93,9 +93,8 @@ def application(options: ServerOptions) -> FastAPI:
     access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
     settings = Settings(options.unknown_user, options.on_error)  # type: ignore[arg-type]
     rewards = ScalarRewards(load(options.model), settings)
-    sizes = Limits(**options.sizes)
     server = ServerSettings(
-        limits=sizes,
+        limits=Limits(**options.sizes, seconds=options.queue.get("deadline", 10.0)),
         local_names_only=access is None,
         read_only=options.workers > 1 and options.profiles is None,
         **options.queue,
@@ -122,14 +121,17 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
     options.check()
     try:
         import uvicorn
-    except ModuleNotFoundError:
-        raise MissingExtraError("the server", "serve") from None
+
+        from synthesizeme.serving._protocol import BoundedHead
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
     settings: dict[str, Any] = {
         "host": options.host,
         "port": options.port,
         "access_log": False,  # paths hold user ids
         "log_level": "warning",
         "timeout_graceful_shutdown": int(options.queue.get("deadline", 10)) + 5,
+        "http": BoundedHead,
         "server_header": False,
         "proxy_headers": False,
     }

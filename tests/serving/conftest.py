@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 import reward_models
+from synthesizeme.serving._protocol import BoundedHead
 from synthesizeme.serving.http import ServerSettings, build_app
 from synthesizeme.serving.protocol import ScalarRewards, Settings
 from synthesizeme.types import Comparison, Failure, Reward, Verdict
@@ -181,7 +182,14 @@ def serve() -> Iterator[Callable[..., Live]]:
         rewards = ScalarRewards(model, Settings(**rules))
         app = build_app(rewards, store=store, access=access, settings=settings)
         server = uvicorn.Server(
-            uvicorn.Config(app, port=0, access_log=False, log_level="warning", timeout_graceful_shutdown=15)
+            uvicorn.Config(
+                app,
+                port=0,
+                http=BoundedHead,
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=15,
+            )
         )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

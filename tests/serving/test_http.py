@@ -365,7 +365,7 @@ def raw_request(live, method, path, body=b""):
 
 def test_ids_that_look_like_attacks_are_ordinary_ids(serve, model):
     live = serve(model)
-    names = ["../u0", "u0'; DROP TABLE users;--", "{{7*7}}", "u0\x00", "пользователь", "%2e%2e", "a b/c?d#e"]
+    names = ["../u0", "u0'; DROP TABLE users;--", "{{7*7}}", "u0\n", "пользователь", "%2e%2e", "a b/c?d#e"]
     for number, name in enumerate(names):
         path = f"/v1/users/{httpx.QueryParams({'q': name})}".replace("q=", "", 1).replace("+", "%20")
         pair = {**PAIR, "prompt": f"Question {number}?"}
