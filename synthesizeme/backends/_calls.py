@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends._base import Model
 from synthesizeme.types import Message
 
 if TYPE_CHECKING:
+    from dspy import lm15
     from dspy.lm15 import Request, Response
 
+_TURNS_KEPT = 512
 TOP_LOGPROBS = 5
 """Alternatives asked for at each token."""
 
@@ -25,6 +28,13 @@ class Question:
     """System message first, if any; the last one is a user turn."""
     sample_index: int = 0
     """Which independent sample of the answer is wanted; 0 for the only one."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.sample_index, *((message.role, message.content) for message in self.messages)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True)
@@ -80,11 +90,7 @@ def build_request(model: Model, question: Question, *, logprobs: bool) -> Reques
 
     system = [message.content for message in question.messages if message.role == "system"]
     turns = tuple(
-        lm15.Message.user(message.content)
-        if message.role == "user"
-        else lm15.Message.assistant(message.content)
-        for message in question.messages
-        if message.role != "system"
+        _turn(message.role, message.content) for message in question.messages if message.role != "system"
     )
     config = lm15.Config(
         temperature=model.settings.temperature,
@@ -95,6 +101,14 @@ def build_request(model: Model, question: Question, *, logprobs: bool) -> Reques
     return lm15.Request(
         model=model.lm.model, system="\n\n".join(system) or None, messages=turns, config=config
     )
+
+
+@lru_cache(maxsize=_TURNS_KEPT)
+def _turn(role: str, text: str) -> lm15.Message:
+    """A turn in DSPy's terms; those of demonstrations come again and again."""
+    from dspy import lm15
+
+    return lm15.Message.user(text) if role == "user" else lm15.Message.assistant(text)
 
 
 def read_response(model: Model, response: Response) -> Answer:

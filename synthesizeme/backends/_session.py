@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dspy.lm15 import Response
 
 MAX_DELAY_S = 120.0
+_TAKEN = ("prompt_tokens", "completion_tokens", "cost_usd")
 FIRST_CONTACT_RETRIES = 2
 """Retries when no connection can be made and none ever was in this session."""
 
@@ -171,6 +172,10 @@ class Session:
             raise errors.exceptions[0] from errors
         return [reply for task in tasks if (reply := task.result()) is not None]
 
+    def _key(self, question: Question) -> str:
+        """What the question is kept under; nothing where nothing is kept."""
+        return question_key(self.model, question) if self._cache else ""
+
     def _recall(self, key: str) -> _Reply | None:
         stored = self._cache.get(key) if self._cache else None
         try:
@@ -199,7 +204,7 @@ class Session:
 
     def _answer_here(self, question: Question) -> _Reply:
         """A model of this process that answers at once: no overlap, no retry."""
-        key = question_key(self.model, question)
+        key = self._key(question)
         if (reply := self._recall(key)) is not None:
             return reply
         with self._budget.admitted(question) as taken:
@@ -217,7 +222,7 @@ class Session:
         return self._finish(key, outcome.failure, 0)
 
     async def _answer_there(self, question: Question) -> _Reply:
-        key = question_key(self.model, question)
+        key = self._key(question)
         if (reply := self._recall(key)) is not None:
             return reply
         async with self._budget.admitted_in_turn(question) as taken:
@@ -329,13 +334,9 @@ class Account:
         return self.session.answer(fresh, report)
 
     def _count(self, reply: _Reply) -> None:
-        outcome = reply.outcome
-        self.usage += Usage(distinct_calls=1, cached_calls=int(reply.cached), retries=reply.retries)
+        outcome, took = reply.outcome, {}
         if isinstance(outcome, Failure):
             self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
         else:
-            self.usage += Usage(
-                prompt_tokens=outcome.prompt_tokens,
-                completion_tokens=outcome.completion_tokens,
-                cost_usd=outcome.cost_usd,
-            )
+            took = {name: getattr(outcome, name) for name in _TAKEN}
+        self.usage += Usage(distinct_calls=1, cached_calls=int(reply.cached), retries=reply.retries, **took)

@@ -1,0 +1,60 @@
+"""A Ray cluster of two workers makes the profiles of a single process."""
+
+from __future__ import annotations
+
+import pytest
+
+from synthesizeme.backends._budget import Caps
+from synthesizeme.induction import Shard, run
+from synthesizeme.induction.on_ray import run_on_ray
+from synthesizeme.profiles.views import every_user
+
+ray = pytest.importorskip("ray", reason="needs the extra `ray`")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from reward_models._engine import spread
+
+    with spread("ray", 2):
+        assert ray.cluster_resources()["CPU"] == 2
+        yield
+    assert not ray.is_initialized()
+
+
+def everything(store):
+    """All profiles and records, whatever the times at which they came."""
+    return {
+        user.user_id: (user.induced, store.induction(user.user_id), store.profile(user.user_id).profile)
+        for user in every_user(store)
+    }
+
+
+def test_two_workers_make_the_profiles_of_one_process(cluster, people, filled, opened, job_at):
+    pairs = [pair for own in people.values() for pair in own]
+    alone, together = filled(pairs, "alone.db"), filled(pairs, "together.db")
+    told = []
+    summary = run_on_ray(job_at(together), 2, told.append)
+    assert summary == run(job_at(alone)).model_copy(update={"accuracy": summary.accuracy})
+    assert (summary.done, len(told)) == (12, 8)
+    assert everything(opened(together)) == everything(opened(alone))
+    assert run_on_ray(job_at(together), 2).unchanged == 12
+
+
+def test_a_shard_of_a_shard_and_what_ends_a_worker(cluster, people, filled, job_at, tmp_path):
+    place = filled([pair for own in people.values() for pair in own[:4]])
+    mine = Shard(1, 2)
+    summary = run_on_ray(job_at(place, shard=mine), 2)
+    assert summary.done == sum(map(mine.holds, people)) > 0
+    broken = run_on_ray(job_at(str(tmp_path / "none.db")), 1)
+    assert "a worker on " in broken.stopped
+    assert "there is no such file" in broken.stopped
+
+
+def test_what_may_be_spent_is_divided(job_at):
+    job = job_at("s.db", caps=Caps(calls=10, tokens=100, cost_usd=1.0), concurrency=9)
+    parts = job.divided(4, at_once=2)
+    assert [part.caps for part in parts] == [Caps(2, 25, 0.25)] * 4
+    assert {part.concurrency for part in parts} == {4}
+    assert len({part.shard for part in parts}) == 4
