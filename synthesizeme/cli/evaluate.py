@@ -12,14 +12,18 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
 from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._text import count, print_json, printable, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
+    from synthesizeme.lamp import LampReport
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,9 @@ class EvaluationOptions:
         typer.Option(
             "--benchmark",
             help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
-            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, or a .jsonl file of pairs "
-            "with splits. A name without /… runs all of its family, e.g. personal-reward-bench.",
+            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, lamp/1 to lamp/7 and "
+            "lamp-time/1 to /7 (an invented sample where no folder of data is named), or a .jsonl file of "
+            "pairs with splits. A name without /… runs all of its family, e.g. personal-reward-bench.",
             metavar="NAME|PAIRS.jsonl",
         ),
     ]
@@ -43,8 +48,9 @@ class EvaluationOptions:
             help="default, memory, persona, demonstrations, both (judges that ask a model); "
             "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past pairs "
             "that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 (what they "
-            "are held against). Several with commas or by repeating the flag; default,both,longer if none "
-            "is given.",
+            "are held against). On lamp also vote-RETRIEVER (tasks 2, 3), direct-RETRIEVER (a language model "
+            "writes) and any reward model. Several with commas or by repeating the flag; "
+            "default,both,longer if none is given.",
             metavar="NAME",
         ),
     ] = None
@@ -77,6 +83,7 @@ def evaluate(
     options: EvaluationOptions,
     induction: InductionOptions,
     retrieval: RetrievalOptions,
+    lamp: LampOptions,
     model: ModelOptions,
     common: CommonOptions,
 ) -> None:
@@ -86,19 +93,22 @@ def evaluate(
     table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
     """
     from synthesizeme.cli._session import check_model
-    from synthesizeme.evaluation.benchmarks import load_benchmark, resolve_benchmarks
+    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
 
-    names = _scorer_names(options)
+    benchmarks = resolve_benchmarks(options.benchmark)
+    of_lamp = is_lamp(benchmarks)
+    names = _names(options, USUAL) if of_lamp else _scorer_names(options)
     check_model(model)
-    benchmarks = [load_benchmark(name, options.data_dir) for name in resolve_benchmarks(options.benchmark)]
+    found: Iterator[Report | LampReport]
+    if of_lamp:
+        found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model)
+    else:
+        found = _of_pairs(benchmarks, names, options, induction, retrieval, model)
     reports = []
-    for benchmark in benchmarks:
-        for what, found, declared in benchmark.departures:
-            say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
-        report = _measure(benchmark, names, options, induction, retrieval, model)
+    for report in found:
         reports.append(report)
         if options.out is not None:
-            place = options.out if len(benchmarks) == 1 else options.out / benchmark.name.rpartition("/")[2]
+            place = options.out if len(benchmarks) == 1 else options.out / report.benchmark.rpartition("/")[2]
             written = ", ".join(printable(str(path)) for path in report.save(place))
             say(f"Written: {written}")
         if not common.json:
@@ -108,18 +118,67 @@ def evaluate(
         print_json(whole[0] if len(whole) == 1 else {"reports": whole})
 
 
+def _of_pairs(
+    names: list[str],
+    scorers: list[str],
+    options: EvaluationOptions,
+    induction: InductionOptions,
+    retrieval: RetrievalOptions,
+    model: ModelOptions,
+) -> Iterator[Report | LampReport]:
+    from synthesizeme.evaluation.benchmarks import load_benchmark
+
+    for benchmark in [load_benchmark(name, options.data_dir) for name in names]:
+        for what, found, declared in benchmark.departures:
+            say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
+        yield _measure(benchmark, scorers, options, induction, retrieval, model)
+
+
+def _of_lamp(
+    names: list[str],
+    scorers: list[str],
+    options: EvaluationOptions,
+    lamp: LampOptions,
+    induction: InductionOptions,
+    retrieval: RetrievalOptions,
+    model: ModelOptions,
+) -> Iterator[Report | LampReport]:
+    from synthesizeme.errors import ConfigError
+
+    if options.profiles is not None:
+        raise ConfigError("--profiles: on LaMP profiles are induced from the past items; leave it out")
+    return lamp_reports(
+        names,
+        scorers,
+        options.data_dir,
+        options.max_users,
+        lamp,
+        induction.settings(),
+        retrieval.settings(),
+        model,
+        controls=options.controls,
+    )
+
+
+def _names(options: EvaluationOptions, usual: str) -> list[str]:
+    """The names that --scorer gives, or the usual ones.
+
+    Raises:
+        ConfigError: it gives none.
+    """
+    from synthesizeme.errors import ConfigError
+
+    names = [name.strip() for item in options.scorer or [usual] for name in item.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("--scorer names no scorer; expected e.g. --scorer default,both")
+    return names
+
+
 def _scorer_names(options: EvaluationOptions) -> list[str]:
     from synthesizeme.errors import ConfigError
     from synthesizeme.personas.scorer_names import check_scorers, has_controls
 
-    names = [
-        name.strip()
-        for item in options.scorer or ["default,both,longer"]
-        for name in item.split(",")
-        if name.strip()
-    ]
-    if not names:
-        raise ConfigError("--scorer names no scorer; expected e.g. --scorer default,both")
+    names = _names(options, "default,both,longer")
     check_scorers(names)
     if options.controls and options.profiles is not None:
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
@@ -164,8 +223,10 @@ def _measure(
     return report
 
 
-def _show(report: Report) -> None:
-    if sys.stdout.isatty():
+def _show(report: Report | LampReport) -> None:
+    from synthesizeme.evaluation.report import Report
+
+    if sys.stdout.isatty() and isinstance(report, Report):
         show_report(report)
     else:
         sys.stdout.write(report.to_markdown())

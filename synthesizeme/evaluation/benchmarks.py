@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synthesizeme.datasets import jsonl, paper_format
+from synthesizeme.datasets import jsonl, lamp, paper_format
 from synthesizeme.datasets._base import find_data, load_dataset
 from synthesizeme.datasets._splits import assign_splits, resplit
 from synthesizeme.errors import DataError, UnknownNameError
@@ -259,6 +259,10 @@ def _paper(hub_name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
     return lambda data_dir: paper_format.load(find_data(hub_name, data_dir=data_dir))
 
 
+def _lamp(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+    return lambda data_dir: lamp.lamp_pairs(lamp.load_lamp(name, data_dir=data_dir))
+
+
 def _sample(data_dir: DataDir) -> Sequence[PreferencePair]:
     pairs = jsonl.read_pairs(resource("data/sample/pairs.jsonl")).pairs
     return assign_splits(pairs, seed=SAMPLE_SEED)[0]
@@ -302,5 +306,13 @@ _RECIPES = {
         both_orders=True,
         declared=Declared(users=723),
     ),
+    **{
+        f"{family}/{task.number}": _Recipe(
+            f"LaMP task {task.number}, {task.about}, {how}: the user's own answer over another one.",
+            _lamp(f"{family}/{task.number}"),
+        )
+        for family, how in (("lamp", "users apart"), ("lamp-time", "later items of the same users"))
+        for task in lamp.TASKS.values()
+    },
 }
 _FORMER_NAMES = {"personal-reward-bench/arena": "personal-reward-bench/chatbot-arena"}

@@ -50,7 +50,7 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
     notes: tuple[str, ...] = ()
     outcomes = {OWN: own}
     if any(model.users_.values()):
-        changes = _changes(model, fold, seed)
+        changes = knowledge_changes(model, fold, seed)
         notes = () if "wrong_user" in changes else (ONE_USER,)
         outcomes |= _changed(model, benchmark, fold, changes, seed)
     return Part(
@@ -126,8 +126,8 @@ def measure_curve(
     return Part(outcomes=outcomes, fit_seconds=seconds)
 
 
-def _changes(model: PersonalScorer, fold: Fold, seed: int) -> dict[str, Histories]:
-    """What each control lets the model know of the users."""
+def knowledge_changes(model: PersonalScorer, fold: Fold, seed: int) -> dict[str, Histories]:
+    """What each control lets a model know of the users, by its name; ``wrong_user`` needs two of them."""
     histories = fold.histories
     changes: dict[str, Histories] = {"no_user": dict.fromkeys(model.users_, ())}
     if len(histories) > 1:

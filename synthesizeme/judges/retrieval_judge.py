@@ -76,8 +76,11 @@ class RetrievalJudge(LLMJudge):
         self._pasts: dict[str, tuple[Demonstration, ...]] = {}
 
     def _contexts(self, comparisons: Sequence[Comparison]) -> list[tuple[Message, ...] | None]:
-        made: dict[tuple[str, str, str], tuple[Message, ...] | None] = {}
-        keys = [(it.user_id, it.pair_id, self._describe(it)) for it in comparisons]
+        made: dict[tuple[object, ...], tuple[Message, ...] | None] = {}
+        keys = [
+            (it.user_id, it.pair_id, self._describe(it), frozenset((it.first, it.second)))
+            for it in comparisons
+        ]
         for key, comparison in zip(keys, comparisons, strict=True):
             if key not in made:
                 made[key] = self._retrieved(comparison)

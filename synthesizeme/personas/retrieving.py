@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,12 @@ def takes_persona(name: str) -> bool:
     return name.startswith(PREFIX) and name.endswith(WITH_PERSONA)
 
 
+def described_by(pairs: Iterable[PreferencePair]) -> Callable[[Comparison], str]:
+    """What stands for a comparison in retrieval: ``metadata.retrieved_by`` of its pair, or its last turn."""
+    texts = {pair.pair_id: pair.metadata["retrieved_by"] for pair in pairs if "retrieved_by" in pair.metadata}
+    return lambda comparison: texts.get(comparison.pair_id) or last_turn(comparison)
+
+
 @dataclass(frozen=True)
 class RetrievalSettings:
     """How retrieval-augmented judges retrieve.
@@ -44,8 +50,6 @@ class RetrievalSettings:
     """Name of the encoder of ``dense``, for the record."""
     open_encoder: Callable[[], Encode] | None = field(default=None, compare=False)
     """Opens that encoder, when it is first needed."""
-    describe: Callable[[Comparison], str] = field(default=last_turn, compare=False)
-    """The text that stands for a comparison, as query and as document."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -91,7 +95,6 @@ class RetrievalSettings:
             retriever.retrieve,
             k=self.k,
             max_tokens=self.max_tokens,
-            describe=self.describe,
             seed=seed,
             **options,
         )

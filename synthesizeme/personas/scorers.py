@@ -22,7 +22,7 @@ from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
 from synthesizeme.personas._known_pairs import refuse_known_pairs
-from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges, takes_persona
+from synthesizeme.personas.retrieving import RetrievalSettings, described_by, retrieval_judges, takes_persona
 from synthesizeme.personas.scorer_names import (
     CONTROLS,
     JUDGES,
@@ -240,7 +240,8 @@ class Scorers:
         if not retrieves:
             return LLMJudge(account, **options)
         histories = self._known_histories(fold, knowledge)
-        return self._retrieval.judge(name, account, histories, seed=self.settings.seed, **options)
+        options |= {"describe": described_by((*fold.history, *fold.test)), "seed": self.settings.seed}
+        return self._retrieval.judge(name, account, histories, **options)
 
     def _profiles(self, name: str, fold: Fold, knowledge: Knowledge) -> Profiles | None:
         if name == "memory":

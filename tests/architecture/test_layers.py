@@ -20,7 +20,7 @@ LAYERS = (
     ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),
     ("personas",),
-    ("serving", "simulation", "comparison", "induction"),
+    ("serving", "simulation", "comparison", "induction", "lamp"),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
