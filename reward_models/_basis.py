@@ -94,12 +94,14 @@ class Basis:
 
     def rows(self, items: Sequence[Item]) -> tuple[Matrix, Matrix]:
         """Shared features, shape (n, D), and user features, shape (n, G). Rows seen lately are remembered."""
-        new = [item for item in dict.fromkeys(items) if item not in self._seen]
-        fresh = dict(zip(new, zip(*self._project(self._raw(new)), strict=True), strict=True)) if new else {}
-        found = [fresh[item] if item in fresh else self._seen[item] for item in items]
-        self._seen.update(fresh)
-        while len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
+        found = [self._seen.get(item) for item in items]
+        new = list(dict.fromkeys(item for item, row in zip(items, found, strict=True) if row is None))
+        if new:
+            fresh = dict(zip(new, zip(*self._project(self._raw(new)), strict=True), strict=True))
+            found = [fresh[item] if row is None else row for item, row in zip(items, found, strict=True)]
+            self._seen.update(fresh)
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
         shared, own = (np.asarray(side, dtype=np.float64) for side in zip(*found, strict=True))
         return shared, own
 

@@ -95,7 +95,11 @@ def believed(
     gains = np.concatenate(
         [
             _gains(
-                some_users(half, _JUDGED, seed), directions(others, weights, variances[1]), variances, losses
+                some_users(half, _JUDGED, seed),
+                directions(others, weights, variances[1]),
+                weights,
+                variances,
+                losses,
             )
             for half, others in (halves, halves[::-1])
         ]
@@ -109,13 +113,14 @@ def believed(
 def _gains(
     judges: Sequence[Rows],
     found: Floats,
+    weights: Floats,
     variances: tuple[Floats, Floats],
     losses: Callable[[Fit], Floats],
 ) -> Floats:
     """By how much the directions lower the loss of every user, shape (users,)."""
     begins = np.cumsum([0, *(len(rows.shared) for rows in judges)])[:-1]
     without, with_them = (
-        np.add.reduceat(losses(Problem(judges, *variances, common, rough=True).fit()), begins)
+        np.add.reduceat(losses(Problem(judges, *variances, common, rough=True, start=weights).fit()), begins)
         for common in (None, np.sqrt(SHARE) * found)
     )
     gains: Floats = without - with_them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -88,17 +89,20 @@ class HierarchicalModel(RewardModel):
         ]
 
     def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
-        """What is believed of a user's margins on these comparisons, all together.
+        """What is believed of a user's margins on these comparisons and of the user's taste, all together.
 
         The shared weights are held at their mode, as they are when the user is refitted: what is uncertain
-        here is the user alone. A user without a state has the prior of all users.
+        here is the user alone. A user without a state has the prior of all users. The taste is what carries
+        over from one comparison to another: the deviations of the named features, and the common directions;
+        the rest of a user's parameters, mostly wording, is specific to the texts.
 
         Args:
             user_id: The user; that of the comparisons is not read.
             comparisons: n comparisons.
 
         Returns:
-            Means, shape (n,), and covariance, shape (n, n), of first minus second, in log-odds.
+            Means of the margins, first minus second, in log-odds, shape (n,); covariance of the margins and
+            of K numbers that make up the taste, shape (n + K, n + K).
 
         Raises:
             NotFittedError: before `fit`.
@@ -109,11 +113,14 @@ class HierarchicalModel(RewardModel):
         shared, own = self.basis_.rows(_paired([*prompts, *prompts], texts))
         n = len(comparisons)
         shared, own = shared[:n] - shared[n:], own[:n] - own[n:]
-        mean, common = shared @ self.weights_, own @ self.common_
-        covariance = (own * self.own_variance_) @ own.T + common @ common.T
+        lengths = np.maximum(np.linalg.norm(self.common_, axis=0), 1e-9)
+        asked = np.concatenate([own, np.eye(STYLE, own.shape[1]), (self.common_ / lengths).T])
+        along = asked @ self.common_
+        covariance = (asked * self.own_variance_) @ asked.T + along @ along.T
+        mean = shared @ self.weights_
         if state is not None:
             mean = mean + own @ state["mean"]
-            seen = own @ state["own_factor"].T.astype(np.float64)
+            seen = asked @ state["own_factor"].T.astype(np.float64)
             covariance -= seen @ seen.T
         return mean, covariance
 
@@ -141,38 +148,40 @@ class HierarchicalModel(RewardModel):
         if self.variances != "fixed":
             common = believed(users, fit.weights, variances, _left_out_losses, self.seed)
             if common.shape[1]:
-                fit = Problem(users, *variances, common).fit()
+                fit = Problem(users, *variances, common, start=fit.weights).fit()
         self.weights_, self.covariance_ = fit.weights, fit.covariance
         self.own_variance_, self.common_ = variances[1], common
         self.factors_ = (shared_factor, own_factor)
         return self._user_states(histories)
 
     def _search(self, problem: Problem) -> tuple[float, float]:
-        """Factors of all shared and of all own variances.
+        """Factors of all shared and of all own variances: the best point tried.
 
-        Steps to the vertex of a parabola along the logarithm of each, until the vertices lie between the
-        points tried; the best of all points tried.
+        A quadratic surface over the logarithms of both is laid through the losses near the best point; its
+        lowest point within reach is tried next, and the reach is halved when that was no better.
         """
-        tried: dict[tuple[float, ...], float] = {}
+        tried: dict[tuple[float, float], float] = {}
 
-        def loss(point: Floats) -> float:
-            key = tuple(point.tolist())
+        def attempt(point: Floats) -> None:
+            key = (float(point[0]), float(point[1]))
             if key not in tried:
-                shared_factor, own_factor = np.exp(point).tolist()
-                fit = problem.fit(shared_factor, own_factor)
+                fit = problem.fit(math.exp(key[0]), math.exp(key[1]))
                 tried[key] = -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
-            return tried[key]
 
-        point = np.zeros(2)
-        for _ in range(_ROUNDS):
-            here = loss(point)
-            steps = np.array([_vertex(loss(point - axis), here, loss(point + axis)) for axis in _AXES])
-            point = np.clip(point + steps @ _AXES, -_WIDEST, _WIDEST)
-            loss(point)
-            if np.abs(steps).max() <= 1:
+        for start in _STARTS:
+            attempt(start)
+        reach = _FARTHEST
+        for _ in range(_ATTEMPTS):
+            best = min(tried, key=lambda it: tried[it])
+            points = np.array(list(tried)) - best
+            step = _downhill(points, np.array(list(tried.values())), reach)
+            if np.linalg.norm(step) < _NEAR:
                 break
-        shared_factor, own_factor = np.exp(min(tried, key=lambda it: tried[it])).tolist()
-        return shared_factor, own_factor
+            attempt(np.clip(best + step, -_WIDEST, _WIDEST))
+            if min(tried, key=lambda it: tried[it]) == best:
+                reach /= 2
+        shared, own = min(tried, key=lambda it: tried[it])
+        return math.exp(shared), math.exp(own)
 
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
         rows = self._differences(pairs)
@@ -272,18 +281,29 @@ class HierarchicalModel(RewardModel):
 
 _SEARCHED = 2048
 """Pairs that the two factors are chosen on: more would cost time and change them little."""
-_AXES = 0.8 * np.eye(2)
-_ROUNDS = 5
-_WIDEST = 4.0
+_STARTS = 0.8 * np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])
+_ATTEMPTS = 12
+_FARTHEST, _NEAR, _WIDEST = 1.6, 0.25, 4.0
 
 
-def _vertex(before: float, here: float, after: float) -> float:
-    """Where the parabola through values at -1, 0 and 1 is lowest, at most 2 away."""
-    bend = before - 2 * here + after
-    slope = (before - after) / 2
-    if bend <= 0:
-        return 2.0 if slope > 0 else -2.0
-    return float(np.clip(slope / bend, -2, 2))
+def _downhill(points: Floats, losses: Floats, reach: float) -> Floats:
+    """Step from the origin, shape (2,), to where a quadratic surface is lowest, at most `reach` long.
+
+    Args:
+        points: Shape (n, 2); the nearer to the origin, the more they count.
+        losses: Their losses, shape (n,).
+        reach: Length of the longest step.
+    """
+    x, y = points.T
+    terms = np.stack([np.ones_like(x), x, y, x**2 / 2, x * y, y**2 / 2], axis=1)
+    counts = np.exp(-(points**2).sum(axis=1) / 2)
+    found = np.linalg.lstsq(terms * counts[:, None], losses * counts, rcond=None)[0]
+    bends, axes = np.linalg.eigh(found[[3, 4, 4, 5]].reshape(2, 2))
+    slopes = axes.T @ found[1:3]
+    # Along a direction that does not bend upwards, as far as may be.
+    steps = np.where(bends > 0, -slopes / np.maximum(bends, 1e-12), -np.sign(slopes) * reach)
+    step: Floats = axes @ steps
+    return step * min(1.0, reach / max(float(np.linalg.norm(step)), 1e-12))
 
 
 def _evidence(j: int, weight: float, standard_error: float, state: UserState) -> Evidence:

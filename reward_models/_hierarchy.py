@@ -132,6 +132,7 @@ class Problem:
         own_variance: Prior variances V of the deviations, shape (G,), positive.
         common: C, shape (G, K); None for K = 0.
         rough: Single precision and few steps: enough to compare one choice of variances with another.
+        start: Shared weights to begin at, shape (D,); None for zeros.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Problem:
         common: Floats | None = None,
         *,
         rough: bool = False,
+        start: Floats | None = None,
     ) -> None:
         dtype: Any = np.float32 if rough else np.float64
         sizes = np.array([len(rows.shared) for rows in users])
@@ -160,7 +162,7 @@ class Problem:
         self._order = np.argsort(np.concatenate(laid))
         self._precision: Floats = (1 / shared_variance).astype(dtype)
         self._tolerance = _ROUGH if rough else _EXACT
-        self._weights: Floats = np.zeros_like(self._precision)
+        self._weights: Floats = np.zeros_like(self._precision) if start is None else start.astype(dtype)
         self._duals: list[Floats] = [np.zeros(x.shape[:2], dtype) for x in self._shared]
         self._own_factor = 1.0
 
