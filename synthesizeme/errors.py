@@ -3,6 +3,7 @@
     SynthesizeMeError
     ├── DataError            a row, field or file of input is wrong (file:line: field)
     ├── ConfigError          settings are wrong (all problems at once)
+    │   └── CacheError       the cache of finished calls can no longer be read or written
     ├── PromptError          a prompt file or a value for it is wrong
     ├── BackendError         a model cannot be reached or refuses to work at all
     │   └── CredentialError  the key a provider needs is missing or was rejected
@@ -65,6 +66,13 @@ class ConfigError(SynthesizeMeError):
     def __init__(self, problems: Sequence[str] | str) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
         super().__init__("; ".join(self.problems))
+
+
+class CacheError(ConfigError):
+    """The cache of finished calls can no longer be read or written: the disk is full, or the file is damaged.
+
+    Nothing more is asked then, since no reply could be kept.
+    """
 
 
 class PromptError(SynthesizeMeError):

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from synthesizeme.errors import ConfigError
+from synthesizeme.errors import CacheError, ConfigError
 
 _PREPARE = (
     "PRAGMA journal_mode=WAL",
@@ -52,13 +52,13 @@ class CallCache:
         """The stored reply, or None.
 
         Raises:
-            ConfigError: the file is damaged.
+            CacheError: the file is damaged.
         """
         with self._lock:
             try:
                 row = self._connection.execute("SELECT reply FROM calls WHERE key = ?", (key,)).fetchone()
             except sqlite3.Error as error:
-                raise ConfigError(
+                raise CacheError(
                     f"the call cache {self.path} cannot be read: {error}. "
                     "Cure: delete the file, name another folder with --cache-dir, or run with --no-cache"
                 ) from error
@@ -68,13 +68,13 @@ class CallCache:
         """Store a reply; it is on disk when this returns.
 
         Raises:
-            ConfigError: the disk is full or the file went away.
+            CacheError: the disk is full or the file went away.
         """
         with self._lock:
             try:
                 self._connection.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (key, reply))
             except sqlite3.Error as error:
-                raise ConfigError(
+                raise CacheError(
                     f"the call cache {self.path} cannot be written: {error}. "
                     "Cure: free disk space or name another folder with --cache-dir; finished calls are kept"
                 ) from error

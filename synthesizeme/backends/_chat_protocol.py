@@ -136,15 +136,27 @@ def read_error(status: int, headers: Mapping[str, str], payload: bytes) -> LM15E
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the ``Retry-After`` header asks for: a number, or an HTTP date from now."""
+    """Seconds that the ``Retry-After`` header asks for: a number, or an HTTP date.
+
+    A date is compared with the server's own ``Date``, so that the clock here may be wrong, or jump.
+    """
     value = headers.get("Retry-After", "").strip()
     try:
         return max(float(value), 0.0)
     except ValueError:
         pass
+    then = _seconds(value)
+    if then is None:
+        return None
+    now = _seconds(headers.get("Date", ""))
+    return max(then - (time.time() if now is None else now), 0.0)
+
+
+def _seconds(date: str) -> float | None:
+    """An HTTP date as seconds since 1970, or None."""
     try:
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -125,11 +125,16 @@ class Session:
 
     def close(self) -> None:
         """Close connections. The session can be used again; it reconnects."""
-        if not self._loop.running:
-            return
+        self._end(for_good=False)
+
+    def abandon(self) -> None:
+        """Cancel the calls in flight and send no other one: whoever asks gets a `CancelledError`."""
+        self._end(for_good=True)
+
+    def _end(self, *, for_good: bool) -> None:
         engine = self.model.lm._async_engine_spec
-        self._loop.run(engine.aclose() if hasattr(engine, "aclose") else self.model.lm.aclose())
-        self._loop.close()
+        disconnect = engine.aclose if hasattr(engine, "aclose") else self.model.lm.aclose
+        self._loop.close(disconnect, for_good=for_good)
         self._slots = None  # belongs to the loop that has ended
 
     def account(self) -> Account:
@@ -226,13 +231,13 @@ class Session:
         if (reply := self._recall(key)) is not None:
             return reply
         async with self._budget.admitted_in_turn(question) as taken:
-            outcome, retries = await self._tried(question)
-            if isinstance(outcome, Answer):
-                taken.append(outcome)
-        return self._finish(key, outcome, retries)
+            reply = await self._tried(key, question)
+            if isinstance(reply.outcome, Answer) and not reply.cached:
+                taken.append(reply.outcome)
+        return reply if reply.cached else self._finish(key, reply.outcome, reply.retries)
 
-    async def _tried(self, question: Question) -> tuple[Answer | Failure, int]:
-        """The outcome of one question with the retries it took."""
+    async def _tried(self, key: str, question: Question) -> _Reply:
+        """The outcome of one question, which another process may have got while this one waited."""
         retries = 0
         while not isinstance(outcome := await self._attempt(question), Answer):
             if outcome.fatal is not None:
@@ -241,11 +246,13 @@ class Session:
             if retries >= self._most_retries(outcome):
                 if not self._reached:
                     raise self._give_up("no connection can be made", outcome.failure)
-                return outcome.failure, retries
+                return _Reply(outcome.failure, retries)
             await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
+            if (known := self._recall(key)) is not None:
+                return replace(known, retries=retries)
             retries += 1
         self._reached = True
-        return outcome, retries
+        return _Reply(outcome, retries)
 
     def _most_retries(self, fault: Fault) -> int:
         if not fault.transient:
@@ -307,6 +314,7 @@ class Account:
         Raises:
             BackendError: the endpoint is unreachable or refuses every call.
             CredentialError: the key is missing or was rejected.
+            CacheError: a reply cannot be kept.
         """
         fresh = [question for question in dict.fromkeys(questions) if question not in self._known]
         self.usage += Usage(calls=len(questions))

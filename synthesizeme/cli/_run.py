@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from synthesizeme.cli._text import printable
-from synthesizeme.errors import ConfigError, SynthesizeMeError, UnknownNameError
+from synthesizeme.errors import CacheError, ConfigError, SynthesizeMeError, UnknownNameError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _BROKEN_PIPE = 141
@@ -58,7 +58,8 @@ def _report(error: Exception, name: str) -> int:
         return USAGE
     if isinstance(error, SynthesizeMeError):
         _say(f"Error: {printable(str(error))}")
-        return USAGE if isinstance(error, ConfigError | UnknownNameError) else FAILED
+        usage = isinstance(error, ConfigError | UnknownNameError) and not isinstance(error, CacheError)
+        return USAGE if usage else FAILED
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):
         return _report_usage(error, name)
     if isinstance(error, OSError):

@@ -245,6 +245,15 @@ def test_retry_after_may_be_a_number_or_a_date():
     assert retry_after({"Retry-After": formatdate(time.time() + 30, usegmt=True)}) == pytest.approx(30, abs=2)
     assert retry_after({"Retry-After": formatdate(time.time() - 30, usegmt=True)}) == 0
     assert retry_after({"Retry-After": "soon"}) is None
+
+
+def test_a_date_to_wait_for_is_read_by_the_clock_of_the_server(monkeypatch):
+    said = time.time() + 86_400
+    headers = {"Retry-After": formatdate(said + 7, usegmt=True), "Date": formatdate(said, usegmt=True)}
+    assert retry_after(headers) == 7
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert retry_after(headers) == 7
+    assert retry_after(headers | {"Date": "today"}) == pytest.approx(said + 7, abs=1)
     assert retry_after({}) is None
 
 

@@ -13,11 +13,13 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from concurrent.futures import CancelledError
 
 import pytest
 from openai_stub import Reply
 
 from synthesizeme.backends import Answer, CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
+from synthesizeme.backends._calls import question_key
 from synthesizeme.backends._session import FIRST_CONTACT_RETRIES, MAX_DELAY_S
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, ConfigError, CredentialError
@@ -242,6 +244,51 @@ def test_a_closed_session_connects_anew(openai_stub):
         assert session.account().ask([ask_for("q")])[0].text == "First"
         session.close()
     assert "synthesizeme-calls" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_an_abandoned_session_ends_what_is_in_flight_and_sends_no_more(openai_stub):
+    arrived = threading.Event()
+
+    def hold(body):
+        arrived.set()
+        return Reply(delay_s=20)
+
+    openai_stub.answer = hold
+    ended = []
+
+    def wait_for_it(session):
+        try:
+            session.account().ask([ask_for("a")])
+        except CancelledError:
+            ended.append(time.monotonic())
+
+    with Session(model_at(openai_stub.base_url)) as session:
+        waiting = threading.Thread(target=wait_for_it, args=(session,))
+        waiting.start()
+        assert arrived.wait(20)
+        session.abandon()
+        waiting.join(10)
+        assert ended
+        with pytest.raises(CancelledError):
+            session.account().ask([ask_for("b")])
+    assert texts(openai_stub) == ["a"]
+
+
+def test_a_reply_that_another_process_records_meanwhile_is_not_asked_for_again(openai_stub, tmp_path):
+    openai_stub.answer = lambda body: Reply(status=500)
+    model = model_at(openai_stub.base_url)
+    policy = RetryPolicy(retries=5, backoff_s=1.0)
+    with CallCache(tmp_path) as cache, Session(model, cache=cache, retry=policy) as session:
+        account = session.account()
+        asking = threading.Thread(target=account.ask, args=([ask_for("a")],))
+        asking.start()
+        while not openai_stub.requests:
+            time.sleep(0.01)
+        cache.put(question_key(model, ask_for("a")), Answer("theirs").to_json())
+        asking.join(20)
+        assert account.ask([ask_for("a")])[0].text == "theirs"
+    assert len(openai_stub.requests) == 1
+    assert account.usage.cached_calls == 1
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one session", "two sessions"])
