@@ -158,6 +158,9 @@ def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
         f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls:,} cached, {usage.retries:,} retries), "
         f"{count(tokens, 'token')}{cost}."
     )
+    if summary.unanswered:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in summary.unanswered.items())
+        yield f"Without a usable answer, retries notwithstanding: {kinds}."
     for name, pooled in summary.accuracy.items():
         yield f"  {name}: {100 * pooled.correct / pooled.pairs:.1f} % of {count(pooled.pairs, 'test pair')}"
     for kind, named in (("failed", summary.failures), ("drifted", summary.drifts)):

@@ -20,6 +20,7 @@ from synthesizeme.errors import (
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.induction import drift
 from synthesizeme.induction.job import InductionJob
+from synthesizeme.induction.summary import added
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.workflow import induce_user
 from synthesizeme.profile import UserProfile
@@ -121,31 +122,34 @@ class _Work:
         made = self.known.provenance if self.known else None
         splits = made.splits if made else {}
         split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
-        scores = self._scores([pair for pair in pairs if pair.pair_id not in splits])
+        judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(self.session, split, self.job.settings, account=self.making, split_rule=rule)
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)
         tested = _scored(result.outcomes.get("both"))
         track, checked = drift.started(tested), None
-        if scores is not None and self.before is not None:
-            followed = drift.extended(self.before.track, scores)
+        if judged is not None and self.before is not None:
+            followed = drift.extended(self.before.track, _scored(judged))
             checked = drift.check(followed)
             track = track if checked and checked.drifted else followed
         accuracy = {name: (sum(s := _scored(found)), len(s)) for name, found in result.outcomes.items()}
+        written = result.profile.provenance
+        outcomes = [*result.outcomes.values(), *([judged] if judged else [])]
         return result.profile, InductionRecord(
             state="done", pairs=len(pairs), settings=self.fingerprint,
             drifted=checked is not None and checked.drifted, drift=checked, track=track,
             usage=self.checking.usage + result.usage + result.evaluation_usage, accuracy=accuracy,
+            unanswered=added(written.failures if written else {}, *(found.failures for found in outcomes)),
         )  # fmt: skip
 
-    def _scores(self, new: Sequence[PreferencePair]) -> list[float] | None:
-        """Scores of the profile on pairs that it has not learned from; None if it was made otherwise."""
+    def _judged(self, new: Sequence[PreferencePair]) -> Outcome | None:
+        """How the profile does on pairs that it has not learned from; None if it was made otherwise."""
         before = self.before
         if before is None or self.known is None or before.settings != self.fingerprint or not new:
             return None
         prompt = load_prompt(self.job.settings.judge_prompt)
         judge = LLMJudge(self.checking, {self.user_id: self.known}, prompt=prompt, name="checking for drift")
-        return _scored(evaluate(judge, new, seed=self.job.settings.seed))
+        return evaluate(judge, new, seed=self.job.settings.seed)
 
     def failed(self, error: Exception, pairs: int) -> InductionRecord:
         """What is known of a failure; what was known of the user before stays known."""
@@ -155,6 +159,7 @@ class _Work:
         return InductionRecord(
             state="failed", pairs=pairs, settings=self.fingerprint, attempts=tried + 1, error=said[:_SHOWN],
             usage=self.checking.usage + self.making.usage, track=kept,
+            unanswered=added(self.checking.failures, self.making.failures),
         )  # fmt: skip
 
 

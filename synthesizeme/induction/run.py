@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from synthesizeme.backends import Session
-from synthesizeme.errors import BudgetError
+from synthesizeme.errors import BudgetError, CacheError, DataError, StoreError
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
 from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
@@ -15,6 +16,8 @@ from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
 
+ENDS = (CacheError, DataError, StoreError)
+"""What ends a run where it stands: nothing more could be kept."""
 OnUser = Callable[[UserDone, RunSummary], None]
 """Told of each user as it is finished, with the run so far."""
 
@@ -24,7 +27,8 @@ def run(job: InductionJob, on_user: OnUser | None = None) -> RunSummary:
 
     What is finished is in the store; a run that was killed at any moment goes on with the others. A user that
     fails is recorded and the others go on. When the budget is used up, or the model answered none of
-    `UNREACHABLE_USERS` users in a row, no further user is begun and the summary says why.
+    `UNREACHABLE_USERS` users in a row, no further user is begun; when the store cannot be reached for longer
+    than it is waited for, or a disk is full, the calls in flight are given up too. The summary says why.
 
     Args:
         job: What to do.
@@ -33,7 +37,8 @@ def run(job: InductionJob, on_user: OnUser | None = None) -> RunSummary:
     Raises:
         ConfigError: the settings, the store or the cache cannot be used.
         CredentialError: the key is missing or was rejected.
-        StoreError: the store cannot be reached for longer than it is waited for.
+        DataError: the store cannot be opened.
+        StoreError: likewise.
     """
     with job.open_store() as store, job.open_session() as session:
         walk = _Walk(store, session, job, on_user or (lambda user, summary: None))
@@ -52,13 +57,9 @@ class _Walk:
 
     def one_by_one(self) -> RunSummary:
         """One user after the other."""
-        for user_id in self._due():
-            try:
-                self._finished(self._induce(user_id))
-            except BudgetError as error:
-                self._stop(str(error))
-            if self.summary.stopped:
-                break
+        due = self._due()
+        while not self.summary.stopped and (user_id := self._next(due)) is not None:
+            self._land(partial(self._induce, user_id))
         return self.summary
 
     def together(self, most: int) -> RunSummary:
@@ -71,25 +72,39 @@ class _Walk:
                 while (
                     len(flying) < most
                     and not self.summary.stopped
-                    and (user_id := next(due, None)) is not None
+                    and (user_id := self._next(due)) is not None
                 ):
                     flying.add(pool.submit(self._induce, user_id))
                 if not flying:
                     return self.summary
                 landed, flying = wait(flying, return_when=FIRST_COMPLETED)
                 for future in landed:
-                    self._land(future)
+                    self._land(future.result)
         except BaseException:
-            self.session.close()  # whoever waits for the model waits no longer
+            self.session.abandon()  # whoever waits for the model waits no longer
             raise
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _land(self, future: Future[UserDone]) -> None:
+    def _next(self, due: Iterator[str]) -> str | None:
         try:
-            self._finished(future.result())
+            return next(due, None)
+        except ENDS as error:
+            self._end(error)
+            return None
+
+    def _land(self, result: Callable[[], UserDone]) -> None:
+        try:
+            found = result()
         except BudgetError as error:
             self._stop(str(error))
+        except ENDS as error:
+            self._end(error)
+        except CancelledError:
+            if not self.summary.stopped:
+                raise
+        else:
+            self._finished(found)
 
     def _induce(self, user_id: str) -> UserDone:
         return induce_stored_user(self.store, self.session, self.job, user_id, self.fingerprint)
@@ -119,6 +134,10 @@ class _Walk:
             self._stop(f"the model failed for {self._unreachable} users in a row; {user.record.error}")
         self.on_user(user, self.summary)
 
+    def _end(self, error: Exception) -> None:
+        self._stop(str(error))
+        self.session.abandon()
+
     def _stop(self, why: str) -> None:
         self.summary += RunSummary(stopped=why)
 
@@ -130,12 +149,12 @@ def summed(user: UserDone) -> RunSummary:
         return RunSummary(unchanged=1)
     if record.state == "failed":
         named = NamedUser(user_id=user.user_id, why=record.error)
-        return RunSummary(failed=1, usage=record.usage, failures=(named,))
+        return RunSummary(failed=1, usage=record.usage, unanswered=record.unanswered, failures=(named,))
     drifts: tuple[NamedUser, ...] = ()
     if record.drifted and (check := record.drift):
         loss = f"lost {check.loss:.2f} ± {check.standard_error:.2f} of accuracy on {check.recent_pairs} pairs"
         drifts = (NamedUser(user_id=user.user_id, why=loss),)
     return RunSummary(
-        done=1, drifted=len(drifts), drifts=drifts, usage=record.usage,
+        done=1, drifted=len(drifts), drifts=drifts, usage=record.usage, unanswered=record.unanswered,
         accuracy={name: Pooled(correct=c, pairs=n) for name, (c, n) in record.accuracy.items() if n},
     )  # fmt: skip

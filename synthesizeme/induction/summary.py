@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import Field
 
 from synthesizeme.types import Frozen, Usage
@@ -31,6 +33,15 @@ class Pooled(Frozen):
         return Pooled(correct=self.correct + other.correct, pairs=self.pairs + other.pairs)
 
 
+def added(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of the same things, together.
+
+    >>> added({"parse": 1}, {"refusal": 1, "parse": 2})
+    {'parse': 3, 'refusal': 1}
+    """
+    return {name: sum(some.get(name, 0) for some in counts) for name in sorted(set().union(*counts))}
+
+
 class RunSummary(Frozen):
     """A run, or a part of one; values add with ``+``."""
 
@@ -44,6 +55,8 @@ class RunSummary(Frozen):
     """Of those done, users whose new pairs contradicted their profile."""
     usage: Usage = Usage()
     """What all calls took, evaluation and checks for drift included."""
+    unanswered: dict[str, int] = Field(default_factory=dict)
+    """Questions without a usable answer, by kind, retries notwithstanding."""
     accuracy: dict[str, Pooled] = Field(default_factory=dict)
     """By judge."""
     failures: tuple[NamedUser, ...] = ()
@@ -61,6 +74,7 @@ class RunSummary(Frozen):
             failed=self.failed + other.failed,
             drifted=self.drifted + other.drifted,
             usage=self.usage + other.usage,
+            unanswered=added(self.unanswered, other.unanswered),
             accuracy={
                 name: self.accuracy.get(name, Pooled()) + other.accuracy.get(name, Pooled())
                 for name in judges

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
-from synthesizeme.errors import BackendError, BudgetError, ConfigError, CredentialError, SynthesizeMeError
+from synthesizeme.errors import (
+    BackendError,
+    BudgetError,
+    CacheError,
+    ConfigError,
+    CredentialError,
+    SynthesizeMeError,
+)
 from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
@@ -135,6 +142,7 @@ def induce_user(
             other pairs.
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
+        CacheError: replies cannot be kept any more.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
@@ -152,7 +160,7 @@ def induce_user(
         history, test = _halves(split)
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
-        except BudgetError:
+        except (BudgetError, CacheError):
             raise
         except SynthesizeMeError as problem:
             error = str(problem)

@@ -59,6 +59,9 @@ class InductionRecord(InductionNote):
     """Why it failed."""
     usage: Usage = Usage()
     """What it took, evaluation included."""
+    unanswered: dict[str, int] = Field(default_factory=dict)
+    """Questions without a usable answer, by kind; in the evaluation each judge's questions count by
+    themselves."""
     accuracy: dict[str, tuple[float, int]] = Field(default_factory=dict)
     """Correct verdicts and judged pairs of the test split, by judge."""
     track: Track = Track()
