@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -20,7 +21,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 """Seconds between two attempts to reach a server; the pause doubles from the first to the longest."""
 _SILENCE = 1.0
 """Seconds after which a wait is logged."""
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = (2, 10)
+"""Shortest and longest wait for one connection; in between it is the patience."""
 _logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -38,7 +40,7 @@ class Database:
         self.place = url.database or "" if _is_sqlite(url) else named.render_as_string(hide_password=True)
         self.patience = patience
         self.embedded = _is_sqlite(url)
-        self.engine = _engine(url)
+        self.engine = _engine(url, patience)
 
     def prepare_file(self) -> None:
         """Set the file of an embedded database up.
@@ -112,11 +114,12 @@ def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, patience: float) -> Engine:
     if _is_sqlite(url):
         engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _sqlite.BUSY_SECONDS})
         event.listen(engine, "connect", _sqlite.prepare)
         event.listen(engine, "begin", _sqlite.begin)
         return engine
-    seconds = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
-    return create_engine(url, hide_parameters=True, connect_args=seconds)
+    seconds = max(_CONNECT_SECONDS[0], min(math.ceil(patience), _CONNECT_SECONDS[1]))
+    given = {} if "connect_timeout" in url.query else {"connect_timeout": seconds}
+    return create_engine(url, hide_parameters=True, connect_args=given)

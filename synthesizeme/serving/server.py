@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.serving._breaker import PATIENCE_S, Breaker
 from synthesizeme.serving._changes import Changes
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
 from synthesizeme.serving.protocol import ScalarRewards, Settings
@@ -191,8 +192,9 @@ def opened_store(options: ServerOptions) -> PairStore:
     store: PairStore = MemoryPairs()
     if options.profiles is not None:
         key = None if options.key_file is None else Path(options.key_file)
-        patience = 0.5 * options.queue.get("deadline", 10)  # a store that is away is said before it is late
-        store = StoredPairs(open_store(options.profiles, key_file=key, create=True, patience=patience))
+        patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
+        opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
+        store = Breaker(StoredPairs(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if usable := [pair for pair in rows if pair.split != "test"]:

@@ -138,6 +138,7 @@ class Users:
         Raises:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
             DataError: a pair cannot be learned from, has the id of another one, or is one too many.
+            StoreError: the pairs cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
         stored = self.store.pairs(user_id)
@@ -159,8 +160,13 @@ class Users:
         if len(together) > self.most_pairs:
             raise DataError(f"the user would have {len(together)} pairs; expected at most {self.most_pairs}")
         if new:
+            before = self.model.users_.get(user_id)
             self.model.fit_user(user_id, together)
-            self.store.append(user_id, list(new.values()))
+            try:
+                self.store.append(user_id, list(new.values()))
+            except Exception:
+                self._put_back(user_id, before)
+                raise
             self._tell(user_id)
         return {"added": len(new), "pairs": len(together)}
 
@@ -189,6 +195,12 @@ class Users:
             return None
         self._tell(user_id)
         return {"pairs": dropped, "state": known}
+
+    def _put_back(self, user_id: str, state: Any) -> None:
+        if state is None:
+            self.model.forget_user(user_id)
+        else:
+            self.model.users_[user_id] = state
 
     def _tell(self, user_id: str) -> None:
         if self._changes is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import two_tastes
 
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.serving.users import HistoryMissingError, MemoryPairs, Users, read_pair
 
 ROW = {"prompt": "Q?", "chosen": "a!", "rejected": "b?"}
@@ -35,6 +35,25 @@ def test_a_refit_that_fails_keeps_no_pair(users, model):
     with pytest.raises(DataError):
         users.add("new", [history(9)[8].model_copy(update={"split": "test"})])
     assert len(users.store.pairs("new")) == 3
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, monkeypatch, known):
+    if known:
+        users.add("new", history(3))
+    before = {user: {name: array.tobytes() for name, array in state.items()}
+              for user, state in model.users_.items()}  # fmt: skip
+
+    def fail(user_id, pairs):
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(users.store, "append", fail)
+    with pytest.raises(StoreUnavailableError):
+        users.add("new", history(9))
+    assert before == {user: {name: array.tobytes() for name, array in state.items()}
+                      for user, state in model.users_.items()}  # fmt: skip
+    monkeypatch.undo()
+    assert users.add("new", history(9))["pairs"] == 9
 
 
 def test_a_user_may_have_so_many_pairs(users):
