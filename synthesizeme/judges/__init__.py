@@ -2,6 +2,7 @@
 
 from synthesizeme.judges._reading import refuses, without_thoughts
 from synthesizeme.judges.baselines import demographics_profile, memory_profile
+from synthesizeme.judges.demonstration_utility import Usefulness, demonstration_utilities
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.order import combine
 from synthesizeme.judges.retrieval_judge import RetrievalJudge
@@ -9,8 +10,10 @@ from synthesizeme.judges.retrieval_judge import RetrievalJudge
 __all__ = [
     "LLMJudge",
     "RetrievalJudge",
+    "Usefulness",
     "combine",
     "demographics_profile",
+    "demonstration_utilities",
     "memory_profile",
     "refuses",
     "without_thoughts",
