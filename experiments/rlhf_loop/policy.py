@@ -87,7 +87,7 @@ def shuffled(function, seed):
     return named(deal, "shuffled")
 
 
-def fine_tuned(folder, model, policy, settings, seed):
+def fine_tuned(folder, model, policy, settings, seed, callbacks=()):
     """The policy after GRPO, and its log, a row a step: the mean reward of either user and the divergence."""
     settings = dict(settings)
     prompts = settings.pop("prompts")
@@ -110,6 +110,7 @@ def fine_tuned(folder, model, policy, settings, seed):
             ),
             train_dataset=Dataset.from_list(rows),
             processing_class=transformers.AutoTokenizer.from_pretrained(folder),
+            callbacks=list(callbacks),
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()

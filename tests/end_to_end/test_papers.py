@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_every_setting_is_the_default(name):
     for key, value in re.findall(r"`(\w+)=([^`]+)`", SECTIONS[name]):
         assert key in defaults, f"{name} has no argument {key}"
         assert str(defaults[key]) == value, f"{name}: {key} is {defaults[key]}"
+
+
+def test_the_settings_of_persona_vectors_are_the_defaults():
+    pytest.importorskip("torch")
+    from reward_models import persona_vectors as vectors
+
+    [section] = re.findall(r"^## Persona vectors\n(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE)
+    found = 0
+    for line in section.splitlines():
+        for name, value in re.findall(r"`(\w+)=([^`]+)`", line):
+            function = {
+                "dose": vectors.choose_layer,
+                "drift": vectors.DriftMonitor,
+                "rollouts": vectors.keep,
+            }[re.findall(r"persona_vectors/(\w+)\.py", line)[0]]
+            assert str(inspect.signature(function).parameters[name].default) == value, name
+            found += 1
+    assert found == 10
 
 
 @pytest.mark.parametrize("path", NAMED_FILES)
