@@ -31,6 +31,10 @@ from synthesizeme.resources import resource
 HERE = Path(__file__).parent
 JSON = {"Content-Type": "application/json"}
 WITH_WORDING, NAMED = "hierarchical-stylometric", "lore"
+SETTINGS = ("--no-access-log", "--log-level", "warning", "--no-server-header", "--no-proxy-headers")
+"""Of uvicorn, the same as `synthesizeme serve` uses."""
+MOST_ROWS = 1024
+"""Rows in flight when a request has several."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -54,6 +58,12 @@ def server(*command, ready):
         process.wait(30)
 
 
+def sample_texts():
+    """Responses of the sample, some 70 words each."""
+    pairs = read_pairs(resource("data/sample/pairs.jsonl")).pairs
+    return [text for pair in pairs for text in (pair.chosen_text, pair.rejected_text)]
+
+
 def cpu_seconds(pid):
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
@@ -64,13 +74,13 @@ def megabytes(pid):
     return pages * os.sysconf("SC_PAGESIZE") / 2**20
 
 
-def bodies(texts, rows, users):
-    """Endless request bodies; no response is sent twice, so that nothing is remembered."""
-    for number in itertools.count():
+def bodies(texts, rows, users, numbers):
+    """Endless request bodies; `numbers` makes every response another one, so that nothing is remembered."""
+    while True:
         some = [
             {"user_id": users[i % len(users)], "prompt": "How does one begin?",
              "response": f"{i} {texts[i % len(texts)]}"}
-            for i in range(number * rows, (number + 1) * rows)
+            for i in itertools.islice(numbers, rows)
         ]  # fmt: skip
         yield orjson.dumps(some[0] if rows == 1 else {"rows": some})
 
@@ -120,10 +130,10 @@ def trained(config, folder):
 
 
 def ratio(rounds, ours, rival, figure):
-    """Median over the rounds, each of which measured both."""
-    return statistics.median(
-        mine[figure] / theirs[figure] for mine, theirs in zip(rounds[ours], rounds[rival], strict=True)
-    )
+    """Median over the rounds, each of which measured both, and the least and the largest."""
+    pairs = zip(rounds[ours], rounds[rival], strict=True)
+    found = [mine[figure] / theirs[figure] for mine, theirs in pairs]
+    return {"median": statistics.median(found), "least": min(found), "largest": max(found)}
 
 
 def median(rows):
@@ -132,8 +142,7 @@ def median(rows):
 
 def main(config_path=HERE / "config.toml"):
     config = tomllib.loads(Path(config_path).read_text())
-    sample = read_pairs(resource("data/sample/pairs.jsonl")).pairs
-    texts = [text for pair in sample for text in (pair.chosen_text, pair.rejected_text)]
+    texts = sample_texts()
     names = ("echo", "bytes", NAMED, WITH_WORDING, f"{WITH_WORDING}, no batching")
     rounds = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +151,7 @@ def main(config_path=HERE / "config.toml"):
             ("-m", "synthesizeme.cli", "serve", "--model", str(Path(folder) / name))
             for name in (WITH_WORDING, NAMED)
         )
-        rivals = ("-m", "uvicorn", "echo:app", "--no-access-log", "--log-level", "warning")
+        rivals = ("-m", "uvicorn", "echo:app", *SETTINGS)
         with (
             server(*rivals, ready="/echo") as echo,
             server(*rivals, ready="/bytes") as raw,
@@ -150,29 +159,34 @@ def main(config_path=HERE / "config.toml"):
             server(*wording, ready="/v1/score") as score,
             server(*wording, "--max-rows", "1", ready="/v1/score") as single,
         ):
-            source = bodies(texts, 1, users)
+            numbers = itertools.count()
+            source = bodies(texts, 1, users, numbers)
             for _ in range(config["rounds"]):
                 for name, place in zip(names, (echo, raw, light, score, single), strict=True):
                     rounds[name].append(measured(place, source, config))
-            batched = {
-                str(rows): measured(score, bodies(texts, rows, users), config, rows)
-                for rows in config["rows"]
-            }
+            batched = {str(rows): [] for rows in config["rows"]}
+            for _, rows in itertools.product(range(config["rounds"]), config["rows"]):
+                few = config | {"connections": min(config["connections"], MOST_ROWS // rows)}
+                batched[str(rows)].append(measured(score, bodies(texts, rows, users, numbers), few, rows))
     found = {name: median(rows) for name, rows in rounds.items()}
     ratios = {
         f"{ours} / {rival}": {
             "requests": ratio(rounds, ours, rival, "requests_per_s"),
             "p99": ratio(rounds, ours, rival, "p99_ms"),
-            "cpu": found[rival]["cpu_ms_per_row"] / found[ours]["cpu_ms_per_row"],
+            "cpu": ratio(rounds, rival, ours, "cpu_ms_per_row"),
         }
         for ours in (NAMED, WITH_WORDING)
         for rival in ("echo", "bytes")
     }
     result = {
-        "config": config, "cores": os.cpu_count(),
+        "config": {name: value for name, value in config.items() if name != "soak"},
+        "cores": os.cpu_count(),
         "words_each": statistics.mean(len(text.split()) for text in texts),
-        "batch_of_1": found, "ratios": ratios, "rows_per_request": batched, "rounds": rounds,
-    }  # fmt: skip
+        "batch_of_1": found,
+        "ratios": ratios,
+        "rows_per_request": {rows: median(several) for rows, several in batched.items()},
+        "rounds": rounds,
+    }
     for line in lines(result):
         print(line)
     (HERE / "results").mkdir(exist_ok=True)
@@ -191,14 +205,20 @@ def lines(result):
             f"{row['p99_ms']:.0f} ms, {row['cpu_ms_per_row']:.3f} ms CPU a request"
         )
     for name, row in result["ratios"].items():
+        share, late, cpu = row["requests"], row["p99"], row["cpu"]
         yield (
-            f"  {name}: {100 * row['requests']:.0f} % of its requests/s, p99 {row['p99']:.1f} x, "
-            f"{100 * row['cpu']:.0f} % by CPU time"
+            f"  {name}: {100 * share['median']:.0f} % of its requests/s ({100 * share['least']:.0f} to "
+            f"{100 * share['largest']:.0f}), p99 {late['median']:.1f} x ({late['least']:.1f} to "
+            f"{late['largest']:.1f}), {100 * cpu['median']:.0f} % by CPU time"
         )
     sizes = ", ".join(f"{row['megabytes']:.0f}" for row in result["rounds"][WITH_WORDING])
     yield f"  memory of the server after each round: {sizes} MB"
     for rows, row in result["rows_per_request"].items():
-        yield f"  {rows} rows a request: {row['rows_per_s']:,.0f} rows/s, p99 {row['p99_ms']:.0f} ms"
+        gain = row["rows_per_s"] / result["batch_of_1"][WITH_WORDING]["rows_per_s"]
+        yield (
+            f"  {rows} rows a request: {row['rows_per_s']:,.0f} rows/s, {gain:.1f} times as with one, "
+            f"{row['cpu_ms_per_row']:.3f} ms CPU a row, p99 {row['p99_ms']:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

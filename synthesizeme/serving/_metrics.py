@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from synthesizeme.serving._pages import EVERY, SharedPages
 from synthesizeme.serving._queue import ModelQueue
 from synthesizeme.serving.protocol import STATUSES
 
@@ -20,9 +22,11 @@ class Metrics:
 
     Args:
         queue: Whose batches and statuses are shown.
+        pages: Where the processes of one server keep their pages, if there are several.
     """
 
-    def __init__(self, queue: ModelQueue) -> None:
+    def __init__(self, queue: ModelQueue, pages: SharedPages | None = None) -> None:
+        self._pages = pages
         self._registry = CollectorRegistry()
         self._requests = Counter(
             f"{PREFIX}_requests_total", "Requests answered", ["route", "code"], registry=self._registry
@@ -46,7 +50,19 @@ class Metrics:
 
     def page(self) -> bytes:
         """The page that Prometheus reads."""
-        return generate_latest(self._registry)
+        own = generate_latest(self._registry)
+        return own if self._pages is None else self._pages.together(own)
+
+    async def keep(self) -> None:
+        """Let the other processes know of these numbers again and again, until cancelled."""
+        if self._pages is None:
+            return
+        try:
+            while True:
+                self._pages.keep(generate_latest(self._registry))
+                await asyncio.sleep(EVERY)
+        finally:
+            self._pages.keep(generate_latest(self._registry))
 
 
 class _OfTheQueue(Collector):
@@ -65,5 +81,6 @@ class _OfTheQueue(Collector):
         yield CounterMetricFamily(f"{PREFIX}_batches", "Batches scored", value=queue.batches)
         yield CounterMetricFamily(f"{PREFIX}_batched_rows", "Rows in them", value=queue.batched_rows)
         yield GaugeMetricFamily(f"{PREFIX}_waiting_rows", "Rows that wait", value=queue.waiting)
+        yield GaugeMetricFamily(f"{PREFIX}_processes", "Processes that answer", value=1)
         users = len(queue.rewards.model.users_)
         yield GaugeMetricFamily(f"{PREFIX}_users", "Users with a state", value=users)

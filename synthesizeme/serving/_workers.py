@@ -8,7 +8,6 @@ import secrets
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.serving.server import ServerOptions, application, bound, kept, opened_store
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "SYNTHESIZEME_SERVER"
 """Environment variable that hands the options to worker processes."""
+_HUNG = 30
+"""Seconds of silence after which a worker is replaced; on a busy machine loading takes a while."""
 _BACKLOG = 2048
 """Connections that may wait to be taken, as many as uvicorn's own."""
 
@@ -47,11 +48,14 @@ def run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callabl
         options = replace(options, pairs=None)
     application(replace(options, profiles=None, key_file=None))  # what is wrong is said once, and here
     with bound(options) as (listening, place), tempfile.TemporaryDirectory(prefix="synthesizeme-") as folder:
-        if options.profiles is not None:
-            options = replace(options, changes=(str(Path(folder) / "changes"), secrets.token_hex(32)))
+        options = replace(options, shared=(folder, secrets.token_hex(32)))
         os.environ[VARIABLE] = json.dumps(asdict(options))
         config = uvicorn.Config(
-            f"{__name__}:worker_application", factory=True, workers=options.workers, **settings
+            f"{__name__}:worker_application",
+            factory=True,
+            workers=options.workers,
+            timeout_worker_healthcheck=_HUNG,
+            **settings,
         )
         listening.listen(_BACKLOG)  # who comes early waits
         ready(f"Serving {options.model} on {place} with {options.workers} processes; its API is at /docs.")

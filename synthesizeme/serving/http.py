@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,12 +20,17 @@ from synthesizeme.serving._changes import Changes
 from synthesizeme.serving._endpoints import Endpoints
 from synthesizeme.serving._front import Application, Endpoint
 from synthesizeme.serving._metrics import Metrics
+from synthesizeme.serving._pages import SharedPages
 from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving._requests import Limits, Refused, answer
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
 from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.serving.users import MemoryPairs, PairStore, Users
 
+_NO_ROUTE = {
+    404: "there is nothing at this address; /docs and /openapi.json list what there is",
+    405: "this address is not asked with this method; /docs and /openapi.json list what there is",
+}
 _STORE_AWAY = "the store of users cannot be reached; try again"
 _log = logging.getLogger(__name__)
 
@@ -56,6 +62,7 @@ def build_app(
     access: Access | None = None,
     settings: ServerSettings | None = None,
     changes: Changes | None = None,
+    pages: SharedPages | None = None,
 ) -> FastAPI:
     """The application that serves a model.
 
@@ -65,6 +72,7 @@ def build_app(
         access: Tokens; without them everybody may do everything.
         settings: Sizes and times.
         changes: How this process and others that share the store tell one another of changed users.
+        pages: Where they keep their counters, so that ``/metrics`` of any of them tells those of all.
 
     Returns:
         The application; ``app.state.endpoints`` holds its queue.
@@ -76,14 +84,17 @@ def build_app(
         rewards, users=users, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
         patience=settings.patience, deadline=settings.deadline,
     )  # fmt: skip
-    metrics = Metrics(queue)
+    metrics = Metrics(queue, pages)
     endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(metrics.keep())
         yield
         endpoints.closing = True
         await queue.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
         if changes is not None:
             changes.close()
 
@@ -91,10 +102,10 @@ def build_app(
                       description=_schemas.ABOUT)  # fmt: skip
     app.state.endpoints = endpoints
 
-    pages = _schemas.Pages(settings.limits, tokens=access is not None)
+    described = _schemas.Pages(settings.limits, tokens=access is not None)
 
     def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
-        docs = pages.of(endpoint.__name__, scope)
+        docs = described.of(endpoint.__name__, scope)
         enter = _entrance(scope, access, settings.local_names_only)
         guarded = _guarded(endpoint, enter, metrics)
         if "{" not in path:
@@ -181,4 +192,5 @@ def _entrance(
 
 async def _no_route(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
+    reason = _NO_ROUTE.get(error.status_code, str(error.detail))
+    return answer({"error": reason}, error.status_code, dict(error.headers or {}))

@@ -40,8 +40,8 @@ class ServerOptions:
     """Key of an encrypted store."""
     workers: int = 1
     """Processes; those of one server share users through the store."""
-    changes: tuple[str, str] | None = None
-    """File and key (hex) of the workers' `Changes`; `run` sets them."""
+    shared: tuple[str, str] | None = None
+    """Folder that several processes share, and a key (hex); `run_workers` sets them."""
     unknown_user: str = "refuse"
     on_error: str = "population"
     sizes: dict[str, int] = field(default_factory=dict)
@@ -85,6 +85,7 @@ def application(options: ServerOptions) -> FastAPI:
     """
     options.check()
     try:
+        from synthesizeme.serving._pages import SharedPages
         from synthesizeme.serving._requests import Limits
         from synthesizeme.serving.http import ServerSettings, build_app
     except ModuleNotFoundError as error:
@@ -100,11 +101,13 @@ def application(options: ServerOptions) -> FastAPI:
         read_only=options.workers > 1 and options.profiles is None,
         **options.queue,
     )
-    changes = None
-    if options.changes is not None:
-        path, key = options.changes
-        changes = Changes(Path(path), bytes.fromhex(key))
-    return build_app(rewards, store=opened_store(options), access=access, settings=server, changes=changes)
+    changes = pages = None
+    if options.shared is not None:
+        folder, key = Path(options.shared[0]), bytes.fromhex(options.shared[1])
+        changes, pages = Changes(folder / "changes", key), SharedPages(folder)
+    return build_app(
+        rewards, store=opened_store(options), access=access, settings=server, changes=changes, pages=pages
+    )
 
 
 def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None) -> None:

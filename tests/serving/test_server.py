@@ -140,22 +140,12 @@ def test_without_tokens_it_answers_to_names_of_this_machine_alone(started):
         assert ask(url, headers={"Host": own}).status_code == 200, own
 
 
-def test_several_processes_without_a_store_score_and_change_no_users(started):
-    process, url, _ = started("--workers", "2")
-    assert {ask(url).json()["status"] for _ in range(10)} == {"ok"}
-    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30)
-    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0", timeout=30).status_code == 409
-    assert "--profiles" in refused.json()["error"]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-
-
-def workers_of(process):
+def workers_of(process, url):
     """Process ids of the workers of a server, once both take requests."""
-    for _ in range(600):
+    for _ in range(1200):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         found = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        if len(found) == 2:
+        if len(found) == 2 and "synthesizeme_processes 2.0" in httpx.get(f"{url}/metrics", timeout=60).text:
             return found
         time.sleep(0.05)
     raise AssertionError(children)
@@ -174,14 +164,37 @@ def only(pid, others):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
+def test_several_processes_without_a_store_score_and_change_no_users(started):
+    process, url, _ = started("--workers", "2")
+    one, other = workers_of(process, url)
+    for mine, theirs in ((one, other), (other, one)):
+        with only(mine, [theirs]):
+            assert {ask(url).json()["status"] for _ in range(5)} == {"ok"}
+    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30)
+    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0", timeout=30).status_code == 409
+    assert "--profiles" in refused.json()["error"]
+    for _ in range(200):
+        page = httpx.get(f"{url}/metrics", timeout=30).text
+        if 'synthesizeme_rows_total{status="ok"} 10.0' in page:
+            break
+        time.sleep(0.05)
+    assert 'synthesizeme_requests_total{code="200",route="score"} 10.0' in page, (
+        "whoever is asked tells of both"
+    )
+    assert "synthesizeme_users 6.0" in page
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="workers are found in /proc")
 def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
     pytest.importorskip("sqlalchemy")
     history = resource("data/sample/pairs.jsonl")
     process, url, _ = started("--workers", "2", "--profiles", tmp_path / "users.sqlite", "--pairs", history)
-    one, other = workers_of(process)
+    one, other = workers_of(process, url)
     for mine, theirs in ((one, other), (other, one)):
         with only(mine, [theirs]):
-            assert ask(url, "mara").json()["status"] == "ok", "both have loaded, and know those of the file"
+            assert ask(url, "mara").json()["status"] == "ok", "both know those of the file"
     with only(one, [other]):
         assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
         value = ask(url, "new").json()["value"]
@@ -204,7 +217,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert ask(url, "new").json()["status"] == "unknown_user"
         assert httpx.get(f"{url}/v1/users/new", timeout=30).status_code == 404
     os.kill(one, signal.SIGKILL)
-    while one in (now := workers_of(process)):
+    while one in (now := workers_of(process, url)):
         time.sleep(0.05)
     with only(next(pid for pid in now if pid != other), [other]):
         assert ask(url, "mara").json()["status"] == "ok", "the worker that took its place"
