@@ -20,7 +20,13 @@ class ServeOptions:
     """What is served, and to whom."""
 
     model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
+        str,
+        typer.Option(
+            "--model",
+            help="Checkpoint folder of `synthesizeme train`, or a language model that rates responses: "
+            "judge:NAME, judge:NAME@URL of an OpenAI-compatible server.",
+            metavar="DIR|judge:NAME",
+        ),
     ]
     host: Annotated[
         str,
@@ -153,7 +159,7 @@ def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> 
     from synthesizeme.serving.server import ServerOptions, run
 
     server = ServerOptions(
-        model=str(options.model),
+        model=options.model,
         host=options.host,
         port=options.port,
         token_file=None if options.token_file is None else str(options.token_file),

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from synthesizeme.backends import Answer, Token
 from synthesizeme.errors import JudgeError
 from synthesizeme.types import Failure, Preference, Verdict
+
+Read = TypeVar("Read")
 
 _THOUGHT = re.compile(
     r"\A(?:(?!<think).)*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL
 )
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
     """Where a part of a reply begins: its name at the start of a line, or as a key of JSON."""
     return rf"(?:^(?:[^\w\n]|_)*{name}[\W_]*|[\"']{name}[\"']\s*:[\W_]*)"
 
 
-_FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
+FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
 _PREFERENCE = re.compile(
-    _part("preference") + r"(?:the[\W_]+)?(first|second|tie)\b(?![*_\"' ]*(?:or\b|[/|]))", _FLAGS
+    part("preference") + r"(?:the[\W_]+)?(first|second|tie)\b(?![*_\"' ]*(?:or\b|[/|]))", FLAGS
 )
-_CONFIDENCE = re.compile(_part("confidence") + r"(\d{1,3}(?:\.\d+)?)", _FLAGS)
-_REASONING = re.compile(
-    _part("reasoning") + rf"(.*?)(?={_PREFERENCE.pattern}|{_part('confidence')}|\Z)", _FLAGS
-)
+_CONFIDENCE = re.compile(part("confidence") + r"(\d{1,3}(?:\.\d+)?)", FLAGS)
+_REASONING = re.compile(part("reasoning") + rf"(.*?)(?={_PREFERENCE.pattern}|{part('confidence')}|\Z)", FLAGS)
 _REFUSAL = re.compile(
     r"\bI(?:'m| am) (?:sorry|unable|not able)\b|\bI (?:can(?:'t|not)|won't|must decline)\b|\bas an AI\b",
     re.IGNORECASE,
@@ -101,13 +102,26 @@ def probability_of_first(tokens: Sequence[Token]) -> float | None:
 
 def verdict_or_failure(outcome: Answer | Failure) -> Verdict | Failure:
     """The verdict in what came back for a question; what cannot be read is a typed `Failure`."""
+    return read_or_failure(outcome, read_verdict)
+
+
+def read_or_failure(
+    outcome: Answer | Failure, read: Callable[[Answer], Read], sought: str = "preference"
+) -> Read | Failure:
+    """What `read` finds in an answer; where it raises a `JudgeError`, a `Failure` of that kind.
+
+    Args:
+        outcome: What came back for a question.
+        read: Reads an answer.
+        sought: What it reads, in a word.
+    """
     if isinstance(outcome, Failure):
         return outcome
     try:
-        return read_verdict(outcome)
+        return read(outcome)
     except JudgeError as error:
         if outcome.cut_off:
-            return Failure(kind="parse", detail="the reply was cut off at max_tokens before a preference")
+            return Failure(kind="parse", detail=f"the reply was cut off at max_tokens before a {sought}")
         kind = "refusal" if refuses(error.reply) else "parse"
         shown = " ".join(error.reply.split())[:200]
         return Failure(kind=kind, detail=f"{error}; it says: {shown!r}")

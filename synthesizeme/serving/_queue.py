@@ -148,7 +148,11 @@ class ModelQueue:
         if self._running or not (batch := self._next()).entries:
             return
         self.batches, self.batched_rows = self.batches + 1, self.batched_rows + batch.rows
-        quick = self._seconds_of_size is not None and batch.size * self._seconds_of_size <= AT_ONCE
+        quick = (
+            not self.rewards.waits
+            and self._seconds_of_size is not None
+            and batch.size * self._seconds_of_size <= AT_ONCE
+        )
         behind = self._users is not None and self._users.behind(_asked(batch.entries))
         if quick and not behind and not self._tasks:
             done: Future[list[list[Score] | list[Margin]]] = Future()

@@ -5,7 +5,7 @@
 
 Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward``. Either way the user's id
 rides in the label, bare or as ``{"user_id": ..., "label": ...}``. The environment also holds the settings,
-``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``.
+``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``, and a store of users, ``SYNTHESIZEME_PROFILES``.
 """
 
 from __future__ import annotations

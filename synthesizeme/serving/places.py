@@ -1,4 +1,4 @@
-"""The reward model of a training process: named by an argument or the environment, read once."""
+"""The rewards of a training process: named by an argument or the environment, opened once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from synthesizeme.errors import ConfigError
+from synthesizeme.serving.models import open_rewards
 from synthesizeme.serving.protocol import ScalarRewards, Settings
 
 MODEL_VARIABLE = "SYNTHESIZEME_REWARD_MODEL"
-"""Environment variable with the checkpoint folder."""
+"""Environment variable with the checkpoint folder, or a judge as in `synthesizeme.serving.models`."""
+PROFILES_VARIABLE = "SYNTHESIZEME_PROFILES"
+"""Environment variable with the store of profiles whose users are fitted; none is needed."""
 SETTING_VARIABLES = {
     "unknown_user": "SYNTHESIZEME_UNKNOWN_USER",
     "on_error": "SYNTHESIZEME_ON_ERROR",
@@ -19,18 +22,25 @@ SETTING_VARIABLES = {
 
 
 def opened(
-    model: str | None = None, *, unknown_user: str | None = None, on_error: str | None = None
+    model: str | None = None,
+    *,
+    profiles: str | None = None,
+    unknown_user: str | None = None,
+    on_error: str | None = None,
 ) -> ScalarRewards:
-    """The rewards of a checkpoint; in one process, the same folder and settings give the same object.
+    """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
     Args:
-        model: Checkpoint folder; by default that of the environment variable.
+        model: Checkpoint folder, or ``judge:NAME``; by default that of the environment variable.
+        profiles: Path or URL of a store of profiles, whose users are fitted to their pairs; by default that
+            of the environment variable, if any.
         unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`.
         on_error: Likewise.
 
     Raises:
-        ConfigError: no folder is named, or a setting is wrong.
+        ConfigError: no model is named, or a setting is wrong.
         DataError: the folder holds no checkpoint that can be read.
+        StoreError: the store cannot be opened.
     """
     folder = model or os.environ.get(MODEL_VARIABLE)
     if not folder:
@@ -38,11 +48,18 @@ def opened(
     given: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
     for name, variable in SETTING_VARIABLES.items():
         given[name] = given[name] or os.environ.get(variable)
-    return _opened(str(folder), Settings(**{name: value for name, value in given.items() if value}))
+    store = profiles or os.environ.get(PROFILES_VARIABLE) or None
+    return _opened(str(folder), store, Settings(**{name: value for name, value in given.items() if value}))
 
 
 @lru_cache(maxsize=8)
-def _opened(folder: str, settings: Settings) -> ScalarRewards:
-    from reward_models import load
+def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarRewards:
+    if profiles is None:
+        return ScalarRewards(open_rewards(name), settings)
+    from synthesizeme.profiles import StoredPairs, StoredProfiles, open_store
 
-    return ScalarRewards(load(folder), settings)
+    store = open_store(profiles)
+    model = open_rewards(name, StoredProfiles(store))
+    pairs = StoredPairs(store)
+    model.fit_users({user: pairs.pairs(user) for user in pairs.users()})
+    return ScalarRewards(model, settings)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
-from synthesizeme.errors import ConfigError, RewardError
+from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
@@ -129,6 +129,11 @@ class ScalarRewards:
         self._sum, self._number = 0.0, 0
 
     @property
+    def waits(self) -> bool:
+        """Whether the model waits for others, such as a server it asks; it is then never run in between."""
+        return bool(getattr(self.model, "waits", False))
+
+    @property
     def typical(self) -> float | None:
         """Mean of all rewards given so far, for loops that need a number for every row; None before any."""
         return self._sum / self._number if self._number else None
@@ -213,12 +218,20 @@ class ScalarRewards:
 def _isolated(
     ask: Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]], rows: Sequence[Asked]
 ) -> list[Reward | Verdict | Failure | Exception]:
-    """An answer to every row; one that makes the model raise is found by halving and gets the exception."""
+    """An answer to every row; one that makes the model raise is found by halving and gets the exception.
+
+    Where the model behind it cannot be reached, that is every row's.
+    """
     if not rows:
         return []
     middle: int = len(rows) // 2
     try:
         return list(ask(rows))
+    except (
+        BackendError
+    ) as error:  # no row is at fault: asking for each alone would fail as often as there are
+        _log.warning("no row could be scored: %s", error)
+        return [error] * len(rows)
     except Exception as error:
         if middle == 0:
             _log.warning("a row could not be scored: %s", type(error).__name__)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.profile import UserProfile
 from synthesizeme.serving._breaker import PATIENCE_S, Breaker
 from synthesizeme.serving._changes import Changes
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
@@ -27,7 +28,7 @@ class ServerOptions:
     """What is served, to whom, and how."""
 
     model: str
-    """Checkpoint folder."""
+    """Checkpoint folder, or a judge as in `synthesizeme.serving.models`."""
     host: str = "127.0.0.1"
     port: int = 8000
     """0 takes any free port."""
@@ -75,7 +76,7 @@ class ServerOptions:
 
 
 def application(options: ServerOptions) -> FastAPI:
-    """The application of a checkpoint.
+    """The application of a checkpoint or judge.
 
     Raises:
         ConfigError: an option is wrong.
@@ -90,11 +91,11 @@ def application(options: ServerOptions) -> FastAPI:
         from synthesizeme.serving.http import ServerSettings, build_app
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
-    from reward_models import load
+    from synthesizeme.serving.models import open_rewards
 
     access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
     settings = Settings(options.unknown_user, options.on_error)  # type: ignore[arg-type]
-    rewards = ScalarRewards(load(options.model), settings)
+    rewards = ScalarRewards(open_rewards(options.model, _profiles(options)), settings)
     server = ServerSettings(
         limits=Limits(**options.sizes, seconds=options.queue.get("deadline", 10.0)),
         local_names_only=access is None,
@@ -108,6 +109,17 @@ def application(options: ServerOptions) -> FastAPI:
     return build_app(
         rewards, store=opened_store(options), access=access, settings=server, changes=changes, pages=pages
     )
+
+
+def _profiles(options: ServerOptions) -> Mapping[str, UserProfile] | None:
+    """What the store knows of users in words, for a judge."""
+    from synthesizeme.profiles import StoredProfiles, open_store
+    from synthesizeme.serving.models import JUDGE
+
+    if options.profiles is None or not options.model.startswith(JUDGE):
+        return None
+    key = None if options.key_file is None else Path(options.key_file)
+    return StoredProfiles(open_store(options.profiles, key_file=key, create=True))
 
 
 def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None) -> None:

@@ -31,6 +31,7 @@ NAME = "personal_reward"
 def reward_function(
     model: PersonalRewards | str | Path,
     *,
+    profiles: str | None = None,
     unknown_user: str = "refuse",
     on_error: str = "population",
     user_column: str = "user_id",
@@ -41,7 +42,8 @@ def reward_function(
     that got their own user's reward. Its attribute ``counts`` holds the rows so far by status.
 
     Args:
-        model: A fitted model, or a checkpoint folder.
+        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`).
+        profiles: Path or URL of a store of profiles whose users are fitted, for a model that is named.
         unknown_user: ``refuse`` gives None for a user the model does not know, ``population`` the
             population's reward.
         on_error: ``population`` gives a row that cannot be scored the population's reward, or None where
@@ -52,7 +54,7 @@ def reward_function(
         ConfigError: a setting is wrong.
         DataError: the folder holds no checkpoint that can be read.
     """
-    rewards = _opened(model, unknown_user, on_error)
+    rewards = _opened(model, profiles, unknown_user, on_error)
 
     def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return _rewards(rewards, prompts, completions, columns, user_column)
@@ -64,12 +66,13 @@ def reward_function(
 def async_reward_function(
     model: PersonalRewards | str | Path,
     *,
+    profiles: str | None = None,
     unknown_user: str = "refuse",
     on_error: str = "population",
     user_column: str = "user_id",
 ) -> Callable[..., Awaitable[Rewards]]:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    rewards = _opened(model, unknown_user, on_error)
+    rewards = _opened(model, profiles, unknown_user, on_error)
 
     async def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return await asyncio.to_thread(_rewards, rewards, prompts, completions, columns, user_column)
@@ -78,10 +81,12 @@ def async_reward_function(
     return personal_reward
 
 
-def _opened(model: PersonalRewards | str | Path, unknown_user: str, on_error: str) -> ScalarRewards:
+def _opened(
+    model: PersonalRewards | str | Path, profiles: str | None, unknown_user: str, on_error: str
+) -> ScalarRewards:
     settings: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
     if isinstance(model, str | Path):
-        return opened(str(model), **settings)
+        return opened(str(model), profiles=profiles, **settings)
     return ScalarRewards(model, Settings(**settings))
 
 

@@ -20,6 +20,7 @@ def compute_score(
     extra_info: dict[str, Any] | None = None,
     *,
     model: str | None = None,
+    profiles: str | None = None,
     unknown_user: str | None = None,
     on_error: str | None = None,
     **reward_kwargs: Any,
@@ -31,7 +32,8 @@ def compute_score(
         solution_str: The response.
         ground_truth: Not read.
         extra_info: ``prompt`` and ``user_id`` of the row.
-        model: Checkpoint folder; by default that of ``SYNTHESIZEME_REWARD_MODEL``.
+        model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``.
+        profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
         unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` gives
             the population's reward.
         on_error: ``population`` (default) gives a row that cannot be scored the population's reward, and
@@ -51,7 +53,7 @@ def compute_score(
     from synthesizeme.serving.places import opened
     from synthesizeme.serving.rows import answered, tried
 
-    rewards = opened(model, unknown_user=unknown_user, on_error=on_error)
+    rewards = opened(model, profiles=profiles, unknown_user=unknown_user, on_error=on_error)
     info = extra_info if isinstance(extra_info, dict) else {}
     row = {"user_id": info.get("user_id"), "prompt": info.get("prompt"), "response": solution_str}
     asked = tried(SourceRow("extra_info", 1, row))

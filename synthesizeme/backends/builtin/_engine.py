@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthesizeme import stylometry
 from synthesizeme.backends.builtin import _prompt, _proposals, _weights, _words
-from synthesizeme.backends.builtin._prompt import Choice, Finding, Shown
+from synthesizeme.backends.builtin._measured import Measured
+from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
 from synthesizeme.backends.builtin._weights import Vector
 from synthesizeme.stylometry import FEATURES
 
@@ -36,7 +36,7 @@ class ReaderEngine:
     """
 
     def __init__(self) -> None:
-        self._features = lru_cache(maxsize=20_000)(_features)
+        self._features = Measured()
         self._learned = lru_cache(maxsize=256)(self._learn)
         self._proposals = 0
 
@@ -71,6 +71,9 @@ class ReaderEngine:
         if proposal is not None:
             self._proposals += 1
             return proposal
+        rated = _prompt.read_rated(last)
+        if rated is not None:
+            return self._rating(rated, self._learned(_prompt.read_persona(system), rated.choices))
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
             limit = _prompt.read_limit(system, STATEMENTS)
@@ -84,6 +87,19 @@ class ReaderEngine:
             noise = np.random.default_rng(int.from_bytes(digest[:8], "big")).normal(size=len(FEATURES))
             weights = weights + SAMPLING_NOISE * noise
         return _verdict(self._difference(shown), weights)
+
+    def _rating(self, rated: Rated, weights: Vector) -> str:
+        """The mean chance of winning against both responses of every past choice, or a typical response."""
+        anchors = [
+            self._features(text, choice.shown.question)
+            for choice in rated.choices
+            for text in (choice.shown.first, choice.shown.second)
+        ]
+        own = self._features(rated.response, rated.question)
+        held = np.array(anchors) if anchors else _weights.vector(_weights.TYPICAL)[None]
+        differences = np.clip(np.subtract(own, held), -CLIP, CLIP)
+        chance = float((1 / (1 + np.exp(-(differences @ weights)))).mean())
+        return f"{_reason(differences.mean(axis=0) * weights, weights)}\nRating: {round(100 * chance)}"
 
     def _difference(self, shown: Shown) -> Vector:
         first, second = (
@@ -125,10 +141,6 @@ class ReaderEngine:
         return "\n".join(lines)
 
 
-def _features(response: str, question: str) -> tuple[float, ...]:
-    return stylometry.measure(response, question)
-
-
 def _text(parts: Sequence[object]) -> str:
     return "\n".join(str(getattr(part, "text", "")) for part in parts)
 
@@ -150,3 +162,15 @@ def _verdict(difference: Vector, weights: Vector) -> str:
     confidence = min(99, max(50, round(100 / (1 + math.exp(-abs(margin))))))
     reasoning = because[0].upper() + because[1:]
     return f"Reasoning: {reasoning}.\nPreference: {winner}\nConfidence: {confidence}"
+
+
+def _reason(contributions: Vector, weights: Vector) -> str:
+    """The differences from the anchors that weigh most."""
+    largest = [index for index in np.argsort(-np.abs(contributions))[:3] if abs(contributions[index]) > 0.05]
+    said = [
+        f"it is {'closer to' if contributions[index] > 0 else 'further from'} "
+        f"{FEATURES[index].more if weights[index] > 0 else FEATURES[index].less}"
+        for index in largest
+    ]
+    because = "; ".join(said) or "nothing in it stands out for this user"
+    return f"Reasoning: {because[0].upper()}{because[1:]}."

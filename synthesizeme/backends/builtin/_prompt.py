@@ -9,6 +9,7 @@ from itertools import pairwise
 
 _FIELD = re.compile(r"<(\w+)(?: [^<>\n]*)?>\n?(.*?)\n?</\1>", re.DOTALL)
 _PAIR = re.compile(r'<pair number="(\d+)">\n(.*?)\n</pair>', re.DOTALL)
+_PAST = re.compile(r'<past_choice number="(\d+)">\n(.*?)\n</past_choice>', re.DOTALL)
 _TURN = re.compile(r'<turn role="(\w+)">\n(.*?)\n</turn>', re.DOTALL)
 _EVIDENCE = re.compile(r"^<evidence>\n(.*?)\n</evidence>$", re.DOTALL | re.MULTILINE)
 _FINDING = re.compile(r"^(E\d+): .* \((.+) ([+-]\d+\.\d+) ± (\d+\.\d+)(?:; pairs [\d, ]+)?\)$", re.MULTILINE)
@@ -53,6 +54,16 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Rated:
+    """One response to be rated, and past choices to hold it against."""
+
+    question: str
+    response: str
+    choices: tuple[Choice, ...]
+    """The first response of each is the chosen one."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """An item of evidence in a persona prompt."""
 
@@ -67,13 +78,20 @@ class Finding:
 def read_shown(text: str) -> Shown | None:
     """The comparison in a message, or None when there is none."""
     fields = dict(_FIELD.findall(text))
-    if "first_response" not in fields or "second_response" not in fields:
+    return _between(fields, "first_response", "second_response")
+
+
+def read_rated(text: str) -> Rated | None:
+    """The response to be rated in a message and what it is held against, or None when there is none."""
+    choices = []
+    for number, body in _PAST.findall(text):
+        shown = _between(dict(_FIELD.findall(body)), "chosen_response", "rejected_response")
+        if shown:
+            choices.append(Choice(shown, 1, int(number)))
+    fields = dict(_FIELD.findall(_PAST.sub("", text)))
+    if "new_response" not in fields:
         return None
-    conversation = fields.get("conversation", "")
-    questions = [body for role, body in _TURN.findall(conversation) if role == "user"]
-    return Shown(
-        questions[-1] if questions else conversation, fields["first_response"], fields["second_response"]
-    )
+    return Rated(_question(fields.get("conversation", "")), fields["new_response"], tuple(choices))
 
 
 def read_persona(system: str) -> str:
@@ -115,3 +133,15 @@ def read_limit(system: str, default: int) -> int:
         return default
     word = match[1].lower()
     return int(word) if word.isdigit() else _NUMBERS.index(word) if word in _NUMBERS else default
+
+
+def _between(fields: dict[str, str], first: str, second: str) -> Shown | None:
+    if first not in fields or second not in fields:
+        return None
+    return Shown(_question(fields.get("conversation", "")), fields[first], fields[second])
+
+
+def _question(conversation: str) -> str:
+    """Text of the last user turn."""
+    turns = [body for role, body in _TURN.findall(conversation) if role == "user"]
+    return turns[-1] if turns else conversation

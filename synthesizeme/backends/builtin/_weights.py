@@ -17,6 +17,13 @@ PRIOR: Mapping[str, float] = {
     "vocabulary": 0.1, "bullets": 0.1, "examples": 0.1,
 }  # fmt: skip
 """What is assumed of a typical user: whole, clean, willing answers. Fixed; nothing about length or style."""
+TYPICAL: Mapping[str, float] = {
+    "length": 6.0, "sentence_length": 6.9, "word_length": 8.6, "vocabulary": 19.0, "paragraphs": 0.4,
+    "bullets": 0.2, "numbered": 0.3, "headings": 0.2, "numbers": 1.4, "questions": 0.4, "exclamations": 0.4,
+    "hedging": 0.9, "formality": -0.8, "warmth": 0.3, "examples": 0.1, "preamble": 0.1, "first_person": 0.5,
+    "second_person": 1.6, "technical": 0.9, "prompt_overlap": 1.3,
+}  # fmt: skip
+"""Features of a typical response, for one that is held against nothing else: means of the sample."""
 PRECISION = 3.0
 """Prior precision of a user's weight around what is assumed or stated."""
 STATED_PRECISION = 6.0

@@ -1,0 +1,273 @@
+"""A language model as a reward: it rates one response against a fixed set of the user's own past choices."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Literal, Self
+
+from synthesizeme.backends import Question, Session
+from synthesizeme.errors import ConfigError, DataError, JudgeError
+from synthesizeme.judges._rating_reply import read_rating
+from synthesizeme.judges._reading import read_or_failure
+from synthesizeme.judges.anchored import Strength, chance, strength
+from synthesizeme.judges.baselines import memory_profile
+from synthesizeme.profile import UserProfile
+from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.types import (
+    Comparison,
+    Demonstration,
+    Failure,
+    Message,
+    PreferencePair,
+    Reward,
+    Usage,
+    Verdict,
+)
+
+PROMPT = "judge/rating"
+CHOICES = 8
+"""Past choices that a response is held against, unless told otherwise; each is two anchors."""
+
+
+class JudgeRewards:
+    """Scalar rewards of a language-model judge: `ResponseScorer`, and `PersonalRewards` as it is served.
+
+    A pairwise judge has no number for a lone response. Here the model says how likely the user is to prefer
+    the response to one of a fixed set of anchors: both responses of a few of the user's past choices, which
+    are the same for every response of the user. The best of N therefore costs N calls and not N (N - 1) / 2
+    duels. What it says is turned into a reward by `synthesizeme.judges.anchored.strength`; a call that fails
+    or cannot be read is a `Failure`.
+
+    A user is known by a profile, by pairs, or by both: the persona comes from the profile, the anchors from
+    the pairs, or else from the profile's demonstrations. The population is the model with neither.
+
+    Args:
+        session: The model. Questions of one batch that are the same are asked once.
+        profiles: What is known of users, by user id.
+        choices: Most past choices of a user that are shown, drawn by the seed and the user.
+        each: Hold the response against each past choice in a call of its own: as many calls, whose chances
+            are combined, and a standard error that falls with their number.
+        prompt: The prompt, ``judge/rating`` unless given.
+        unknown_user: ``refuse`` or ``population``, for a user without a profile and without pairs.
+        seed: Seed of the choices drawn.
+        name: Name in reports.
+
+    Raises:
+        ConfigError: `choices` is less than 1.
+    """
+
+    order_sensitive = False
+    waits = True
+    """It asks others, who take their time."""
+
+    def __init__(
+        self,
+        session: Session,
+        profiles: Mapping[str, UserProfile] | None = None,
+        *,
+        choices: int = CHOICES,
+        each: bool = False,
+        prompt: PromptTemplate | None = None,
+        unknown_user: Literal["population", "refuse"] = "refuse",
+        seed: int = 0,
+        name: str = "judge-rating",
+    ) -> None:
+        if choices < 1:
+            raise ConfigError(f"choices is {choices}; expected 1 or more past choices as anchors")
+        self.session, self.name = session, name
+        self.choices, self.each, self.seed = choices, each, seed
+        self.unknown_user: Literal["population", "refuse"] = unknown_user
+        self.usage = Usage()
+        """What was asked so far."""
+        self.failures: Counter[str] = Counter()
+        """Calls that failed so far, by kind."""
+        self._profiles = {} if profiles is None else profiles
+        self._prompt = prompt or load_prompt(PROMPT)
+        self.users_ = {user: self._shortened(self._profiles[user]) for user in self._profiles}
+        """What is known of each user: persona, and the anchors as demonstrations."""
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers: none, a language model's are not ours."""
+        return 0
+
+    def fit(self, pairs: Sequence[PreferencePair]) -> Self:
+        """Take the anchors of every user from these pairs, and forget all others.
+
+        Raises:
+            DataError: a pair is of the test split.
+        """
+        self.users_ = {}
+        histories: dict[str, list[PreferencePair]] = {}
+        for pair in pairs:
+            histories.setdefault(pair.user_id, []).append(pair)
+        return self.fit_users(histories)
+
+    def fit_users(self, histories: Mapping[str, Sequence[PreferencePair]]) -> Self:
+        """Take the anchors of these users from their own pairs; no pairs: forget them. No call is made.
+
+        Raises:
+            DataError: a pair is of the test split or of another user; nobody has been changed then.
+        """
+        for user, pairs in histories.items():
+            _refuse_foreign(user, pairs)
+        for user, pairs in histories.items():
+            self.users_.pop(user, None)
+            if pairs:
+                profile = self._profiles.get(user) or UserProfile(user_id=user)
+                shown = memory_profile(user, self._drawn(user, pairs), seed=self.seed).demonstrations
+                self.users_[user] = profile.model_copy(update={"demonstrations": shown})
+        return self
+
+    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> Self:
+        """`fit_users` for one user."""
+        return self.fit_users({user_id: pairs})
+
+    def forget_user(self, user_id: str) -> Self:
+        """Drop what is known of a user; nothing happens if nothing is."""
+        self.users_.pop(user_id, None)
+        return self
+
+    def score(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[Reward | Failure]:
+        """The reward of each response to its prompt for its user, in order; all are asked in one go.
+
+        Raises:
+            BackendError: the model cannot be reached.
+            ValueError: the three sequences differ in length.
+        """
+        rows = list(zip(prompts, responses, user_ids, strict=True))
+        return [
+            found
+            if isinstance(found, Failure)
+            else Reward(
+                value=found.value,
+                probability=found.probability,
+                standard_error=math.sqrt(found.variance),
+                status="scored" if user in self.users_ else "population",
+            )
+            for found, user in zip(self._strengths(rows), user_ids, strict=True)
+        ]
+
+    def rewards(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[float]:
+        """The values of `score` alone.
+
+        Raises:
+            JudgeError: a response got no reward.
+            BackendError: the model cannot be reached.
+        """
+        values = []
+        for row, found in enumerate(self.score(prompts, responses, user_ids)):
+            if isinstance(found, Failure):
+                raise JudgeError(f"response {row} got no rating: {found.kind}", reply=found.detail)
+            values.append(found.value)
+        return values
+
+    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
+        """The response with the higher reward; two ratings a comparison, whatever their order.
+
+        Raises:
+            BackendError: the model cannot be reached.
+        """
+        sides = [(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
+        found = iter(self._strengths(sides))
+        return [_verdict(next(found), next(found)) for _ in comparisons]
+
+    def questions(self, prompt: Sequence[Message], response: str, user_id: str) -> list[Question]:
+        """What is asked about one response: one question, or one for each past choice."""
+        profile = self.users_.get(user_id)
+        choices = profile.demonstrations if profile else ()
+        shown = [(choice,) for choice in choices] if self.each and choices else [choices]
+        return [self._question(profile, several, prompt, response) for several in shown]
+
+    def _strengths(self, rows: Sequence[tuple[Sequence[Message], str, str]]) -> list[Strength | Failure]:
+        refused = [self.unknown_user == "refuse" and user not in self.users_ for *_, user in rows]
+        asked = [[] if no else self.questions(*row) for row, no in zip(rows, refused, strict=True)]
+        account = self.session.account()
+        try:
+            outcomes = iter(account.ask([one for several in asked for one in several], stage=self.name))
+        finally:
+            self.usage += account.usage
+            self.failures.update(account.failures)
+        found: list[Strength | Failure] = []
+        for (*_, user), several in zip(rows, asked, strict=True):
+            read = [read_or_failure(next(outcomes), read_rating, "rating") for _ in several]
+            failed = [it for it in read if isinstance(it, Failure)]
+            if not several:
+                detail = f"neither a profile nor a pair of user {user!r} is known"
+                found.append(Failure(kind="unknown_user", detail=detail))
+            else:
+                found.append(failed[0] if failed else strength([it for it in read if isinstance(it, float)]))
+        return found
+
+    def _question(
+        self,
+        profile: UserProfile | None,
+        choices: Sequence[Demonstration],
+        prompt: Sequence[Message],
+        response: str,
+    ) -> Question:
+        system = self._prompt.render("system")
+        if profile is not None and profile.persona is not None:
+            system += "\n\n" + self._prompt.render("persona", persona=as_data(profile.persona.text))
+        parts = [self._choice(number, choice) for number, choice in enumerate(choices, start=1)]
+        parts.append(
+            self._prompt.render(
+                "rating", conversation=conversation_text(prompt), new_response=as_data(response)
+            )
+        )
+        return Question(
+            (Message(role="system", content=system), Message(role="user", content="\n\n".join(parts)))
+        )
+
+    def _choice(self, number: int, choice: Demonstration) -> str:
+        shown = choice.comparison
+        texts = (shown.first, shown.second)
+        chosen, rejected = texts if choice.preference == "first" else texts[::-1]
+        return self._prompt.render(
+            "choice",
+            number=str(number),
+            conversation=conversation_text(shown.prompt),
+            chosen_response=as_data(chosen),
+            rejected_response=as_data(rejected),
+        )
+
+    def _drawn(self, user: str, pairs: Sequence[PreferencePair]) -> list[PreferencePair]:
+        places = range(len(pairs))
+        kept = Random(f"{self.seed}\0{user}\0anchors").sample(places, min(self.choices, len(pairs)))
+        return [pairs[place] for place in sorted(kept)]
+
+    def _shortened(self, profile: UserProfile) -> UserProfile:
+        return profile.model_copy(update={"demonstrations": profile.demonstrations[: self.choices]})
+
+
+def _verdict(first: Strength | Failure, second: Strength | Failure) -> Verdict | Failure:
+    if isinstance(first, Failure):
+        return first
+    if isinstance(second, Failure):
+        return second
+    margin, variance = first.value - second.value, first.variance + second.variance
+    return Verdict(
+        preference="tie" if margin == 0 else "first" if margin > 0 else "second",
+        probability=chance(margin, variance),
+        margin=margin,
+        standard_error=math.sqrt(variance),
+        probability_source="stated",
+    )
+
+
+def _refuse_foreign(user_id: str, pairs: Sequence[PreferencePair]) -> None:
+    for pair in pairs:
+        if pair.split == "test" or pair.user_id != user_id:
+            what = "of the test split" if pair.split == "test" else f"of user {pair.user_id[:60]!r}"
+            raise DataError(
+                f"pair {pair.pair_id[:60]!r} is {what}; expected other pairs, of user {user_id[:60]!r}",
+                field="split" if pair.split == "test" else "user_id",
+                cure="leave it out.",
+            )

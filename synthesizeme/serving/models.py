@@ -1,0 +1,84 @@
+"""What gives the rewards, by name: a checkpoint folder, or a language model that rates.
+
+    judge:NAME[@URL][?choices=8&each=true&concurrency=64]
+
+NAME is a model as on the command line (``builtin``, ``openai/...``), URL an OpenAI-compatible server. See
+`synthesizeme.judges.rating.JudgeRewards` for ``choices`` and ``each``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from synthesizeme.errors import ConfigError
+from synthesizeme.profile import UserProfile
+from synthesizeme.scoring import PersonalRewards
+
+JUDGE = "judge:"
+_SPEC = re.compile(r"judge:(?P<name>[^?]+?)(?:@(?P<url>https?://[^?]+))?(?:\?(?P<options>.*))?")
+_NUMBERS = ("choices", "concurrency")
+_TRUTH = {"true": True, "false": False}
+
+
+class JudgeSpec(NamedTuple):
+    """A judge as it is named in settings."""
+
+    name: str
+    """Model."""
+    api_base: str | None = None
+    """Server behind it."""
+    choices: int = 8
+    each: bool = False
+    concurrency: int = 8
+
+
+def read_spec(text: str) -> JudgeSpec:
+    """What ``judge:...`` asks for.
+
+    Raises:
+        ConfigError: it is not written like that; lists all problems.
+    """
+    match = _SPEC.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"{text!r} names no judge; expected judge:NAME, or judge:NAME@http://HOST:PORT/v1")
+    problems: list[str] = []
+    found: dict[str, int | bool] = {}
+    for key, value in parse_qsl(match["options"] or "", keep_blank_values=True):
+        if key in _NUMBERS and value.isascii() and value.isdigit() and int(value) > 0:
+            found[key] = int(value)
+        elif key == "each" and value in _TRUTH:
+            found[key] = _TRUTH[value]
+        else:
+            problems.append(
+                f"{text!r}: found {key}={value}; expected choices or concurrency with a whole number from 1 "
+                "on, or each=true"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return JudgeSpec(match["name"], match["url"], **found)  # type: ignore[arg-type]
+
+
+def open_rewards(name: str, profiles: Mapping[str, UserProfile] | None = None) -> PersonalRewards:
+    """The model of that name; a checkpoint knows its users itself, a judge those of `profiles`.
+
+    Raises:
+        ConfigError: the name is not written as it should be.
+        DataError: the folder holds no checkpoint that can be read.
+        UnknownNameError: no backend serves the judge.
+        CredentialError: the judge needs a key.
+    """
+    if not name.startswith(JUDGE):
+        from reward_models import load
+
+        return load(Path(name))
+    from synthesizeme.backends import ModelSettings, Session, open_model
+    from synthesizeme.judges.rating import JudgeRewards
+
+    spec = read_spec(name)
+    model = open_model(spec.name, ModelSettings(api_base=spec.api_base))
+    session = Session(model, concurrency=spec.concurrency)
+    return JudgeRewards(session, profiles, choices=spec.choices, each=spec.each)

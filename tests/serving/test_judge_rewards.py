@@ -1,0 +1,175 @@
+"""A judge in place of a checkpoint: the same path, adapters and server, and nothing but statuses for failures."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from invented import account, pair
+
+from synthesizeme.errors import BackendError, ConfigError, UnknownUserError
+from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.profile import Persona, PersonaSentence, UserProfile
+from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
+from synthesizeme.serving.places import PROFILES_VARIABLE, opened
+from synthesizeme.serving.protocol import Question, ScalarRewards, Settings
+from synthesizeme.serving.trl import reward_function
+from synthesizeme.serving.verl import compute_score
+
+SHORT, LONG = "Six feet.", "Well, let me see. " + "It is deep, I would say, and wide. " * 12
+
+
+def taste(user, number, split=None):
+    """ada chooses short answers, bob long ones."""
+    short, long = (
+        f"Six feet, number {number}.",
+        f"Number {number}. " + "It is deep, I would say, and wide. " * 9,
+    )
+    chosen, rejected = (short, long) if user == "ada" else (long, short)
+    return pair(number, user=user, chosen=chosen, rejected=rejected, split=split)
+
+
+PAIRS = [taste(user, number) for user in ("ada", "bob") for number in range(6)]
+PROMPT = pair(0).prompt
+
+
+def questions(*responses, user="ada"):
+    return [Question(user, PROMPT, response) for response in responses]
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with pairs of ada and bob, and a persona of cyd in words alone."""
+    sqlalchemy = pytest.importorskip("sqlalchemy", reason="the store of profiles needs the extra `store`")
+    assert sqlalchemy
+    from synthesizeme.profiles import open_store
+
+    path = tmp_path / "users.db"
+    words = (PersonaSentence(text="The user strongly prefers short, concise answers."),)
+    with open_store(str(path), create=True) as opened_store:
+        for user in ("ada", "bob"):
+            opened_store.add_pairs(user, [it for it in PAIRS if it.user_id == user])
+        persona = Persona(sentences=words, made_by="hand", prompt_id="none")
+        opened_store.put_profile(UserProfile(user_id="cyd", persona=persona), made_from="hand")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("judge:builtin", JudgeSpec("builtin")),
+        ("judge:openai/gpt-4o@2024", JudgeSpec("openai/gpt-4o@2024")),
+        ("judge:llama@http://127.0.0.1:8000/v1", JudgeSpec("llama", "http://127.0.0.1:8000/v1")),
+        (
+            "judge:a/b@https://h/v1?choices=2&each=true&concurrency=64",
+            JudgeSpec("a/b", "https://h/v1", 2, True, 64),
+        ),
+    ],
+)
+def test_a_judge_is_named_in_one_line(text, spec):
+    assert read_spec(text) == spec
+
+
+@pytest.mark.parametrize("text", ["judge:", "judge:x?choices=0", "judge:x?each=maybe", "judge:x?depth=3"])
+def test_a_judge_that_is_named_wrongly_is_refused(text):
+    with pytest.raises(ConfigError, match="judge:"):
+        open_rewards(text)
+
+
+def test_trl_takes_a_judge_by_name_with_the_users_of_a_store(store):
+    rewards = reward_function("judge:builtin", profiles=store)
+    users = ["ada", "ada", "bob", "bob", "cyd", "cyd", "dan"]
+    texts = [SHORT, LONG, SHORT, LONG, SHORT, LONG, SHORT]
+    found = rewards(["How deep?"] * 7, texts, user_id=users)
+    assert found[0] > found[1]
+    assert found[2] < found[3]
+    assert found[4] > found[5]
+    assert found[6] is None
+    assert dict(rewards.counts) == {"ok": 6, "unknown_user": 1}
+
+
+def test_verl_takes_a_judge_by_name_and_the_environment_names_the_store(store, monkeypatch):
+    monkeypatch.setenv(PROFILES_VARIABLE, store)
+    said = [
+        compute_score("x", text, None, {"prompt": "How deep?", "user_id": "ada"}, model="judge:builtin")
+        for text in (SHORT, LONG)
+    ]
+    assert said[0]["score"] > said[1]["score"]
+    assert [it["scored"] for it in said] == [1, 1]
+    with pytest.raises(UnknownUserError, match="dan"):
+        compute_score("x", SHORT, None, {"prompt": "How deep?", "user_id": "dan"}, model="judge:builtin")
+    assert opened("judge:builtin") is opened("judge:builtin")
+
+
+def test_a_failed_rating_is_a_status_and_the_population_answers_where_it_may():
+    def script(request):
+        text = request.messages[-1].text
+        mine = "<past_choice" in text
+        return "No idea." if "Bad." in text and (mine or "Worst" in text) else "Rating: 40"
+
+    model = JudgeRewards(account(script).session).fit(PAIRS)
+    rewards = ScalarRewards(model)
+    good, bad, worst = rewards.score(questions("Good.", "Bad.", "Worst. Bad."))
+    assert (good.status, good.scored) == ("ok", 1)
+    assert (bad.status, bad.scored) == ("error", 0)
+    assert bad.value == pytest.approx(good.value)
+    assert (worst.status, worst.value, worst.probability) == ("error", None, None)
+    assert "parse" in str(worst.error)
+    assert dict(rewards.counts) == {"ok": 1, "error": 2}
+
+
+def test_a_model_out_of_reach_is_asked_once_and_not_for_every_row():
+    class Gone(JudgeRewards):
+        asked = 0
+
+        def score(self, *rows):
+            Gone.asked += 1
+            raise BackendError("no connection can be made. Cure: start it")
+
+    model = Gone(account([]).session).fit(PAIRS)
+    found = ScalarRewards(model, Settings(on_error="population")).scores(questions(*map(str, range(40))))
+    assert {(it.status, it.value) for it in found} == {("error", None)}
+    assert Gone.asked == 2
+
+
+def test_the_server_serves_a_judge_and_learns_from_pairs_at_once(store, serve):
+    from synthesizeme.profiles import StoredPairs, StoredProfiles, open_store
+
+    users = open_store(store)
+    live = serve(open_rewards("judge:builtin", StoredProfiles(users)), store=StoredPairs(users))
+
+    def value(user, text):
+        return live.post("/v1/score", {"user_id": user, "prompt": "How deep?", "response": text}).json()
+
+    assert value("ada", SHORT)["value"] > value("ada", LONG)["value"]
+    assert value("cyd", SHORT)["value"] > value("cyd", LONG)["value"]
+    assert value("dan", SHORT)["status"] == "unknown_user"
+    rows = [
+        {"pair_id": f"d{number}", "prompt": "How?", "chosen": it.chosen_text, "rejected": it.rejected_text}
+        for number, it in enumerate(PAIRS[6:])
+    ]
+    assert live.post("/v1/users/dan/pairs", {"pairs": rows}).json()["added"] == 6
+    assert value("dan", SHORT)["value"] < value("dan", LONG)["value"]
+    assert live.client.get("/readyz").json()["model"] == "judge-rating"
+
+
+def test_a_model_that_waits_is_never_run_between_requests(store, serve):
+    """Refusals are quick, but the next batch may ask a language model."""
+    live = serve(open_rewards("judge:builtin"))
+    row = {"user_id": "nobody", "prompt": "How deep?", "response": SHORT}
+    for _ in range(3):
+        assert live.post("/v1/score", row).json()["status"] == "unknown_user"
+    names = []
+    live.rewards.model.score = lambda *rows: names.append(threading.current_thread().name) or []
+    live.endpoints.users.model.users_["nobody"] = UserProfile(user_id="nobody")
+    live.post("/v1/score", row)
+    assert names[0].startswith("model")
+
+
+def test_the_application_of_a_judge_knows_the_users_of_its_store(store):
+    from synthesizeme.serving.server import ServerOptions, application
+
+    app = application(ServerOptions(model="judge:builtin?choices=2", profiles=store))
+    known = app.state.endpoints.users.model.users_
+    assert set(known) == {"ada", "bob", "cyd"}
+    assert len(known["ada"].demonstrations) == 2
