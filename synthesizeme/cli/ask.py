@@ -60,12 +60,13 @@ class AskOptions:
         ),
     ] = None
     criterion: Annotated[
-        Literal["predictions", "parameters"],
+        Literal["taste", "predictions", "parameters"],
         typer.Option(
             "--criterion",
-            help="What an answer should tell about: the user's other choices, or the user's parameters.",
+            help="What an answer should tell about: the weights of the named features and of the directions "
+            "in which users differ, the user's other choices, or all of the user's parameters.",
         ),
-    ] = "predictions"
+    ] = "taste"
     answers: Annotated[
         Path | None,
         typer.Option(

@@ -1,13 +1,15 @@
-"""How much an answer is expected to tell: mutual information under a Gaussian posterior of the margins.
+"""How much an answer is expected to tell: mutual information under a Gaussian posterior.
 
 A user's margin on comparison i, f_i, is believed to be N(mean_i, covariance_ii); the answer is "first" with
-probability sigma(f_i). Everything is in bits.
+probability sigma(f_i). The covariance goes on, after the n margins, with that of K numbers which make up the
+user's taste. Where Gaussian formulas are used, an answer counts as a measurement of its margin with variance
+1 / E[sigma (1 - sigma)]. Everything is in bits.
 
 References:
     Houlsby et al., "Bayesian Active Learning for Classification and Preference Learning" (2011), equation 2:
     I(answer; f) = h(E[sigma(f)]) - E[h(sigma(f))], here by quadrature in place of their closed form for the
-    probit. MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), section 4: what
-    an answer tells about other points of the input.
+    probit. MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), sections 3, 4: the
+    expected gain of the determinant, and what an answer tells about other points of the input.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from synthesizeme.errors import ConfigError
 
 Floats = NDArray[np.float64]
-Criterion = Literal["predictions", "parameters"]
+Criterion = Literal["taste", "predictions", "parameters"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 _NODES = 64
 _LEAST_CURVATURE = 1e-10
@@ -36,40 +38,56 @@ class Chosen(NamedTuple):
     """Expected information, given the answers to those chosen before it."""
 
 
-def parameter_information(mean: Floats, covariance: Floats) -> Floats:
-    """What each answer is expected to tell about the user's parameters, in bits, shape (n,), in [0, 1].
+def taste_information(mean: Floats, covariance: Floats) -> Floats:
+    """What each answer is expected to tell about the taste, in bits, shape (n,).
+
+    Half the gain of the log-determinant of its precision. What a margin owes to anything but the taste is
+    noise here, like that of the answer.
 
     Args:
         mean: Means of the margins, shape (n,).
-        covariance: Their covariance, shape (n, n).
+        covariance: Of margins and taste, shape (n + K, n + K) with K at least 1.
+    """
+    n = len(mean)
+    taste = covariance[n:, n:]
+    ridge = 1e-9 * max(float(np.trace(taste)) / len(taste), 1e-12) * np.eye(len(taste))
+    cross = covariance[:n, n:]
+    explained = (cross * np.linalg.solve(taste + ridge, cross.T).T).sum(axis=1)
+    share = np.clip(explained / _measured(mean, covariance), 0, 1 - 1e-12)
+    return np.asarray(-np.log2(1 - share) / 2, dtype=np.float64)
+
+
+def predictive_information(mean: Floats, covariance: Floats) -> Floats:
+    """What each answer is expected to tell about the other margins, their mean in bits, shape (n,).
+
+    Its own margin does not count: what was answered need not be predicted. The information about f_j is
+    -log2(1 - rho^2) / 2 with rho the correlation of the measurement and f_j.
+
+    Args:
+        mean: Means of the margins, shape (n,).
+        covariance: Their covariance, shape (n, n) or larger.
+    """
+    n = len(mean)
+    variance = np.maximum(np.diag(covariance)[:n], 1e-12)
+    explained = covariance[:n, :n] ** 2 / (_measured(mean, covariance)[:, None] * variance)
+    bits = -np.log2(1 - np.clip(explained, 0, 1 - 1e-12)) / 2
+    np.fill_diagonal(bits, 0.0)
+    return np.asarray(bits.sum(axis=1) / max(n - 1, 1), dtype=np.float64)
+
+
+def parameter_information(mean: Floats, covariance: Floats) -> Floats:
+    """What each answer is expected to tell about all of the user's parameters, in bits, shape (n,).
+
+    Args:
+        mean: Means of the margins, shape (n,).
+        covariance: Their covariance, shape (n, n) or larger.
     """
     points, weights = _quadrature(mean, covariance)
     chance = _sigmoid(points)
     return np.maximum(_entropy(chance @ weights) - _entropy(chance) @ weights, 0.0)
 
 
-def predictive_information(mean: Floats, covariance: Floats) -> Floats:
-    """What each answer is expected to tell about the other margins, their mean in bits, shape (n,).
-
-    Its own margin does not count: what was answered need not be predicted. An answer counts as a measurement
-    of its margin with variance 1 / E[sigma (1 - sigma)], so that the information about f_j is
-    -log2(1 - rho^2) / 2 with rho the correlation of the measurement and f_j.
-
-    Args:
-        mean: Means of the margins, shape (n,).
-        covariance: Their covariance, shape (n, n).
-    """
-    variance = np.maximum(np.diag(covariance), 1e-12)
-    measured = variance + 1 / _curvature(mean, covariance)
-    explained = covariance**2 / (measured[:, None] * variance)
-    bits = -np.log2(1 - np.clip(explained, 0, 1 - 1e-12)) / 2
-    np.fill_diagonal(bits, 0.0)
-    return np.asarray(bits.sum(axis=1) / max(len(bits) - 1, 1), dtype=np.float64)
-
-
-def choose(
-    mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion = "predictions"
-) -> list[Chosen]:
+def choose(mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion = "taste") -> list[Chosen]:
     """The comparisons to ask about, best first, each chosen as if those before it had been answered.
 
     The answers are not known yet, so the means stay; an answer shrinks the covariance by a matrix of rank
@@ -77,23 +95,26 @@ def choose(
 
     Args:
         mean: Means of the margins of the pool, shape (m,).
-        covariance: Their covariance, shape (m, m).
+        covariance: Of these margins and of the taste, shape (m + K, m + K).
         n: How many; the whole pool if it is smaller.
-        criterion: ``predictions`` (`predictive_information`) or ``parameters`` (`parameter_information`).
+        criterion: ``taste``, ``predictions`` or ``parameters``: see `taste_information` and so on.
 
     Raises:
-        ConfigError: `n` is less than 1, or there is no such criterion.
+        ConfigError: `n` is less than 1, there is no such criterion, or nothing is said of the taste.
     """
     problems = [f"n is {n}; expected 1 or more"] if n < 1 else []
     if criterion not in CRITERIA:
         problems.append(f"criterion is {criterion!r}; expected {' or '.join(CRITERIA)}")
+    if criterion == "taste" and len(covariance) == len(mean):
+        problems.append("the covariance ends with the margins; criterion 'taste' needs that of the taste too")
     if problems:
         raise ConfigError(problems)
     information = _INFORMATION[criterion]
     found: list[Chosen] = []
     left = np.arange(len(mean))
     while len(found) < n and len(left):
-        bits = information(mean[left], covariance[np.ix_(left, left)])
+        kept = np.concatenate([left, np.arange(len(mean), len(covariance))])
+        bits = information(mean[left], covariance[np.ix_(kept, kept)])
         best = int(bits.argmax())
         found.append(Chosen(int(left[best]), float(bits[best])))
         covariance = answered(mean, covariance, int(left[best]))
@@ -102,13 +123,14 @@ def choose(
 
 
 def answered(mean: Floats, covariance: Floats, place: int) -> Floats:
-    """The covariance that is expected once the comparison at `place` is answered, shape (n, n)."""
+    """The covariance that is expected once the comparison at `place` is answered, same shape."""
     column = covariance[:, place]
-    measured = max(float(column[place]), 0.0) + 1 / float(_curvature(mean, covariance)[place])
+    measured = float(_measured(mean, covariance)[place])
     return np.asarray(covariance - np.outer(column, column) / measured, dtype=np.float64)
 
 
 _INFORMATION: dict[Criterion, Callable[[Floats, Floats], Floats]] = {
+    "taste": taste_information,
     "parameters": parameter_information,
     "predictions": predictive_information,
 }
@@ -117,15 +139,16 @@ _INFORMATION: dict[Criterion, Callable[[Floats, Floats], Floats]] = {
 def _quadrature(mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     """Points of every margin, shape (n, nodes), and their weights, shape (nodes,): Gauss and Hermite."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    spread = np.sqrt(np.maximum(np.diag(covariance)[: len(mean)], 0.0))
     return mean[:, None] + spread[:, None] * nodes, weights / weights.sum()
 
 
-def _curvature(mean: Floats, covariance: Floats) -> Floats:
-    """E[sigma(f) (1 - sigma(f))] of every margin, shape (n,): the information that an answer has of it."""
+def _measured(mean: Floats, covariance: Floats) -> Floats:
+    """Variance of every margin as an answer measures it, shape (n,): its own and 1 / E[sigma (1 - sigma)]."""
     points, weights = _quadrature(mean, covariance)
     chance = _sigmoid(points)
-    return np.maximum((chance * (1 - chance)) @ weights, _LEAST_CURVATURE)
+    curvature = np.maximum((chance * (1 - chance)) @ weights, _LEAST_CURVATURE)
+    return np.maximum(np.diag(covariance)[: len(mean)], 0.0) + 1 / curvature
 
 
 def _sigmoid(x: Floats) -> Floats:

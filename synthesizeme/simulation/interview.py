@@ -17,7 +17,7 @@ class MarginBeliefs(PersonalRewards, Protocol):
     """A fitted reward model that knows how its margins for one user hang together."""
 
     def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
-        """Means, shape (n,), and covariance, shape (n, n), of the user's margins on these comparisons."""
+        """Means of the user's margins, shape (n,); covariance of them and of the taste, (n + K, n + K)."""
 
 
 class Question(NamedTuple):
@@ -53,7 +53,7 @@ class Interview:
         pool: Sequence[Comparison],
         history: Sequence[PreferencePair] = (),
         *,
-        criterion: Criterion = "predictions",
+        criterion: Criterion = "taste",
     ) -> None:
         if not callable(getattr(model, "margin_posterior", None)):
             raise ConfigError(

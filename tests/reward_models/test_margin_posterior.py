@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from opposites import judged, population
 
+from reward_models._basis import STYLE, Item
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.errors import NotFittedError
 from synthesizeme.types import Comparison
@@ -21,10 +22,16 @@ def comparisons(user="c0"):
     return [pair.compare("chosen_first") for pair in pairs]
 
 
+def margins(model, user, asked):
+    """Means and covariance of the margins alone."""
+    mean, covariance = model.margin_posterior(user, asked)
+    return mean, covariance[: len(asked), : len(asked)]
+
+
 @pytest.mark.parametrize("user", ["c0", "l1", "a stranger"])
 def test_means_are_the_margins_and_the_diagonal_is_the_users_part_of_their_variance(model, user):
     asked = comparisons(user)
-    mean, covariance = model.margin_posterior(user, asked)
+    mean, covariance = margins(model, user, asked)
     verdicts = model.compare(asked)
     assert mean == pytest.approx([verdict.margin for verdict in verdicts], abs=1e-5)
     whole = np.array([verdict.standard_error**2 for verdict in verdicts])
@@ -45,7 +52,7 @@ def test_the_margins_of_three_responses_hang_together(model):
     def asked(first, second):
         return Comparison(pair_id="x", user_id="c0", prompt=shown.prompt, first=first, second=second)
 
-    mean, covariance = model.margin_posterior("c0", [asked(a, b), asked(b, c), asked(a, c)])
+    mean, covariance = margins(model, "c0", [asked(a, b), asked(b, c), asked(a, c)])
     assert mean[2] == pytest.approx(mean[0] + mean[1])
     assert covariance[2, 2] == pytest.approx(covariance[:2, :2].sum(), rel=1e-4)
     assert covariance == pytest.approx(covariance.T)
@@ -54,12 +61,30 @@ def test_the_margins_of_three_responses_hang_together(model):
 
 def test_answers_make_a_user_better_known(model):
     asked = comparisons("new")
-    before = np.diag(model.margin_posterior("new", asked)[1])
+    before = np.diag(margins(model, "new", asked)[1])
     model.fit_user("new", [judged("new", number, calm=False, split="train") for number in range(8)])
-    mean, covariance = model.margin_posterior("new", asked)
+    mean, covariance = margins(model, "new", asked)
     model.forget_user("new")
     assert (np.diag(covariance) < before).all()
     assert (mean < 0).all()
+
+
+def test_the_taste_is_that_of_the_named_features_with_their_own_uncertainty(model):
+    asked = comparisons()
+    _, covariance = model.margin_posterior("c0", asked)
+    taste = covariance[len(asked) :, len(asked) :]
+    assert len(taste) == STYLE + model.common_.shape[1]
+    factor = model.users_["c0"]["own_factor"].astype(float)
+    along = model.common_[:STYLE]
+    named = np.diag(model.own_variance_[:STYLE]) + along @ along.T - factor[:, :STYLE].T @ factor[:, :STYLE]
+    assert taste[:STYLE, :STYLE] == pytest.approx(named, abs=1e-9)
+    _, own = model.basis_.rows(
+        [Item(asked[0].prompt, asked[0].first), Item(asked[0].prompt, asked[0].second)]
+    )
+    whole = np.diag(model.own_variance_) + model.common_ @ model.common_.T - factor.T @ factor
+    assert covariance[0, len(asked) : len(asked) + STYLE] == pytest.approx(
+        (own[0] - own[1]) @ whole[:, :STYLE], abs=1e-6
+    )
 
 
 def test_an_unfitted_model_says_so():

@@ -15,6 +15,7 @@ from synthesizeme.simulation.information import (
     choose,
     parameter_information,
     predictive_information,
+    taste_information,
 )
 
 MEAN = np.array([0.0, 0.0, 1.5, -3.0, 0.3])
@@ -83,13 +84,36 @@ def test_an_answer_shrinks_the_covariance_as_one_more_measurement_does():
     assert after == pytest.approx(np.linalg.inv(precision), rel=0.01, abs=0.01)
 
 
-@pytest.mark.parametrize("criterion", ["predictions", "parameters"])
+def test_taste_is_counted_in_bits_of_its_own_determinant():
+    """Half the logarithm of how much an answer shrinks the determinant of the covariance of the taste."""
+    rows = np.array([[1.0, 0.5, 0.0, 2.0], [0.0, 1.0, 0.3, 0.0], [2.0, 0.0, 1.0, 0.1]])
+    both = np.concatenate([rows, np.eye(2, 4)])
+    joint = both @ np.diag([1.0, 0.5, 3.0, 2.0]) @ both.T
+    mean = np.array([0.2, -1.0, 0.0])
+    bits = taste_information(mean, joint)
+    for place in range(3):
+        after = answered(mean, joint, place)[3:, 3:]
+        gain = np.linalg.slogdet(joint[3:, 3:])[1] - np.linalg.slogdet(after)[1]
+        assert bits[place] == pytest.approx(gain / 2 / math.log(2), abs=1e-6)
+
+
+def test_what_is_specific_to_one_pair_is_noise_for_the_taste():
+    """Two margins with the same taste in them, and in the second much that is its own."""
+    both = np.array([[1.0, 0.0], [1.0, 4.0], [1.0, 0.0]])
+    joint = both @ both.T
+    assert taste_information(np.zeros(2), joint).argmax() == 0
+    assert parameter_information(np.zeros(2), joint).argmax() == 1
+    assert choose(np.zeros(2), joint)[0].place == 0
+
+
+@pytest.mark.parametrize("criterion", ["taste", "predictions", "parameters"])
 def test_a_batch_does_not_ask_the_same_thing_twice(criterion):
     """Of three copies of one question and one of another kind, a batch of two takes one of each."""
     rows = np.array([[6.0, 0.0], [6.0, 0.0], [6.0, 0.0], [0.0, 4.0], [0.0, 4.0]])
-    chosen = choose(np.zeros(5), rows @ rows.T, 2, criterion=criterion)
+    both = np.concatenate([rows, np.eye(2)]) if criterion == "taste" else rows
+    chosen = choose(np.zeros(5), both @ both.T, 2, criterion=criterion)
     assert {it.place < 3 for it in chosen} == {True, False}
-    alone = choose(np.zeros(5), rows @ rows.T, 5, criterion=criterion)
+    alone = choose(np.zeros(5), both @ both.T, 5, criterion=criterion)
     assert sorted(it.place for it in alone) == list(range(5))
     assert alone[:2] == chosen
 
@@ -98,10 +122,13 @@ def test_the_best_of_all_is_taken_first():
     found = covariance(8, seed=4)
     mean = np.linspace(-1, 1, 8)
     assert choose(mean, found, criterion="parameters")[0].place == parameter_information(mean, found).argmax()
-    assert choose(mean, found)[0].bits == pytest.approx(predictive_information(mean, found).max())
+    found_first = choose(mean, found, criterion="predictions")[0]
+    assert found_first.bits == pytest.approx(predictive_information(mean, found).max())
 
 
 def test_impossible_wishes_are_listed_together():
-    with pytest.raises(ConfigError, match=r"n is 0; .*criterion is 'luck'; expected predictions"):
+    with pytest.raises(ConfigError, match=r"n is 0; .*criterion is 'luck'; expected taste"):
         choose(np.zeros(1), np.eye(1), 0, criterion="luck")
-    assert choose(np.zeros(0), np.zeros((0, 0)), 3) == []
+    with pytest.raises(ConfigError, match="needs that of the taste too"):
+        choose(np.zeros(2), np.eye(2))
+    assert choose(np.zeros(0), np.eye(1), 3) == []

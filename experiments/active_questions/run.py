@@ -1,0 +1,188 @@
+"""How many answers do chosen questions save against random ones? Simulated users and people, apart.
+
+OMP_NUM_THREADS=1 python experiments/active_questions/run.py [--data-dir FOLDER] [--only simulated|human]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tomllib
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import reward_models
+from synthesizeme.datasets import by_user
+from synthesizeme.datasets.synthetic import planted_population
+from synthesizeme.errors import DataError
+from synthesizeme.evaluation.benchmarks import load_benchmark, resplits
+from synthesizeme.evaluation.harness import evaluate
+from synthesizeme.evaluation.intervals import interval
+from synthesizeme.evaluation.personal import halves
+from synthesizeme.simulation.information import CRITERIA
+from synthesizeme.simulation.interview import Interview
+from synthesizeme.simulation.planted import PlantedRespondents
+from synthesizeme.simulation.pool import pool_of
+from synthesizeme.simulation.respondents import simulate
+from synthesizeme.types import respondents
+
+HERE = Path(__file__).parent
+STRATEGIES = ("random", *CRITERIA)
+
+
+def asked(model, user, pairs, strategy, most, seed):
+    """The user's pairs in the order in which they are asked about; a label is seen once it was asked for."""
+    if strategy == "random":
+        return random.Random(f"{seed}\0{user}").sample(pairs, min(most, len(pairs)))
+    labelled = {pair.pair_id: pair for pair in pairs}
+    model.fit_user(user, [])
+    comparisons = [pair.compare("chosen_first") for pair in pairs]
+    interview = Interview(model, user, comparisons, criterion=strategy)
+    while len(interview.history) < min(most, len(pairs)):
+        (question,) = interview.next()
+        pair = labelled[question.comparison.pair_id]
+        interview.answer(question, "first" if question.comparison.first == pair.chosen_text else "second")
+    return [labelled[answer.metadata["asked"]] for answer in interview.history]
+
+
+def measure(model, pools, test, lengths, seed):
+    """Scores of every test pair by strategy and number of answers: {strategy: {k: {pair id: score}}}."""
+    found = {}
+    for strategy in STRATEGIES:
+        orders = {
+            user: asked(model, user, pairs, strategy, max(lengths), seed) for user, pairs in pools.items()
+        }
+        found[strategy] = {}
+        for k in lengths:
+            model.fit_users({user: pairs[:k] for user, pairs in orders.items()})
+            found[strategy][k] = evaluate(model, test).scores
+    return found
+
+
+def simulated_studies(settings, size, method, seeds):
+    for seed in range(seeds):
+        others = planted_population(settings["others"], settings["pairs"], seed=1000 + seed)
+        model = reward_models.method(method)(seed=seed).fit(others.pairs)
+        new = planted_population(settings["users"], 1, seed=2000 + seed)
+        items = planted_population(settings["test"] + size, 1, seed=3000 + seed)
+        made_by = {user: {"by": "planted", "persona": user} for user in new.users}
+        said = simulate(
+            PlantedRespondents(new, items.pairs), made_by, pool_of(items.pairs), noise=1.0, seed=seed
+        )
+        test_ids = {pair.pair_id for pair in items.pairs[: settings["test"]]}
+        test = [pair for pair in said.pairs if pair.metadata["asked"] in test_ids]
+        pools = by_user(pair for pair in said.pairs if pair.metadata["asked"] not in test_ids)
+        assert respondents(said.pairs) == "simulated"
+        yield f"seed {seed}", test, measure(model, pools, test, settings["lengths"], seed)
+
+
+def human_studies(settings, method, seeds, data_dir):
+    whole = load_benchmark(settings["benchmark"], data_dir)
+    assert respondents(whole.pairs) == "human"
+    for seed, benchmark in enumerate(resplits(whole, n=seeds)):
+        fold = benchmark.folds[0]
+        histories = fold.histories
+        for half in halves(fold):
+            model = reward_models.method(method)(seed=seed).fit(half.history)
+            askable = {
+                user: pairs
+                for user in dict.fromkeys(pair.user_id for pair in half.test)
+                if len(pairs := histories[user]) >= settings["fewest"]
+            }
+            test = [pair for pair in half.test if pair.user_id in askable]
+            yield f"re-split {seed}", test, measure(model, askable, test, settings["lengths"], seed)
+
+
+def table(studies, lengths, *, users_differ):
+    """Accuracy and its difference to random questions by number of answers; intervals resample users."""
+    values = defaultdict(list)
+    users = []
+    for name, test, found in studies:
+        users += [f"{name}/{pair.user_id}" if users_differ else pair.user_id for pair in test]
+        for strategy in STRATEGIES:
+            for k in lengths:
+                values[strategy, k] += [found[strategy][k][pair.pair_id] for pair in test]
+    rows = {}
+    for strategy in STRATEGIES:
+        rows[strategy] = {}
+        for k in lengths:
+            mine, theirs = values[strategy, k], values["random", k]
+            gain = interval([a - b for a, b in zip(mine, theirs, strict=True)], users, bounds=(-1.0, 1.0))
+            accuracy = interval(mine, users)
+            rows[strategy][k] = {
+                "accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high,
+                "minus_random": [gain.value, gain.low, gain.high],
+            }  # fmt: skip
+    return {"rows": rows, "users": len(set(users)), "judgements": len(users), "saved": saved(rows, lengths)}
+
+
+def saved(rows, lengths):
+    """For every number of chosen answers, how many random ones are as accurate; None: more."""
+    counts = {k: rows["random"][k]["accuracy"] for k in lengths}
+    return {
+        strategy: {k: reached(counts, rows[strategy][k]["accuracy"]) for k in lengths[1:]}
+        for strategy in CRITERIA
+    }
+
+
+def reached(counts, goal):
+    """The number of answers at which a curve first comes to `goal`, between its points in a straight line."""
+    if goal <= counts[0]:
+        return 0.0
+    for (a, low), (b, high) in pairwise(counts.items()):
+        if high >= goal:
+            return round(a + (b - a) * (goal - low) / (high - low), 1)
+    return None
+
+
+def shown(title, result, lengths):
+    lines = [f"{title}: {result['users']} users, {result['judgements']} judgements", ""]
+    lines.append("| answers | " + " | ".join(map(str, lengths)) + " |")
+    lines.append("|---" * (len(lengths) + 1) + "|")
+    for strategy, row in result["rows"].items():
+        cells = []
+        for k in lengths:
+            gain = row[k]["minus_random"]
+            extra = "" if strategy == "random" or k == 0 else (
+                f" ({100 * gain[0]:+.1f} [{100 * gain[1]:+.1f}, {100 * gain[2]:+.1f}])"
+            )  # fmt: skip
+            cells.append(f"{100 * row[k]['accuracy']:.1f}{extra}")
+        lines.append(f"| {strategy} | " + " | ".join(cells) + " |")
+    for strategy, counts in result["saved"].items():
+        lines.append(f"{strategy}: as accurate as so many random answers: {counts}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir", default=None)
+    parser.add_argument("--only", choices=("simulated", "human"))
+    parser.add_argument("--method")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    options = parser.parse_args()
+    config = tomllib.loads((HERE / "config.toml").read_text())
+    method, seeds = options.method or config["method"], options.seeds or config["seeds"]
+    studies = {"human": ("human", human_studies(config["human"], method, seeds, options.data_dir))}
+    for size in config["simulated"]["pools"]:
+        made = simulated_studies(config["simulated"], size, method, seeds)
+        studies[f"simulated-{size}"] = ("simulated", made)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, (kind, study) in studies.items():
+        if options.only not in (None, kind):
+            continue
+        lengths = config[kind]["lengths"]
+        try:
+            result = table(study, lengths, users_differ=kind == "simulated")
+        except DataError as error:
+            print(f"{name}: left out: {error}")
+            continue
+        facts = {"respondents": kind, "method": method, "seeds": seeds, "config": config[kind], **result}
+        (options.out / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
+        print(shown(name, result, lengths), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""``synthesizeme ask``: the questions, for people and programs; answers recorded and learned from at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from synthesizeme.cli import main
+from synthesizeme.datasets import read_pairs
+from synthesizeme.resources import resource
+
+SAMPLE = resource("data/sample/pairs.jsonl")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("asked") / "m"
+    given = ["--method", "hierarchical-stylometric", "--data", str(SAMPLE), "--out", str(folder)]
+    assert main(["train", *given]) == 0
+    return folder
+
+
+@pytest.fixture
+def ask(command, trained, monkeypatch):
+    """Runs `ask` about the sample, with these lines on standard input."""
+
+    def run(*arguments, user="new", said="", pool=SAMPLE):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        return command("ask", "--model", trained, "--user", user, "--pool", pool, *arguments)
+
+    return run
+
+
+def test_json_gives_the_questions_and_no_label(ask):
+    ran = ask("--n", 3, "--json")
+    assert ran.status == 0, ran.err
+    found = ran.json
+    assert (found["left"], found["answered"], len(found["questions"])) == (60, 0, 3)
+    rows = {pair.pair_id: pair for pair in read_pairs(SAMPLE).pairs}
+    for question in found["questions"]:
+        pair = rows[question["pair_id"]]
+        assert {question["first"], question["second"]} == {pair.chosen_text, pair.rejected_text}
+        assert 0 < question["probability_first"] < 1
+        assert question["information_bits"] > 0
+    assert ask("--n", 3, "--json").json == found
+
+
+def test_people_see_the_prompt_both_answers_and_the_information(ask):
+    ran = ask()
+    assert ran.status == 0
+    assert "bits expected; P(1) = " in ran.out
+    assert "user: " in ran.out
+    assert ran.out.index("--- 1 ---") < ran.out.index("--- 2 ---")
+
+
+def test_answers_are_recorded_and_the_next_run_goes_on(ask, tmp_path):
+    kept = tmp_path / "answers.jsonl"
+    first = ask("--answers", kept, "--json", said="1\ns\nmaybe\n2\nq\n1\n")
+    assert first.status == 0, first.err
+    assert "Found 'maybe'; expected 1, 2, s or q." in first.err
+    assert (first.json["answered"], first.json["skipped"], first.json["left"]) == (2, 1, 57)
+    pairs = read_pairs(kept).pairs
+    assert [pair.pair_id for pair in pairs] == first.json["pairs"]
+    assert {pair.user_id for pair in pairs} == {"new"}
+    assert all(not pair.simulated and pair.metadata["information_bits"] > 0 for pair in pairs)
+    again = ask("--answers", kept, "--n", 2, said="1\n1\n1\n")
+    assert again.status == 0
+    assert "2 answers recorded, 0 skipped, 56 left." in again.err
+    assert len({pair.pair_id for pair in read_pairs(kept).pairs}) == 4
+
+
+def test_answers_go_into_a_store_and_come_back_from_it(ask, command, tmp_path):
+    pytest.importorskip("sqlalchemy", reason="the store of profiles needs the extra `store`")
+    store, kept = tmp_path / "users.db", tmp_path / "answers.jsonl"
+    assert ask("--answers", kept, "--profiles", store, "--n", 2, said="1\n2\n").status == 0
+    assert "2 pairs" in command("profiles", "list", "--store", store).out
+    assert ask("--profiles", store, "--json").json["answered"] == 2
+
+
+def test_a_user_known_from_elsewhere_needs_the_history(ask, tmp_path):
+    refused = ask("--answers", tmp_path / "a.jsonl", user="mara", said="1\n")
+    assert refused.status == 1
+    assert "'mara' from pairs that are not here" in refused.err
+    assert not (tmp_path / "a.jsonl").exists()
+    given = ask("--answers", tmp_path / "a.jsonl", "--history", SAMPLE, "--n", 1, user="mara", said="1\n")
+    assert given.status == 0, given.err
+    assert "39 left" in given.err
+
+
+def test_nothing_left_is_said(ask, tmp_path):
+    pool = tmp_path / "one.jsonl"
+    pool.write_text(json.dumps({"prompt": "Why?", "first": "So.", "second": "Because."}) + "\n")
+    kept = tmp_path / "a.jsonl"
+    assert ask("--answers", kept, pool=pool, said="1\n1\n").status == 0
+    assert len(read_pairs(kept).pairs) == 1
+    assert "Nothing is left to ask" in ask("--history", kept, pool=pool).err
