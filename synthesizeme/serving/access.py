@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -46,11 +47,15 @@ class Access:
             raise ConfigError(problems)
 
     def level(self, authorization: str | None) -> int:
-        """Place in `SCOPES` of the highest scope that a header ``Bearer TOKEN`` gives; -1 for none.
+        """Place in `SCOPES` of the highest scope that a header gives; -1 for none.
 
-        Takes the same time whichever token it is compared with.
+        The header is ``Bearer TOKEN``, or that of a client which can only be given an address,
+        ``http://any:TOKEN@host``: ``Basic`` with the token as password. It takes the same time whichever
+        token it is compared with.
         """
         kind, _, token = (authorization or "").partition(" ")
+        if kind.lower() == "basic":
+            kind, token = "bearer", _password(token)
         found, given = -1, _digest(token.strip().encode("utf-8", "replace"))
         for level, digest in self._digests:
             if hmac.compare_digest(digest, given):
@@ -108,6 +113,13 @@ def _from_json(text: str) -> list[tuple[str, str]]:
                 raise ConfigError(wrong)
             found.append((scope, token))
     return found
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _digest(token: bytes) -> bytes:

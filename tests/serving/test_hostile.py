@@ -217,7 +217,8 @@ def test_no_body_is_a_fault_of_the_server(live):
 TOKENS = [
     "", "Bearer", "Bearer ", "Bearer x", "Basic dTpw", "bearer\tscore-token-123456", "Bearer score-token-123456 x",
     "Bearer score-token-12345", "Bearer SCORE-TOKEN-123456", "Bearer \xff\xfe", "Bearer " + "a" * 20_000, "score-token-123456",
-    "Bearer score-token-123456\x00", "Bearer null", "Bearer ' OR 1=1",
+    "Bearer score-token-123456\x00", "Bearer null", "Bearer ' OR 1=1", "Basic", "Basic =", "Basic \xe9",
+    "Basic dTpzY29yZS10b2tlbi0xMjM0NTY3", "Basic c2NvcmUtdG9rZW4tMTIzNDU2", "Basic dTr//w==",
 ]  # fmt: skip
 
 

@@ -9,10 +9,12 @@ import time
 import urllib.error
 import urllib.request
 
+import httpx
 import pytest
 
 from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
 from synthesizeme.serving import openrlhf
+from synthesizeme.serving.access import Access
 from synthesizeme.serving.openrlhf_payload import reply, rows
 from synthesizeme.serving.protocol import STATUSES, Score
 
@@ -86,6 +88,16 @@ def test_the_client_sends_batches_and_each_label_is_its_rows_user(serve, model, 
     rewards = found["rewards"]
     assert rewards[0] > rewards[1]
     assert rewards[2] < rewards[3]
+
+
+def test_a_client_that_only_knows_an_address_brings_its_token_in_it(serve, model, sunny):
+    live = serve(model, access=Access([("score", "score-token-123456")]))
+    asked = {"json": payload(("u0", "Q?", sunny)), "timeout": 180}
+    for user, token, status in (("any", "score-token-123456", 200), ("", "score-token-123456", 200),
+                                ("any", "score-token-12345", 401), ("score-token-123456", "", 401)):  # fmt: skip
+        address = live.url.replace("http://", f"http://{user}:{token}@")
+        assert httpx.post(f"{address}/get_reward", **asked).status_code == status
+    assert httpx.post(f"{live.url}/get_reward", **asked).status_code == 401
 
 
 def test_an_unknown_user_is_422_with_a_reason_until_the_client_gives_up(serve, model, sunny):
