@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,16 +42,19 @@ def wording(responses: Sequence[str]) -> NDArray[np.float32]:
 def _one(response: str) -> NDArray[np.float32]:
     text = f" {response}    ".encode("utf-8", errors="surrogatepass")
     letters = np.frombuffer(text, dtype=np.uint8).astype(np.uint64)
-    running = np.zeros(len(letters), dtype=np.uint64)
-    hashes = []
-    for order in range(1, max(_ORDERS) + 1):
-        end = len(letters) - order + 1
-        running = running[:end] * _BASE + letters[order - 1 : order - 1 + end] + np.uint64(1)
+    letters += np.uint64(1)
+    running, hashes = letters, []
+    for order in range(2, max(_ORDERS) + 1):
+        running = running[:-1] * _BASE
+        running += letters[order - 1 :]
         if order in _ORDERS:
             hashes.append((running * _MIX >> np.uint64(64 - _TABLE_BITS)).astype(np.uint16))
     buckets = np.sort(np.concatenate(hashes), kind="stable")  # by radix, as there are 16 bits
-    starts = np.flatnonzero(np.append(True, buckets[1:] != buckets[:-1]))
-    found, counts = buckets[starts], np.append(starts[1:], len(buckets)) - starts
+    changes = np.empty(len(buckets) + 1, dtype=bool)
+    changes[0] = changes[-1] = True
+    np.not_equal(buckets[1:], buckets[:-1], out=changes[1:-1])
+    bounds = np.flatnonzero(changes)
+    found, counts = buckets[bounds[:-1]], bounds[1:] - bounds[:-1]
     values = _SIGNS[found] * (1 + np.log(counts, dtype=np.float32))
     folded = np.bincount(found % DIM, values, minlength=DIM)
-    return np.asarray(folded / max(float(np.linalg.norm(folded)), 1e-9), dtype=np.float32)
+    return np.asarray(folded / max(math.sqrt(folded.dot(folded)), 1e-9), dtype=np.float32)
