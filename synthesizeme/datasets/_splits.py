@@ -83,7 +83,7 @@ def extend_splits(
     texts = {same_texts(pair): split for pair in pairs if (split := named[pair.pair_id])}
     counts = Counter(split for split in named.values() if split)
     fresh.sort(key=lambda pair: pair.pair_id)
-    random.Random(f"{seed}\0{fresh[0].user_id}\0{len(pairs)}").shuffle(fresh)
+    random.Random(f"{seed}\0{pairs[0].user_id}\0{len(pairs)}").shuffle(fresh)
     for pair in fresh:
         total = counts.total() + 1
         behind = [share * total - counts[name] for name, share in zip(SPLITS, fractions, strict=True)]

@@ -147,6 +147,14 @@ def test_splits_stay_when_pairs_come():
     assert Counter(known.values()) == {"train": 18, "validation": 6, "test": 6}
 
 
+def test_when_no_pair_has_come_every_split_is_kept():
+    pairs = [pair(number) for number in range(6)]
+    split, _ = extend_splits(pairs, {}, seed=3)
+    again, rule = extend_splits(pairs, {one.pair_id: one.split for one in split}, seed=4)
+    assert again == split
+    assert rule.startswith("6 kept, 0 drawn")
+
+
 def test_a_new_pair_of_the_same_texts_joins_the_older_one():
     old = [pair(i).model_copy(update={"split": split}) for i, split in enumerate(["train", "test", "train"])]
     again = old[1].swapped_labels().model_copy(update={"pair_id": "again", "split": None})
