@@ -17,6 +17,7 @@ from reward_models.persona_vectors import (
     shuffled,
 )
 from reward_models.persona_vectors.extraction import response_states
+from synthesizeme.errors import DataError
 
 CUT = " …"
 """Behind an answer that did not end; no answer of the grammar ends like this."""
@@ -28,12 +29,24 @@ def extracted(decoder, name, settings, seed):
     speak = decoder.speaker(max_new_tokens=LONGEST, cut_mark=CUT, seed=seed)
     rows = collect(trait, speak, score, grammar.coherence, samples=settings["samples"])
     positive, negative = keep(rows)
-    vectors = choose_layer(
-        decoder, extract(decoder, name, positive, negative, pairs=len(rows) // 2), alpha=settings["alpha"],
-        coherent=settings["coherent"], prompts=[grammar.asked(question) for question in trait.extraction],
-        generate=speak, score=score, coherence=grammar.coherence,
-    )  # fmt: skip
-    return vectors, tuple(response_states(decoder, side) for side in (positive, negative))
+    found = extract(decoder, name, positive, negative, pairs=len(rows) // 2)
+    options = {
+        "coherent": settings["coherent"], "generate": speak, "score": score, "coherence": grammar.coherence,
+        "prompts": [grammar.asked(question) for question in trait.extraction],
+    }  # fmt: skip
+    return _with_layer(decoder, found, settings["alphas"], options), tuple(
+        response_states(decoder, side) for side in (positive, negative)
+    )
+
+
+def _with_layer(decoder, found, alphas, options):
+    """The layer that steers most, at the first multiple at which any layer stays coherent."""
+    for alpha in alphas[:-1]:
+        try:
+            return choose_layer(decoder, found, alpha=alpha, **options)
+        except DataError:
+            continue
+    return choose_layer(decoder, found, alpha=alphas[-1], **options)
 
 
 def directions(vectors, states, controls, seed):

@@ -125,6 +125,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True, help="folder with llmfao.jsonl.gz")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "llmfao.json")
+    parser.add_argument("--seeds", type=int, help="only the first N seeds")
     arguments = parser.parse_args()
     settings = tomllib.loads((HERE / "config.toml").read_text())["llmfao"]
     transformers.utils.logging.set_verbosity_error()
@@ -132,7 +133,7 @@ def main():
         torch.set_num_threads(1)
     began, pairs, seeds = time.monotonic(), load_dataset("llmfao", data_dir=arguments.data_dir), []
     questions = sorted({pair.prompt[-1].content for pair in pairs})
-    for seed in settings["seeds"]:
+    for seed in settings["seeds"][: arguments.seeds]:
         order = np.random.default_rng(seed).permutation(questions)
         held_out = set(order[: len(order) // 3])
         known = [pair for pair in pairs if pair.prompt[-1].content not in held_out]

@@ -40,7 +40,7 @@ class Decoder:
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer; gets a plain chat template if it has none.
-        batch_size: Rows read or answered at a time. Results agree to rounding whatever it is.
+        batch_size: Rows read or answered at a time. Activations agree to rounding whatever it is.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int = 32) -> None:
