@@ -95,6 +95,34 @@ def planted_recovery():
     )
 
 
+def many_users():
+    results = json.loads((HERE / "many_users" / "results" / "results.json").read_text())
+    rows, fit, far = results["rows"], results["fit"], results["million"]
+    sizes = ", ".join(f"{row['users']:,}" for row in rows)
+    memory = ", ".join(f"{row['peak_mb']:.0f}" for row in rows)
+    error = "" if fit["standard_error"] is None else f" ± {fit['standard_error']:.3f}"
+    each, hours, store = far["cpu_ms_per_user"], far["core_hours"], far["store_gb"]
+    return (
+        f"Cost is linear in users: {sizes} simulated ones with {results['config']['pairs']} pairs each and "
+        f"the builtin reader, in SQLite, give a log-log slope of CPU seconds of {fit['slope']:.3f}{error}, at "
+        f"a peak memory of {memory} MB. At {each:.0f} ms a user a million would take {hours:.1f} hours of one "
+        f"core ({results['machine']['processor']}), less by as many shards as there are cores, and a store of "
+        f"{store:.0f} GB; a language model would be asked {far['calls'] / 1e6:.0f} million times, evaluation "
+        "included."
+    )
+
+
+def throughput():
+    results = json.loads((HERE / "throughput" / "results" / "results.json").read_text())
+    config, ours, ratio = results["config"], results["induction"], results["cpu_ratio"]
+    return (
+        f"Against an endpoint that takes {config['latency_ms']} ms a call, with {config['slots']} calls in "
+        f"flight, {config['users']} users of {config['pairs']} pairs keep {percent(ours['slots_busy'])} % of "
+        f"the slots busy; a call costs {ours['cpu_ms_per_call']:.2f} ms of CPU time, {ratio:.2f} of what "
+        "`dspy.ChainOfThought` through litellm takes in the same run."
+    )
+
+
 TABLES = {
     "llmfao-seen": lambda: comparison("llmfao/results/seen-prompts"),
     "llmfao-unseen": lambda: comparison("llmfao/results/unseen-prompts"),
@@ -102,6 +130,8 @@ TABLES = {
     "polis": lambda: comparison("polis/results"),
     "call-economy": call_economy,
     "planted-recovery": planted_recovery,
+    "many-users": many_users,
+    "throughput": throughput,
 }
 
 

@@ -69,7 +69,7 @@ def line_through(points):
     sxx = sum((x - mx) ** 2 for x in xs)
     slope = sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True)) / sxx
     rest = sum((y - my - slope * (x - mx)) ** 2 for x, y in zip(xs, ys, strict=True))
-    error = math.sqrt(rest / (n - 2) / sxx) if n > 2 else math.nan
+    error = math.sqrt(rest / (n - 2) / sxx) if n > 2 else None
     return {"slope": slope, "standard_error": error, "r2": 1 - rest / sum((y - my) ** 2 for y in ys)}
 
 
@@ -119,9 +119,10 @@ def lines(result):
     fit, far, start = result["fit"], result["million"], result["start"]["cpu_s"]
     yield f"{result['config']['pairs']} pairs a user; starting the command takes {start:.1f} CPU s"
     yield (
-        f"  log-log slope of CPU seconds less the start: {fit['slope']:.3f} ± {fit['standard_error']:.3f} "
-        f"(R² {fit['r2']:.5f}); with the start: {result['fit_with_start']['slope']:.3f}"
+        f"  log-log slope of CPU seconds less the start: {fit['slope']:.3f}, standard error "
+        f"{fit['standard_error']} (R² {fit['r2']:.5f})"
     )
+    yield f"  slope with the start: {result['fit_with_start']['slope']:.3f}"
     yield f"  {far['cpu_ms_per_user']:.1f} ms CPU a user on {result['machine']['processor']}"
     yield (
         f"  a million users: {far['core_hours']:.1f} core hours, a store of {far['store_gb']:.0f} GB, "

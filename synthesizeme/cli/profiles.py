@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synthesizeme.profile import PersonaSentence
-    from synthesizeme.profiles.store import VersionNote
+    from synthesizeme.profiles.record import InductionRecord
+    from synthesizeme.profiles.store import UserSummary, VersionNote
     from synthesizeme.types import Demonstration
 
 _LIST_CURE = "`synthesizeme profiles list` shows who is there"
@@ -32,6 +33,7 @@ def app() -> typer.Typer:
     )
     for name, verb in (
         ("list", list_users),
+        ("status", status),
         ("show", show),
         ("diff", diff),
         ("roll-back", changing.roll_back),
@@ -53,19 +55,45 @@ def list_users(
         typer.Option("--after", help="Begin after this user, the last of the page before.", metavar="ID"),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", help="Most users to list.", min=1, metavar="N")] = 100,
+    only: Annotated[
+        Literal["failed", "drifted"] | None,
+        typer.Option("--only", help="Users whose induction failed, or whose newest pairs contradict them."),
+    ] = None,
 ) -> None:
     """List users, one page at a time, with how many pairs and versions of a profile each has."""
+    from itertools import islice
+
+    from synthesizeme.profiles.views import every_user
+
     with options.open() as store:
-        page = store.users(after, limit)
+        if only is None:
+            page = store.users(after, limit)
+        else:
+            page = tuple(islice((it for it in every_user(store, after=after) if _is(it, only)), limit))
+        why = {it.user_id: _why(store.induction(it.user_id)) for it in page if it.induced and _noted(it)}
     more = page[-1].user_id if len(page) == limit else None
     if common.json:
-        print_json({"users": [user.model_dump(mode="json") for user in page], "after": more})
+        users = [{**user.model_dump(mode="json"), "why": why.get(user.user_id)} for user in page]
+        print_json({"users": users, "after": more})
         return
     for user in page:
         version = f"profile version {user.version}" if user.version else "no profile"
-        typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}")
+        said = f"; {printable(why[user.user_id], 200)}" if user.user_id in why else ""
+        typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}")
     if more is not None:
         say("There may be more: add --after with the last id.")
+
+
+@spread
+def status(options: StoreOptions, common: CommonOptions) -> None:
+    """Say how many users and pairs there are, and how many users are done, failed or drifted."""
+    with options.open() as store:
+        found = store.totals()
+    if common.json:
+        print_json(found.model_dump())
+        return
+    typer.echo(f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}")
+    typer.echo(f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted")
 
 
 @spread
@@ -144,6 +172,25 @@ def export(
         return
     write_whole(out, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     say(f"Written to {printable(str(out))}.")
+
+
+def _is(user: UserSummary, what: str) -> bool:
+    note = user.induced
+    return note is not None and (note.drifted if what == "drifted" else note.state == what)
+
+
+def _noted(user: UserSummary) -> bool:
+    return _is(user, "failed") or _is(user, "drifted")
+
+
+def _why(record: InductionRecord | None) -> str:
+    """What there is to say about a user to look at."""
+    if record is None:
+        return ""
+    if record.state == "failed":
+        return f"failed ({count(record.attempts, 'time')}): {record.error}"
+    check = record.drift
+    return f"drifted: lost {check.loss:.2f} ± {check.standard_error:.2f} of accuracy" if check else "drifted"
 
 
 def _note(note: VersionNote) -> str:

@@ -9,9 +9,8 @@ from synthesizeme.profiles.store import PAGE, ProfileStore, UserSummary
 from synthesizeme.types import PreferencePair
 
 
-def every_user(store: ProfileStore, page: int = PAGE) -> Iterator[UserSummary]:
-    """All users of a store, one page in memory at a time."""
-    after: str | None = None
+def every_user(store: ProfileStore, page: int = PAGE, after: str | None = None) -> Iterator[UserSummary]:
+    """All users of a store, or those that come after one, one page in memory at a time."""
     while found := store.users(after, page):
         yield from found
         after = found[-1].user_id

@@ -433,3 +433,32 @@ def test_the_command_takes_a_file_in_and_goes_on(people, tmp_path, capfd, monkey
     assert "either --all-users or --user" in said
     assert "--evidence fits" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_shows_who_failed_and_who_drifted(
+    people, filled, opened, openai_stub, served, capfd
+):
+    from synthesizeme.cli import main
+
+    place = filled(flat(few(people, 2)))
+    job = served(place)
+    openai_stub.answer = lambda body: Reply(status=400, error={"message": "no"})
+    assert run(job).failed == 2
+    openai_stub.answer = judging.answer
+    first = sorted(people)[0]
+    assert run(replace(job, user=first)).done == 1
+    assert main(["profiles", "status", "--store", place, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {
+        "users": 2,
+        "pairs": 28,
+        "done": 1,
+        "failed": 1,
+        "drifted": 0,
+    }
+    assert main(["profiles", "list", "--store", place, "--only", "failed"]) == 0
+    said = capfd.readouterr().out
+    assert sorted(people)[1] in said
+    assert "failed (1 time): BackendError: m at http" in said
+    assert first not in said
+    assert main(["profiles", "list", "--store", place, "--only", "drifted", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["users"] == []
