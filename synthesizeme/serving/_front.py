@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from synthesizeme.serving._schemas import Docs
+
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -36,6 +38,21 @@ class Application(FastAPI):
         self.router.route_class = LeanRoute
         self.direct: dict[tuple[str, str], Endpoint] = {}
         """Endpoints by method and whole path; FastAPI finds all others, and says what all of them are."""
+
+    def add(self, method: str, path: str, endpoint: Endpoint, docs: Docs, *, name: str) -> None:
+        """Answer a method and path with an endpoint, of which the page says `docs` under this name."""
+        if "{" not in path:
+            self.direct[method, path] = endpoint
+        self.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            response_model=None,
+            summary=docs.summary,
+            openapi_extra=docs.extra,
+            responses=docs.responses,
+            operation_id=name,
+        )
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the kind of token that routes ask for."""

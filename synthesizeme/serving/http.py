@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
@@ -87,39 +87,15 @@ def build_app(
     metrics = Metrics(queue, pages)
     endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(metrics.keep())
-        yield
-        endpoints.closing = True
-        await queue.close()
-        keeping.cancel()
-        await asyncio.wait([keeping])
-        if changes is not None:
-            changes.close()
-
-    app = Application(title="Personalized rewards", version=_schemas.version(), lifespan=lifespan,
-                      description=_schemas.ABOUT)  # fmt: skip
+    app = Application(title="Personalized rewards", version=_schemas.version(), description=_schemas.ABOUT,
+                      lifespan=_life(endpoints, metrics, changes))  # fmt: skip
     app.state.endpoints = endpoints
-
     described = _schemas.Pages(settings.limits, tokens=access is not None)
 
     def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
-        docs = described.of(endpoint.__name__, scope)
         enter = _entrance(scope, access, settings.local_names_only)
-        guarded = _guarded(endpoint, enter, metrics)
-        if "{" not in path:
-            app.direct[method, path] = guarded
-        app.add_api_route(
-            path,
-            guarded,
-            methods=[method],
-            response_model=None,
-            summary=docs.summary,
-            openapi_extra=docs.extra,
-            responses=docs.responses,
-            operation_id=endpoint.__name__,
-        )
+        docs = described.of(endpoint.__name__, scope)
+        app.add(method, path, _guarded(endpoint, enter, metrics), docs, name=endpoint.__name__)
 
     add("POST", "/v1/score", endpoints.score)
     add("POST", "/v1/compare", endpoints.compare)
@@ -132,6 +108,25 @@ def build_app(
     add("GET", "/readyz", endpoints.readyz, None)
     app.add_exception_handler(HTTPException, _no_route)
     return app
+
+
+def _life(
+    endpoints: Endpoints, metrics: Metrics, changes: Changes | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What an application does from its first request to its last answer."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(metrics.keep())
+        yield
+        endpoints.closing = True
+        await endpoints.queue.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        if changes is not None:
+            changes.close()
+
+    return lifespan
 
 
 def _guarded(endpoint: Endpoint, enter: Callable[[Request], None], metrics: Metrics) -> Endpoint:
