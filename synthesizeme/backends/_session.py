@@ -16,7 +16,7 @@ from synthesizeme.backends._calls import Answer, Question, build_request, questi
 from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._loop import LoopThread
-from synthesizeme.errors import BackendError, ConfigError
+from synthesizeme.errors import BackendError, CacheError, ConfigError
 from synthesizeme.types import Failure, Usage
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Session:
         self._ask_logprobs = model.settings.logprobs
         self._reached = False
         self._failed_in_a_row = 0
+        self._unkept: CacheError | None = None
+        """Why the last reply could not be kept: nothing is sent after it."""
 
     def __enter__(self) -> Session:
         return self
@@ -136,6 +138,7 @@ class Session:
         disconnect = engine.aclose if hasattr(engine, "aclose") else self.model.lm.aclose
         self._loop.close(disconnect, for_good=for_good)
         self._slots = None  # belongs to the loop that has ended
+        self._unkept = None
 
     def account(self) -> Account:
         """A fresh account: asks through this session and counts what it asked."""
@@ -191,13 +194,20 @@ class Session:
     def _finish(self, key: str, outcome: Answer | Failure, retries: int) -> _Reply:
         if isinstance(outcome, Answer):
             self._failed_in_a_row = 0
-            if self._cache:
-                self._cache.put(key, outcome.to_json())
+            self._keep(key, outcome)
         elif outcome.kind == "transport":
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._retry.give_up_after:
                 raise self._give_up(f"{self._failed_in_a_row} calls in a row failed", outcome)
         return _Reply(outcome, retries)
+
+    def _keep(self, key: str, answer: Answer) -> None:
+        try:
+            if self._cache:
+                self._cache.put(key, answer.to_json())
+        except CacheError as error:
+            self._unkept = error
+            raise
 
     def _give_up(self, what: str, last: Failure) -> BackendError:
         self._failed_in_a_row = 0
@@ -263,6 +273,8 @@ class Session:
         return self._retry.retries if limit is None else min(limit, self._retry.retries)
 
     async def _attempt(self, question: Question) -> Answer | Fault:
+        if self._unkept is not None:
+            raise self._unkept
         asked_logprobs = self._ask_logprobs
         request = build_request(self.model, question, logprobs=asked_logprobs)
         timed = getattr(self.model.lm._async_engine_spec, "timed", True)

@@ -22,7 +22,7 @@ from synthesizeme.backends import Answer, CallCache, ModelSettings, Question, Re
 from synthesizeme.backends._calls import question_key
 from synthesizeme.backends._session import FIRST_CONTACT_RETRIES, MAX_DELAY_S
 from synthesizeme.backends.scripted import scripted_model
-from synthesizeme.errors import BackendError, ConfigError, CredentialError
+from synthesizeme.errors import BackendError, CacheError, ConfigError, CredentialError
 from synthesizeme.types import Failure, Message, Usage
 
 QUICK = RetryPolicy(retries=3, backoff_s=0.001)
@@ -289,6 +289,30 @@ def test_a_reply_that_another_process_records_meanwhile_is_not_asked_for_again(o
         assert account.ask([ask_for("a")])[0].text == "theirs"
     assert len(openai_stub.requests) == 1
     assert account.usage.cached_calls == 1
+
+
+def test_when_replies_can_no_longer_be_kept_nothing_more_is_sent(openai_stub, tmp_path):
+    openai_stub.answer = lambda body: Reply(echo(body), delay_s=0.01)
+    failed = []
+
+    def run(session, name):
+        try:
+            session.account().ask([ask_for(f"{name}{n} {'x' * 500}") for n in range(50)])
+        except CacheError as error:
+            failed.append(str(error))
+
+    model = model_at(openai_stub.base_url)
+    with CallCache(tmp_path) as cache, Session(model, cache=cache, concurrency=4) as session:
+        cache._connection.execute("PRAGMA max_page_count=12")
+        threads = [threading.Thread(target=run, args=(session, name)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (recorded,) = cache._connection.execute("SELECT COUNT(*) FROM calls").fetchone()
+    assert len(failed) == 4
+    assert "disk is full" in failed[0]
+    assert 0 < recorded < len(openai_stub.requests) <= recorded + 4
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["one session", "two sessions"])
