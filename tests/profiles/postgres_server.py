@@ -63,8 +63,8 @@ class PostgresServer:
     def start(self) -> None:
         self._run(*self._pg_ctl, "start")
 
-    def stop(self) -> None:
-        self._run(*self._pg_ctl, "-m", "fast", "stop")
+    def stop(self, mode: str = "fast") -> None:
+        self._run(*self._pg_ctl, "-m", mode, "stop")
 
     def running(self) -> bool:
         return self._run(*self._pg_ctl, "status", check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""What is done to a running induction or server, one module a fault; each gives rows of one table."""
