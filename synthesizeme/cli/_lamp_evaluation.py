@@ -86,14 +86,15 @@ def lamp_reports(
         session = stack.enter_context(open_session(model, display)) if any(map(asks, scorers)) else None
         for name in benchmarks:
             display.label(name, 1, 1)
-            data = load_lamp(name, split=options.split, data_dir=data_dir).first_users(max_users)
+            data = load_lamp(name, split=options.split, data_dir=data_dir)
+            ranking = read_ranking(options.ranking, data) if options.ranking else None
             run = LampRun(
-                data,
+                data.first_users(max_users),
                 settings,
                 session=session,
                 models=models,
                 retrieval=retrieval,
-                ranking=read_ranking(options.ranking, data) if options.ranking else None,
+                ranking=ranking,
                 on_label=display.label,
             )
             yield run.report(scorers, controls=controls)

@@ -13,6 +13,7 @@ OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "L
 EXTRAS = {
     "hf": ("torch", "transformers"),
     "optimize": ("optuna", "gepa"),
+    "retrieval": ("bm25s",),
     "serve": ("fastapi", "uvicorn", "prometheus-client", "orjson"),
 }
 BASE = ("dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer", "aiohttp")

@@ -19,7 +19,8 @@ from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, 
 from synthesizeme.lamp.prompts import lamp_prompt
 from synthesizeme.lamp.rankings import Ranking, rank_profiles, ranked_items
 from synthesizeme.lamp.report import LampReport, LampRow
-from synthesizeme.personas.retrieving import RetrievalSettings
+from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
+from synthesizeme.personas.scorer_names import JUDGES
 from synthesizeme.personas.scorers import OnLabel, Scorers
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.retrieval import open_retriever
@@ -58,6 +59,7 @@ class LampRun:
         self._session = session
         self._models = dict(models or {})
         self._fitted: set[str] = set()
+        self._given: dict[tuple[str, Knowledge], tuple[Answers, Usage | None]] = {}
         self._retrieval = retrieval or RetrievalSettings()
         self._ranking = ranking
         pairs = lamp_pairs(data, seed=self.settings.seed)
@@ -130,18 +132,24 @@ class LampRun:
         )
 
     def answers(self, name: str, knowledge: Knowledge = "own") -> tuple[Answers, Usage | None]:
-        """What a scorer answers, question by question, and what it cost; None where no model is asked.
+        """What a scorer answers, question by question, and what it cost; asked once. None: no model is asked.
 
         Raises:
             ConfigError: it needs a model.
             DataError: the task writes text and there are no candidates, or only one user for ``wrong_user``.
         """
-        if name in voters():
-            items = self._items(name.removeprefix(VOTE), knowledge)
-            return [_vote(self.data, it) for it in items], None
-        if name in writers():
-            return self._written(name, knowledge)
-        return self._chosen(name, knowledge)
+        if knowledge == "no_user" and name in (*JUDGES, *retrieval_judges()):
+            name, knowledge = "default", "own"
+        key = name, knowledge
+        if key not in self._given:
+            if name in voters():
+                items = self._items(name.removeprefix(VOTE), knowledge)
+                self._given[key] = [_vote(self.data, it) for it in items], None
+            elif name in writers():
+                self._given[key] = self._written(name, knowledge)
+            else:
+                self._given[key] = self._chosen(name, knowledge)
+        return self._given[key]
 
     def _chosen(self, name: str, knowledge: Knowledge) -> tuple[Answers, Usage | None]:
         choices = [
@@ -157,10 +165,9 @@ class LampRun:
         if name in self._models:
             positions = self._by_model(name, knowledge, choices)
         else:
-            asked = "default" if knowledge == "no_user" else name
-            told = "own" if knowledge == "no_user" else knowledge
             account = self._scorers.account() if asks(name) else None
-            positions = choose(self._scorers.scorer(asked, self._fold, told, account), choices)
+            told = "own" if knowledge == "no_user" else knowledge
+            positions = choose(self._scorers.scorer(name, self._fold, told, account), choices)
         answers: Answers = [
             it if isinstance(it, Failure) else self._as_answer(choice.candidates, it)
             for it, choice in zip(positions, choices, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from synthesizeme.backends import Account, Session
@@ -116,6 +117,12 @@ class Scorers:
         """
         self._check([name])
         return self._measure(name)
+
+    def with_retrieval(self, retrieval: RetrievalSettings) -> Scorers:
+        """The same scorers retrieving otherwise; they share the profiles that were induced."""
+        other = copy(self)
+        other._retrieval, other._measured = retrieval, {}
+        return other
 
     def control(self, name: str, knowledge: Knowledge) -> Outcome:
         """How a judge that knows users does when it knows something else than the user's own history.

@@ -12,7 +12,9 @@ import typer.main
 
 import reward_models
 from reward_models._base import method_parameters
+from reward_models.dense_retrieval import DistilledEncoder
 from synthesizeme.cli._apps import full_app
+from synthesizeme.personas.retrieving import RetrievalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "experiments" / "PAPERS.md").read_text(encoding="utf-8")
@@ -64,6 +66,15 @@ def test_the_settings_of_persona_vectors_are_the_defaults():
             assert str(inspect.signature(function).parameters[name].default) == value, name
             found += 1
     assert found == 10
+
+
+@pytest.mark.parametrize("kind", [DistilledEncoder, RetrievalSettings])
+def test_every_setting_of_retrieval_is_the_default(kind):
+    defaults = inspect.signature(kind).parameters
+    stated = re.findall(rf"^\| `{kind.__name__}\.(\w+)` \| `([^`]+)` \|", PAGE, re.MULTILINE)
+    assert len(stated) >= 2
+    for name, value in stated:
+        assert str(defaults[name].default) == value, f"{kind.__name__}.{name} is {defaults[name].default}"
 
 
 @pytest.mark.parametrize("path", NAMED_FILES)
