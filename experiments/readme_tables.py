@@ -102,11 +102,12 @@ def many_users():
     memory = ", ".join(f"{row['peak_mb']:.0f}" for row in rows)
     error = "" if fit["standard_error"] is None else f" ± {fit['standard_error']:.3f}"
     each, hours, store = far["cpu_ms_per_user"], far["core_hours"], far["store_gb"]
+    slope = f"{fit['slope']:.3f}{error}"
     return (
         f"Cost is linear in users: {sizes} simulated ones with {results['config']['pairs']} pairs each and "
-        f"the builtin reader, in SQLite, give a log-log slope of CPU seconds of {fit['slope']:.3f}{error}, at "
-        f"a peak memory of {memory} MB. At {each:.0f} ms a user a million would take {hours:.1f} hours of one "
-        f"core ({results['machine']['processor']}), less by as many shards as there are cores, and a store of "
+        f"the builtin reader, in SQLite, give a log-log slope of CPU seconds of {slope}, at a peak memory of "
+        f"{memory} MB. At {each:.0f} ms a user a million would take {hours:.1f} hours of one core "
+        f"({results['machine']['processor']}), less by as many shards as there are cores, and a store of "
         f"{store:.0f} GB; a language model would be asked {far['calls'] / 1e6:.0f} million times, evaluation "
         "included."
     )

@@ -14,6 +14,7 @@ from synthesizeme.errors import (
     BudgetError,
     ConfigError,
     CredentialError,
+    DataError,
     StoreConflictError,
     StoreError,
 )
@@ -77,7 +78,10 @@ def induce_stored_user(
         Exception: one of `STOPS`.
     """
     for _ in range(_TURNS):
-        before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
+        try:
+            before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
+        except DataError as error:  # a row of this user is damaged; a store that is, refuses the next line
+            return UserDone(user_id, store.put_induction(user_id, _failed(error, 0, fingerprint)))
         if not is_due(before, len(pairs), job, fingerprint):
             return UserDone(user_id, None)
         work = _Work(session, job, fingerprint, user_id, before, latest)
@@ -153,14 +157,18 @@ class _Work:
 
     def failed(self, error: Exception, pairs: int) -> InductionRecord:
         """What is known of a failure; what was known of the user before stays known."""
-        tried = self.before.attempts if self.before and self.before.state == "failed" else 0
-        kept = self.before.track if self.before else drift.started(())
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        return InductionRecord(
-            state="failed", pairs=pairs, settings=self.fingerprint, attempts=tried + 1, error=said[:_SHOWN],
-            usage=self.checking.usage + self.making.usage, track=kept,
-            unanswered=added(self.checking.failures, self.making.failures),
-        )  # fmt: skip
+        before = self.before
+        update = {
+            "attempts": before.attempts + 1 if before and before.state == "failed" else 1,
+            "usage": self.checking.usage + self.making.usage,
+            "track": before.track if before else drift.started(()),
+        }
+        return _failed(error, pairs, self.fingerprint).model_copy(update=update)
+
+
+def _failed(error: Exception, pairs: int, fingerprint: str) -> InductionRecord:
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return InductionRecord(state="failed", pairs=pairs, settings=fingerprint, error=said[:_SHOWN])
 
 
 def _scored(outcome: Outcome | None) -> list[float]:

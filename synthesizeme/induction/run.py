@@ -11,13 +11,14 @@ from synthesizeme.errors import BudgetError, CacheError, DataError, StoreError
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
 from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
-from synthesizeme.personas.workflow import UNREACHABLE_USERS
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
 
 ENDS = (CacheError, DataError, StoreError)
 """What ends a run where it stands: nothing more could be kept."""
+UNREACHABLE_USERS = 8
+"""Users in a row that the model answered nothing about before no further user is begun."""
 OnUser = Callable[[UserDone, RunSummary], None]
 """Told of each user as it is finished, with the run so far."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from synthesizeme.backends._budget import Caps
@@ -50,6 +52,21 @@ def test_a_shard_of_a_shard_and_what_ends_a_worker(cluster, people, filled, job_
     broken = run_on_ray(job_at(str(tmp_path / "none.db")), 1)
     assert "a worker on " in broken.stopped
     assert "there is no such file" in broken.stopped
+
+
+def test_the_command_spreads_users_over_the_cluster(
+    cluster, people, filled, opened, capfd, monkeypatch, tmp_path
+):
+    from synthesizeme.cli import induce_persona_main
+
+    monkeypatch.setenv("SYNTHESIZEME_CACHE_DIR", str(tmp_path / "cache"))
+    place = filled([pair for own in list(people.values())[:3] for pair in own])
+    common = ["--all-users", "--profiles", place, "--json"]
+    assert induce_persona_main([*common, "--engine", "ray", "--workers", "2"]) == 0
+    assert json.loads(capfd.readouterr().out)["done"] == 3
+    assert opened(place).totals().done == 3
+    assert induce_persona_main([*common, "--engine", "ray", "--out", "o"]) == 2
+    assert "leave out --out" in capfd.readouterr().err
 
 
 def test_what_may_be_spent_is_divided(job_at):

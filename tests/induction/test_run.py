@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -254,10 +256,39 @@ def test_an_endpoint_that_is_down_ends_the_run_and_leaves_the_others_alone(peopl
         retry=RetryPolicy(retries=0, backoff_s=0.001),
     )  # fmt: skip
     summary = run(job)
-    assert "the model failed for 2 users in a row" in summary.stopped
-    assert summary.failed <= 4
+    assert "the model failed for 8 users in a row" in summary.stopped
+    assert 8 <= summary.failed <= 9
     totals = opened(place).totals()
     assert (totals.done, totals.failed) == (0, summary.failed)
+
+
+def test_a_damaged_row_is_its_users_failure_alone(people, filled, opened, job_at):
+    some = few(people, 3)
+    place = filled(flat(some))
+    with closing(sqlite3.connect(place)) as raw, raw:
+        key = raw.execute("SELECT user_key FROM profile_store_users WHERE user_id = ?", (b"planted-00001",))
+        raw.execute(
+            "UPDATE profile_store_pairs SET content = '{' WHERE user_key = ? AND number = 3", key.fetchone()
+        )
+    summary = run(job_at(place))
+    assert (summary.done, summary.failed) == (2, 1)
+    assert summary.failures[0].user_id == "planted-00001"
+    assert "a pair as stored is none" in opened(place).induction("planted-00001").error
+
+
+def test_a_fault_of_the_program_is_a_users_failure_with_its_name(people, filled, opened, job_at, monkeypatch):
+    some = few(people, 2)
+    place = filled(flat(some))
+    real = induce_user
+
+    def faulty(session, pairs, settings, **more):
+        if pairs[0].user_id == "planted-00000":
+            raise ZeroDivisionError("by nought")
+        return real(session, pairs, settings, **more)
+
+    monkeypatch.setattr(sys.modules["synthesizeme.induction.one_user"], "induce_user", faulty)
+    assert run(job_at(place)).done == 1
+    assert opened(place).induction("planted-00000").error == "ZeroDivisionError: by nought"
 
 
 def test_shards_are_disjoint_and_complete(people, filled, opened, job_at):
