@@ -149,13 +149,13 @@ def main():
         seeds.append(one_seed(settings, seed))
         longest = max(longest, time.monotonic() - start)
         print(f"seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
-    results = {
-        "config": settings, "machine": machine(), "seconds": time.monotonic() - began,
-        "versions": {module.__name__: module.__version__ for module in (trl, torch, transformers)},
-        "summary": summary(seeds), "seeds": seeds,
-    }  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        results = {
+            "config": settings, "machine": machine(), "seconds": time.monotonic() - began,
+            "versions": {module.__name__: module.__version__ for module in (trl, torch, transformers)},
+            "summary": summary(seeds), "seeds": seeds,
+        }  # fmt: skip
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results["summary"], indent=1))
     if not arguments.quick:
         (out / "figure.png").write_bytes(figure.draw(results))

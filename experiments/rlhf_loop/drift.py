@@ -137,25 +137,30 @@ def table(found):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="a fraction of a minute, one seed")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
-    arguments = parser.parse_args()
-    config = settings_of(arguments.quick)
-    began, seeds = time.monotonic(), []
-    for seed in config["drift"]["seeds"][: 1 if arguments.quick else None]:
-        with tempfile.TemporaryDirectory() as folder:
-            seeds.append(one_seed(config, seed, folder))
-        print(f"seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
-    found = report(seeds)
-    results = {
-        "config": config, "report": found, "seeds": seeds,
+    seeds = every_seed("drift", one_seed, lambda config, seeds: {
+        "config": config, "report": report(seeds), "seeds": seeds,
         "versions": {module.__name__: module.__version__ for module in (trl, torch, transformers)},
         "alarms of the unchanged policy": mean([seed["alarms of the unchanged policy"] for seed in seeds]),
-    }  # fmt: skip
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "drift.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(table(found))
+    })  # fmt: skip
+    print(table(report(seeds)))
+
+
+def every_seed(study, one, results):
+    """Run a study's seeds from the command line; its results file is written anew after each."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="a fraction of a minute, one seed")
+    parser.add_argument("--seeds", type=int, nargs="*", help="these seeds instead of those of config.toml")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    arguments = parser.parse_args()
+    config, began, seeds = settings_of(arguments.quick), time.monotonic(), []
+    for seed in arguments.seeds or config[study]["seeds"][: 1 if arguments.quick else None]:
+        with tempfile.TemporaryDirectory() as folder:
+            seeds.append(one(config, seed, folder))
+        print(f"seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(results(config, seeds), indent=1)
+        (arguments.out / f"{study}.json").write_text(text + "\n")
+    return seeds
 
 
 def settings_of(quick):

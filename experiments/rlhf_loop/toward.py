@@ -9,16 +9,10 @@ python experiments/rlhf_loop/toward.py --quick --out FOLDER
 
 from __future__ import annotations
 
-import argparse
-import json
-import tempfile
-import time
-from pathlib import Path
-
 import numpy as np
 import reading
 import tastes
-from drift import settings_of
+from drift import every_seed
 from policy import HELD_OUT, asked_in_training, from_scratch
 from run import mean, rewards_of_people
 
@@ -41,8 +35,6 @@ from synthesizeme import (
     assign_splits,
     open_model,
 )
-
-HERE = Path(__file__).parent
 
 
 class PersonaJudge:
@@ -185,21 +177,12 @@ def report(seeds):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="a fraction of a minute, one seed")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
-    arguments = parser.parse_args()
-    config = settings_of(arguments.quick)
-    began, seeds = time.monotonic(), []
-    for seed in config["toward"]["seeds"][: 1 if arguments.quick else None]:
-        with tempfile.TemporaryDirectory() as folder:
-            seeds.append(one_seed(config, seed, folder))
-        print(f"seed {seed}: {time.monotonic() - began:.0f} s", flush=True)
-    found = report(seeds)
-    results = {"config": config["toward"], "report": found, "seeds": seeds}
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "toward.json").write_text(json.dumps(results, indent=1) + "\n")
-    for user, kinds in found.items():
+    seeds = every_seed(
+        "toward",
+        one_seed,
+        lambda config, seeds: {"config": config["toward"], "report": report(seeds), "seeds": seeds},
+    )
+    for user, kinds in report(seeds).items():
         for kind, row in kinds.items():
             print(
                 f"{user:8}{kind:12}"
