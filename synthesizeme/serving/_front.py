@@ -9,9 +9,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from synthesizeme.serving._reading import page
 from synthesizeme.serving._schemas import Docs
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -34,7 +35,8 @@ class Application(FastAPI):
     """FastAPI with endpoints that raise nothing, so that those in `direct` need no layer around them."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(docs_url=None, redoc_url=None, **settings)
+        self.add_route("/docs", self._read, include_in_schema=False)
         self.router.route_class = LeanRoute
         self.direct: dict[tuple[str, str], Endpoint] = {}
         """Endpoints by method and whole path; FastAPI finds all others, and says what all of them are."""
@@ -60,6 +62,9 @@ class Application(FastAPI):
         token = {"type": "http", "scheme": "bearer"}
         document.setdefault("components", {})["securitySchemes"] = {"token": token}
         return document
+
+    async def _read(self, _: Request) -> Response:
+        return HTMLResponse(page(self.openapi()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
@@ -453,7 +455,29 @@ def test_the_openapi_page_describes_every_route(serve, model):
     assert set(row["required"]) == set(ROW)
     assert {"200", "422", "429", "504"} <= set(score["responses"])
     assert [p["name"] for p in paths["GET", "/v1/users/{user_id}"]["parameters"]] == ["user_id"]
-    assert live.client.get("/docs").status_code == 200
+
+
+def test_the_page_to_read_says_all_that_the_document_says_and_loads_nothing(serve, model):
+    live = serve(model)
+    document, page = live.client.get("/openapi.json").json(), live.client.get("/docs").text
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert f"{method.upper()} {path}" in page
+            assert html.escape(operation["summary"]) in page
+            for answer in operation["responses"].values():
+                assert html.escape(answer["description"]) in page
+    assert "<script" not in page
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == ["openapi.json"]
+
+
+def test_the_examples_of_the_page_are_accepted(serve, model):
+    live = serve(model)
+    live.post("/v1/users/ann/pairs", {"pairs": [PAIR]})
+    page = html.unescape(live.client.get("/docs").text)
+    found = re.findall(r"-d '(.*)' \\\n  http://127.0.0.1:8000(\S+?)</pre>", page)
+    assert len(found) == 4
+    for body, path in found:
+        assert live.post(path, json.loads(body)).status_code == 200, path
 
 
 def test_texts_of_users_stand_in_no_log_above_debug(serve, stub, caplog):
