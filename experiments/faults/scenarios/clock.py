@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from scenarios.client import Client, serve
@@ -50,6 +51,8 @@ time_t time(time_t *at) {
     return now.tv_sec;
 }
 """
+MAX_DELAY_S = 100.0
+"""A wait by the wrong clock is cut off at 120 s."""
 YEARS = 365 * 86_400
 
 
@@ -75,27 +78,25 @@ def jumping_clock(folder: Path, *, users: int, pairs: int) -> Row:
     Promised: nothing waits longer than it was asked to, no profile differs, versions are in order, and so are
     their times.
     """
-    row = Row("clock jumps", f"{users} users, 20 years ahead and back, 3 times a second; then back and ahead")
+    row = Row("clock jumps", f"{users} users, 20 years ahead 3 times a second; an update, 20 years back")
     with Workplace(folder, users=users, pairs=pairs) as place:
         expected, endpoint = place.reference(), place.endpoint
-        endpoint.fail(0.1, ["429 until a date", "slow"])
-        held = finish(place.induce("store.db", env=jumping(folder, 20 * YEARS)), seconds=120)
-        row.promise(held.status == 0, f"it ended with {held.status}: {held.said[-300:]}")
-        row.promise(place.profiles("store.db") == expected, "profiles differ from those of a steady clock")
-        summary = held.summary
-        endpoint.fail(0.0)
-        other = finish(
-            place.induce("store.db", "--effort", "low", env=jumping(folder, -20 * YEARS)), seconds=120
-        )
-        row.promise(other.status == 0, f"the update ended with {other.status}: {other.said[-300:]}")
-        for found in place.versions("store.db").values():
-            numbers, times = zip(*found, strict=True)
+        endpoint.fail(0.2, ["429 until a date", "slow"])
+        retries = 0
+        for years, flags in ((20, ()), (-20, ("--effort", "low"))):
+            began = time.monotonic()
+            ran = finish(place.induce("store.db", *flags, env=jumping(folder, years * YEARS)))
+            row.promise(ran.status == 0, f"{years} years: it ended with {ran.status}: {ran.said[-300:]}")
+            row.promise(time.monotonic() - began < MAX_DELAY_S, f"{years} years: it waited for too long")
+            retries += ran.summary["usage"]["retries"] if ran.summary else 0
+            if years > 0:
+                found = place.profiles("store.db")
+                row.promise(found == expected, "profiles differ from those of a steady clock")
+        for numbers, times in (zip(*them, strict=True) for them in place.versions("store.db").values()):
             row.promise(numbers == (1, 2), f"versions {numbers}")
             row.promise(list(times) == sorted(times), f"times of versions {times}")
         row.calls, row.repeated = endpoint.calls, endpoint.repeated
-        retries = summary["usage"]["retries"] if summary else 0
-        row.promise(retries == endpoint.repeated, f"{endpoint.repeated} repeats, {retries} retries shown")
-        row.promise(retries, "nothing had to wait")
+        row.promise(0 < retries == endpoint.repeated, f"{endpoint.repeated} repeats, {retries} retries shown")
         row.finished = f"{len(place.profiles('store.db'))} of {users}"
         row.shown = counted({"retries": retries})
     return row
