@@ -11,7 +11,7 @@ import typer
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
-    from synthesizeme.backends._budget import Caps
+    from synthesizeme.backends import Caps
 
 MANY_PANEL = "Many users"
 
@@ -100,7 +100,7 @@ class ManyUsersOptions:
         Raises:
             ConfigError: a budget is no amount.
         """
-        from synthesizeme.backends._budget import Caps
+        from synthesizeme.backends import Caps
 
         return Caps(calls, self.budget_tokens, self.budget_cost)
 

@@ -13,8 +13,7 @@ from synthesizeme.cli._options import ModelOptions
 from synthesizeme.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Model, ModelSettings, Progress, Session
-    from synthesizeme.backends._budget import Caps
+    from synthesizeme.backends import Caps, Model, ModelSettings, Progress, Session
 
 
 def check_model(options: ModelOptions) -> None:

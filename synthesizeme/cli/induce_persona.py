@@ -22,8 +22,7 @@ from synthesizeme.cli._text import PatientOutput, count, id_list, print_json, pr
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Model
-    from synthesizeme.backends._budget import Caps
+    from synthesizeme.backends import Caps, Model
     from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
     from synthesizeme.types import PreferencePair
 

@@ -9,8 +9,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from synthesizeme.backends import CallCache, Model, ModelSettings, Progress, RetryPolicy, Session, open_model
-from synthesizeme.backends._budget import Budget, Caps
+from synthesizeme.backends import (
+    Budget,
+    CallCache,
+    Caps,
+    Model,
+    ModelSettings,
+    Progress,
+    RetryPolicy,
+    Session,
+    open_model,
+)
 from synthesizeme.errors import ConfigError
 from synthesizeme.personas.estimate import token_price
 from synthesizeme.personas.workflow import InductionSettings

@@ -327,3 +327,19 @@ def test_recognises_only_whole_rows(pair_row):
     assert not jsonl.recognises(pair_row(prompt=[{"role": "assistant", "content": "Hi"}]))
     assert not jsonl.recognises(pair_row(prompt=["Hi"]))
     assert not jsonl.recognises(pair_row(prompt=[]))
+
+
+def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):
+    from synthesizeme.datasets import Intake, stream_pairs
+    from synthesizeme.resources import resource
+
+    lines = resource("data/sample/pairs.jsonl").read_text(encoding="utf-8").splitlines()[:3]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join([*lines, lines[0], "{", lines[1]]) + "\n", encoding="utf-8")
+    stream = stream_pairs(path)
+    assert [next(stream).pair_id for _ in range(4)] == [f"sample-mara-0{n}" for n in (1, 2, 3, 1)]
+    with pytest.raises(DataError, match=r"pairs\.jsonl:5: not JSON"):
+        next(stream)
+    intake = Intake(skip_bad_rows=True)
+    assert len(list(stream_pairs(path, intake))) == 5
+    assert [bad.line for bad in intake.bad] == [5]

@@ -6,8 +6,7 @@ import judging
 import pytest
 from openai_stub import Reply
 
-from synthesizeme.backends import ModelSettings, Question, Session, open_model
-from synthesizeme.backends._budget import Budget, Caps
+from synthesizeme.backends import Budget, Caps, ModelSettings, Question, Session, open_model
 from synthesizeme.errors import BudgetError, ConfigError
 from synthesizeme.induction import run
 from synthesizeme.induction.job import model_budget
@@ -106,3 +105,16 @@ def test_a_cost_that_is_not_known_cannot_be_capped_and_a_known_one_is(openai_stu
 def test_an_impossible_cap_is_refused(caps):
     with pytest.raises(ConfigError, match="expected more than 0"):
         Caps(**caps)
+
+
+def test_the_command_for_a_folder_keeps_to_its_tokens_too(tmp_path, monkeypatch, capfd):
+    from synthesizeme.cli import induce_persona_main
+    from synthesizeme.resources import resource
+
+    monkeypatch.chdir(tmp_path)
+    sample = str(resource("data/sample/pairs.jsonl"))
+    arguments = [sample, "--all-users", "--no-cache", "--json"]
+    assert induce_persona_main([*arguments, "--budget-tokens", "20000"]) == 1
+    assert "the budget of 20000 tokens is used up" in capfd.readouterr().err
+    assert induce_persona_main([sample, "--user", "mara", "--budget-cost", "0"]) == 2
+    assert "the budget of cost is 0; expected more than 0" in capfd.readouterr().err

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from synthesizeme.backends._budget import Caps
+from synthesizeme.backends import Caps
 from synthesizeme.induction import Shard, run
 from synthesizeme.induction.on_ray import run_on_ray
 from synthesizeme.profiles.views import every_user
