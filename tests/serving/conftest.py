@@ -13,9 +13,11 @@ import pytest
 import uvicorn
 
 import reward_models
+from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving._protocol import BoundedHead
 from synthesizeme.serving.http import ServerSettings, build_app
 from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.users import MemoryPairs
 from synthesizeme.types import Comparison, Failure, Reward, Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
@@ -101,6 +103,22 @@ class Stub:
 @pytest.fixture
 def stub() -> Stub:
     return Stub()
+
+
+class AwayStore(MemoryPairs):
+    """A store that cannot be reached while it is `away`."""
+
+    away = False
+
+    def pairs(self, user_id: str) -> Any:
+        if self.away:
+            raise StoreUnavailableError("postgresql://secret@host is away")
+        return super().pairs(user_id)
+
+
+@pytest.fixture
+def away_store() -> AwayStore:
+    return AwayStore()
 
 
 @dataclass

@@ -7,7 +7,7 @@ import two_tastes
 
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving._changes import Changes
-from synthesizeme.serving.users import MemoryPairs, Users
+from synthesizeme.serving.users import Users
 
 KEY = bytes(32)
 
@@ -59,23 +59,11 @@ def test_half_a_record_waits_for_its_other_half(both, tmp_path):
     assert len(theirs.news()) == 1
 
 
-class Away(MemoryPairs):
-    """A store that is away while `away`."""
-
-    away = False
-
-    def pairs(self, user_id):
-        if self.away:
-            raise StoreUnavailableError("away")
-        return super().pairs(user_id)
-
-
 @pytest.fixture
-def two(both, stub):
+def two(both, stub, away_store):
     """Users of two processes with one store; the model of the first is a stub of its own."""
-    store = Away()
-    first = Users(type(stub)(), store, changes=both[0])
-    return first, Users(stub, store, changes=both[1])
+    first = Users(type(stub)(), away_store, changes=both[0])
+    return first, Users(stub, away_store, changes=both[1])
 
 
 def test_a_change_is_taken_over_before_the_user_is_asked_about(two, stub):

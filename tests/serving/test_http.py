@@ -15,7 +15,6 @@ import two_tastes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.http import ServerSettings
 from synthesizeme.serving.users import MemoryPairs
@@ -503,24 +502,13 @@ def test_a_fault_of_the_model_itself_is_a_500_that_tells_no_text(serve, stub, ca
     assert live.post("/v1/score", {"user_id": "ann", "prompt": "q", "response": "1"}).status_code == 200
 
 
-class Away(MemoryPairs):
-    """A store that cannot be reached once `away`."""
-
-    away = False
-
-    def pairs(self, user_id):
-        if self.away:
-            raise StoreUnavailableError("postgresql://secret@host is away")
-        return super().pairs(user_id)
-
-
-def test_a_store_that_is_away_is_a_503_and_rewards_go_on(serve, model):
-    live = serve(model, store=Away())
-    live.endpoints.users.store.away = True
+def test_a_store_that_is_away_is_a_503_and_rewards_go_on(serve, model, away_store):
+    live = serve(model, store=away_store)
+    away_store.away = True
     answer = live.post("/v1/users/new/pairs", {"pairs": [PAIR]})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert "secret" not in answer.text
     assert live.client.get("/v1/users/u0").status_code == 503
     assert live.post("/v1/score", ROW).status_code == 200
-    live.endpoints.users.store.away = False
+    away_store.away = False
     assert live.post("/v1/users/new/pairs", {"pairs": [PAIR]}).status_code == 200
