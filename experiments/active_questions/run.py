@@ -1,6 +1,6 @@
 """How many answers do chosen questions save against random ones? Simulated users and people, apart.
 
-OMP_NUM_THREADS=1 python experiments/active_questions/run.py [--data-dir FOLDER] [--only simulated|human]
+OMP_NUM_THREADS=1 python experiments/active_questions/run.py [--data-dir FOLDER] [--only simulated]
 """
 
 from __future__ import annotations
@@ -78,11 +78,12 @@ def simulated_studies(settings, size, method, seeds):
         yield f"seed {seed}", test, measure(model, pools, test, settings["lengths"], seed)
 
 
-def human_studies(settings, method, seeds, data_dir):
-    whole = load_benchmark(settings["benchmark"], data_dir)
+def human_studies(settings, benchmark, method, seeds, data_dir):
+    """Re-splits within workers, or, where each prompt is in one of several folds, those folds."""
+    whole = load_benchmark(benchmark, data_dir)
     assert respondents(whole.pairs) == "human"
-    for seed, benchmark in enumerate(resplits(whole, n=seeds)):
-        fold = benchmark.folds[0]
+    folds = whole.folds if len(whole.folds) > 1 else [it.folds[0] for it in resplits(whole, n=seeds)]
+    for seed, fold in enumerate(folds):
         histories = fold.histories
         for half in halves(fold):
             model = reward_models.method(method)(seed=seed).fit(half.history)
@@ -92,7 +93,7 @@ def human_studies(settings, method, seeds, data_dir):
                 if len(pairs := histories[user]) >= settings["fewest"]
             }
             test = [pair for pair in half.test if pair.user_id in askable]
-            yield f"re-split {seed}", test, measure(model, askable, test, settings["lengths"], seed)
+            yield fold.name, test, measure(model, askable, test, settings["lengths"], seed)
 
 
 def table(studies, lengths, *, users_differ):
@@ -158,20 +159,24 @@ def shown(title, result, lengths):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", default=None)
-    parser.add_argument("--only", choices=("simulated", "human"))
+    parser.add_argument("--only", help="beginning of the studies' names, e.g. human or simulated-60")
     parser.add_argument("--method")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--out", type=Path, default=HERE / "results")
     options = parser.parse_args()
     config = tomllib.loads((HERE / "config.toml").read_text())
-    method, seeds = options.method or config["method"], options.seeds or config["seeds"]
-    studies = {"human": ("human", human_studies(config["human"], method, seeds, options.data_dir))}
+    method = options.method or config["method"]
+    seeds = {kind: options.seeds or config[kind]["seeds"] for kind in ("simulated", "human")}
+    studies = {}
+    for benchmark in config["human"]["benchmarks"]:
+        judged = human_studies(config["human"], benchmark, method, seeds["human"], options.data_dir)
+        studies[f"human-{benchmark.rpartition('/')[2]}"] = ("human", judged)
     for size in config["simulated"]["pools"]:
-        made = simulated_studies(config["simulated"], size, method, seeds)
+        made = simulated_studies(config["simulated"], size, method, seeds["simulated"])
         studies[f"simulated-{size}"] = ("simulated", made)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, (kind, study) in studies.items():
-        if options.only not in (None, kind):
+        if options.only is not None and not name.startswith(options.only):
             continue
         lengths = config[kind]["lengths"]
         try:
@@ -179,7 +184,7 @@ def main():
         except DataError as error:
             print(f"{name}: left out: {error}")
             continue
-        facts = {"respondents": kind, "method": method, "seeds": seeds, "config": config[kind], **result}
+        facts = {"respondents": kind, "method": method, "config": config[kind], **result}
         (options.out / f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n")
         print(shown(name, result, lengths), end="\n\n", flush=True)
 

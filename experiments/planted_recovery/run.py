@@ -63,7 +63,8 @@ def play(config):
     others = another_users(own, 0)
     results = {
         "respondents": "simulated", "played by": config["model"], "users": len(cast),
-        "choices": len(said.pairs), "ties": said.ties, "failures": said.failures, "same in both orders": said.consistent,
+        "choices": len(said.pairs), "ties": said.ties, "failures": said.failures,
+        "same in both orders": said.consistent,
         "named": {"own persona": recovery(population, own), "another user's": recovery(population, others)},
     }  # fmt: skip
     (HERE / "results" / "role_played.json").write_text(json.dumps(results, indent=2) + "\n")

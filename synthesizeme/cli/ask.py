@@ -60,13 +60,13 @@ class AskOptions:
         ),
     ] = None
     criterion: Annotated[
-        Literal["taste", "predictions", "parameters"],
+        Literal["predictions", "taste", "parameters"],
         typer.Option(
             "--criterion",
-            help="What an answer should tell about: the weights of the named features and of the directions "
-            "in which users differ, the user's other choices, or all of the user's parameters.",
+            help="What an answer should tell about: the user's other choices in the pool; the weights of the "
+            "named features and of the directions in which users differ; or all of the user's parameters.",
         ),
-    ] = "taste"
+    ] = "predictions"
     answers: Annotated[
         Path | None,
         typer.Option(

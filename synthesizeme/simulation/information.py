@@ -8,8 +8,8 @@ user's taste. Where Gaussian formulas are used, an answer counts as a measuremen
 References:
     Houlsby et al., "Bayesian Active Learning for Classification and Preference Learning" (2011), equation 2:
     I(answer; f) = h(E[sigma(f)]) - E[h(sigma(f))], here by quadrature in place of their closed form for the
-    probit. MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), sections 3, 4: the
-    expected gain of the determinant, and what an answer tells about other points of the input.
+    probit. MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), sections 3 and
+    4: the expected gain of the determinant, and what an answer tells about other points of the input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from synthesizeme.errors import ConfigError
 
 Floats = NDArray[np.float64]
-Criterion = Literal["taste", "predictions", "parameters"]
+Criterion = Literal["predictions", "taste", "parameters"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 _NODES = 64
 _LEAST_CURVATURE = 1e-10
@@ -87,7 +87,9 @@ def parameter_information(mean: Floats, covariance: Floats) -> Floats:
     return np.maximum(_entropy(chance @ weights) - _entropy(chance) @ weights, 0.0)
 
 
-def choose(mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion = "taste") -> list[Chosen]:
+def choose(
+    mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion = "predictions"
+) -> list[Chosen]:
     """The comparisons to ask about, best first, each chosen as if those before it had been answered.
 
     The answers are not known yet, so the means stay; an answer shrinks the covariance by a matrix of rank
@@ -97,7 +99,7 @@ def choose(mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion
         mean: Means of the margins of the pool, shape (m,).
         covariance: Of these margins and of the taste, shape (m + K, m + K).
         n: How many; the whole pool if it is smaller.
-        criterion: ``taste``, ``predictions`` or ``parameters``: see `taste_information` and so on.
+        criterion: ``predictions``, ``taste`` or ``parameters``: see `predictive_information` and so on.
 
     Raises:
         ConfigError: `n` is less than 1, there is no such criterion, or nothing is said of the taste.

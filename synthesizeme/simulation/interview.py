@@ -53,7 +53,7 @@ class Interview:
         pool: Sequence[Comparison],
         history: Sequence[PreferencePair] = (),
         *,
-        criterion: Criterion = "taste",
+        criterion: Criterion = "predictions",
     ) -> None:
         if not callable(getattr(model, "margin_posterior", None)):
             raise ConfigError(

@@ -61,7 +61,7 @@ def test_a_file_with_splits_is_a_benchmark_and_one_without_says_how_to_get_them(
         1,
     )
     assert ran.status == 0, ran.err
-    assert "4 test pairs of 1 users" in ran.out
+    assert "4 test pairs of 1 simulated users" in ran.out
     without = command("evaluate", "--benchmark", sample, "--scorer", "oracle")
     assert without.status == 1
     assert "data split" in without.err
