@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -27,7 +26,6 @@ from synthesizeme.serving.protocol import Margin, Question, Score
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
-_log = logging.getLogger(__name__)
 _PAIR_TEXTS = ("prompt", "chosen", "rejected")
 _NOT_HERE = "nothing is known of this user"
 
@@ -103,8 +101,7 @@ class Endpoints:
             raise Refused(409, str(error)) from None
         except DataError as error:
             if error.source is not None:  # not the pairs are wrong, but the place where they are kept
-                _log.error("the store of users cannot be written: %s", error)
-                raise Refused(503, "the store of users cannot be written; nothing was added") from None
+                raise
             raise in_words(error) from None
         return answer({"user_id": user_id, **done})
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.errors import StoreUnavailableError
+from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.serving import _schemas
 from synthesizeme.serving._changes import Changes
 from synthesizeme.serving._endpoints import Endpoints
@@ -32,6 +32,7 @@ _NO_ROUTE = {
     405: "this address is not asked with this method; /docs and /openapi.json list what there is",
 }
 _STORE_AWAY = "the store of users cannot be reached; try again"
+_STORE_FULL = "the store of users cannot be used, and nothing was changed; try again when that is mended"
 _log = logging.getLogger(__name__)
 
 
@@ -149,6 +150,9 @@ def _guarded(endpoint: Endpoint, enter: Callable[[Request], None], metrics: Metr
         except StoreUnavailableError:
             _log.warning("%s: the store of users cannot be reached", route)
             response = answer({"error": _STORE_AWAY}, 503, {"Retry-After": "1"})
+        except DataError as error:  # what is wrong with a request is `Refused`
+            _log.error("%s: the store of users cannot be used: %s", route, error)
+            response = answer({"error": _STORE_FULL}, 503, {"Retry-After": "10"})
         except Exception as error:
             _log.error("%s failed: %s", route, type(error).__name__)
             _log.debug("%s failed", route, exc_info=error)

@@ -15,6 +15,7 @@ import two_tastes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthesizeme.errors import DataError
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.http import ServerSettings
 from synthesizeme.serving.users import MemoryPairs
@@ -512,3 +513,34 @@ def test_a_store_that_is_away_is_a_503_and_rewards_go_on(serve, model, away_stor
     assert live.post("/v1/score", ROW).status_code == 200
     away_store.away = False
     assert live.post("/v1/users/new/pairs", {"pairs": [PAIR]}).status_code == 200
+
+
+class Full(MemoryPairs):
+    """A store that nothing can be changed in once `full`."""
+
+    full = False
+
+    def append(self, user_id, pairs):
+        self.refuse()
+        super().append(user_id, pairs)
+
+    def delete(self, user_id):
+        self.refuse()
+        return super().delete(user_id)
+
+    def refuse(self):
+        if self.full:
+            raise DataError("cannot be used: database or disk is full", source="/secret/users.db")
+
+
+def test_a_store_on_a_full_disk_is_a_503_and_nothing_is_changed(serve, model):
+    live = serve(model, store=Full())
+    assert live.post("/v1/users/new/pairs", {"pairs": [PAIR]}).status_code == 200
+    live.endpoints.users.store.full = True
+    more = {**PAIR, "prompt": "Another question?"}
+    for answer in (live.post("/v1/users/new/pairs", {"pairs": [more]}), live.client.delete("/v1/users/new")):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+        assert "secret" not in answer.text
+    assert len(live.client.get("/v1/users/new").json()["pairs"]) == 1
+    live.endpoints.users.store.full = False
+    assert live.client.delete("/v1/users/new").status_code == 200
