@@ -25,18 +25,30 @@ from scenarios.failing_endpoint import failing_endpoint  # noqa: E402
 from scenarios.kills import kills, twins  # noqa: E402
 from scenarios.rows import Row, table  # noqa: E402
 
+RESULTS = HERE / "results" / "results.json"
 Scenario = Callable[[Path], Row]
 
 
 def endpoint(config: dict) -> Iterator[Scenario]:
     """All ways together, and each by itself."""
+    few = config.pop("users_a_kind")
     yield lambda folder: failing_endpoint(folder, **config)
     for kind in KINDS:
-        yield lambda folder, kind=kind: failing_endpoint(folder, **config, kinds=[kind])
+        yield lambda folder, kind=kind: failing_endpoint(folder, **config | {"users": few}, kinds=[kind])
 
 
 def killed(config: dict) -> Iterator[Scenario]:
+    """Workers on a store in a file, and on PostgreSQL."""
+    on_postgresql = config.pop("number_postgresql")
     yield lambda folder: kills(folder, **config)
+    if why := database.why_not():
+        return skipped(why)
+    yield lambda folder: killed_on_postgresql(folder, config | {"number": on_postgresql})
+
+
+def killed_on_postgresql(folder: Path, config: dict) -> Row:
+    with database.database() as (_, url):
+        return kills(folder, **config, store=url)
 
 
 def together(config: dict) -> Iterator[Scenario]:
@@ -52,6 +64,7 @@ def disk(config: dict) -> Iterator[Scenario]:
         yield lambda folder, full=full, room=room: full_disk.full_disk(
             folder, **config, full=full, room_kib=room
         )
+    yield lambda folder: full_disk.full_disk_of_a_server(folder, room_kib=rooms["store"])
 
 
 def jumps(config: dict) -> Iterator[Scenario]:
@@ -83,20 +96,25 @@ FAULTS = {
 
 def main(names: list[str]) -> int:
     config = tomllib.loads((HERE / "config.toml").read_text())
-    rows = []
+    kept = json.loads(RESULTS.read_text())["faults"] if RESULTS.exists() else {}
     for name in names or FAULTS:
+        kept[name] = {"config": config[name], "cores": os.cpu_count(), "rows": []}
         for scenario in FAULTS[name](dict(config[name])):
             started = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-                rows.append(scenario(Path(folder)))
-            print(" | ".join(rows[-1].cells()), f"({time.monotonic() - started:.0f} s)", flush=True)
-    if not names:
-        results = HERE / "results"
-        results.mkdir(exist_ok=True)
-        (results / "table.md").write_text(table(rows))
-        found = {"config": config, "cores": os.cpu_count(), "rows": [asdict(row) for row in rows]}
-        (results / "results.json").write_text(json.dumps(found, indent=2) + "\n")
-    return int(any(row.problems for row in rows))
+                row = scenario(Path(folder))
+            kept[name]["rows"].append(asdict(row))
+            print(" | ".join(row.cells()), f"({time.monotonic() - started:.0f} s)", flush=True)
+    write({name: kept[name] for name in FAULTS if name in kept})
+    return int(any(row["problems"] for name in names or FAULTS for row in kept[name]["rows"]))
+
+
+def write(found: dict) -> None:
+    """The rows of the latest run of each fault."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"faults": found}, indent=2) + "\n")
+    rows = (Row(**row) for part in found.values() for row in part["rows"])
+    RESULTS.with_name("table.md").write_text(table(rows))
 
 
 if __name__ == "__main__":

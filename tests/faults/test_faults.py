@@ -47,6 +47,12 @@ def test_a_disk_that_is_full(tmp_path, full, room_kib):
     kept(full_disk.full_disk(tmp_path, users=6, pairs=5, full=full, room_kib=room_kib))
 
 
+def test_a_disk_that_is_full_of_the_users_of_a_server(tmp_path):
+    if why := full_disk.why_not():
+        pytest.skip(why)
+    kept(full_disk.full_disk_of_a_server(tmp_path, room_kib=64))
+
+
 def test_a_clock_that_jumps(tmp_path):
     if why := clock.why_not():
         pytest.skip(why)

@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from scenarios.rows import Row, counted
 from scenarios.workplace import Workplace, finish
 from synthesizeme.datasets import write_pairs
+from synthesizeme.profiles import open_store
 
 METHOD = "hierarchical-stylometric"
-GIVE_UP_S = 60.0
+GIVE_UP_S, LONG_S = 60.0, 10.0
+"""Seconds after which nothing more is waited for, and those that no answer may take."""
 
 
 def serve(place: Workplace, store: object, env: Mapping[str, str] | None = None) -> str:
@@ -45,8 +48,8 @@ def serve(place: Workplace, store: object, env: Mapping[str, str] | None = None)
 class Client:
     """Two threads that ask a server for scores and give it pairs, and remember every answer."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, padding: int = 0) -> None:
+        self.address, self._padding = address, padding
         self.codes: Counter[tuple[str, int]] = Counter()
         self.acknowledged: dict[str, set[str]] = {}
         self.without_time, self.slowest = 0, 0.0
@@ -89,7 +92,12 @@ class Client:
 
     def _add(self, number: int) -> None:
         user, name = f"new-{number % 3}", f"p{number}"
-        pair = {"pair_id": name, "prompt": f"Question {number}?", "chosen": "Yes!", "rejected": "No, never."}
+        pair = {
+            "pair_id": name,
+            "prompt": f"Question {number}?",
+            "chosen": "Yes!" + " so" * (self._padding // 3),
+            "rejected": "No, never.",
+        }
         if self._post("pairs", f"/v1/users/{user}/pairs", {"pairs": [pair]}) == 200:
             self.acknowledged.setdefault(user, set()).add(name)
 
@@ -110,3 +118,24 @@ class Client:
             self.codes[kind, code] += 1
             self._changed.notify_all()
         return code
+
+
+def judge(row: Row, client: Client) -> None:
+    """Promised of a server whose store is away or full: scores go on, pairs get 503 and a time."""
+    codes = client.codes
+    wrong = {f"{kind} {code}": n for (kind, code), n in codes.items()
+             if code not in (200, 503) or (kind, code) == ("score", 503)}  # fmt: skip
+    row.promise(not wrong, f"answers {wrong}")
+    row.promise(not client.without_time, f"{client.without_time} answers 503 without Retry-After")
+    row.promise(client.slowest < LONG_S, f"an answer took {client.slowest:.1f} s")
+    row.promise(client.page_counts() == codes["pairs", 503], "/metrics counts other failures")
+    row.shown = counted({"503 with Retry-After, on /metrics": codes["pairs", 503]})
+    row.finished = f"{sum(map(len, client.acknowledged.values()))} pairs, {codes['score', 200]} scores"
+
+
+def nothing_lost(row: Row, client: Client, store: object) -> None:
+    """Promised: what was acknowledged is in the store."""
+    with open_store(str(store)) as opened:
+        stored = {user: {pair.pair_id for pair in opened.pairs(user)} for user in client.acknowledged}
+    row.lost = sum(len(ids - stored[user]) for user, ids in client.acknowledged.items())
+    row.promise(row.lost == 0, f"{row.lost} acknowledged pairs are gone")

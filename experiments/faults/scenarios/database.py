@@ -9,10 +9,10 @@ from pathlib import Path
 
 from postgres_server import DATABASE, PostgresServer, why_not
 
-from scenarios.client import GIVE_UP_S, Client, serve
-from scenarios.rows import Row, counted
+from scenarios.client import Client, judge, nothing_lost, serve
+from scenarios.rows import Row
 from scenarios.workplace import Workplace, finish
-from synthesizeme.profiles import migrate_store, open_store
+from synthesizeme.profiles import migrate_store
 
 __all__ = ["away_from_a_server", "away_from_an_induction", "why_not"]
 
@@ -84,21 +84,6 @@ def away_from_a_server(folder: Path, *, seconds: float) -> Row:
             client.until(lambda: client.codes["pairs", 200] >= well)
             row.promise(time.monotonic() - back < 10, "it took more than 10 s to be well again")
         row.promise(kept_on >= seconds, f"only {kept_on} scores while the database was away")
-        _judge(row, client)
-        row.promise(client.page_counts() == client.codes["pairs", 503], "/metrics counts other failures")
-        with open_store(url) as store:
-            stored = {user: {pair.pair_id for pair in store.pairs(user)} for user in client.acknowledged}
-        row.lost = sum(len(ids - stored[user]) for user, ids in client.acknowledged.items())
-        row.promise(row.lost == 0, f"{row.lost} acknowledged pairs are gone")
+        judge(row, client)
+        nothing_lost(row, client, url)
     return row
-
-
-def _judge(row: Row, client: Client) -> None:
-    codes = client.codes
-    wrong = {f"{kind} {code}": n for (kind, code), n in codes.items()
-             if code not in (200, 503) or (kind, code) == ("score", 503)}  # fmt: skip
-    row.promise(not wrong, f"answers {wrong}")
-    row.promise(not client.without_time, f"{client.without_time} answers 503 without Retry-After")
-    row.promise(client.slowest < GIVE_UP_S / 6, f"an answer took {client.slowest:.1f} s")
-    row.shown = counted({"503 with Retry-After, on /metrics": codes["pairs", 503]})
-    row.finished = f"{sum(map(len, client.acknowledged.values()))} pairs, {codes['score', 200]} scores"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from scenarios.client import Client, judge, nothing_lost, serve
 from scenarios.rows import Row
 from scenarios.workplace import Workplace, finish
 
@@ -81,3 +82,23 @@ def _fill(ballast: Path, disk: Path, room_kib: int) -> None:
     found = os.statvfs(disk)
     size = found.f_bavail * found.f_frsize - room_kib * 1024
     ballast.write_bytes(b"\0" * size)
+
+
+def full_disk_of_a_server(folder: Path, *, room_kib: int) -> Row:
+    """Let the disk of a reward server's users run full while it is given pairs, then make room.
+
+    Promised: as where a database is away (`scenarios.client.judge`); what was acknowledged is there.
+    """
+    row = Row("disk of the users full", f"reward server, {room_kib} KiB of room")
+    with Workplace(folder, users=6, pairs=12) as place, small_disk(folder / "disk") as disk:
+        store = place.place("disk/users.db")
+        with Client(serve(place, store), padding=20_000) as client:
+            client.until(lambda: client.codes["pairs", 200] >= 3)
+            _fill(disk / "ballast", disk, room_kib)
+            client.until(lambda: client.codes["pairs", 503] >= 3)
+            (disk / "ballast").unlink()
+            well = client.codes["pairs", 200] + 3
+            client.until(lambda: client.codes["pairs", 200] >= well)
+        judge(row, client)
+        nothing_lost(row, client, store)
+    return row

@@ -13,13 +13,23 @@ START_S = 3.0
 """Seconds in which a worker is sure to have started: every fifth kill falls into them."""
 
 
-def kills(folder: Path, *, users: int, pairs: int, number: int, most_calls: int, seed: int = 0) -> Row:
+def kills(
+    folder: Path,
+    *,
+    users: int,
+    pairs: int,
+    number: int,
+    most_calls: int,
+    store: str = "store.db",
+    seed: int = 0,
+) -> Row:
     """Kill a worker again and again, each time after a random number of calls, then let it finish.
 
     Promised: no user that was finished changes or is gone; no reply that was recorded at a kill is asked for
     again; at each kill no more is repeated than was in flight; the profiles are those of an undisturbed run.
     """
-    row = Row(f"kill -9, {number} times", f"{users} users, after 0 to {most_calls} calls each")
+    kind = "PostgreSQL" if "://" in store else "SQLite"
+    row = Row(f"kill -9, {number} times", f"{users} users in {kind}, after 0 to {most_calls} calls each")
     rng = random.Random(seed)
     with Workplace(folder, users=users, pairs=pairs, latency_s=0.05) as place:
         expected, endpoint = place.reference(), place.endpoint
@@ -27,7 +37,7 @@ def kills(folder: Path, *, users: int, pairs: int, number: int, most_calls: int,
         finished: dict[str, object] = {}
         kept: dict[str, int] = {}
         for turn in range(number):
-            worker = place.induce("store.db")
+            worker = place.induce(store)
             if turn % 5 == 4:
                 time.sleep(rng.random() * START_S)
             else:
@@ -36,16 +46,16 @@ def kills(folder: Path, *, users: int, pairs: int, number: int, most_calls: int,
             hits += kill(worker)
             recorded, asked = place.recorded(), dict(endpoint.asked)
             most_lost = max(most_lost, len(set(asked) - recorded))
-            now = place.profiles("store.db") if (place.folder / "store.db").exists() else {}
+            now = place.profiles(store) if "://" in store or (place.folder / store).exists() else {}
             row.lost += sum(now.get(user) != profile for user, profile in finished.items())
             finished = dict(now)
             for mark in recorded:
                 kept.setdefault(mark, asked[mark])
         left = len(finished)
-        place.take_in("store.db")
-        last = place.go_on("store.db")
+        place.take_in(store)
+        last = place.go_on(store)
         row.promise(not last.failed and not last.stopped, f"the last run: {last}")
-        _settle(row, place, expected)
+        _settle(row, place, store, expected)
         again = sum(endpoint.asked[mark] > times for mark, times in kept.items())
         row.promise(again == 0, f"{again} recorded replies were asked for again")
         row.promise(hits == number, f"only {hits} of {number} workers were still running")
@@ -74,7 +84,7 @@ def twins(folder: Path, *, users: int, pairs: int, number: int = 2) -> Row:
         ran = [finish(process) for process in [place.induce("store.db") for _ in range(number)]]
         for one in ran:
             row.promise(one.status == 0, f"one ended with {one.status}: {one.said[-300:]}")
-        _settle(row, place, expected)
+        _settle(row, place, "store.db", expected)
         done = sum(one.summary.get("done", 0) for one in ran)
         row.promise(done == users, f"{done} users were made, of {users}")
         versions = [[number for number, _ in found] for found in place.versions("store.db").values()]
@@ -86,8 +96,8 @@ def twins(folder: Path, *, users: int, pairs: int, number: int = 2) -> Row:
     return row
 
 
-def _settle(row: Row, place: Workplace, expected: object) -> None:
-    found = place.profiles("store.db")
+def _settle(row: Row, place: Workplace, store: str, expected: object) -> None:
+    found = place.profiles(store)
     row.calls, row.repeated = place.endpoint.calls, place.endpoint.repeated
     row.finished = f"{len(found)} of {len(place.people)}"
     row.promise(found == expected, "profiles differ from those of an undisturbed run")
