@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synthesizeme.backends import Session
 from synthesizeme.datasets import extend_splits
@@ -29,9 +29,9 @@ from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.record import InductionNote, InductionRecord
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import PreferencePair, Usage
 
-STOPS = (ConfigError, CredentialError, BudgetError, StoreError, CancelledError)
+STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
 """What no user is to blame for: the run ends."""
 _TURNS = 5
 """How often a user is taken up again that other processes finish at the same moment."""
@@ -46,11 +46,15 @@ class UserDone:
     user_id: str
     """Who."""
     record: InductionRecord | None
-    """How the induction ended; None when there was nothing to do."""
+    """How the induction ended; None when there was nothing to do, or no budget to do it."""
     profile: UserProfile | None = None
     """What was learned."""
     unreachable: bool = False
     """Whether it failed because the model gave no answers."""
+    stopped: str | None = None
+    """Why the user was left for another run: the budget is used up."""
+    usage: Usage = field(default_factory=Usage)
+    """What was spent on a user that was left; the replies are in the cache."""
 
 
 def is_due(note: InductionNote | None, pairs: int, job: InductionJob, fingerprint: str) -> bool:
@@ -90,6 +94,8 @@ def induce_stored_user(
             profile, record = work.induce(pairs)
         except STOPS:
             raise
+        except BudgetError as error:
+            return UserDone(user_id, None, stopped=str(error), usage=work.usage)
         except Exception as error:
             _logger.debug("user %r failed", user_id, exc_info=True)
             record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)
@@ -155,12 +161,17 @@ class _Work:
         judge = LLMJudge(self.checking, {self.user_id: self.known}, prompt=prompt, name="checking for drift")
         return evaluate(judge, new, seed=self.job.settings.seed)
 
+    @property
+    def usage(self) -> Usage:
+        """What was spent so far, the evaluation aside."""
+        return self.checking.usage + self.making.usage
+
     def failed(self, error: Exception, pairs: int) -> InductionRecord:
         """What is known of a failure; what was known of the user before stays known."""
         before = self.before
         update = {
             "attempts": before.attempts + 1 if before and before.state == "failed" else 1,
-            "usage": self.checking.usage + self.making.usage,
+            "usage": self.usage,
             "track": before.track if before else drift.started(()),
         }
         return _failed(error, pairs, self.fingerprint).model_copy(update=update)

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPo
 from functools import partial
 
 from synthesizeme.backends import Session
-from synthesizeme.errors import BudgetError, CacheError, DataError, StoreError
+from synthesizeme.errors import CacheError, DataError, StoreError
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
 from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
@@ -97,8 +97,6 @@ class _Walk:
     def _land(self, result: Callable[[], UserDone]) -> None:
         try:
             found = result()
-        except BudgetError as error:
-            self._stop(str(error))
         except ENDS as error:
             self._end(error)
         except CancelledError:
@@ -129,6 +127,8 @@ class _Walk:
 
     def _finished(self, user: UserDone) -> None:
         self.summary += summed(user)
+        if user.stopped:
+            return
         self._unreachable = self._unreachable + 1 if user.unreachable else 0
         if self._unreachable >= UNREACHABLE_USERS:
             assert user.record is not None
@@ -146,6 +146,8 @@ class _Walk:
 def summed(user: UserDone) -> RunSummary:
     """One user as a summary."""
     record = user.record
+    if user.stopped:
+        return RunSummary(stopped=user.stopped, usage=user.usage)
     if record is None:
         return RunSummary(unchanged=1)
     if record.state == "failed":

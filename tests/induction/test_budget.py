@@ -44,6 +44,7 @@ def test_no_call_is_sent_beyond_the_cap(job, openai_stub, cap):
     assert len(openai_stub.requests) == cap
     assert summary.failed == 0
     assert summary.done < 6
+    assert 0 < summary.usage.distinct_calls <= cap, "what was spent on users that were left is counted too"
 
 
 def test_no_token_is_taken_beyond_the_cap_and_little_is_left(job, openai_stub):
