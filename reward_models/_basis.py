@@ -108,6 +108,7 @@ class Basis:
     def forget(self) -> None:
         """Drop the rows remembered, and the texts with them."""
         self._seen.clear()
+        stylometry.forget()
 
     def variances(self) -> tuple[Matrix, Matrix]:
         """Prior variances of the shared weights, shape (D,), and of the deviations, shape (G,)."""

@@ -392,6 +392,11 @@ def measure(response: str, prompt: str = "") -> tuple[float, ...]:
     return tuple(feature.measure(text) / feature.scale for feature in FEATURES)
 
 
+def forget() -> None:
+    """Drop the words of the prompts read lately."""
+    _content_words.cache_clear()
+
+
 def difference(first: str, second: str, prompt: str = "", *, clip: float = 3.0) -> tuple[float, ...]:
     """measure(first) - measure(second), each clipped to [-clip, clip]; antisymmetric in its arguments."""
     pairs = zip(measure(first, prompt), measure(second, prompt), strict=True)

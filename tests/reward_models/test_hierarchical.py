@@ -573,6 +573,8 @@ def test_a_forgotten_user_leaves_no_text_behind(encoder):
     mine = [pair(0, user="new", chosen="a private harbour", rejected="home", prompt=ASKED)]
     model.fit_user("new", mine)
     assert any("private" in item.response for item in model.basis_._seen)
+    assert stylometry._content_words.cache_info().currsize
     model.forget_user("new")
     assert not model.basis_._seen
+    assert not stylometry._content_words.cache_info().currsize
     assert "new" not in model.users
