@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.datasets._pairs import messages, strict_pair
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, StoreError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving._changes import Changes
 from synthesizeme.types import PreferencePair
@@ -107,22 +108,30 @@ class Users:
         """Take over what other processes changed: of users the model knows, and of these.
 
         Raises:
-            StoreError: the store cannot be read; the users are taken over at the next call.
+            StoreError: the store cannot be read for one of these; they are taken over at the next call.
         """
         changes = self._changes
         if changes is None:
             return
+        asked = list(user_ids)
+        known: list[str] = []
         if news := changes.news():
             self._stale |= news
-            user_ids = [*self.model.users_, *user_ids]
-        for user in user_ids if self._stale else ():
-            if (digest := changes.digest(user)) in self._stale:
-                pairs = self.store.pairs(user)
-                if pairs:
-                    self.model.fit_user(user, pairs)
-                else:
-                    self.model.forget_user(user)
-                self._stale.discard(digest)
+            known = [user for user in self.model.users_ if changes.digest(user) in self._stale]
+        for user in asked if self._stale else ():
+            self._take_over(user, changes)
+        with suppress(StoreError):  # nobody waits for them
+            for user in known:
+                self._take_over(user, changes)
+
+    def _take_over(self, user: str, changes: Changes) -> None:
+        if (digest := changes.digest(user)) in self._stale:
+            pairs = self.store.pairs(user)
+            if pairs:
+                self.model.fit_user(user, pairs)
+            else:
+                self.model.forget_user(user)
+            self._stale.discard(digest)
 
     def add(self, user_id: str, pairs: Sequence[PreferencePair], *, replace: bool = False) -> dict[str, Any]:
         """Refit a user, known or new, to their stored pairs and these.

@@ -90,6 +90,20 @@ def test_adding_begins_where_others_ended(two):
     assert len(mine.export("ann")["pairs"]) == 2
 
 
+def test_a_store_that_is_away_keeps_nobody_waiting_who_is_not_concerned(two, stub):
+    mine, theirs = two
+    mine.delete("ann")
+    theirs.store.away = True
+    theirs.catch_up(["bob"])
+    assert theirs.behind(["ann"])
+    assert not theirs.behind(["bob"])
+    with pytest.raises(StoreUnavailableError):
+        theirs.catch_up(["ann"])
+    theirs.store.away = False
+    theirs.catch_up(["ann"])
+    assert "ann" not in stub.users_
+
+
 def test_a_store_that_is_away_is_read_later(two, stub):
     mine, theirs = two
     mine.add("new", history(2))
