@@ -124,7 +124,66 @@ def throughput():
     )
 
 
+def retrieval():
+    rows = json.loads((HERE / "lamp" / "results" / "llmfao.json").read_text())["llmfao/seen-prompts"]
+    lines = [
+        "| judge | accuracy | 95 % interval | gain from the user | another user's | labels swapped "
+        "| tokens a question |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        if row["k"] not in (0, 4):
+            continue
+        value, low, high = row["accuracy"]
+        gain = dict(zip(("value", "low", "high"), row["gain"], strict=True)) if "gain" in row else None
+        controls = (percent(row.get("controls", {}).get(key)) for key in ("wrong_user", "swapped_labels"))
+        cells = [percent(value), f"{percent(low)} – {percent(high)}", signed(gain), *controls]
+        name = NAMES.get(row["name"], row["name"])
+        lines.append(f"| {name} | {' | '.join(cells)} | {row['tokens_per_question']:,.0f} |")
+    return "\n".join(lines)
+
+
+def lamp():
+    results = json.loads((HERE / "lamp" / "results" / "lamp.json").read_text())
+    names = ("random", "recency", "bm25", "dense")
+    lines = [
+        f"| task | metric | nobody's items | {' | '.join(names)} | bm25, another user's items |",
+        f"|---|---|{'---:|' * (len(names) + 2)}",
+    ]
+    for task, rows in results.items():
+        found = {row["name"]: row for row in rows if row["k"] in (0, 4)}
+        kind = "vote" if f"vote-{names[0]}" in found else "retrieval"
+        if not all(f"{kind}-{name}" in found for name in names):
+            continue
+        metric = next(iter(found["default"]["metrics"]))
+        cells = [f"{found[f'{kind}-{name}']['metrics'][metric]['value']:.3f}" for name in names]
+        other = found[f"{kind}-bm25"]["controls"]["wrong_user"][metric]
+        nobody = "–" if kind == "vote" else f"{found['default']['metrics'][metric]['value']:.3f}"
+        lines.append(f"| {task}, {kind} | {metric} | {nobody} | {' | '.join(cells)} | {other:.3f} |")
+    return "\n".join(lines)
+
+
+def distilled():
+    results = json.loads((HERE / "lamp" / "results" / "distilled.json").read_text())
+
+    def differences(runs):
+        last = [row for run in runs for row in run["rows"] if row["name"] == "distilled" and row["k"] == 4]
+        return ", ".join(
+            f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+            for value, low, high in ([100 * it for it in row["minus_dense"]] for row in last)
+        )
+
+    return (
+        "A dense retriever distilled from what helped the judge with some users, used for others, minus the "
+        "plain one at k = 4, one seed each: on planted users who wrap their questions in small talk "
+        f"{differences(results['framed'])} points; on LLMFAO {differences(results['llmfao'])}."
+    )
+
+
 TABLES = {
+    "retrieval": retrieval,
+    "lamp": lamp,
+    "distilled": distilled,
     "llmfao-seen": lambda: comparison("llmfao/results/seen-prompts"),
     "llmfao-unseen": lambda: comparison("llmfao/results/unseen-prompts"),
     "llmfao-resplits": reward_resplits,

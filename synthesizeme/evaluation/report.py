@@ -20,7 +20,7 @@ from synthesizeme.evaluation._rows import Resplits, Row, row
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair, Respondents
 
-__all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row"]
+__all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row", "save_documents"]
 
 
 def environment() -> dict[str, str]:
@@ -101,7 +101,16 @@ class Report(Frozen):
         Raises:
             DataError: the folder cannot be made or written.
         """
-        paths = folder / "results.json", folder / "results.md"
-        for path, text in zip(paths, (self.to_json(), self.to_markdown()), strict=True):
-            write_whole(path, text)
-        return paths
+        return save_documents(folder, self.to_json(), self.to_markdown())
+
+
+def save_documents(folder: Path, document: str, table: str) -> tuple[Path, Path]:
+    """Write a report as ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
+
+    Raises:
+        DataError: the folder cannot be made or written.
+    """
+    paths = folder / "results.json", folder / "results.md"
+    for path, text in zip(paths, (document, table), strict=True):
+        write_whole(path, text)
+    return paths

@@ -7,9 +7,8 @@ from pathlib import Path
 from pydantic import Field
 
 from synthesizeme.evaluation.lamp_metrics import Measured
-from synthesizeme.evaluation.report import environment
+from synthesizeme.evaluation.report import environment, save_documents
 from synthesizeme.evaluation.tables import ABSENT, aligned
-from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, Usage
 
 _CONTROLS = {
@@ -94,7 +93,4 @@ class LampReport(Frozen):
         Raises:
             DataError: the folder cannot be made or written.
         """
-        paths = folder / "results.json", folder / "results.md"
-        for path, text in zip(paths, (self.to_json(), self.to_markdown()), strict=True):
-            write_whole(path, text)
-        return paths
+        return save_documents(folder, self.to_json(), self.to_markdown())
