@@ -17,7 +17,6 @@ from reward_models.persona_vectors import (
     shuffled,
 )
 from reward_models.persona_vectors.extraction import response_states
-from synthesizeme.errors import DataError
 
 CUT = " …"
 """Behind an answer that did not end; no answer of the grammar ends like this."""
@@ -34,19 +33,8 @@ def extracted(decoder, name, settings, seed):
         "coherent": settings["coherent"], "generate": speak, "score": score, "coherence": grammar.coherence,
         "prompts": [grammar.asked(question) for question in trait.extraction],
     }  # fmt: skip
-    return _with_layer(decoder, found, settings["alphas"], options), tuple(
-        response_states(decoder, side) for side in (positive, negative)
-    )
-
-
-def _with_layer(decoder, found, alphas, options):
-    """The layer that steers most, at the first multiple at which any layer stays coherent."""
-    for alpha in alphas[:-1]:
-        try:
-            return choose_layer(decoder, found, alpha=alpha, **options)
-        except DataError:
-            continue
-    return choose_layer(decoder, found, alpha=alphas[-1], **options)
+    chosen = choose_layer(decoder, found, alpha=settings["alpha"], **options)
+    return chosen, tuple(response_states(decoder, side) for side in (positive, negative))
 
 
 def directions(vectors, states, controls, seed):

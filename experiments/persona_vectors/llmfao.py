@@ -74,13 +74,19 @@ def trained(pairs, sizes, seed):
     return decoder, {"weights": model.num_parameters(), "loss": loss.item()}
 
 
+def as_read(decoder, prompts, texts):
+    """What the decoder's window leaves of each response: scores are of that and not of what it never sees."""
+    readings = [decoder.reading(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+    return [decoder.tokenizer.decode(one.ids[one.begin :], skip_special_tokens=True) for one in readings]
+
+
 def vectors_of(decoder, pairs, layer):
     """Vectors from the answers: those with a pattern in a third of their sentences, less those without."""
     asked = [pair.prompt for pair in pairs for _ in range(2)]
     texts = [text for pair in pairs for text in (pair.chosen_text, pair.rejected_text)]
     states, found = decoder.response_states(asked, texts), {}
     for name, pattern in TRAITS.items():
-        shown = np.array(PatternScorer(pattern)([""] * len(texts), texts))
+        shown = np.array(PatternScorer(pattern)([""] * len(texts), as_read(decoder, asked, texts)))
         found[name] = PersonaVectors(
             name,
             difference_of_means(states[shown >= 100 / 3], states[shown == 0]),
@@ -98,8 +104,9 @@ def study(decoder, vectors, pairs, settings, seed):
         rows = {row.pair_id: row.push for row in screen_pairs(decoder, one, pairs, speak)}
         pushes[name] = np.array([rows[pair_id] for pair_id in by_id])
     texts = [[pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]]
+    seen = [as_read(decoder, [pair.prompt for pair in pairs], side) for side in texts]
     true = {
-        name: np.subtract(*(PatternScorer(pattern)([""] * len(side), side) for side in texts))
+        name: np.subtract(*(PatternScorer(pattern)([""] * len(side), side) for side in seen))
         for name, pattern in TRAITS.items()
     }
     up, down = (decoder.response_states([pair.prompt for pair in pairs], side) for side in texts)

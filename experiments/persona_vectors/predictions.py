@@ -14,6 +14,7 @@ import numpy as np
 from doses import CUT
 from model import LONGEST, fine_tuned
 
+from reward_models.persona_vectors.monitoring import projection
 from reward_models.persona_vectors.rollouts import asked
 
 
@@ -55,7 +56,23 @@ def monitoring(decoder, vectors, settings, seed):
         name: np.reshape(grammar.score(name)([""] * len(said), said), (-1, times)).mean(axis=1)
         for name in grammar.TRAITS
     }
-    return _held_against(vectors, states, shown, settings["random"], seed)
+    watched = {name: _layer_to_watch(decoder, one) for name, one in vectors.items()}
+    return _held_against(watched, states, shown, settings["random"], seed)
+
+
+def _layer_to_watch(decoder, vectors):
+    """The layer at which last prompt tokens tell the trait's instructions best, on extraction questions."""
+    trait = grammar.trait(vectors.trait)
+    rows = [(asked(q), pair) for q in trait.extraction for pair in trait.contrasts]
+    high, low = (
+        decoder.prompt_states([prompt for prompt, _ in rows], [getattr(pair, side) for _, pair in rows])
+        for side in ("positive", "negative")
+    )
+    apart = []
+    for layer in range(1, decoder.layers + 1):
+        ups, downs = (projection(states, vectors, layer) for states in (high, low))
+        apart.append((ups.mean() - downs.mean()) / np.sqrt((ups.var() + downs.var()) / 2))
+    return vectors.chosen(1 + int(np.argmax(apart)))
 
 
 def _mixed(rng, questions, shares, rows):
@@ -95,6 +112,7 @@ def _held_against(vectors, states, shown, draws, seed):
         sizes = np.abs([_correlation(row, shown[name]) for row in drawn])
         right = _correlation(at @ own.unit(), shown[name])
         found[name] = {
+            "layer": own.layer,
             "own": right,
             "on the other trait": _correlation(at @ own.unit(), shown[other]),
             "random, mean size": float(sizes.mean()),

@@ -99,7 +99,9 @@ def summary(seeds):
         for study in ("monitoring", "screening"):
             rows = [seed[study]["traits"][name] for seed in seeds]
             found[f"{study}, {name}"] = {
-                field: mean([row[field] for row in rows]) for field in rows[0] if field != "points"
+                field: mean([row[field] for row in rows])
+                for field in rows[0]
+                if field not in ("points", "layer")
             }
     for study in ("monitoring", "screening"):
         found[f"{study}, both"] = mean([seed[study]["random pairs as good on both"] for seed in seeds])

@@ -88,6 +88,7 @@ def choose_layer(
     *,
     alpha: float = 1.0,
     coherent: float = COHERENT,
+    halvings: int = 2,
     **options: Any,
 ) -> PersonaVectors:
     """The vectors with the layer chosen at which steering does most, on the extraction questions.
@@ -100,32 +101,43 @@ def choose_layer(
         vectors: Its vectors.
         alpha: The multiple that is tried.
         coherent: Least mean coherence.
+        halvings: How often alpha is halved where no layer stays coherent.
         **options: ``prompts``, ``generate``, ``score``, ``coherence`` and ``positions`` of `dose_response`.
 
     Raises:
         VectorError: the vectors are another model's.
-        DataError: no layer stays coherent at this alpha.
+        DataError: no layer stays coherent, not even at the smallest alpha.
 
     References:
         arXiv 2507.21509, section 2.2: the most effective layer, by steering.
     """
     vectors.check(decoder.identity)
+    for halving in range(halvings + 1):
+        tried = alpha / 2**halving
+        effects = _layer_effects(decoder, vectors, tried, coherent, options)
+        left = {layer: effect for layer, effect in effects.items() if effect is not None}
+        if left:
+            best = max(left, key=lambda layer: left[layer])
+            named = {str(layer): effect for layer, effect in effects.items()}
+            return vectors.chosen(best, layer_effects=named, layer_alpha=tried)
+    raise DataError(
+        f"no layer of {decoder.layers} stays coherent ({coherent:g} or more) when steered by {tried:g} "
+        f"times the vector of {vectors.trait!r}",
+        field="alpha",
+        cure="try a smaller alpha, or name a layer.",
+    )
+
+
+def _layer_effects(
+    decoder: Decoder, vectors: PersonaVectors, alpha: float, coherent: float, options: dict[str, Any]
+) -> dict[int, float | None]:
+    """Trait at ``+alpha`` less trait at ``-alpha`` by layer; None where a dose is incoherent."""
     effects: dict[int, float | None] = {}
     for layer in range(1, decoder.layers + 1):
         doses = dose_response(decoder, vectors.at(layer), layer=layer, alphas=(alpha, -alpha), **options)
         fits = min(dose.coherence for dose in doses) >= coherent
         effects[layer] = doses[0].trait - doses[1].trait if fits else None
-    left = {layer: effect for layer, effect in effects.items() if effect is not None}
-    if not left:
-        raise DataError(
-            f"no layer of {decoder.layers} stays coherent ({coherent:g} or more) when steered by {alpha:g} "
-            f"times the vector of {vectors.trait!r}",
-            field="alpha",
-            cure="try a smaller alpha, or name a layer.",
-        )
-    best = max(left, key=lambda layer: left[layer])
-    return vectors.chosen(best, layer_effects={str(layer): effect for layer, effect in effects.items()},
-                          layer_alpha=alpha)  # fmt: skip
+    return effects
 
 
 def _dose(alpha: float, traits: Sequence[float | Failure], coherences: Sequence[float | Failure]) -> Dose:

@@ -169,7 +169,7 @@ def test_the_layer_of_the_largest_signed_effect_among_the_coherent_ones(llama):
     calls = []
 
     def score(questions, answers):
-        return [[60.0, 20.0, 90.0, 10.0][len(calls) - 1]] * len(answers)
+        return [[60.0, 20.0, 90.0, 10.0][(len(calls) - 1) % 4]] * len(answers)
 
     def generate(prompts, instructions):
         calls.append(1)
@@ -182,8 +182,12 @@ def test_the_layer_of_the_largest_signed_effect_among_the_coherent_ones(llama):
         assert found.layer == layer
         assert found.facts["layer_effects"]["1"] == 40
         assert found.facts["layer_effects"]["2"] == (80 if layer == 2 else None)
+    calls.clear()  # the first four doses, at alpha 1, are incoherent; at a half they are not
+    found = choose_layer(llama, of(llama), prompts=PROMPTS, generate=generate, score=score,
+                         coherence=lambda q, a: [0.0 if len(calls) <= 4 else 100.0] * len(a))  # fmt: skip
+    assert (found.layer, found.facts["layer_alpha"], len(calls)) == (2, 0.5, 8)
     calls.clear()
-    with pytest.raises(DataError, match="no layer of 2 stays coherent"):
+    with pytest.raises(DataError, match=r"no layer of 2 stays coherent .*0\.25 times"):
         choose_layer(llama, of(llama), prompts=PROMPTS, generate=generate, score=score,
                      coherence=lambda q, a: [0.0] * len(a))  # fmt: skip
 
