@@ -57,9 +57,10 @@ def together(config: dict) -> Iterator[Scenario]:
 
 def disk(config: dict) -> Iterator[Scenario]:
     """The disk of the cache, and that of the store."""
+    rooms = {full: config.pop(f"{full}_room_kib") for full in ("cache", "store")}
+    yield lambda folder: full_disk.limited_files(folder, **config, most_kib=rooms["cache"])
     if why := full_disk.why_not():
         return skipped(why)
-    rooms = {full: config.pop(f"{full}_room_kib") for full in ("cache", "store")}
     for full, room in rooms.items():
         yield lambda folder, full=full, room=room: full_disk.full_disk(
             folder, **config, full=full, room_kib=room
