@@ -223,7 +223,9 @@ _CLOSING = re.compile(
 )
 _FIRST_PERSON = Lexicon("i me my mine myself we our us")
 _SECOND_PERSON = Lexicon("you your yours yourself")
-_TECHNICAL = tuple("tion tions ment ments ity ities ism ology ance ence ical esis".split())
+_TECHNICAL = (
+    "tion", "tions", "ment", "ments", "ity", "ities", "ism", "ology", "ance", "ence", "ical", "esis",
+)  # fmt: skip
 _LEAKED = Pattern(
     r"</?s>|<\|[^|\n]*\|>|<unk>|\[/?inst\]|^[^\w\n]{0,8}(?:user|human|assistant|question|q|input|output"
     r"|instruction)\s*:"
