@@ -105,7 +105,7 @@ class Database:
                     raise found.error from None
                 if waited > _SILENCE and not logged:
                     logged = True
-                    _logger.warning("%s (trying again for %g seconds)", found.error, self.patience - waited)
+                    _logger.warning("%s (trying again for %.0f seconds)", found.error, self.patience - waited)
             time.sleep(pause)
             pause = min(2 * pause, longest)
 
