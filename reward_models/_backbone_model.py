@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reward_models._backbone import RewardNetwork, open_backbone, save_backbone, score
 from reward_models._base import Estimates, Histories, Prompt, RewardModel, UnknownUser, UserState, sigmoid
 from reward_models._rendering import Renderer
-from reward_models._reward_training import Precision, Schedule, tokenized, train
+from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
 from synthesizeme.errors import ConfigError
 from synthesizeme.types import PreferencePair
 
@@ -160,10 +160,7 @@ class TextModel(BackboneModel):
         network = RewardNetwork(self._open(self.backbone))
         pairs = [pair for history in histories.values() for pair in history]
         passes = [tokenized(pairs, profiles, self.renderer_) for profiles in self._passes(histories)]
-        columns = {
-            name: [value for rows in passes for value in rows.columns[name]] for name in passes[0].columns
-        }
-        schedule = Schedule(**{**vars(schedule), "epochs": self.epochs // len(passes)})
+        columns, schedule = in_turn(passes, schedule)
         self.network_, done = train(network, self.tokenizer_, columns, schedule, lora_rank=self.lora_rank)
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)

@@ -6,7 +6,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -48,6 +48,12 @@ class Rows:
     def counts(self) -> dict[str, int]:
         """The three numbers by name."""
         return {"kept": self.kept, "dropped": self.dropped, "truncated": self.truncated}
+
+
+def in_turn(passes: Sequence[Rows], schedule: Schedule) -> tuple[dict[str, list[Any]], Schedule]:
+    """The rows of passes one after another, as columns, and the schedule that reads each pass once a turn."""
+    columns = {name: [value for rows in passes for value in rows.columns[name]] for name in passes[0].columns}
+    return columns, replace(schedule, epochs=schedule.epochs // len(passes))
 
 
 def tokenized(pairs: Sequence[PreferencePair], profiles: Sequence[str], renderer: Renderer) -> Rows:

@@ -76,8 +76,8 @@ class SoftPromptNetwork(RewardNetwork):
 class HistoryCollator:
     """Batches of pairs with a history drawn anew, each time, from the user's other pairs.
 
-    With probability `empty` there is none. Otherwise a share drawn from U(0, `dropout`) of the other pairs
-    is deleted, and at most `most` of the rest stay.
+    With probability `empty`, and for a row whose ``nobody`` is true, there is none. Otherwise a share drawn
+    from U(0, `dropout`) of the other pairs is deleted, and at most `most` of the rest stay.
 
     Args:
         base: TRL's collator of ``chosen_ids`` and ``rejected_ids``.
@@ -109,7 +109,7 @@ class HistoryCollator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Inputs of a `SoftPromptNetwork` for 2B texts (chosen, then rejected) of B users."""
         numbers = [row["row"] for row in rows]
-        drawn = [self._draw(self.others[number]) for number in numbers]
+        drawn = [self._draw(self.others[row["row"]][: 0 if row.get("nobody") else None]) for row in rows]
         longest = max(map(len, drawn))
         items = np.zeros((len(rows), longest, self.items.shape[1]), dtype=np.float32)
         present = np.zeros((len(rows), longest), dtype=bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,22 @@ from reward_models._backbone import own_randomness, quiet, score
 from reward_models._backbone_model import BackboneModel
 from reward_models._base import Estimates, Histories, Prompt, UserState
 from reward_models._features import Features, open_features
-from reward_models._profiler import content
-from reward_models._reward_training import tokenized, train
+from reward_models._profiler import Profiler, content
+from reward_models._reward_training import Rows, in_turn, tokenized, train
 from reward_models._soft_prompt import HistoryCollator, Matrix, SoftPromptNetwork
+from reward_models._worded_user import WordedUser, pass_seeds
 from reward_models.persona_prompted import PersonaPrompted
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.profile import UserProfile
 from synthesizeme.types import Message, PreferencePair
 
 
-class SoftPromptModel(BackboneModel):
+class SoftPromptModel(WordedUser, BackboneModel):
     """A backbone that knows the user by soft tokens, made from their pairs by a learned plug.
 
     A history item is [e(prompt); e(chosen); e(rejected)] of one pair, e a frozen encoder: the slot is the
-    rating. Items are standardised with the training pairs' mean and scale. A user's state is their items.
+    rating. Items are standardised with the training pairs' mean and scale. A user's state is their items, and
+    with `words` their profile in words too, which then stands between the soft tokens and the conversation.
 
     Args:
         warm_start: Folder of a ``persona-prompted`` checkpoint whose backbone to begin with; empty trains one
@@ -36,8 +39,12 @@ class SoftPromptModel(BackboneModel):
         features: The frozen encoder; see `open_features`.
         max_history: Items of a history at most; of a longer one the last.
         history_dropout: Largest share of a history that is deleted at random in training, in [0, 1].
-        no_history: Share of training pairs with an empty history, in [0, 1].
+        no_history: Share of training pairs with an empty history (and no words), in [0, 1].
+        words: Whether the backbone reads the user's profile in words as well, as `PersonaPrompted` does.
+        profiler, profiles: See `PersonaPrompted`; they also serve the first training of the backbone.
     """
+
+    unsaved: ClassVar[tuple[str, ...]] = ("profiler", "profiles")
 
     def __init__(
         self,
@@ -49,6 +56,9 @@ class SoftPromptModel(BackboneModel):
         max_history: int = 50,
         history_dropout: float = 0.5,
         no_history: float = 0.1,
+        words: bool = False,
+        profiler: Profiler | None = None,
+        profiles: Mapping[str, UserProfile | str] | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -59,6 +69,9 @@ class SoftPromptModel(BackboneModel):
         self.max_history = max_history
         self.history_dropout = history_dropout
         self.no_history = no_history
+        self.words = words
+        self.profiler = profiler
+        self.profiles = profiles
 
     @abstractmethod
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
@@ -73,7 +86,8 @@ class SoftPromptModel(BackboneModel):
         self.mean_, self.scale_ = self._statistics(pairs)
         items, about = self._items(pairs), self._about([pair.prompt for pair in pairs])
         network = self._plugged(backbone, items.shape[1], about.shape[1])
-        rows = tokenized(pairs, [""] * len(pairs), self.renderer_)
+        passes = self._passes(pairs, histories)
+        columns, schedule = in_turn(passes, schedule)
         with quiet():
             from trl.trainer.reward_trainer import DataCollatorForPreference
 
@@ -83,14 +97,29 @@ class SoftPromptModel(BackboneModel):
                 about=about,
                 others=_others(histories),
                 dropout=self.history_dropout,
-                empty=self.no_history,
+                empty=0.0 if self.words else self.no_history,
                 most=self.max_history,
                 seed=self.seed,
             )
-        self.network_, done = train(network, self.tokenizer_, rows.columns, schedule, collator=collator)
-        self.training_ = {**done, **rows.counts}
+        self.network_, done = train(network, self.tokenizer_, columns, schedule, collator=collator)
+        self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
         return self._user_states(histories)
+
+    def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[Rows]:
+        """The pairs as tokens: once, or with words for each pass anew; nobody has neither words nor items."""
+        if not self.words:
+            return [tokenized(pairs, [""] * len(pairs), self.renderer_)]
+        self._learn_words(histories)
+        passes = []
+        for seed in pass_seeds(self.seed, self.epochs):
+            texts = self._unseeing(histories, dropout=0.0, seed=seed)
+            nobody = np.random.default_rng(seed).random(len(pairs)) < self.no_history
+            texts = ["" if alone else text for text, alone in zip(texts, nobody, strict=True)]
+            rows = tokenized(pairs, texts, self.renderer_)
+            rows.columns["nobody"] = nobody[rows.columns["row"]].tolist()
+            passes.append(rows)
+        return passes
 
     def _check_history_settings(self) -> None:
         shares = {"history_dropout": self.history_dropout, "no_history": self.no_history}
@@ -122,6 +151,8 @@ class SoftPromptModel(BackboneModel):
             batch_size=self.batch_size,
             learning_rate=self.warm_learning_rate,
             precision=self.precision,
+            profiler=self.profiler,
+            profiles=self.profiles,
             seed=self.seed,
         )
         warm._fit(histories)
@@ -170,14 +201,15 @@ class SoftPromptModel(BackboneModel):
         return np.asarray((values - mean) / scale, dtype=np.float32)
 
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
-        return {"items": self._items(pairs)}
+        words = self._words(pairs) if self.words else {}
+        return {"items": self._items(pairs), **words}
 
     def _rewards(
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
     ) -> Estimates:
         nobody: UserState = {"items": np.zeros((0, len(self.mean_)), dtype=np.float32)}
         known = [nobody if state is None else state for state in states]
-        read = [(id(state), tuple(self.renderer_(prompt, response).ids))
+        read = [(id(state), tuple(self.renderer_(prompt, response, self._profile(state)).ids))
                 for prompt, response, state in zip(prompts, responses, known, strict=True)]  # fmt: skip
         first = {key: row for row, key in reversed(list(enumerate(read)))}
         about = self._about([prompts[row] for row in first.values()])
@@ -194,7 +226,8 @@ class SoftPromptModel(BackboneModel):
         return self._estimates(np.asarray([found[key] for key in read]))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {"mean": self.mean_, "scale": self.scale_, **self.network_.plug_state()}
+        words = {"baseline": self.baseline_} if self.words else {}
+        return {"mean": self.mean_, "scale": self.scale_, **words, **self.network_.plug_state()}
 
     def _facts(self) -> dict[str, Any]:
         told = {"features": self.features_.identity, "prompt_dim": self.features_.prompt_dim}
@@ -213,6 +246,8 @@ class SoftPromptModel(BackboneModel):
                 cure="install or name the encoder it was trained with.",
             )
         plug = dict(arrays)
+        if self.words:
+            self.baseline_ = plug.pop("baseline")
         self.mean_, self.scale_ = plug.pop("mean"), plug.pop("scale")
         network = self._plugged(self.network_.backbone, len(self.mean_), facts["prompt_dim"])
         network.restore_plug(plug)

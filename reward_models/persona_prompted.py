@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._backbone_model import TextModel
 from reward_models._base import Histories, UserState
-from reward_models._profiler import Profiler, StylometricProfiler, cross_fitted, differences, profile_text
+from reward_models._profiler import Profiler
+from reward_models._worded_user import WordedUser, pass_seeds
 from synthesizeme.errors import ConfigError
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 
 
-class PersonaPrompted(TextModel):
+class PersonaPrompted(WordedUser, TextModel):
     """A sequence classifier with one label that reads a profile of the user, the prompt and the response.
 
     Reward r(pi_u, c, y): the profile pi_u stands as a leading system turn; tokens (B, T), T <= `max_length`,
@@ -70,24 +70,14 @@ class PersonaPrompted(TextModel):
     def _passes(self, histories: Histories) -> list[list[str]]:
         if not 0 <= self.profile_dropout <= 1:
             raise ConfigError(f"profile_dropout is {self.profile_dropout}; expected a share in [0, 1]")
-        self.baseline_ = differences([pair for history in histories.values() for pair in history]).mean(0)
-        known = {user: profile_text(given) for user, given in (self.profiles or {}).items()}
-        seeds = np.random.SeedSequence(self.seed).generate_state(self.epochs)
+        self._learn_words(histories)
         return [
-            cross_fitted(histories, self._writer(), known, dropout=self.profile_dropout, seed=int(seed))
-            for seed in seeds
+            self._unseeing(histories, dropout=self.profile_dropout, seed=seed)
+            for seed in pass_seeds(self.seed, self.epochs)
         ]
 
-    def _writer(self) -> Profiler:
-        return self.profiler or StylometricProfiler(self.baseline_)
-
     def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
-        given = (self.profiles or {}).get(pairs[0].user_id)
-        text = self._writer()(pairs) if given is None else profile_text(given)
-        return {"profile": np.frombuffer(text.encode(errors="replace"), dtype=np.uint8)}
-
-    def _profile(self, state: UserState | None) -> str:
-        return "" if state is None else state["profile"].tobytes().decode()
+        return self._words(pairs)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {"baseline": self.baseline_}

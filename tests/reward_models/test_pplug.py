@@ -54,9 +54,16 @@ def test_learns_a_plug_for_a_frozen_backbone(fitted, warm):
 
 def test_an_unseen_user_needs_no_gradient_step_and_swapped_labels_turn_them_round(fitted):
     before = {name: value.clone() for name, value in fitted.network_.state_dict().items()}
+    saved = []  # what autograd keeps for a backward pass
     new = [p.model_copy(update={"user_id": "new"}) for p in planted_words.population(1, 20, seed=5)]
     with torch.inference_mode():  # a gradient step would raise here
         fitted.fit_user("new", new[:10])
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(saved.append, lambda kept: kept):
+        fitted.fit_user("new", new[:10])
+        assert saved == [], "fit_user builds no graph"
+        fitted.network_.project(torch.from_numpy(fitted.users_["new"]["items"]))
+        assert saved, "a forward pass outside of inference would have been seen"
+    assert all(weight.grad is None for weight in fitted.network_.parameters())
     assert planted_words.accuracy(fitted, new[10:]) >= 0.8
     fitted.fit_user("new", [p.swapped_labels() for p in new[:10]])
     assert planted_words.accuracy(fitted, new[10:]) <= 0.2
@@ -129,6 +136,40 @@ def test_a_checkpoint_scores_the_same(fitted, tmp_path):
     again = reward_models.load(tmp_path / "model")
     asked = [p.compare("chosen_first") for p in HELD_OUT[:20]]
     assert again.compare(asked) == fitted.compare(asked)
+
+
+def test_words_and_the_plug_are_both_read(warm, tmp_path):
+    """Half of the users have words, the others nothing but their items."""
+    profiles = {f"u{i}": ("likes frosty?" if i % 2 else "likes sunny!") if i < 5 else "" for i in range(10)}
+    settings = FAST | {"words": True, "history_dropout": 1.0}
+    model = Pplug(warm_start=str(warm), profiles=profiles, **settings).fit(TRAIN)
+    assert planted_words.accuracy(model, HELD_OUT) >= 0.85
+    assert 0.3 <= planted_words.accuracy(model, HELD_OUT, user="nobody") <= 0.7
+    assert {user: state["profile"].tobytes().decode() for user, state in model.users_.items()} == profiles
+    of = {user: [p for p in HELD_OUT if p.user_id == user] for user in profiles}
+    assert planted_words.accuracy(model, of["u8"] + of["u9"]) >= 0.85, "items alone"
+    nothing = {"items": model.users_["u0"]["items"][:0]}
+    own, other = ({"profile": model.users_[user]["profile"]} for user in ("u0", "u1"))
+    for words, right in ((own, True), (other, False)):
+        model.users_["u0"] = nothing | words
+        assert (planted_words.accuracy(model, of["u0"]) >= 0.5) is right, "words alone"
+    model.save(tmp_path / "model")
+    again, asked = reward_models.load(tmp_path / "model"), [p.compare("chosen_first") for p in HELD_OUT[:20]]
+    assert again.compare(asked) == model.compare(asked)
+    new = [p.model_copy(update={"user_id": "new"}) for p in TRAIN[:10]]
+    assert again.fit_user("new", new).users_["new"]["profile"].size, "written from the pairs if not given"
+
+
+def test_nobody_has_neither_words_nor_items(warm):
+    model = Pplug(warm_start=str(warm), words=True, no_history=0.3, **FAST | {"epochs": 2})
+    histories = {f"u{i}": [p for p in TRAIN if p.user_id == f"u{i}"] for i in range(10)}
+    model._warm_backbone(histories)
+    first, second = model._passes([p for own in histories.values() for p in own], histories)
+    nobody = np.array(first.columns["nobody"])
+    assert 0.15 <= nobody.mean() <= 0.45
+    assert first.columns["nobody"] != second.columns["nobody"]
+    lengths = np.array([len(ids) for ids in first.columns["chosen_ids"]])
+    assert lengths[nobody].max() < lengths[~nobody].min()
 
 
 def test_a_temperature_that_is_none_is_refused(warm):
