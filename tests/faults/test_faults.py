@@ -62,7 +62,7 @@ def test_a_full_disk_under_the_users_of_a_server(tmp_path):
 def test_a_clock_that_jumps(tmp_path):
     if why := clock.why_not():
         pytest.skip(why)
-    kept(clock.jumping_clock(tmp_path, users=3, pairs=5))
+    kept(clock.jumping_clock(tmp_path, users=2, pairs=5))
 
 
 def test_a_database_that_is_away_from_an_induction(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scenarios.client import Client, serve
 from scenarios.rows import Row, counted
-from scenarios.workplace import Workplace, finish
+from scenarios.workplace import IMPATIENT_S, Workplace, finish
 
 SOURCE = r"""
 #define _GNU_SOURCE
@@ -79,7 +79,7 @@ def jumping_clock(folder: Path, *, users: int, pairs: int) -> Row:
     their times.
     """
     row = Row("clock jumps", f"{users} users, 20 years ahead 3 times a second; an update, 20 years back")
-    with Workplace(folder, users=users, pairs=pairs) as place:
+    with Workplace(folder, users=users, pairs=pairs, timeout_s=IMPATIENT_S) as place:
         expected, endpoint = place.reference(), place.endpoint
         endpoint.fail(0.2, ["429 until a date", "slow"])
         retries = 0

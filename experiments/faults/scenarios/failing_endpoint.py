@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scenarios.endpoint import ANSWERED, KINDS
 from scenarios.rows import Row, counted
-from scenarios.workplace import Ran, Workplace, finish
+from scenarios.workplace import IMPATIENT_S, Ran, Workplace, finish
 
 RETRIES = 5
 
@@ -23,7 +23,7 @@ def failing_endpoint(
     """
     name = "endpoint fails in every way" if len(kinds) == len(KINDS) else f"endpoint: {', '.join(kinds)}"
     row = Row(name, f"{100 * rate:.0f} % of the calls, {users} users, {RETRIES} retries")
-    with Workplace(folder, users=users, pairs=pairs) as place:
+    with Workplace(folder, users=users, pairs=pairs, timeout_s=IMPATIENT_S) as place:
         place.endpoint.fail(rate, kinds)
         with place.watching():
             ran = finish(place.induce("store.db", "--retries", RETRIES))

@@ -28,6 +28,8 @@ from synthesizeme.profiles.views import every_user
 from synthesizeme.types import PreferencePair
 
 MODEL = "m"
+IMPATIENT_S = 1.5
+"""Seconds a process waits for a reply where some are slow on purpose."""
 _MARK = re.compile(r"m[0-9a-f]{16}")
 
 
@@ -59,7 +61,7 @@ class Workplace:
     """
 
     def __init__(
-        self, folder: Path, *, users: int, pairs: int, concurrency: int = 8, timeout_s: float = 1.5,
+        self, folder: Path, *, users: int, pairs: int, concurrency: int = 8, timeout_s: float = 60.0,
         latency_s: float = 0.02,
     ) -> None:  # fmt: skip
         self.folder, self.concurrency, self.timeout_s = folder, concurrency, timeout_s
