@@ -65,7 +65,10 @@ def one_seed(config, seed, folder):
     from_scratch(settings["policy"], seed, folder)
     decoder = reading.decoder_of(folder)
     vectors = trait_vectors(decoder, watch, seed)
-    vectors |= {f"random like {name}": random_like(one, seed) for name, one in vectors.items()}
+    vectors |= {
+        f"random like {name}": random_like(one, 100 * seed + draw)
+        for draw, (name, one) in enumerate(vectors.items())
+    }
     probes = [reading.asked(prompt) for prompt in prompts()[::HELD_OUT]]
 
     def monitor():
