@@ -28,7 +28,7 @@ from synthesizeme.profiles.views import every_user
 from synthesizeme.types import PreferencePair
 
 MODEL = "m"
-IMPATIENT_S = 1.5
+IMPATIENT_S = 1.0
 """Seconds a process waits for a reply where some are slow on purpose."""
 _MARK = re.compile(r"m[0-9a-f]{16}")
 
