@@ -5,7 +5,7 @@ import typer
 
 from synthesizeme.cli._run import run
 from synthesizeme.cli._text import id_list, printable
-from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownNameError
+from synthesizeme.errors import BackendError, CacheError, ConfigError, DataError, UnknownNameError
 
 
 def one_verb(error: BaseException | None) -> typer.Typer:
@@ -25,6 +25,7 @@ def one_verb(error: BaseException | None) -> typer.Typer:
         (None, 0, ""),
         (DataError("is bad", source="f", line=3), 1, "Error: f:3: is bad\n"),
         (BackendError("is down"), 1, "Error: is down\n"),
+        (CacheError("the disk is full"), 1, "Error: the disk is full\n"),
         (ConfigError(["one", "two"]), 2, "Error: 2 problems\n  - one\n  - two\n"),
         (UnknownNameError("thing", "x", ["y"]), 2, "Error: unknown thing 'x'"),
         (OSError(28, "No space left on device"), 1, "No space left"),
