@@ -12,6 +12,7 @@ from synthesizeme.datasets import extend_splits
 from synthesizeme.errors import (
     BackendError,
     BudgetError,
+    CacheError,
     ConfigError,
     CredentialError,
     DataError,
@@ -46,15 +47,15 @@ class UserDone:
     user_id: str
     """Who."""
     record: InductionRecord | None
-    """How the induction ended; None when there was nothing to do, or no budget to do it."""
+    """How the induction ended; None when there was nothing to do, or the user was left."""
     profile: UserProfile | None = None
     """What was learned."""
     unreachable: bool = False
     """Whether it failed because the model gave no answers."""
     stopped: str | None = None
-    """Why the user was left for another run: the budget is used up."""
+    """Why the user was left for another run: the budget is used up, or no reply can be kept."""
     usage: Usage = field(default_factory=Usage)
-    """What was spent on a user that was left; the replies are in the cache."""
+    """What was spent beside the record: on a user that was left, or that another process finished first."""
 
 
 def is_due(note: InductionNote | None, pairs: int, job: InductionJob, fingerprint: str) -> bool:
@@ -81,21 +82,22 @@ def induce_stored_user(
     Raises:
         Exception: one of `STOPS`.
     """
+    spent = Usage()
     for _ in range(_TURNS):
         try:
             before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
         except DataError as error:  # a row of this user is damaged; a store that is, refuses the next line
             return UserDone(user_id, store.put_induction(user_id, _failed(error, 0, fingerprint)))
         if not is_due(before, len(pairs), job, fingerprint):
-            return UserDone(user_id, None)
+            return UserDone(user_id, None, usage=spent)
         work = _Work(session, job, fingerprint, user_id, before, latest)
         profile, unreachable = None, False
         try:
             profile, record = work.induce(pairs)
+        except (BudgetError, CacheError) as error:
+            return UserDone(user_id, None, stopped=str(error), usage=spent + work.usage)
         except STOPS:
             raise
-        except BudgetError as error:
-            return UserDone(user_id, None, stopped=str(error), usage=work.usage)
         except Exception as error:
             _logger.debug("user %r failed", user_id, exc_info=True)
             record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)
@@ -103,8 +105,9 @@ def induce_stored_user(
             version = latest.version if latest else 0
             kept = store.put_induction(user_id, record, profile, expected_version=version)
         except StoreConflictError:
+            spent += work.usage
             continue
-        return UserDone(user_id, kept, profile, unreachable)
+        return UserDone(user_id, kept, profile, unreachable, usage=spent)
     raise StoreConflictError(
         f"other processes kept changing user {user_id[:60]!r}. Cure: let each process have its own --shard"
     )
@@ -125,7 +128,7 @@ class _Work:
         self.session, self.job, self.fingerprint, self.user_id = session, job, fingerprint, user_id
         self.before = before
         self.known = latest.profile if latest else None
-        self.checking, self.making = session.account(), session.account()
+        self.checking, self.making, self.measuring = (session.account() for _ in range(3))
 
     def induce(self, pairs: Sequence[PreferencePair]) -> tuple[UserProfile, InductionRecord]:
         """The profile of all pairs, each in the split that it had before, and how it was made."""
@@ -133,7 +136,10 @@ class _Work:
         splits = made.splits if made else {}
         split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
         judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
-        result = induce_user(self.session, split, self.job.settings, account=self.making, split_rule=rule)
+        result = induce_user(
+            self.session, split, self.job.settings,
+            account=self.making, evaluation=self.measuring, split_rule=rule,
+        )  # fmt: skip
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)
         tested = _scored(result.outcomes.get("both"))
@@ -148,7 +154,7 @@ class _Work:
         return result.profile, InductionRecord(
             state="done", pairs=len(pairs), settings=self.fingerprint,
             drifted=checked is not None and checked.drifted, drift=checked, track=track,
-            usage=self.checking.usage + result.usage + result.evaluation_usage, accuracy=accuracy,
+            usage=self.usage, accuracy=accuracy,
             unanswered=added(written.failures if written else {}, *(found.failures for found in outcomes)),
         )  # fmt: skip
 
@@ -163,8 +169,8 @@ class _Work:
 
     @property
     def usage(self) -> Usage:
-        """What was spent so far, the evaluation aside."""
-        return self.checking.usage + self.making.usage
+        """What was spent so far."""
+        return self.checking.usage + self.making.usage + self.measuring.usage
 
     def failed(self, error: Exception, pairs: int) -> InductionRecord:
         """What is known of a failure; what was known of the user before stays known."""
@@ -172,6 +178,7 @@ class _Work:
         update = {
             "attempts": before.attempts + 1 if before and before.state == "failed" else 1,
             "usage": self.usage,
+            "unanswered": added(self.checking.failures, self.making.failures, self.measuring.failures),
             "track": before.track if before else drift.started(()),
         }
         return _failed(error, pairs, self.fingerprint).model_copy(update=update)

@@ -145,19 +145,18 @@ class _Walk:
 
 def summed(user: UserDone) -> RunSummary:
     """One user as a summary."""
-    record = user.record
-    if user.stopped:
-        return RunSummary(stopped=user.stopped, usage=user.usage)
+    beside, record = RunSummary(stopped=user.stopped, usage=user.usage), user.record
     if record is None:
-        return RunSummary(unchanged=1)
+        return beside + RunSummary(unchanged=int(user.stopped is None))
     if record.state == "failed":
         named = NamedUser(user_id=user.user_id, why=record.error)
-        return RunSummary(failed=1, usage=record.usage, unanswered=record.unanswered, failures=(named,))
+        failed = RunSummary(failed=1, usage=record.usage, unanswered=record.unanswered, failures=(named,))
+        return beside + failed
     drifts: tuple[NamedUser, ...] = ()
     if record.drifted and (check := record.drift):
         loss = f"lost {check.loss:.2f} ± {check.standard_error:.2f} of accuracy on {check.recent_pairs} pairs"
         drifts = (NamedUser(user_id=user.user_id, why=loss),)
-    return RunSummary(
+    return beside + RunSummary(
         done=1, drifted=len(drifts), drifts=drifts, usage=record.usage, unanswered=record.unanswered,
         accuracy={name: Pooled(correct=c, pairs=n) for name, (c, n) in record.accuracy.items() if n},
     )  # fmt: skip

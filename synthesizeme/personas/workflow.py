@@ -122,6 +122,7 @@ def induce_user(
     *,
     budget_calls: int | None = None,
     account: Account | None = None,
+    evaluation: Account | None = None,
     evidence: Sequence[Evidence] = (),
     split_rule: str | None = None,
 ) -> UserResult:
@@ -133,6 +134,7 @@ def induce_user(
         settings: How.
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
+        evaluation: Counts those of the evaluation.
         evidence: What a reward model learned from this user's train and validation pairs.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
@@ -146,7 +148,7 @@ def induce_user(
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
-    account = account or session.account()
+    account, evaluation = account or session.account(), evaluation or session.account()
     who = refuse_mixture(pairs)
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
@@ -155,7 +157,7 @@ def induce_user(
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
     outcomes: dict[str, Outcome] = {}
-    evaluation, error = session.account(), None
+    error = None
     if allotment.evaluation:
         history, test = _halves(split)
         try:

@@ -40,6 +40,37 @@ def test_questions_without_a_usable_answer_are_counted_and_said(people, filled, 
     assert f"Without a usable answer, retries notwithstanding: {parse} parse, {transport} transport." in said
 
 
+def test_a_user_that_fails_leaves_no_question_uncounted(people, filled, opened, openai_stub, job_at):
+    openai_stub.answer = lambda body: Reply(status=400, error={"message": "no"})
+    place = filled(flat(people, 1))
+    summary = run(job_at(place, model="m", model_settings=ModelSettings(api_base=openai_stub.base_url)))
+    assert summary.failed == 1
+    assert summary.unanswered == {"transport": len(openai_stub.requests)}
+    assert summary.usage.distinct_calls == len(openai_stub.requests)
+
+
+def test_what_was_asked_of_a_user_that_another_process_finished_is_counted(
+    people, filled, opened, openai_stub, job_at, monkeypatch
+):
+    openai_stub.answer = judging.answer
+    place, raced = filled(flat(people, 1)), []
+    job = job_at(
+        place, model="m", model_settings=ModelSettings(api_base=openai_stub.base_url, logprobs=False)
+    )
+    put = SqlProfileStore.put_induction
+
+    def come_second(store, *arguments, **keywords):
+        if not raced:
+            raced.append(None)
+            raced.append(run(job))
+        return put(store, *arguments, **keywords)
+
+    monkeypatch.setattr(SqlProfileStore, "put_induction", come_second)
+    summary, other = run(job), raced[1]
+    assert (summary.done, summary.unchanged, other.done) == (0, 1, 1)
+    assert summary.usage.distinct_calls == other.usage.distinct_calls == len(openai_stub.requests) / 2
+
+
 def test_a_run_that_can_store_no_more_says_what_was_done(people, filled, opened, job_at, monkeypatch):
     """The disk of the store is full from the third user on."""
     place = filled(flat(people, 5))
