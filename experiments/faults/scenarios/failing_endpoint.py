@@ -56,6 +56,7 @@ def _check_first(row: Row, place: Workplace, ran: Ran) -> None:
     faults = endpoint.calls - endpoint.given[""]
     row.promise(faults > 0.1 * endpoint.calls, f"only {faults} of {endpoint.calls} calls failed")
     row.promise(endpoint.late == 0, f"{endpoint.late} recorded replies were asked for again")
+    row.promise(ran.sent == endpoint.calls, f"{endpoint.calls} calls were made, {ran.sent} are shown")
     row.promise(retries == endpoint.repeated, f"{endpoint.repeated} repeats, {retries} retries shown")
     row.promise(summary["done"] + summary["failed"] == len(place.people), "users are neither done nor failed")
     missing = len(set(endpoint.asked) - set(endpoint.answers))

@@ -86,6 +86,8 @@ def twins(folder: Path, *, users: int, pairs: int, number: int = 2) -> Row:
         for one in ran:
             row.promise(one.status == 0, f"one ended with {one.status}: {one.said[-300:]}")
         _settle(row, place, "store.db", expected)
+        asked = sum(one.sent for one in ran)
+        row.promise(asked == row.calls, f"{row.calls} calls were made, {asked} are in the summaries")
         done = sum(one.summary.get("done", 0) for one in ran)
         row.promise(done == users, f"{done} users were made, of {users}")
         versions = [[number for number, _ in found] for found in place.versions("store.db").values()]

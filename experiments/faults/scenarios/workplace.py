@@ -47,6 +47,12 @@ class Ran:
         """What it printed as JSON, nothing if it printed nothing."""
         return json.loads(self.out) if self.out.strip() else {}
 
+    @property
+    def sent(self) -> int:
+        """Calls that it says it sent."""
+        usage = self.summary.get("usage", {"distinct_calls": 0, "cached_calls": 0, "retries": 0})
+        return int(usage["distinct_calls"] - usage["cached_calls"] + usage["retries"])
+
 
 class Workplace:
     """Use it as a context: nothing runs on afterwards.
