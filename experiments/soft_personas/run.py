@@ -20,7 +20,7 @@ import tempfile
 import time
 import tomllib
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -53,29 +53,37 @@ def task(settings, seed, folder, name):
 
 
 def every_seed(settings, seeds, root, jobs):
-    """Rows by seed. Backbones first, then all readers of all seeds, the long ones first."""
-    from readers import READERS
+    """Rows of one reader of one seed at a time, with the seed and the reader, as they are done.
 
-    folders = {seed: root / f"seed-{seed}" for seed in seeds}
-    first = [(settings, seed, str(folder), None) for seed, folder in folders.items()]
-    then = [
-        (settings, seed, str(folder), name)
-        for name in settings.get("readers", READERS)
-        for seed, folder in folders.items()
-    ]
+    Backbones come first, then all readers of all seeds, the long ones first.
+    """
+    folders = {seed: str(root / f"seed-{seed}") for seed in seeds}
+    first = [(settings, seed, folder, None) for seed, folder in folders.items()]
+    then = [(settings, seed, folder, name) for name in readers(settings) for seed, folder in folders.items()]
     if jobs == 1:
         for one in first:
             task(*one)
-        found = [task(*one) for one in then]
-    else:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quietly) as pool:
-            list(pool.map(task, *zip(*first, strict=True)))
-            found = list(pool.map(task, *zip(*then, strict=True)))
-    rows = {seed: [] for seed in seeds}
-    for (_, seed, _, _), some in zip(then, found, strict=True):
-        rows[seed].extend(some)
-    return rows
+        for one in then:
+            yield one[1], one[3], task(*one)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=quietly) as pool:
+        list(pool.map(task, *zip(*first, strict=True)))
+        running = {pool.submit(task, *one): one for one in then}
+        for done in as_completed(running):
+            yield running[done][1], running[done][3], done.result()
+
+
+def readers(settings):
+    from readers import READERS
+
+    return settings.get("readers", READERS)
+
+
+def kept(settings, rows, file):
+    """Write what a seed has so far, in the order of the readers, so that a run that is cut off leaves it."""
+    ordered = [row for name in readers(settings) for row in rows.get(name, [])]
+    file.write_text(json.dumps({"config": settings, "rows": ordered}) + "\n")
 
 
 def machine():
@@ -112,8 +120,10 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as root:
-        for seed, rows in every_seed(settings, seeds, Path(root), arguments.jobs).items():
-            (out / f"seed-{seed}.json").write_text(json.dumps({"config": settings, "rows": rows}) + "\n")
+        found = {seed: {} for seed in seeds}
+        for seed, name, rows in every_seed(settings, seeds, Path(root), arguments.jobs):
+            found[seed][name] = rows
+            kept(settings, found[seed], out / f"seed-{seed}.json")
         costs = fitting_costs(settings, seeds[0], Path(root) / f"seed-{seeds[0]}")
     run = {"machine": machine(), "jobs": arguments.jobs, "seconds": time.monotonic() - began, "costs": costs}
     (out / "run.json").write_text(json.dumps(run, indent=1) + "\n")
