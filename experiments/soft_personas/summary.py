@@ -85,7 +85,13 @@ def written(results):
     rows = {(row["reader"], row["condition"], row["history"]): row for row in results["rows"]}
     lengths, full = results["config"]["lengths"], results["config"]["history"]
     heads = [*(f"{length} pairs" for length in lengths), "nobody", "another user", "labels swapped"]
-    lines = ["| reader | " + " | ".join(heads) + " |", "|---" + "|---:" * len(heads) + "|"]
+    new, seeds = results["config"]["new"], ", ".join(name.partition("-")[2] for name in results["seeds"])
+    machine = f"; {results['run']['machine']}" if results["run"] else ""
+    lines = [
+        f"Seeds: {seeds}, each with {new['users']} new users and {new['asked']} pairs of each{machine}.",
+        "",
+    ]
+    lines += ["| reader | " + " | ".join(heads) + " |", "|---" + "|---:" * len(heads) + "|"]
     for reader in dict.fromkeys(row["reader"] for row in results["rows"]):
         places = [("own", length) for length in lengths] + [(condition, full) for condition in OWN[1:]]
         lines.append(
