@@ -20,7 +20,7 @@ PPLUG = {
     "pplug + words": {"words": True},
 }
 REFERENCES = ("references", "hierarchical-stylometric")
-READERS = ("text history", *UEM, *PPLUG, "persona-prompted", *REFERENCES)
+READERS = (*UEM, "text history", *PPLUG, "persona-prompted", *REFERENCES)
 """Everything that is measured, what takes longest first."""
 CONDITIONS = ("own", "nobody", "another user", "labels swapped")
 
