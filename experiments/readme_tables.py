@@ -180,7 +180,49 @@ def distilled():
     )
 
 
+def systems():
+    """What each system carries from a user's history to the judge, for how many tokens, and how well."""
+    studies = [f"llmfao/results/{name}-prompts/results.json" for name in ("seen", "unseen")]
+    measured = [{row["name"]: row for row in json.loads((HERE / it).read_text())["rows"]} for it in studies]
+    retrieved = json.loads((HERE / "lamp" / "results" / "llmfao.json").read_text())
+
+    def spent(name):
+        usage = measured[0][name]["usage"]
+        return usage["prompt_tokens"] / usage["distinct_calls"]
+
+    def judge(name):
+        return f"{spent(name) - spent('default'):,.0f}"
+
+    def found(name):
+        return [f"{percent(rows[name]['micro'])} | {signed(rows[name]['gain'])}" for rows in measured]
+
+    bm25 = [next(row for row in rows if (row["name"], row["k"]) == ("retrieval-bm25", 4))
+            for rows in retrieved.values()]  # fmt: skip
+    tokens = f"{bm25[0]['tokens_per_question'] - spent('default'):,.0f}"
+    gains = [dict(zip(("value", "low", "high"), row["gain"], strict=True)) for row in bm25]
+    cells = [f"{percent(row['accuracy'][0])} | {signed(gain)}" for row, gain in zip(bm25, gains, strict=True)]
+    rows = [
+        ("none", "judge", "nothing", "0", found("default")),
+        ("memory", "judge", "all past pairs", judge("memory"), found("memory")),
+        ("LaMP, `retrieval-bm25`", "judge", "the 4 past pairs most like the question", tokens, cells),
+        ("SynthesizeMe, persona", "judge", "who the user is, in words", judge("persona"), found("persona")),
+        ("SynthesizeMe, profile", "judge", "persona and demonstrations", judge("both"), found("both")),
+        ("User Embedding Model, `uem`", "fine-tuned MiniLM", "a soft token for each past pair, 20 shared",
+         "70 at most, soft", found("uem")),
+        ("Persona-Plug, `pplug`", "frozen MiniLM", "one soft token that depends on the prompt, 1 shared",
+         "2, soft", found("pplug")),
+        ("`hierarchical`", "linear", "weights with standard errors", "0", found("hierarchical")),
+    ]  # fmt: skip
+    lines = [
+        "| system | who judges | what is carried from the history | tokens a question | seen prompts | gain "
+        "| unseen prompts | gain |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    return "\n".join([*lines, *(f"| {' | '.join([*row[:4], *row[4]])} |" for row in rows)])
+
+
 TABLES = {
+    "systems": systems,
     "retrieval": retrieval,
     "lamp": lamp,
     "distilled": distilled,
