@@ -27,10 +27,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class SynthesizeMeError(Exception):
-    """Root of the tree; the command line turns any of these into one message and a status."""
+    """Root of the tree; the command line turns any of these into one message and a status.
+
+    All of them survive the way between processes, whatever their arguments.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
 class DataError(SynthesizeMeError):
@@ -159,3 +166,12 @@ class MissingExtraError(SynthesizeMeError):
             f"or pip install -e '.[{extra}]' in a checkout"
         )
         self.extra = extra
+
+
+def _rebuilt(
+    kind: type[SynthesizeMeError], args: tuple[Any, ...], known: dict[str, Any]
+) -> SynthesizeMeError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(known)
+    return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -14,6 +15,7 @@ from synthesizeme.errors import (
     MissingExtraError,
     SynthesizeMeError,
     UnknownNameError,
+    UnknownUserError,
 )
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
@@ -62,3 +64,22 @@ def test_an_unknown_name_lists_the_names_there_are_and_the_nearest():
 def test_a_judge_error_carries_the_raw_reply_and_a_missing_extra_the_pip_line():
     assert JudgeError("no preference", reply="Hm.").reply == "Hm."
     assert "pip install 'synthesizeme-rewards[hf]'" in str(MissingExtraError("hf: models", "hf"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("is blank", source="p.jsonl", line=3, field="chosen", cure="write text."),
+        ConfigError(["one", "two"]),
+        JudgeError("not a verdict", reply="Perhaps."),
+        UnknownUserError("ada"),
+        UnknownNameError("method", "lorr", ["lore", "pal"]),
+        MissingExtraError("training", "train"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_whole_from_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
