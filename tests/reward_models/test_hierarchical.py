@@ -240,9 +240,7 @@ def test_the_factors_are_about_the_best_for_their_criterion_and_not_for_the_othe
     histories, _ = population(10, 20, seed=seed)
     models = {name: Hierarchical(variances=name).fit(flat(histories)) for name in CRITERIA}
     problem = problem_of(models[variances], histories)
-    found = {
-        name: CRITERIA[variances](problem.fit(*models[name].factors_)) for name in CRITERIA
-    }
+    found = {name: CRITERIA[variances](problem.fit(*models[name].factors_)) for name in CRITERIA}
     chosen = found.pop(variances)
     assert chosen < min(found.values()), "better than the other criterion's choice"
     edges = np.exp([-3, 0, 3])  # the built-in variances among them
