@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,21 @@ PAUSES = (0.001, 0.008)
 def make_file(path: Path) -> None:
     """Make the file, and its folder, if there is none; only its owner may read it.
 
+    A file that is there is not opened: closing it would drop the locks that SQLite holds on it elsewhere in
+    this process, and another process could then take the log away (sqlite.org/howtocorrupt.html, section 2.2).
+
     Raises:
         DataError: the place cannot be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path)) from None
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES), str(path)) from None
 
 
 def prepare(connection: Any, record: object) -> None:

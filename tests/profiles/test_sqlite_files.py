@@ -6,6 +6,8 @@ import os
 import random
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from contextlib import closing as closed
 from pathlib import Path
@@ -203,6 +205,29 @@ def test_a_writer_waits_for_another_but_not_for_ever(sqlite_place, pair):
         timer.start()
         assert patient.add_pairs("ada", [pair("p1")]) == 1
         timer.join()
+
+
+def test_a_store_opened_twice_is_still_shared_with_other_processes(sqlite_place, pair):
+    look = [
+        sys.executable,
+        "-m",
+        "synthesizeme.cli",
+        "profiles",
+        "list",
+        "--store",
+        sqlite_place.url,
+        "--json",
+    ]
+
+    def seen():
+        return subprocess.run(look, check=True, capture_output=True, text=True).stdout
+
+    store = sqlite_place.open()
+    store.add_pairs("first", [pair("p0", "first")])
+    sqlite_place.open()
+    assert "first" in seen()
+    store.add_pairs("second", [pair("p1", "second")])
+    assert "second" in seen()
 
 
 def test_a_row_that_is_no_pair_any_more_is_named(sqlite_place, pair, profile):
