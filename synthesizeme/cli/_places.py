@@ -34,6 +34,39 @@ def check_writable(out: Path) -> None:
         ) from None
 
 
+def check_apart(flag: str, out: Path, **read: Path | None) -> None:
+    """Refuse to write over what is read.
+
+    Args:
+        flag: Option that names `out`.
+        out: What is written.
+        **read: What is read, by the names of the options.
+
+    Raises:
+        ConfigError: two of them are the same file.
+    """
+    for name, place in read.items():
+        if place is not None and out.exists() and place.exists() and out.samefile(place):
+            raise ConfigError(f"{flag} {out} is what --{name} reads; name another file, which is written to")
+
+
+def check_replaceable(out: Path, marker: str, kind: str) -> None:
+    """Refuse a folder that holds something else than what is about to be written.
+
+    Args:
+        out: Folder to write.
+        marker: File that is in every folder of the kind.
+        kind: What the folder may hold, in words.
+
+    Raises:
+        ConfigError: it holds files, but not this one.
+    """
+    if out.exists() and not (out / marker).is_file() and any(out.iterdir()):
+        raise ConfigError(
+            f"--out {out}: holds files, and no {kind}; name a new folder, or one with {kind} to replace"
+        )
+
+
 def write_profile(
     out: Path, profile: UserProfile, judge_prompt: str, extra: Mapping[str, str]
 ) -> dict[str, Path]:

@@ -12,6 +12,7 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, new_file
+from synthesizeme.cli._places import check_apart
 from synthesizeme.cli._text import count, print_json, printable, say
 from synthesizeme.errors import ConfigError, DataError
 
@@ -104,6 +105,10 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
 
     if options.profiles is not None and options.answers is None and options.history is not None:
         raise ConfigError("--history and --profiles both say what the user chose; give one of them")
+    if not options.user.strip():
+        raise ConfigError("--user is blank; expected the id of a user")
+    if options.answers is not None:
+        check_apart("--answers", options.answers, pool=options.pool)
     pool = read_pool(options.pool)
     with ExitStack() as stack:
         store = stack.enter_context(_store(options)) if options.profiles is not None else None
@@ -111,6 +116,11 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
         history = _history(options, store)
         interview = Interview(model, options.user, pool, history, criterion=options.criterion)
         if options.answers is None:
+            if interview.would_forget:
+                say(
+                    f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not here "
+                    "and may be among the questions; give them with --history or --profiles."
+                )
             _show_all(interview, options, as_json=common.json)
             return
         if interview.would_forget:

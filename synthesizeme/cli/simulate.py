@@ -10,6 +10,7 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
+from synthesizeme.cli._places import check_apart
 from synthesizeme.cli._text import count, print_json, printable
 from synthesizeme.errors import ConfigError, DataError
 
@@ -128,6 +129,7 @@ def _check(options: SimulationOptions) -> None:
         problems.append("--planted users can value planted texts only; leave out --pool")
     if problems:
         raise ConfigError(problems)
+    check_apart("--out", options.out, pool=options.pool, personas=options.personas)
 
 
 def _planted(options: SimulationOptions) -> tuple[Simulated, Usage | None]:

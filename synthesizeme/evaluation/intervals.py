@@ -128,11 +128,13 @@ def smallest_detectable_difference(
 
     ``(z[(1 + level) / 2] + z[power]) * SE``: SE is the clustered error of the paired difference to
     `against`, or without it that of the accuracy itself, to be set against a fixed number. Two-sided
-    test. None with fewer than two units or no observed variation, where no error can be estimated.
+    test. None with no observed variation, or with fewer than `FEW_UNITS` units, with which the normal
+    quantiles promise too much.
     """
-    error = clustered_standard_error(
-        *(_scores(outcome) if against is None else _differences(outcome, against))
-    )
+    values, users = _scores(outcome) if against is None else _differences(outcome, against)
+    error = clustered_standard_error(values, users)
+    if len(_per_unit(values, users)[0]) < FEW_UNITS:
+        return None
     normal = NormalDist()
     return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * error if error else None
 

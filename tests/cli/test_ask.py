@@ -97,3 +97,18 @@ def test_nothing_left_is_said(ask, tmp_path):
     assert ask("--answers", kept, pool=pool, said="1\n1\n").status == 0
     assert len(read_pairs(kept).pairs) == 1
     assert "Nothing is left to ask" in ask("--history", kept, pool=pool).err
+
+
+def test_a_known_user_without_history_gets_a_note(ask):
+    assert "'mara' from pairs that are not here" in ask("--json", user="mara").err
+    assert "Note" not in ask("--json", "--history", SAMPLE, user="mara").err
+
+
+def test_nobody_is_asked_and_the_pool_is_not_written_to(ask, trained, command, tmp_path):
+    pool = tmp_path / "pool.jsonl"
+    pool.write_bytes(SAMPLE.read_bytes())
+    refused = command("ask", "--model", trained, "--user", "x", "--pool", pool, "--answers", pool)
+    assert refused.status == 2
+    assert "is what --pool reads" in refused.err
+    assert pool.read_bytes() == SAMPLE.read_bytes()
+    assert ask(user="  ").status == 2

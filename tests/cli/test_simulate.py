@@ -117,3 +117,15 @@ def test_no_choice_at_all_is_a_failure(command, cast, sample, tmp_path):
     )
     assert ran.status == 1
     assert "failures parse 120" in ran.err
+
+
+@pytest.mark.parametrize("flag", ["--pool", "--personas"])
+def test_what_is_read_is_not_written_over(command, cast, sample, tmp_path, flag):
+    pool = tmp_path / "pool.jsonl"
+    pool.write_bytes(sample.read_bytes())
+    read = {"--pool": pool, "--personas": cast}
+    before = read[flag].read_bytes()
+    refused = command("simulate", "--pool", pool, "--personas", cast, "--out", read[flag])
+    assert refused.status == 2
+    assert f"is what {flag} reads" in refused.err
+    assert read[flag].read_bytes() == before

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,8 @@ def start(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[...,
         process = subprocess.Popen(
             [str(Path(sys.executable).with_name(command)), *map(str, arguments)],
             cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            # A shell that starts the tests in the background has it ignored, and a child inherits that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         processes.append(process)
         return process

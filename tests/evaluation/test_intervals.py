@@ -217,4 +217,5 @@ def test_smallest_detectable_difference_is_found_four_times_in_five(outcome_of):
     power = stats.norm.sf(stats.norm.ppf(0.975) - found / error)
     assert power == pytest.approx(0.8, abs=1e-6)
     assert smallest_detectable_difference(outcome, outcome) is None
-    assert smallest_detectable_difference(outcome_of({"a": [1]})) is None
+    few = outcome_of({f"u{i}": [1.0, 0.0, float(i % 2)] for i in range(9)})
+    assert smallest_detectable_difference(few) is None
