@@ -116,6 +116,22 @@ def evaluate(
     if common.json:
         whole = [report.model_dump(mode="json") for report in reports]
         print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+    _refuse_silence(reports)
+
+
+def _refuse_silence(reports: list[Report | LampReport]) -> None:
+    """Fail where every question of every scorer failed: that is no measurement."""
+    from synthesizeme.errors import BackendError
+    from synthesizeme.evaluation.report import Report
+
+    rows = [row for report in reports if isinstance(report, Report) for row in report.rows]
+    if rows and all(row.micro is None for row in rows):
+        kinds = sorted({kind for row in rows for kind in row.failures})
+        cures = "show fewer pairs (--retrieved, --prompt-tokens) or take a model with a longer context; "
+        raise BackendError(
+            f"no scorer answered any question ({', '.join(kinds)}). Cure: "
+            f"{cures if 'too_long' in kinds else ''}`synthesizeme doctor` says which models would work"
+        )
 
 
 def _of_pairs(

@@ -162,3 +162,13 @@ def test_a_terminal_gets_a_compact_table(command):
     for row in Report.from_json(command(*arguments, "--json").out).rows:
         assert f"{100 * row.micro:.1f}" in shown
     assert "| scorer" in command(*arguments).out
+
+
+def test_where_nothing_was_answered_nothing_was_measured(command, tmp_path):
+    (tmp_path / "replies.json").write_text('["I like both."]')
+    ran = command(
+        "evaluate", "--benchmark", "sample", "--scorer", "default", "--model", f"scripted:{tmp_path}/replies.json"
+    )  # fmt: skip
+    assert ran.status == 1
+    assert "no scorer answered any question (parse)" in ran.err
+    assert "| default" in ran.out
