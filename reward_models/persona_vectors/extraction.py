@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reward_models.persona_vectors.decoder import Decoder, States
 from reward_models.persona_vectors.rollouts import Rollout, asked
 from reward_models.persona_vectors.vectors import PersonaVectors
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, VectorError
 
 
 def difference_of_means(positive: States, negative: States) -> NDArray[np.float32]:
@@ -53,10 +53,12 @@ def extract(
 
     Raises:
         DataError: a side is empty.
+        VectorError: a rollout says that another model gave it.
 
     References:
         arXiv 2507.21509, section 2.2: the mean over response tokens, for every layer.
     """
+    _check_own(decoder, [*positive, *negative])
     sides = [response_states(decoder, rollouts) for rollouts in (positive, negative)]
     return PersonaVectors(
         trait,
@@ -64,6 +66,16 @@ def extract(
         decoder.identity.document(),
         facts={"positive": len(positive), "negative": len(negative), **facts},
     )
+
+
+def _check_own(decoder: Decoder, rollouts: Sequence[Rollout]) -> None:
+    here = decoder.identity.fingerprint
+    others = sorted({rollout.model for rollout in rollouts} - {"", here})
+    if others:
+        raise VectorError(
+            f"the answers were given by the model {others[0]}; this one is {here}. Cure: use the model that "
+            "gave them, or let this one answer"
+        )
 
 
 def response_states(decoder: Decoder, rollouts: Sequence[Rollout]) -> States:

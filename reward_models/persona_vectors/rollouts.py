@@ -42,6 +42,8 @@ class Rollout(Frozen):
     """Score of coherence; None where there is none."""
     failure: str = ""
     """Why a score is missing."""
+    model: str = ""
+    """Fingerprint of the model that answered; "" where it is not known."""
 
 
 def asked(question: str) -> Prompt:
@@ -50,7 +52,7 @@ def asked(question: str) -> Prompt:
 
 
 def collect(
-    trait: Trait, generate: Generate, score: Score, coherence: Score, *, samples: int = 1
+    trait: Trait, generate: Generate, score: Score, coherence: Score, *, samples: int = 1, model: str = ""
 ) -> list[Rollout]:
     """Both sides' answers to every extraction question under every pair of instructions, scored.
 
@@ -60,6 +62,7 @@ def collect(
         score: Scores the trait.
         coherence: Scores coherence.
         samples: Answers of each side to a question under a pair of instructions.
+        model: Fingerprint of the model that answers.
 
     Returns:
         ``2 * contrasts * questions * samples`` rollouts; the two of a pair stand side by side.
@@ -77,7 +80,7 @@ def collect(
     return [
         Rollout(
             pair=number // 2, side=side, instruction=instruction, question=question, answer=answer,
-            trait=_value(got), coherence=_value(read), failure=_reason(got) or _reason(read),
+            trait=_value(got), coherence=_value(read), failure=_reason(got) or _reason(read), model=model,
         )
         for number, ((side, instruction, question), answer, got, read) in enumerate(
             zip(wanted, answers, traits, coherences, strict=True)

@@ -77,6 +77,21 @@ class PersonaVectors:
         check_layer(layer, len(self.directions), f"vectors of {self.trait!r}")
         return replace(self, layer=layer, facts={**self.facts, **facts})
 
+    @property
+    def caution(self) -> str:
+        """Why the direction at the chosen layer is not to be trusted, in one line; "" where it is.
+
+        Taken from ``layer_effects`` among the facts: what steering by the direction did to the trait's score.
+        """
+        effects = self.facts.get("layer_effects")
+        if not effects:
+            return f"Steering toward {self.trait!r} was not checked to raise its score: no layer was tried."
+        working = {layer for layer, effect in effects.items() if effect is not None and effect > 0}
+        if self.layer is None or str(self.layer) in working:
+            return ""
+        where = f"layer {self.layer}; name another" if working else "any layer; do not trust this vector"
+        return f"Steering toward {self.trait!r} does not raise its score at {where}."
+
     def check(self, identity: Identity, *, derived: bool = False) -> None:
         """Refuse a model that these vectors were not taken from.
 
@@ -149,8 +164,11 @@ class PersonaVectors:
             model = document["model"]
             if directions.shape != (model["layers"], model["width"]):
                 raise ValueError(f"shape {directions.shape}; expected {(model['layers'], model['width'])}")
+            effects = document["facts"].get("layer_effects", {}).values()
+            if not all(isinstance(effect, int | float | None) for effect in effects):
+                raise ValueError("layer_effects: expected numbers or null")
             found = cls(document["trait"], directions, model, None, document["facts"])
-        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
             problem = f"does not hold persona vectors ({type(error).__name__}: {error})"
             raise DataError(problem, source=str(folder), cure=_CURE) from None
         return found if document.get("layer") is None else found.chosen(document["layer"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,13 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, folder
-from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._text import print_json, printable, say
+from synthesizeme.cli._places import check_replaceable, check_writable
+from synthesizeme.cli._text import print_json, printable
 from synthesizeme.cli._vectors_options import (
     AnsweringOptions,
     PolicyOptions,
     Scorer,
+    caution,
     check_scorer,
     open_asking,
     open_scorers,
@@ -51,7 +53,8 @@ class ExtractionOptions:
         Path | None,
         typer.Option(
             "--rollouts",
-            help="Answers that are there and scored already (rollouts.jsonl of an earlier run).",
+            help="Answers that are there and scored already (rollouts.jsonl of an earlier run). Those that "
+            "name another model than --policy are refused; those that name none are taken as its own.",
             metavar="FILE",
         ),
     ] = None
@@ -90,7 +93,9 @@ def extract(
     """
     if options.rollouts is None or options.layer is None:
         check_scorer(options.scorer, model)
-    check_writable(options.out)
+    if not (math.isfinite(options.alpha) and options.alpha > 0):
+        raise ConfigError(f"--alpha {options.alpha:g}: expected a finite number above 0")
+    _check_place(options.out)
     trait = _trait(options, model)
     decoder = policy.open()
     if options.layer is not None:
@@ -100,6 +105,13 @@ def extract(
     found, rows = _extracted(options, trait, decoder, answering, model)
     _write(options.out, trait, found, rows)
     _show(found, len(rows) // 2, options.out, as_json=common.json)
+
+
+def _check_place(out: Path) -> None:
+    from reward_models.persona_vectors.vectors import FACTS
+
+    check_writable(out)
+    check_replaceable(out, FACTS, "persona vectors")
 
 
 def _trait(options: ExtractionOptions, model: ModelOptions) -> Trait:
@@ -131,7 +143,8 @@ def _extracted(
         if options.rollouts is not None:
             rows = read_rollouts(options.rollouts)
         else:
-            rows = collect(trait, speak, scorers.trait, scorers.coherence, samples=options.samples)
+            rows = collect(trait, speak, scorers.trait, scorers.coherence, samples=options.samples,
+                           model=decoder.identity.fingerprint)  # fmt: skip
         found = extract(decoder, trait.name, *keep(rows))
         if options.layer is not None:
             return found.chosen(options.layer), rows
@@ -152,9 +165,10 @@ def _write(out: Path, trait: Trait, found: PersonaVectors, rows: list[Rollout]) 
 
 def _show(found: PersonaVectors, pairs: int, out: Path, *, as_json: bool) -> None:
     facts = dict(found.facts)
+    cautious = caution(found)
     if as_json:
         print_json({"trait": found.trait, "out": str(out), "layer": found.layer, "pairs": pairs,
-                    "model": dict(found.model), **facts})  # fmt: skip
+                    "model": dict(found.model), **facts, **cautious})  # fmt: skip
         return
     effects = facts.get("layer_effects")
     for layer, effect in (effects or {}).items():
@@ -164,5 +178,3 @@ def _show(found: PersonaVectors, pairs: int, out: Path, *, as_json: bool) -> Non
         f"{printable(found.trait)}: {facts['positive']} of {pairs} pairs of answers kept; layer "
         f"{found.layer} of {len(found.directions)}. Written to {printable(str(out))}."
     )
-    if effects and (effects[str(found.layer)] or 0.0) <= 0:
-        say("Steering toward the trait does not raise its score at any layer; do not trust this vector.")

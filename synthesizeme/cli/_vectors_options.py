@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from synthesizeme.cli._options import ModelOptions, folder
+from synthesizeme.cli._text import printable, say
 from synthesizeme.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -92,7 +93,11 @@ class VectorOptions:
     ] = None
     derived: Annotated[
         bool,
-        typer.Option("--derived", help="The policy was fine-tuned from the model the vectors were taken of."),
+        typer.Option(
+            "--derived",
+            help="The policy was fine-tuned from the model the vectors were taken of. Taken on your word: "
+            "only family, layers and width are checked.",
+        ),
     ] = False
 
     def load(self, decoder: Decoder) -> PersonaVectors:
@@ -109,6 +114,13 @@ class VectorOptions:
             found = found.chosen(self.layer)
         found.at()  # a layer is chosen
         return found
+
+
+def caution(found: PersonaVectors) -> dict[str, str | None]:
+    """The vectors' caution, said on standard error, as a field of the JSON output."""
+    if found.caution:
+        say(printable(found.caution))
+    return {"caution": found.caution or None}
 
 
 Scorer = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,6 +19,7 @@ from synthesizeme.cli._vectors_options import (
     PolicyOptions,
     Scorer,
     VectorOptions,
+    caution,
     check_scorer,
     open_scorers,
     pairs_of,
@@ -93,6 +95,7 @@ def steer(
     prompts = read_prompts(options.prompt, options.prompts)
     decoder = policy.open()
     found = vectors.load(decoder)
+    cautious = caution(found)
     from reward_models.persona_vectors import Steering
 
     speak = decoder.speaker(cut_mark=MARK, **answering.document())
@@ -107,7 +110,7 @@ def steer(
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
     if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, "answers": rows})
+        print_json({"trait": found.trait, "layer": found.layer, **cautious, "answers": rows})
         return
     for row in rows:
         typer.echo(f"{row['alpha']:+g}  {printable(str(row['prompt']))}")
@@ -129,6 +132,7 @@ def _dose_response(
     trait = load_trait(str(options.trait))
     decoder = policy.open()
     found = vectors.load(decoder)
+    cautious = caution(found)
     with open_scorers(options.scorer, trait, model) as scorers:
         doses = dose_response(
             decoder, found.at(), layer=_layer(found), alphas=alphas, positions=options.positions,
@@ -136,15 +140,16 @@ def _dose_response(
             generate=decoder.speaker(**answering.document()),
             score=scorers.trait, coherence=scorers.coherence,
         )  # fmt: skip
-    _show_doses(found, doses, operating_point(doses), as_json=common.json)
-
-
-def _show_doses(found: PersonaVectors, doses: list[Dose], best: Dose | None, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"trait": found.trait, "layer": found.layer,
+    best = operating_point(doses)
+    if common.json:
+        print_json({"trait": found.trait, "layer": found.layer, **cautious,
                     "doses": [dose.model_dump() for dose in doses],
                     "operating_point": None if best is None else best.alpha})  # fmt: skip
         return
+    _show_doses(doses, best)
+
+
+def _show_doses(doses: list[Dose], best: Dose | None) -> None:
     typer.echo("alpha    trait  ± error  coherence  answers")
     for dose in doses:
         typer.echo(
@@ -165,7 +170,8 @@ def monitor(
         str | None,
         typer.Option(
             "--tuned",
-            help="The same model after fine-tuning: print how far it moved along the vector.",
+            help="The policy after fine-tuning: print how far it moved along the vector. That it is a "
+            "fine-tuned copy is taken on your word: only family, layers and width are checked.",
             metavar="DIR|NAME",
         ),
     ] = None,
@@ -178,9 +184,10 @@ def monitor(
     asked = read_prompts(prompt, prompts)
     decoder = policy.open()
     found = vectors.load(decoder)
+    cautious = caution(found)
     before = project(decoder, found, asked, derived=vectors.derived)
     rows = [{"prompt": p[0].content, "projection": float(x)} for p, x in zip(asked, before, strict=True)]
-    document: dict[str, object] = {"trait": found.trait, "layer": found.layer, "prompts": rows}
+    document: dict[str, object] = {"trait": found.trait, "layer": found.layer, **cautious, "prompts": rows}
     if tuned is not None:
         from reward_models.persona_vectors.monitoring import shift_between
 
@@ -232,6 +239,7 @@ def screen(
     pairs = pairs_of(options.data, options.limit)
     decoder = policy.open()
     found = vectors.load(decoder)
+    cautious = caution(found)
     from reward_models.persona_vectors.screening import screen_pairs
 
     rows = screen_pairs(
@@ -245,8 +253,8 @@ def screen(
 
         write_whole(options.out, "".join(f"{json.dumps(document)}\n" for document in documents))
     if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, "push": float(pushes.mean()),
-                    "standard_error": error, "pairs": documents})  # fmt: skip
+        print_json({"trait": found.trait, "layer": found.layer, **cautious,
+                    "push": float(pushes.mean()), "standard_error": error, "pairs": documents})  # fmt: skip
         return
     typer.echo("  chosen  rejected      push  pair  (beside the policy's own answer)")
     for row in rows[:MOST_SHOWN]:
@@ -266,6 +274,9 @@ def _layer(found: PersonaVectors) -> int:
 
 def _alphas(text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        alphas = [float(part) for part in text.split(",")]
     except ValueError:
-        raise ConfigError(f"--alpha {text}: expected numbers with commas between them, e.g. -2,0,2") from None
+        alphas = [math.nan]
+    if not all(map(math.isfinite, alphas)):
+        raise ConfigError(f"--alpha {text}: expected finite numbers with commas between them, e.g. -2,0,2")
+    return alphas

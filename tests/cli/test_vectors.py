@@ -166,6 +166,94 @@ def test_screen_the_sample(command, extracted, policies, sample, tmp_path):
     assert "6 pairs along loud" in done.out
 
 
+def with_effects(folder, effects):
+    facts = folder / "vectors.json"
+    document = json.loads(facts.read_text())
+    document["facts"]["layer_effects"] = effects
+    facts.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("effects", "said"),
+    [
+        (None, "was not checked to raise its score: no layer was tried."),
+        ({"1": -4.0, "2": None}, "does not raise its score at any layer; do not trust this vector."),
+        ({"1": -4.0, "2": 9.0}, "does not raise its score at layer 1; name another."),
+        ({"1": 4.0, "2": -9.0}, None),
+    ],
+)
+def test_every_use_says_what_is_known_against_a_vector(
+    command, extracted, policies, trait, sample, effects, said
+):
+    with_effects(extracted, effects or {})
+    for words in (
+        ("steer", "--prompt", "x"),
+        ("steer", "--alpha=0", "--trait", trait, "--scorer", "pattern:e"),
+        ("monitor", "--prompt", "x"),
+        ("screen", "--data", sample, "--limit", 2),
+    ):
+        short = () if words[0] == "monitor" else ("--max-new-tokens", 2)
+        done = command("vectors", *words, *short, "--vectors", extracted, "--policy", policies[0], "--json")
+        assert done.status == 0, done.err
+        caution = done.json["caution"]
+        assert caution is None if said is None else caution.endswith(said)
+        assert (f"{caution}\n" in done.err) == (said is not None)
+
+
+def test_a_layer_that_was_named_was_not_tried(command, policies, trait, rollouts, tmp_path):
+    done = command("vectors", "extract", "--trait", trait, "--policy", policies[0], "--rollouts", rollouts,
+                   "--layer", 1, "--out", tmp_path / "new")  # fmt: skip
+    assert done.status == 0, done.err
+    assert "was not checked" in done.err
+
+
+def test_a_folder_of_something_else_is_left_alone(command, extracted, policies, trait, rollouts, tmp_path):
+    foreign = tmp_path / "checkpoint"
+    foreign.mkdir()
+    (foreign / "model.json").write_text("{}")
+    words = ("vectors", "extract", "--trait", trait, "--rollouts", rollouts, "--layer", 1)
+    done = command(*words, "--policy", "nowhere", "--out", foreign)
+    assert done.status == 2
+    assert "holds files, and no persona vectors; name a new folder" in done.err
+    assert [path.name for path in foreign.iterdir()] == ["model.json"]
+    (tmp_path / "empty").mkdir()
+    for place in (extracted, tmp_path / "empty"):
+        assert command(*words, "--policy", policies[0], "--out", place).status == 0
+
+
+@pytest.mark.parametrize("alpha", ["nan", "inf", "0", "-1"])
+def test_layers_are_tried_at_a_finite_multiple(command, trait, tmp_path, alpha):
+    done = command("vectors", "extract", "--trait", trait, "--policy", "nowhere", "--scorer", "pattern:e",
+                   f"--alpha={alpha}", "--out", tmp_path / "x")  # fmt: skip
+    assert done.status == 2
+    assert f"--alpha {alpha}: expected a finite number above 0" in done.err
+
+
+def test_rollouts_of_another_model_are_refused(command, policies, trait, tmp_path):
+    words = ("vectors", "extract", "--trait", trait, "--layer", 1, "--max-new-tokens", 12)
+    own = command(*words, "--policy", policies[0], "--scorer", "pattern:e", "--samples", 12,
+                  "--out", tmp_path / "own")  # fmt: skip
+    assert own.status == 0, own.err
+    made = ("--rollouts", tmp_path / "own" / "rollouts.jsonl")
+    other = command(*words, *made, "--policy", policies[1], "--out", tmp_path / "other")
+    assert other.status == 1
+    assert "the answers were given by the model" in other.err
+    assert not (tmp_path / "other").exists()
+    assert command(*words, *made, "--policy", policies[0], "--out", tmp_path / "again").status == 0
+
+
+def test_a_tuned_model_of_another_depth_is_refused(command, extracted, policies, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    shallow = tmp_path / "shallow"
+    AutoModelForCausalLM.from_pretrained(policies[0], num_hidden_layers=1).save_pretrained(shallow)
+    AutoTokenizer.from_pretrained(policies[0]).save_pretrained(shallow)
+    done = command("vectors", "monitor", "--vectors", extracted, "--policy", policies[0], "--tuned", shallow,
+                   "--prompt", "x")  # fmt: skip
+    assert done.status == 1
+    assert "layers 2; this one has layers 1" in done.err
+
+
 def test_overlapping_questions(command, policies, tmp_path):
     (tmp_path / "bad.md").write_text(TRAIT.format(question="What is it?"))
     done = command("vectors", "extract", "--trait", "bad.md", "--policy", policies[0], "--scorer", "pattern:!",
@@ -204,7 +292,9 @@ def test_a_vector_of_another_model(command, extracted, policies, sample):
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("steer", "--alpha", "much", "--prompt", "x"), 2, "expected numbers"),
+        (("steer", "--alpha", "much", "--prompt", "x"), 2, "expected finite numbers"),
+        (("steer", "--alpha=1,nan", "--prompt", "x"), 2, "--alpha 1,nan: expected finite numbers"),
+        (("steer", "--alpha=-inf", "--prompt", "x"), 2, "--alpha -inf: expected finite numbers"),
         (("steer",), 2, "no prompt is given"),
         (("steer", "--trait", "flattery"), 2, "reads no rubric"),
         (("steer", "--trait", "flattery", "--scorer", "pattern:("), 2, "no regular expression"),

@@ -108,8 +108,9 @@ def test_every_question_is_asked_under_every_instruction_of_both_sides():
             for p, i in zip(prompts, instructions, strict=True)
         ]
 
-    rows = collect(trait, loud, PatternScorer("!"), unrepetitive, samples=2)
+    rows = collect(trait, loud, PatternScorer("!"), unrepetitive, samples=2, model="ab12")
     assert len(rows) == 2 * 5 * 20 * 2
+    assert {row.model for row in rows} == {"ab12"}
     assert all(
         a.question == b.question and a.pair == b.pair for a, b in zip(rows[::2], rows[1::2], strict=True)
     )

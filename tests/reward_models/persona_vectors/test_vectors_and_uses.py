@@ -88,6 +88,18 @@ def test_extract_reads_every_answer_under_its_instruction(decoder):
         found.at()
 
 
+def test_answers_of_another_model_are_no_source_of_a_vector(llama):
+    from reward_models.persona_vectors import Rollout
+
+    def row(side, model):
+        return Rollout(pair=0, side=side, instruction="", question=TEXTS[0], answer=side, model=model)
+
+    own = llama.identity.fingerprint
+    extract(llama, "t", [row("positive", own)], [row("negative", "")])
+    with pytest.raises(VectorError, match=f"given by the model ffff; this one is {own}"):
+        extract(llama, "t", [row("positive", own)], [row("negative", "ffff")])
+
+
 def test_projecting_a_prompt_and_the_shift_of_a_model(decoder, folders):
     vectors = of(decoder)
     found = project(decoder, vectors, PROMPTS)
@@ -217,9 +229,30 @@ def test_vectors_on_disk(tmp_path):
         (tmp_path / "v" / "vectors.json").write_text(json.dumps(document | change))
         with pytest.raises((DataError, VectorError), match=said):
             PersonaVectors.load(tmp_path / "v")
+    for effects in ([1.0], {"1": "much"}):
+        facts = {"layer_effects": effects}
+        (tmp_path / "v" / "vectors.json").write_text(json.dumps(document | {"facts": facts}))
+        with pytest.raises(DataError, match="does not hold persona vectors"):
+            PersonaVectors.load(tmp_path / "v")
     (tmp_path / "v" / "vectors.json").write_text("{")
     with pytest.raises(DataError, match="not JSON"):
         PersonaVectors.load(tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    ("effects", "layer", "said"),
+    [
+        ({"1": 3.0, "2": 5.0}, 2, ""),
+        ({"1": 3.0, "2": 0.0}, 2, "at layer 2; name another"),
+        ({"1": None, "2": 0.0}, 2, "at any layer; do not trust"),
+        ({}, 2, "was not checked"),
+    ],
+)
+def test_what_the_effects_of_the_layers_say_against_a_vector(effects, layer, said):
+    caution = small(layer=layer, layer_effects=effects).caution
+    assert said in caution
+    assert bool(said) == bool(caution)
+    assert "was not checked" in small().caution
 
 
 @pytest.mark.parametrize(
