@@ -63,8 +63,8 @@ class Application(FastAPI):
         document.setdefault("components", {})["securitySchemes"] = {"token": token}
         return document
 
-    async def _read(self, _: Request) -> Response:
-        return HTMLResponse(page(self.openapi()))
+    async def _read(self, request: Request) -> Response:
+        return HTMLResponse(page(self.openapi(), str(request.base_url)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

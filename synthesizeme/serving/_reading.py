@@ -25,11 +25,11 @@ _EXAMPLES: dict[str, Any] = {
 }
 
 
-def page(document: dict[str, Any]) -> str:
-    """The document in HTML."""
+def page(document: dict[str, Any], address: str) -> str:
+    """The document in HTML, with examples that ask the server at this address."""
     info = document["info"]
     operations = [
-        _operation(method.upper(), path, operation)
+        _operation(method.upper(), address.rstrip("/") + path, path, operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -42,15 +42,14 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(method: str, address: str, path: str, operation: dict[str, Any]) -> str:
     parts = [f"<h2>{method} {escape(path)}</h2><p>{escape(operation['summary'])}."]
     if "description" in operation:
         parts.append(f" {escape(operation['description'])}")
     parts.append("</p>")
     if (example := _EXAMPLES.get(operation["operationId"])) is not None:
-        address = path.replace("{user_id}", "ann")
         asked = f"curl -H 'Content-Type: application/json' -d '{json.dumps(example)}' \\\n"
-        words = f"{asked}  http://127.0.0.1:8000{address}"
+        words = f"{asked}  {address.replace('{user_id}', 'ann')}"
         parts.append(f"<pre>{escape(words)}</pre>")
     for name, schema in _schemas(operation):
         shown = escape(json.dumps(schema, indent=2))

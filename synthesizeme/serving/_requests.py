@@ -134,7 +134,8 @@ def user_of(request: Request, limits: Limits, *, after: tuple[str, ...] = ()) ->
         after: What follows the id in the path.
 
     Raises:
-        Refused: there is no such route (404), or the id is too long or holds a NUL character (422).
+        Refused: there is no such route (404), or the id is blank, too long or holds a NUL
+            character (422).
     """
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     parts = raw.partition(b"?")[0].split(b"/")[3:]
@@ -144,6 +145,8 @@ def user_of(request: Request, limits: Limits, *, after: tuple[str, ...] = ()) ->
         raise Refused(404, "the path is not UTF-8") from None
     if len(segments) != 1 + len(after) or tuple(segments[1:]) != after or not segments[0]:
         raise Refused(404, "there is nothing here; write a slash in a user's id as %2F")
+    if not segments[0].strip():
+        raise Refused(422, "the user's id is blank")
     if len(segments[0]) > limits.user_id:
         raise Refused(422, f"the user's id is longer than {limits.user_id} characters")
     if "\0" in segments[0]:

@@ -105,7 +105,7 @@ class Pages:
             "type": "string",
             "minLength": 1,
             "maxLength": self._limits.user_id,
-            "pattern": r"^[^\u0000]*$",
+            "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
         }
 
     def _words(self, *, blank: bool) -> Schema:

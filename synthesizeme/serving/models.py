@@ -9,7 +9,7 @@ NAME is a model as on the command line (``builtin``, ``openai/...``), URL an Ope
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -62,8 +62,15 @@ def read_spec(text: str) -> JudgeSpec:
     return JudgeSpec(match["name"], match["url"], **found)  # type: ignore[arg-type]
 
 
-def open_rewards(name: str, profiles: Mapping[str, UserProfile] | None = None) -> PersonalRewards:
+def open_rewards(
+    name: str, profiles: Callable[[], Mapping[str, UserProfile] | None] | None = None
+) -> PersonalRewards:
     """The model of that name; a checkpoint knows its users itself, a judge those of `profiles`.
+
+    Args:
+        name: Checkpoint folder, or ``judge:NAME``.
+        profiles: Opens what is known of users in words; called for a judge only, once its model is open, so
+            that a wrong name makes no store.
 
     Raises:
         ConfigError: the name is not written as it should be.
@@ -81,4 +88,5 @@ def open_rewards(name: str, profiles: Mapping[str, UserProfile] | None = None) -
     spec = read_spec(name)
     model = open_model(spec.name, ModelSettings(api_base=spec.api_base))
     session = Session(model, concurrency=spec.concurrency)
-    return JudgeRewards(session, profiles, choices=spec.choices, each=spec.each)
+    known = None if profiles is None else profiles()
+    return JudgeRewards(session, known, choices=spec.choices, each=spec.each)

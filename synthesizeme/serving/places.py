@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from synthesizeme.errors import ConfigError
+from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.models import open_rewards
 from synthesizeme.serving.protocol import ScalarRewards, Settings
 
@@ -38,8 +39,9 @@ def opened(
         on_error: Likewise.
 
     Raises:
-        ConfigError: no model is named, or a setting is wrong.
-        DataError: the folder holds no checkpoint that can be read.
+        ConfigError: no model is named, it knows nobody while unknown users are refused, or a setting is
+            wrong.
+        DataError: the folder holds no checkpoint that can be read, or the store is not there.
         StoreError: the store cannot be opened.
     """
     folder = model or os.environ.get(MODEL_VARIABLE)
@@ -55,11 +57,25 @@ def opened(
 @lru_cache(maxsize=8)
 def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarRewards:
     if profiles is None:
-        return ScalarRewards(open_rewards(name), settings)
+        return _with_users(name, open_rewards(name), settings)
     from synthesizeme.profiles import StoredPairs, StoredProfiles, open_store
 
-    store = open_store(profiles)
-    model = open_rewards(name, StoredProfiles(store))
-    pairs = StoredPairs(store)
-    model.fit_users({user: pairs.pairs(user) for user in pairs.users()})
+    store = open_store(profiles, create=False)
+    try:
+        model = open_rewards(name, lambda: StoredProfiles(store))
+        pairs = StoredPairs(store)
+        model.fit_users({user: pairs.pairs(user) for user in pairs.users()})
+        return _with_users(name, model, settings)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _with_users(name: str, model: PersonalRewards, settings: Settings) -> ScalarRewards:
+    if not model.users_ and settings.unknown_user == "refuse":
+        raise ConfigError(
+            f"{name} knows no user and unknown users are refused, so nobody could be scored. Cure: name a "
+            f"store with their profiles or pairs (profiles=URL, or {PROFILES_VARIABLE}), or set unknown_user "
+            "to 'population'"
+        )
     return ScalarRewards(model, settings)

@@ -60,11 +60,11 @@ def read_user(place: SourceRow, field: str = "user_id") -> str:
     """The id of a row's user.
 
     Raises:
-        DataError: it is missing, empty or not text.
+        DataError: it is missing, blank or not text.
     """
     value = place.row.get(field)
-    if not isinstance(value, str) or not value:
-        raise place.error("names no user; expected text that is not empty", field=field)
+    if not isinstance(value, str) or not value.strip():
+        raise place.error("names no user; expected text that is not blank", field=field)
     return value
 
 

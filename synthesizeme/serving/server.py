@@ -95,7 +95,7 @@ def application(options: ServerOptions) -> FastAPI:
 
     access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
     settings = Settings(options.unknown_user, options.on_error)  # type: ignore[arg-type]
-    rewards = ScalarRewards(open_rewards(options.model, _profiles(options)), settings)
+    rewards = ScalarRewards(open_rewards(options.model, lambda: _profiles(options)), settings)
     server = ServerSettings(
         limits=Limits(**options.sizes, seconds=options.queue.get("deadline", 10.0)),
         local_names_only=access is None,
@@ -114,9 +114,8 @@ def application(options: ServerOptions) -> FastAPI:
 def _profiles(options: ServerOptions) -> Mapping[str, UserProfile] | None:
     """What the store knows of users in words, for a judge."""
     from synthesizeme.profiles import StoredProfiles, open_store
-    from synthesizeme.serving.models import JUDGE
 
-    if options.profiles is None or not options.model.startswith(JUDGE):
+    if options.profiles is None:
         return None
     key = None if options.key_file is None else Path(options.key_file)
     return StoredProfiles(open_store(options.profiles, key_file=key, create=True))

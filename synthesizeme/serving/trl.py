@@ -12,11 +12,12 @@ or leave them out of the data.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
@@ -26,6 +27,8 @@ from synthesizeme.serving.rows import answered, tried
 Rewards = list[float | None]
 NAME = "personal_reward"
 """What TRL calls the function in its logs."""
+
+_log = logging.getLogger(__name__)
 
 
 def reward_function(
@@ -38,8 +41,9 @@ def reward_function(
 ) -> Callable[..., Rewards]:
     """A reward function for ``reward_funcs``.
 
-    It logs nothing but one number through TRL's ``log_metric``: ``personal_reward/scored``, the share of rows
-    that got their own user's reward. Its attribute ``counts`` holds the rows so far by status.
+    It logs one number through TRL's ``log_metric``: ``personal_reward/scored``, the share of rows that got
+    their own user's reward; and one warning, when users that are unknown first get None. Its attribute
+    ``counts`` holds the rows so far by status.
 
     Args:
         model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`).
@@ -51,15 +55,16 @@ def reward_function(
         user_column: Column of the data set with the user's id.
 
     Raises:
-        ConfigError: a setting is wrong.
+        ConfigError: a setting is wrong, or the model that is named knows nobody while unknown users are
+            refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    rewards = _opened(model, profiles, unknown_user, on_error)
+    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column)
 
     def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
-        return _rewards(rewards, prompts, completions, columns, user_column)
+        return batches.rewards(prompts, completions, columns)
 
-    _name(personal_reward, rewards)
+    _name(personal_reward, batches)
     return personal_reward
 
 
@@ -72,12 +77,12 @@ def async_reward_function(
     user_column: str = "user_id",
 ) -> Callable[..., Awaitable[Rewards]]:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    rewards = _opened(model, profiles, unknown_user, on_error)
+    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column)
 
     async def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
-        return await asyncio.to_thread(_rewards, rewards, prompts, completions, columns, user_column)
+        return await asyncio.to_thread(batches.rewards, prompts, completions, columns)
 
-    _name(personal_reward, rewards)
+    _name(personal_reward, batches)
     return personal_reward
 
 
@@ -90,35 +95,49 @@ def _opened(
     return ScalarRewards(model, Settings(**settings))
 
 
-def _name(function: Any, rewards: ScalarRewards) -> None:
+def _name(function: Any, batches: _Batches) -> None:
     function.__name__ = function.__qualname__ = NAME
-    function.counts = rewards.counts
+    function.counts = batches.scalar.counts
 
 
-def _rewards(
-    rewards: ScalarRewards,
-    prompts: Sequence[Any],
-    completions: Sequence[Any],
-    columns: dict[str, Any],
-    user_column: str,
-) -> Rewards:
-    users = columns.get(user_column)
-    if users is None:
-        names = ", ".join(sorted(name for name, value in columns.items() if isinstance(value, list)))
-        raise ConfigError(
-            f"the data set has no column {user_column!r} (found {names or 'none'}); add one with the id of "
-            "each prompt's user, or name it with user_column"
-        )
-    rows = [
-        tried(SourceRow(NAME, number, {"user_id": user, "prompt": prompt, "response": _text(completion)}))
-        for number, (user, prompt, completion) in enumerate(
-            zip(users, prompts, completions, strict=True), start=1
-        )
-    ]
-    found = answered(rewards, rows)
-    if callable(log_metric := columns.get("log_metric")) and found:
-        log_metric(f"{NAME}/scored", sum(score.scored for score in found) / len(found))
-    return [score.value for score in found]
+class _Batches:
+    """The rewards of one function's batches, and its one warning."""
+
+    def __init__(self, scalar: ScalarRewards, user_column: str) -> None:
+        self.scalar, self._user_column = scalar, user_column
+        self._warned = False
+
+    def rewards(self, prompts: Sequence[Any], completions: Sequence[Any], columns: dict[str, Any]) -> Rewards:
+        """The reward of every row."""
+        users = columns.get(self._user_column)
+        if users is None:
+            names = ", ".join(sorted(name for name, value in columns.items() if isinstance(value, list)))
+            raise ConfigError(
+                f"the data set has no column {self._user_column!r} (found {names or 'none'}); add one with "
+                "the id of each prompt's user, or name it with user_column"
+            )
+        rows = [
+            tried(SourceRow(NAME, number, {"user_id": user, "prompt": prompt, "response": _text(completion)}))
+            for number, (user, prompt, completion) in enumerate(
+                zip(users, prompts, completions, strict=True), start=1
+            )
+        ]
+        found = answered(self.scalar, rows)
+        self._warn([user for user, score in zip(users, found, strict=True) if score.status == "unknown_user"])
+        if callable(log_metric := columns.get("log_metric")) and found:
+            log_metric(f"{NAME}/scored", sum(score.scored for score in found) / len(found))
+        return [score.value for score in found]
+
+    def _warn(self, unknown: Sequence[str]) -> None:
+        if unknown and not self._warned:
+            self._warned = True
+            _log.warning(
+                "users in this batch that the model does not know, whose rows get no reward: %d, the first "
+                "%s. Cure: fit them to their pairs (profiles=URL of a store), leave them out of the data, or "
+                "set unknown_user to 'population'. This is said once; `counts` has the rows so far",
+                len(set(unknown)),
+                shown(unknown[0]),
+            )
 
 
 def _text(completion: Any) -> Any:

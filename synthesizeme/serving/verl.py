@@ -10,7 +10,11 @@ messages, "user_id": ...}``. The checkpoint may also be named by the environment
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthesizeme.errors import DataError
+    from synthesizeme.serving.protocol import Question
 
 
 def compute_score(
@@ -31,13 +35,13 @@ def compute_score(
         data_source: Not read.
         solution_str: The response.
         ground_truth: Not read.
-        extra_info: ``prompt`` and ``user_id`` of the row.
+        extra_info: ``prompt`` (text, or messages as a list or array) and ``user_id`` of the row.
         model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``.
         profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
         unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` gives
             the population's reward.
-        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, and
-            where there is none the mean of the rewards so far; ``raise`` raises.
+        on_error: ``population`` (default) gives a response that cannot be scored the population's reward,
+            and where there is none the mean of the rewards so far; ``raise`` raises.
         **reward_kwargs: Anything else verl passes; not read.
 
     Returns:
@@ -45,20 +49,52 @@ def compute_score(
 
     Raises:
         UnknownUserError: the user is unknown and unknown users are refused; names the user.
-        RewardError: the row cannot be read or scored and `on_error` is ``raise``.
-        ConfigError: no model is named, or a setting is wrong.
+        DataError: `extra_info` names no user, or has no prompt that can be read.
+        RewardError: the response cannot be scored and `on_error` is ``raise``.
+        ConfigError: no model is named, it knows nobody, or a setting is wrong.
     """
-    from synthesizeme.datasets._intake import SourceRow
     from synthesizeme.errors import DataError, UnknownUserError
     from synthesizeme.serving.places import opened
-    from synthesizeme.serving.rows import answered, tried
+    from synthesizeme.serving.rows import answered
 
     rewards = opened(model, profiles=profiles, unknown_user=unknown_user, on_error=on_error)
-    info = extra_info if isinstance(extra_info, dict) else {}
-    row = {"user_id": info.get("user_id"), "prompt": info.get("prompt"), "response": solution_str}
-    asked = tried(SourceRow("extra_info", 1, row))
+    asked = _asked(extra_info, solution_str)
     (found,) = answered(rewards, [asked])
     if found.status == "unknown_user" and not isinstance(asked, DataError):
         raise UnknownUserError(asked.user_id)
     value = found.value if found.value is not None else rewards.typical or 0.0
     return {"score": value, "scored": found.scored, "status": found.status}
+
+
+def _asked(info: Any, response: Any) -> Question | DataError:
+    """The question about a response, or what is wrong with the response.
+
+    Raises:
+        DataError: the user or the prompt is missing or wrong, which is the data set's fault.
+    """
+    from synthesizeme.datasets._intake import SourceRow, shown
+    from synthesizeme.errors import DataError
+    from synthesizeme.serving.protocol import Question
+    from synthesizeme.serving.rows import read_prompt, read_response, read_user
+
+    cure = 'give every row of the data set extra_info={"prompt": text or messages, "user_id": text}.'
+    if not isinstance(info, dict):
+        problem = f"found {shown(info)}; expected a dict with prompt and user_id"
+        raise DataError(problem, field="extra_info", cure=cure)
+    prompt: Any = info.get("prompt")
+    row = {
+        "user_id": info.get("user_id"),
+        "prompt": prompt.tolist() if hasattr(prompt, "tolist") else prompt,  # parquet gives arrays
+        "response": response,
+    }
+    place = SourceRow("extra_info", 1, row)
+    try:
+        user_id, turns = read_user(place), read_prompt(place)
+    except DataError as error:
+        found = f"found {shown(row[str(error.field)])}"
+        problem = error.problem if error.problem.startswith("found") else f"{found}: {error.problem}"
+        raise DataError(problem, source="extra_info", field=error.field, cure=cure) from None
+    try:
+        return Question(user_id, turns, read_response(place))
+    except DataError as error:
+        return error

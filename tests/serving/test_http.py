@@ -237,6 +237,7 @@ BAD_BODIES = {
     "a user of the wrong type": (json.dumps({**ROW, "user_id": {"$ne": None}}), 422),
     "a user that is a number": (json.dumps({**ROW, "user_id": 0}), 422),
     "no user": (json.dumps({**ROW, "user_id": ""}), 422),
+    "a blank user": (json.dumps({**ROW, "user_id": " \n"}), 422),
     "a long user": (json.dumps({**ROW, "user_id": "u" * 257}), 422),
     "a prompt of the wrong type": (json.dumps({**ROW, "prompt": 3.5}), 422),
     "a blank prompt": (json.dumps({**ROW, "prompt": "  "}), 422),
@@ -474,10 +475,30 @@ def test_the_examples_of_the_page_are_accepted(serve, model):
     live = serve(model)
     live.post("/v1/users/ann/pairs", {"pairs": [PAIR]})
     page = html.unescape(live.client.get("/docs").text)
-    found = re.findall(r"-d '(.*)' \\\n  http://127.0.0.1:8000(\S+?)</pre>", page)
+    found = re.findall(rf"-d '(.*)' \\\n  {re.escape(live.url)}(\S+?)</pre>", page)
     assert len(found) == 4
     for body, path in found:
         assert live.post(path, json.loads(body)).status_code == 200, path
+
+
+def test_a_user_whose_id_is_blank_is_refused_everywhere(serve, model):
+    live = serve(model)
+    for path in ("/v1/users/%20", "/v1/users/%09%0A"):
+        for answer in (
+            live.post(f"{path}/pairs", {"pairs": [PAIR]}), live.client.get(path), live.client.delete(path)
+        ):  # fmt: skip
+            assert answer.status_code == 422
+            assert "blank" in answer.text
+    assert set(live.rewards.model.users_) == {f"u{number}" for number in range(6)}
+
+
+def test_the_examples_of_the_page_ask_the_address_that_it_was_asked_at(serve, model):
+    live = serve(model)
+    assert f"{live.url}/v1/score</pre>" in live.client.get("/docs").text
+    named = live.client.get("/docs", headers={"Host": "rewards.example:81"}).text
+    assert "http://rewards.example:81/v1/users/ann/pairs</pre>" in named
+    hostile = live.client.get("/docs", headers={"Host": "<script>alert(1)</script>"})
+    assert "<script" not in hostile.text
 
 
 def test_texts_of_users_stand_in_no_log_above_debug(serve, stub, caplog):

@@ -7,11 +7,12 @@ import threading
 import pytest
 from invented import account, pair
 
-from synthesizeme.errors import BackendError, ConfigError, UnknownUserError
+from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUserError
 from synthesizeme.judges.rating import JudgeRewards
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
-from synthesizeme.serving.places import PROFILES_VARIABLE, opened
+from synthesizeme.serving.openrlhf import reward_func
+from synthesizeme.serving.places import MODEL_VARIABLE, PROFILES_VARIABLE, SETTING_VARIABLES, opened
 from synthesizeme.serving.protocol import Question, ScalarRewards, Settings
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.serving.verl import compute_score
@@ -101,6 +102,33 @@ def test_verl_takes_a_judge_by_name_and_the_environment_names_the_store(store, m
     assert opened("judge:builtin") is opened("judge:builtin")
 
 
+def test_a_judge_that_knows_nobody_is_refused_by_every_loop_unless_the_population_answers(monkeypatch):
+    nobody = "judge:builtin knows no user.*Cure: name a store"
+    with pytest.raises(ConfigError, match=nobody):
+        reward_function("judge:builtin")
+    with pytest.raises(ConfigError, match=nobody):
+        compute_score("x", SHORT, None, {"prompt": "How?", "user_id": "ada"}, model="judge:builtin")
+    monkeypatch.setenv(MODEL_VARIABLE, "judge:builtin")
+    with pytest.raises(ConfigError, match=nobody):
+        reward_func(["How?" + SHORT], ["How?"], ["ada"])
+    monkeypatch.setenv(SETTING_VARIABLES["unknown_user"], "population")
+    assert reward_func(["How?" + SHORT], ["How?"], ["ada"])["extra_logs"]["population"] == [1]
+    assert reward_function("judge:builtin", unknown_user="population")(["How?"], [SHORT], user_id=["ada"])[0]
+
+
+def test_a_store_that_is_empty_or_not_there_knows_nobody_either(tmp_path):
+    pytest.importorskip("sqlalchemy")
+    from synthesizeme.profiles import open_store
+
+    absent = tmp_path / "absent.db"
+    with pytest.raises(DataError, match=r"absent\.db"):
+        reward_function("judge:builtin", profiles=str(absent))
+    assert not absent.exists()
+    open_store(str(tmp_path / "empty.db"), create=True).close()
+    with pytest.raises(ConfigError, match="knows no user"):
+        reward_function("judge:builtin", profiles=str(tmp_path / "empty.db"))
+
+
 def test_a_failed_rating_is_a_status_and_the_population_answers_where_it_may():
     def script(request):
         text = request.messages[-1].text
@@ -136,7 +164,7 @@ def test_the_server_serves_a_judge_and_learns_from_pairs_at_once(store, serve):
     from synthesizeme.profiles import StoredPairs, StoredProfiles, open_store
 
     users = open_store(store)
-    live = serve(open_rewards("judge:builtin", StoredProfiles(users)), store=StoredPairs(users))
+    live = serve(open_rewards("judge:builtin", lambda: StoredProfiles(users)), store=StoredPairs(users))
 
     def value(user, text):
         return live.post("/v1/score", {"user_id": user, "prompt": "How deep?", "response": text}).json()

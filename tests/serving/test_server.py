@@ -80,6 +80,18 @@ def test_a_checkpoint_that_is_not_there_is_refused(tmp_path):
         application(ServerOptions(model=str(tmp_path / "absent")))
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(("name", "said"), [("bogus", "unknown model 'bogus'"), ("openai/x", "needs a key")])
+def test_a_judge_that_cannot_be_opened_leaves_no_store_behind(
+    tmp_path, capfd, monkeypatch, name, said, workers
+):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    store = tmp_path / "y.db"
+    assert main(["serve", "--model", f"judge:{name}", "--profiles", str(store), "--workers", workers]) != 0
+    assert said in capfd.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_address_that_is_taken_is_refused(checkpoint, capfd):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -95,6 +95,23 @@ def test_one_number_is_logged_and_no_text(make, stub, caplog):
     assert caplog.text == ""
 
 
+def test_unknown_users_are_warned_of_once_a_function(make, stub, caplog):
+    function, eve = make(stub), "eve" * 40
+    rows = [(user, "my secret", "4") for user in ("ann", eve, "mallory", eve)]
+    assert called(function, *rows) == [4, None, None, None]
+    assert called(function, *rows[2:]) == [None, None]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    said = record.getMessage()
+    assert "whose rows get no reward: 2, the first 'eve" in said
+    assert "Cure: " in said
+    assert "population" in said
+    assert eve[:60] not in said
+    assert "secret" not in said
+    called(make(stub), rows[1])
+    assert len(caplog.records) == 2, "another function says it again"
+
+
 def test_a_missing_column_is_named(make, stub):
     with pytest.raises(ConfigError, match=r"no column 'user_id' \(found completion_ids, who\)"):
         called(make(stub), ("ann", "Q?", "3"), user_id=None, who=["ann"])

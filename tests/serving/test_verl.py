@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import math
 
+import numpy as np
 import pytest
 
 import reward_models
-from synthesizeme.errors import ConfigError, RewardError, UnknownUserError
+from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
 from synthesizeme.serving import verl
 from synthesizeme.types import Message
 
@@ -60,31 +61,54 @@ def test_an_unknown_user_is_named_or_answered_by_the_population(score, sunny):
     assert (found["scored"], found["status"]) == (0, "population")
 
 
+def test_the_messages_that_parquet_gives_as_an_array_are_read(score, sunny):
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Q?"}]
+    assert score(sunny, prompt=np.array(turns, dtype=object)) == score(sunny, prompt=turns)
+    assert score(sunny, prompt=np.array(turns, dtype=object))["scored"] == 1
+
+
 @pytest.mark.parametrize(
-    "row",
+    ("row", "field", "found"),
     [
-        {"prompt": None}, {"prompt": ""}, {"prompt": [{"role": "assistant", "content": "x"}]}, {"prompt": 7},
-        {"prompt": [{"role": "robot", "content": "x"}]}, {"user": None}, {"user": 7}, {"user": ""},
+        ({"prompt": None}, "prompt", "None"),
+        ({"prompt": ""}, "prompt", "''"),
+        ({"prompt": 7}, "prompt", "7"),
+        ({"prompt": np.array([], dtype=object)}, "prompt", "[]"),
+        ({"prompt": [{"role": "assistant", "content": "x"}]}, "prompt", "'assistant'"),
+        ({"prompt": [{"role": "robot", "content": "x"}]}, "prompt", "'robot'"),
+        ({"user": None}, "user_id", "None"),
+        ({"user": 7}, "user_id", "7"),
+        ({"user": ""}, "user_id", "''"),
+        ({"user": " "}, "user_id", "' '"),
     ],
     ids=str,
-)  # fmt: skip
-def test_a_row_that_cannot_be_read_never_ends_the_training(score, sunny, row):
+)
+def test_data_without_a_user_or_a_prompt_end_the_training_with_the_cure(score, sunny, row, field, found):
     assert score(sunny)["scored"] == 1
-    found = score(sunny, **row)
+    for on_error in ("population", "raise"):
+        with pytest.raises(DataError) as caught:
+            score(sunny, on_error=on_error, **row)
+        assert caught.value.field == field
+        assert caught.value.problem.startswith("found ")
+        assert found in caught.value.problem
+        assert "Cure: give every row of the data set extra_info=" in str(caught.value)
+
+
+@pytest.mark.parametrize("info", [None, "text", []])
+def test_so_do_data_without_extra_info(compute_score, checkpoint, sunny, info):
+    with pytest.raises(DataError, match=r"'extra_info': found .*; expected a dict with prompt and user_id"):
+        compute_score("s", sunny, "t", info, model=str(checkpoint))
+    with pytest.raises(DataError, match="'user_id': found None"):
+        compute_score("s", sunny, "t", {}, model=str(checkpoint))
+
+
+def test_a_response_that_cannot_be_read_never_ends_it_unless_told_to(score, sunny):
+    assert score(sunny)["scored"] == 1
+    found = score(None)
     assert math.isfinite(found["score"])
     assert (found["scored"], found["status"]) == (0, "error")
     with pytest.raises(RewardError):
-        score(sunny, on_error="raise", **row)
-
-
-@pytest.mark.parametrize("info", [None, {}, "text", []])
-def test_nor_does_a_row_without_extra_info(compute_score, checkpoint, sunny, info):
-    found = compute_score("s", sunny, "t", info, model=str(checkpoint))
-    assert (found["scored"], found["status"]) == (0, "error")
-    assert (
-        compute_score("s", None, "t", {"prompt": "Q?", "user_id": "u0"}, model=str(checkpoint))["status"]
-        == "error"
-    )
+        score(None, on_error="raise")
 
 
 def test_wrong_settings_end_it_at_once(score, compute_score, sunny, monkeypatch):
