@@ -34,7 +34,7 @@ def reward_func(
     Raises:
         UnknownUserError: a user is unknown and unknown users are refused.
         RewardError: a row cannot be read or scored and `on_error` is ``raise``.
-        ConfigError: no model is named, or a setting is wrong.
+        ConfigError: no model is named, it knows nobody, or a setting is wrong.
     """
     # OpenRLHF ships this function by value to its workers, so nothing at the top of the file is needed here.
     from synthesizeme.errors import UnknownUserError
