@@ -118,8 +118,8 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
         if options.answers is None:
             if interview.would_forget:
                 say(
-                    f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not here "
-                    "and may be among the questions; give them with --history or --profiles."
+                    f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not "
+                    "here and may be among the questions; give them with --history or --profiles."
                 )
             _show_all(interview, options, as_json=common.json)
             return

@@ -31,7 +31,8 @@ def make_file(path: Path) -> None:
     """Make the file, and its folder, if there is none; only its owner may read it.
 
     A file that is there is not opened: closing it would drop the locks that SQLite holds on it elsewhere in
-    this process, and another process could then take the log away (sqlite.org/howtocorrupt.html, section 2.2).
+    this process, and another process could then take the log away (sqlite.org/howtocorrupt.html, section
+    2.2).
 
     Raises:
         DataError: the place cannot be written.
