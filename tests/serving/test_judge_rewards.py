@@ -112,7 +112,8 @@ def test_a_judge_that_knows_nobody_is_refused_by_every_loop_unless_the_populatio
     with pytest.raises(ConfigError, match=nobody):
         reward_func(["How?" + SHORT], ["How?"], ["ada"])
     monkeypatch.setenv(SETTING_VARIABLES["unknown_user"], "population")
-    assert reward_func(["How?" + SHORT], ["How?"], ["ada"])["extra_logs"]["population"] == [1]
+    (answered,) = reward_func(["How?" + SHORT], ["How?"], ["ada"])["extra_logs"]["population"]
+    assert float(answered) == 1
     assert reward_function("judge:builtin", unknown_user="population")(["How?"], [SHORT], user_id=["ada"])[0]
 
 
