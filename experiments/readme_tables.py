@@ -212,6 +212,8 @@ def systems():
         ("Persona-Plug, `pplug`", "frozen MiniLM", "one soft token that depends on the prompt, 1 shared",
          "2, soft", found("pplug")),
         ("`hierarchical`", "linear", "weights with standard errors", "0", found("hierarchical")),
+        ("Persona Vectors", "nobody: it steers the policy", "a direction of the policy's activations", "0",
+         ["– | –"] * 2),
     ]  # fmt: skip
     lines = [
         "| system | who judges | what is carried from the history | tokens a question | seen prompts | gain "
