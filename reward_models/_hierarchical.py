@@ -108,11 +108,10 @@ class HierarchicalModel(RewardModel):
             NotFittedError: before `fit`.
         """
         state = self._fitted().get(user_id)
-        prompts = [comparison.prompt for comparison in comparisons]
-        texts = [*(c.first for c in comparisons), *(c.second for c in comparisons)]
-        shared, own = self.basis_.rows(_paired([*prompts, *prompts], texts))
-        n = len(comparisons)
-        shared, own = shared[:n] - shared[n:], own[:n] - own[n:]
+        rows = self._contrasts(
+            [c.prompt for c in comparisons], [c.first for c in comparisons], [c.second for c in comparisons]
+        )
+        shared, own = rows.shared, rows.own
         lengths = np.maximum(np.linalg.norm(self.common_, axis=0), 1e-9)
         asked = np.concatenate([own, np.eye(STYLE, own.shape[1]), (self.common_ / lengths).T])
         along = asked @ self.common_
@@ -208,9 +207,8 @@ class HierarchicalModel(RewardModel):
         seconds: Sequence[str],
         states: Sequence[UserState | None],
     ) -> Estimates:
-        shared, own = self.basis_.rows(_paired([*prompts, *prompts], [*firsts, *seconds]))
-        n = len(firsts)
-        return self._estimate(shared[:n] - shared[n:], own[:n] - own[n:], states)
+        rows = self._contrasts(prompts, firsts, seconds)
+        return self._estimate(rows.shared, rows.own, states)
 
     def _estimate(self, shared: Floats, own: Floats, states: Sequence[UserState | None]) -> Estimates:
         """Mean and variance of shared.w + own.v_u for each row, and the calibrated probability."""
@@ -228,8 +226,16 @@ class HierarchicalModel(RewardModel):
         return Estimates(value, probability, np.sqrt(np.maximum(variance, 0)))
 
     def _differences(self, pairs: Sequence[PreferencePair]) -> Rows:
-        shared, own = self.basis_.rows(_items(pairs))
-        n = len(pairs)
+        return self._contrasts(
+            [pair.prompt for pair in pairs],
+            [pair.chosen_text for pair in pairs],
+            [pair.rejected_text for pair in pairs],
+        )
+
+    def _contrasts(self, prompts: Sequence[Prompt], firsts: Sequence[str], seconds: Sequence[str]) -> Rows:
+        """Features of the first responses minus those of the second ones."""
+        shared, own = self.basis_.rows(_paired([*prompts, *prompts], [*firsts, *seconds]))
+        n = len(firsts)
         return Rows(shared=shared[:n] - shared[n:], own=own[:n] - own[n:])
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
