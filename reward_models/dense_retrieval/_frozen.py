@@ -21,8 +21,7 @@ class FrozenEncoder:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        spec = name if ":" in name else f"embeddings:{name}" if name else "embeddings"
-        self._features = open_features(spec)
+        self._features = open_features(name or "minilm")
 
     @property
     def identity(self) -> str:
