@@ -70,8 +70,8 @@ def open_encoder(name: str) -> SentenceEncoder:
             "no sentence encoder can be read here: there is no modules.json, which every model of "
             "sentence-transformers has",
             source=place,
-            cure=f"for the hidden states of a language model write 'lm:{name}:mean'; or name a folder written by "
-            "sentence-transformers, or another hub name.",
+            cure=f"for the hidden states of a language model write 'lm:{name}:mean'; or name a folder "
+            "written by sentence-transformers, or another hub name.",
         )
     try:
         with quiet():

@@ -1,8 +1,8 @@
 """Static embeddings of WordLlama: a text's vector is a weighted sum of its tokens' vectors, no network runs.
 
 The vectors and their tokenizer are read from the installed package ``wordllama`` (Lee Miller) and are no part
-of this project. Its code is under the MIT licence; its vectors were trained from the token embeddings of LLaMA 2
-70B and phi-3 and go by LLaMA 2's vocabulary, so that LLaMA 2's licence may bear on what is made with them.
+of this project. Its code is under the MIT licence; its vectors were trained from the token embeddings of
+LLaMA 2 70B and phi-3 and go by LLaMA 2's vocabulary, so that its licence may bear on what is made with them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from synthesizeme.errors import DataError
 
 REQUIREMENT = "wordllama==0.4.0.post1"
 LICENCE = (
-    "WordLlama's code is under the MIT licence; its vectors derive from the embeddings of LLaMA 2 70B (LLaMA 2 "
-    "Community License) and phi-3"
+    "WordLlama's code is under the MIT licence; its vectors derive from the embeddings of LLaMA 2 70B "
+    "(LLaMA 2 Community License) and phi-3"
 )
 """What a model that stands on these vectors has to say."""
 VECTORS, TOKENIZER = "weights/l2_supercat_256.safetensors", "tokenizers/l2_supercat_tokenizer_config.json"
@@ -37,9 +37,9 @@ READ = 16_384
 class StaticEncoder(TextEncoder):
     """Direction of a weighted sum of token vectors.
 
-    f(text) = s / |s| with s = sum_t count(t)^repeats |e_t|^loudness e_t over the distinct tokens t of the first
-    `READ` characters, e_t their vectors. A text without tokens has the vector 0. A vector never depends on what
-    else is encoded, nor on the number of cores.
+    f(text) = s / |s| with s = sum_t count(t)^repeats |e_t|^loudness e_t over the distinct tokens t of the
+    first `READ` characters, e_t their vectors. A text without tokens has the vector 0. A vector never depends
+    on what else is encoded, nor on the number of cores.
 
     Args:
         vectors: Vector of each token, shape (V, dim).
