@@ -19,7 +19,8 @@ from synthesizeme.types import Message
 
 Prompt = Sequence[Message]
 Matrix = NDArray[np.float32]
-SPECIFICATIONS = ("stylometric", "static", "minilm", "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last")
+WORDS = ("stylometric", "static", "minilm")
+SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last")
 KEPT_AT_ONCE = 1024
 """Texts encoded before they go into the cache: an interruption loses no more."""
 
@@ -135,10 +136,13 @@ def _part(part: str, spec: str, cache_dir: Path | None) -> Features:
     try:
         return _open(part, cache_dir)
     except DataError as error:
-        if part == spec:
-            raise
-        problem = f"part {part!r} of the features {spec!r}: {error.problem}"
-        raise DataError(problem, source=error.source, cure=error.cure) from error
+        problem = (
+            error.problem if part == spec else f"part {part!r} of the features {spec!r}: {error.problem}"
+        )
+        cure = (
+            f"{error.cure} Features by one word: {', '.join(WORDS)}." if part.isidentifier() else error.cure
+        )
+        raise DataError(problem, source=error.source, cure=cure) from error
 
 
 def _open(part: str, cache_dir: Path | None) -> Features:

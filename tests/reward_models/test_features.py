@@ -137,15 +137,18 @@ def test_a_folder_may_have_a_plus_or_a_colon_in_its_name(tmp_path, kind):
         assert caught.value.source == str(tmp_path / name)
 
 
-@pytest.mark.parametrize("spec", ["no/such", "static+no/such", "lm:no/such:mean", "static+lm:no/such"])
+@pytest.mark.parametrize(
+    "spec", ["no/such", "static+no/such", "lm:no/such:mean", "static+lm:no/such", "stylometry"]
+)
 def test_a_part_that_is_missing_is_named(monkeypatch, tmp_path, spec):
     huggingface_hub = pytest.importorskip("huggingface_hub")
     pytest.importorskip("sentence_transformers")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(DataError, match=r"no/such: .*the hub is out of reach") as caught:
+    with pytest.raises(DataError, match=r"(no/such|stylometry): .*the hub is out of reach") as caught:
         open_features(spec)
     assert caught.value.cure
+    assert ("stylometric, static, minilm" in caught.value.cure) is ("stylometry" in spec)
     part = spec.removeprefix("static+")
     assert (f"part {part!r} of the features {spec!r}" in str(caught.value)) is (part != spec)
 
