@@ -86,7 +86,7 @@ def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:
     Args:
         spec: One of these, or several joined by ``+``:
             ``stylometric``, the named features of `synthesizeme.stylometry`;
-            ``static``, sums of token vectors, in the base install (`reward_models._static`);
+            ``static``, means of token vectors, in the base install (`reward_models._static`);
             ``minilm``, the sentence encoder all-MiniLM-L6-v2, from the hub or a package;
             NAME, another model of sentence-transformers;
             ``lm:NAME``, the hidden state of a language model at the last token, or with ``:mean`` their mean

@@ -1,4 +1,4 @@
-"""Static embeddings of WordLlama: a text's vector is a weighted sum of its tokens' vectors, no network runs.
+"""Static embeddings of WordLlama: a text's vector is the mean of its tokens' vectors, and no network runs.
 
 The vectors and their tokenizer are read from the installed package ``wordllama`` (Lee Miller) and are no part
 of this project. Its code is under the MIT licence; its vectors were trained from the token embeddings of
@@ -35,46 +35,37 @@ READ = 16_384
 
 
 class StaticEncoder(TextEncoder):
-    """Direction of a weighted sum of token vectors.
+    """Direction of the mean of a text's token vectors.
 
-    f(text) = s / |s| with s = sum_t count(t)^repeats |e_t|^loudness e_t over the distinct tokens t of the
-    first `READ` characters, e_t their vectors. A text without tokens has the vector 0. A vector never depends
-    on what else is encoded, nor on the number of cores.
+    f(text) = s / |s| with s = sum_i |e_i|^loudness e_i over the tokens of the first `READ` characters, e_i
+    their vectors. A text without tokens has the vector 0. A vector never depends on what else is encoded, nor
+    on the number of cores.
 
     Args:
         vectors: Vector of each token, shape (V, dim).
         tokenizer: Whose token ids are rows of `vectors`.
         identity: What decides `vectors` and `tokenizer`.
-        repeats: Power of a token's count; 1 is the plain mean, 0 counts each distinct token once.
-        loudness: Power of its vector's length by which a token counts besides; 0 takes the vectors as they
-            are. Their lengths were learned: words that say little have short ones.
+        loudness: Power of a vector's length by which its token counts besides; 0 is the plain mean. The
+            lengths were learned, and words that say little have short vectors.
     """
 
     def __init__(
-        self,
-        vectors: NDArray[Any],
-        tokenizer: Tokenizer,
-        identity: str,
-        *,
-        repeats: float = 0.5,
-        loudness: float = 0.0,
+        self, vectors: NDArray[Any], tokenizer: Tokenizer, identity: str, *, loudness: float = 0.0
     ) -> None:
         table = vectors.astype(np.float32)
         self._table = table * np.sqrt((table**2).sum(axis=1, keepdims=True)) ** loudness
-        self._tokenizer, self._repeats = tokenizer, repeats
+        self._tokenizer = tokenizer
         self.dim = int(table.shape[1])
-        self.identity = f"static-{self.dim}-{identity}-{READ}-{repeats:g}-{loudness:g}"
+        self.identity = f"static-{self.dim}-{identity}-{READ}-{loudness:g}"
 
     def _read(self, texts: Sequence[str]) -> Matrix:
         return np.stack([self._vector(text) for text in texts]) if texts else np.zeros((0, self.dim), "f4")
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         # One text after the other: a batch would start threads, which no later fork survives.
-        ids = self._tokenizer.encode(text[:READ], add_special_tokens=False).ids
-        tokens, counts = np.unique(np.array(ids, dtype=np.int64), return_counts=True)
-        weights = (counts**self._repeats).astype(np.float32)
-        # Sums along rows, not a matrix product, whose last bits would depend on the machine's threads.
-        total = (self._table[tokens] * weights[:, None]).sum(axis=0)
+        tokens = self._tokenizer.encode(text[:READ], add_special_tokens=False).ids
+        # A sum along rows, not a matrix product, whose last bits would depend on the machine's threads.
+        total = self._table[np.array(tokens, dtype=np.int64)].sum(axis=0)
         length = np.sqrt((total**2).sum())
         found: NDArray[np.float32] = total / length if length > 0 else total
         return found
