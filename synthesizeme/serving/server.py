@@ -20,7 +20,7 @@ from synthesizeme.serving.protocol import ScalarRewards, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from synthesizeme.serving.users import PairStore
+    from synthesizeme.serving.users import UserStore
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def bound(options: ServerOptions) -> Iterator[tuple[socket.socket, str]]:
         yield listening, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def opened_store(options: ServerOptions) -> PairStore:
+def opened_store(options: ServerOptions) -> UserStore:
     """Where pairs are kept, with those of the file in it.
 
     Raises:
@@ -200,15 +200,15 @@ def opened_store(options: ServerOptions) -> PairStore:
         StoreError: the store cannot be opened.
     """
     from synthesizeme.datasets import by_user, read_pairs
-    from synthesizeme.profiles import StoredPairs, open_store
-    from synthesizeme.serving.users import MemoryPairs
+    from synthesizeme.profiles import StoredUsers, open_store
+    from synthesizeme.serving.users import MemoryUsers
 
-    store: PairStore = MemoryPairs()
+    store: UserStore = MemoryUsers()
     if options.profiles is not None:
         key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
         opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
-        store = Breaker(StoredPairs(opened))
+        store = Breaker(StoredUsers(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if usable := [pair for pair in rows if pair.split != "test"]:
