@@ -57,7 +57,7 @@ class WordsFile:
     """Texts that were longer than is kept."""
 
 
-def read_words(path: str | Path) -> WordsFile:
+def read_words(path: str | Path, *, user_id: str | None = None) -> WordsFile:
     """Read what users said beside their choices.
 
     A ``.txt`` or ``.md`` file is one user's description of themself, the user being its name: ``ada.md`` is
@@ -66,6 +66,7 @@ def read_words(path: str | Path) -> WordsFile:
 
     Args:
         path: The file.
+        user_id: Owner of a description, and of documents that name nobody.
 
     Raises:
         DataError: the file cannot be read, or a document is malformed, says nothing or is of a user who had
@@ -73,7 +74,7 @@ def read_words(path: str | Path) -> WordsFile:
     """
     path, words, cut = Path(path), dict[str, UserWords](), list[CutText]()
     lines: dict[str, int] = {}
-    for place in _documents(path):
+    for place in _documents(path, user_id):
         said, longer = words_of(place)
         if said.user_id in words:
             problem = f"{shown(said.user_id)} has words on line {lines[said.user_id]} already"
@@ -109,9 +110,14 @@ def words_of(place: SourceRow) -> tuple[UserWords, list[CutText]]:
     return said, [CutText(said.user_id, name, length) for name, length in lengths.items()]
 
 
-def _documents(path: Path) -> Iterator[SourceRow]:
+def _documents(path: Path, user_id: str | None) -> Iterator[SourceRow]:
     if not path.name.endswith(TEXT_SUFFIXES):
-        yield from rows_of(path, Intake())
+        of_table = path.name.endswith((".csv", ".csv.gz"))
+        for place in rows_of(path, Intake()):
+            row = {name: cell for name, cell in place.row.items() if not (of_table and cell == "")}
+            if user_id is not None and row.get("user_id") is None:
+                row["user_id"] = user_id
+            yield SourceRow(place.source, place.line, row)
         return
     with open_bytes(path) as stream:
         raw = stream.read(MAX_LINE_BYTES + 1)
@@ -124,7 +130,7 @@ def _documents(path: Path) -> Iterator[SourceRow]:
         problem = f"byte 0x{raw[error.start]:02x} at byte offset {error.start} is not UTF-8"
         cure = "save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`"
         raise DataError(problem, source=str(path), cure=cure) from None
-    yield SourceRow(str(path), 1, {"user_id": path.name.rpartition(".")[0], "about": text})
+    yield SourceRow(str(path), 1, {"user_id": user_id or path.stem, "about": text})
 
 
 def _answers(place: SourceRow, row: Row) -> list[Row]:

@@ -68,9 +68,10 @@ def test_a_store_of_the_first_tables_is_brought_up_to_date(tmp_path, pair, profi
         store.put_profile(profile("ada"))
     with sqlite3.connect(place) as raw:
         raw.execute("DROP TABLE profile_store_inductions")
+        raw.execute("DROP TABLE profile_store_words")
         raw.execute("UPDATE profile_store_version SET version_num = '0001'")
     raw.close()
-    assert migrate_store(place) == ("0001", "0002")
+    assert migrate_store(place) == ("0001", "0003")
     with open_store(place) as store:
         assert store.users()[0].induced is None
         assert store.put_induction("ada", record(), profile("ada")).version == 2
