@@ -22,6 +22,7 @@ import reward_models
 from reward_models._base import method_parameters
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
+from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Failure, Reward, Verdict
 
@@ -263,6 +264,24 @@ def test_fit_user_with_the_pairs_of_fit_gives_the_state_of_fit(name, fitted):
     before = bits(fitted.users_["u3"])
     fitted.fit_user("u3", [pair for pair in train_of(name) if pair.user_id == "u3"])
     assert bits(fitted.users_["u3"]) == before
+
+
+def test_words_make_a_user_known_to_a_method_that_reads_them_and_change_nothing_for_another(name, fitted):
+    own, before = [pair for pair in train_of(name) if pair.user_id == "u3"], bits(fitted.users_["u3"])
+    said = UserWords(user_id="quiet", about="I like sunny answers.", demographics={"age": "30-39"})
+    fitted.fit_user("quiet", [], said).fit_user("u3", own, said.lent_to("u3"))
+    assert ("quiet" in fitted.users) == fitted.reads_words
+    assert fitted.reads_words or bits(fitted.users_["u3"]) == before
+    fitted.fit_user("quiet", []).fit_user("u3", own)
+    assert "quiet" not in fitted.users
+    assert bits(fitted.users_["u3"]) == before
+
+
+def test_words_of_another_user_are_refused_and_change_nobody(fitted):
+    said, before = UserWords(user_id="u3", about="I like sunny answers."), dict(fitted.users_)
+    with pytest.raises(DataError, match="words given for user 'u4' are those of 'u3'"):
+        fitted.fit_users({"u4": [], "u5": []}, {"u4": said})
+    assert fitted.users_ == before
 
 
 def test_a_history_with_swapped_labels_turns_a_user_round(name, fitted, held_out):
