@@ -43,6 +43,8 @@ SMALL = {
     "pal": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "pal-b": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "persona-prompted": TEXT | {"epochs": 8, "learning_rate": 3e-3},
+    "pooled": {"features": "stylometric"},
+    "pooled-own": {"features": "stylometric"},
     "pplug": TEXT
     | {"features": "stylometric", "warm_start": PERSONA_READER, "epochs": 12, "learning_rate": 1e-2},
     "uem": TEXT
@@ -51,7 +53,7 @@ SMALL = {
     "vpl": READER | {"latents": 4, "dropout": 0.1, "annealing": 10},
 }
 """Arguments that make a method small and fast."""
-IMPERSONAL = {"bradley-terry"}
+IMPERSONAL = {"bradley-terry", "pooled"}
 """Methods that know no users: they are shown people who agree."""
 
 ONE_TASTE = (two_tastes.SUNNY,)
