@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 USERS, PAIRS = 8, 16
 """At most so many users are asked about, and of each so many of their own training pairs."""
 NOTHING = 0.01
-"""Share of verdicts below which a history that decides no more of them is said to change nothing."""
+"""A history that decides a smaller share of verdicts, or moves margins less (log-odds), changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ def user_effect(model: RewardModel, sample: Sampled) -> dict[str, float]:
         ``own history moves a margin by``: mean absolute difference to nobody's margin, in log-odds.
         ``swapped labels by``: to the margin with swapped labels. ``share of verdicts moved``: of pairs on
         which the preferred response differs from nobody's, or from that with swapped labels.
-        ``user changes nothing``: whether that share is below `NOTHING`. Nothing without a sampled pair.
+        ``user changes nothing``: whether that share, or both mean differences, are below `NOTHING`.
+        Empty without a sampled pair.
     """
     asked = [(user, pair) for user, pairs in sample.pairs.items() for pair in pairs]
     if not asked:
@@ -89,5 +90,5 @@ def user_effect(model: RewardModel, sample: Sampled) -> dict[str, float]:
         "own history moves a margin by": round(float(to_nobody), 3),
         "swapped labels by": round(float(to_swapped), 3),
         "share of verdicts moved": round(share, 3),
-        "user changes nothing": share < NOTHING,
+        "user changes nothing": share < NOTHING or bool(max(to_nobody, to_swapped) < NOTHING),
     }

@@ -137,9 +137,9 @@ class Vpl(HistoryModel):
 
     def _tell_collapse(self, share: float) -> None:
         problem = (
-            f"{self.name}: the user changes nothing: {self.active_units_} of {self.latents} latents are active "
-            f"and a user's history decides {share:.1%} of verdicts. Cure: more pairs of each user, a smaller "
-            "params.beta, params.mirrored nearer to 0.5, or another method, such as hierarchical"
+            f"{self.name}: the user changes nothing: {self.active_units_} of {self.latents} latents are "
+            f"active, and a user's history decides {share:.1%} of verdicts. Cure: more pairs of each user, a "
+            "smaller params.beta, params.mirrored nearer to 0.5, or another method, such as hierarchical"
         )
         if self.on_collapse == "raise":
             raise ConfigError(problem)
