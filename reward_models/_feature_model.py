@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,19 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, Words, sigmoid
+from reward_models._default_encoder import default_encoder
 from reward_models._features import Features, Matrix, open_features
 from reward_models._trainer import seeded
-from synthesizeme.errors import DataError, SynthesizeMeError
+from synthesizeme.errors import DataError
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
-AUTO = "stylometric+embeddings"
 SCORED_AT_ONCE = 2048
 """Rows per pass of the network when scoring, so that memory stays flat."""
 CLIP = 8.0
 """Standardised features stay within this many standard deviations of the training rows."""
 _STANDARD = ("standard.mean", "standard.scale", "standard.prompt_mean", "standard.prompt_scale")
-_logger = logging.getLogger(__name__)
 
 
 class FeatureModel(RewardModel):
@@ -39,8 +37,8 @@ class FeatureModel(RewardModel):
     response to the same prompt with the average features of the training responses.
 
     Args:
-        features: Specification of `open_features`; ``auto`` is stylometric features and sentence
-            embeddings, or the former alone where no sentence encoder can be opened.
+        features: Specification of `open_features`; ``auto`` is stylometric features and the
+            default encoder (`reward_models._default_encoder`), or the former alone where none can be opened.
         base: Arguments of `RewardModel`.
     """
 
@@ -231,13 +229,10 @@ class FeatureModel(RewardModel):
 
 def _opened(spec: str) -> tuple[str, Features]:
     """The features and the specification they were opened by; ``auto`` is decided here."""
-    if spec != "auto":
-        return spec, open_features(spec)
-    try:
-        return AUTO, open_features(AUTO)
-    except SynthesizeMeError as error:
-        _logger.warning("no sentence encoder, going on with stylometric features alone: %s", error)
-        return "stylometric", open_features("stylometric")
+    if spec == "auto":
+        encoder = default_encoder()
+        spec = "stylometric" if encoder is None else f"stylometric+{encoder}"
+    return spec, open_features(spec)
 
 
 def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:
