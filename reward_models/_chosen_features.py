@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-
+from reward_models._default_encoder import default_encoder
 from reward_models._features import Features, open_features
-from synthesizeme.errors import DataError, SynthesizeMeError
-
-AUTO = "stylometric+embeddings"
-_logger = logging.getLogger(__name__)
+from synthesizeme.errors import DataError
 
 
 def chosen_features(spec: str) -> tuple[str, Features]:
     """The specification that `spec` stands for, and its features; ``auto`` is decided here.
 
     Raises:
-        SynthesizeMeError: what `open_features` raises of a specification that is not ``auto``.
+        SynthesizeMeError: what `open_features` raises.
     """
-    if spec != "auto":
-        return spec, open_features(spec)
-    try:
-        return AUTO, open_features(AUTO)
-    except SynthesizeMeError as error:
-        _logger.warning("no sentence encoder, going on with stylometric features alone: %s", error)
-        return "stylometric", open_features("stylometric")
+    if spec == "auto":
+        encoder = default_encoder()
+        spec = "stylometric" if encoder is None else f"stylometric+{encoder}"
+    return spec, open_features(spec)
 
 
 def same_features(method: str, spec: str, identity: str) -> Features:

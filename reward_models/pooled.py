@@ -46,9 +46,9 @@ class Pooled(RewardModel):
     not know users: a fitted user's state is empty, and an unknown user gets the same rewards.
 
     Args:
-        features: Specification of `open_features`; ``auto`` is named features and sentence embeddings, or
-            the former alone where no sentence encoder can be opened. Give it the features of the model that
-            it is to stand beside.
+        features: Specification of `open_features`; ``auto`` is named features and the default encoder
+            (`reward_models._default_encoder`), or the former alone where none can be opened. Give it the
+            features of the model that it is to stand beside.
         unknown_user, seed: See `RewardModel`.
 
     References:

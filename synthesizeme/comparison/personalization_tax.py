@@ -157,9 +157,8 @@ def _scores(
 ) -> dict[str, float]:
     """Score of each subset as this user, and their mean."""
     asked = [(it.prompt, text) for it in questions for text in (*it.right, *it.wrong)]
-    results = model.score(
-        *([side for side in sides] for sides in zip(*asked, strict=True)), [user_id] * len(asked)
-    )
+    prompts, responses = zip(*asked, strict=True)
+    results = model.score(prompts, responses, [user_id] * len(asked))
     values = [result.value for result in results if isinstance(result, Reward)]
     if len(values) < len(results):
         raise ConfigError(
