@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, Words, sigmoid
-from reward_models._default_encoder import default_encoder
-from reward_models._features import Features, Matrix, open_features
+from reward_models._chosen_features import chosen_features, same_features
+from reward_models._features import Features, Matrix
 from reward_models._trainer import seeded
 from synthesizeme.errors import DataError
 from synthesizeme.temperature import fit_margin_temperature
@@ -114,7 +114,7 @@ class FeatureModel(RewardModel):
         return fit_margin_temperature(chosen - rejected)
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        self.spec_, self.featurizer_ = _opened(self.features)
+        self.spec_, self.featurizer_ = chosen_features(self.features)
         self._memory = {}
         try:
             self._fit_standard([pair for pairs in histories.values() for pair in pairs])
@@ -153,13 +153,8 @@ class FeatureModel(RewardModel):
         return {**dict(zip(_STANDARD, standard, strict=True)), **learned}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
-        self.spec_, self.featurizer_ = facts["features"], open_features(facts["features"])
-        if self.featurizer_.identity != facts["identity"]:
-            raise DataError(
-                f"{self.name} was trained on features {facts['identity']!r}, and {self.spec_!r} gives "
-                f"{self.featurizer_.identity!r} here",
-                cure="install the encoder and the versions it was trained with, or train again.",
-            )
+        self.spec_ = facts["features"]
+        self.featurizer_ = same_features(self.name, self.spec_, facts["identity"])
         self.temperature_ = float(facts["temperature"])
         self.mean_, self.scale_, self.prompt_mean_, self.prompt_scale_ = (arrays[name] for name in _STANDARD)
         self.network_ = self._fresh_network()
@@ -225,14 +220,6 @@ class FeatureModel(RewardModel):
                 cure="check the encoder (weights, precision), clear the cache, or use other features.",
             )
         return np.asarray(rows, dtype=np.float32)
-
-
-def _opened(spec: str) -> tuple[str, Features]:
-    """The features and the specification they were opened by; ``auto`` is decided here."""
-    if spec == "auto":
-        encoder = default_encoder()
-        spec = "stylometric" if encoder is None else f"stylometric+{encoder}"
-    return spec, open_features(spec)
 
 
 def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:

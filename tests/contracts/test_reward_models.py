@@ -44,6 +44,8 @@ SMALL = {
     "pal": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "pal-b": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "persona-prompted": TEXT | {"epochs": 8, "learning_rate": 3e-3},
+    "pooled": {"features": "stylometric"},
+    "pooled-own": {"features": "stylometric"},
     "pplug": TEXT
     | {"features": "stylometric", "warm_start": PERSONA_READER, "epochs": 12, "learning_rate": 1e-2},
     "uem": TEXT
@@ -52,7 +54,7 @@ SMALL = {
     "vpl": READER | {"latents": 4, "dropout": 0.1, "annealing": 10},
 }
 """Arguments that make a method small and fast."""
-IMPERSONAL = {"bradley-terry"}
+IMPERSONAL = {"bradley-terry", "pooled"}
 """Methods that know no users: they are shown people who agree."""
 
 ONE_TASTE = (two_tastes.SUNNY,)
@@ -122,9 +124,9 @@ def fitted_twice(name, make):
 @pytest.fixture
 def fitted(trained):
     """The trained model; what a test does to its users is undone."""
-    users, unknown_user = dict(trained.users_), trained.unknown_user
+    users, unknown_user, asked = dict(trained.users_), trained.unknown_user, trained._sampled
     yield trained
-    trained.users_, trained.unknown_user = users, unknown_user
+    trained.users_, trained.unknown_user, trained._sampled = users, unknown_user, asked
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +242,13 @@ def test_learns_the_planted_tastes(name, fitted, held_out):
     )
     assert without <= own - 0.2
     assert wrong <= min(without, 0.3)
+
+
+def test_the_report_of_a_fit_says_whether_the_user_changes_anything(name, fitted):
+    told = fitted.fit_report()
+    assert told["user changes nothing"] is (name in IMPERSONAL)
+    for moved in ("own history moves a margin by", "swapped labels by", "share of verdicts moved"):
+        assert (told[moved] == 0) is (name in IMPERSONAL), moved
 
 
 def test_a_new_user_is_fitted_without_touching_what_is_shared(name, fitted, tmp_path):
