@@ -12,6 +12,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -45,6 +46,8 @@ class Estimates:
     """Rewards: P(preferred to a typical response). Margins: P(first is preferred)."""
     standard_error: Floats | None = None
     """Standard errors of `value`, where the model knows them."""
+    judged: NDArray[np.bool_] | None = None
+    """Whether all texts of a row were judged in training, where that makes probabilities sharper."""
 
 
 class RewardModel(ABC):
@@ -273,6 +276,7 @@ class RewardModel(ABC):
                     probability=float(found.probability[row]),
                     standard_error=_at(found.standard_error, row),
                     status="population" if states[i] is None else "scored",
+                    judged=_judged(found.judged, row),
                 )
         return results
 
@@ -297,7 +301,7 @@ class RewardModel(ABC):
             NotFittedError: before `fit`.
         """
         user_ids = [c.user_id for c in comparisons]
-        states = self._states(user_ids)
+        states = self._states_as_of(comparisons)
         asked = self._answerable(states)
         results: list[Verdict | Failure] = list(self._refusals(user_ids))
         if asked:
@@ -312,6 +316,7 @@ class RewardModel(ABC):
                     margin=margin,
                     standard_error=_at(found.standard_error, row),
                     probability_source="model",
+                    judged=_judged(found.judged, row),
                 )
         return results
 
@@ -345,6 +350,19 @@ class RewardModel(ABC):
                     field="user_id",
                     cure="pass the user's own words, or lend them on purpose with UserWords.lent_to.",
                 )
+
+    def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
+        """A state without what the user said later than a moment; by default nothing is left out."""
+        return state
+
+    def _states_as_of(self, comparisons: Sequence[Comparison]) -> list[UserState | None]:
+        """States of the users as of when they are asked; equal questions share one object."""
+        users, known = self._fitted(), dict[tuple[str, datetime | None], UserState | None]()
+        for c in comparisons:
+            state, key = users.get(c.user_id), (c.user_id, c.created_at)
+            if key not in known:
+                known[key] = None if state is None else self._as_of(state, c.created_at)
+        return [known[c.user_id, c.created_at] for c in comparisons]
 
     def _answerable(self, states: Sequence[UserState | None]) -> list[int]:
         return [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
@@ -395,3 +413,7 @@ def sigmoid(x: Floats) -> Floats:
 
 def _at(values: Floats | None, row: int) -> float | None:
     return None if values is None else float(values[row])
+
+
+def _judged(values: NDArray[np.bool_] | None, row: int) -> bool | None:
+    return None if values is None else bool(values[row])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._features import Features, Prompt, Stylometric
+from reward_models._features import Features, Joined, Prompt, Stylometric
 from reward_models._wording import wording
 from synthesizeme import stylometry
 
@@ -24,6 +24,7 @@ STYLE = len(stylometry.FEATURES)
 COMPONENTS = {"meaning": 96, "answering": 32, "wording": 256}
 CLIP = 8.0
 REMEMBERED = 8192
+PARTS = "parts.scale"
 _SAMPLE = 1024
 _AT_ONCE = 64
 
@@ -61,11 +62,14 @@ class Basis:
     """From items to rows of features, after `learn`ing centres, scales and principal components.
 
     Args:
-        encoder: Sentence embeddings, or None for named features and wording alone.
+        encoder: Embeddings of texts, those of several encoders where it is `Joined`, or None for named
+            features and wording alone.
     """
 
     def __init__(self, encoder: Features | None) -> None:
         self.encoder = encoder
+        none: tuple[Features, ...] = () if encoder is None else (encoder,)
+        self._parts = encoder.parts if isinstance(encoder, Joined) else none
         self.names = [name for name in GROUPS if encoder is not None or name in ("style", "wording")]
         self.arrays: dict[str, NDArray[np.float32]] = {}
         self._seen: OrderedDict[Item, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
@@ -77,13 +81,14 @@ class Basis:
         rng = np.random.default_rng(seed)
         chosen = np.sort(rng.permutation(len(distinct))[:_SAMPLE])
         self.forget()
+        self.arrays = {}
         raw = self._raw(distinct)
         for name, values in raw.items():
             centre = values.mean(axis=0)
             self.arrays[f"{name}.centre"] = centre
             if name in COMPONENTS:
                 self.arrays[f"{name}.components"] = _principal(values[chosen] - centre, COMPONENTS[name])
-                scale = np.full(1, 1.0 if name == "wording" else values.shape[1] ** -0.5)
+                scale = np.full(1, len(self._parts) ** 0.5 if name == "answering" else 1.0)
                 if name == "meaning":
                     scale = np.sqrt(((values - centre) ** 2).sum(axis=1).mean(keepdims=True))
             else:
@@ -94,6 +99,9 @@ class Basis:
 
     def rows(self, items: Sequence[Item]) -> tuple[Matrix, Matrix]:
         """Shared features, shape (n, D), and user features, shape (n, G). Rows seen lately are remembered."""
+        if not items:
+            shared, own = self.variances()
+            return np.zeros((0, len(shared))), np.zeros((0, len(own)))
         found = [self._seen.get(item) for item in items]
         new = list(dict.fromkeys(item for item, row in zip(items, found, strict=True) if row is None))
         if new:
@@ -112,14 +120,30 @@ class Basis:
 
     def variances(self) -> tuple[Matrix, Matrix]:
         """Prior variances of the shared weights, shape (D,), and of the deviations, shape (G,)."""
-        widths = {name: self._width(name) for name in self.names}
+        widths = {name: self.width(name) for name in self.names}
         shared = [np.full(widths[name], GROUPS[name].shared) for name in self.names if GROUPS[name].shared]
         own = [np.full(widths[name], GROUPS[name].own) for name in self.names if GROUPS[name].own]
         return np.concatenate(shared), np.concatenate(own)
 
+    def place(self, name: str) -> slice:
+        """Where the user features of a group stand among those of all groups."""
+        begin = 0
+        for other in self.names:
+            if other == name:
+                return slice(begin, begin + self.width(name))
+            begin += self.width(other) if GROUPS[other].own else 0
+        raise KeyError(name)
+
+    def width(self, name: str) -> int:
+        """Number of features of a group."""
+        kept = "components" if name in COMPONENTS else "scale"
+        return len(self.arrays[f"{name}.{kept}"])
+
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take what `learn` found from a checkpoint."""
         self.arrays = {name: arrays[name] for group in self.names for name in _names(group)}
+        if len(self._parts) > 1:
+            self.arrays[PARTS] = arrays[PARTS]
         self.forget()
         self._project_centres()
 
@@ -130,20 +154,28 @@ class Basis:
             if name in COMPONENTS
         }
 
-    def _width(self, name: str) -> int:
-        kept = "components" if name in COMPONENTS else "scale"
-        return len(self.arrays[f"{name}.{kept}"])
-
     def _raw(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
         prompts: list[Prompt] = [item.prompt for item in items]
         responses = [item.response for item in items]
         raw = {"style": self._style.responses(prompts, responses), "wording": wording(responses)}
-        if self.encoder is not None:
-            answers, questions = self.encoder.responses(prompts, responses), self.encoder.prompts(prompts)
-            products = _unit(answers) * _unit(questions)
-            raw["relevance"] = products.sum(axis=1, keepdims=True)
-            raw["meaning"], raw["answering"] = answers, products
+        if self._parts:
+            answers = [part.responses(prompts, responses) for part in self._parts]
+            questions = [part.prompts(prompts) for part in self._parts]
+            products = [_unit(a) * _unit(q) for a, q in zip(answers, questions, strict=True)]
+            raw["relevance"] = np.stack([product.sum(axis=1) for product in products], axis=1)
+            raw["meaning"] = self._evened(answers)
+            raw["answering"] = np.concatenate([p * np.float32(p.shape[1] ** 0.5) for p in products], axis=1)
         return raw
+
+    def _evened(self, answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Vectors of all encoders side by side, each at the same spread so that none swamps another."""
+        if len(answers) == 1:
+            return answers[0]
+        if PARTS not in self.arrays:
+            spreads = [np.sqrt(((a - a.mean(axis=0)) ** 2).sum(axis=1).mean()) for a in answers]
+            self.arrays[PARTS] = np.array([spread if spread > 1e-6 else 1 for spread in spreads], np.float32)
+        scales = self.arrays[PARTS]
+        return np.concatenate([a / scale for a, scale in zip(answers, scales, strict=True)], axis=1)
 
     def _project(self, raw: Mapping[str, NDArray[np.float32]]) -> tuple[Matrix, Matrix]:
         groups = {}

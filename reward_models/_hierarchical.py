@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,39 +23,65 @@ from reward_models._base import (
     sigmoid,
 )
 from reward_models._basis import STYLE, Basis, Item
-from reward_models._common_directions import believed
+from reward_models._factors import searched
 from reward_models._features import Features
-from reward_models._hierarchy import Fit, Problem, Rows, fit_own, some_users
+from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_own, some_users
+from reward_models._judged_texts import JudgedTexts
+from reward_models._left_out import CASES, Factors, Pairs, moderated
+from reward_models._own_words import OwnWords, as_of
+from reward_models._tastes import Tastes
+from reward_models._trial import sharpness_by_case, tried, with_tastes
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import Comparison, Evidence, PreferencePair
 
-Variances = Literal["leave-one-out", "evidence", "fixed"]
+HowVariances = Literal["left-out", "fixed"]
+HowTastes = Literal["learned", "none"]
+KNOWLEDGE = ("choices", "words", "demographics")
+SEARCHED = 1024
+"""Pairs that the factors are chosen on: more would cost time and change them little."""
 _SHOWN_PAIRS = 4
+_NOTHING = 1e-9
+"""Factor of the variances of deviations where the users' choices are not to be known."""
 
 
 class HierarchicalModel(RewardModel):
     """Hierarchical Bradley-Terry on frozen features; see `reward_models.hierarchical` for the method."""
 
+    reads_words = True
+
     def __init__(
         self,
         *,
-        variances: Variances = "leave-one-out",
+        knows: str = "choices+words",
+        variances: HowVariances = "left-out",
+        tastes: HowTastes = "learned",
         unknown_user: UnknownUser = "population",
         seed: int = 0,
     ) -> None:
         super().__init__(unknown_user=unknown_user, seed=seed)
-        if variances not in ("leave-one-out", "evidence", "fixed"):
+        for name, value, allowed in (
+            ("variances", variances, ("left-out", "fixed")),
+            ("tastes", tastes, ("learned", "none")),
+        ):
+            if value not in allowed:
+                raise ConfigError(
+                    f"{self.name}: {name} is {value!r}; expected {' or '.join(allowed)}; "
+                    "leave it out for the default"
+                )
+        unknown = set(knows.split("+")) - set(KNOWLEDGE)
+        if unknown:
             raise ConfigError(
-                f"{self.name}: variances is {variances!r}; expected leave-one-out, evidence or fixed; "
-                "leave it out for the default"
+                f"{self.name}: knows is {knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, joined by "
+                "+; leave it out for the default"
             )
-        self.variances = variances
+        self.knows = knows
+        self.variances: HowVariances = variances
+        self.tastes: HowTastes = tastes
 
     def _open_encoder(self) -> Features | None:
-        """Sentence embeddings, or None."""
+        """Embeddings of texts, or None."""
         return None
 
     def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
@@ -79,10 +106,12 @@ class HierarchicalModel(RewardModel):
                 field="user_id",
                 cure="call fit_user with their pairs.",
             )
-        unit = np.eye(STYLE)
-        shared = np.pad(unit, ((0, 0), (0, len(self.weights_) - STYLE)))
-        own = np.pad(unit, ((0, 0), (0, len(self.own_variance_) - STYLE)))
-        found = self._estimate(shared, own, [state] * STYLE)
+        units = Rows(
+            shared=np.eye(STYLE, len(self.fit_.weights)),
+            own=np.eye(STYLE, len(self.variances_.own)),
+            items=np.full((STYLE, 2), NONE),
+        )
+        found = self._estimate(units, [state] * STYLE, unjudged=np.zeros(STYLE))
         assert found.standard_error is not None
         order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")
         varied = [j for j in order.tolist() if found.value[j] != 0]
@@ -111,14 +140,16 @@ class HierarchicalModel(RewardModel):
         """
         state = self._fitted().get(user_id)
         rows = self._contrasts(
-            [c.prompt for c in comparisons], [c.first for c in comparisons], [c.second for c in comparisons]
+            [c.prompt for c in comparisons],
+            [c.first for c in comparisons],
+            [c.second for c in comparisons],
+            [state] * len(comparisons),
         )
-        shared, own = rows.shared, rows.own
-        lengths = np.maximum(np.linalg.norm(self.common_, axis=0), 1e-9)
-        asked = np.concatenate([own, np.eye(STYLE, own.shape[1]), (self.common_ / lengths).T])
-        along = asked @ self.common_
-        covariance = (asked * self.own_variance_) @ asked.T + along @ along.T
-        mean = shared @ self.weights_
+        own, width = rows.own, len(self.variances_.own)
+        tastes = np.eye(width)[width - self.tastes_.count :]
+        asked = np.concatenate([own, np.eye(STYLE, width), tastes])
+        covariance = (asked * self.variances_.own) @ asked.T
+        mean = self.fit_.offsets(rows)
         if state is not None:
             mean = mean + own @ state["mean"]
             seen = asked @ state["own_factor"].T.astype(np.float64)
@@ -131,76 +162,83 @@ class HierarchicalModel(RewardModel):
         self.basis_.forget()
         return self
 
+    def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
+        return as_of(state, moment)
+
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         basis = Basis(self._open_encoder())
-        basis.learn((item for pairs in histories.values() for item in _items(pairs)), self.seed)
+        items = [item for pairs in histories.values() for item in _items(pairs)]
+        basis.learn(items, self.seed)
         self.basis_ = basis
-        shared_variance, own_variance = self.basis_.variances()
-        users = [self._differences(pairs) for pairs in histories.values()]
-        shared_factor, own_factor = 1.0, 1.0
+        self.judged_ = JudgedTexts() if self.variances == "fixed" else JudgedTexts.of(items)
+        self.words_ = self._learn_words(histories, words)
+        shared, own = basis.variances()
+        shared = np.concatenate([shared, self.words_.variances()])
+        self.tastes_ = Tastes(np.zeros((len(own), 0)), np.zeros((len(self.judged_), 0)))
+        users = [self._differences(pairs, words.get(user)) for user, pairs in histories.items()]
+        factors = Factors()
         if self.variances != "fixed":
-            some = some_users(users, _SEARCHED, self.seed)
-            shared_factor, own_factor = self._search(Problem(some, shared_variance, own_variance, rough=True))
-        variances = shared_factor * shared_variance, own_factor * own_variance
-        fit = Problem(users, *variances).fit()
-        # Before the common directions: left-out pairs are too sure of what was found with their help.
-        self.sharpness_ = _sharpness(fit)
-        common = np.zeros((len(own_variance), 0))
-        if self.variances != "fixed":
-            common = believed(users, fit.weights, variances, _left_out_losses, self.seed)
-            if common.shape[1]:
-                fit = Problem(users, *variances, common, start=fit.weights).fit()
-        self.weights_, self.covariance_ = fit.weights, fit.covariance
-        self.own_variance_, self.common_ = variances[1], common
-        self.factors_ = (shared_factor, own_factor)
+            some = some_users(users, SEARCHED, self.seed)
+            factors = searched(Pairs(some, Variances(shared, own), seed=self.seed))
+        chooses = "choices" in self.knows
+        factors = factors if chooses else replace(factors, own=_NOTHING)
+        variances = Variances(factors.shared * shared, factors.own * own, factors.items)
+        fit = Problem(users, variances, len(self.judged_)).fit()
+        if chooses and self.tastes == "learned" and self.variances != "fixed":
+            trial = tried(users, fit, variances, own, seed=self.seed)
+            if trial.tastes.count:
+                self.tastes_ = trial.tastes
+                factors = replace(factors, own=trial.own_factor * factors.own)
+                variances = with_tastes(variances, self.tastes_.count, trial.own_factor)
+                start = fit.weights, fit.effects
+                fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), start).fit()
+                users = trial.crossed
+        self.sharpness_ = sharpness_by_case(users, variances, len(self.judged_), self.seed)
+        self.fit_, self.variances_, self.factors_ = fit, variances, factors
         return self._user_states(histories, words)
 
-    def _search(self, problem: Problem) -> tuple[float, float]:
-        """Factors of all shared and of all own variances: the best point tried.
+    def _learn_words(self, histories: Histories, words: Words) -> OwnWords:
+        found = self._open_words()
+        found.learn({user: said for user, said in words.items() if user in histories})
+        differences = []
+        for user, pairs in histories.items():
+            if user in words and found.count():
+                state = found.state(words[user])
+                states = [as_of(state, pair.created_at) for pair in pairs]
+                sides = []
+                for texts in ([p.chosen_text for p in pairs], [p.rejected_text for p in pairs]):
+                    prompts = [pair.prompt for pair in pairs]
+                    own = self.basis_.rows(_paired(prompts, texts))[1]
+                    sides.append(_worded(found, prompts, own, states))
+                differences.append(sides[0] - sides[1])
+        found.learn_scale(differences)
+        return found
 
-        A quadratic surface over the logarithms of both is laid through the losses near the best point; its
-        lowest point within reach is tried next, and the reach is halved when that was no better.
-        """
-        tried: dict[tuple[float, float], float] = {}
-
-        def attempt(point: Floats) -> None:
-            key = (float(point[0]), float(point[1]))
-            if key not in tried:
-                fit = problem.fit(math.exp(key[0]), math.exp(key[1]))
-                tried[key] = -fit.log_evidence if self.variances == "evidence" else _left_out_loss(fit)
-
-        for start in _STARTS:
-            attempt(start)
-        reach = _FARTHEST
-        for _ in range(_ATTEMPTS):
-            best = min(tried, key=lambda it: tried[it])
-            points = np.array(list(tried)) - best
-            step = _downhill(points, np.array(list(tried.values())), reach)
-            if np.linalg.norm(step) < _NEAR:
-                break
-            attempt(np.clip(best + step, -_WIDEST, _WIDEST))
-            if min(tried, key=lambda it: tried[it]) == best:
-                reach /= 2
-        shared, own = min(tried, key=lambda it: tried[it])
-        return math.exp(shared), math.exp(own)
+    def _open_words(self) -> OwnWords:
+        return OwnWords(self.basis_, texts="words" in self.knows, demographics="demographics" in self.knows)
 
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
-        rows = self._differences(pairs)
-        own = fit_own(rows, self.weights_, self.own_variance_, self.common_)
-        ids = json.dumps([pair.pair_id for pair in pairs]).encode()
+        known = pairs if "choices" in self.knows else ()
+        said = self.words_.state(words)
+        rows = self._differences(known, words)
+        own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
+        ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
             "own_factor": own.own_factor.astype(np.float32),
             "shared_factor": own.shared_factor.astype(np.float32),
+            "root": own.root.astype(np.float32),
+            "items": rows.items.astype(np.int32),
             "style": rows.shared[:, :STYLE].astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
+            **said,
         }
 
     def _rewards(
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
     ) -> Estimates:
-        shared, own = self.basis_.rows(_paired(prompts, responses))
-        return self._estimate(shared, own, states)
+        rows = self._described(prompts, responses, states)
+        return self._estimate(rows, states, unjudged=(rows.items[:, 0] == NONE).astype(float))
 
     def _margins(
         self,
@@ -209,44 +247,91 @@ class HierarchicalModel(RewardModel):
         seconds: Sequence[str],
         states: Sequence[UserState | None],
     ) -> Estimates:
-        rows = self._contrasts(prompts, firsts, seconds)
-        return self._estimate(rows.shared, rows.own, states)
+        rows = self._contrasts(prompts, firsts, seconds, states)
+        return self._estimate(rows, states, unjudged=(rows.items == NONE).sum(axis=1).astype(float))
 
-    def _estimate(self, shared: Floats, own: Floats, states: Sequence[UserState | None]) -> Estimates:
-        """Mean and variance of shared.w + own.v_u for each row, and the calibrated probability."""
+    def _estimate(self, rows: Rows, states: Sequence[UserState | None], *, unjudged: Floats) -> Estimates:
+        """Mean and variance of the margin of each row, and the calibrated probability.
+
+        Args:
+            rows: n rows.
+            states: Whose they are.
+            unjudged: How many of a row's responses have no effect of their own, which is uncertain then.
+        """
         # Sums along rows, not matrix products: a row's value must not depend on its batch.
-        value = (shared * self.weights_).sum(axis=1)
-        variance = (own**2 * self.own_variance_).sum(axis=1) + ((own @ self.common_) ** 2).sum(axis=1)
-        reach = np.array(shared)
-        for state, rows in _by_state(states):
-            value[rows] += (own[rows] * state["mean"]).sum(axis=1)
-            seen = own[rows] @ state["own_factor"].T
-            variance[rows] -= (seen**2).sum(axis=1)
-            reach[rows] -= seen @ state["shared_factor"]
-        variance = np.maximum(variance, 0) + ((reach @ self.covariance_) * reach).sum(axis=1)
-        probability = sigmoid(self.sharpness_ * _moderated(value, variance))
-        return Estimates(value, probability, np.sqrt(np.maximum(variance, 0)))
+        fit, variances = self.fit_, self.variances_
+        effects = np.append(fit.effects, 0.0)
+        value = (rows.shared * fit.weights).sum(axis=1)
+        value += effects[rows.items[:, 0]] - effects[rows.items[:, 1]]
+        variance = (rows.own**2 * variances.own).sum(axis=1) + unjudged * variances.items
+        known = np.zeros(len(value), dtype=bool)
+        for state, some in _by_state(states):
+            part = Rows(rows.shared[some], rows.own[some], rows.items[some])
+            seen = np.zeros((len(some), 0))
+            if state is not None:
+                value[some] += (part.own * state["mean"]).sum(axis=1)
+                seen = part.own @ state["own_factor"].T
+                variance[some] -= (seen**2).sum(axis=1)
+                known[some] = len(state["own_factor"]) > 0
+            variance[some] = np.maximum(variance[some], 0) + _shared_variance(fit, part, state, seen)
+        judged = unjudged == 0
+        sharp = np.where(
+            known,
+            np.where(judged, self.sharpness_["seen"], self.sharpness_["new"]),
+            np.where(judged, self.sharpness_["nobody"], self.sharpness_["nobody, new"]),
+        )
+        probability = sigmoid(sharp * moderated(value, variance))
+        return Estimates(value, probability, np.sqrt(variance), judged & (len(self.judged_) > 0))
 
-    def _differences(self, pairs: Sequence[PreferencePair]) -> Rows:
+    def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
+        state = self.words_.state(words)
         return self._contrasts(
             [pair.prompt for pair in pairs],
             [pair.chosen_text for pair in pairs],
             [pair.rejected_text for pair in pairs],
+            [as_of(state, pair.created_at) if state else None for pair in pairs],
         )
 
-    def _contrasts(self, prompts: Sequence[Prompt], firsts: Sequence[str], seconds: Sequence[str]) -> Rows:
+    def _contrasts(
+        self,
+        prompts: Sequence[Prompt],
+        firsts: Sequence[str],
+        seconds: Sequence[str],
+        states: Sequence[UserState | None],
+    ) -> Rows:
         """Features of the first responses minus those of the second ones."""
-        shared, own = self.basis_.rows(_paired([*prompts, *prompts], [*firsts, *seconds]))
+        both = self._described([*prompts, *prompts], [*firsts, *seconds], [*states, *states])
         n = len(firsts)
-        return Rows(shared=shared[:n] - shared[n:], own=own[:n] - own[n:])
+        return Rows(
+            shared=both.shared[:n] - both.shared[n:],
+            own=both.own[:n] - both.own[n:],
+            items=np.stack([both.items[:n, 0], both.items[n:, 0]], axis=1),
+        )
+
+    def _described(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
+    ) -> Rows:
+        """Features of single responses; the second of a row's two responses is none."""
+        items = _paired(prompts, responses)
+        shared, own = self.basis_.rows(items)
+        numbers = self.judged_.numbers(items)
+        if self.words_.count():
+            shared = np.concatenate([shared, _worded(self.words_, prompts, own, states)], axis=1)
+        rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
+        return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {
             **self.basis_.arrays,
-            "weights": self.weights_,
-            "covariance": self.covariance_,
-            "own_variance": self.own_variance_,
-            "common": self.common_,
+            **self.words_.arrays,
+            "weights": self.fit_.weights,
+            "effects": self.fit_.effects,
+            "covariance": self.fit_.covariance,
+            "own_variance": self.variances_.own,
+            "shared_variance": self.variances_.shared,
+            "tastes.features": self.tastes_.features,
+            "tastes.items": self.tastes_.items,
+            "judged": self.judged_.digests,
         }
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
@@ -266,52 +351,86 @@ class HierarchicalModel(RewardModel):
             )
         self.basis_ = Basis(encoder)
         self.basis_.restore(arrays)
-        self.weights_, self.covariance_ = arrays["weights"], arrays["covariance"]
-        self.own_variance_, self.common_ = arrays["own_variance"], arrays["common"]
-        self.sharpness_ = float(facts["sharpness"])
-        self.factors_ = (float(facts["factors"][0]), float(facts["factors"][1]))
+        self.judged_ = JudgedTexts(arrays["judged"])
+        self.words_ = self._open_words()
+        self.words_.restore(arrays, facts["demographics"])
+        self.tastes_ = Tastes(arrays["tastes.features"], arrays["tastes.items"])
+        self.fit_ = Fit(arrays["weights"], arrays["effects"], arrays["covariance"])
+        self.factors_ = Factors(*(float(factor) for factor in facts["factors"]))
+        self.variances_ = Variances(arrays["shared_variance"], arrays["own_variance"], self.factors_.items)
+        self.sharpness_ = {case: float(facts["sharpness"][case]) for case in CASES}
 
     def _told(self) -> dict[str, float]:
-        shared, own = self.factors_
-        told = {"factor of shared variances": shared, "of own variances": own, "sharpness": self.sharpness_}
+        factors = self.factors_
+        told = {
+            "factor of shared variances": factors.shared,
+            "of own variances": factors.own,
+            "variance of effects": factors.items,
+            "sharpness": self.sharpness_["new"],
+            "of judged texts": self.sharpness_["seen"],
+        }
         told = {name: round(value, 3) for name, value in told.items()}
-        return {**told, "common directions": self.common_.shape[1]}
+        return {**told, "judged texts": len(self.judged_), "tastes": self.tastes_.count}
 
     def _facts(self) -> dict[str, Any]:
         encoder = self.basis_.encoder
+        factors = self.factors_
         return {
             "encoder": None if encoder is None else encoder.identity,
             "features": [feature.name for feature in stylometry.FEATURES],
-            "sharpness": self.sharpness_,
-            "factors": list(self.factors_),
+            "sharpness": dict(self.sharpness_),
+            "factors": [factors.shared, factors.own, factors.items],
+            "demographics": self.words_.values,
         }
 
 
-_SEARCHED = 2048
-"""Pairs that the two factors are chosen on: more would cost time and change them little."""
-_STARTS = 0.8 * np.array([[0, 0], [-1, 0], [1, 0], [0, -1], [0, 1]])
-_ATTEMPTS = 12
-_FARTHEST, _NEAR, _WIDEST = 1.6, 0.25, 4.0
-
-
-def _downhill(points: Floats, losses: Floats, reach: float) -> Floats:
-    """Step from the origin, shape (2,), to where a quadratic surface is lowest, at most `reach` long.
+def _shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:
+    """What the shared weights and the effects add to the variance of a user's margins, shape (n,).
 
     Args:
-        points: Shape (n, 2); the nearer to the origin, the more they count.
-        losses: Their losses, shape (n,).
-        reach: Length of the longest step.
+        fit: Their posterior.
+        rows: Rows of one user.
+        state: The user's state, or None.
+        seen: Own features times the user's `own_factor`, shape (n, m).
     """
-    x, y = points.T
-    terms = np.stack([np.ones_like(x), x, y, x**2 / 2, x * y, y**2 / 2], axis=1)
-    counts = np.exp(-(points**2).sum(axis=1) / 2)
-    found = np.linalg.lstsq(terms * counts[:, None], losses * counts, rcond=None)[0]
-    bends, axes = np.linalg.eigh(found[[3, 4, 4, 5]].reshape(2, 2))
-    slopes = axes.T @ found[1:3]
-    # Along a direction that does not bend upwards, as far as may be.
-    steps = np.where(bends > 0, -slopes / np.maximum(bends, 1e-12), -np.sign(slopes) * reach)
-    step: Floats = axes @ steps
-    return step * min(1.0, reach / max(float(np.linalg.norm(step)), 1e-12))
+    d = len(fit.weights)
+    reach = rows.shared if state is None else rows.shared - seen @ state["shared_factor"]
+    found: Floats = ((reach @ fit.covariance[:d, :d]) * reach).sum(axis=1)
+    if not len(fit.effects):
+        return found
+    own = np.zeros((0, 2), dtype=np.int64) if state is None else state["items"].astype(np.int64)
+    places = np.unique(np.concatenate([rows.items.ravel(), own.ravel(), [NONE]]))[1:]
+    if not len(places):
+        return found
+    # The last column takes what belongs to responses without an effect.
+    moves = np.zeros((len(reach), len(places) + 1))
+    each = np.arange(len(reach))
+    for side, sign in ((0, 1.0), (1, -1.0)):
+        moves[each, _columns(rows.items[:, side], places)] += sign
+        if state is not None and len(own):
+            pulled = sign * (seen @ state["root"])
+            for j, column in enumerate(_columns(own[:, side], places).tolist()):
+                moves[:, column] -= pulled[:, j]
+    moves = moves[:, :-1]
+    between, among = fit.covariance[:d, d + places], fit.covariance[np.ix_(d + places, d + places)]
+    found = found + 2 * ((reach @ between) * moves).sum(axis=1) + ((moves @ among) * moves).sum(axis=1)
+    return np.maximum(found, 0)
+
+
+def _columns(numbers: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
+    """Where numbers stand among sorted `places`; `NONE` after the last of them."""
+    return np.where(numbers == NONE, len(places), np.searchsorted(places, numbers))
+
+
+def _worded(
+    words: OwnWords, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]
+) -> Floats:
+    """Features of agreement of each response with its own user's words, shape (n, W)."""
+    found = np.zeros((len(own), words.count()))
+    for state, rows in _by_state(states):
+        if state is not None:
+            found[rows] = words.columns([prompts[i] for i in rows.tolist()], own[rows], state)
+    return found
 
 
 def _evidence(j: int, weight: float, standard_error: float, state: UserState) -> Evidence:
@@ -338,30 +457,10 @@ def _paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
     return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
 
 
-def _by_state(states: Sequence[UserState | None]) -> list[tuple[UserState, NDArray[np.int64]]]:
-    found: dict[int, tuple[UserState, list[int]]] = {}
+def _by_state(
+    states: Sequence[UserState | None],
+) -> list[tuple[UserState | None, NDArray[np.int64]]]:
+    found: dict[int, tuple[UserState | None, list[int]]] = {}
     for row, state in enumerate(states):
-        if state is not None:
-            found.setdefault(id(state), (state, []))[1].append(row)
+        found.setdefault(id(state), (state, []))[1].append(row)
     return [(state, np.asarray(rows)) for state, rows in found.values()]
-
-
-def _moderated(margin: Floats, variance: Floats) -> Floats:
-    """Margin shrunk by its own uncertainty, margin / sqrt(1 + pi variance / 8) (MacKay 1992, equation 10)."""
-    return margin / np.sqrt(1 + np.pi / 8 * variance)
-
-
-def _sharpness(fit: Fit) -> float:
-    """The factor of all moderated margins that makes the left-out pairs most likely."""
-    return 1 / fit_margin_temperature(_moderated(fit.left_out, fit.left_out_variance))
-
-
-def _left_out_losses(fit: Fit) -> Floats:
-    """Negative log-likelihood of the left-out pairs under calibrated probabilities, shape (n,)."""
-    margins = _sharpness(fit) * _moderated(fit.left_out, fit.left_out_variance)
-    return np.logaddexp(0, -margins)
-
-
-def _left_out_loss(fit: Fit) -> float:
-    """Their mean."""
-    return float(_left_out_losses(fit).mean())

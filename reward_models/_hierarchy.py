@@ -1,10 +1,10 @@
-"""Hierarchical Bayesian logistic regression on differences of features: mode, evidence, Laplace posterior.
+"""Hierarchical Bayesian logistic regression on differences of features: mode and Laplace posterior.
 
 One row is one pair, already as a difference (chosen minus rejected). Shared weights w ~ N(0, diag P) act on
-its shared features x, the deviations of user u, v_u ~ N(0, diag V + C C^T), on its user features z, where the
-columns of C are directions in which users differ more than in others:
+its shared features x, effects of single responses beta_i ~ N(0, tau) on the two responses a and b where they
+have one, and the deviations of user u, v_u ~ N(0, diag V), on its user features z:
 
-    P(chosen) = sigma(x.w + z.v_u)                                                                      (1)
+    P(chosen) = sigma(x.w + beta_a - beta_b + z.v_u)                                                    (1)
 
 The shared part is small and solved in the space of weights, the part of each user in the space of their
 pairs (a user has fewer pairs than features), so that one Newton step costs O(n D^2 + sum_u n_u^2 D).
@@ -17,7 +17,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,43 +26,71 @@ from numpy.typing import NDArray
 from reward_models._base import Floats, sigmoid
 
 MAX_STEPS = 50
-_EXACT, _ROUGH = 1e-12, 1e-5
+EXACT, ROUGH = 1e-12, 1e-5
 """Newton steps end when the log posterior rises by less than this share of its value."""
-_STEPS = tuple(0.5**k for k in range(20))
-_MIN_CURVATURE = 1e-10
+STEPS = tuple(0.5**k for k in range(20))
+MIN_CURVATURE = 1e-10
+NONE = -1
+"""Number of a response without an effect of its own."""
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Pairs of one user as differences: `shared` of shape (n, D) and `own` of shape (n, G)."""
+    """Pairs of one user as differences."""
 
     shared: Floats
+    """Shape (n, D)."""
     own: Floats
+    """Shape (n, G)."""
+    items: Numbers
+    """Numbers of the two responses among those with an effect of their own, or `NONE`, shape (n, 2)."""
+
+    def __len__(self) -> int:
+        return len(self.shared)
+
+    def with_own(self, more: Floats) -> Rows:
+        """The same rows with further user features, shape (n, K)."""
+        return replace(self, own=np.concatenate([self.own, more], axis=1))
+
+
+@dataclass(frozen=True)
+class Variances:
+    """Prior variances of equation (1)."""
+
+    shared: Floats
+    """P, shape (D,)."""
+    own: Floats
+    """V, shape (G,)."""
+    items: float = 0.0
+    """tau; 0 where no response has an effect of its own."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Mode and Laplace posterior of the shared weights, the users' deviations integrated out."""
+    """Mode and Laplace posterior of the shared weights and the effects, the deviations integrated out."""
 
     weights: Floats
     """Shape (D,)."""
+    effects: Floats
+    """beta, shape (I,)."""
     covariance: Floats
-    """Shape (D, D)."""
-    log_evidence: float
-    """Laplace approximation of the log marginal likelihood (GPML, equation 3.32)."""
-    left_out: Floats
-    """Margin of each pair had it not been seen, shape (n,), users laid end to end (GPML, section 5.4.2)."""
-    left_out_variance: Floats
-    """Variances of `left_out`, shape (n,)."""
+    """Of weights and effects together, shape (D + I, D + I)."""
+
+    def offsets(self, rows: Rows) -> Floats:
+        """Margins of the rows for nobody, shape (n,)."""
+        effects = np.append(self.effects, 0.0)
+        found: Floats = rows.shared @ self.weights + effects[rows.items[:, 0]] - effects[rows.items[:, 1]]
+        return found
 
 
 @dataclass(frozen=True)
 class Own:
-    """Posterior of one user's deviations given the shared weights.
+    """Posterior of one user's deviations given the shared weights and the effects.
 
-    With e a vector of user features, v_u.e has mean `mean`.e and, given w, its prior variance less
-    |`own_factor` e|^2;
-    its mean moves with the shared weights by -`shared_factor`^T `own_factor` e.
+    With e a vector of user features, v_u.e has mean `mean`.e and, given w and beta, its prior variance less
+    |`own_factor` e|^2; its mean moves with the shared weights by -`shared_factor`^T `own_factor` e, and with
+    the effects of the two responses of pair j by -/+ entry j of `root`^T `own_factor` e.
     """
 
     mean: Floats
@@ -71,33 +99,29 @@ class Own:
     """Shape (n, G)."""
     shared_factor: Floats
     """Shape (n, D)."""
+    root: Floats
+    """Shape (n, n): its Gram matrix is (K + W^-1)^-1."""
 
 
 @dataclass(frozen=True)
 class _Blocks:
     """What one Newton step knows of the rows of U users with n pairs each, at their current margins."""
 
-    curvature: Floats
-    """W = p (1 - p), shape (U, n)."""
     working: Floats
-    """Working response f + (1 - p) / W, shape (U, n)."""
+    """Working response f + (1 - p) / W, shape (U, n), with W = p (1 - p)."""
     root: Floats
     """L^-1 S with S = sqrt W and L L^T = I + S K S, shape (U, n, n): its Gram matrix is (K + W^-1)^-1."""
-    log_determinant: float
-    """Sum of log |I + S K S|."""
 
     @classmethod
     def at(cls, margins: Floats, kernels: Floats) -> _Blocks:
         p = sigmoid(margins).astype(margins.dtype)
-        curvature = np.maximum(p * (1 - p), _MIN_CURVATURE)
+        curvature = np.maximum(p * (1 - p), MIN_CURVATURE)
         s = np.sqrt(curvature)
         unit = np.eye(s.shape[1], dtype=s.dtype)
         factor = np.linalg.cholesky(unit + s[:, :, None] * kernels * s[:, None, :])
         return cls(
-            curvature=curvature,
             working=margins + (1 - p) / curvature,
             root=np.linalg.inv(factor) * s[:, None, :],
-            log_determinant=_log_determinant(factor),
         )
 
     def apply(self, values: Floats) -> Floats:
@@ -106,159 +130,231 @@ class _Blocks:
 
 
 @dataclass(frozen=True)
-class _Expansion:
-    """The log posterior to second order at one point, and the mode of that."""
+class Mode:
+    """What is known of all pairs at the mode, users laid end to end in the order they came in."""
 
-    blocks: Sequence[_Blocks]
-    """Of each group of users."""
-    seen: Sequence[Floats]
-    """Root times the shared features of each group, shape (U, n, D)."""
-    hessian: Floats
-    """Of the shared weights, shape (D, D)."""
-    weights: Floats
-    """At the mode, shape (D,)."""
-    duals: Sequence[Floats]
-    """At the mode; of each group, shape (U, n)."""
+    working: Floats
+    """Working responses t = f + (1 - p) / W, shape (n,)."""
+    curvature: Floats
+    """W = p (1 - p), shape (n,)."""
+    duals: Floats
+    """M (t - X w - Z beta), shape (n,), M being the blocks (K_u + W^-1)^-1 of the users."""
+    reach: Floats
+    """M [X Z], shape (n, D + I)."""
+    blocks: list[Floats]
+    """M, of every user, shape (n_u, n_u)."""
+
+
+class _Effects:
+    """Sums over pairs that belong to the effects of their responses: what a matrix of -1, 0 and 1 would do.
+
+    Args:
+        items: Of all pairs laid end to end, shape (n, 2).
+        blocks: Of each group of users with equally many pairs, the numbers of its pairs, shape (U, n_u).
+        count: I, the number of effects.
+    """
+
+    def __init__(self, items: Numbers, blocks: Sequence[Numbers], count: int) -> None:
+        self.count = count
+        signs = np.repeat([1.0, -1.0], len(items))
+        pairs, numbers = np.tile(np.arange(len(items)), 2), items.T.ravel()
+        order = np.argsort(numbers, kind="stable")
+        order = order[numbers[order] != NONE]
+        self._pairs, self._signs = pairs[order], signs[order]
+        self._present, self._begins = np.unique(numbers[order], return_index=True)
+        self._cells = [
+            np.stack([
+                items[block, one][:, :, None] * (count + 1) + items[block, other][:, None, :]
+                for one in (0, 1) for other in (0, 1)
+            ])
+            for block in blocks
+        ]  # fmt: skip
+        for block, cells in zip(blocks, self._cells, strict=True):
+            absent = [items[block, side] == NONE for side in (0, 1)]
+            for k, (one, other) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+                cells[k][absent[one][:, :, None] | absent[other][:, None, :]] = count * (count + 1)
+
+    def summed(self, values: Floats) -> Floats:
+        """Values of all pairs, shape (n, ...), added to their first response and taken from their second.
+
+        Returns:
+            Shape (I, ...).
+        """
+        found = np.zeros((self.count, *values.shape[1:]), dtype=values.dtype)
+        if len(self._pairs):
+            signs = self._signs.astype(values.dtype).reshape(-1, *(1,) * (values.ndim - 1))
+            found[self._present] = np.add.reduceat(values[self._pairs] * signs, self._begins, axis=0)
+        return found
+
+    def spread(self, matrices: Floats, items: Numbers) -> Floats:
+        """Matrices of users, (U, n, n), times the signs of the responses of their pairs, shape (U, n, I)."""
+        u, n = matrices.shape[:2]
+        found = np.zeros((u, n, self.count + 1))
+        if self.count:
+            rows = np.arange(u)[:, None, None], np.arange(n)[None, :, None]
+            for side, sign in ((0, 1.0), (1, -1.0)):
+                np.add.at(found, (*rows, items[:, None, :, side]), sign * matrices)
+        return found[:, :, : self.count]
+
+    def both_sides(self, matrices: Sequence[Floats]) -> Floats:
+        """Matrices of the groups, shape (U, n_u, n_u), summed from both sides, shape (I, I)."""
+        size = self.count + 1
+        found = np.zeros(size * size)
+        for cells, matrix in zip(self._cells, matrices, strict=True):
+            signed = np.stack([matrix, -matrix, -matrix, matrix])
+            found += np.bincount(cells.ravel(), signed.ravel(), minlength=size * size)
+        return found.reshape(size, size)[: self.count, : self.count]
 
 
 class Problem:
-    """The pairs of all users, to be fitted under one choice of prior variances after another.
+    """The pairs of all users, to be fitted under one choice of prior variances.
 
     Users with equally many pairs are worked on together.
 
     Args:
         users: Rows of each user, at least one user with at least one row.
-        shared_variance: Prior variances P of the shared weights, shape (D,), positive.
-        own_variance: Prior variances V of the deviations, shape (G,), positive.
-        common: C, shape (G, K); None for K = 0.
-        rough: Single precision and few steps: enough to compare one choice of variances with another.
-        start: Shared weights to begin at, shape (D,); None for zeros.
+        variances: Prior variances, P and V positive.
+        effects: I, the number of responses with an effect of their own; none where tau is 0.
+        start: Shared weights to begin at, shape (D,), and effects, shape (I,); None for zeros.
     """
 
     def __init__(
         self,
         users: Sequence[Rows],
-        shared_variance: Floats,
-        own_variance: Floats,
-        common: Floats | None = None,
-        *,
-        rough: bool = False,
-        start: Floats | None = None,
+        variances: Variances,
+        effects: int = 0,
+        start: tuple[Floats, Floats] | None = None,
     ) -> None:
-        dtype: Any = np.float32 if rough else np.float64
-        sizes = np.array([len(rows.shared) for rows in users])
+        sizes = np.array([len(rows) for rows in users])
         groups = [np.flatnonzero(sizes == size).tolist() for size in np.unique(sizes)]
-        self._shared: list[Floats] = [
-            np.stack([users[u].shared for u in group]).astype(dtype) for group in groups
-        ]
+        self._groups = groups
+        self._shared: list[Floats] = [np.stack([users[u].shared for u in group]) for group in groups]
+        self._items = [np.stack([users[u].items for u in group]) for group in groups]
         self._kernels: list[Floats] = [
-            np.stack(
-                [_times_prior(users[u].own, own_variance, common) @ users[u].own.T for u in group]
-            ).astype(dtype)
-            for group in groups
+            np.stack([(users[u].own * variances.own) @ users[u].own.T for u in group]) for group in groups
         ]
-        begins = np.cumsum(sizes) - sizes
-        laid = [(begins[group][:, None] + np.arange(sizes[group[0]])).ravel() for group in groups]
-        self._order = np.argsort(np.concatenate(laid))
-        self._precision: Floats = (1 / shared_variance).astype(dtype)
-        self._tolerance = _ROUGH if rough else _EXACT
-        self._weights: Floats = np.zeros_like(self._precision) if start is None else start.astype(dtype)
-        self._duals: list[Floats] = [np.zeros(x.shape[:2], dtype) for x in self._shared]
-        self._own_factor = 1.0
+        ends = np.cumsum([items.shape[0] * items.shape[1] for items in self._items])
+        blocks = [
+            np.arange(end - items.shape[0] * items.shape[1], end).reshape(items.shape[:2])
+            for items, end in zip(self._items, ends, strict=True)
+        ]
+        count = effects if variances.items > 0 else 0
+        laid = np.concatenate([items.reshape(-1, 2) for items in self._items])
+        self._effects = _Effects(laid if count else np.full_like(laid, NONE), blocks if count else [], count)
+        self._precision = np.concatenate([1 / variances.shared, np.full(count, 1 / (variances.items or 1))])
+        self._columns = len(variances.shared)
+        begin = np.zeros(self._columns + count) if start is None else np.concatenate(start)
+        self._weights: Floats = begin[: self._columns + count]
+        self._duals: list[Floats] = [np.zeros(x.shape[:2]) for x in self._shared]
 
-    def fit(self, shared_factor: float = 1.0, own_factor: float = 1.0) -> Fit:
-        """Find the mode with P and V + C C^T multiplied by these factors, starting from the mode found last.
-
-        Newton steps are halved until the log posterior rises.
-        """
-        precision = self._precision / shared_factor
-        kernels = [own_factor * k for k in self._kernels]
-        # The duals that leave the margins found last as they are.
-        self._duals = [a * (self._own_factor / own_factor) for a in self._duals]
-        self._own_factor = own_factor
-        objective = self._objective(self._weights, self._duals, precision, kernels)
+    def fit(self) -> Fit:
+        """Find the mode; Newton steps are halved until the log posterior rises."""
+        objective = self._objective(self._weights, self._duals)
         for _ in range(MAX_STEPS):
-            expansion = self._expand(precision, kernels)
-            for step in _STEPS:
-                weights = self._weights + step * (expansion.weights - self._weights)
-                duals = [a + step * (b - a) for a, b in zip(self._duals, expansion.duals, strict=True)]
-                risen = self._objective(weights, duals, precision, kernels)
+            hessian, target, targets = self._expand()
+            for step in STEPS:
+                weights = self._weights + step * (target - self._weights)
+                duals = [a + step * (b - a) for a, b in zip(self._duals, targets, strict=True)]
+                risen = self._objective(weights, duals)
                 if risen >= objective:
                     break
             else:
                 break
             gain, objective = risen - objective, risen
             self._weights, self._duals = weights, duals
-            if gain <= self._tolerance * (1 + abs(objective)):
+            if gain <= EXACT * (1 + abs(objective)):
                 break
-        return self._posterior(expansion, objective, precision)
+        covariance: Any = np.linalg.inv(hessian)
+        return Fit(self._weights[: self._columns], self._weights[self._columns :], covariance)
 
-    def _posterior(self, last: _Expansion, objective: float, precision: Floats) -> Fit:
-        """From the last step's expansion, whose mode is the mode up to the tolerance."""
-        covariance: Any = np.linalg.inv(last.hessian)
-        log_determinant = _log_determinant(np.linalg.cholesky(last.hessian)) - float(np.log(precision).sum())
-        log_determinant += sum(blocks.log_determinant for blocks in last.blocks)
-        means, variances = [], []
-        for blocks, seen, x in zip(last.blocks, last.seen, self._shared, strict=True):
-            reach = blocks.root.swapaxes(1, 2) @ seen
-            known = (reach.reshape(-1, len(covariance)) @ covariance).reshape(reach.shape)
-            inverse = (blocks.root**2).sum(axis=1) - (known * reach).sum(axis=2)
-            means.append(blocks.working - blocks.apply(blocks.working - x @ last.weights) / inverse)
-            variances.append(np.maximum(1 / inverse - 1 / blocks.curvature, 0))
-        return Fit(
-            weights=self._weights.astype(np.float64),
-            covariance=covariance.astype(np.float64),
-            log_evidence=objective - log_determinant / 2,
-            left_out=self._laid(means),
-            left_out_variance=self._laid(variances),
-        )
+    def mode(self) -> Mode:
+        """The pairs at the mode that `fit` found."""
+        margins = self._margins(self._weights, self._duals)
+        blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
+        offsets = self._offsets(self._weights)
+        found: list[tuple[Floats, ...]] = [()] * sum(map(len, self._groups))
+        for i, (group, block) in enumerate(zip(self._groups, blocks, strict=True)):
+            matrix = block.root.swapaxes(1, 2) @ block.root
+            duals = block.apply(block.working - offsets[i])
+            reach = np.concatenate(
+                [matrix @ self._shared[i], self._effects.spread(matrix, self._items[i])], 2
+            )
+            p = sigmoid(margins[i])
+            for k, user in enumerate(group):
+                w = np.maximum(p[k] * (1 - p[k]), MIN_CURVATURE)
+                found[user] = (block.working[k], w, duals[k], reach[k], matrix[k])
+        columns = list(zip(*found, strict=True))
+        working, curvature, duals, reach = (np.concatenate(column) for column in columns[:4])
+        return Mode(working, curvature, duals, reach, list(columns[4]))
 
-    def _laid(self, values: Sequence[Floats]) -> Floats:
-        """Values of every group as one array, users end to end in the order they came in."""
-        return np.concatenate([value.ravel() for value in values])[self._order].astype(np.float64)
+    def _offsets(self, weights: Floats) -> list[Floats]:
+        """Margins for nobody, of each group."""
+        found = [x @ weights[: self._columns] for x in self._shared]
+        if self._effects.count:
+            effects = np.append(weights[self._columns :], 0.0)
+            sides = [effects[items] for items in self._items]
+            found = [base + side[:, :, 0] - side[:, :, 1] for base, side in zip(found, sides, strict=True)]
+        return found
 
-    def _margins(self, weights: Floats, duals: Sequence[Floats], kernels: Sequence[Floats]) -> list[Floats]:
-        return [x @ weights + _times(k, a) for x, a, k in zip(self._shared, duals, kernels, strict=True)]
+    def _margins(self, weights: Floats, duals: Sequence[Floats]) -> list[Floats]:
+        return [
+            base + _times(k, a)
+            for base, a, k in zip(self._offsets(weights), duals, self._kernels, strict=True)
+        ]
 
-    def _objective(
-        self, weights: Floats, duals: Sequence[Floats], precision: Floats, kernels: Sequence[Floats]
-    ) -> float:
+    def _objective(self, weights: Floats, duals: Sequence[Floats]) -> float:
         """Log posterior up to a constant."""
-        fit = -sum(np.logaddexp(0, -f).sum() for f in self._margins(weights, duals, kernels))
-        own = sum((a * _times(k, a)).sum() for a, k in zip(duals, kernels, strict=True))
-        return float(fit - (precision * weights**2).sum() / 2 - own / 2)
+        fit = -sum(np.logaddexp(0, -f).sum() for f in self._margins(weights, duals))
+        own = sum((a * _times(k, a)).sum() for a, k in zip(duals, self._kernels, strict=True))
+        return float(fit - (self._precision * weights**2).sum() / 2 - own / 2)
 
-    def _expand(self, precision: Floats, kernels: Sequence[Floats]) -> _Expansion:
-        """Expand at the present point; the shared weights are solved for first, then the users."""
-        margins = self._margins(self._weights, self._duals, kernels)
-        blocks = [_Blocks.at(f, k) for f, k in zip(margins, kernels, strict=True)]
+    def _expand(self) -> tuple[Floats, Floats, list[Floats]]:
+        """The log posterior to second order at the present point: Hessian of the shared part, and its mode.
+
+        The shared weights and the effects are solved for first, then the users.
+        """
+        margins = self._margins(self._weights, self._duals)
+        blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
         seen = [b.root @ x for b, x in zip(blocks, self._shared, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[2]) for part in seen])
         pulled = np.concatenate([_times(b.root, b.working).ravel() for b in blocks])
-        hessian = rows.T @ rows + np.diag(precision)
-        weights = np.linalg.solve(hessian, rows.T @ pulled)
-        duals = [b.apply(b.working - x @ weights) for b, x in zip(blocks, self._shared, strict=True)]
-        return _Expansion(blocks=blocks, seen=seen, hessian=hessian, weights=weights, duals=duals)
+        d = self._columns
+        hessian = np.diag(self._precision)
+        hessian[:d, :d] += rows.T @ rows
+        aim = np.zeros(len(hessian))
+        aim[:d] = rows.T @ pulled
+        if self._effects.count:
+            back = [b.root.swapaxes(1, 2) for b in blocks]
+            reach = np.concatenate([(r @ part).reshape(-1, d) for r, part in zip(back, seen, strict=True)])
+            hessian[d:, :d] = self._effects.summed(reach)
+            hessian[:d, d:] = hessian[d:, :d].T
+            hessian[d:, d:] += self._effects.both_sides(
+                [r @ b.root for r, b in zip(back, blocks, strict=True)]
+            )
+            applied = np.concatenate([b.apply(b.working).ravel() for b in blocks])
+            aim[d:] = self._effects.summed(applied)
+        target: Floats = np.asarray(np.linalg.solve(hessian, aim), dtype=np.float64)
+        offsets = self._offsets(target)
+        duals = [b.apply(b.working - base) for b, base in zip(blocks, offsets, strict=True)]
+        return hessian, target, duals
 
 
-def fit_own(rows: Rows, weights: Floats, own_variance: Floats, common: Floats | None = None) -> Own:
-    """Deviations of one user at their mode, given the shared weights; by Newton in the space of their pairs.
+def fit_own(rows: Rows, offset: Floats, own_variance: Floats) -> Own:
+    """Deviations of one user at their mode, given the shared part; by Newton in the space of their pairs.
 
     Args:
         rows: The user's n >= 1 pairs.
-        weights: Shared weights, shape (D,).
+        offset: Their margins for nobody, shape (n,).
         own_variance: Prior variances V, shape (G,).
-        common: C, shape (G, K); None for K = 0.
     """
-    prior = _times_prior(rows.own, own_variance, common)
+    prior = rows.own * own_variance
     kernel = prior @ rows.own.T
-    offset = rows.shared @ weights
     dual = np.zeros(len(offset))
     objective = float(-np.logaddexp(0, -offset).sum())
     for _ in range(MAX_STEPS):
         block = _Blocks.at((offset + kernel @ dual)[None], kernel[None])
         target = block.apply(block.working - offset)[0]
-        for step in _STEPS:
+        for step in STEPS:
             trial = dual + step * (target - dual)
             pulled = kernel @ trial
             risen = float(-np.logaddexp(0, -offset - pulled).sum() - trial @ pulled / 2)
@@ -267,31 +363,20 @@ def fit_own(rows: Rows, weights: Floats, own_variance: Floats, common: Floats | 
         else:
             break
         gain, objective, dual = risen - objective, risen, trial
-        if gain <= _EXACT * (1 + abs(objective)):
+        if gain <= EXACT * (1 + abs(objective)):
             break
     root = _Blocks.at((offset + kernel @ dual)[None], kernel[None]).root[0]
-    return Own(mean=prior.T @ dual, own_factor=root @ prior, shared_factor=root @ rows.shared)
+    return Own(mean=prior.T @ dual, own_factor=root @ prior, shared_factor=root @ rows.shared, root=root)
 
 
 def some_users(users: Sequence[Rows], pairs: int, seed: int) -> list[Rows]:
     """Users drawn without replacement until they have that many pairs, or all."""
     order = np.random.default_rng(seed).permutation(len(users))
-    before = np.cumsum([0, *(len(users[i].shared) for i in order)])[:-1]
+    before = np.cumsum([0, *(len(users[i]) for i in order)])[:-1]
     return [users[i] for i in order[before < pairs]]
-
-
-def _times_prior(rows: Floats, variance: Floats, common: Floats | None) -> Floats:
-    """Rows times the prior covariance of the deviations, shape (n, G)."""
-    found = rows * variance
-    return found if common is None else found + (rows @ common) @ common.T
 
 
 def _times(matrices: Floats, vectors: Floats) -> Floats:
     """Every matrix (n, m) of a stack (U, n, m) times its own vector of (U, m)."""
     found: Floats = (matrices @ vectors[:, :, None])[:, :, 0]
     return found
-
-
-def _log_determinant(factor: NDArray[np.floating[Any]]) -> float:
-    """Logarithm of |L L^T| for a lower triangle, or the sum over a stack of them."""
-    return 2 * float(np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum())

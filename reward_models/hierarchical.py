@@ -8,8 +8,9 @@ of all shared and of all own variances comes from the data; probabilities are ca
 from __future__ import annotations
 
 from reward_models._base import UnknownUser
+from reward_models._default_encoder import default_encoder
 from reward_models._features import Features, open_features
-from reward_models._hierarchical import HierarchicalModel, Variances
+from reward_models._hierarchical import HierarchicalModel, HowTastes, HowVariances
 
 
 class Hierarchical(HierarchicalModel):
@@ -48,12 +49,17 @@ class Hierarchical(HierarchicalModel):
         self,
         *,
         encoder: str = "auto",
-        variances: Variances = "leave-one-out",
+        knows: str = "choices+words",
+        variances: HowVariances = "left-out",
+        tastes: HowTastes = "learned",
         unknown_user: UnknownUser = "population",
         seed: int = 0,
     ) -> None:
-        super().__init__(variances=variances, unknown_user=unknown_user, seed=seed)
+        super().__init__(
+            knows=knows, variances=variances, tastes=tastes, unknown_user=unknown_user, seed=seed
+        )
         self.encoder = encoder
 
-    def _open_encoder(self) -> Features:
-        return open_features("minilm" if self.encoder == "auto" else self.encoder)
+    def _open_encoder(self) -> Features | None:
+        spec = default_encoder() if self.encoder == "auto" else self.encoder
+        return None if spec is None else open_features(spec)

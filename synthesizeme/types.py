@@ -191,6 +191,8 @@ class Verdict(Frozen):
     """Where the probability came from: token logprobs, a number in the reply, the bare verdict, a model."""
     standard_error: float | None = Field(default=None, ge=0.0)
     """Standard error of `margin`, where the scorer knows it."""
+    judged: bool | None = None
+    """Whether both texts were judged in training, where a model is sharper then; None: it is not."""
     reasoning: str = ""
     """Why, in words; empty when the scorer has none."""
 
@@ -213,6 +215,8 @@ class Reward(Frozen):
     """Standard error of `value`, where the model knows it."""
     status: Literal["scored", "population"] = "scored"
     """Whether the user is known, or the population answered for an unknown one."""
+    judged: bool | None = None
+    """Whether this very text was judged in training, where a model is sharper then; None: it is not."""
 
 
 class Evidence(Frozen):

@@ -71,7 +71,7 @@ def logistic(rows):
 def fitting(name, users, new, repeats):
     """Fit all users, then a new one, beside logistic regressions on the same features."""
     pairs = [pair for user_pairs in users.values() for pair in user_pairs]
-    model = method(name)()
+    model, learning = method(name)(tastes="none"), method(name)()
     whole = seconds(lambda: model.fit(pairs), 1)
     basis = type(model.basis_)
     plain, known = basis._raw, {}
@@ -86,6 +86,7 @@ def fitting(name, users, new, repeats):
     try:
         model.fit(pairs)
         cached = seconds(lambda: model.fit(pairs), repeats)
+        with_tastes = seconds(lambda: learning.fit(pairs), 1)
     finally:
         basis._raw = plain
     rows = {user: differences(model, user_pairs) for user, user_pairs in users.items()}
@@ -96,6 +97,7 @@ def fitting(name, users, new, repeats):
     rival_one = seconds(lambda: [logistic(for_one) for _ in range(10)], repeats) / 10
     return {
         "fit_whole_s": whole, "fit_s": cached, "fit_rival_s": rival, "fit_ratio": cached / rival,
+        "fit_tastes_s": with_tastes, "fit_tastes_ratio": with_tastes / rival,
         "fit_user_ms": 1000 * one, "fit_user_rival_ms": 1000 * rival_one, "fit_user_ratio": one / rival_one,
         "features": everybody.shape[1],
     }  # fmt: skip
@@ -226,6 +228,9 @@ def lines(found):
         yield (
             f"  fit {many}: {row['fit_s']:.2f} s on cached features, {row['fit_ratio']:.2f} x logistic "
             f"regressions of all and of each; {row['fit_whole_s']:.2f} s with reading the texts"
+        )
+        yield (
+            f"  looking for tastes too: {row['fit_tastes_s']:.2f} s, {row['fit_tastes_ratio']:.1f} x the same"
         )
         yield (
             f"  fit_user {config['new_user_pairs']} pairs: {row['fit_user_ms']:.2f} ms, "

@@ -1,0 +1,56 @@
+"""Responses that were judged often enough in training to have an effect of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models._basis import Item
+from reward_models._hierarchy import NONE, Numbers
+
+FEWEST = 2
+"""Judgements below which a response has no effect of its own."""
+MOST = 1024
+"""Responses with an effect, those judged most often; memory and time of a fit grow with their square."""
+_BYTES = 16
+
+
+class JudgedTexts:
+    """Numbers of responses, by a digest of prompt and response; no text is kept.
+
+    Args:
+        digests: One a response, shape (I, 16), uint8.
+    """
+
+    def __init__(self, digests: NDArray[Any] | None = None) -> None:
+        none = np.zeros((0, _BYTES), dtype=np.uint8)
+        self.digests: NDArray[np.uint8] = none if digests is None else np.asarray(digests, dtype=np.uint8)
+        self._numbers = {bytes(digest): number for number, digest in enumerate(self.digests)}
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> JudgedTexts:
+        """The responses among `items`, one a judgement, that were judged often enough."""
+        counts = Counter(map(_digest, items))
+        often = sorted((-n, digest) for digest, n in counts.items() if n >= FEWEST)[:MOST]
+        kept = [np.frombuffer(digest, dtype=np.uint8) for _, digest in often]
+        return cls(np.stack(kept) if kept else None)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def numbers(self, items: Sequence[Item]) -> Numbers:
+        """The number of each response, or `NONE`, shape (n,)."""
+        if not self._numbers:
+            return np.full(len(items), NONE)
+        return np.array([self._numbers.get(_digest(item), NONE) for item in items], dtype=np.int64)
+
+
+def _digest(item: Item) -> bytes:
+    said = [[message.role, message.content] for message in item.prompt]
+    return hashlib.blake2b(json.dumps([said, item.response]).encode(), digest_size=_BYTES).digest()
