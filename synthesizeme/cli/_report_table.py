@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _LEGEND = (
     "Accuracy and its interval in %, gain in points with its interval; * resamples the pairs of a single "
-    "user. --out DIR keeps every column."
+    "user. NLL in nats; a coin has 0.693. --out DIR keeps every column."
 )
 
 
@@ -49,6 +49,10 @@ def _interval(row: Row) -> str:
     return "" if row.low is None else f"{_percent(row.low)} – {_percent(row.high)}{mark}"
 
 
+def _ends(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{_percent(ends[0])} – {_percent(ends[1])}"
+
+
 def _gain(row: Row) -> str:
     if row.gain is None or row.gain.value is None:
         return ""
@@ -59,9 +63,11 @@ def _gain(row: Row) -> str:
 _COLUMNS: dict[str, Callable[[Row], str]] = {
     "accuracy": lambda row: _percent(row.micro),
     "95 % interval": _interval,
+    "for these users": lambda row: _ends(row.for_these_users),
     "gain": _gain,
     "wrong user": lambda row: _percent(row.controls.get("wrong_user")),
     "swapped": lambda row: _percent(row.controls.get("swapped_labels")),
+    "NLL": lambda row: "" if row.nll is None else f"{row.nll:.3f}",
     "ties": lambda row: f"{row.ties}/{row.n_questions}",
     "failures": lambda row: ", ".join(f"{kind} {number}" for kind, number in row.failures.items()) or "0",
 }

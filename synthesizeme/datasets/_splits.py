@@ -126,6 +126,26 @@ def resplit(
     return [pair.model_copy(update={"split": splits[index]}) for index, pair in enumerate(pairs)]
 
 
+def hold_out_responses(
+    pairs: Iterable[PreferencePair], seed: int
+) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """Hold a third of all responses out, whoever judged them: what a model meets that scores new texts.
+
+    The distinct texts of both sides are sorted and shuffled by `random.Random(seed)`; the first third of them,
+    rounded down, is held out. Pairs of which one side is held out and the other is not belong to neither part.
+
+    Returns:
+        The pairs with no side held out, and those with both, each in the order given.
+    """
+    pairs = list(pairs)
+    texts = sorted({text for pair in pairs for text in (pair.chosen_text, pair.rejected_text)})
+    random.Random(seed).shuffle(texts)
+    held_out = set(texts[: len(texts) // 3])
+    sides = [(pair.chosen_text in held_out) + (pair.rejected_text in held_out) for pair in pairs]
+    parts = [[pair for pair, n in zip(pairs, sides, strict=True) if n == number] for number in (0, 2)]
+    return parts[0], parts[1]
+
+
 def split_at(position: float, n: int, fractions: tuple[float, float, float] = FRACTIONS) -> Split:
     """Split of what stands at `position` (in [0, n], the middle of its span) of a shuffled history of `n`.
 

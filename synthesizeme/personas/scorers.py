@@ -9,7 +9,7 @@ from typing import Any
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold, run_benchmark
+from synthesizeme.evaluation.benchmarks import Benchmark, run_benchmark
 from synthesizeme.evaluation.controls import (
     LongerResponse,
     MajorityOfOthers,
@@ -19,6 +19,7 @@ from synthesizeme.evaluation.controls import (
     another_users,
     swapped,
 )
+from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
@@ -58,7 +59,7 @@ def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
         for fold in benchmark.folds
         if kept(fold.test)
     )
-    return benchmark.model_copy(update={"folds": folds})
+    return benchmark.model_copy(update={"folds": folds, "whole": kept(benchmark.whole)})
 
 
 class Scorers:
