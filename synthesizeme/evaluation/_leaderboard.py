@@ -97,9 +97,9 @@ def _curve_table(rows: Sequence[Row]) -> str:
         found = [points.get((name, order, length)) for length in lengths]
         table.append([text(name), order, *(_at(point) or ABSENT for point in found)])
     legend = (
-        "- **new users**: accuracy (%), with its 95 % interval over users, of users who were not in the training, "
-        "after so many of their own pairs: drawn at random, the mean over several draws, or their first ones. A "
-        "number of users stands where fewer have so many pairs.\n"
+        "- **new users**: accuracy (%), with its 95 % interval over users, of users who were not in the "
+        "training, after so many of their own pairs: drawn at random, the mean over several draws, or "
+        "their first ones. A number of users stands where fewer have so many pairs.\n"
     )
     return f"{aligned(table)}{legend}"
 
@@ -169,8 +169,8 @@ _ACCURACY = (
     Column(
         FOR_THESE_USERS,
         lambda row: span(*row.for_these_users) if row.for_these_users else None,
-        "95 % interval over pairs within users, where there are fewer than ten of them: where the accuracy of "
-        "these same users lies. It says nothing about other users.",
+        "95 % interval over pairs within users, where there are fewer than ten of them: where the "
+        "accuracy of these same users lies. It says nothing about other users.",
     ),
     Column("per user", lambda row: percent(row.macro), "mean of the users' own accuracies, in %."),
     Column(
@@ -237,8 +237,8 @@ _QUALITY = (
     Column(
         "NLL",
         _loss,
-        "mean negative log-likelihood of the stated probabilities in nats, each clipped to [1e-6, 1 - 1e-6], with "
-        "its 95 % interval over users (0.693: a coin that says so).",
+        "mean negative log-likelihood of the stated probabilities in nats, each clipped to [1e-6, 1 - "
+        "1e-6], with its 95 % interval over users (0.693: a coin that says so).",
     ),
     Column(
         "NLL, no_user",

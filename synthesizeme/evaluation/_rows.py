@@ -96,7 +96,8 @@ class Row(Frozen):
     high: float | None
     """Upper end of the 95 % interval of `micro`."""
     for_these_users: tuple[float, float] | None = None
-    """Both ends of the interval of `micro` over pairs within users, with 2 to 9 users: it is about these alone."""
+    """Both ends of the interval of `micro` over pairs within users, with 2 to 9 users: it is about these
+    alone."""
     unit: Literal["user", "pair"]
     """What the interval resampled: users, or the pairs of a single user."""
     macro: float | None

@@ -224,9 +224,10 @@ def _sample(data_dir: DataDir) -> Sequence[PreferencePair]:
 
 
 _NEW_ITEMS = (
-    "All distinct texts are sorted and shuffled by a seed, the first third is held out; learned from are the pairs "
-    "with neither side held out, whose validation rows stay and whose test rows are train, asked the pairs with "
-    "both, at whatever time; the rest is left out. Test sets of several seeds overlap and are averaged."
+    "All distinct texts are sorted and shuffled by a seed, the first third is held out; learned from are "
+    "the pairs with neither side held out, whose validation rows stay and whose test rows are train, "
+    "asked the pairs with both, at whatever time; the rest is left out. Test sets of several seeds "
+    "overlap and are averaged."
 )
 _RECIPES = {
     "sample": _Recipe(

@@ -12,7 +12,7 @@ from pydantic import Field
 from synthesizeme.evaluation.harness import Outcome, pool
 from synthesizeme.types import Frozen, Usage
 
-Kind = Literal["reward model", "judge", "reference"]
+Kind = Literal["reward model", "checkpoint", "judge", "reference"]
 OWN = "own"
 """Name of the outcome with the user's own history, beside those of the controls."""
 AT_RANDOM = "random "
@@ -51,11 +51,11 @@ class Measurement(Frozen):
     controls: dict[str, Outcome] = Field(default_factory=dict)
     """``no_user``, ``wrong_user``, ``swapped_labels``: the same pairs; empty where it knows no users."""
     cold_start: dict[int, Outcome] = Field(default_factory=dict)
-    """Users who were not in the training, by number of their first own pairs brought along: the history-length
-    curve in file order."""
+    """Users who were not in the training, by number of their first own pairs brought along: the
+    history-length curve in file order."""
     random_start: dict[int, Outcome] = Field(default_factory=dict)
-    """The same with own pairs drawn at random, the draws of one length in one `repeated` outcome; from one pair
-    on, since no pair is no draw."""
+    """The same with own pairs drawn at random, the draws of one length in one `repeated` outcome; from one
+    pair on, since no pair is no draw."""
     resplits: tuple[dict[str, Outcome], ...] = ()
     """Per re-split of the pairs within users: ``own`` and each of the controls."""
     fit_seconds: float | None = None
@@ -71,7 +71,7 @@ class Measurement(Frozen):
 
     @property
     def curves(self) -> dict[Literal["random", "file order"], dict[int, Outcome]]:
-        """The history-length curves that were measured: ``random`` and ``file order``, each from no pair on."""
+        """The history-length curves that were measured, ``random`` first; each begins with no pair."""
         at_zero = {0: self.cold_start[0]} if 0 in self.cold_start else {}
         found: dict[Literal["random", "file order"], dict[int, Outcome]] = {
             "random": at_zero | self.random_start if self.random_start else {},

@@ -1,8 +1,9 @@
 """A scorer that learns who the user is, measured with its controls and by the length of the history.
 
 It is fitted once on everybody's history. After that only what it knows of the users is changed: forgotten,
-replaced by another user's history and words, or by their own history with the labels swapped. Shared weights
-are untouched, so that every difference between the outcomes is what the user's own history and words are worth.
+replaced by another user's history and words, or by their own history with the labels swapped. Shared
+weights are untouched, so that every difference between the outcomes is what the user's own history and
+words are worth.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from synthesizeme.types import PreferencePair
 LENGTHS = (0, 1, 2, 4, 8, 16, 32)
 """Numbers of own pairs that new users bring along."""
 SAME_USERS_UP_TO = 16
-"""Up to this length the same users are on the curve; a longer one is asked of those of them who have so many."""
+"""Up to this length the same users are on the curve; a longer one is asked of those who have so many."""
 DRAWS = 5
 """So often the pairs that a user brings are drawn at random."""
 FEWEST_ON_CURVE = 2
@@ -119,10 +120,10 @@ def measure_curve(
     *,
     seed: int = 0,
 ) -> Part:
-    """Fit on one half of the users; users of the other half then bring 0, 1, 2, … pairs: first ones, and random ones.
+    """Fit on one half of the users; users of the other half then bring 0, 1, 2, … pairs.
 
-    With 0 pairs a user is nobody, except to a model that reads their words. A length beyond
-    `SAME_USERS_UP_TO` is asked of those who have so many pairs.
+    They bring their first ones, and ones drawn at random. With 0 pairs a user is nobody, except to a model
+    that reads their words. A length beyond `SAME_USERS_UP_TO` is asked of those who have so many pairs.
 
     Args:
         model: What to measure; fitted here.

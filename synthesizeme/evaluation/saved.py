@@ -14,7 +14,10 @@ from synthesizeme.evaluation.measurement import OWN, Part
 from synthesizeme.evaluation.personal import ONE_USER, words_of
 from synthesizeme.scoring import SavedScorer
 
-UNRECORDED = "the checkpoint does not say which pairs it learned from: test pairs among them make it look better than it is"
+UNRECORDED = (
+    "the checkpoint does not say which pairs it learned from: test pairs among them make it look better than "
+    "it is"
+)
 NO_HISTORY = "no swapped-labels control: the data has no train or validation pair of a user that it knows"
 
 
@@ -23,10 +26,10 @@ def measure_saved(
 ) -> Part:
     """Score a fold's test pairs with the states that a saved model has of its users, and with each control.
 
-    ``no_user`` forgets all states, ``wrong_user`` lends each user another one's state, ``swapped_labels`` fits
-    the users that the fold has a history of from that history with its labels swapped; shared weights stay, and
-    the model knows its own users again afterwards. Users it does not know are asked about as they would be in
-    use, by population or refused.
+    ``no_user`` forgets all states, ``wrong_user`` lends each user another one's state, ``swapped_labels``
+    fits the users that the fold has a history of from that history with its labels swapped; shared weights
+    stay, and the model knows its own users again afterwards. Users it does not know are asked about as they
+    would be in use, by population or refused.
 
     Args:
         model: Fitted, or loaded.
@@ -82,8 +85,8 @@ def _controls(
 def _swapped_note(fold: Fold, known: list[str]) -> str:
     fitted = sum(user in fold.histories for user in known)
     return (
-        f"labels swapped in the history that this data has of {fitted} of the {len(known)} users it knows, which "
-        "need not be the one it learned from"
+        f"labels swapped in the history that this data has of {fitted} of the {len(known)} users it "
+        "knows, which need not be the one it learned from"
     )
 
 

@@ -9,7 +9,6 @@ from synthesizeme.datasets._base import DATA_DIR_VARIABLE
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import (
-    PROMPT_FOLDS,
     benchmark_names,
     load_benchmark,
     resolve_benchmarks,
@@ -17,6 +16,7 @@ from synthesizeme.evaluation.benchmarks import (
     run_benchmark,
 )
 from synthesizeme.evaluation.controls import LongerResponse, OracleScorer, RecordedVerdicts
+from synthesizeme.evaluation.folds import PROMPT_FOLDS
 from synthesizeme.evaluation.harness import pool
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"

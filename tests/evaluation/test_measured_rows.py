@@ -68,7 +68,9 @@ def test_the_gain_is_the_paired_difference_to_the_scorer_without_the_user(outcom
     assert row.gain.n_pairs == 5
     assert row.controls == {"no_user": 3 / 6, "wrong_user": 2 / 6}
     assert (row.fit_seconds, row.score_seconds, row.parameters) == (1.5, 0.5, 7)
-    assert row.cold_start == {0: 3 / 6, 4: 4 / 5}
+    assert [(point.order, point.length, point.micro, point.n_users) for point in row.curve] == [
+        ("file order", 0, 3 / 6, 2), ("file order", 4, 4 / 5, 2),
+    ]  # fmt: skip
 
 
 def test_means_over_resplits(outcome_of):
@@ -89,8 +91,8 @@ def test_means_over_resplits(outcome_of):
     report = Report(benchmark="b", protocol="p", rows=(row,), failed={"x": "no reason"}, notes=("as is",))
     assert Report.from_json(report.to_json()) == report
     text = report.to_markdown()
-    assert "mean over 2 re-splits" in text
-    assert "| m      |      87.5 | +50.0 |" in text
+    assert "over 2 re-splits" in text
+    assert "| m      | 87.5 [75.0, 100.0] | +50.0 [" in text
     assert "- **x** failed and has no row: no reason" in text
     assert "- as is\n" in text
 
@@ -103,8 +105,15 @@ def test_the_curve_is_a_table_of_its_own(outcome_of):
     ]
     text = Report(benchmark="b", protocol="p", rows=tuple(rows)).to_markdown()
     curve = text[text.index("| new users") :]
-    assert [cell.strip() for cell in curve.splitlines()[0].split("|")[1:-1]] == ["new users", "0", "16"]
-    assert [cell.strip() for cell in curve.splitlines()[2].split("|")[1:-1]] == ["m", "50.0", "100.0"]
+    assert [cell.strip() for cell in curve.splitlines()[0].split("|")[1:-1]] == [
+        "new users",
+        "pairs",
+        "0",
+        "16",
+    ]
+    assert [cell.strip() for cell in curve.splitlines()[2].split("|")[1:-1]] == [
+        "m", "file order", "50.0 [0.6, 99.4]", "100.0 [15.8, 100.0]",
+    ]  # fmt: skip
     assert "without" not in curve.partition("\n\n")[0]
 
 

@@ -34,11 +34,11 @@ class KnowsNobody:
         self.users_ = {}
         self.fits = []
 
-    def fit(self, pairs):
+    def fit(self, pairs, words):
         self.fits.append(list(pairs))
         self.users_ = {pair.user_id: {} for pair in pairs}
 
-    def fit_users(self, histories):
+    def fit_users(self, histories, words):
         raise AssertionError("nobody's state is of any use")
 
     def compare(self, comparisons):
