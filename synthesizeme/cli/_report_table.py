@@ -14,6 +14,8 @@ _LEGEND = (
     "Accuracy and its interval in %, gain in points with its interval; * resamples the pairs of a single "
     "user. NLL in nats; a coin has 0.693. --out DIR keeps every column."
 )
+WIDE = 100
+"""Columns of a terminal that has room for the likelihood too."""
 
 
 def show_report(report: Report) -> None:
@@ -22,18 +24,28 @@ def show_report(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = {heading: cell for heading, cell in _COLUMNS.items() if any(map(cell, report.rows))}
+    from synthesizeme.evaluation.intervals import FOR_THESE_USERS
+
+    console = terminal()
+    columns = (
+        _COLUMNS if console.width >= WIDE else {name: _COLUMNS[name] for name in _COLUMNS if name != "NLL"}
+    )
+    shown = {heading: cell for heading, cell in columns.items() if any(map(cell, report.rows))}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("scorer", overflow="fold")
     for heading in shown:
         table.add_column(heading, justify="right", overflow="fold")
     for row in report.rows:
         table.add_row(printable(row.name, 40), *(cell(row) or "–" for cell in shown.values()))
-    console = terminal()
     console.print(Text(printable(report.benchmark), style="bold"))
     console.print(Text(printable(report.protocol), style="dim"))
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
+    if alone := [row for row in report.rows if row.for_these_users]:
+        ends = "; ".join(f"{printable(row.name, 40)} {_ends(row.for_these_users)}" for row in alone)
+        console.print(
+            Text(f"95 % intervals {FOR_THESE_USERS} alone, over pairs within them: {ends}.", style="dim")
+        )
     for name, reason in report.failed.items():
         console.print(Text(f"{printable(name)} failed: {printable(reason)}", style="red"))
     for note in report.notes:
@@ -63,7 +75,6 @@ def _gain(row: Row) -> str:
 _COLUMNS: dict[str, Callable[[Row], str]] = {
     "accuracy": lambda row: _percent(row.micro),
     "95 % interval": _interval,
-    "for these users": lambda row: _ends(row.for_these_users),
     "gain": _gain,
     "wrong user": lambda row: _percent(row.controls.get("wrong_user")),
     "swapped": lambda row: _percent(row.controls.get("swapped_labels")),

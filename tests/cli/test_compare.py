@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pty
 import subprocess
@@ -73,7 +74,16 @@ def test_one_table_of_models_judges_and_references(command, planted):
     assert model["agrees_with_majority"] == pytest.approx(5 / 8)
     assert model["fit_seconds"] > 0
     assert model["parameters"] > 0
-    assert list(model["cold_start"]) == ["0", "1", "2", "4", "8", "16"]
+    assert [(point["order"], point["length"]) for point in model["curve"]] == [
+        (order, length) for order in ("random", "file order") for length in (0, 1, 2, 4, 8, 16)
+    ]
+    assert all(point["low"] <= point["micro"] <= point["high"] for point in model["curve"])
+    assert 0 < model["nll"] < model["nll_controls"]["no_user"] < model["nll_controls"]["swapped_labels"]
+    assert rows["longer"]["nll"] is None
+    assert model["nll_low"] <= model["nll"] <= model["nll_high"]
+    assert rows["random"]["nll"] == pytest.approx(math.log(2))
+    assert set(model["nll_controls"]) == set(model["controls"])
+    assert model["for_these_users"][0] <= model["micro"] <= model["for_these_users"][1]
     assert rows["oracle"]["controls"] == {}
     assert rows["oracle"]["gain"] is None
     assert "gpt4 is left out: no pair records a verdict of gpt4" in ran.err
@@ -162,7 +172,7 @@ def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
 
 
 def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monkeypatch):
-    def fail(self, histories):
+    def fail(self, histories, words):
         raise reward_models._base.DataError("the cupboard is bare", cure="go to market")
 
     monkeypatch.setattr(reward_models.method(MODEL), "_fit", fail)
@@ -202,7 +212,7 @@ def test_resplits_are_a_table_of_their_own(command):
     assert (oracle.resplits.n, oracle.resplits.micro, oracle.resplits.gain) == (2, 1.0, None)
     kept = measurement("longer").resplits
     assert longer.resplits.micro == pytest.approx(sum(it["own"].micro for it in kept) / 2)
-    assert "mean over 2 re-splits" in ran.out
+    assert "over 2 re-splits" in ran.out
 
 
 def test_arguments_come_from_the_words_and_the_file(command, planted):
@@ -343,3 +353,80 @@ def test_the_sample_needs_no_flag_but_its_name(command):
     assert both.controls["no_user"] == default.micro
     assert both.gain.value == pytest.approx(both.micro - default.micro)
     assert default.gain is None
+
+
+def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(command, planted, monkeypatch):
+    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine").status == 0
+    monkeypatch.setattr(reward_models.RewardModel, "fit", None)
+    ran = command(
+        "compare", "--data", planted, "--scorers", "mine,oracle", "--resplits", 2, "--out", "out", "--json"
+    )
+    assert ran.status == 0, ran.err
+    mine, oracle = ran.json["rows"]
+    assert mine["name"] == f"mine ({MODEL})"
+    assert mine["micro"] == 1.0
+    assert mine["controls"]["no_user"] == pytest.approx(5 / 8)
+    assert mine["controls"]["wrong_user"] < 1.0
+    assert mine["controls"]["swapped_labels"] == 0.0
+    assert mine["gain"]["value"] == pytest.approx(3 / 8)
+    assert (mine["curve"], mine["resplits"], oracle["resplits"]["n"]) == ([], None, 2)
+    assert any(
+        "labels swapped in the history that this data has of 8 of the 8 users" in it
+        for it in ran.json["notes"]
+    )
+    same = command("evaluate", "--data", planted, "--scorers", "mine", "--controls", "--json")
+    assert same.status == 0, same.err
+    assert same.json["rows"][0]["controls"] == mine["controls"]
+
+
+def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted):
+    words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out"]
+    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--overwrite"]
+    assert command(*train).status == 0
+    assert command(*words).status == 0
+    assert "1 finished unit found" in command(*words).err
+    assert command(*train, "params.variances=fixed").status == 0
+    assert "finished unit" not in command(*words).err
+
+
+def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted):
+    missing = command("compare", "--data", planted, "--scorers", "out/nowhere", "--out", "r")
+    assert missing.status == 1
+    assert "no checkpoint can be read here" in missing.err
+    for place in ("a/mine", "b/mine"):
+        assert command("train", "--method", MODEL, "--data", planted, "--out", place).status == 0
+    twice = command("compare", "--data", planted, "--scorers", "a/mine,b/mine", "--out", "r")
+    assert twice.status == 2
+    assert f"two checkpoints are called 'mine ({MODEL})'" in twice.err
+
+
+def test_one_method_takes_part_several_times_under_its_own_names(command, planted):
+    Path("run.toml").write_text(
+        f'[compare]\nscorers = ["{MODEL}", "no-search", "by-evidence"]\ncold-start = false\n'
+        f'[compare.variants]\nno-search = "{MODEL}"\nby-evidence = "{MODEL}"\n'
+        '[compare.params.no-search]\nvariances = "fixed"\n'
+    )
+    ran = command(
+        "compare", "params.by-evidence.variances=evidence", "--data", planted, "--config", "run.toml", "--out",
+        "out", "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert [row["name"] for row in ran.json["rows"]] == [MODEL, "no-search", "by-evidence"]
+    for name, variances in ((MODEL, "leave-one-out"), ("no-search", "fixed"), ("by-evidence", "evidence")):
+        kept = json.loads(Path(f"out/measurements/units/{name}/given-split.json").read_text())
+        assert kept["facts"]["arguments"]["variances"] == variances
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        ("small", "expected NAME=METHOD"),
+        ("a/b=lore", "expected NAME=METHOD"),
+        ("default=lore", "something else is called so"),
+        ("small=lora", "Did you mean 'lore'"),
+    ],
+)
+def test_variants_that_are_none(command, planted, variant, said):
+    ran = command("compare", "--data", planted, "--variants", variant, "--scorers", "oracle", "--out", "out")
+    assert ran.status == 2
+    assert said in ran.err

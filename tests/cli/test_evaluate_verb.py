@@ -159,8 +159,11 @@ def test_a_terminal_gets_a_compact_table(command):
     assert "| scorer" not in shown
     for heading in ("accuracy", "gain", "wrong user", "swapped", "ties", "failures"):
         assert heading in shown
+    alone = " ".join(shown.partition("for these users alone")[2].split())
     for row in Report.from_json(command(*arguments, "--json").out).rows:
         assert f"{100 * row.micro:.1f}" in shown
+        low, high = row.for_these_users
+        assert f"{row.name} {100 * low:.1f} – {100 * high:.1f}" in alone
     assert "| scorer" in command(*arguments).out
 
 
