@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from synthesizeme.datasets import jsonl, lamp, paper_format
-from synthesizeme.datasets._base import find_data, load_dataset
+from synthesizeme.datasets._base import find_data, load_dataset, load_words
 from synthesizeme.datasets._splits import assign_splits
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation._lint_values import Declared
@@ -218,6 +218,10 @@ def _lamp(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
     return lambda data_dir: lamp.lamp_pairs(lamp.load_lamp(name, data_dir=data_dir))
 
 
+def _remesh_words(data_dir: DataDir) -> Mapping[str, UserWords]:
+    return load_words("remesh", data_dir=data_dir)
+
+
 def _sample(data_dir: DataDir) -> Sequence[PreferencePair]:
     pairs = jsonl.read_pairs(resource("data/sample/pairs.jsonl")).pairs
     return assign_splits(pairs, seed=SAMPLE_SEED)[0]
@@ -264,6 +268,7 @@ _RECIPES = {
     "remesh/later-pairs": _Recipe(
         "Choices between other people's written answers on polarised issues; each person's later choices.",
         _registered("remesh"),
+        words=_remesh_words,
         seen_items_by_design=True,
         declared=Declared(pairs=11_816, users=670),
     ),
@@ -271,6 +276,7 @@ _RECIPES = {
         "Choices between other people's written answers on polarised issues, split 60/20/20 at random within "
         "each person, seed 0.",
         _registered("remesh"),
+        words=_remesh_words,
         folds=split_within_users,
         seen_items_by_design=True,
         declared=Declared(pairs=11_816, users=670),
@@ -279,6 +285,7 @@ _RECIPES = {
         "Choices between other people's written answers on polarised issues, both of which nobody had judged "
         f"in training. {_NEW_ITEMS}",
         _registered("remesh"),
+        words=_remesh_words,
         folds=new_items,
         redraw="new items",
         declared=Declared(pairs=11_816, users=670),
