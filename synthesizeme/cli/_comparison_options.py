@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from synthesizeme.cli._about import About
 from synthesizeme.cli._config_file import ASSIGNMENT
 from synthesizeme.cli._options import BENCHMARKS, DataDir, Engine, Workers, folder
 
@@ -40,6 +41,7 @@ class ComparisonOptions:
         Path | None,
         typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
     ] = None
+    about: About = None
     scorers: Annotated[
         list[str] | None,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from synthesizeme.cli._about import read_about, say_unread, say_without_pairs
 from synthesizeme.cli._comparison_methods import Participants, participants
 from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
 from synthesizeme.cli._groups import spread
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from synthesizeme.comparison.runner import Compared
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
+    from synthesizeme.feedback import UserWords
 
 FAILED = 1
 
@@ -64,11 +66,15 @@ def compare(
     )
     if entered.judges:
         check_model(model)
+    words = read_about(options.about)
+    deaf = [name for name, kind in entered.classes.items() if not kind.reads_words]
+    if words and deaf:
+        say_unread(*deaf)
     reports = []
     for source in sources:
         place = out if len(sources) == 1 else out / source.rpartition("/")[2]
         try:
-            benchmark = loaded(source, options.data_dir)
+            benchmark = _with_words(loaded(source, options.data_dir), words)
             report = _measure(benchmark, place, entered, options, induction, retrieval, model)
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
@@ -81,6 +87,14 @@ def compare(
         print_json(whole[0] if len(whole) == 1 else {"reports": whole})
     if any(report.failed for report in reports):
         raise typer.Exit(FAILED)
+
+
+def _with_words(benchmark: Benchmark, words: dict[str, UserWords]) -> Benchmark:
+    """The benchmark with what its users said, in place of what it knows of these users."""
+    if not words:
+        return benchmark
+    say_without_pairs(words, {pair.user_id for pair in benchmark.pairs})
+    return benchmark.model_copy(update={"words": {**benchmark.words, **words}})
 
 
 def _places(options: ComparisonOptions) -> tuple[Path, list[str]]:
