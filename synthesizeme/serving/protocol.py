@@ -149,9 +149,11 @@ class ScalarRewards:
         Later words of a user who was introduced take the place of the earlier ones. A model that reads no
         words is not told, which is said once.
         """
+        said = {it.user_id: it for it in words if it is not None}
+        if not said:
+            return
         with self._lock:
             known = self.model.users_
-            said = {it.user_id: it for it in words if it is not None}
             new = {
                 user: it
                 for user, it in said.items()
