@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthesizeme.evaluation.harness import Outcome, PairOutcome
-from synthesizeme.temperature import CLIP, Floats, as_probabilities
+from synthesizeme.temperature import CLIP, Floats, as_probabilities, with_temperature
 from synthesizeme.types import Frozen, Verdict
 
 N_BINS = 10
@@ -80,6 +80,29 @@ def log_losses(outcome: Outcome) -> tuple[Floats, list[str]]:
         for pair in stated
     ]
     return np.asarray(losses, dtype=np.float64), [pair.user_id for pair in stated]
+
+
+def tempered(outcome: Outcome, temperature: float) -> Outcome:
+    """The outcome with every stated probability rescaled by one temperature > 0; choices stay as they are.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    def rescaled(pair: PairOutcome) -> PairOutcome:
+        if not _has_probability(pair):
+            return pair
+        results = tuple(
+            it.model_copy(update={"result": it.result.model_copy(update={"probability": float(p)})})
+            for it in pair.results
+            if isinstance(it.result, Verdict)
+            for p in with_temperature([it.result.probability], temperature)
+        )
+        return pair.with_results(results)
+
+    answered = {pair.pair_id: rescaled(pair) for pair in outcome.answered}
+    pairs = tuple(answered.get(pair.pair_id, pair) for pair in outcome.pairs)
+    return Outcome(scorer=outcome.scorer, pairs=pairs)
 
 
 def negative_log_likelihood(outcome: Outcome) -> float | None:

@@ -67,6 +67,12 @@ class PairOutcome(Frozen):
     ties_count: TiePolicy = "half"
     """What a tie is worth: half a correct answer, or nothing (the paper's protocol)."""
 
+    def with_results(self, results: tuple[OrderResult, ...]) -> PairOutcome:
+        """The same pair with other results; `model_copy` would keep what was computed from the old ones."""
+        return PairOutcome(
+            pair_id=self.pair_id, user_id=self.user_id, results=results, ties_count=self.ties_count
+        )
+
     @property
     def choices(self) -> tuple[Literal["chosen", "rejected", "tie"], ...]:
         """Choices of the orders that got a verdict."""
@@ -272,8 +278,7 @@ def repeated(outcomes: Sequence[Outcome]) -> Outcome:
         raise ValueError(f"expected outcomes of the same pairs, got {[len(ids) for ids in asked]} pairs")
     together = zip(*(outcome.pairs for outcome in outcomes), strict=True)
     pairs = tuple(
-        group[0].model_copy(update={"results": tuple(it for pair in group for it in pair.results)})
-        for group in together
+        group[0].with_results(tuple(it for pair in group for it in pair.results)) for group in together
     )
     return Outcome(scorer=outcomes[0].scorer, pairs=pairs)
 

@@ -170,6 +170,7 @@ def test_an_outcome_round_trips_through_json(worked):
 
 def test_pairs_asked_several_times_count_by_their_mean(outcome_of):
     first, second = outcome_of({"ann": [1, 0], "bob": [1]}), outcome_of({"ann": [0, 0], "bob": [1]})
+    assert (first.micro, second.micro) == (2 / 3, 1 / 3)  # computed, and not carried over
     found = repeated([first, second])
     assert list(found.scores.values()) == [0.5, 0.0, 1.0]
     assert (found.n_pairs, found.n_users, found.n_questions) == (3, 2, 6)
