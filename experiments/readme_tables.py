@@ -1,7 +1,9 @@
-"""The tables in README.md, made from the committed results files.
+"""The tables in README.md and docs/results, made from the committed results files.
 
 python experiments/readme_tables.py           rewrite the tables
-python experiments/readme_tables.py --check   fail if README.md and the results disagree
+python experiments/readme_tables.py --check   fail if a page and the results disagree
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``; `TABLES` has the names.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+PAGES = (HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")))
 
 
 def percent(value):
@@ -35,49 +37,141 @@ NAMES = {
 def signed(gain):
     if gain is None or gain["value"] is None:
         return "–"
+    if gain["low"] is None:
+        return f"{100 * gain['value']:+.1f}"
     value, low, high = (f"{100 * gain[key]:+.1f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
 
 
+def decimal(value):
+    return "–" if value is None else f"{value:.3f}"
+
+
+def shown(name):
+    known = NAMES.get(name, name)
+    return f"**{known}**" if name == "hierarchical" else known
+
+
+def rows_of(study):
+    rows = json.loads((HERE / study / "results.json").read_text())["rows"]
+    return [row for row in rows if row["name"] != "oracle"]
+
+
+def table(headings, rows, texts=1):
+    """A Markdown table without the columns that no row fills; the first `texts` columns are text."""
+    filled = [i for i in range(len(headings)) if i < texts or any(row[i] != "–" for row in rows)]
+    sides = "".join("---|" if i < texts else "---:|" for i in filled)
+    lines = [f"| {' | '.join(line[i] for i in filled)} |" for line in (headings, *rows)]
+    return "\n".join([lines[0], f"|{sides}", *lines[1:]])
+
+
 def comparison(study):
     """Rows of a comparison, best first; the best reward model in bold."""
-    rows = json.loads((HERE / study / "results.json").read_text())["rows"]
-    rows = sorted((row for row in rows if row["name"] != "oracle"), key=lambda row: -row["micro"])
-    lines = [
-        "| scorer | accuracy | 95 % interval | gain from the user | without the user | another user's "
-        "| labels swapped | hierarchical minus this | with the majority |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for row in rows:
-        name = NAMES.get(row["name"], row["name"])
-        cells = [
-            f"**{name}**" if row["name"] == "hierarchical" else name,
+    headings = (
+        "scorer", "accuracy", "95 % interval", "gain from the user", "without the user", "another user's",
+        "labels swapped", "hierarchical minus this", "with the majority", "NLL", "NLL without the user",
+        "ECE",
+    )  # fmt: skip
+    rows = [
+        (
+            shown(row["name"]),
             percent(row["micro"]),
-            f"{percent(row['low'])} – {percent(row['high'])}",
+            between(row),
             signed(row["gain"]),
             *(percent(row["controls"].get(key)) for key in ("no_user", "wrong_user", "swapped_labels")),
             signed(row["behind"]),
             percent(row["agrees_with_majority"]),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def reward_resplits():
-    rows = json.loads((HERE / "llmfao" / "results" / "re-splits" / "results.json").read_text())["rows"]
-    lines = [
-        "| mean of five re-splits | accuracy | gain from the user | without the user | another user's "
-        "| labels swapped |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    means = {row["name"]: row["resplits"] for row in rows if row["name"] != "oracle"}
-    for name, mean in sorted(means.items(), key=lambda item: -item[1]["micro"]):
-        gain = "–" if mean["gain"] is None else f"{100 * mean['gain']:+.1f}"
-        controls = (percent(mean[key]) for key in ("no_user", "wrong_user", "swapped_labels"))
-        lines.append(
-            f"| {NAMES.get(name, name)} | {percent(mean['micro'])} | {gain} | {' | '.join(controls)} |"
+            decimal(row.get("nll")),
+            decimal(row.get("nll_controls", {}).get("no_user")),
+            decimal(row["ece"]),
         )
-    return "\n".join(lines)
+        for row in sorted(rows_of(study), key=lambda row: -row["micro"])
+    ]
+    return table(headings, rows)
+
+
+def resplits(study):
+    """Means over re-splits, best first; intervals resample users."""
+    found = {row["name"]: row["resplits"] for row in rows_of(study) if row["resplits"]}
+    headings = (
+        f"mean of {max(mean['n'] for mean in found.values())} re-splits", "accuracy", "95 % interval",
+        "gain from the user", "without the user", "another user's", "labels swapped",
+        "hierarchical minus this", "NLL", "NLL without the user", "ECE",
+    )  # fmt: skip
+    rows = [
+        (
+            shown(name),
+            percent(mean["micro"]),
+            between(mean),
+            signed({"value": mean["gain"], "low": mean.get("gain_low"), "high": mean.get("gain_high")}),
+            *(percent(mean[key]) for key in ("no_user", "wrong_user", "swapped_labels")),
+            signed(mean.get("behind")),
+            *(decimal(mean.get(key)) for key in ("nll", "nll_no_user", "ece")),
+        )
+        for name, mean in sorted(found.items(), key=lambda item: -item[1]["micro"])
+    ]
+    return table(headings, rows)
+
+
+def new_users(study):
+    """History-length curves, the best first: pairs drawn at random, and in file order."""
+    points = {(row["name"], it["order"], it["length"]): it for row in rows_of(study) for it in row["curve"]}
+    lengths = sorted({length for _, _, length in points})
+    users = {n: max(it["n_users"] or 0 for key, it in points.items() if key[2] == n) for n in lengths}
+    most = max(users.values())
+    headings = [f"{n} ({users[n]} users)" if 0 < users[n] < most else str(n) for n in lengths]
+    longest = max(n for n in lengths if users[n] == most)
+    ranking = {key: points[*key, longest]["micro"] for key in dict.fromkeys(key[:2] for key in points)}
+    best = {name: max(it for key, it in ranking.items() if key[0] == name) for name, _ in ranking}
+    rows = [
+        (shown(name), order, *(ended(points.get((name, order, n))) for n in lengths))
+        for name, order in sorted(ranking, key=lambda key: (-best[key[0]], key[0], key[1] != "random"))
+    ]
+    return table(("accuracy after so many own pairs", "pairs", *headings), rows, texts=2)
+
+
+def between(found):
+    """The interval of an accuracy."""
+    return "–" if found.get("low") is None else f"{percent(found['low'])} – {percent(found['high'])}"
+
+
+def ended(point):
+    """An accuracy with its interval."""
+    if point is None or point["micro"] is None:
+        return "–"
+    ends = "" if point["low"] is None else f" [{percent(point['low'])}, {percent(point['high'])}]"
+    return f"{percent(point['micro'])}{ends}"
+
+
+HEADLINE = (
+    "hierarchical",
+    "hierarchical-stylometric",
+    "pal-b",
+    "gpo",
+    "lore",
+    "both",
+    "persona",
+    "majority",
+    "gpt4",
+    "longer",
+)
+
+
+def headline():
+    """The scorers that say most, on every study of real people: accuracy and the gain from the user."""
+    studies = {
+        "LLMFAO, seen prompts": "llmfao/results/seen-prompts",
+        "unseen prompts": "llmfao/results/unseen-prompts",
+        "Polis, later votes": "polis/results",
+    }
+    measured = [{row["name"]: row for row in rows_of(study)} for study in studies.values()]
+    headings = ["scorer", *(heading for name in studies for heading in (name, "gain"))]
+    rows = []
+    for name in HEADLINE:
+        found = [rows_.get(name) for rows_ in measured]
+        cells = [(percent(row["micro"]), signed(row["gain"])) if row else ("–", "–") for row in found]
+        rows.append((shown(name), *(cell for pair in cells for cell in pair)))
+    return table(headings, rows)
 
 
 def call_economy():
@@ -224,14 +318,21 @@ def systems():
 
 
 TABLES = {
+    "headline": headline,
     "systems": systems,
     "retrieval": retrieval,
     "lamp": lamp,
     "distilled": distilled,
     "llmfao-seen": lambda: comparison("llmfao/results/seen-prompts"),
     "llmfao-unseen": lambda: comparison("llmfao/results/unseen-prompts"),
-    "llmfao-resplits": reward_resplits,
+    "llmfao-resplits": lambda: resplits("llmfao/results/re-splits"),
+    "llmfao-new-users": lambda: new_users("llmfao/results/seen-prompts"),
     "polis": lambda: comparison("polis/results"),
+    "polis-new-users": lambda: new_users("polis/results"),
+    "polis-new-statements": lambda: resplits("polis/results/new-statements"),
+    "remesh-later": lambda: comparison("remesh/results/later-pairs"),
+    "remesh-random": lambda: resplits("remesh/results/random-split"),
+    "remesh-new-answers": lambda: resplits("remesh/results/new-answers"),
     "call-economy": call_economy,
     "planted-recovery": planted_recovery,
     "many-users": many_users,
@@ -239,19 +340,24 @@ TABLES = {
 }
 
 
-def main():
-    text = README.read_text(encoding="utf-8")
-    made = re.sub(
+def made(text):
+    """A page with its tables made afresh."""
+    return re.sub(
         r"(<!-- table: ([\w-]+) -->\n)(?:(?!<!-- table).)*?(<!-- end -->)",
         lambda match: f"{match[1]}{TABLES[match[2]]()}\n{match[3]}",
         text,
         flags=re.DOTALL,
     )
-    if "--check" in sys.argv[1:]:
-        if made != text:
-            sys.exit("README.md and experiments/*/results disagree; run python experiments/readme_tables.py")
-    else:
-        README.write_text(made, encoding="utf-8")
+
+
+def main():
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    stale = [page for page, text in texts.items() if made(text) != text]
+    if "--check" in sys.argv[1:] and stale:
+        names = ", ".join(page.name for page in stale)
+        sys.exit(f"{names} and experiments/*/results disagree; run python experiments/readme_tables.py")
+    for page in stale:
+        page.write_text(made(texts[page]), encoding="utf-8")
 
 
 if __name__ == "__main__":

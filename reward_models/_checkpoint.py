@@ -4,6 +4,7 @@ model.json            format version, method, arguments, learned facts, digests 
 shared.safetensors    the shared weights
 users.safetensors     every user state: rows of all users laid end to end, and where each begins
 users.json            user ids, in the same order
+pairs.json            fingerprints of the pairs that were learned from, so that it is not measured on them
 ...                   what a method adds, e.g. ``backbone/`` in the format of transformers
 """
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
+PAIRS = "pairs.json"
 _SHAPES, _ENDS = "shapes:", "ends:"
 _COPY_AGAIN = "copy the whole folder again, or train again."
 
@@ -55,6 +57,8 @@ def save(model: RewardModel, folder: Path) -> None:
             save_file(_plain(model._arrays()), partial / SHARED)
             save_file(_laid_out(list(states.values())), partial / USERS)
             (partial / USER_IDS).write_text(json.dumps(list(states)), encoding="utf-8")
+            if (learned := model.learned_from) is not None:
+                (partial / PAIRS).write_text(json.dumps(sorted(learned)), encoding="utf-8")
             document = {
                 "format_version": FORMAT_VERSION,
                 "method": model.name,
@@ -105,6 +109,8 @@ def load(folder: Path) -> RewardModel:
         model.users_ = dict(
             zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
         )
+        if PAIRS in document["files"]:
+            model._fitted_on = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise DataError(
             f"does not fit {document['method']!r} of this version ({type(error).__name__}: {error})",

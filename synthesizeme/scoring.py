@@ -61,6 +61,14 @@ class PersonalScorer(PairwiseScorer, Protocol):
         """
 
 
+class SavedScorer(PersonalScorer, Protocol):
+    """A personal scorer that was fitted earlier, maybe on pairs that it is now asked about."""
+
+    @property
+    def learned_from(self) -> frozenset[str] | None:
+        """`PreferencePair.fingerprint` of every pair that `fit` was given; None if that is not known."""
+
+
 class PersonalRewards(PersonalScorer, Protocol):
     """A fitted reward model as it is served: users come, are scored, and go."""
 

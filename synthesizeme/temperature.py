@@ -17,7 +17,8 @@ TEMPERATURES = (0.05, 20.0)
 """The smallest and the largest temperature that is fitted."""
 SPREAD = 0.5
 """How far a temperature may lie from 1, as a factor e^SPREAD, before the data must speak for it."""
-_CLIP = 1e-6
+CLIP = 1e-6
+"""A stated probability counts as if it were no nearer to 0 or 1 than this: none is infinitely wrong."""
 _GRID = 61
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -96,5 +97,5 @@ def as_probabilities(p: Sequence[float] | Floats) -> Floats:
 
 
 def _logits(p: Floats) -> Floats:
-    clipped = np.clip(p, _CLIP, 1 - _CLIP)
+    clipped = np.clip(p, CLIP, 1 - CLIP)
     return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)

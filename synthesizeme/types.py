@@ -7,6 +7,7 @@ an order is drawn, ``first``/``second`` only after.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable
 from datetime import datetime
@@ -114,6 +115,15 @@ class PreferencePair(Frozen):
     def rejected_text(self) -> str:
         """Text of the other response."""
         return self.rejected[0].content
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that say who chose what over what; the pair's id, split and metadata have no say."""
+        turns = [
+            f"{message.role}\0{message.content}" for message in (*self.prompt, *self.chosen, *self.rejected)
+        ]
+        text = "\0\0".join([self.user_id, *turns])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
     def simulated(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.folds import Fold
 from synthesizeme.types import Message, PreferencePair
 
 WORDS = [

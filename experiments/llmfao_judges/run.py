@@ -5,7 +5,7 @@
 One benchmark of it by hand:
 
     synthesizeme evaluate --benchmark llmfao/seen-prompts --controls --data-dir FOLDER \\
-        --scorer default,memory,persona,demonstrations,both,gpt4,gpt3,majority,longer,random,oracle
+        --scorers default,memory,persona,demonstrations,both,gpt4,gpt3,majority,longer,random,oracle
 """
 
 from __future__ import annotations

@@ -51,9 +51,10 @@ def read_about(path: Path | None, *, user: str | None = None) -> dict[str, UserW
     return file.words
 
 
-def say_unread(name: str) -> None:
-    """Say that a method makes nothing of words."""
-    say(f"Note: {printable(name, 60)} reads no words of users; --about changes nothing.")
+def say_unread(*names: str) -> None:
+    """Say which methods make nothing of words."""
+    reads = "reads" if len(names) == 1 else "read"
+    say(f"Note: {id_list(names)} {reads} no words of users; --about changes nothing there.")
 
 
 def say_without_pairs(words: Collection[str], users: Collection[str]) -> None:

@@ -1,21 +1,26 @@
-"""``--methods`` and the arguments of reward models: who takes part in a comparison, and how it is made."""
+"""``--scorers`` and the arguments of reward models: who takes part in a comparison, and how it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._method_options import PREFIX, assignments, by_method, method_arguments, method_settings
-from synthesizeme.errors import ConfigError
+from synthesizeme.cli._text import printable
+from synthesizeme.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
+    from synthesizeme.comparison.entrants import CheckpointEntrant
     from synthesizeme.comparison.runner import Watcher
+
+_ROW_NAME = re.compile(r"[\w+-]+")
 
 
 @dataclass(frozen=True)
-class Methods:
+class Participants:
     """Who takes part."""
 
     names: dict[str, bool]
@@ -23,9 +28,11 @@ class Methods:
     judges: bool
     """Whether one of them asks a language model."""
     classes: dict[str, type[RewardModel]]
-    """The reward models among them that can be opened."""
+    """The reward models among them that can be opened; a variant has the class of its method."""
     arguments: dict[str, dict[str, Any]]
     """Keyword arguments of each of those."""
+    checkpoints: dict[str, CheckpointEntrant] = field(default_factory=dict)
+    """The checkpoints among them, by path."""
     failed: dict[str, str] = field(default_factory=dict)
     """Reward models asked for by name whose extra is missing."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -39,32 +46,40 @@ class Methods:
             watcher.left_out(name, reason)
 
 
-def methods_of(
-    items: Sequence[str], params: Sequence[str], table: Sequence[str], backbone: str | None, seed: int
-) -> Methods:
+def participants(
+    items: Sequence[str],
+    params: Sequence[str],
+    table: Sequence[str],
+    variants: Sequence[str],
+    backbone: str | None,
+    seed: int,
+) -> Participants:
     """Everything that the flags say about who takes part.
 
     Args:
         items: Names with commas between.
-        params: ``params.METHOD.NAME=VALUE`` words.
-        table: ``METHOD.NAME=VALUE`` of a config file, which may also speak of methods that take no part.
+        params: ``params.SCORER.NAME=VALUE`` words, SCORER being a method or a variant.
+        table: ``SCORER.NAME=VALUE`` of a config file, which may also speak of methods that take no part.
+        variants: ``NAME=METHOD``.
         backbone: Of every method that has one.
         seed: Of every method.
 
     Raises:
-        UnknownNameError: a name is neither an entrant nor a group.
+        UnknownNameError: a name is neither an entrant nor a group, or a variant's method is none.
         ConfigError: no name is given, or arguments are wrong; all of them together.
+        DataError: a checkpoint cannot be read.
     """
     from reward_models import method_names
-    from synthesizeme.comparison.entrants import entrant_names, open_methods
+    from synthesizeme.comparison.entrants import entrant_names, open_checkpoints, open_methods
     from synthesizeme.personas.scorer_names import asks_model
 
     words = [word.strip() for item in items for word in item.split(",") if word.strip()]
     if not words:
-        raise ConfigError("--methods names nobody; expected e.g. --methods hierarchical,default,longer")
-    names = entrant_names(words)
-    classes, missing = open_methods(names)
-    others = set(method_names()) - set(names)
+        raise ConfigError("--scorers names nobody; expected e.g. --scorers hierarchical,default,longer")
+    methods = _variants(variants)
+    names = entrant_names(words, methods)
+    classes, missing = open_methods(names, methods)
+    others = {*method_names(), *methods} - set(names)
     of_these = [entry for entry in table if entry.partition(".")[0] not in others]
     texts = by_method(assignments(params, of_these), [*classes, *missing])
     arguments: dict[str, dict[str, Any]] = {}
@@ -78,14 +93,44 @@ def methods_of(
         except ConfigError as error:
             problems += error.problems
     if backbone and not any("backbone" in method_settings(kind) for kind in classes.values()):
-        problems.append("--backbone: none of --methods fine-tunes a backbone; leave it out")
+        problems.append("--backbone: none of --scorers fine-tunes a backbone; leave it out")
     if problems:
         raise ConfigError(problems)
-    return Methods(
+    return Participants(
         names=names,
         judges=any(map(asks_model, names)),
         classes=classes,
         arguments=arguments,
+        checkpoints=open_checkpoints(names),
         failed={name: str(error) for name, error in missing.items() if names[name]},
         left_out={name: str(error) for name, error in missing.items() if not names[name]},
     )
+
+
+def _variants(items: Sequence[str]) -> Mapping[str, str]:
+    """Method by name of the variant.
+
+    Raises:
+        ConfigError: an item is not NAME=METHOD, or its name is taken or cannot be the name of a file.
+        UnknownNameError: a method is none.
+    """
+    from reward_models import method_names
+    from synthesizeme.comparison.entrants import GROUPS, entrant_names
+
+    found: dict[str, str] = {}
+    taken = {*GROUPS, *entrant_names(["all", "retrieval"])}
+    problems = []
+    for item in items:
+        name, _, method = (part.strip() for part in item.partition("="))
+        if not _ROW_NAME.fullmatch(name) or not method:
+            problems.append(
+                f"--variants {printable(item, 60)!r}: expected NAME=METHOD, NAME of letters, digits, + - _"
+            )
+        elif name in taken or name in found:
+            problems.append(f"--variants {name}: something else is called so; give it another name")
+        elif method not in method_names():
+            raise UnknownNameError("reward model", method, method_names())
+        found[name] = method
+    if problems:
+        raise ConfigError(problems)
+    return found

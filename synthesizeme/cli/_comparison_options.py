@@ -8,15 +8,16 @@ from typing import Annotated
 
 import typer
 
+from synthesizeme.cli._about import About
 from synthesizeme.cli._config_file import ASSIGNMENT
-from synthesizeme.cli._options import DataDir, Engine, Workers, folder
+from synthesizeme.cli._options import BENCHMARKS, DataDir, Engine, Workers, folder
 
 Params = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Arguments of a reward model, e.g. params.lore.rank=10; the tables compare.params.METHOD of a "
-        "--config file.",
-        metavar="params.METHOD.NAME=VALUE",
+        help="Arguments of a reward model or variant, e.g. params.lore.rank=10; the tables "
+        "compare.params.NAME of a --config file.",
+        metavar="params.SCORER.NAME=VALUE",
     ),
 ]
 ParamsTable = Annotated[
@@ -32,8 +33,7 @@ class ComparisonOptions:
         str | None,
         typer.Option(
             "--benchmark",
-            help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
-            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, or a family of them.",
+            help=f"{BENCHMARKS}; or a family of them, e.g. llmfao.",
             metavar="NAME",
         ),
     ] = None
@@ -41,15 +41,26 @@ class ComparisonOptions:
         Path | None,
         typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
     ] = None
-    methods: Annotated[
+    about: About = None
+    scorers: Annotated[
         list[str] | None,
         typer.Option(
-            "--methods",
-            help="Names of reward models, of judges (default, memory, persona, demonstrations, both, "
-            "retrieval-bm25 and others, see evaluate) and of references (longer, random, oracle, majority, "
-            "gpt4, gpt3), or models, judges, retrieval, references, all. "
-            "Several with commas or by repeating the flag; all if none is given.",
+            "--scorers",
+            help="Names of reward models, folders of checkpoints, names of judges (default, memory, "
+            "persona, demonstrations, both, retrieval-bm25 and others, see evaluate) and of references "
+            "(longer, random, oracle, majority, gpt4, gpt3), or models, judges, retrieval, references, "
+            "all. Several with commas or by repeating the flag; all if none is given.",
             metavar="NAME",
+        ),
+    ] = None
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variants",
+            help="A row of a reward model under a name and with arguments of its own: small=lore, then "
+            "params.small.rank=2. Several by repeating the flag; the table compare.variants of a "
+            "--config file. They are among --scorers models and all.",
+            metavar=ASSIGNMENT,
         ),
     ] = None
     out: Annotated[
@@ -73,7 +84,10 @@ class ComparisonOptions:
     resplits: Annotated[
         int,
         typer.Option(
-            "--resplits", help="Also the mean over N re-splits of the pairs within users.", min=0, metavar="N"
+            "--resplits",
+            help="Also the mean over N re-splits: of the pairs within users, or of a benchmark of new items.",
+            min=0,
+            metavar="N",
         ),
     ] = 0
     cold_start: Annotated[
@@ -81,7 +95,7 @@ class ComparisonOptions:
         typer.Option(
             "--cold-start/--no-cold-start",
             help="Whether the history-length curve of the reward models is measured: users who were not in "
-            "the training bring their first 0, 1, 2, 4, 8, 16 pairs.",
+            "the training bring 0, 1, 2, 4, 8, 16, 32 pairs, their first ones and random ones.",
         ),
     ] = True
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is finished in --out.")] = False

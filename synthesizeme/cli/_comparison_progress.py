@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._text import count, printable, say
 from synthesizeme.comparison.runner import Step, Watcher
-from synthesizeme.evaluation.measurement import OWN, Part
+from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Progress
@@ -126,9 +126,10 @@ class ComparisonDisplay(Watcher):
 
 def _found(part: Part) -> str:
     """The accuracy of a unit in words."""
-    name, outcome = list(part.outcomes.items())[-1]
-    where = "" if OWN in part.outcomes else f" after {count(int(name), 'pair')}"
-    accuracy = part.outcomes.get(OWN, outcome).micro
+    answered = [name for name, outcome in part.outcomes.items() if outcome.micro is not None]
+    name = OWN if OWN in part.outcomes else (answered or list(part.outcomes))[-1]
+    where = "" if name == OWN else f" after {count(int(name.removeprefix(AT_RANDOM)), 'pair')}"
+    accuracy = part.outcomes[name].micro
     return f"{100 * accuracy:.1f} %{where}" if accuracy is not None else "no answer"
 
 

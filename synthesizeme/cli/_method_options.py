@@ -108,17 +108,17 @@ def assignments(words: Sequence[str], table: Sequence[str] = ()) -> dict[str, st
 
 
 def by_method(given: Mapping[str, str], methods: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Texts by method and name, from names of the form ``METHOD.NAME``.
+    """Texts by method and name, from names of the form ``SCORER.NAME``.
 
     Raises:
-        ConfigError: a name has no method in front, or one that is not among `methods`; lists all of them.
+        ConfigError: a name has no scorer in front, or one that is not among `methods`; lists all of them.
     """
     found: dict[str, dict[str, str]] = {name: {} for name in methods}
     problems = []
     for key, value in given.items():
         owner, dot, name = key.partition(".")
         if not dot or owner not in found:
-            expected = f"{PREFIX}METHOD.NAME=VALUE, METHOD being one of {', '.join(methods)}"
+            expected = f"{PREFIX}SCORER.NAME=VALUE, SCORER being one of {', '.join(methods)}"
             problems.append(f"{PREFIX}{printable(key, 60)}: expected {expected}")
         else:
             found[owner][name] = value

@@ -208,6 +208,12 @@ JudgePrompt = Annotated[
 Theta = Annotated[
     str, typer.Option("--theta", help="Prompt that writes the persona (Theta): a name, or a file.")
 ]
+BENCHMARKS = (
+    "sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, polis/new-statements, "
+    "remesh/later-pairs, remesh/random-split, remesh/new-answers, personal-reward-bench/chatbot-arena, "
+    "personal-reward-bench/prism"
+)
+"""Names for the help of --benchmark."""
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 _LEGEND = (
     "Accuracy and its interval in %, gain in points with its interval; * resamples the pairs of a single "
-    "user. --out DIR keeps every column."
+    "user. NLL in nats; a coin has 0.693. --out DIR keeps every column."
 )
+WIDE = 100
+"""Columns of a terminal that has room for the likelihood too."""
 
 
 def show_report(report: Report) -> None:
@@ -22,18 +24,28 @@ def show_report(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = {heading: cell for heading, cell in _COLUMNS.items() if any(map(cell, report.rows))}
+    from synthesizeme.evaluation.intervals import FOR_THESE_USERS
+
+    console = terminal()
+    columns = (
+        _COLUMNS if console.width >= WIDE else {name: _COLUMNS[name] for name in _COLUMNS if name != "NLL"}
+    )
+    shown = {heading: cell for heading, cell in columns.items() if any(map(cell, report.rows))}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("scorer", overflow="fold")
     for heading in shown:
         table.add_column(heading, justify="right", overflow="fold")
     for row in report.rows:
         table.add_row(printable(row.name, 40), *(cell(row) or "–" for cell in shown.values()))
-    console = terminal()
     console.print(Text(printable(report.benchmark), style="bold"))
     console.print(Text(printable(report.protocol), style="dim"))
     console.print(table)
     console.print(Text(_LEGEND, style="dim"))
+    if alone := [row for row in report.rows if row.for_these_users]:
+        ends = "; ".join(f"{printable(row.name, 40)} {_ends(row.for_these_users)}" for row in alone)
+        console.print(
+            Text(f"95 % intervals {FOR_THESE_USERS} alone, over pairs within them: {ends}.", style="dim")
+        )
     for name, reason in report.failed.items():
         console.print(Text(f"{printable(name)} failed: {printable(reason)}", style="red"))
     for note in report.notes:
@@ -49,6 +61,10 @@ def _interval(row: Row) -> str:
     return "" if row.low is None else f"{_percent(row.low)} – {_percent(row.high)}{mark}"
 
 
+def _ends(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else f"{_percent(ends[0])} – {_percent(ends[1])}"
+
+
 def _gain(row: Row) -> str:
     if row.gain is None or row.gain.value is None:
         return ""
@@ -62,6 +78,7 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "gain": _gain,
     "wrong user": lambda row: _percent(row.controls.get("wrong_user")),
     "swapped": lambda row: _percent(row.controls.get("swapped_labels")),
+    "NLL": lambda row: "" if row.nll is None else f"{row.nll:.3f}",
     "ties": lambda row: f"{row.ties}/{row.n_questions}",
     "failures": lambda row: ", ".join(f"{kind} {number}" for kind, number in row.failures.items()) or "0",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,21 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from synthesizeme.cli._comparison_methods import Methods, methods_of
+from synthesizeme.cli._about import read_about, say_unread, say_without_pairs
+from synthesizeme.cli._comparison_methods import Participants, participants
 from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._measured_on import loaded, measured_on, source_problems
 from synthesizeme.cli._options import CommonOptions, ModelOptions
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._text import print_json, printable, say
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from synthesizeme.comparison.runner import Compared
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
+    from synthesizeme.feedback import UserWords
 
 FAILED = 1
 
@@ -41,8 +43,9 @@ def compare(
 ) -> None:
     """Measure reward models, judges and references on the same test pairs, each with its controls.
 
-    Models learn from train and validation rows, never from test. The controls are the same scorer without
-    the user, with another user's history, and with the user's labels swapped.
+    Models learn from train and validation rows, never from test; a checkpoint, given as its folder, is
+    measured as it is. The controls are the same scorer without the user, with another user's history, and
+    with the user's labels swapped.
 
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
@@ -53,16 +56,26 @@ def compare(
         _show_diff(options, common)
         return
     out, sources = _places(options)
-    methods = methods_of(
-        options.methods or ["all"], params or [], table or [], options.backbone, induction.seed
+    entered = participants(
+        options.scorers or ["all"],
+        params or [],
+        table or [],
+        options.variants or [],
+        options.backbone,
+        induction.seed,
     )
-    if methods.judges:
+    if entered.judges:
         check_model(model)
+    words = read_about(options.about)
+    deaf = [name for name, kind in entered.classes.items() if not kind.reads_words]
+    if words and deaf:
+        say_unread(*deaf)
     reports = []
     for source in sources:
         place = out if len(sources) == 1 else out / source.rpartition("/")[2]
         try:
-            report = _measure(_load(source, options), place, methods, options, induction, retrieval, model)
+            benchmark = _with_words(loaded(source, options.data_dir), words)
+            report = _measure(benchmark, place, entered, options, induction, retrieval, model)
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
             raise
@@ -76,6 +89,14 @@ def compare(
         raise typer.Exit(FAILED)
 
 
+def _with_words(benchmark: Benchmark, words: dict[str, UserWords]) -> Benchmark:
+    """The benchmark with what its users said, in place of what it knows of these users."""
+    if not words:
+        return benchmark
+    say_without_pairs(words, {pair.user_id for pair in benchmark.pairs})
+    return benchmark.model_copy(update={"words": {**benchmark.words, **words}})
+
+
 def _places(options: ComparisonOptions) -> tuple[Path, list[str]]:
     """Where to write, and the names or paths of what is measured on.
 
@@ -83,38 +104,19 @@ def _places(options: ComparisonOptions) -> tuple[Path, list[str]]:
         ConfigError: flags are missing or exclude each other, or the place cannot be written.
         DataError: the file of --data is not there.
     """
-    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
-
-    problems = []
-    if (options.benchmark is None) == (options.data is None):
-        found = "neither" if options.data is None else "both"
-        problems.append(f"expected --benchmark NAME or --data PAIRS; found {found}")
+    problems = source_problems(options.benchmark, options.data)
     if options.out is None:
-        problems.append("--out DIR is missing")
-    if problems or options.out is None:
+        raise ConfigError([*problems, "--out DIR is missing"])
+    if problems:
         raise ConfigError(problems)
     check_writable(options.out)
-    if options.benchmark is not None:
-        return options.out, resolve_benchmarks(options.benchmark)
-    if not os.path.isfile(str(options.data)):
-        raise DataError("there is no such file", source=str(options.data), cure="check the path of --data")
-    return options.out, [str(options.data)]
-
-
-def _load(source: str, options: ComparisonOptions) -> Benchmark:
-    from synthesizeme.evaluation.benchmarks import load_benchmark
-
-    path = os.path.join(os.curdir, source) if options.data is not None and os.sep not in source else source
-    benchmark = load_benchmark(path, options.data_dir)
-    for what, found, declared in benchmark.departures:
-        say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
-    return benchmark
+    return options.out, measured_on(options.benchmark, options.data)
 
 
 def _measure(
     whole: Benchmark,
     place: Path,
-    methods: Methods,
+    entered: Participants,
     options: ComparisonOptions,
     induction: InductionOptions,
     retrieval: RetrievalOptions,
@@ -134,21 +136,21 @@ def _measure(
         chosen,
         whole.pairs,
         resplit=options.resplits,
-        cold_start=options.cold_start and bool(methods.classes),
+        cold_start=options.cold_start and bool(entered.classes),
         seed=induction.seed,
     )
     with ExitStack() as stack:
         display = stack.enter_context(ComparisonDisplay())
-        session = stack.enter_context(open_session(model, display.calls)) if methods.judges else None
+        session = stack.enter_context(open_session(model, display.calls)) if entered.judges else None
         pool = ScorerPool(induction.settings(), session, display.label, retrieval.settings())
-        entrants = make_entrants(methods.names, methods.classes, methods.arguments, pool)
+        entrants = make_entrants(entered.names, entered.classes, entered.arguments, pool, entered.checkpoints)
         stack.enter_context(_engine.spread(options.engine, options.workers))
-        methods.report_missing(display)
+        entered.report_missing(display)
         runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)
-        compared = runner.run(entrants, named=methods.names)
+        compared = runner.run(entrants, named=entered.names)
         display.conclude(place)
-    compared.failed.update(methods.failed)
-    compared.left_out.update(methods.left_out)
+    compared.failed.update(entered.failed)
+    compared.left_out.update(entered.left_out)
     judge = f"{session.model.name} ({session.model.kind})" if session is not None else ""
     found = report(compared, chosen, units, model=judge)
     _write(found, compared, place)

@@ -13,7 +13,8 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
-from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
+from synthesizeme.cli._measured_on import loaded, measured_on
+from synthesizeme.cli._options import BENCHMARKS, CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
@@ -22,6 +23,7 @@ from synthesizeme.cli._text import count, print_json, printable, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synthesizeme.comparison.entrants import CheckpointEntrant
     from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
@@ -33,27 +35,30 @@ class EvaluationOptions:
     """What is measured on what."""
 
     benchmark: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--benchmark",
-            help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
-            "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, lamp/1 to lamp/7 and "
-            "lamp-time/1 to /7 (an invented sample where no folder of data is named), reward-bench-2 (what "
-            "users cost trained models in general quality), or a .jsonl file of pairs with splits. A name "
-            "without /… runs all of its family, e.g. personal-reward-bench.",
-            metavar="NAME|PAIRS.jsonl",
+            help=f"{BENCHMARKS}, lamp/1 to lamp/7 and lamp-time/1 to /7 (an invented sample where no "
+            "folder of data is named), reward-bench-2 (what "
+            "users cost trained models in general quality). A name without /… runs all of its family, e.g. "
+            "personal-reward-bench.",
+            metavar="NAME",
         ),
-    ]
-    scorer: Annotated[
+    ] = None
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
+    ] = None
+    scorers: Annotated[
         list[str] | None,
         typer.Option(
-            "--scorer",
+            "--scorers",
             help="default, memory, persona, demonstrations, both (judges that ask a model); "
-            "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past pairs "
-            "that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 (what they "
-            "are held against). On lamp also vote-RETRIEVER (tasks 2, 3), direct-RETRIEVER (a language model "
-            "writes) and any reward model. Several with commas or by repeating the flag; "
-            "default,both,longer if none is given.",
+            "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past "
+            "pairs that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 "
+            "(what they are held against); the folder of a trained checkpoint. On lamp also "
+            "vote-RETRIEVER (tasks 2, 3), direct-RETRIEVER (a language model writes) and any reward "
+            "model. Several with commas or by repeating the flag; default,both,longer if none is given.",
             metavar="NAME",
         ),
     ] = None
@@ -72,7 +77,7 @@ class EvaluationOptions:
     controls: Annotated[
         bool,
         typer.Option(
-            "--controls", help="Also run each judge with another user's profile and with swapped labels."
+            "--controls", help="Also run each judge and checkpoint as another user and with swapped labels."
         ),
     ] = False
     out: Annotated[
@@ -96,12 +101,12 @@ def evaluate(
     table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
     """
     from synthesizeme.cli._session import check_model
-    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
 
-    benchmarks = resolve_benchmarks(options.benchmark)
+    benchmarks = measured_on(options.benchmark, options.data)
     of_lamp = is_lamp(benchmarks)
     of_nobody = is_reward_bench(benchmarks)
-    names = _scorer_names(options) if not of_lamp and not of_nobody else _names(options, USUAL * of_lamp)
+    names = _names(options, "" if of_nobody else USUAL if of_lamp else "default,both,longer")
+    checkpoints = {} if of_lamp or of_nobody else _checkpoints(names, options)
     check_model(model)
     found: Iterator[Report | LampReport | TaxReport]
     if of_nobody:
@@ -109,7 +114,7 @@ def evaluate(
     elif of_lamp:
         found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model)
     else:
-        found = _of_pairs(benchmarks, names, options, induction, retrieval, model)
+        found = _of_pairs(benchmarks, names, checkpoints, options, induction, retrieval, model)
     reports = []
     for report in found:
         reports.append(report)
@@ -143,17 +148,14 @@ def _refuse_silence(reports: list[Report | LampReport | TaxReport]) -> None:
 def _of_pairs(
     names: list[str],
     scorers: list[str],
+    checkpoints: dict[str, CheckpointEntrant],
     options: EvaluationOptions,
     induction: InductionOptions,
     retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Iterator[Report | LampReport | TaxReport]:
-    from synthesizeme.evaluation.benchmarks import load_benchmark
-
-    for benchmark in [load_benchmark(name, options.data_dir) for name in names]:
-        for what, found, declared in benchmark.departures:
-            say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
-        yield _measure(benchmark, scorers, options, induction, retrieval, model)
+    for benchmark in [loaded(name, options.data_dir) for name in names]:
+        yield _measure(benchmark, scorers, checkpoints, options, induction, retrieval, model)
 
 
 def _of_lamp(
@@ -191,36 +193,44 @@ def _of_nobody(names: list[str], options: EvaluationOptions) -> Iterator[Report 
 
 
 def _names(options: EvaluationOptions, usual: str) -> list[str]:
-    """The names that --scorer gives, or the usual ones.
+    """The names that --scorers gives, or the usual ones.
 
     Raises:
         ConfigError: it gives none.
     """
     from synthesizeme.errors import ConfigError
 
-    names = [name.strip() for item in options.scorer or [usual] for name in item.split(",") if name.strip()]
+    names = [name.strip() for item in options.scorers or [usual] for name in item.split(",") if name.strip()]
     if not names:
-        raise ConfigError(f"--scorer names no scorer; expected e.g. --scorer {usual or 'out/model'}")
+        raise ConfigError(f"--scorers names no scorer; expected e.g. --scorers {usual or 'out/model'}")
     return names
 
 
-def _scorer_names(options: EvaluationOptions) -> list[str]:
+def _checkpoints(names: list[str], options: EvaluationOptions) -> dict[str, CheckpointEntrant]:
+    """The checkpoints among the names, by path; the other names are checked.
+
+    Raises:
+        UnknownNameError: a name is no scorer.
+        ConfigError: two flags exclude each other.
+        DataError: a checkpoint cannot be read.
+    """
+    from synthesizeme.comparison.entrants import is_checkpoint, open_checkpoints
     from synthesizeme.errors import ConfigError
     from synthesizeme.personas.scorer_names import check_scorers, has_controls
 
-    names = _names(options, "default,both,longer")
-    check_scorers(names)
+    check_scorers([name for name in names if not is_checkpoint(name)])
     if options.controls and options.profiles is not None:
         raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
-    if options.controls and not any(map(has_controls, names)):
-        controlled = "persona, demonstrations, both and retrieval-…"
+    if options.controls and not any(has_controls(name) or is_checkpoint(name) for name in names):
+        controlled = "persona, demonstrations, both, retrieval-… and checkpoints"
         say(f"--controls changes nothing here: only {controlled} have controls.")
-    return names
+    return open_checkpoints(names)
 
 
 def _measure(
     whole: Benchmark,
     names: list[str],
+    checkpoints: dict[str, CheckpointEntrant],
     options: EvaluationOptions,
     induction: InductionOptions,
     retrieval: RetrievalOptions,
@@ -245,8 +255,10 @@ def _measure(
             everyone=whole.pairs,
             on_label=display.label,
             retrieval=retrieval.settings(),
+            saved={it.name: it.model for it in checkpoints.values()},
         )
-        report = scorers.report(names, controls=options.controls)
+        shown = [checkpoints[name].name if name in checkpoints else name for name in names]
+        report = scorers.report(shown, controls=options.controls)
     usage = scorers.induction_usage
     if usage.calls:
         say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")

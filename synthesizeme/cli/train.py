@@ -38,6 +38,10 @@ ParamsTable = Annotated[
 ]
 
 
+HELD_OUT = ".test.jsonl"
+"""What the name of the file of held out pairs adds to that of the checkpoint."""
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """What is trained on what."""
@@ -72,6 +76,18 @@ class TrainingOptions:
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a checkpoint that is in --out already.")
     ] = False
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            "--holdout",
+            help="Of a file without splits: keep this share of each user's pairs back, drawn by the "
+            f"seed, and write them as test rows beside the checkpoint, as OUT{HELD_OUT}, for `evaluate "
+            "--data`.",
+            min=0,
+            max=1,
+            metavar="SHARE",
+        ),
+    ] = None
     engine: Engine = "local"
     workers: Workers = None
     seed: Seed = 0
@@ -87,7 +103,8 @@ def train(
 ) -> None:
     """Train a personalized reward model on the train and validation rows of a file of pairs.
 
-    Writes a checkpoint folder for `synthesizeme score`. Rows without a split are used; test rows never are.
+    Writes a checkpoint folder for `synthesizeme score` and `--scorers`. Rows without a split are used; test
+    rows never are. To measure it later, the file needs test rows, or --holdout.
     """
     from reward_models import _engine, method
 
@@ -101,6 +118,7 @@ def train(
         arguments["backbone"] = _backbone(options, kind, given)
     source, out = _places(options)
     pairs, skipped = _read(source, options)
+    pairs = _divided(pairs, source, options)
     splits = Counter(pair.split or "none" for pair in pairs)
     used = [pair for pair in pairs if pair.split != "test"]
     if not used:
@@ -118,6 +136,7 @@ def train(
         model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
+    held_out = _write_held_out(pairs, out) if options.holdout is not None else None
     facts = {
         "method": model.name,
         "params": model.params(),
@@ -131,6 +150,7 @@ def train(
         "fit": model.fit_report(),
         "fit_seconds": round(seconds, 3),
         "out": str(out),
+        "held_out": str(held_out) if held_out else None,
     }
     if common.json:
         print_json(facts)
@@ -180,6 +200,46 @@ def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -
     return words
 
 
+def _divided(
+    pairs: tuple[PreferencePair, ...], source: Path, options: TrainingOptions
+) -> tuple[PreferencePair, ...]:
+    """The pairs with those to be held out as test rows; says what a file without splits leads to.
+
+    Raises:
+        ConfigError: --holdout is given for rows that name splits, or holds everything or nothing back.
+    """
+    split = sum(pair.split is not None for pair in pairs)
+    if options.holdout is None:
+        if pairs and not split:
+            say(
+                f"{printable(str(source))} has no splits, so every pair is learned from: measured on the "
+                "same file the model would know the answers. --holdout 0.2 keeps test pairs back."
+            )
+        return pairs
+    if split:
+        raise ConfigError(
+            f"--holdout: {split} of {len(pairs)} rows of {source} name a split; their test rows are held out "
+            "already. Leave the flag out, or take `split` out of the rows"
+        )
+    from synthesizeme.datasets import hold_out
+
+    drawn = tuple(hold_out(pairs, options.holdout, seed=options.seed))
+    if not any(pair.split == "test" for pair in drawn):
+        raise ConfigError(
+            f"--holdout {options.holdout:g}: of {len(pairs)} pairs none is held out; expected a share "
+            "that is a pair of some user, and less than all of them"
+        )
+    return drawn
+
+
+def _write_held_out(pairs: tuple[PreferencePair, ...], out: Path) -> Path:
+    from synthesizeme.datasets import write_pairs
+
+    place = out.with_name(out.name + HELD_OUT)
+    write_pairs(place, [pair for pair in pairs if pair.split == "test"])
+    return place
+
+
 def _backbone(options: TrainingOptions, kind: type[RewardModel], given: dict[str, str]) -> str:
     if "backbone" in given:
         raise ConfigError("--backbone and params.backbone are the same; give one of them")
@@ -219,10 +279,16 @@ def _show(facts: dict[str, Any]) -> None:
     if facts["fit"]:
         typer.echo(f"{named(facts['fit'])}.")
     typer.echo(f"Written to {printable(facts['out'])}.")
-    if left_out:
+    if facts["held_out"]:
+        place = printable(facts["held_out"])
+        typer.echo(
+            f"Held out: {place}. To measure it: synthesizeme evaluate --data {place} "
+            f"--scorers {printable(facts['out'])}"
+        )
+    elif left_out:
         source = printable(facts["data"])
         typer.echo(
-            f"To measure it: synthesizeme compare --data {source} --methods {facts['method']} --out RESULTS"
+            f"To measure it: synthesizeme compare --data {source} --scorers {facts['method']} --out RESULTS"
         )
 
 

@@ -1,4 +1,4 @@
-"""A reward model as an entrant."""
+"""A reward model as an entrant: a method, fitted afresh for each unit, or a checkpoint, measured as it is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from synthesizeme.comparison.units import Unit
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.measurement import Kind, Part
 from synthesizeme.evaluation.personal import measure_curve, measure_fold
+from synthesizeme.evaluation.saved import measure_saved
 from synthesizeme.evaluation.tables import named
 
 if TYPE_CHECKING:
@@ -49,3 +50,26 @@ class ModelEntrant:
         if unit.kind != "fold" or not told:
             return part
         return part.model_copy(update={"notes": (*part.notes, f"{unit.name}: {told}")})
+
+
+@dataclass(frozen=True)
+class CheckpointEntrant:
+    """A checkpoint of a reward model: its own users' states answer, nothing is fitted."""
+
+    name: str
+    model: RewardModel
+    sha256: str
+    """Digest of the checkpoint."""
+    kind: Kind = "checkpoint"
+
+    def facts(self) -> dict[str, Any]:
+        """The digest of the checkpoint."""
+        return {"checkpoint": self.sha256}
+
+    def lacks(self, benchmark: Benchmark, unit: Unit) -> str | None:
+        """Nothing: test pairs that it learned from are a failure."""
+        return None
+
+    def measure(self, unit: Unit) -> Part:
+        """Score the test pairs, and again with each control."""
+        return measure_saved(self.model, unit.benchmark, unit.fold, seed=unit.seed)

@@ -20,13 +20,13 @@ from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, Verdict
 
 FOLDER = "measurements"
-FORMAT = 1
+FORMAT = 2
 
 
 class KeptUnit(Frozen):
     """One finished unit of one entrant."""
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     """Version of this document's format."""
     facts: dict[str, Any]
     """What its outcomes depend on."""

@@ -137,11 +137,15 @@ class Runner:
 
     def _units(self, entrant: Entrant) -> tuple[Unit, ...]:
         curve = self.plan.halves if entrant.kind == "reward model" else ()
-        return (*self.plan.folds, *self.plan.resplits, *curve)
+        return (*self.plan.folds, *self._redrawn(entrant), *curve)
+
+    def _redrawn(self, entrant: Entrant) -> tuple[Unit, ...]:
+        """None for a checkpoint: whichever rows it learned from, some re-split asks about them."""
+        return () if entrant.kind == "checkpoint" else self.plan.resplits
 
     def _measure(self, entrant: Entrant) -> Measurement:
         folds = [self._part(entrant, unit) for unit in self.plan.folds]
-        redrawn = [self._part(entrant, unit) for unit in self.plan.resplits]
+        redrawn = [self._part(entrant, unit) for unit in self._redrawn(entrant)]
         curve = self.plan.halves if entrant.kind == "reward model" and "no_user" in folds[0].outcomes else ()
         halves = [self._part(entrant, unit) for unit in curve]
         return joined(entrant.name, entrant.kind, folds, resplits=redrawn, halves=halves)

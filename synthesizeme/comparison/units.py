@@ -9,8 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold, resplits
-from synthesizeme.evaluation.personal import FEWEST_ON_CURVE, Histories, curve_lengths, halves
+from synthesizeme.evaluation.benchmarks import Benchmark, resplits
+from synthesizeme.evaluation.folds import Fold
+from synthesizeme.evaluation.personal import (
+    FEWEST_ON_CURVE,
+    SAME_USERS_UP_TO,
+    Histories,
+    curve_lengths,
+    halves,
+)
 from synthesizeme.types import PreferencePair
 
 UnitKind = Literal["fold", "re-split", "new users"]
@@ -50,7 +57,8 @@ class Unit:
         """SHA-256 (hex) of all pairs in their order, and of the rules."""
         found = hashlib.sha256()
         rules = [self.kind, self.benchmark.ties, self.benchmark.both_orders, self.seed, self.lengths]
-        found.update(json.dumps(rules).encode())
+        words = [said.model_dump(mode="json") for said in self.benchmark.words.values()]
+        found.update(json.dumps([*rules, words]).encode())
         asked = (_digest(self.fold.history), _digest(self.fold.test), self.others)
         for part in (*asked, *map(_digest, self.histories.values())):
             found.update(part)
@@ -96,7 +104,7 @@ def plan(
         redrawn = resplits(benchmark, n=resplit, seed=seed)
     elif resplit:
         notes += (
-            f"no re-splits: they draw the test pairs within users, and here {len(benchmark.folds)} folds "
+            f"no re-splits: they draw the test pairs, and here {len(benchmark.folds)} folds "
             "say which pairs are test",
         )
     first = benchmark.folds[0]
@@ -119,8 +127,15 @@ def _halves(benchmark: Benchmark) -> tuple[tuple[Fold, ...], tuple[str, ...]]:
     asked = tuple(half for half in halves(fold) if half.test)
     if not all(half.history for half in asked):
         return (), ("no history-length curve: one half of the users has no history to learn from",)
-    users = len({pair.user_id for half in asked for pair in half.test})
-    notes = [f"new users: {users} users with at least {curve_lengths(fold)[-1]} pairs of history"]
+    users = {pair.user_id for half in asked for pair in half.test}
+    lengths = curve_lengths(fold)
+    notes = [
+        f"new users: {len(users)} users with at least {min(lengths[-1], SAME_USERS_UP_TO)} pairs of history"
+    ]
+    for length in lengths:
+        if length > SAME_USERS_UP_TO:
+            having = sum(len(fold.histories[user]) >= length for user in users)
+            notes[0] += f", {having} of them with {length}"
     if len(benchmark.folds) > 1:
         notes.append(
             f"new users: measured on the first of {len(benchmark.folds)} folds, {fold.name!r}, alone"

@@ -13,7 +13,14 @@ from synthesizeme.datasets._base import (
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
 from synthesizeme.datasets._intake import Intake, LeftOut
-from synthesizeme.datasets._splits import assign_splits, by_user, extend_splits, resplit
+from synthesizeme.datasets._splits import (
+    assign_splits,
+    by_user,
+    extend_splits,
+    hold_out,
+    hold_out_responses,
+    resplit,
+)
 from synthesizeme.datasets._words import CutText, WordsFile, read_words
 from synthesizeme.datasets.jsonl import PairsFile, read_pairs, stream_pairs, write_pairs
 
@@ -33,6 +40,8 @@ __all__ = [
     "extend_splits",
     "find_data",
     "formats",
+    "hold_out",
+    "hold_out_responses",
     "inspect",
     "load_dataset",
     "load_words",

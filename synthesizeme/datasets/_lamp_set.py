@@ -91,7 +91,7 @@ class LampSet(Frozen):
                 f"{self.name} has no candidates to choose from",
                 field="candidates",
                 cure=f"put {self.split}_candidates.json beside the questions, make them with "
-                "LampSet.with_candidates, or let a language model write: --scorer direct-bm25",
+                "LampSet.with_candidates, or let a language model write: --scorers direct-bm25",
             )
         return self.candidates[question.question_id]
 

@@ -126,6 +126,39 @@ def resplit(
     return [pair.model_copy(update={"split": splits[index]}) for index, pair in enumerate(pairs)]
 
 
+def hold_out(pairs: Iterable[PreferencePair], share: float, *, seed: int) -> list[PreferencePair]:
+    """Keep a share of each user's pairs back: they become test rows, the others have no split.
+
+    Drawn as by `resplit`: pairs of the same two texts stay together, a user with fewer than three has none.
+
+    Raises:
+        ConfigError: the share is not in [0, 1).
+    """
+    drawn = resplit(pairs, seed, (1 - share, 0.0, share))
+    return [pair if pair.split == "test" else _with_split(pair, None) for pair in drawn]
+
+
+def hold_out_responses(
+    pairs: Iterable[PreferencePair], seed: int
+) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """Hold a third of all responses out, whoever judged them: what a model meets that scores new texts.
+
+    The distinct texts of both sides are sorted and shuffled by `random.Random(seed)`; the first third of
+    them, rounded down, is held out. Pairs of which one side is held out and the other is not belong to
+    neither part.
+
+    Returns:
+        The pairs with no side held out, and those with both, each in the order given.
+    """
+    pairs = list(pairs)
+    texts = sorted({text for pair in pairs for text in (pair.chosen_text, pair.rejected_text)})
+    random.Random(seed).shuffle(texts)
+    held_out = set(texts[: len(texts) // 3])
+    sides = [(pair.chosen_text in held_out) + (pair.rejected_text in held_out) for pair in pairs]
+    parts = [[pair for pair, n in zip(pairs, sides, strict=True) if n == number] for number in (0, 2)]
+    return parts[0], parts[1]
+
+
 def split_at(position: float, n: int, fractions: tuple[float, float, float] = FRACTIONS) -> Split:
     """Split of what stands at `position` (in [0, n], the middle of its span) of a shuffled history of `n`.
 

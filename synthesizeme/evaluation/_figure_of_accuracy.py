@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "reward model": (COLOURS[0], "o"),
+    "checkpoint": (COLOURS[0], "P"),
     "judge": (COLOURS[1], "s"),
     "reference": (FAINT, "D"),
 }

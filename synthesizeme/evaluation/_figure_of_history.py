@@ -36,6 +36,9 @@ class _Curve(NamedTuple):
 
     name: str
     outcomes: Mapping[int, Outcome]
+    """With pairs drawn at random where that was measured, else with the first ones."""
+    file_order: Mapping[int, Outcome]
+    """With the first pairs, where `outcomes` is of ones drawn at random; else empty."""
 
     @property
     def values(self) -> list[float]:
@@ -48,19 +51,23 @@ class _Curve(NamedTuple):
 
 
 def history(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
-    """Accuracy against the number of own pairs a new user brings, one line per entrant."""
+    """Accuracy against the number of own pairs a new user brings, drawn at random: one line per entrant.
+
+    The best have a broken line for their users' first pairs beside it, and intervals at both.
+    """
     curves = sorted((c for c in map(_curve, measurements) if c.outcomes), key=lambda curve: curve.rank)
     if not curves:
         return None
     best = [[accuracy_interval(o) for o in curve.outcomes.values()] for curve in curves[:HIGHLIGHTED]]
-    low, high, cut = _limits(curves, [found for row in best for found in row])
-    lengths = sorted({n for curve in curves for n in curve.outcomes})
+    firsts = [[accuracy_interval(o) for o in curve.file_order.values()] for curve in curves[:HIGHLIGHTED]]
+    low, high, cut = _limits(curves, [found for row in (*best, *firsts) for found in row])
+    lengths = sorted({n for curve in curves for n in (*curve.outcomes, *curve.file_order)})
     height = height_for(len(curves), 3.4)
     page = Page(
         body=height + _BELOW + 0.08,
         title=f"Accuracy by number of the user's own pairs, {benchmark}",
         subtitle="Users who were not in the training. Number: accuracy (%) with the longest history. "
-        f"Upright bars: 95 % interval over users{_of_whom(len(curves))}.",
+        f"Upright bars: 95 % interval over users{_of_whom(len(curves))}.{_of_which(curves)}",
         notes=[
             f"At each length: {extent(o for curve in curves for o in curve.outcomes.values())}."
             + (" Bars end at the frame where they reach beyond it." if cut else ""),
@@ -74,6 +81,7 @@ def history(measurements: Sequence[Measurement], benchmark: str) -> Figure | Non
             _bars(
                 axes, [x + _APART * (rank - (len(best) - 1) / 2) for x in places], best[rank], COLOURS[rank]
             )
+            _beside(axes, curve, lengths, firsts[rank], COLOURS[rank])
     axes.set_xticks(range(len(lengths)), [str(n) for n in lengths])
     axes.set_xlim(-0.3, len(lengths) - 0.7)
     axes.set_ylim(low, high)
@@ -94,8 +102,18 @@ def history(measurements: Sequence[Measurement], benchmark: str) -> Figure | Non
 
 
 def _curve(entrant: Measurement) -> _Curve:
-    answered = {n: o for n, o in sorted(entrant.cold_start.items()) if o.micro is not None}
-    return _Curve(entrant.name, answered)
+    first, *others = [_answered(curve) for curve in entrant.curves.values()] or [{}]
+    return _Curve(entrant.name, first, others[0] if others else {})
+
+
+def _answered(curve: Mapping[int, Outcome]) -> dict[int, Outcome]:
+    return {length: outcome for length, outcome in sorted(curve.items()) if outcome.micro is not None}
+
+
+def _of_which(curves: Sequence[_Curve]) -> str:
+    if not any(curve.file_order for curve in curves):
+        return ""
+    return " Pairs are drawn at random, several times for each user; broken lines: the user's first pairs."
 
 
 def _of_whom(n_curves: int) -> str:
@@ -109,6 +127,7 @@ def _colour(rank: int) -> str:
 def _limits(curves: Sequence[_Curve], bars: Sequence[Interval]) -> tuple[float, float, bool]:
     """Ends of the vertical axis, and whether a bar is cut there so that many lines stay apart."""
     lines = [value for curve in curves for value in curve.values]
+    lines += [percent(o.micro) for curve in curves[:HIGHLIGHTED] for o in curve.file_order.values()]
     low, high = min(lines), max(lines)
     margin = max(_LEAST_MARGIN, 0.5 * (high - low)) if len(curves) > HIGHLIGHTED else 100.0
     lows, highs = (
@@ -133,8 +152,36 @@ def _line(axes: Axes, curve: _Curve, places: Sequence[float], rank: int) -> None
     )
 
 
-def _bars(axes: Axes, places: Sequence[float], intervals: Sequence[Interval], colour: str) -> None:
+def _beside(
+    axes: Axes, curve: _Curve, lengths: Sequence[int], intervals: Sequence[Interval], colour: str
+) -> None:
+    """The broken line of the first pairs, with its intervals, thinner than the line it stands beside."""
+    if not curve.file_order:
+        return
+    places = [lengths.index(length) - 2 * _APART for length in curve.file_order]
+    values = [percent(outcome.micro) for outcome in curve.file_order.values()]
+    axes.plot(
+        places,
+        values,
+        color=colour,
+        linestyle="--",
+        linewidth=1,
+        zorder=2,
+        label=f"{curve.name}, first pairs",
+    )
+    _bars(axes, places, intervals, colour, label="interval of first pairs", alpha=0.35)
+
+
+def _bars(
+    axes: Axes,
+    places: Sequence[float],
+    intervals: Sequence[Interval],
+    colour: str,
+    *,
+    label: str = "interval",
+    alpha: float = 0.7,
+) -> None:
     lows, highs = (
         [percent(end) for end in ends] for ends in zip(*((i.low, i.high) for i in intervals), strict=True)
     )
-    axes.vlines(places, lows, highs, colors=colour, linewidth=1, alpha=0.7, zorder=3, label="interval")
+    axes.vlines(places, lows, highs, colors=colour, linewidth=1, alpha=alpha, zorder=3, label=label)

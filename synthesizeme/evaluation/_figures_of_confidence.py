@@ -132,7 +132,7 @@ def _with_probabilities(measurements: Sequence[Measurement]) -> list[tuple[str, 
     """The best reward models and the best judge among those that state probabilities."""
     found = [(m, probabilities(m.own)) for m in ranked(measurements)]
     found = [(m, p) for m, p in found if len(p)]
-    models = [(m.name, p) for m, p in found if m.kind == "reward model"][:BEST_REWARD_MODELS]
+    models = [(m.name, p) for m, p in found if m.kind in ("reward model", "checkpoint")][:BEST_REWARD_MODELS]
     return models + [(m.name, p) for m, p in found if m.kind == "judge"][:BEST_JUDGES]
 
 

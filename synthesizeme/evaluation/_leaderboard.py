@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from synthesizeme.evaluation._rows import Row
-from synthesizeme.evaluation.intervals import Difference
+from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
+from synthesizeme.evaluation.intervals import FOR_THESE_USERS, Difference
 from synthesizeme.evaluation.measurement import CONTROLS
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span, text
 
@@ -30,8 +29,8 @@ def leaderboard(rows: Sequence[Row]) -> str:
     tables = [_table(rows, _columns(rows))]
     if redrawn := [row for row in rows if row.resplits]:
         tables.append(_table(redrawn, _resplit_columns(redrawn)))
-    if curve := [row for row in rows if row.cold_start]:
-        tables.append(_table(curve, _curve_columns(curve)))
+    if curve := [row for row in rows if row.curve]:
+        tables.append(_curve_table(curve))
     return "\n".join(tables)
 
 
@@ -58,24 +57,57 @@ def _resplit_columns(rows: Sequence[Row]) -> list[Column]:
     """Means over re-splits."""
     number = max(row.resplits.n for row in rows if row.resplits)
 
-    def mean(name: str, sign: str = "") -> Callable[[Row], str | None]:
-        return lambda row: percent(getattr(row.resplits, name), sign) if row.resplits else None
+    def mean(name: str, ends: tuple[str, str] = ("", ""), sign: str = "") -> Callable[[Row], str | None]:
+        def cell(row: Row) -> str | None:
+            low, high = (getattr(row.resplits, end, None) for end in ends)
+            found = percent(getattr(row.resplits, name), sign), span(low, high, sign)
+            return " ".join(filter(None, found)) or None
 
-    many = f"mean over {number} re-splits of the pairs within users; columns as above."
-    controls = [Column(name, mean(name), "") for name in CONTROLS]
-    return [_NAME, Column("re-splits", mean("micro"), many), Column("gain", mean("gain", "+"), ""), *controls]
+        return cell
+
+    many = f"mean accuracy (%) over {number} re-splits, whose test pairs overlap; other columns as above. "
+    return [
+        _NAME,
+        Column("re-splits", mean("micro", ("low", "high")), f"{many}Intervals resample users."),
+        Column("gain", mean("gain", ("gain_low", "gain_high"), "+"), ""),
+        Column(
+            "first minus this", lambda row: _difference(row.resplits.behind) if row.resplits else None, ""
+        ),
+        *(Column(name, mean(name), "") for name in CONTROLS),
+        Column("Brier", lambda row: _number(row.resplits.brier, 3) if row.resplits else None, ""),
+        Column("ECE", lambda row: _number(row.resplits.ece, 3) if row.resplits else None, ""),
+        Column("NLL", lambda row: _loss(row.resplits) if row.resplits else None, ""),
+        Column(
+            "NLL, no_user", lambda row: _number(row.resplits.nll_no_user, 3) if row.resplits else None, ""
+        ),
+    ]
 
 
-def _curve_columns(rows: Sequence[Row]) -> list[Column]:
-    """The history-length curve."""
+def _curve_table(rows: Sequence[Row]) -> str:
+    """The history-length curves: a line for each scorer and way in which its users' pairs were taken."""
+    points = {(row.name, point.order, point.length): point for row in rows for point in row.curve}
+    lengths = sorted({length for _, _, length in points})
+    most = max((point.n_users or 0 for point in points.values()), default=0)
+    headings = []
+    for length in lengths:
+        users = max(point.n_users or 0 for (_, _, at), point in points.items() if at == length)
+        headings.append(f"{length} ({users} users)" if 0 < users < most else str(length))
+    table = [["new users", "pairs", *headings]]
+    for name, order in dict.fromkeys((name, order) for name, order, _ in points):
+        found = [points.get((name, order, length)) for length in lengths]
+        table.append([text(name), order, *(_at(point) or ABSENT for point in found)])
+    legend = (
+        "- **new users**: accuracy (%), with its 95 % interval over users, of users who were not in the "
+        "training, after so many of their own pairs: drawn at random, the mean over several draws, or "
+        "their first ones. A number of users stands where fewer have so many pairs.\n"
+    )
+    return f"{aligned(table)}{legend}"
 
-    def after(length: int) -> Callable[[Row], str | None]:
-        return lambda row: percent(row.cold_start.get(length))
 
-    lengths = sorted({length for row in rows for length in row.cold_start})
-    meaning = "accuracy (%) on users who were not in the training, after so many of their own pairs."
-    columns = [Column(str(length), after(length), "") for length in lengths]
-    return [dataclasses.replace(_NAME, heading="new users", meaning=meaning), *columns]
+def _at(point: CurvePoint | None) -> str | None:
+    if point is None or point.micro is None:
+        return None
+    return " ".join(filter(None, (percent(point.micro), span(point.low, point.high))))
 
 
 def _control(name: str) -> str:
@@ -97,7 +129,8 @@ def _interval(row: Row) -> str | None:
 def _difference(found: Difference | None) -> str | None:
     if found is None or found.value is None:
         return None
-    return f"{percent(found.value, '+')} {span(found.low, found.high, '+')}"
+    own = f"; {FOR_THESE_USERS} {span(*found.for_these_users, '+')}" if found.for_these_users else ""
+    return f"{percent(found.value, '+')} {span(found.low, found.high, '+')}{own}"
 
 
 def _failures(row: Row) -> str:
@@ -106,6 +139,12 @@ def _failures(row: Row) -> str:
 
 def _number(value: float | None, digits: int) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
+
+
+def _loss(of: Row | Resplits) -> str | None:
+    if of.nll is None or of.nll_low is None:
+        return _number(of.nll, 3)
+    return f"{of.nll:.3f} [{of.nll_low:.3f}, {of.nll_high:.3f}]"
 
 
 def _calls(row: Row) -> str | None:
@@ -126,6 +165,12 @@ _ACCURACY = (
         "bootstrap over users, with all pairs of a user drawn together; * marks a single user, whose pairs "
         "are drawn instead: it says nothing about other users.",
         optional=False,
+    ),
+    Column(
+        FOR_THESE_USERS,
+        lambda row: span(*row.for_these_users) if row.for_these_users else None,
+        "95 % interval over pairs within users, where there are fewer than ten of them: where the "
+        "accuracy of these same users lies. It says nothing about other users.",
     ),
     Column("per user", lambda row: percent(row.macro), "mean of the users' own accuracies, in %."),
     Column(
@@ -188,6 +233,17 @@ _QUALITY = (
         "ECE",
         lambda row: _number(row.ece, 3),
         "mean gap between stated confidence and accuracy, ten bins over [0.5, 1].",
+    ),
+    Column(
+        "NLL",
+        _loss,
+        "mean negative log-likelihood of the stated probabilities in nats, each clipped to [1e-6, 1 - "
+        "1e-6], with its 95 % interval over users (0.693: a coin that says so).",
+    ),
+    Column(
+        "NLL, no_user",
+        lambda row: _number(row.nll_controls.get("no_user"), 3),
+        "the same without the user.",
     ),
     Column(
         "majority",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
-from synthesizeme.evaluation._rows import Resplits, Row, row
+from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row, row
+from synthesizeme.evaluation.calibration import (
+    brier,
+    expected_calibration_error,
+    negative_log_likelihood,
+    probabilities,
+)
 from synthesizeme.evaluation.controls import MajorityOfOthers
 from synthesizeme.evaluation.harness import Outcome, PairOutcome
-from synthesizeme.evaluation.intervals import paired_difference
+from synthesizeme.evaluation.intervals import (
+    accuracy_interval,
+    mean_accuracy,
+    mean_difference,
+    mean_loss,
+    paired_difference,
+)
 from synthesizeme.evaluation.measurement import CONTROLS, OWN, Measurement
 from synthesizeme.types import PreferencePair
 
@@ -44,8 +57,12 @@ def measured_row(
             "fit_seconds": found.fit_seconds,
             "score_seconds": found.score_seconds,
             "parameters": found.parameters,
-            "resplits": _over_resplits(found.resplits) if found.resplits else None,
-            "cold_start": {length: outcome.micro for length, outcome in found.cold_start.items()},
+            "resplits": _over_resplits(found, first, seed) if found.resplits else None,
+            "curve": tuple(
+                _point(order, length, outcome, seed)
+                for order, curve in found.curves.items()
+                for length, outcome in curve.items()
+            ),
         }
     )
 
@@ -82,18 +99,48 @@ def _leaning(pair: PairOutcome) -> float:
     return sum(worth[choice] for choice in pair.choices) / len(pair.choices)
 
 
-def _over_resplits(resplits: Sequence[Mapping[str, Outcome]]) -> Resplits:
-    means = {
-        name: _mean([outcomes[name].micro for outcomes in resplits if name in outcomes])
-        for name in (OWN, *CONTROLS)
+def _point(order: Literal["random", "file order"], length: int, outcome: Outcome, seed: int) -> CurvePoint:
+    found = accuracy_interval(outcome, seed=seed)
+    return CurvePoint(
+        order=order,
+        length=length,
+        micro=found.value,
+        low=found.low,
+        high=found.high,
+        nll=negative_log_likelihood(outcome),
+        n_pairs=outcome.n_pairs,
+        n_users=outcome.n_users,
+    )
+
+
+def _over_resplits(found: Measurement, first: Measurement | None, seed: int) -> Resplits:
+    own = [outcomes[OWN] for outcomes in found.resplits]
+    both = [(outcomes[OWN], outcomes["no_user"]) for outcomes in found.resplits if "no_user" in outcomes]
+    firsts = [outcomes[OWN] for outcomes in first.resplits] if first is not None else []
+    accuracy, loss = mean_accuracy(own, seed=seed), mean_loss(own, seed=seed)
+    gain = mean_difference(both, seed=seed)
+    stated = [probabilities(outcome) for outcome in own]
+    controls = {
+        name: _mean([outcomes[name].micro for outcomes in found.resplits if name in outcomes])
+        for name in CONTROLS
     }
-    gains = [
-        paired_difference(outcomes[OWN], outcomes["no_user"]).value
-        for outcomes in resplits
-        if "no_user" in outcomes
-    ]
-    controls = {name: means[name] for name in CONTROLS}
-    return Resplits(n=len(resplits), micro=means[OWN], gain=_mean(gains), **controls)
+    return Resplits(
+        n=len(own),
+        micro=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        gain=gain.value,
+        gain_low=gain.low,
+        gain_high=gain.high,
+        behind=mean_difference(list(zip(firsts, own, strict=True)), seed=seed) if firsts else None,
+        **controls,
+        brier=_mean([brier(it) for it in stated]),
+        ece=_mean([expected_calibration_error(it) for it in stated]),
+        nll=loss.value,
+        nll_low=loss.low,
+        nll_high=loss.high,
+        nll_no_user=_mean([negative_log_likelihood(without) for _, without in both]),
+    )
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

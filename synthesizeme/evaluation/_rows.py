@@ -7,32 +7,81 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthesizeme.evaluation.calibration import brier, expected_calibration_error, probabilities
+from synthesizeme.evaluation.calibration import (
+    brier,
+    expected_calibration_error,
+    negative_log_likelihood,
+    probabilities,
+)
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.intervals import (
     Difference,
     accuracy_interval,
+    loss_interval,
     paired_difference,
     smallest_detectable_difference,
 )
 from synthesizeme.types import Frozen, Usage
 
 
+class CurvePoint(Frozen):
+    """What users who were not in the training get after some of their own pairs."""
+
+    order: Literal["random", "file order"]
+    """Whether their pairs were drawn at random, and averaged over the draws, or were their first ones."""
+    length: int
+    """Number of own pairs brought along."""
+    micro: float | None
+    """Accuracy over answered pairs."""
+    low: float | None = None
+    """Lower end of its 95 % interval over users."""
+    high: float | None = None
+    """Upper end of its 95 % interval over users."""
+    nll: float | None = None
+    """Mean negative log-likelihood, in nats."""
+    n_pairs: int | None = None
+    """Pairs asked about."""
+    n_users: int | None = None
+    """Users behind them."""
+
+
 class Resplits(Frozen):
-    """Means over seeded re-splits of the pairs within users; None where a scorer knows no user."""
+    """Means over seeded re-splits; None where a scorer knows no user. Intervals resample users."""
 
     n: int
     """Number of re-splits."""
     micro: float | None
     """With the user's own history."""
+    low: float | None = None
+    """Lower end of the 95 % interval of `micro`."""
+    high: float | None = None
+    """Upper end of the 95 % interval of `micro`."""
     no_user: float | None = None
     """Without the user."""
     gain: float | None = None
     """`micro` minus `no_user`, on the pairs both answered."""
+    gain_low: float | None = None
+    """Lower end of the 95 % interval of `gain`."""
+    gain_high: float | None = None
+    """Upper end of the 95 % interval of `gain`."""
+    behind: Difference | None = None
+    """The first scorer of the table minus this one, on the pairs both answered; None for the first itself."""
     wrong_user: float | None = None
     """With another user's history."""
     swapped_labels: float | None = None
     """With the labels of the user's history reversed."""
+    brier: float | None = None
+    """Brier score of the stated probabilities."""
+    ece: float | None = None
+    """Expected calibration error of the stated probabilities."""
+    nll: float | None = None
+    """Negative log-likelihood of the stated probabilities, in nats."""
+    nll_low: float | None = None
+    """Lower end of the 95 % interval of `nll`."""
+    nll_high: float | None = None
+    """Upper end of the 95 % interval of `nll`."""
+    nll_no_user: float | None = None
+    """`nll` without the user."""
 
 
 class Row(Frozen):
@@ -46,6 +95,9 @@ class Row(Frozen):
     """Lower end of the 95 % interval of `micro`."""
     high: float | None
     """Upper end of the 95 % interval of `micro`."""
+    for_these_users: tuple[float, float] | None = None
+    """Both ends of the interval of `micro` over pairs within users, with 2 to 9 users: it is about these
+    alone."""
     unit: Literal["user", "pair"]
     """What the interval resampled: users, or the pairs of a single user."""
     macro: float | None
@@ -78,6 +130,14 @@ class Row(Frozen):
     """Brier score of the stated probabilities."""
     ece: float | None = None
     """Expected calibration error of the stated probabilities."""
+    nll: float | None = None
+    """Negative log-likelihood of the stated probabilities, in nats; log 2 = .693 is a coin that says so."""
+    nll_low: float | None = None
+    """Lower end of the 95 % interval of `nll`."""
+    nll_high: float | None = None
+    """Upper end of the 95 % interval of `nll`."""
+    nll_controls: dict[str, float | None] = Field(default_factory=dict)
+    """`nll` of each of the `controls`."""
     usage: Usage | None = None
     """Model calls of this evaluation."""
     agrees_with_majority: float | None = None
@@ -90,8 +150,8 @@ class Row(Frozen):
     """Learned parameters."""
     resplits: Resplits | None = None
     """Means over re-splits, where there were any."""
-    cold_start: dict[int, float | None] = Field(default_factory=dict)
-    """Accuracy on users who were not in the training, by number of own pairs brought along."""
+    curve: tuple[CurvePoint, ...] = ()
+    """Users who were not in the training, by number of own pairs brought along."""
 
 
 def row(
@@ -113,13 +173,14 @@ def row(
         usage: What its calls cost.
         seed: Seed of the bootstrap.
     """
-    accuracy = accuracy_interval(outcome, seed=seed)
+    accuracy, loss = accuracy_interval(outcome, seed=seed), loss_interval(outcome, seed=seed)
     stated = probabilities(outcome)
     return Row(
         name=name,
         micro=accuracy.value,
         low=accuracy.low,
         high=accuracy.high,
+        for_these_users=accuracy.for_these_users,
         unit=accuracy.unit,
         macro=outcome.macro,
         n_pairs=outcome.n_pairs,
@@ -135,5 +196,9 @@ def row(
         detectable=smallest_detectable_difference(outcome, against),
         brier=brier(stated),
         ece=expected_calibration_error(stated),
+        nll=loss.value,
+        nll_low=loss.low,
+        nll_high=loss.high,
+        nll_controls={key: negative_log_likelihood(control) for key, control in (controls or {}).items()},
         usage=usage,
     )

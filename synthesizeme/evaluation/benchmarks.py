@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from synthesizeme.datasets import jsonl, lamp, paper_format
-from synthesizeme.datasets._base import find_data, load_dataset
-from synthesizeme.datasets._splits import assign_splits, resplit
-from synthesizeme.errors import DataError, UnknownNameError
+from synthesizeme.datasets._base import find_data, load_dataset, load_words
+from synthesizeme.datasets._splits import assign_splits
+from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation._lint_values import Declared
-from synthesizeme.evaluation.apart import refuse_mixture
+from synthesizeme.evaluation.folds import (
+    REDRAWN,
+    Fold,
+    Redraw,
+    given_split,
+    new_items,
+    prompt_folds,
+    split_within_users,
+)
 from synthesizeme.evaluation.harness import Outcome, TiePolicy, evaluate, pool
+from synthesizeme.feedback import UserWords
 from synthesizeme.resources import resource
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Frozen, PreferencePair, Respondents, respondents
 
 DataDir = str | Path | None
 SAMPLE_SEED = 0
-PROMPT_FOLDS = (0, 1, 2, 3)
 UNDECLARED = Declared()
-
-
-class Fold(Frozen):
-    """One division into what may be learned from and what is asked."""
-
-    name: str
-    """Name within the benchmark."""
-    history: tuple[PreferencePair, ...]
-    """Pairs to learn from and tune on; their `split` is train or validation."""
-    test: tuple[PreferencePair, ...]
-    """Pairs to be judged; their `split` is test."""
-
-    @property
-    def histories(self) -> dict[str, list[PreferencePair]]:
-        """Past pairs of every user that is asked about, in the order given; users without any left out."""
-        found: dict[str, list[PreferencePair]] = {pair.user_id: [] for pair in self.test}
-        for pair in self.history:
-            if pair.user_id in found:
-                found[pair.user_id].append(pair)
-        return {user: pairs for user, pairs in found.items() if pairs}
 
 
 class Benchmark(Frozen):
@@ -61,11 +51,17 @@ class Benchmark(Frozen):
     """Whether every scorer is asked in both orders; None: those whose verdict may depend on it."""
     declared: Declared = UNDECLARED
     """How many pairs and users its makers count."""
+    whole: tuple[PreferencePair, ...] = ()
+    """All pairs as they were given, where the folds leave some of them out; else empty."""
+    redraw: Redraw = "within users"
+    """What `resplits` draws."""
+    words: dict[str, UserWords] = Field(default_factory=dict)
+    """What users said beside their choices, by user id; a scorer that learns may read it."""
 
     @property
     def pairs(self) -> tuple[PreferencePair, ...]:
-        """Every pair once, with the splits of the first fold."""
-        return (*self.folds[0].history, *self.folds[0].test)
+        """Every pair once: with the splits of the first fold, or as given where folds leave some out."""
+        return self.whole or (*self.folds[0].history, *self.folds[0].test)
 
     @property
     def test(self) -> tuple[PreferencePair, ...]:
@@ -133,10 +129,14 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
     recipe = _RECIPES.get(name)
     if recipe is None:
         return _from_file(name)
+    pairs = recipe.load(data_dir)
     return Benchmark(
         name=name,
         description=recipe.description,
-        folds=recipe.folds(recipe.load(data_dir), name),
+        folds=recipe.folds(pairs, name),
+        whole=tuple(pairs) if recipe.redraw == "new items" else (),
+        redraw=recipe.redraw,
+        words=dict(recipe.words(data_dir)),
         seen_items_by_design=recipe.seen_items_by_design,
         ties=recipe.ties,
         both_orders=recipe.both_orders,
@@ -145,7 +145,9 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
 
 
 def resplits(benchmark: Benchmark, *, n: int = 5, seed: int = 0) -> tuple[Benchmark, ...]:
-    """The benchmark with its pairs split afresh within users, `n` times, to average a figure over.
+    """The benchmark with its test pairs drawn afresh, `n` times, to average a figure over.
+
+    They are drawn within each user, or for a benchmark of new items by its responses (`Benchmark.redraw`).
 
     Test sets of different re-splits overlap: average their accuracies, do not pool their pairs.
 
@@ -159,8 +161,8 @@ def resplits(benchmark: Benchmark, *, n: int = 5, seed: int = 0) -> tuple[Benchm
     found = []
     for draw in range(seed, seed + n):
         name = f"re-split {draw}"
-        (fold,) = _given_split(resplit(benchmark.pairs, draw), name)
-        found.append(benchmark.model_copy(update={"folds": (fold.model_copy(update={"name": name}),)}))
+        folds = REDRAWN[benchmark.redraw](benchmark.pairs, benchmark.name, draw, name)
+        found.append(benchmark.model_copy(update={"folds": folds}))
     return tuple(found)
 
 
@@ -185,57 +187,8 @@ def _from_file(name: str) -> Benchmark:
     return Benchmark(
         name=path.name,
         description="Pairs of a file, in the split its rows give.",
-        folds=_given_split(pairs, name),
+        folds=given_split(pairs, name),
     )
-
-
-def _given_split(pairs: Sequence[PreferencePair], source: str) -> tuple[Fold, ...]:
-    """One fold, as the rows say."""
-    without = [pair for pair in pairs if pair.split is None]
-    if without:
-        raise DataError(
-            f"{len(without)} of {len(pairs)} pairs have no split, the first is {without[0].pair_id[:80]!r}",
-            source=source,
-            field="split",
-            cure="draw one with `synthesizeme data split`",
-        )
-    history = tuple(pair for pair in pairs if pair.split != "test")
-    return (_fold("given split", history, tuple(pair for pair in pairs if pair.split == "test"), source),)
-
-
-def _prompt_folds(pairs: Sequence[PreferencePair], source: str) -> tuple[Fold, ...]:
-    """Leave the prompts of one fold out; the split within users is kept for tuning on the others."""
-    return tuple(
-        _fold(
-            f"prompts {number}",
-            tuple(
-                pair.model_copy(update={"split": "train"}) if pair.split == "test" else pair
-                for pair in pairs
-                if pair.metadata.get("prompt_fold") != number
-            ),
-            tuple(
-                pair.model_copy(update={"split": "test"})
-                for pair in pairs
-                if pair.metadata.get("prompt_fold") == number
-            ),
-            source,
-        )
-        for number in PROMPT_FOLDS
-    )
-
-
-def _fold(
-    name: str, history: tuple[PreferencePair, ...], test: tuple[PreferencePair, ...], source: str
-) -> Fold:
-    if not test:
-        raise DataError(
-            f"fold {name!r} has no test pair among {len(history)}; expected at least one",
-            source=source,
-            field="split",
-            cure="check the splits, or draw them with `synthesizeme data split`",
-        )
-    refuse_mixture(test, source)
-    return Fold(name=name, history=history, test=test)
 
 
 @dataclass(frozen=True)
@@ -244,7 +197,9 @@ class _Recipe:
 
     description: str
     load: Callable[[DataDir], Sequence[PreferencePair]]
-    folds: Callable[[Sequence[PreferencePair], str], tuple[Fold, ...]] = _given_split
+    folds: Callable[[Sequence[PreferencePair], str], tuple[Fold, ...]] = given_split
+    redraw: Redraw = "within users"
+    words: Callable[[DataDir], Mapping[str, UserWords]] = lambda data_dir: {}
     seen_items_by_design: bool = False
     ties: TiePolicy = "half"
     both_orders: bool | None = None
@@ -263,11 +218,21 @@ def _lamp(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
     return lambda data_dir: lamp.lamp_pairs(lamp.load_lamp(name, data_dir=data_dir))
 
 
+def _remesh_words(data_dir: DataDir) -> Mapping[str, UserWords]:
+    return load_words("remesh", data_dir=data_dir)
+
+
 def _sample(data_dir: DataDir) -> Sequence[PreferencePair]:
     pairs = jsonl.read_pairs(resource("data/sample/pairs.jsonl")).pairs
     return assign_splits(pairs, seed=SAMPLE_SEED)[0]
 
 
+_NEW_ITEMS = (
+    "All distinct texts are sorted and shuffled by a seed, the first third is held out; learned from are "
+    "the pairs with neither side held out, whose validation rows stay and whose test rows are train, "
+    "asked the pairs with both, at whatever time; the rest is left out. Test sets of several seeds "
+    "overlap and are averaged."
+)
 _RECIPES = {
     "sample": _Recipe(
         "Held-out pairs of three invented users, split 60/20/20 within each; to try things, not to measure.",
@@ -283,7 +248,7 @@ _RECIPES = {
     "llmfao/unseen-prompts": _Recipe(
         "Crowd workers' choices between LLM answers, on prompts that nobody's history contains.",
         _registered("llmfao"),
-        folds=_prompt_folds,
+        folds=prompt_folds,
         declared=Declared(pairs=3298, users=91, test_pairs=3298),
     ),
     "polis/later-pairs": _Recipe(
@@ -291,6 +256,39 @@ _RECIPES = {
         _registered("polis"),
         seen_items_by_design=True,
         declared=Declared(pairs=13_093, users=738),
+    ),
+    "polis/new-statements": _Recipe(
+        "Civic statements that participants agreed with, against ones they did not, both of which nobody had "
+        f"judged in training. {_NEW_ITEMS}",
+        _registered("polis"),
+        folds=new_items,
+        redraw="new items",
+        declared=Declared(pairs=13_093, users=738),
+    ),
+    "remesh/later-pairs": _Recipe(
+        "Choices between other people's written answers on polarised issues; each person's later choices.",
+        _registered("remesh"),
+        words=_remesh_words,
+        seen_items_by_design=True,
+        declared=Declared(pairs=11_816, users=670),
+    ),
+    "remesh/random-split": _Recipe(
+        "Choices between other people's written answers on polarised issues, split 60/20/20 at random within "
+        "each person, seed 0.",
+        _registered("remesh"),
+        words=_remesh_words,
+        folds=split_within_users,
+        seen_items_by_design=True,
+        declared=Declared(pairs=11_816, users=670),
+    ),
+    "remesh/new-answers": _Recipe(
+        "Choices between other people's written answers on polarised issues, both of which nobody had judged "
+        f"in training. {_NEW_ITEMS}",
+        _registered("remesh"),
+        words=_remesh_words,
+        folds=new_items,
+        redraw="new items",
+        declared=Declared(pairs=11_816, users=670),
     ),
     "personal-reward-bench/chatbot-arena": _Recipe(
         "PersonalRewardBench, Chatbot Arena part, in the paper's protocol.",

@@ -4,6 +4,9 @@ Everything here takes `p_chosen`, shape (n,): the probability given to the respo
 one per pair and averaged over both orders. Because the order of showing is arbitrary, the label of
 "chosen is preferred" is always 1, and a scorer's confidence is ``max(p, 1 - p)`` in [.5, 1].
 
+The negative log-likelihood is the only one of these that a scorer pays without bound for certainty that is
+wrong; what a training loop does with a margin depends on it.
+
 References:
     Brier (1950), Monthly Weather Review 78(1). Guo et al. (2017), "On calibration of modern neural
     networks", arXiv:1706.04599: ECE, reliability diagram; temperature scaling
@@ -18,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthesizeme.evaluation.harness import Outcome, PairOutcome
-from synthesizeme.temperature import Floats, as_probabilities
+from synthesizeme.temperature import CLIP, Floats, as_probabilities, with_temperature
 from synthesizeme.types import Frozen, Verdict
 
 N_BINS = 10
@@ -56,8 +59,56 @@ def probabilities(outcome: Outcome) -> Floats:
     A bare verdict written down as 0, .5 or 1 is no probability; such pairs are left out, and the
     result is empty for a scorer that gives nothing else.
     """
-    found = [p.p_chosen for p in outcome.answered if p.p_chosen is not None and _has_probability(p)]
+    found = [p.p_chosen for p in _stated(outcome) if p.p_chosen is not None]
     return np.asarray(found, dtype=np.float64)
+
+
+def log_losses(outcome: Outcome) -> tuple[Floats, list[str]]:
+    """Negative log-likelihood in nats, shape (n,), and the user, of every pair with stated probabilities.
+
+    ``-log(p)`` of the probability p given to the chosen response, clipped to [1e-6, 1 - 1e-6], so that it is
+    in [0, 13.8]; the mean over the orders asked (a coin that says so has log 2 = .693). Pairs are those of
+    `probabilities`.
+    """
+    stated = _stated(outcome)
+    losses = [
+        float(
+            np.mean(
+                [-np.log(np.clip(p, CLIP, 1 - CLIP)) for it in pair.results if (p := it.p_chosen) is not None]
+            )
+        )
+        for pair in stated
+    ]
+    return np.asarray(losses, dtype=np.float64), [pair.user_id for pair in stated]
+
+
+def tempered(outcome: Outcome, temperature: float) -> Outcome:
+    """The outcome with every stated probability rescaled by one temperature > 0; choices stay as they are.
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+
+    def rescaled(pair: PairOutcome) -> PairOutcome:
+        if not _has_probability(pair):
+            return pair
+        results = tuple(
+            it.model_copy(update={"result": it.result.model_copy(update={"probability": float(p)})})
+            for it in pair.results
+            if isinstance(it.result, Verdict)
+            for p in with_temperature([it.result.probability], temperature)
+        )
+        return pair.with_results(results)
+
+    answered = {pair.pair_id: rescaled(pair) for pair in outcome.answered}
+    pairs = tuple(answered.get(pair.pair_id, pair) for pair in outcome.pairs)
+    return Outcome(scorer=outcome.scorer, pairs=pairs)
+
+
+def negative_log_likelihood(outcome: Outcome) -> float | None:
+    """Mean of `log_losses`, in nats; None without a stated probability."""
+    losses, _ = log_losses(outcome)
+    return float(losses.mean()) if len(losses) else None
 
 
 def brier(p_chosen: Sequence[float] | Floats) -> float | None:
@@ -115,6 +166,11 @@ def accuracy_at_coverage(p_chosen: Sequence[float] | Floats) -> tuple[CoveragePo
         )
         for i in last_of_group
     )
+
+
+def _stated(outcome: Outcome) -> list[PairOutcome]:
+    """Answered pairs with a probability of the scorer's own in every order."""
+    return [pair for pair in outcome.answered if _has_probability(pair)]
 
 
 def _has_probability(pair: PairOutcome) -> bool:

@@ -63,9 +63,15 @@ class PairOutcome(Frozen):
     user_id: str
     """Whose choice it was."""
     results: tuple[OrderResult, ...]
-    """One result per order asked."""
+    """One result per order asked, and of `repeated` outcomes one per order and repetition."""
     ties_count: TiePolicy = "half"
     """What a tie is worth: half a correct answer, or nothing (the paper's protocol)."""
+
+    def with_results(self, results: tuple[OrderResult, ...]) -> PairOutcome:
+        """The same pair with other results; `model_copy` would keep what was computed from the old ones."""
+        return PairOutcome(
+            pair_id=self.pair_id, user_id=self.user_id, results=results, ties_count=self.ties_count
+        )
 
     @property
     def choices(self) -> tuple[Literal["chosen", "rejected", "tie"], ...]:
@@ -259,6 +265,22 @@ def pool(outcomes: Iterable[Outcome]) -> Outcome:
     pairs = tuple(pair for part in parts for pair in part.pairs)
     _refuse_duplicates(pairs)
     return Outcome(scorer=parts[0].scorer, pairs=pairs)
+
+
+def repeated(outcomes: Sequence[Outcome]) -> Outcome:
+    """The same pairs asked several times, as one outcome: the score of a pair is its mean over all of them.
+
+    Raises:
+        ValueError: the outcomes are not of the same pairs in the same order, or there is none.
+    """
+    asked = [[pair.pair_id for pair in outcome.pairs] for outcome in outcomes]
+    if not asked or any(ids != asked[0] for ids in asked):
+        raise ValueError(f"expected outcomes of the same pairs, got {[len(ids) for ids in asked]} pairs")
+    together = zip(*(outcome.pairs for outcome in outcomes), strict=True)
+    pairs = tuple(
+        group[0].with_results(tuple(it for pair in group for it in pair.results)) for group in together
+    )
+    return Outcome(scorer=outcomes[0].scorer, pairs=pairs)
 
 
 def _drawn_orders(pair: PreferencePair, seed: int) -> tuple[Order, ...]:

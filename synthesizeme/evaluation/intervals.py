@@ -1,7 +1,8 @@
 """How sure an accuracy or a difference is, when the pairs of one user hang together.
 
 Both orders of a pair are averaged into one score before anything here sees them, and users, not
-pairs, are what is resampled: pairs of one person are not independent observations.
+pairs, are what is resampled: pairs of one person are not independent observations. With a handful of users
+that says next to nothing, so a second interval, over pairs within users, is given "for these users".
 
 References:
     Field and Welsh (2007), "Bootstrapping clustered data", JRSS B 69(3): the cluster bootstrap.
@@ -15,6 +16,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any, Literal
@@ -22,12 +24,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from synthesizeme.evaluation.calibration import log_losses
 from synthesizeme.evaluation.harness import Outcome, PairOutcome
+from synthesizeme.temperature import CLIP
 from synthesizeme.types import Frozen
 
 RESAMPLES = 2000
 FEW_UNITS = 10
 """With fewer units than this, a variation between them that is too small to be true is not believed."""
+FOR_THESE_USERS = "for these users"
+"""Name of the interval over pairs within users."""
+LOSSES = (0.0, -math.log(CLIP))
+"""The least and the most that one pair can lose, in nats."""
 _CELLS = 4_000_000
 _ALIKE = 1e-12
 
@@ -51,6 +59,9 @@ class Interval(Frozen):
     """Users behind those pairs."""
     unit: Literal["user", "pair"]
     """What was resampled: users, or the pairs of a single user (then it speaks for that user alone)."""
+    for_these_users: tuple[float, float] | None = None
+    """Both ends of the interval over pairs within users, given for 2 to `FEW_UNITS` - 1 users: where the mean
+    of these same users lies. It says nothing about other users."""
 
 
 class Difference(Interval):
@@ -61,6 +72,7 @@ def interval(
     values: Sequence[float] | Floats,
     users: Sequence[str],
     *,
+    weights: Sequence[float] | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     level: float = 0.95,
     resamples: int = RESAMPLES,
@@ -80,12 +92,13 @@ def interval(
     Args:
         values: Shape (n,), one number per pair.
         users: Length n, the user of each value.
+        weights: Length n, what each value counts, in the mean 1; the same for all by default.
         bounds: Smallest and largest value there can be.
         level: Coverage aimed at, in (0, 1).
         resamples: Bootstrap samples.
         seed: Seed of the bootstrap.
     """
-    sums, counts = _per_unit(values, users)
+    sums, counts = _per_unit(values, users, weights)
     n_users, n_pairs = len(set(users)), len(users)
     shared: dict[str, Any] = {
         "n_pairs": n_pairs,
@@ -94,16 +107,43 @@ def interval(
     }
     if not n_pairs:
         return Interval(value=None, low=None, high=None, standard_error=None, **shared)
-    value = float(sums.sum() / n_pairs)
+    value = float(sums.sum() / counts.sum())
     low, high = _ends(sums, counts, bounds, level, resamples, seed)
-    return Interval(
-        value=value, low=min(low, value), high=max(high, value), standard_error=_error(sums, counts), **shared
-    )
+    if weights is None and 1 < n_users < FEW_UNITS:
+        within = _ends(_within(values, users), np.ones(n_pairs), bounds, level, resamples, seed)
+        shared["for_these_users"] = _around(value, within, bounds)
+    low, high = _around(value, (low, high), bounds)
+    return Interval(value=value, low=low, high=high, standard_error=_error(sums, counts), **shared)
 
 
 def accuracy_interval(outcome: Outcome, *, level: float = 0.95, seed: int = 0) -> Interval:
     """Micro accuracy of an outcome with its interval, over the answered pairs."""
     return interval(*_scores(outcome), level=level, seed=seed)
+
+
+def loss_interval(outcome: Outcome, *, level: float = 0.95, seed: int = 0) -> Interval:
+    """Mean of `log_losses` with its interval, in nats."""
+    return interval(*log_losses(outcome), bounds=LOSSES, level=level, seed=seed)
+
+
+def mean_accuracy(outcomes: Sequence[Outcome], *, seed: int = 0) -> Interval:
+    """Mean over outcomes, e.g. those of re-splits, of the micro accuracy, with its interval."""
+    return _mean_over([_scores(outcome) for outcome in outcomes], (0.0, 1.0), seed)
+
+
+def mean_loss(outcomes: Sequence[Outcome], *, seed: int = 0) -> Interval:
+    """Mean over outcomes of the mean of `log_losses`, with its interval, in nats."""
+    return _mean_over([log_losses(outcome) for outcome in outcomes], LOSSES, seed)
+
+
+def mean_difference(both: Sequence[tuple[Outcome, Outcome]], *, seed: int = 0) -> Difference:
+    """Mean over pairs of outcomes (a, b) of `paired_difference`, with its interval.
+
+    Raises:
+        ValueError: two count ties differently.
+    """
+    found = _mean_over([_differences(a, b) for a, b in both], (-1.0, 1.0), seed)
+    return Difference(**found.model_dump())
 
 
 def paired_difference(a: Outcome, b: Outcome, *, level: float = 0.95, seed: int = 0) -> Difference:
@@ -117,8 +157,10 @@ def paired_difference(a: Outcome, b: Outcome, *, level: float = 0.95, seed: int 
     """
     values, users = _differences(a, b)
     found = interval(values, users, bounds=(-1.0, 1.0), level=level, seed=seed)
-    same = {"low": 0.0, "high": 0.0} if values and _agree(a, b) else {}
-    return Difference(**{**found.model_dump(), **same})
+    if not values or not _agree(a, b):
+        return Difference(**found.model_dump())
+    within = None if found.for_these_users is None else (0.0, 0.0)
+    return Difference(**{**found.model_dump(), "low": 0.0, "high": 0.0, "for_these_users": within})
 
 
 def smallest_detectable_difference(
@@ -137,6 +179,22 @@ def smallest_detectable_difference(
         return None
     normal = NormalDist()
     return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * error if error else None
+
+
+def _mean_over(
+    parts: Sequence[tuple[Sequence[float] | Floats, Sequence[str]]], bounds: tuple[float, float], seed: int
+) -> Interval:
+    """Mean over `parts` of each part's mean, however many values it has.
+
+    Users are drawn with all their pairs of all parts, so parts may overlap: a pair that is in several of them
+    counts as what it is, the same user's.
+    """
+    known = [(values, users) for values, users in parts if len(users)]
+    total = sum(len(users) for _, users in known)
+    weights = [total / (len(known) * len(users)) for _, users in known for _ in users]
+    values = [float(value) for part, _ in known for value in part]
+    users = [user for _, part in known for user in part]
+    return interval(values, users, weights=weights, bounds=bounds, seed=seed)
 
 
 def clustered_standard_error(values: Sequence[float] | Floats, users: Sequence[str]) -> float | None:
@@ -161,19 +219,40 @@ def _error(sums: Floats, counts: Floats) -> float | None:
     return float(np.sqrt(units / (units - 1) * np.square(residuals).sum()) / counts.sum())
 
 
-def _per_unit(values: Sequence[float] | Floats, users: Sequence[str]) -> tuple[Floats, Floats]:
-    """Sum of values and number of pairs per unit: shapes (G,) and (G,)."""
+def _within(values: Sequence[float] | Floats, users: Sequence[str]) -> Floats:
+    """The values with every user's mean moved to that of all, shape (n,): what varies within users.
+
+    Deviations of a user with k values are widened by ``sqrt(k / (k - 1))``, since they are taken from the
+    mean of the same k values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    _, group = np.unique(np.asarray(users), return_inverse=True)
+    counts = np.bincount(group)
+    deviations = array - (np.bincount(group, array) / counts)[group]
+    return np.asarray(array.mean() + deviations * np.sqrt(counts / np.maximum(counts - 1, 1))[group])
+
+
+def _around(value: float, ends: tuple[float, float], bounds: tuple[float, float]) -> tuple[float, float]:
+    """Both ends within the bounds and on their own side of the value."""
+    return max(min(ends[0], value), bounds[0]), min(max(ends[1], value), bounds[1])
+
+
+def _per_unit(
+    values: Sequence[float] | Floats, users: Sequence[str], weights: Sequence[float] | None = None
+) -> tuple[Floats, Floats]:
+    """Weighted sum of values, and sum of weights (by default 1 each), per unit: shapes (G,) and (G,)."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape != (len(users),):
         raise ValueError(
             f"values have shape {array.shape}, users have length {len(users)}; expected one each"
         )
+    weight = np.ones(len(array)) if weights is None else np.asarray(weights, dtype=np.float64)
     names = sorted(set(users))
     if len(names) <= 1:
-        return array, np.ones(len(array))
+        return array * weight, weight
     index = {name: i for i, name in enumerate(names)}
     groups = np.fromiter((index[user] for user in users), dtype=np.intp, count=len(users))
-    sums, counts = (np.bincount(groups, weights, len(names)) for weights in (array, np.ones(len(users))))
+    sums, counts = (np.bincount(groups, weights, len(names)) for weights in (array * weight, weight))
     return sums.astype(np.float64), counts.astype(np.float64)
 
 

@@ -12,9 +12,11 @@ from pydantic import Field
 from synthesizeme.evaluation.harness import Outcome, pool
 from synthesizeme.types import Frozen, Usage
 
-Kind = Literal["reward model", "judge", "reference"]
+Kind = Literal["reward model", "checkpoint", "judge", "reference"]
 OWN = "own"
 """Name of the outcome with the user's own history, beside those of the controls."""
+AT_RANDOM = "random "
+"""What the names of outcomes with pairs drawn at random begin with, before the number of pairs."""
 CONTROLS = ("no_user", "wrong_user", "swapped_labels")
 """What is changed of what a scorer knows of the user."""
 
@@ -23,7 +25,8 @@ class Part(Frozen):
     """What one unit of work found: one fold, one re-split, or one half of the users for the curve."""
 
     outcomes: dict[str, Outcome]
-    """`OWN` and each of the controls; for the history-length curve by number of pairs, ``"0"``, ``"1"``, …"""
+    """`OWN` and each of the controls; for the history-length curve by number of pairs: ``"0"``, ``"1"``, …
+    for the first ones, ``"random 1"``, … for ones drawn at random (`AT_RANDOM`)."""
     fit_seconds: float | None = None
     """Wall-clock seconds to train."""
     score_seconds: float | None = None
@@ -48,7 +51,11 @@ class Measurement(Frozen):
     controls: dict[str, Outcome] = Field(default_factory=dict)
     """``no_user``, ``wrong_user``, ``swapped_labels``: the same pairs; empty where it knows no users."""
     cold_start: dict[int, Outcome] = Field(default_factory=dict)
-    """By number of own pairs brought along, users who were not in the training: the history-length curve."""
+    """Users who were not in the training, by number of their first own pairs brought along: the
+    history-length curve in file order."""
+    random_start: dict[int, Outcome] = Field(default_factory=dict)
+    """The same with own pairs drawn at random, the draws of one length in one `repeated` outcome; from one
+    pair on, since no pair is no draw."""
     resplits: tuple[dict[str, Outcome], ...] = ()
     """Per re-split of the pairs within users: ``own`` and each of the controls."""
     fit_seconds: float | None = None
@@ -61,6 +68,16 @@ class Measurement(Frozen):
     """Model calls of a judge."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
+
+    @property
+    def curves(self) -> dict[Literal["random", "file order"], dict[int, Outcome]]:
+        """The history-length curves that were measured, ``random`` first; each begins with no pair."""
+        at_zero = {0: self.cold_start[0]} if 0 in self.cold_start else {}
+        found: dict[Literal["random", "file order"], dict[int, Outcome]] = {
+            "random": at_zero | self.random_start if self.random_start else {},
+            "file order": self.cold_start,
+        }
+        return {name: curve for name, curve in found.items() if curve}
 
 
 def joined(
@@ -89,7 +106,12 @@ def joined(
         kind=kind,
         own=outcomes.pop(OWN),
         controls=outcomes,
-        cold_start={int(length): outcome for length, outcome in curve.items()},
+        cold_start={int(name): found for name, found in curve.items() if not name.startswith(AT_RANDOM)},
+        random_start={
+            int(name.removeprefix(AT_RANDOM)): found
+            for name, found in curve.items()
+            if name.startswith(AT_RANDOM)
+        },
         resplits=tuple(part.outcomes for part in resplits),
         fit_seconds=_total([part.fit_seconds for part in folds]),
         score_seconds=_total([part.score_seconds for part in folds]),

@@ -1,30 +1,47 @@
 """A scorer that learns who the user is, measured with its controls and by the length of the history.
 
 It is fitted once on everybody's history. After that only what it knows of the users is changed: forgotten,
-replaced by another user's history, or by their own with the labels swapped. Shared weights are untouched, so
-that every difference between the outcomes is what the user's own history is worth.
+replaced by another user's history and words, or by their own history with the labels swapped. Shared
+weights are untouched, so that every difference between the outcomes is what the user's own history and
+words are worth.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from random import Random
+from typing import NamedTuple
 
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
-from synthesizeme.evaluation.harness import Outcome
-from synthesizeme.evaluation.measurement import OWN, Part
+from synthesizeme.evaluation.folds import Fold
+from synthesizeme.evaluation.harness import Outcome, repeated
+from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
+from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import PreferencePair
 
-LENGTHS = (0, 1, 2, 4, 8, 16)
+LENGTHS = (0, 1, 2, 4, 8, 16, 32)
 """Numbers of own pairs that new users bring along."""
+SAME_USERS_UP_TO = 16
+"""Up to this length the same users are on the curve; a longer one is asked of those who have so many."""
+DRAWS = 5
+"""So often the pairs that a user brings are drawn at random."""
 FEWEST_ON_CURVE = 2
 """A history length belongs to the curve if at least so many users have a history that long."""
 ONE_USER = "no wrong-user control: only one user has a history"
 
 Histories = Mapping[str, Sequence[PreferencePair]]
+Words = Mapping[str, UserWords]
+
+
+class Knowledge(NamedTuple):
+    """What a model is told of users: choices, and what they said beside them."""
+
+    histories: Histories
+    words: Words
 
 
 def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, seed: int = 0) -> Part:
@@ -42,7 +59,7 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
         SynthesizeMeError: the model cannot be fitted or asked.
     """
     started = time.perf_counter()
-    model.fit(fold.history)
+    model.fit(fold.history, words_of(benchmark, [pair.user_id for pair in (*fold.history, *fold.test)]))
     fitted = time.perf_counter()
     own = benchmark.ask(model, fold.test, seed=seed)
     done = time.perf_counter()
@@ -50,7 +67,8 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
     notes: tuple[str, ...] = ()
     outcomes = {OWN: own}
     if any(model.users_.values()):
-        changes = knowledge_changes(model, fold, seed)
+        words = words_of(benchmark, [pair.user_id for pair in fold.test])
+        changes = knowledge_changes(model, fold, words, seed)
         notes = () if "wrong_user" in changes else (ONE_USER,)
         outcomes |= _changed(model, benchmark, fold, changes, seed)
     return Part(
@@ -74,8 +92,8 @@ def halves(fold: Fold) -> tuple[Fold, Fold]:
 
     `Fold.history` is that of the other half's users; the test pairs are those of the users on the curve.
     """
-    reach = curve_lengths(fold)[-1]
-    on_curve = {user for user, pairs in fold.histories.items() if len(pairs) >= reach}
+    least = min(curve_lengths(fold)[-1], SAME_USERS_UP_TO)
+    on_curve = {user for user, pairs in fold.histories.items() if len(pairs) >= least}
     users = sorted({pair.user_id for pair in (*fold.history, *fold.test)}, key=_hash)
     first = set(users[: len(users) // 2])
 
@@ -102,7 +120,10 @@ def measure_curve(
     *,
     seed: int = 0,
 ) -> Part:
-    """Fit on one half of the users; users of the other half then bring their first 0, 1, 2, … pairs.
+    """Fit on one half of the users; users of the other half then bring 0, 1, 2, … pairs.
+
+    They bring their first ones, and ones drawn at random. With 0 pairs a user is nobody, except to a model
+    that reads their words. A length beyond `SAME_USERS_UP_TO` is asked of those who have so many pairs.
 
     Args:
         model: What to measure; fitted here.
@@ -110,46 +131,87 @@ def measure_curve(
         half: One of `halves`.
         histories: Past pairs of the users asked about.
         lengths: How many pairs they bring.
-        seed: Seed of the orders drawn.
+        seed: Seed of the orders drawn and of the pairs drawn at random, `DRAWS` times for each user.
 
     Raises:
         SynthesizeMeError: the model cannot be fitted or asked.
     """
     started = time.perf_counter()
-    model.fit(half.history)
+    model.fit(half.history, words_of(benchmark, [pair.user_id for pair in half.history]))
     seconds = time.perf_counter() - started
-    users = dict.fromkeys(pair.user_id for pair in half.test)
+    asked_of = dict.fromkeys(pair.user_id for pair in half.test)
+    words = words_of(benchmark, asked_of)
     outcomes = {}
     for length in lengths:
-        model.fit_users({user: histories[user][:length] for user in users})
-        outcomes[str(length)] = benchmark.ask(model, half.test, seed=seed)
+        users = [user for user in asked_of if length <= SAME_USERS_UP_TO or len(histories[user]) >= length]
+        test = [pair for pair in half.test if pair.user_id in set(users)]
+
+        def after(brought: Histories, test: Sequence[PreferencePair] = test) -> Outcome:
+            model.fit_users(brought, words)
+            return benchmark.ask(model, test, seed=seed)
+
+        outcomes[str(length)] = after({user: histories[user][:length] for user in users})
+        if length:
+            outcomes[f"{AT_RANDOM}{length}"] = repeated(
+                [
+                    after({user: drawn(histories[user], length, f"{seed}\0{draw}\0{user}") for user in users})
+                    for draw in range(DRAWS)
+                ]
+            )
     return Part(outcomes=outcomes, fit_seconds=seconds)
 
 
-def knowledge_changes(model: PersonalScorer, fold: Fold, seed: int) -> dict[str, Histories]:
-    """What each control lets a model know of the users, by its name; ``wrong_user`` needs two of them."""
-    histories = fold.histories
-    changes: dict[str, Histories] = {"no_user": dict.fromkeys(model.users_, ())}
-    if len(histories) > 1:
-        changes["wrong_user"] = {
-            user: [pair.model_copy(update={"user_id": user}) for pair in lent]
-            for user, lent in another_users(histories, seed).items()
-        }
+def drawn(pairs: Sequence[PreferencePair], n: int, seed: str) -> list[PreferencePair]:
+    """`n` of the pairs at random, in their order; with one seed those of a smaller `n` are among them."""
+    indices = list(range(len(pairs)))
+    Random(seed).shuffle(indices)
+    return [pairs[index] for index in sorted(indices[:n])]
+
+
+def words_of(benchmark: Benchmark, users: Collection[str]) -> dict[str, UserWords]:
+    """What these users said."""
+    return {user: benchmark.words[user] for user in dict.fromkeys(users) if user in benchmark.words}
+
+
+def knowledge_changes(
+    model: PersonalScorer, fold: Fold, words: Words | None = None, seed: int = 0
+) -> dict[str, Knowledge]:
+    """What each control lets a model know of the users, by its name; ``wrong_user`` needs two of them.
+
+    Args:
+        model: Fitted.
+        fold: Whose users are asked about.
+        words: What they said.
+        seed: Seed of who is lent whose history and words.
+    """
+    histories, words = fold.histories, words or {}
+    told = {user: (histories.get(user, ()), words.get(user)) for user in (*histories, *words)}
+    changes = {"no_user": Knowledge(dict.fromkeys(model.users_, ()), {})}
+    if len(told) > 1:
+        lent = another_users(told, seed)
+        changes["wrong_user"] = Knowledge(
+            {
+                user: [pair.model_copy(update={"user_id": user}) for pair in pairs]
+                for user, (pairs, _) in lent.items()
+            },
+            {user: said.lent_to(user) for user, (_, said) in lent.items() if said is not None},
+        )
     if histories:
-        changes["swapped_labels"] = {user: swapped(pairs) for user, pairs in histories.items()}
+        turned = {user: swapped(pairs) for user, pairs in histories.items()}
+        changes["swapped_labels"] = Knowledge(turned, words)
     return changes
 
 
 def _changed(
-    model: PersonalScorer, benchmark: Benchmark, fold: Fold, changes: Mapping[str, Histories], seed: int
+    model: PersonalScorer, benchmark: Benchmark, fold: Fold, changes: Mapping[str, Knowledge], seed: int
 ) -> dict[str, Outcome]:
     """The test pairs under each change; the states that the model had come back in the end."""
     known = dict(model.users_)
     outcomes = {}
     try:
-        for name, histories in changes.items():
+        for name, told in changes.items():
             model.users_ = dict(known)
-            model.fit_users(histories)
+            model.fit_users(told.histories, told.words)
             outcomes[name] = benchmark.ask(model, fold.test, seed=seed)
     finally:
         model.users_ = known

@@ -9,8 +9,9 @@ from statistics import fmean
 from synthesizeme.backends import Question, Session
 from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, lamp_pairs
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users
+from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
 from synthesizeme.evaluation.personal import knowledge_changes
 from synthesizeme.judges import without_thoughts
@@ -185,13 +186,13 @@ class LampRun:
             self._fitted.add(name)
         if knowledge == "own":
             return choose(model, choices)
-        changes = knowledge_changes(model, self._fold, self.settings.seed)
+        changes = knowledge_changes(model, self._fold, seed=self.settings.seed)
         if knowledge not in changes:
             raise DataError("one user alone has nobody to lend a profile", cure="leave the controls out")
         known = dict(model.users_)
         try:
             model.users_ = dict(known)
-            model.fit_users(changes[knowledge])
+            model.fit_users(changes[knowledge].histories)
             return choose(model, choices)
         finally:
             model.users_ = known

@@ -9,7 +9,7 @@ from typing import Any
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold, run_benchmark
+from synthesizeme.evaluation.benchmarks import Benchmark, run_benchmark
 from synthesizeme.evaluation.controls import (
     LongerResponse,
     MajorityOfOthers,
@@ -19,8 +19,11 @@ from synthesizeme.evaluation.controls import (
     another_users,
     swapped,
 )
+from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome
+from synthesizeme.evaluation.measurement import Measurement, joined
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
+from synthesizeme.evaluation.saved import measure_saved
 from synthesizeme.judges import LLMJudge, memory_profile
 from synthesizeme.personas._known_pairs import refuse_known_pairs
 from synthesizeme.personas.retrieving import RetrievalSettings, described_by, retrieval_judges, takes_persona
@@ -37,7 +40,7 @@ from synthesizeme.personas.scorer_names import (
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.scoring import PairwiseScorer
+from synthesizeme.scoring import PairwiseScorer, SavedScorer
 from synthesizeme.types import PreferencePair, Usage
 
 __all__ = ["CONTROLS", "JUDGES", "REFERENCES", "Knowledge", "Scorers", "check_scorers", "limit_users"]
@@ -58,7 +61,7 @@ def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
         for fold in benchmark.folds
         if kept(fold.test)
     )
-    return benchmark.model_copy(update={"folds": folds})
+    return benchmark.model_copy(update={"folds": folds, "whole": kept(benchmark.whole)})
 
 
 class Scorers:
@@ -74,6 +77,7 @@ class Scorers:
         everyone: Pairs whose owners count as the others of `majority`; the benchmark's own by default.
         on_label: Told what the next calls are about: a user or the benchmark, its position from 1, how many.
         retrieval: How retrieval-augmented judges retrieve.
+        saved: Reward models that were trained earlier, by name; they are measured as they are.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Scorers:
         everyone: Sequence[PreferencePair] = (),
         on_label: OnLabel | None = None,
         retrieval: RetrievalSettings | None = None,
+        saved: Mapping[str, SavedScorer] | None = None,
     ) -> None:
         self.benchmark = benchmark
         self.settings = settings
@@ -96,6 +101,7 @@ class Scorers:
         self._everyone = everyone or benchmark.pairs
         self._on_label = on_label or (lambda name, position, total: None)
         self._retrieval = retrieval or RetrievalSettings()
+        self._saved = dict(saved or {})
         self._induced: dict[tuple[str, Knowledge], Profiles] = {}
         self._measured: dict[str, tuple[Outcome, Usage | None]] = {}
 
@@ -136,33 +142,52 @@ class Scorers:
         """Run scorers and report them, the gain being over ``default`` where that is among them.
 
         Args:
-            names: Of `JUDGES`, `retrieval_judges` and `REFERENCES`.
-            controls: Run each judge that knows the user also with another user's profile and with the
-                user's labels swapped.
+            names: Of `JUDGES`, `retrieval_judges`, `REFERENCES` and the saved models.
+            controls: Run each judge and saved model that knows the user also with another user's profile or
+                state and with the user's labels swapped.
 
         Raises:
             UnknownNameError: a name is no scorer.
-            DataError: the data does not carry what a scorer needs, or a profile was made from test pairs.
+            DataError: the data does not carry what a scorer needs, or a profile or model was made from test
+                pairs.
         """
-        self._check(names)
-        outcomes = {name: self._measure(name) for name in dict.fromkeys(names)}
+        names = list(dict.fromkeys(names))
+        others = [name for name in names if name not in self._saved]
+        self._check(others)
+        saved = {name: self._measure_saved(name, controls) for name in names if name in self._saved}
+        outcomes = {name: self._measure(name) for name in others}
         reference = outcomes["default"][0] if "default" in outcomes else None
         rows = tuple(
-            self._row(name, outcome, usage, reference, controls)
-            for name, (outcome, usage) in outcomes.items()
+            self._saved_row(saved[name])
+            if name in saved
+            else self._row(name, *outcomes[name], reference, controls)
+            for name in names
         )
         protocol = self.benchmark.protocol
         if any(map(asks_model, outcomes)) and self._session is not None:
             model = self._session.model
             protocol += f" Judge: {model.name} ({model.kind})."
         protocol += " Gains are over default." if reference is not None else ""
+        protocol += " Gains of a saved model are over itself without the user." if saved else ""
         return Report(
             benchmark=self.benchmark.name,
             protocol=protocol,
             rows=rows,
             respondents=self.benchmark.respondents,
             data_fingerprint=fingerprint(self.benchmark.test),
+            notes=tuple(f"{name}: {note}" for name, it in saved.items() for note in it.notes),
         )
+
+    def _measure_saved(self, name: str, controls: bool) -> Measurement:
+        parts = [
+            measure_saved(self._saved[name], self.benchmark, fold, controls=controls, seed=self.settings.seed)
+            for fold in self.benchmark.folds
+        ]
+        return joined(name, "checkpoint", parts)
+
+    def _saved_row(self, found: Measurement) -> Row:
+        without = found.controls.get("no_user")
+        return row(found.name, found.own, against=without, controls=found.controls, seed=self.settings.seed)
 
     def _row(
         self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool

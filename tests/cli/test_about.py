@@ -70,7 +70,7 @@ def test_training_a_method_that_reads_no_words_says_so_and_learns_the_same(comma
         "train", "--method", "pal-b", "--data", sample, "--out", "b", "--json", "--about", "mara.md"
     )
     assert again.status == 0, again.err
-    assert "pal-b reads no words of users; --about changes nothing." in again.err
+    assert "pal-b reads no words of users; --about changes nothing there." in again.err
     assert (again.json["words"], again.json["parameters"]) == (0, first.json["parameters"])
     one, other = (_checkpoint.load(Path(name)).users_["mara"] for name in "ab")
     assert all(np.array_equal(one[name], other[name]) for name in one)
@@ -163,3 +163,29 @@ def test_several_processes_need_a_store_for_words(command, write_rows):
     ran = command("serve", "--model", "m", "--workers", 2, "--about", about)
     assert ran.status == 2
     assert "--about with several --workers needs --profiles" in ran.err
+
+
+def test_a_comparison_says_who_reads_no_words_and_measures_afresh(command, tmp_path, write_rows):
+    assert command("data", "convert", "synthetic", "s.jsonl").status == 0
+    assert command("data", "split", "s.jsonl", "divided.jsonl").status == 0
+    users = sorted({pair.user_id for pair in read_pairs("divided.jsonl").pairs})
+    about = write_rows(
+        [{"user_id": users[0], "about": "tea"}, {"user_id": "zed", "about": "tea"}], name="w.jsonl"
+    )
+    arguments = (
+        "compare",
+        "--data",
+        "divided.jsonl",
+        "--scorers",
+        f"{METHOD},longer",
+        "--out",
+        "out",
+        "--no-cold-start",
+    )
+    plain = command(*arguments)
+    assert "words" not in plain.err
+    ran = command(*arguments, "--about", about)
+    assert ran.status == 0, ran.err
+    assert "1 user with words and no pair: zed." in ran.err
+    reads = reward_models.method(METHOD).reads_words
+    assert (f"{METHOD} reads no words of users; --about changes nothing there." in ran.err) == (not reads)

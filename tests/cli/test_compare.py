@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pty
 import subprocess
@@ -47,7 +48,7 @@ def measurement(name, folder="out"):
 def test_one_table_of_models_judges_and_references(command, planted):
     ran = command(
         "compare", "--data", planted, "--out", "out", "--json", *LORE,
-        "--methods", f"{MODEL},lore,persona", "--methods", "references",
+        "--scorers", f"{MODEL},lore,persona", "--scorers", "references",
     )  # fmt: skip
     assert ran.status == 0, ran.err
     document = ran.json
@@ -73,7 +74,16 @@ def test_one_table_of_models_judges_and_references(command, planted):
     assert model["agrees_with_majority"] == pytest.approx(5 / 8)
     assert model["fit_seconds"] > 0
     assert model["parameters"] > 0
-    assert list(model["cold_start"]) == ["0", "1", "2", "4", "8", "16"]
+    assert [(point["order"], point["length"]) for point in model["curve"]] == [
+        (order, length) for order in ("random", "file order") for length in (0, 1, 2, 4, 8, 16)
+    ]
+    assert all(point["low"] <= point["micro"] <= point["high"] for point in model["curve"])
+    assert 0 < model["nll"] < model["nll_controls"]["no_user"] < model["nll_controls"]["swapped_labels"]
+    assert rows["longer"]["nll"] is None
+    assert model["nll_low"] <= model["nll"] <= model["nll_high"]
+    assert rows["random"]["nll"] == pytest.approx(math.log(2))
+    assert set(model["nll_controls"]) == set(model["controls"])
+    assert model["for_these_users"][0] <= model["micro"] <= model["for_these_users"][1]
     assert rows["oracle"]["controls"] == {}
     assert rows["oracle"]["gain"] is None
     assert "gpt4 is left out: no pair records a verdict of gpt4" in ran.err
@@ -84,7 +94,7 @@ def test_one_table_of_models_judges_and_references(command, planted):
 
 def test_the_figures_are_drawn(command, planted):
     pytest.importorskip("matplotlib")
-    assert command("compare", "--data", planted, "--methods", MODEL, "--out", "out").status == 0
+    assert command("compare", "--data", planted, "--scorers", MODEL, "--out", "out").status == 0
     assert {path.name for path in Path("out/figures").iterdir()} >= {"accuracy.png", "history.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in Path("out/figures").iterdir())
 
@@ -95,7 +105,7 @@ def test_without_the_library_for_figures_the_table_is_there(command, planted, mo
         name for name in sys.modules if name.startswith("synthesizeme.evaluation.") and "figure" in name
     ]:
         monkeypatch.delitem(sys.modules, name)
-    ran = command("compare", "--data", planted, "--methods", "longer", "--out", "out")
+    ran = command("compare", "--data", planted, "--scorers", "longer", "--out", "out")
     assert ran.status == 0, ran.err
     assert "No figures: " in ran.err
     assert "[figures]" in ran.err
@@ -107,10 +117,12 @@ def test_the_model_learns_from_train_and_validation_rows_alone(command, planted,
     learned = []
     fit = reward_models.RewardModel.fit
     monkeypatch.setattr(
-        reward_models.RewardModel, "fit", lambda self, pairs: (learned.append(pairs), fit(self, pairs))[1]
+        reward_models.RewardModel,
+        "fit",
+        lambda self, pairs, *words: (learned.append(pairs), fit(self, pairs, *words))[1],
     )
     assert (
-        command("compare", "--data", planted, "--methods", MODEL, "--out", "out", "--no-cold-start").status
+        command("compare", "--data", planted, "--scorers", MODEL, "--out", "out", "--no-cold-start").status
         == 0
     )
     [pairs] = learned
@@ -120,7 +132,7 @@ def test_the_model_learns_from_train_and_validation_rows_alone(command, planted,
 
 
 def test_a_second_run_reads_what_is_finished(command, planted):
-    words = ["compare", "--data", planted, "--methods", f"{MODEL},longer", "--out", "out"]
+    words = ["compare", "--data", planted, "--scorers", f"{MODEL},longer", "--out", "out"]
     first = command(*words)
     assert f"[1/4] {MODEL}, given split: 100.0 %" in first.err
     assert f"[3/4] {MODEL}, new users, half 2: 100.0 % after 16 pairs" in first.err
@@ -135,7 +147,7 @@ def test_a_second_run_reads_what_is_finished(command, planted):
 
 
 def test_a_damaged_unit_is_said(command, planted):
-    words = ["compare", "--data", planted, "--methods", "longer", "--out", "out"]
+    words = ["compare", "--data", planted, "--scorers", "longer", "--out", "out"]
     assert command(*words).status == 0
     path = Path("out/measurements/units/longer/given-split.json")
     path.write_text(path.read_text()[:99])
@@ -145,26 +157,26 @@ def test_a_damaged_unit_is_said(command, planted):
 
 
 def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
-    def stop(self, pairs):
+    def stop(self, *told):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(reward_models.RewardModel, "fit", stop)
-        ran = command("compare", "--data", planted, "--methods", f"longer,{MODEL}", "--out", "out")
+        ran = command("compare", "--data", planted, "--scorers", f"longer,{MODEL}", "--out", "out")
     assert ran.status == 130
     assert "Finished work is kept in out: the same command goes on there." in ran.err
     assert not Path("out/results.json").exists()
-    again = command("compare", "--data", planted, "--methods", f"longer,{MODEL}", "--out", "out")
+    again = command("compare", "--data", planted, "--scorers", f"longer,{MODEL}", "--out", "out")
     assert again.status == 0
     assert "1 finished unit found" in again.err
 
 
 def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monkeypatch):
-    def fail(self, histories):
+    def fail(self, histories, words):
         raise reward_models._base.DataError("the cupboard is bare", cure="go to market")
 
     monkeypatch.setattr(reward_models.method(MODEL), "_fit", fail)
-    ran = command("compare", "--data", planted, "--methods", f"{MODEL},oracle", "--out", "out")
+    ran = command("compare", "--data", planted, "--scorers", f"{MODEL},oracle", "--out", "out")
     assert ran.status == 1
     assert f"{MODEL} failed: the cupboard is bare" in ran.err
     report = Report.from_json(Path("out/results.json").read_text())
@@ -183,7 +195,7 @@ def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, as
         return load(package, name, **more)
 
     monkeypatch.setattr(discovery, "load", only_one)
-    ran = command("compare", "--data", planted, "--methods", asked, "--out", "out", "--no-cold-start")
+    ran = command("compare", "--data", planted, "--scorers", asked, "--out", "out", "--no-cold-start")
     assert ran.status == status, ran.err
     assert "lore failed" in ran.err if status else "lore is left out" in ran.err
     assert "pip install 'synthesizeme-rewards[" in ran.err
@@ -193,19 +205,19 @@ def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, as
 
 def test_resplits_are_a_table_of_their_own(command):
     ran = command(
-        "compare", "--benchmark", "sample", "--methods", "oracle,longer", "--resplits", 2, "--out", "out"
+        "compare", "--benchmark", "sample", "--scorers", "oracle,longer", "--resplits", 2, "--out", "out"
     )
     assert ran.status == 0, ran.err
     oracle, longer = Report.from_json(Path("out/results.json").read_text()).rows
     assert (oracle.resplits.n, oracle.resplits.micro, oracle.resplits.gain) == (2, 1.0, None)
     kept = measurement("longer").resplits
     assert longer.resplits.micro == pytest.approx(sum(it["own"].micro for it in kept) / 2)
-    assert "mean over 2 re-splits" in ran.out
+    assert "over 2 re-splits" in ran.out
 
 
 def test_arguments_come_from_the_words_and_the_file(command, planted):
     Path("run.toml").write_text(
-        f'[compare]\nmethods = "{MODEL}"\ncold-start = false\n'
+        f'[compare]\nscorers = "{MODEL}"\ncold-start = false\n'
         f'[compare.params.{MODEL}]\nvariances = "evidence"\nunknown-user = "refuse"\n'
         "[compare.params.lore]\nrank = 2\n"  # takes no part
     )
@@ -230,16 +242,16 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--methods", "hierarchical-stylometrics"], f"Did you mean '{MODEL}'?"),
-        (["--methods", ","], "--methods names nobody"),
-        (["--methods", "oracle", "params.lore.rank=2"], "params.lore.rank: expected params.METHOD.NAME=VALUE"),
-        (["--methods", MODEL, f"params.{MODEL}.rnak=2"], "no such argument; it has variances"),
-        (["--methods", MODEL, f"params.{MODEL}.variances=all"], "expected leave-one-out or evidence or fixed"),
-        (["--methods", MODEL, "rank=2"], "expected params.NAME=VALUE"),
-        (["--methods", MODEL, "--backbone", "bert"], "none of --methods fine-tunes a backbone"),
-        (["--methods", MODEL, "--benchmark", "sample"], "found both"),
-        (["--methods", MODEL, "--workers", "2"], "workers is 2 with the engine 'local'"),
-        (["--methods", "default", "--model", "gpt-x"], "gpt-x"),
+        (["--scorers", "hierarchical-stylometrics"], f"Did you mean '{MODEL}'?"),
+        (["--scorers", ","], "--scorers names nobody"),
+        (["--scorers", "oracle", "params.lore.rank=2"], "params.lore.rank: expected params.SCORER.NAME=VALUE"),
+        (["--scorers", MODEL, f"params.{MODEL}.rnak=2"], "no such argument; it has variances"),
+        (["--scorers", MODEL, f"params.{MODEL}.variances=all"], "expected leave-one-out or evidence or fixed"),
+        (["--scorers", MODEL, "rank=2"], "expected params.NAME=VALUE"),
+        (["--scorers", MODEL, "--backbone", "bert"], "none of --scorers fine-tunes a backbone"),
+        (["--scorers", MODEL, "--benchmark", "sample"], "found both"),
+        (["--scorers", MODEL, "--workers", "2"], "workers is 2 with the engine 'local'"),
+        (["--scorers", "default", "--model", "gpt-x"], "gpt-x"),
     ],
 )  # fmt: skip
 def test_wrong_words_are_wrong_usage_before_any_work(command, planted, words, said):
@@ -250,33 +262,33 @@ def test_wrong_words_are_wrong_usage_before_any_work(command, planted, words, sa
 
 
 def test_missing_flags_and_places(command, planted):
-    nothing = command("compare", "--methods", "oracle")
+    nothing = command("compare", "--scorers", "oracle")
     assert nothing.status == 2
     assert "expected --benchmark NAME or --data PAIRS; found neither" in nothing.err
     assert "--out DIR is missing" in nothing.err
-    assert command("compare", "--data", planted, "--out", planted, "--methods", "oracle").status == 2
-    absent = command("compare", "--data", "absent.jsonl", "--out", "out", "--methods", "oracle")
+    assert command("compare", "--data", planted, "--out", planted, "--scorers", "oracle").status == 2
+    absent = command("compare", "--data", "absent.jsonl", "--out", "out", "--scorers", "oracle")
     assert absent.status == 1
     assert "absent.jsonl: there is no such file. Cure: check the path of --data" in absent.err
     assert not Path("out").exists()
 
 
 def test_a_file_without_splits_says_how_to_get_them(command, sample):
-    ran = command("compare", "--data", sample, "--out", "out", "--methods", "oracle")
+    ran = command("compare", "--data", sample, "--out", "out", "--scorers", "oracle")
     assert ran.status == 1
     assert "synthesizeme data split" in ran.err
 
 
 def test_a_file_called_like_a_benchmark_is_the_file(command, planted):
     planted.rename("sample")
-    ran = command("compare", "--data", "sample", "--out", "out", "--methods", "oracle", "--json")
+    ran = command("compare", "--data", "sample", "--out", "out", "--scorers", "oracle", "--json")
     assert ran.status == 0, ran.err
     assert ran.json["rows"][0]["n_pairs"] == 32
 
 
 def test_one_user_has_no_wrong_user_control(command):
     write_pairs(Path("one.jsonl"), opposites.population(1, 0))
-    ran = command("compare", "--data", "one.jsonl", "--out", "out", "--methods", f"{MODEL},persona")
+    ran = command("compare", "--data", "one.jsonl", "--out", "out", "--scorers", f"{MODEL},persona")
     assert ran.status == 0, ran.err
     assert f"- {MODEL}: no wrong-user control: only one user has a history" in ran.out
     assert "- persona: no wrong-user control: only one user has a history" in ran.out
@@ -285,7 +297,7 @@ def test_one_user_has_no_wrong_user_control(command):
 
 def test_users_can_be_limited_while_all_of_them_vote(command, planted):
     ran = command(
-        "compare", "--data", planted, "--out", "out", "--methods", "oracle", "--max-users", 2, "--json"
+        "compare", "--data", planted, "--out", "out", "--scorers", "oracle", "--max-users", 2, "--json"
     )
     (row,) = ran.json["rows"]
     assert (row["n_users"], row["agrees_with_majority"]) == (2, 1.0)
@@ -293,7 +305,7 @@ def test_users_can_be_limited_while_all_of_them_vote(command, planted):
 
 def test_two_results_side_by_side(command, planted):
     for out, methods in (("a", f"{MODEL},longer"), ("b", f"{MODEL},oracle")):
-        assert command("compare", "--data", planted, "--methods", methods, "--out", out).status == 0
+        assert command("compare", "--data", planted, "--scorers", methods, "--out", out).status == 0
     ran = command("compare", "--diff", "a", "b/results.json", "--json")
     assert ran.status == 0, ran.err
     assert [row["name"] for row in ran.json["rows"]] == [MODEL, "longer", "oracle"]
@@ -301,7 +313,7 @@ def test_two_results_side_by_side(command, planted):
     assert ran.json["warnings"] == []
     shown = command("compare", "--diff", "a", "b")
     assert "A: a/results.json (planted.jsonl)" in shown.out
-    assert command("compare", "--benchmark", "sample", "--methods", "longer", "--out", "c").status == 0
+    assert command("compare", "--benchmark", "sample", "--scorers", "longer", "--out", "c").status == 0
     assert "Beware**: the test pairs differ" in command("compare", "--diff", "a", "c").out
     absent = command("compare", "--diff", "a", "nowhere")
     assert absent.status == 1
@@ -312,7 +324,7 @@ def test_two_results_side_by_side(command, planted):
 def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
     leader, follower = pty.openpty()
     start = "import sys; from synthesizeme.cli import main; sys.exit(main())"
-    words = ["compare", "--data", planted, "--methods", f"{MODEL},gpt4", "--out", "out"]
+    words = ["compare", "--data", planted, "--scorers", f"{MODEL},gpt4", "--out", "out"]
     running = subprocess.Popen(
         [sys.executable, "-c", start, *words], cwd=tmp_path, stdout=follower, stderr=follower,
         env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
@@ -332,7 +344,7 @@ def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
 
 def test_the_sample_needs_no_flag_but_its_name(command):
     ran = command(
-        "compare", "--benchmark", "sample", "--methods", f"{MODEL},default,both", "--out", "out", "--json"
+        "compare", "--benchmark", "sample", "--scorers", f"{MODEL},default,both", "--out", "out", "--json"
     )
     assert ran.status == 0, ran.err
     report = Report.from_json(ran.out)
@@ -341,3 +353,80 @@ def test_the_sample_needs_no_flag_but_its_name(command):
     assert both.controls["no_user"] == default.micro
     assert both.gain.value == pytest.approx(both.micro - default.micro)
     assert default.gain is None
+
+
+def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(command, planted, monkeypatch):
+    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine").status == 0
+    monkeypatch.setattr(reward_models.RewardModel, "fit", None)
+    ran = command(
+        "compare", "--data", planted, "--scorers", "mine,oracle", "--resplits", 2, "--out", "out", "--json"
+    )
+    assert ran.status == 0, ran.err
+    mine, oracle = ran.json["rows"]
+    assert mine["name"] == f"mine ({MODEL})"
+    assert mine["micro"] == 1.0
+    assert mine["controls"]["no_user"] == pytest.approx(5 / 8)
+    assert mine["controls"]["wrong_user"] < 1.0
+    assert mine["controls"]["swapped_labels"] == 0.0
+    assert mine["gain"]["value"] == pytest.approx(3 / 8)
+    assert (mine["curve"], mine["resplits"], oracle["resplits"]["n"]) == ([], None, 2)
+    assert any(
+        "labels swapped in the history that this data has of 8 of the 8 users" in it
+        for it in ran.json["notes"]
+    )
+    same = command("evaluate", "--data", planted, "--scorers", "mine", "--controls", "--json")
+    assert same.status == 0, same.err
+    assert same.json["rows"][0]["controls"] == mine["controls"]
+
+
+def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted):
+    words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out"]
+    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--overwrite"]
+    assert command(*train).status == 0
+    assert command(*words).status == 0
+    assert "1 finished unit found" in command(*words).err
+    assert command(*train, "params.variances=fixed").status == 0
+    assert "finished unit" not in command(*words).err
+
+
+def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted):
+    missing = command("compare", "--data", planted, "--scorers", "out/nowhere", "--out", "r")
+    assert missing.status == 1
+    assert "no checkpoint can be read here" in missing.err
+    for place in ("a/mine", "b/mine"):
+        assert command("train", "--method", MODEL, "--data", planted, "--out", place).status == 0
+    twice = command("compare", "--data", planted, "--scorers", "a/mine,b/mine", "--out", "r")
+    assert twice.status == 2
+    assert f"two checkpoints are called 'mine ({MODEL})'" in twice.err
+
+
+def test_one_method_takes_part_several_times_under_its_own_names(command, planted):
+    Path("run.toml").write_text(
+        f'[compare]\nscorers = ["{MODEL}", "no-search", "by-evidence"]\ncold-start = false\n'
+        f'[compare.variants]\nno-search = "{MODEL}"\nby-evidence = "{MODEL}"\n'
+        '[compare.params.no-search]\nvariances = "fixed"\n'
+    )
+    ran = command(
+        "compare", "params.by-evidence.variances=evidence", "--data", planted, "--config", "run.toml", "--out",
+        "out", "--json",
+    )  # fmt: skip
+    assert ran.status == 0, ran.err
+    assert [row["name"] for row in ran.json["rows"]] == [MODEL, "no-search", "by-evidence"]
+    for name, variances in ((MODEL, "leave-one-out"), ("no-search", "fixed"), ("by-evidence", "evidence")):
+        kept = json.loads(Path(f"out/measurements/units/{name}/given-split.json").read_text())
+        assert kept["facts"]["arguments"]["variances"] == variances
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        ("small", "expected NAME=METHOD"),
+        ("a/b=lore", "expected NAME=METHOD"),
+        ("default=lore", "something else is called so"),
+        ("small=lora", "Did you mean 'lore'"),
+    ],
+)
+def test_variants_that_are_none(command, planted, variant, said):
+    ran = command("compare", "--data", planted, "--variants", variant, "--scorers", "oracle", "--out", "out")
+    assert ran.status == 2
+    assert said in ran.err

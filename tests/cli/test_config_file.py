@@ -19,7 +19,7 @@ def test_every_flag_of_every_verb_can_stand_in_the_file():
         "induce-persona"
     ]
     assert "config" not in found["induce-persona"]
-    assert {"scorer", "benchmark", "data-dir"} <= found["evaluate"]
+    assert {"scorers", "benchmark", "data-dir"} <= found["evaluate"]
 
 
 def test_the_file_sets_flags_and_the_command_line_wins(command, sample, tmp_path):
@@ -38,7 +38,7 @@ def test_the_file_sets_flags_and_the_command_line_wins(command, sample, tmp_path
 
 def test_the_same_file_serves_both_commands_and_verbs_of_two_words(command, sample, tmp_path):
     (tmp_path / "run.toml").write_text(
-        '[data.split]\nseed = 3\njson = true\n[evaluate]\nscorer = ["oracle"]\nbenchmark = "sample"\n'
+        '[data.split]\nseed = 3\njson = true\n[evaluate]\nscorers = ["oracle"]\nbenchmark = "sample"\n'
     )
     assert command("data", "split", sample, "s.jsonl", "--config", "run.toml").json["seed"] == 3
     assert "| oracle " in command("evaluate", "--config", "run.toml").out

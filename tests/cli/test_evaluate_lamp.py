@@ -27,7 +27,7 @@ def test_the_sample_runs_at_once_and_says_what_it_is(command):
 
 
 def test_a_family_is_all_its_tasks(command):
-    ran = command("evaluate", "--benchmark", "lamp-time", "--scorer", "random", "--json")
+    ran = command("evaluate", "--benchmark", "lamp-time", "--scorers", "random", "--json")
     assert ran.status == 0, ran.err
     names = [report["benchmark"] for report in json.loads(ran.out)["reports"]]
     assert names == [f"lamp-time/{number}" for number in range(1, 8)]
@@ -39,7 +39,7 @@ def test_a_folder_a_reward_model_and_a_ranking(command, tmp_path):
     write_ranking(tmp_path / "ranking.json", rank_profiles(data, open_retriever("bm25")))
     ran = command(
         "evaluate", "--benchmark", "lamp/2", "--data-dir", tmp_path, "--ranking", tmp_path / "ranking.json",
-        "--scorer", "vote-bm25,vote-recency,hierarchical-stylometric", "--controls", "--max-users", 8, "--json",
+        "--scorers", "vote-bm25,vote-recency,hierarchical-stylometric", "--controls", "--max-users", 8, "--json",
     )  # fmt: skip
     assert ran.status == 0, ran.err
     bm25, recency, model = LampReport.model_validate_json(ran.out).rows
@@ -52,9 +52,9 @@ def test_a_folder_a_reward_model_and_a_ranking(command, tmp_path):
     ("arguments", "status", "said"),
     [
         (["--benchmark", "lamp/9"], 2, "lamp/7"),
-        (["--benchmark", "lamp/1", "--scorer", "retrieval-bm52"], 2, "retrieval-bm25"),
-        (["--benchmark", "lamp/1", "--scorer", "vote-bm25"], 2, "tasks 2 and 3 alone"),
-        (["--benchmark", "lamp/4", "--scorer", "direct-bm25"], 2, "needs a language model"),
+        (["--benchmark", "lamp/1", "--scorers", "retrieval-bm52"], 2, "retrieval-bm25"),
+        (["--benchmark", "lamp/1", "--scorers", "vote-bm25"], 2, "tasks 2 and 3 alone"),
+        (["--benchmark", "lamp/4", "--scorers", "direct-bm25"], 2, "needs a language model"),
         (["--benchmark", "lamp/1", "--profiles", "x"], 2, "induced from the past items"),
         (["--benchmark", "lamp/1", "--data-dir", "nowhere"], 1, "was not found in nowhere"),
         (["--benchmark", "lamp/1", "--split", "test"], 1, "was not found"),
@@ -69,7 +69,7 @@ def test_wrong_input_is_named(command, arguments, status, said):
 
 def test_compare_knows_lamp_and_the_retrieving_judges(command):
     ran = command(
-        "compare", "--benchmark", "lamp/1", "--methods", "hierarchical-stylometric,retrieval-bm25,longer",
+        "compare", "--benchmark", "lamp/1", "--scorers", "hierarchical-stylometric,retrieval-bm25,longer",
         "--out", "c", "--no-cold-start", "--retrieved", 3, "--json",
     )  # fmt: skip
     assert ran.status == 0, ran.err

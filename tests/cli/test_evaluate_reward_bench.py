@@ -20,7 +20,7 @@ def data(tmp_path):
 def test_a_checkpoint_is_measured_with_and_without_its_users(command, data, sample):
     trained = command("train", "--data", sample, "--out", "out/model", "--method", "hierarchical-stylometric")
     assert trained.status == 0, trained.err
-    asked = ("evaluate", "--benchmark", "reward-bench-2", "--scorer", "out/model", "--data-dir", data)
+    asked = ("evaluate", "--benchmark", "reward-bench-2", "--scorers", "out/model", "--data-dir", data)
     ran = command(*asked, "--max-users", 2, "--out", "r")
     assert ran.status == 0, ran.err
     assert "| mean of subsets |" in ran.out
@@ -35,10 +35,10 @@ def test_a_checkpoint_is_measured_with_and_without_its_users(command, data, samp
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        ([], 2, "expected e.g. --scorer out/model"),
-        (["--scorer", "default,longer"], 2, "trained reward models alone.*found default, longer"),
-        (["--scorer", "x", "--controls"], 2, "--controls: reward-bench-2 asks trained models alone"),
-        (["--scorer", "."], 1, "no checkpoint can be read here"),
+        ([], 2, "expected e.g. --scorers out/model"),
+        (["--scorers", "default,longer"], 2, "trained reward models alone.*found default, longer"),
+        (["--scorers", "x", "--controls"], 2, "--controls: reward-bench-2 asks trained models alone"),
+        (["--scorers", "."], 1, "no checkpoint can be read here"),
     ],
 )
 def test_what_cannot_be_measured_is_said(command, arguments, status, said):

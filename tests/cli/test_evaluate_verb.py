@@ -16,7 +16,7 @@ SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
 def test_references_need_no_model_and_bound_the_scale(command):
     ran = command(
-        "evaluate", "--benchmark", "sample", "--scorer", "oracle,random", "--scorer", "longer", "--json"
+        "evaluate", "--benchmark", "sample", "--scorers", "oracle,random", "--scorers", "longer", "--json"
     )
     assert ran.status == 0, ran.err
     report = Report.from_json(ran.out)
@@ -27,7 +27,7 @@ def test_references_need_no_model_and_bound_the_scale(command):
 
 def test_profiles_are_induced_and_controls_fall_below(command):
     ran = command(
-        "evaluate", "--benchmark", "sample", "--scorer", "default,both", "--controls", "--json", "--out", "r"
+        "evaluate", "--benchmark", "sample", "--scorers", "default,both", "--controls", "--json", "--out", "r"
     )
     assert ran.status == 0, ran.err
     default, both = Report.from_json(ran.out).rows
@@ -42,7 +42,7 @@ def test_profiles_are_induced_and_controls_fall_below(command):
 
 def test_profiles_made_earlier_are_used_and_a_missing_one_is_a_typed_failure(command, sample):
     assert command("induce-persona", sample, "--user", "mara", "--no-evaluate").status == 0
-    ran = command("evaluate", "--benchmark", "sample", "--scorer", "both", "--profiles", "out", "--json")
+    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--profiles", "out", "--json")
     assert ran.status == 0, ran.err
     (row,) = Report.from_json(ran.out).rows
     assert row.failures == {"unknown_user": 2 * 8}
@@ -53,16 +53,16 @@ def test_a_file_with_splits_is_a_benchmark_and_one_without_says_how_to_get_them(
     assert command("data", "split", sample, "split.jsonl").status == 0
     ran = command(
         "evaluate",
-        "--benchmark",
+        "--data",
         "split.jsonl",
-        "--scorer",
+        "--scorers",
         "memory,persona,demonstrations",
         "--max-users",
         1,
     )
     assert ran.status == 0, ran.err
     assert "4 test pairs of 1 simulated users" in ran.out
-    without = command("evaluate", "--benchmark", sample, "--scorer", "oracle")
+    without = command("evaluate", "--data", sample, "--scorers", "oracle")
     assert without.status == 1
     assert "data split" in without.err
 
@@ -72,21 +72,21 @@ def test_wrong_names_are_wrong_usage_and_data_that_is_nowhere_says_where_it_look
 ):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    wrong = command("evaluate", "--benchmark", "sample", "--scorer", "bothh")
+    wrong = command("evaluate", "--benchmark", "sample", "--scorers", "bothh")
     assert wrong.status == 2
     assert "'both'" in wrong.err
-    unknown = command("evaluate", "--benchmark", "llmfoa", "--scorer", "oracle")
+    unknown = command("evaluate", "--benchmark", "llmfoa", "--scorers", "oracle")
     assert unknown.status == 2
     assert "llmfao/seen-prompts" in unknown.err
     nowhere = command(
-        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorer", "oracle", "--data-dir", tmp_path
+        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorers", "oracle", "--data-dir", tmp_path
     )
     assert nowhere.status == 1
     assert str(tmp_path) in nowhere.err
     assert "hub" in nowhere.err
     assert (
         command(
-            "evaluate", "--benchmark", "sample", "--scorer", "both", "--controls", "--profiles", "x"
+            "evaluate", "--benchmark", "sample", "--scorers", "both", "--controls", "--profiles", "x"
         ).status
         == 2
     )
@@ -96,7 +96,7 @@ def test_llmfao_with_the_verdicts_it_carries(command):
     if not (SHARED / "llmfao.jsonl.gz").exists():
         pytest.skip("the shared llmfao data is not beside this checkout")
     ran = command(
-        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorer", "gpt4,majority,default", "--data-dir", SHARED,
+        "evaluate", "--benchmark", "llmfao/seen-prompts", "--scorers", "gpt4,majority,default", "--data-dir", SHARED,
         "--max-users", 3, "--json",
     )  # fmt: skip
     assert ran.status == 0, ran.err
@@ -104,17 +104,17 @@ def test_llmfao_with_the_verdicts_it_carries(command):
 
 
 def test_a_scorer_is_needed_and_controls_that_change_nothing_are_said(command, tmp_path):
-    nothing = command("evaluate", "--benchmark", "sample", "--scorer", ",")
+    nothing = command("evaluate", "--benchmark", "sample", "--scorers", ",")
     assert nothing.status == 2
     assert "names no scorer" in nothing.err
-    ran = command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--controls", "--json")
+    ran = command("evaluate", "--benchmark", "sample", "--scorers", "longer", "--controls", "--json")
     assert ran.status == 0
-    assert "only persona, demonstrations, both and retrieval-… have controls" in ran.err
-    assert command("evaluate", "--benchmark", "sample", "--scorer", "longer", "--out", "").status == 2
+    assert "only persona, demonstrations, both, retrieval-… and checkpoints have controls" in ran.err
+    assert command("evaluate", "--benchmark", "sample", "--scorers", "longer", "--out", "").status == 2
 
 
 def test_a_config_file_names_scorers_like_the_flag(command, tmp_path):
-    (tmp_path / "c.toml").write_text('[evaluate]\nbenchmark = "sample"\nscorer = "longer,oracle"\n')
+    (tmp_path / "c.toml").write_text('[evaluate]\nbenchmark = "sample"\nscorers = "longer,oracle"\n')
     ran = command("evaluate", "--config", "c.toml", "--json")
     assert ran.status == 0, ran.err
     assert [row.name for row in Report.from_json(ran.out).rows] == ["longer", "oracle"]
@@ -122,7 +122,7 @@ def test_a_config_file_names_scorers_like_the_flag(command, tmp_path):
 
 def test_profiles_made_from_the_test_pairs_are_refused(command, sample):
     assert command("induce-persona", sample, "--user", "mara", "--seed", 5, "--no-evaluate").status == 0
-    ran = command("evaluate", "--benchmark", "sample", "--scorer", "both", "--profiles", "out")
+    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--profiles", "out")
     assert ran.status == 1
     assert "'mara' was made from" in ran.err
     assert "Cure: " in ran.err
@@ -153,21 +153,24 @@ def on_a_terminal(columns: int, *arguments: str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_a_terminal_gets_a_compact_table(command):
-    arguments = ["evaluate", "--benchmark", "sample", "--scorer", "default,persona", "--controls"]
+    arguments = ["evaluate", "--benchmark", "sample", "--scorers", "default,persona", "--controls"]
     shown = on_a_terminal(100, *arguments)
     assert max(map(len, shown.splitlines())) <= 100
     assert "| scorer" not in shown
     for heading in ("accuracy", "gain", "wrong user", "swapped", "ties", "failures"):
         assert heading in shown
+    alone = " ".join(shown.partition("for these users alone")[2].split())
     for row in Report.from_json(command(*arguments, "--json").out).rows:
         assert f"{100 * row.micro:.1f}" in shown
+        low, high = row.for_these_users
+        assert f"{row.name} {100 * low:.1f} – {100 * high:.1f}" in alone
     assert "| scorer" in command(*arguments).out
 
 
 def test_where_nothing_was_answered_nothing_was_measured(command, tmp_path):
     (tmp_path / "replies.json").write_text('["I like both."]')
     ran = command(
-        "evaluate", "--benchmark", "sample", "--scorer", "default", "--model", f"scripted:{tmp_path}/replies.json"
+        "evaluate", "--benchmark", "sample", "--scorers", "default", "--model", f"scripted:{tmp_path}/replies.json"
     )  # fmt: skip
     assert ran.status == 1
     assert "no scorer answered any question (parse)" in ran.err

@@ -158,7 +158,7 @@ def test_names_with_a_method_in_front():
         "pal": {"rank": "4"},
         "vpl": {},
     }
-    with pytest.raises(ConfigError, match=r"params\.gpo\.rank: expected params\.METHOD\.NAME=VALUE"):
+    with pytest.raises(ConfigError, match=r"params\.gpo\.rank: expected params\.SCORER\.NAME=VALUE"):
         by_method({"gpo.rank": "3"}, ["lore"])
 
 

@@ -50,7 +50,7 @@ def copies(tmp_path: Path) -> Path:
 
 def test_both_parts_run_by_the_name_of_the_family(command, copies):
     ran = command(
-        "evaluate", "--benchmark", "personal-reward-bench", "--scorer", "longer,oracle,default", "--data-dir",
+        "evaluate", "--benchmark", "personal-reward-bench", "--scorers", "longer,oracle,default", "--data-dir",
         copies, "--json", "--out", "r",
     )  # fmt: skip
     assert ran.status == 0, ran.err
@@ -70,7 +70,13 @@ def test_both_parts_run_by_the_name_of_the_family(command, copies):
 @pytest.mark.parametrize("part", PARTS)
 def test_one_part_by_its_name(command, copies, part):
     ran = command(
-        "evaluate", "--benchmark", f"personal-reward-bench/{part}", "--scorer", "longer", "--data-dir", copies
+        "evaluate",
+        "--benchmark",
+        f"personal-reward-bench/{part}",
+        "--scorers",
+        "longer",
+        "--data-dir",
+        copies,
     )
     assert ran.status == 0, ran.err
     assert "6 test pairs of 3 users" in ran.out
@@ -82,7 +88,7 @@ def test_profiles_are_induced_on_train_and_validation_rows(command, copies):
         "evaluate",
         "--benchmark",
         "personal-reward-bench/prism",
-        "--scorer",
+        "--scorers",
         "both",
         "--data-dir",
         copies,
@@ -99,7 +105,7 @@ def test_the_former_name_of_a_part_still_works(command, copies):
         "evaluate",
         "--benchmark",
         "personal-reward-bench/arena",
-        "--scorer",
+        "--scorers",
         "longer",
         "--data-dir",
         copies,
@@ -115,7 +121,7 @@ def test_a_file_in_place_of_a_folder(command, tmp_path):
         "evaluate",
         "--benchmark",
         "personal-reward-bench/prism",
-        "--scorer",
+        "--scorers",
         "longer",
         "--data-dir",
         tmp_path,
@@ -129,7 +135,7 @@ def test_without_data_and_network_it_says_what_to_do(command, monkeypatch, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
     ran = command(
-        "evaluate", "--benchmark", "personal-reward-bench", "--scorer", "longer", "--data-dir", tmp_path
+        "evaluate", "--benchmark", "personal-reward-bench", "--scorers", "longer", "--data-dir", tmp_path
     )
     assert ran.status == 1
     assert ran.out == ""

@@ -63,7 +63,7 @@ def test_an_induced_persona_is_played_and_measured_as_simulated(command, sample,
     assert played.status == 0, played.err
     split = tmp_path / "split.jsonl"
     assert command("data", "split", out, split).status == 0
-    ran = command("evaluate", "--benchmark", split, "--scorer", "longer", "--json")
+    ran = command("evaluate", "--data", split, "--scorers", "longer", "--json")
     assert ran.json["respondents"] == "simulated"
     assert "simulated 20" in command("data", "inspect", out).out
 

@@ -194,6 +194,49 @@ def test_one_pair_one_user_and_pairs_that_contradict_each_other(command, row, wr
 def test_the_checkpoint_is_plain_files(command, divided):
     assert command("train", "--method", METHOD, "--data", divided, "--out", "m").status == 0
     names = {path.name for path in Path("m").iterdir()}
-    assert names == {"model.json", "shared.safetensors", "users.safetensors", "users.json"}
+    assert names == {"model.json", "shared.safetensors", "users.safetensors", "users.json", "pairs.json"}
     document = json.loads(Path("m/model.json").read_text())
     assert set(document["files"]) == names - {"model.json"}
+
+
+def test_a_file_without_splits_warns_and_test_pairs_can_be_held_out(command, sample):
+    whole = command("train", "--method", METHOD, "--data", sample, "--out", "whole")
+    assert whole.status == 0, whole.err
+    assert f"{sample} has no splits" in whole.err
+    assert "--holdout 0.2 keeps test pairs back" in whole.err
+    ran = command("train", "--method", METHOD, "--data", sample, "--out", "m", "--holdout", "0.2", "--json")
+    assert ran.status == 0, ran.err
+    assert "has no splits" not in ran.err
+    assert ran.json["held_out"] == "m.test.jsonl"
+    assert ran.json["pairs"] == {"none": 48}
+    kept = read_pairs("m.test.jsonl").pairs
+    assert [pair.split for pair in kept] == ["test"] * 12
+    assert {pair.user_id: 4 for pair in kept} == {"mara": 4, "tobias": 4, "ilse": 4}
+    learned = reward_models.load("m").learned_from
+    assert learned is not None
+    assert len(learned) == 48
+    assert not learned & {pair.fingerprint for pair in kept}
+    told = command("train", "--method", METHOD, "--data", sample, "--out", "again", "--holdout", "0.2")
+    assert "synthesizeme evaluate --data again.test.jsonl --scorers again" in told.out
+    assert read_pairs("again.test.jsonl").pairs == kept
+
+    measured = command("evaluate", "--data", "m.test.jsonl", "--scorers", "m,longer", "--json")
+    assert measured.status == 0, measured.err
+    assert [row["name"] for row in measured.json["rows"]] == [f"m ({METHOD})", "longer"]
+    leaked = command("evaluate", "--data", "m.test.jsonl", "--scorers", "whole")
+    assert leaked.status == 1
+    assert f"{METHOD} learned from 12 of the 12 test pairs" in leaked.err
+    assert "--holdout" in leaked.err
+
+
+def test_holding_out_what_cannot_be_held_out(command, sample, divided):
+    base = ["train", "--method", METHOD, "--out", "m", "--data"]
+    for source, share, said in (
+        (divided, "0.2", "60 of 60 rows of divided.jsonl name a split"),
+        (sample, "0", "of 60 pairs none is held out"),
+        (sample, "1", "expected three shares"),
+    ):
+        ran = command(*base, source, "--holdout", share)
+        assert ran.status == 2
+        assert said in ran.err
+        assert not Path("m").exists()

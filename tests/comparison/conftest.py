@@ -45,7 +45,7 @@ def counted(monkeypatch) -> list[str]:
     fits: list[str] = []
     fit = reward_models.RewardModel.fit
     monkeypatch.setattr(
-        reward_models.RewardModel, "fit", lambda self, pairs: (fits.append(self.name), fit(self, pairs))[1]
+        reward_models.RewardModel, "fit", lambda self, *told: (fits.append(self.name), fit(self, *told))[1]
     )
     return fits
 

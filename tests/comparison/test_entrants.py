@@ -52,3 +52,11 @@ def test_a_method_whose_library_is_missing_is_named_with_its_cure(monkeypatch):
     assert list(found) == ["hierarchical-stylometric"]
     assert list(missing) == ["lore"]
     assert "pip install 'synthesizeme-rewards[hf]'" in str(missing["lore"])
+
+
+def test_variants_are_models_and_a_folder_is_a_name(tmp_path):
+    names = entrant_names(["models"], {"small": "lore"})
+    assert list(names) == [*reward_models.method_names(), "small"]
+    found, _ = open_methods(["small", "longer"], {"small": "hierarchical-stylometric"})
+    assert found == {"small": reward_models.method("hierarchical-stylometric")}
+    assert list(entrant_names(["out/model"])) == ["out/model"]

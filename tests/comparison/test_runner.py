@@ -133,7 +133,7 @@ def test_an_interruption_loses_only_the_unit_in_work(run, counted, tmp_path):
 
 
 def test_an_interruption_while_fitting_leaves_no_file(run, monkeypatch, tmp_path):
-    def stop(self, pairs):
+    def stop(self, *told):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reward_models.RewardModel, "fit", stop)
@@ -154,7 +154,7 @@ def test_one_that_fails_does_not_stop_the_others(run, opposite_tastes):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_an_extra_that_is_missed_while_fitting(run, monkeypatch, named):
-    def needs(self, pairs):
+    def needs(self, *told):
         raise MissingExtraError("fitting", "train")
 
     monkeypatch.setattr(reward_models.RewardModel, "fit", needs)

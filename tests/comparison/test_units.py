@@ -3,6 +3,7 @@ from __future__ import annotations
 import opposites
 
 from synthesizeme.comparison.units import plan
+from synthesizeme.feedback import UserWords
 
 
 def folded(pairs):
@@ -74,6 +75,21 @@ def test_the_digest_depends_on_pairs_order_rules_others_and_seed():
         plan(opposites.benchmark(pairs, ties="wrong")).folds[0].digest,
         plan(opposites.benchmark(pairs), pairs[:9]).folds[0].digest,
         plan(opposites.benchmark(pairs), seed=1).folds[0].digest,
+        plan(opposites.benchmark(pairs, words={"c0": UserWords(user_id="c0", about="Calm.")}))
+        .folds[0]
+        .digest,
     ]
-    assert len(set(digests)) == 6
+    assert len(set(digests)) == 7
     assert plan(opposites.benchmark(opposites.population())).folds[0].digest == digests[0]
+
+
+def test_new_items_are_redrawn_by_their_texts():
+    pairs = tuple(opposites.population(8, 8, history=40, test=0))
+    whole = opposites.benchmark(
+        [*pairs[:-1], pairs[-1].model_copy(update={"split": "test"})], whole=pairs, redraw="new items"
+    )
+    found = plan(whole, resplit=3, cold_start=False).resplits
+    assert [unit.name for unit in found] == ["re-split 0", "re-split 1", "re-split 2"]
+    for unit in found:
+        learned = {text for pair in unit.fold.history for text in (pair.chosen_text, pair.rejected_text)}
+        assert not any({pair.chosen_text, pair.rejected_text} & learned for pair in unit.fold.test)

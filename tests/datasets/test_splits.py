@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthesizeme.datasets import assign_splits, extend_splits, resplit
+from synthesizeme.datasets import assign_splits, extend_splits, hold_out, hold_out_responses, resplit
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import Message, PreferencePair
 
@@ -167,3 +167,36 @@ def test_a_split_in_the_row_wins_and_all_of_them_are_the_rule():
     found, rule = extend_splits(named, {named[0].pair_id: "test"}, seed=0)
     assert found == named
     assert rule == "given in the rows"
+
+
+def test_held_out_responses_are_a_third_of_the_sorted_texts_whatever_the_order_of_the_pairs():
+    texts = [f"text {number:02d}" for number in range(9)]
+    everything = [
+        pair(9 * i + j, texts=(one, other))
+        for i, one in enumerate(texts)
+        for j, other in enumerate(texts)
+        if i < j
+    ]
+    shuffled = sorted(texts)
+    random.Random(4).shuffle(shuffled)
+    held = set(shuffled[:3])
+    learned, asked = hold_out_responses(everything, 4)
+    assert {frozenset((it.chosen_text, it.rejected_text)) <= held for it in asked} == {True}
+    assert len(asked) == 3
+    assert not any({it.chosen_text, it.rejected_text} & held for it in learned)
+    assert len(learned) == 15
+    assert hold_out_responses(everything[::-1], 4) == (learned[::-1], asked[::-1])
+    assert hold_out_responses(everything, 5)[1] != asked
+
+
+def test_held_out_pairs_are_a_share_of_each_user_and_the_rest_has_no_split():
+    pairs = [pair(number, user=user, split="train") for user in ("ada", "bob") for number in range(10)]
+    found = hold_out(pairs, 0.3, seed=1)
+    assert [it.pair_id for it in found] == [it.pair_id for it in pairs]
+    assert Counter((it.user_id, it.split) for it in found) == {
+        ("ada", "test"): 3, ("ada", None): 7, ("bob", "test"): 3, ("bob", None): 7,
+    }  # fmt: skip
+    assert hold_out(pairs, 0.3, seed=1) == found
+    assert {it.split for it in hold_out(pairs, 0, seed=1)} == {None}
+    with pytest.raises(ConfigError, match="shares"):
+        hold_out(pairs, 1.0, seed=1)

@@ -76,7 +76,7 @@ def test_help_takes_less_than_half_a_second_of_cpu(start):
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(start, sample):
-    process = start("synthesizeme", "evaluate", "--benchmark", "sample", "--scorer", "random", "--json")
+    process = start("synthesizeme", "evaluate", "--benchmark", "sample", "--scorers", "random", "--json")
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait(60) == 141

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from synthesizeme.evaluation.report import Report
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -72,6 +74,32 @@ def test_the_example_runs_and_is_short(place):
 def test_the_tables_are_those_of_the_committed_results():
     done = run([sys.executable, "experiments/readme_tables.py", "--check"], ROOT)
     assert done.returncode == 0, done.stderr
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_readme_keeps_one_table_of_results_and_names_every_page_of_the_others():
+    tables = re.findall(r"<!-- table: ([\w-]+) -->\n\|", README)
+    assert tables == ["headline"]
+    for page in (ROOT / "docs" / "results").glob("*.md"):
+        assert f"docs/results/{page.name}" in README
+
+
+def test_committed_comparisons_are_reports_of_this_version():
+    found = [
+        path for path in (ROOT / "experiments").rglob("results.json") if '"protocol"' in path.read_text()
+    ]
+    assert len(found) >= 6
+    for path in found:
+        assert Report.from_json(path.read_bytes(), source=str(path)).rows
 
 
 def test_the_tree_names_every_module_of_the_package():

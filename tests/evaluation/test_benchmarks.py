@@ -9,7 +9,6 @@ from synthesizeme.datasets._base import DATA_DIR_VARIABLE
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import (
-    PROMPT_FOLDS,
     benchmark_names,
     load_benchmark,
     resolve_benchmarks,
@@ -17,6 +16,7 @@ from synthesizeme.evaluation.benchmarks import (
     run_benchmark,
 )
 from synthesizeme.evaluation.controls import LongerResponse, OracleScorer, RecordedVerdicts
+from synthesizeme.evaluation.folds import PROMPT_FOLDS
 from synthesizeme.evaluation.harness import pool
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
@@ -157,3 +157,32 @@ def test_resplits_redraw_the_test_pairs_within_users():
         assert per_user == [4, 4, 4]
     with pytest.raises(DataError, match="more than once"):
         pool(run_benchmark(benchmark, lambda fold: LongerResponse()) for benchmark in drawn)
+
+
+@pytest.mark.parametrize(("name", "asked"), [("polis/new-statements", 1356), ("remesh/new-answers", 1354)])
+def test_both_sides_of_a_new_item_are_in_nobodys_history(human_data, name, asked):
+    benchmark = load_benchmark(name, human_data)
+    assert benchmark.departures == []
+    assert len(benchmark.pairs) == benchmark.declared.pairs
+    (fold,) = benchmark.folds
+    assert len(fold.test) == asked
+    assert {pair.split for pair in fold.history} == {"train", "validation"}
+    assert {pair.split for pair in fold.test} == {"test"}
+    drawn = resplits(benchmark, n=5)
+    assert drawn[0].folds[0].test == fold.test
+    assert len({tuple(pair.pair_id for pair in it.test) for it in drawn}) == 5
+    for it in drawn:
+        (one,) = it.folds
+        known = {text for pair in one.history for text in (pair.chosen_text, pair.rejected_text)}
+        assert not known & {text for pair in one.test for text in (pair.chosen_text, pair.rejected_text)}
+    with pytest.raises(DataError, match="more than once"):
+        pool(run_benchmark(it, lambda fold: LongerResponse()) for it in drawn)
+
+
+def test_remesh_in_time_order_and_at_random(human_data):
+    later, shuffled = (load_benchmark(f"remesh/{it}", human_data) for it in ("later-pairs", "random-split"))
+    assert later.departures == shuffled.departures == []
+    last = {pair.user_id: pair.created_at for pair in later.folds[0].history}
+    assert all(pair.created_at >= last[pair.user_id] for pair in later.test if pair.user_id in last)
+    assert {pair.pair_id for pair in shuffled.test} != {pair.pair_id for pair in later.test}
+    assert 0.15 < len(shuffled.test) / len(shuffled.pairs) < 0.25

@@ -13,6 +13,7 @@ from synthesizeme.evaluation.calibration import (
     expected_calibration_error,
     probabilities,
     reliability,
+    tempered,
 )
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.temperature import with_temperature
@@ -108,3 +109,14 @@ def test_bare_verdicts_are_not_probabilities(make_pair, scripted):
     }
     found = probabilities(evaluate(scripted(table), pairs))
     assert found == pytest.approx([0.5]), "b has a bare verdict, c a failure"
+
+
+def test_a_temperature_rescales_what_is_stated_and_leaves_the_choices(outcome_of):
+    outcome = outcome_of({"ann": [0.9, 0.2, None], "bob": [1.0]})
+    warm = tempered(outcome, 2.0)
+    assert warm.scores == outcome.scores
+    assert warm.failures == outcome.failures
+    assert probabilities(warm) == pytest.approx(with_temperature(probabilities(outcome), 2.0))
+    assert probabilities(tempered(outcome, 1.0)) == pytest.approx(probabilities(outcome), abs=1e-6)
+    with pytest.raises(ValueError, match="above 0"):
+        tempered(outcome, 0.0)

@@ -272,6 +272,21 @@ class TestHistory:
         assert low < min(values)
         assert max(values) < high
 
+    def test_random_pairs_are_the_line_and_first_ones_a_broken_line_beside_it(self):
+        drawn_ones = {n: drawn(0.7 + 0.02 * n, 90 + n) for n in (1, 2, 4, 8)}
+        both, alone = entrant("both", random_start=drawn_ones), entrant("alone", 0.6, seed=60)
+        figure = figures([both, alone], benchmark="made up")["history"]
+        (axes,) = figure.axes
+        assert line(axes, "both").get_ydata()[1:] == pytest.approx(
+            [100 * outcome.micro for outcome in drawn_ones.values()]
+        )
+        beside = line(axes, "both, first pairs")
+        assert beside.get_linestyle() == "--"
+        assert beside.get_ydata() == pytest.approx([100 * o.micro for o in both.cold_start.values()])
+        assert "alone, first pairs" not in [found.get_label() for found in axes.lines]
+        assert [c.get_label() for c in axes.collections].count("interval of first pairs") == 1
+        assert "broken lines: the user's first pairs" in said(figure)
+
     def test_two_entrants_of_one_name_are_two_lines(self):
         (axes,) = figures([entrant("twin"), entrant("twin", seed=5)], benchmark="made up")["history"].axes
         assert sum(found.get_label() == "twin" for found in axes.lines) == 2

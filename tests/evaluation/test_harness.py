@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from synthesizeme.errors import DataError, SynthesizeMeError
-from synthesizeme.evaluation.harness import Outcome, evaluate, pool
+from synthesizeme.evaluation.harness import Outcome, evaluate, pool, repeated
 from synthesizeme.types import Failure, Verdict
 
 FIRST = Verdict(preference="first", probability=0.9)
@@ -166,3 +166,14 @@ def test_an_outcome_round_trips_through_json(worked):
     again = Outcome.model_validate_json(outcome.model_dump_json())
     assert again.pairs == outcome.pairs
     assert again.micro == outcome.micro
+
+
+def test_pairs_asked_several_times_count_by_their_mean(outcome_of):
+    first, second = outcome_of({"ann": [1, 0], "bob": [1]}), outcome_of({"ann": [0, 0], "bob": [1]})
+    assert (first.micro, second.micro) == (2 / 3, 1 / 3)  # computed, and not carried over
+    found = repeated([first, second])
+    assert list(found.scores.values()) == [0.5, 0.0, 1.0]
+    assert (found.n_pairs, found.n_users, found.n_questions) == (3, 2, 6)
+    assert repeated([first, outcome_of({"ann": [1, 0], "bob": [None]})]).coverage == 2 / 3
+    with pytest.raises(ValueError, match="same pairs"):
+        repeated([first, outcome_of({"ann": [1, 0]})])

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from synthesizeme.evaluation.calibration import log_losses
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.evaluation.intervals import (
     _t_quantile,
     accuracy_interval,
     clustered_standard_error,
     interval,
+    loss_interval,
+    mean_accuracy,
+    mean_difference,
     paired_difference,
     smallest_detectable_difference,
 )
@@ -219,3 +223,70 @@ def test_smallest_detectable_difference_is_found_four_times_in_five(outcome_of):
     assert smallest_detectable_difference(outcome, outcome) is None
     few = outcome_of({f"u{i}": [1.0, 0.0, float(i % 2)] for i in range(9)})
     assert smallest_detectable_difference(few) is None
+
+
+def test_a_mean_over_parts_counts_every_part_the_same(outcome_of):
+    long, short = outcome_of({"a": [1, 1, 0, 0], "b": [1, 0]}), outcome_of({"a": [1], "c": [1]})
+    found = mean_accuracy([long, short])
+    assert found.value == pytest.approx((3 / 6 + 1) / 2)
+    assert found.low <= found.value <= found.high
+    assert found.n_users == 3
+    assert mean_accuracy([long]).value == accuracy_interval(long).value
+    assert (mean_accuracy([long]).low, mean_accuracy([long]).high) == (
+        accuracy_interval(long).low,
+        accuracy_interval(long).high,
+    )
+    assert mean_accuracy([outcome_of({"a": [None]})]).value is None
+
+
+def test_the_same_pairs_asked_twice_make_an_interval_no_narrower(outcome_of):
+    generator = np.random.default_rng(3)
+    once = outcome_of({f"u{i}": [float(x) for x in generator.random(4) < 0.7] for i in range(15)})
+    assert mean_accuracy([once, once]).standard_error == pytest.approx(accuracy_interval(once).standard_error)
+
+
+def test_a_mean_difference_is_over_the_pairs_that_both_answered(outcome_of):
+    a, b = outcome_of({"a": [1, 1, None], "b": [1]}), outcome_of({"a": [0, 1, 1], "b": [0]})
+    found = mean_difference([(a, b), (b, a), (a, b)])
+    assert found.value == pytest.approx(2 / 3 * (1 - 1 + 1) / 3)
+    assert mean_difference([]).value is None
+
+
+def test_losses_are_in_nats_with_an_interval(outcome_of):
+    outcome = outcome_of({f"u{i}": [0.9, 0.2, 1.0] for i in range(12)})
+    losses, users = log_losses(outcome)
+    assert losses[:3] == pytest.approx([-np.log(0.9), -np.log(0.2), 1e-6], abs=1e-9)
+    assert users[:4] == ["u0", "u0", "u0", "u1"]
+    found = loss_interval(outcome)
+    assert found.value == pytest.approx(losses.mean())
+    assert found.low <= found.value <= found.high
+    assert log_losses(outcome_of({"a": [0.0]}))[0] == pytest.approx([-np.log(1e-6)])
+
+
+def test_few_users_have_a_second_interval_over_their_own_pairs(outcome_of):
+    apart = outcome_of({"always": [1] * 40, "never": [0] * 40})
+    mixed = outcome_of({"always": [1, 0] * 20, "never": [0, 1] * 20})
+    low, high = accuracy_interval(apart).for_these_users
+    assert low <= 0.5 <= high
+    assert high - low < 0.2 < accuracy_interval(apart).high - accuracy_interval(apart).low
+    # 80 independent coins: two standard errors either way
+    low, high = accuracy_interval(mixed).for_these_users
+    assert (low, high) == pytest.approx((0.5 - 0.11, 0.5 + 0.11), abs=0.02)
+
+
+@pytest.mark.parametrize(("users", "there"), [(1, False), (2, True), (9, True), (10, False)])
+def test_who_has_a_second_interval(outcome_of, users, there):
+    outcome = outcome_of({f"u{i}": [1, 0, 1] for i in range(users)})
+    assert (accuracy_interval(outcome).for_these_users is not None) is there
+    assert (paired_difference(outcome, outcome).for_these_users is not None) is there
+
+
+def test_the_second_interval_covers_the_mean_of_these_users():
+    generator, covered = np.random.default_rng(8), 0
+    shares = [0.95, 0.4, 0.7]
+    users = [f"u{i}" for i in range(3) for _ in range(12)]
+    for _ in range(200):
+        values = [float(generator.random() < shares[int(user[1])]) for user in users]
+        low, high = interval(values, users, resamples=400).for_these_users
+        covered += low <= np.mean(shares) <= high
+    assert covered / 200 >= 0.93

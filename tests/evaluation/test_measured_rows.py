@@ -68,7 +68,9 @@ def test_the_gain_is_the_paired_difference_to_the_scorer_without_the_user(outcom
     assert row.gain.n_pairs == 5
     assert row.controls == {"no_user": 3 / 6, "wrong_user": 2 / 6}
     assert (row.fit_seconds, row.score_seconds, row.parameters) == (1.5, 0.5, 7)
-    assert row.cold_start == {0: 3 / 6, 4: 4 / 5}
+    assert [(point.order, point.length, point.micro, point.n_users) for point in row.curve] == [
+        ("file order", 0, 3 / 6, 2), ("file order", 4, 4 / 5, 2),
+    ]  # fmt: skip
 
 
 def test_means_over_resplits(outcome_of):
@@ -89,8 +91,8 @@ def test_means_over_resplits(outcome_of):
     report = Report(benchmark="b", protocol="p", rows=(row,), failed={"x": "no reason"}, notes=("as is",))
     assert Report.from_json(report.to_json()) == report
     text = report.to_markdown()
-    assert "mean over 2 re-splits" in text
-    assert "| m      |      87.5 | +50.0 |" in text
+    assert "over 2 re-splits" in text
+    assert "| m      | 87.5 [42.9, 100.0] | +50.0 [-18.9, +100.0] |" in text
     assert "- **x** failed and has no row: no reason" in text
     assert "- as is\n" in text
 
@@ -103,8 +105,15 @@ def test_the_curve_is_a_table_of_its_own(outcome_of):
     ]
     text = Report(benchmark="b", protocol="p", rows=tuple(rows)).to_markdown()
     curve = text[text.index("| new users") :]
-    assert [cell.strip() for cell in curve.splitlines()[0].split("|")[1:-1]] == ["new users", "0", "16"]
-    assert [cell.strip() for cell in curve.splitlines()[2].split("|")[1:-1]] == ["m", "50.0", "100.0"]
+    assert [cell.strip() for cell in curve.splitlines()[0].split("|")[1:-1]] == [
+        "new users",
+        "pairs",
+        "0",
+        "16",
+    ]
+    assert [cell.strip() for cell in curve.splitlines()[2].split("|")[1:-1]] == [
+        "m", "file order", "50.0 [0.0, 100.0]", "100.0 [15.8, 100.0]",
+    ]  # fmt: skip
     assert "without" not in curve.partition("\n\n")[0]
 
 
@@ -123,3 +132,35 @@ def test_how_far_a_scorer_is_behind_the_first_is_a_paired_difference(outcome_of)
         Report(benchmark="b", protocol="p", rows=rows).to_markdown() for rows in ((alone, row), (alone,))
     ]
     assert ["first minus this" in text for text in texts] == [True, False]
+
+
+def test_likelihood_and_first_place_over_resplits(outcome_of):
+    halves = [outcome_of({"ann": [0.9, 0.6], "bob": [0.4]}), outcome_of({"ann": [0.8], "bob": [0.7]})]
+    own = outcome_of({"ann": [0.9]})
+    first = Measurement(
+        name="a", kind="judge", own=own, resplits=tuple({"own": it} for it in reversed(halves))
+    )
+    second = Measurement(name="b", kind="judge", own=own, resplits=tuple({"own": it} for it in halves))
+    found = measured_row(second, pairs=[], everyone=[], first=first).resplits
+    # -log of .9, .6, .4 and of .8, .7; each re-split counts the same
+    assert found.nll == pytest.approx(((0.1054 + 0.5108 + 0.9163) / 3 + (0.2231 + 0.3567) / 2) / 2, abs=1e-4)
+    assert found.nll_low <= found.nll <= found.nll_high
+    assert found.nll_no_user is None
+    assert found.low <= found.micro <= found.high
+    assert found.behind.value == pytest.approx(((1 - 1) / 2 + (1 - 1) / 2) / 2)
+    assert found.brier == pytest.approx(((0.01 + 0.16 + 0.36) / 3 + (0.04 + 0.09) / 2) / 2)
+
+
+def test_the_curve_holds_both_orders_and_both_begin_with_no_pair(outcome_of):
+    own, none = outcome_of({"ann": [1, 1], "bob": [1]}), outcome_of({"ann": [1, 0], "bob": [0]})
+    found = Measurement(
+        name="m", kind="reward model", own=own, cold_start={0: none, 2: own}, random_start={2: own}
+    )
+    row = measured_row(found, pairs=[], everyone=[])
+    assert [(it.order, it.length, it.micro) for it in row.curve] == [
+        ("random", 0, 1 / 3), ("random", 2, 1.0), ("file order", 0, 1 / 3), ("file order", 2, 1.0),
+    ]  # fmt: skip
+    assert {it.n_users for it in row.curve} == {2}
+    text = Report(benchmark="b", protocol="p", rows=(row,)).to_markdown()
+    assert "| m         |     random | 33.3 [" in text
+    assert "| m         | file order | 33.3 [" in text

@@ -7,8 +7,17 @@ import opposites
 import pytest
 
 from reward_models import method
-from synthesizeme.evaluation.measurement import OWN, joined
-from synthesizeme.evaluation.personal import ONE_USER, curve_lengths, halves, measure_curve, measure_fold
+from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, joined
+from synthesizeme.evaluation.personal import (
+    DRAWS,
+    ONE_USER,
+    curve_lengths,
+    drawn,
+    halves,
+    measure_curve,
+    measure_fold,
+)
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import Verdict
 
 METHODS = {
@@ -34,11 +43,11 @@ class KnowsNobody:
         self.users_ = {}
         self.fits = []
 
-    def fit(self, pairs):
+    def fit(self, pairs, words):
         self.fits.append(list(pairs))
         self.users_ = {pair.user_id: {} for pair in pairs}
 
-    def fit_users(self, histories):
+    def fit_users(self, histories, words):
         raise AssertionError("nobody's state is of any use")
 
     def compare(self, comparisons):
@@ -162,8 +171,10 @@ def test_new_users_bring_their_first_pairs():
         for half in halves(fold)
     ]
     whole_curve = joined("x", "reward model", [measure_fold(KnowsNobody(), whole, fold)], halves=parts)
+    assert list(whole_curve.curves) == ["random", "file order"]
+    for found in whole_curve.curves.values():
+        assert list(found) == [0, 1, 2, 4, 8, 16]
     curve = {length: outcome.micro for length, outcome in whole_curve.cold_start.items()}
-    assert list(curve) == [0, 1, 2, 4, 8, 16]
     assert curve[16] == 1.0
     assert curve[0] <= 5 / 8
     by_hand = method("hierarchical-stylometric")().fit(halves(fold)[0].history)
@@ -185,3 +196,95 @@ def test_folds_are_pooled_and_a_control_that_one_lacks_is_left_out():
     assert found.fit_seconds == parts[0].fit_seconds + parts[1].fit_seconds
     assert found.parameters == max(part.parameters for part in parts)
     assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_random_pairs_are_drawn_several_times_and_averaged_pair_by_pair():
+    whole = opposites.benchmark()
+    (fold,) = whole.folds
+    half = halves(fold)[0]
+    part = measure_curve(method("hierarchical-stylometric")(), whole, half, fold.histories, (0, 4), seed=3)
+    assert list(part.outcomes) == ["0", "4", f"{AT_RANDOM}4"]
+    asked = part.outcomes[f"{AT_RANDOM}4"].pairs
+    assert {len(pair.results) for pair in asked} == {DRAWS}
+    by_hand = method("hierarchical-stylometric")().fit(half.history)
+    user = half.test[0].user_id
+    histories = [drawn(fold.histories[user], 4, f"3\0{draw}\0{user}") for draw in range(DRAWS)]
+    assert len({tuple(pair.pair_id for pair in pairs) for pairs in histories}) > 1
+    for draw, pairs in enumerate(histories):
+        by_hand.fit_users({user: pairs})
+        mine = [pair for pair in half.test if pair.user_id == user]
+        assert [pair.results[0] for pair in whole.ask(by_hand, mine, seed=3).pairs] == [
+            pair.results[draw] for pair in asked if pair.user_id == user
+        ]
+
+
+def test_drawn_pairs_keep_their_order_and_those_of_a_shorter_history_are_among_them():
+    pairs = opposites.population(1, 0)
+    few, more = drawn(pairs, 3, "s"), drawn(pairs, 8, "s")
+    assert len(few) == 3
+    assert more == [pair for pair in pairs if pair in more]
+    assert set(pair.pair_id for pair in few) < set(pair.pair_id for pair in more)
+    assert drawn(pairs, 99, "s") == pairs
+
+
+def test_a_length_that_few_have_is_asked_of_those_alone():
+    long = [opposites.judged(f"long{i}", n, calm=True, split="test" if n > 33 else "train")
+            for i in range(4) for n in range(36)]  # fmt: skip
+    whole = opposites.benchmark([*opposites.population(), *long])
+    (fold,) = whole.folds
+    lengths = curve_lengths(fold)
+    assert lengths[-1] == 32
+    part = joined("m", "reward model", [measure_fold(KnowsNobody(), whole, fold)], halves=[
+        measure_curve(method("hierarchical-stylometric")(), whole, half, fold.histories, lengths)
+        for half in halves(fold)
+    ])  # fmt: skip
+    for curve in part.curves.values():
+        assert {length: outcome.n_users for length, outcome in curve.items()} == {
+            **dict.fromkeys((0, 1, 2, 4, 8, 16), 12), 32: 4,
+        }  # fmt: skip
+
+
+class Listens(KnowsNobody):
+    """Remembers whose pairs and words it was told, and keeps a state of everybody."""
+
+    def fit(self, pairs, words):
+        self.told = [("fit", sorted({pair.user_id for pair in pairs}), dict(words))]
+        self.users_ = {pair.user_id: {"state": 1} for pair in pairs}
+
+    def fit_users(self, histories, words):
+        self.told.append(
+            ({user: [pair.pair_id for pair in pairs] for user, pairs in histories.items()}, dict(words))
+        )
+
+
+def test_words_go_with_the_user_and_are_lent_with_the_history():
+    words = {user: UserWords(user_id=user, about=f"I am {user}.") for user in ("c0", "l0", "silent")}
+    whole = opposites.benchmark(opposites.population(2, 1), words=words)
+    model = Listens()
+    measure_fold(model, whole, whole.folds[0])
+    (_, _, learned), (nobody, none), (lent, theirs), (swapped_, own) = model.told
+    assert learned == own == {user: words[user] for user in ("c0", "l0")}
+    assert none == {}
+    assert set(map(tuple, nobody.values())) == {()}
+    for user, pair_ids in lent.items():
+        lender = pair_ids[0].partition("-")[0]
+        assert lender != user
+        if lender in words:
+            assert theirs[user] == words[lender].lent_to(user)
+        else:
+            assert user not in theirs
+    assert set(swapped_) == {"c0", "c1", "l0"}
+
+
+def test_new_users_bring_their_words_and_the_others_are_learned_from():
+    words = {f"{kind}{i}": UserWords(user_id=f"{kind}{i}", about="Hello.") for kind in "cl" for i in range(3)}
+    whole = opposites.benchmark(words=words)
+    (fold,) = whole.folds
+    half = halves(fold)[0]
+    model = Listens()
+    measure_curve(model, whole, half, fold.histories, (0, 1))
+    (_, taught, learned), *told = model.told
+    assert set(learned) == set(words) & set(taught)
+    asked = {pair.user_id for pair in half.test}
+    assert all(set(said) == set(words) & asked for _, said in told)
+    assert all(pairs == [] for pairs in told[0][0].values())

@@ -72,7 +72,9 @@ def test_the_table_is_aligned_and_complete(report):
     assert judge["failures"] == "parse 1"
     assert judge["answered"] == "87.5"
     assert judge["no_user"] == "56.2"
-    assert re.fullmatch(r"\+28\.6 \[[+-]\d+\.\d, [+-]\d+\.\d\]", judge["gain"])
+    assert re.fullmatch(
+        r"\+28\.6 \[[+-]\d+\.\d, [+-]\d+\.\d\]; for these users \[[+-]\d+\.\d, [+-]\d+\.\d\]", judge["gain"]
+    )
     assert "detectable" not in judge, "of two users nobody can tell"
     assert cells[3][0] == r"no \| user"
     assert "toy" in text

@@ -6,7 +6,8 @@ from invented import pair
 
 from synthesizeme.backends import Session, open_model
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError
-from synthesizeme.evaluation.benchmarks import Benchmark, Fold
+from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.folds import Fold
 from synthesizeme.personas.retrieving import RetrievalSettings
 from synthesizeme.personas.scorers import Scorers, limit_users
 from synthesizeme.personas.workflow import InductionSettings

@@ -1,0 +1,54 @@
+"""What is measured on: ``--benchmark NAME`` or ``--data PAIRS``, the same for every verb that measures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synthesizeme.cli._text import say
+from synthesizeme.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from synthesizeme.evaluation.benchmarks import Benchmark
+
+
+def source_problems(benchmark: str | None, data: Path | None) -> list[str]:
+    """What is wrong with the two flags: none of them is given, or both are."""
+    if (benchmark is None) != (data is None):
+        return []
+    return [f"expected --benchmark NAME or --data PAIRS; found {'neither' if data is None else 'both'}"]
+
+
+def measured_on(benchmark: str | None, data: Path | None) -> list[str]:
+    """Names of benchmarks, or the path of the file, as `loaded` takes them.
+
+    Raises:
+        ConfigError: none of the two flags is given, or both are.
+        DataError: the file of --data is not there.
+    """
+    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
+
+    if problems := source_problems(benchmark, data):
+        raise ConfigError(problems)
+    if benchmark is not None:
+        return resolve_benchmarks(benchmark)
+    path = str(data)
+    if not os.path.isfile(path):
+        raise DataError("there is no such file", source=path, cure="check the path of --data")
+    return [path if os.sep in path else os.path.join(os.curdir, path)]
+
+
+def loaded(source: str, data_dir: Path | None) -> Benchmark:
+    """The benchmark; where its numbers are not those its makers count, that is said.
+
+    Raises:
+        UnknownNameError: there is no such benchmark.
+        DataError: its data is nowhere, or cannot be read.
+    """
+    from synthesizeme.evaluation.benchmarks import load_benchmark
+
+    benchmark = load_benchmark(source, data_dir)
+    for what, found, declared in benchmark.departures:
+        say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")
+    return benchmark
