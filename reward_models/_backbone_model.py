@@ -12,7 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from reward_models._backbone import RewardNetwork, open_backbone, save_backbone, score
-from reward_models._base import Estimates, Histories, Prompt, RewardModel, UnknownUser, UserState, sigmoid
+from reward_models._base import (
+    Estimates,
+    Histories,
+    Prompt,
+    RewardModel,
+    UnknownUser,
+    UserState,
+    Words,
+    sigmoid,
+)
 from reward_models._rendering import Renderer
 from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
 from synthesizeme.errors import ConfigError
@@ -155,7 +164,7 @@ class TextModel(BackboneModel):
     def _passes(self, histories: Histories) -> list[list[str]]:
         """A profile for every pair, in the order of `histories`, for each pass, or once for all passes."""
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         schedule = self._schedule()
         network = RewardNetwork(self._open(self.backbone))
         pairs = [pair for history in histories.values() for pair in history]
@@ -164,7 +173,7 @@ class TextModel(BackboneModel):
         self.network_, done = train(network, self.tokenizer_, columns, schedule, lora_rank=self.lora_rank)
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
-        return self._user_states(histories)
+        return self._user_states(histories, words)
 
     def _rewards(
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]

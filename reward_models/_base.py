@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from reward_models._engine import active
 from synthesizeme.errors import DataError, NotFittedError
+from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
 Floats = NDArray[np.float64]
@@ -28,6 +29,8 @@ UserState = dict[str, NDArray[Any]]
 """What is known of one user: named arrays."""
 Histories = Mapping[str, Sequence[PreferencePair]]
 """Pairs by user id, in the order of the data."""
+Words = Mapping[str, UserWords]
+"""What users said beside their choices, by user id; most users said nothing."""
 UnknownUser = Literal["population", "refuse"]
 
 
@@ -59,6 +62,8 @@ class RewardModel(ABC):
     """Rewards are given response by response, so the order of showing cannot matter."""
     unsaved: ClassVar[tuple[str, ...]] = ()
     """Arguments that are no plain values and do not go into a checkpoint."""
+    reads_words: ClassVar[bool] = False
+    """Whether the method reads what users said beside their choices; one that does not ignores it."""
 
     def __init__(self, *, unknown_user: UnknownUser = "population", seed: int = 0) -> None:
         self.unknown_user = unknown_user
@@ -67,19 +72,22 @@ class RewardModel(ABC):
     # What a method implements.
 
     @abstractmethod
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         """Learn the shared weights from scratch; return the state of every user."""
 
     @abstractmethod
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
-        """What `pairs` (at least one, all of one user) say about their user; shared weights are only read."""
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+        """What `pairs`, all of one user, and the user's words say about that user.
 
-    def _user_states(self, histories: Histories) -> dict[str, UserState]:
+        Shared weights are only read. There is at least one pair, or, where the method `reads_words`, words.
+        """
+
+    def _user_states(self, histories: Histories, words: Words = NO_WORDS) -> dict[str, UserState]:
         """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._engine`)."""
         engine = active()
         if engine is not None and histories:
-            return engine.user_states(self, histories)
-        return {user: self._user_state(pairs) for user, pairs in histories.items()}
+            return engine.user_states(self, histories, words)
+        return {user: self._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
 
     @abstractmethod
     def _rewards(
@@ -163,12 +171,14 @@ class RewardModel(ABC):
             name: getattr(self, name) for name in method_parameters(type(self)) if name not in self.unsaved
         }
 
-    def fit(self, pairs: Sequence[PreferencePair]) -> Self:
+    def fit(self, pairs: Sequence[PreferencePair], words: Words = NO_WORDS) -> Self:
         """Learn shared weights and the state of every user from scratch; a second fit forgets the first.
 
         Args:
             pairs: Pairs of any number of users; `split` is train, validation or None. A method that stops
                 early or calibrates does so on the validation rows.
+            words: What users said beside their choices; read by a method that `reads_words`. A user who
+                has words and no pair gets a state too.
 
         Raises:
             DataError: there is no pair, or one of the test split.
@@ -182,28 +192,34 @@ class RewardModel(ABC):
         histories: dict[str, list[PreferencePair]] = {}
         for pair in pairs:
             histories.setdefault(pair.user_id, []).append(pair)
-        self.users_ = self._fit(histories)
-        return self
+        self._refuse_lent_words(words)
+        self.users_ = self._fit(histories, words)
+        silent = {user: () for user, said in words.items() if said and user not in histories}
+        return self.fit_users(silent, words)
 
-    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> Self:
-        """Learn who one user is, known or new, from these pairs alone; shared weights are untouched.
+    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
+        """Learn who one user is, known or new, from these pairs and words alone; shared weights stay.
 
-        Without pairs the user is forgotten and answered as unknown.
+        Without pairs, and without words that the method reads, the user is forgotten and answered as unknown.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: a pair is of the test split or of another user.
+            DataError: a pair is of the test split or of another user, or the words are another user's.
         """
-        return self.fit_users({user_id: pairs})
+        return self.fit_users({user_id: pairs}, NO_WORDS if words is None else {user_id: words})
 
-    def fit_users(self, histories: Histories) -> Self:
-        """`fit_user` for many users, each from their own pairs; an engine in use spreads them.
+    def fit_users(self, histories: Histories, words: Words = NO_WORDS) -> Self:
+        """`fit_user` for the users of `histories`, each from their own pairs and words.
+
+        An engine in use spreads them. Words of users who are not among `histories` are not read.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: a pair is of the test split or of another user; no user has been changed then.
+            DataError: a pair is of the test split or of another user, or words are of another user; no user
+                has been changed then.
         """
         users = self._fitted()
+        self._refuse_lent_words(words)
         for user_id, pairs in histories.items():
             refuse_test_rows(pairs)
             others = [pair for pair in pairs if pair.user_id != user_id]
@@ -214,10 +230,11 @@ class RewardModel(ABC):
                     field="user_id",
                     cure="pass the pairs of one user.",
                 )
-        users |= self._user_states({user_id: pairs for user_id, pairs in histories.items() if pairs})
-        for user_id, pairs in histories.items():
-            if not pairs:
-                users.pop(user_id, None)
+        speaking = {user_id for user_id in histories if self.reads_words and words.get(user_id)}
+        told = {user_id: pairs for user_id, pairs in histories.items() if pairs or user_id in speaking}
+        users |= self._user_states(told, words)
+        for user_id in histories.keys() - told.keys():
+            users.pop(user_id, None)
         return self
 
     def forget_user(self, user_id: str) -> Self:
@@ -309,6 +326,15 @@ class RewardModel(ABC):
     def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
         users = self._fitted()
         return [users.get(user_id) for user_id in user_ids]
+
+    def _refuse_lent_words(self, words: Words) -> None:
+        for user_id, said in words.items():
+            if said.user_id != user_id:
+                raise DataError(
+                    f"{self.name}: the words given for user {user_id!r} are those of {said.user_id!r}",
+                    field="user_id",
+                    cure="pass the user's own words, or lend them on purpose with UserWords.lent_to.",
+                )
 
     def _answerable(self, states: Sequence[UserState | None]) -> list[int]:
         return [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]

@@ -11,7 +11,7 @@ from reward_models._feature_cache import Unit, Vector
 from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
 
 if TYPE_CHECKING:
-    from reward_models._base import Histories, RewardModel, UserState
+    from reward_models._base import Histories, RewardModel, UserState, Words
 
 ENGINES = ("local", "ray")
 
@@ -22,8 +22,8 @@ class Engine(Protocol):
     def encode(self, spec: str, identity: str, units: Sequence[Unit]) -> Iterator[Mapping[Unit, Vector]]:
         """Vectors of the encoder with this specification and identity, part by part, in any order."""
 
-    def user_states(self, model: RewardModel, histories: Histories) -> dict[str, UserState]:
-        """What `model`, whose shared weights are learned, makes of each user's pairs."""
+    def user_states(self, model: RewardModel, histories: Histories, words: Words) -> dict[str, UserState]:
+        """What `model`, whose shared weights are learned, makes of each user's pairs and words."""
 
 
 _active: ContextVar[Engine | None] = ContextVar("engine", default=None)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, sigmoid
+from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, Words, sigmoid
 from reward_models._features import Features, Matrix, open_features
 from reward_models._trainer import seeded
 from synthesizeme.errors import DataError, SynthesizeMeError
@@ -115,7 +115,7 @@ class FeatureModel(RewardModel):
         chosen, rejected = (self._all_values(x, prompts, found) for x in self._encode_pairs(pairs))
         return fit_margin_temperature(chosen - rejected)
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_, self.featurizer_ = _opened(self.features)
         self._memory = {}
         try:
@@ -124,7 +124,7 @@ class FeatureModel(RewardModel):
             self.network_ = self._fresh_network()
             self._learn(histories)
             self.network_.eval()
-            return self._user_states(histories)
+            return self._user_states(histories, words)
         finally:
             self._memory = None
 

@@ -18,6 +18,7 @@ from reward_models._base import (
     RewardModel,
     UnknownUser,
     UserState,
+    Words,
     sigmoid,
 )
 from reward_models._basis import STYLE, Basis, Item
@@ -26,6 +27,7 @@ from reward_models._features import Features
 from reward_models._hierarchy import Fit, Problem, Rows, fit_own, some_users
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import Comparison, Evidence, PreferencePair
 
@@ -129,7 +131,7 @@ class HierarchicalModel(RewardModel):
         self.basis_.forget()
         return self
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         basis = Basis(self._open_encoder())
         basis.learn((item for pairs in histories.values() for item in _items(pairs)), self.seed)
         self.basis_ = basis
@@ -151,7 +153,7 @@ class HierarchicalModel(RewardModel):
         self.weights_, self.covariance_ = fit.weights, fit.covariance
         self.own_variance_, self.common_ = variances[1], common
         self.factors_ = (shared_factor, own_factor)
-        return self._user_states(histories)
+        return self._user_states(histories, words)
 
     def _search(self, problem: Problem) -> tuple[float, float]:
         """Factors of all shared and of all own variances: the best point tried.
@@ -182,7 +184,7 @@ class HierarchicalModel(RewardModel):
         shared, own = min(tried, key=lambda it: tried[it])
         return math.exp(shared), math.exp(own)
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         rows = self._differences(pairs)
         own = fit_own(rows, self.weights_, self.own_variance_, self.common_)
         ids = json.dumps([pair.pair_id for pair in pairs]).encode()

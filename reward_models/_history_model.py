@@ -12,11 +12,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from reward_models import _losses
-from reward_models._base import Histories, UserState
+from reward_models._base import Histories, UserState, Words
 from reward_models._feature_model import FeatureModel
 from reward_models._profiler import content
 from reward_models._trainer import Schedule, held_out_split, train
 from synthesizeme.errors import ConfigError
+from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
@@ -108,18 +109,18 @@ class HistoryModel(FeatureModel):
     def _read(self, chosen: Tensor, rejected: Tensor) -> UserState:
         """State of the user with these pairs, (n, D) each, n >= 1; gradients are off."""
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         return self._read_last(*self._encode_pairs(pairs))
 
     def _read_last(self, chosen: Tensor, rejected: Tensor) -> UserState:
         with torch.no_grad():
             return self._read(chosen[-self.max_history :], rejected[-self.max_history :])
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         problems = self._problems()
         if problems:
             raise ConfigError([f"{self.name}: {problem}" for problem in problems])
-        return super()._fit(histories)
+        return super()._fit(histories, words)
 
     def _learn(self, histories: Histories) -> None:
         pairs, held_out = held_out_split(histories, self.seed)

@@ -29,10 +29,11 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from reward_models import _checkpoint
-from reward_models._base import Histories, RewardModel, UserState, method_parameters
+from reward_models._base import Histories, RewardModel, UserState, Words, method_parameters
 from reward_models._feature_cache import Unit, Vector
 from reward_models._features import Encoded, Encoder, open_features
 from synthesizeme.errors import DataError, SynthesizeMeError
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 TEXTS_AT_ONCE, USERS_AT_ONCE = 64, 16
@@ -87,16 +88,20 @@ class RayEngine:
             vectors = [np.frombuffer(vector, dtype="<f4") for vector in part["vector"]]
             yield dict(zip(names, vectors, strict=True))
 
-    def user_states(self, model: RewardModel, histories: Histories) -> dict[str, UserState]:
-        """What `model`, whose shared weights are learned, makes of each user's pairs.
+    def user_states(self, model: RewardModel, histories: Histories, words: Words) -> dict[str, UserState]:
+        """What `model`, whose shared weights are learned, makes of each user's pairs and words.
 
         Raises:
             DataError: a worker cannot read the model or its features.
         """
         if not _travels(model):
-            return {user: model._user_state(pairs) for user, pairs in histories.items()}
+            return {user: model._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
         rows = [
-            {"user": user, "pairs": [pair.model_dump_json() for pair in pairs]}
+            {
+                "user": user,
+                "pairs": [pair.model_dump_json() for pair in pairs],
+                "words": words[user].model_dump_json() if user in words else "",
+            }
             for user, pairs in histories.items()
         ]
         arguments = {"packed": ray.put(_packed(model)), "threads": _torch_threads()}
@@ -149,7 +154,7 @@ class _Encode:
 
 
 class _UserStates:
-    """From rows of ``user`` and ``pairs`` (JSON) to ``user`` and ``state`` (safetensors)."""
+    """From rows of ``user``, ``pairs`` and ``words`` (JSON) to ``user`` and ``state`` (safetensors)."""
 
     def __init__(self, packed: Any, threads: int | None) -> None:
         self._packed, self._threads = packed, threads
@@ -159,8 +164,9 @@ class _UserStates:
             [PreferencePair.model_validate_json(text) for text in texts]
             for texts in table["pairs"].to_pylist()
         ]
+        words = [UserWords.model_validate_json(text) if text else None for text in table["words"].to_pylist()]
         with _located():
-            found = [self._model._user_state(pairs) for pairs in histories]
+            found = list(map(self._model._user_state, histories, words))
         plain = [{name: np.ascontiguousarray(array) for name, array in state.items()} for state in found]
         states = [save_arrays(state) for state in plain]
         return {"user": table["user"].to_pylist(), "state": states}

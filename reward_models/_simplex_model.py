@@ -15,6 +15,7 @@ from reward_models._base import Histories, UserState
 from reward_models._feature_model import FeatureModel
 from reward_models._trainer import Schedule, held_out_split, minimise, train
 from synthesizeme.errors import ConfigError
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 OWN_RATE = 10.0
@@ -123,7 +124,7 @@ class SimplexModel(FeatureModel):
             undecayed=[own.weight, self.network_.logits],
         )
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         chosen, rejected = self._encode_pairs(pairs)
         prompts = self._encode_prompts([pair.prompt for pair in pairs])
 

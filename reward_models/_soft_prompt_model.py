@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import own_randomness, quiet, score
 from reward_models._backbone_model import BackboneModel
-from reward_models._base import Estimates, Histories, Prompt, UserState
+from reward_models._base import Estimates, Histories, Prompt, UserState, Words
 from reward_models._features import Features, open_features
 from reward_models._profiler import Profiler, content
 from reward_models._reward_training import Rows, in_turn, tokenized, train
@@ -20,6 +20,7 @@ from reward_models._soft_prompt import HistoryCollator, Matrix, SoftPromptNetwor
 from reward_models._worded_user import WordedUser, pass_seeds
 from reward_models.persona_prompted import PersonaPrompted
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import Message, PreferencePair
 
@@ -77,7 +78,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
         """The untrained plug around a backbone, with everything frozen that stays so."""
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         schedule = self._schedule()
         self._check_history_settings()
         pairs = [pair for history in histories.values() for pair in history]
@@ -104,7 +105,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
         self.network_, done = train(network, self.tokenizer_, columns, schedule, collator=collator)
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
-        return self._user_states(histories)
+        return self._user_states(histories, words)
 
     def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[Rows]:
         """The pairs as tokens: once, or with words for each pass anew; nobody has neither words nor items."""
@@ -155,7 +156,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
             profiles=self.profiles,
             seed=self.seed,
         )
-        warm._fit(histories)
+        warm._fit(histories, NO_WORDS)
         return self._adopt(warm.network_.backbone, warm.tokenizer_)
 
     def _plugged(self, backbone: Any, item_dim: int, about_dim: int) -> SoftPromptNetwork:
@@ -200,9 +201,9 @@ class SoftPromptModel(WordedUser, BackboneModel):
             )
         return np.asarray((values - mean) / scale, dtype=np.float32)
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
-        words = self._words(pairs) if self.words else {}
-        return {"items": self._items(pairs), **words}
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+        worded = self._words(pairs) if self.words else {}
+        return {"items": self._items(pairs), **worded}
 
     def _rewards(
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from reward_models._backbone_model import TextModel
 from reward_models._base import Histories, UserState
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 
@@ -31,7 +32,7 @@ class BradleyTerry(TextModel):
         Bradley and Terry (1952), Biometrika 39; Ouyang et al. (2022), arXiv 2203.02155, equation 1.
     """
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         return {}
 
     def _profile(self, state: UserState | None) -> str:

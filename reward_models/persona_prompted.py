@@ -12,6 +12,7 @@ from reward_models._base import Histories, UserState
 from reward_models._profiler import Profiler
 from reward_models._worded_user import WordedUser, pass_seeds
 from synthesizeme.errors import ConfigError
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 
@@ -76,7 +77,7 @@ class PersonaPrompted(WordedUser, TextModel):
             for seed in pass_seeds(self.seed, self.epochs)
         ]
 
-    def _user_state(self, pairs: Sequence[PreferencePair]) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         return self._words(pairs)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

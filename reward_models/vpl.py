@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models import _losses
-from reward_models._base import Histories, UserState
+from reward_models._base import Histories, UserState, Words
 from reward_models._history_model import HistoryModel, PairSets
 
 LOG_VARIANCE = (-6.0, 2.0)
@@ -111,8 +111,8 @@ class Vpl(HistoryModel):
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return VplNetwork(dim, latents=self.latents, width=self.width, dropout=self.dropout)
 
-    def _fit(self, histories: Histories) -> dict[str, UserState]:
-        states = super()._fit(histories)
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+        states = super()._fit(histories, words)
         self.active_units_ = _active(np.stack([state["mean"] for state in states.values()]))
         return states
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
 
@@ -44,11 +45,16 @@ class PersonalScorer(PairwiseScorer, Protocol):
     def parameters(self) -> int:
         """Learned numbers, those of the users included."""
 
-    def fit(self, pairs: Sequence[PreferencePair]) -> object:
-        """Learn everything from scratch."""
+    def fit(self, pairs: Sequence[PreferencePair], words: Mapping[str, UserWords] = ...) -> object:
+        """Learn everything from scratch, from choices and from what users said beside them."""
 
-    def fit_users(self, histories: Mapping[str, Sequence[PreferencePair]]) -> object:
-        """Learn who these users are from their own pairs, shared weights untouched; no pairs: forget them."""
+    def fit_users(
+        self, histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords] = ...
+    ) -> object:
+        """Learn who these users are from their own pairs and words, shared weights untouched.
+
+        A user without pairs, and without words that the method reads, is forgotten.
+        """
 
 
 class PersonalRewards(PersonalScorer, Protocol):
@@ -62,8 +68,10 @@ class PersonalRewards(PersonalScorer, Protocol):
     ) -> list[Reward | Failure]:
         """The reward of each response to its prompt for its user, in the order given."""
 
-    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> object:
-        """Learn who one user is from these pairs alone; without pairs the user is forgotten."""
+    def fit_user(
+        self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None
+    ) -> object:
+        """Learn who one user is from these pairs and words alone; without either the user is forgotten."""
 
     def forget_user(self, user_id: str) -> object:
         """Drop what is known of a user."""

@@ -63,6 +63,8 @@ class Comparison(Frozen):
     """Text of the response shown first."""
     second: str
     """Text of the response shown second."""
+    created_at: datetime | None = None
+    """The moment as of which the user is asked; None: now. What the user said later is not used."""
 
     def swapped(self) -> Comparison:
         """The same comparison with the two responses exchanged."""
@@ -129,7 +131,12 @@ class PreferencePair(Frozen):
         texts = (self.chosen_text, self.rejected_text)
         first, second = texts if order == "chosen_first" else texts[::-1]
         return Comparison(
-            pair_id=self.pair_id, user_id=self.user_id, prompt=self.prompt, first=first, second=second
+            pair_id=self.pair_id,
+            user_id=self.user_id,
+            prompt=self.prompt,
+            first=first,
+            second=second,
+            created_at=self.created_at,
         )
 
     def swapped_labels(self) -> PreferencePair:

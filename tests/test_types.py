@@ -76,7 +76,7 @@ def test_values_are_frozen():
 def test_a_comparison_hides_the_label():
     one = pair(gold="chosen", probability=0.9)
     shown = one.compare("chosen_first")
-    assert set(Comparison.model_fields) == {"pair_id", "user_id", "prompt", "first", "second"}
+    assert set(Comparison.model_fields) == {"pair_id", "user_id", "prompt", "first", "second", "created_at"}
     assert "chosen" not in shown.model_dump_json()
     assert "gold" not in shown.model_dump_json()
     assert shown == one.swapped_labels().compare("rejected_first")

@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
+from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.judges._rating_reply import read_rating
 from synthesizeme.judges._reading import read_or_failure
 from synthesizeme.judges.anchored import Strength, chance, strength
@@ -94,8 +95,8 @@ class JudgeRewards:
         """Learned numbers: none, a language model's are not ours."""
         return 0
 
-    def fit(self, pairs: Sequence[PreferencePair]) -> Self:
-        """Take the anchors of every user from these pairs, and forget all others.
+    def fit(self, pairs: Sequence[PreferencePair], words: Mapping[str, UserWords] = NO_WORDS) -> Self:
+        """Take the anchors of every user from these pairs, and forget all others; words are not read.
 
         Raises:
             DataError: a pair is of the test split.
@@ -106,8 +107,12 @@ class JudgeRewards:
             histories.setdefault(pair.user_id, []).append(pair)
         return self.fit_users(histories)
 
-    def fit_users(self, histories: Mapping[str, Sequence[PreferencePair]]) -> Self:
+    def fit_users(
+        self, histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords] = NO_WORDS
+    ) -> Self:
         """Take the anchors of these users from their own pairs; no pairs: forget them. No call is made.
+
+        Words are not read.
 
         Raises:
             DataError: a pair is of the test split or of another user; nobody has been changed then.
@@ -122,7 +127,7 @@ class JudgeRewards:
                 self.users_[user] = profile.model_copy(update={"demonstrations": shown})
         return self
 
-    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair]) -> Self:
+    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
         """`fit_users` for one user."""
         return self.fit_users({user_id: pairs})
 

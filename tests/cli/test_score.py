@@ -336,10 +336,10 @@ class Endless(io.RawIOBase):
 class Brevity(RewardModel):
     """Rewards fewer characters; remembers nothing."""
 
-    def _fit(self, histories: Any) -> Any:
+    def _fit(self, histories: Any, words: Any) -> Any:
         return {user: {} for user in histories}
 
-    def _user_state(self, pairs: Any) -> Any:
+    def _user_state(self, pairs: Any, words: Any = None) -> Any:
         return {}
 
     def _rewards(self, prompts: Any, responses: Any, states: Any) -> Estimates:

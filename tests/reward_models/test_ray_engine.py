@@ -139,7 +139,7 @@ def test_arguments_that_are_not_saved_keep_a_model_in_this_process(cluster, hist
     few = dict(list(histories.items())[:3])
     started = copy.copy(cluster)
     started._spread = None
-    found = started.user_states(model, few)
+    found = started.user_states(model, few, {})
     for user in few:
         same(found[user], model.users_[user])
 
