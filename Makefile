@@ -6,8 +6,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check --retries 1
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
-# A process for each core, each running whole modules, so that what a module sets up is set up once.
-PARALLEL := -n logical --maxprocesses 4 --dist loadscope
+# A process for each core, each running whole files, so that what a file sets up is set up once.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check check-all format lint types bench clean
 

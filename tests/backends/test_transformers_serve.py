@@ -19,10 +19,7 @@ from synthesizeme.types import Message
 COMMAND = Path(sys.executable).with_name("transformers")
 NEEDS = ("torch", "transformers", "accelerate", "fastapi", "uvicorn")
 MISSING = [name for name in NEEDS if importlib.util.find_spec(name) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"transformers serve needs {', '.join(MISSING)}"),
-]
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"transformers serve needs {', '.join(MISSING)}")
 
 
 @pytest.fixture(scope="module")
