@@ -26,11 +26,6 @@ NONSENSE = {
     "ALL_PROXY": "http://127.0.0.1:1",
 }
 READERS = ("datasets/test_lamp.py", "datasets/test_hub.py", "serving/test_verl.py")
-    "datasets/test_lamp.py",
-    "backends/test_local_server.py",
-    "cli/test_doctor.py",
-    "serving/test_verl.py",
-)
 """Tests of what reads variables; without the rule most of them fail under those above."""
 
 
