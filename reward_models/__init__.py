@@ -11,7 +11,15 @@ from synthesizeme.errors import MissingExtraError
 
 __all__ = ["RewardModel", "load", "method", "method_names"]
 
-_EXTRAS = {"torch": "hf", "transformers": "hf", "trl": "train", "peft": "train", "accelerate": "train"}
+_EXTRAS = {
+    "torch": "hf",
+    "transformers": "hf",
+    "trl": "train",
+    "peft": "train",
+    "accelerate": "train",
+    "sklearn": "baselines",
+    "scipy": "baselines",
+}
 """The extra that brings a library in which a method's module may be found wanting."""
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import is_sentence_transformer_model
 
 from reward_models._backbone import quiet
-from reward_models._feature_cache import Unit
-from reward_models._features import Matrix, Prompt
+from reward_models._features import Matrix, TextEncoder
 from reward_models._pretrained import MINILM, digest, locate
 from reward_models._threads import alone
 from synthesizeme.errors import DataError
@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 64
 """Texts per forward pass on an accelerator; on a CPU each is read alone."""
 
 
-class SentenceEncoder:
+class SentenceEncoder(TextEncoder):
     """Embeddings of texts by a sentence-transformers model; an empty text has one too.
 
     A response is embedded without its prompt, and a prompt by its last user turn. Texts beyond the model's
@@ -42,17 +42,7 @@ class SentenceEncoder:
         weights = digest(model.state_dict().items(), parts, model.max_seq_length, prompt, vocabulary)
         self.identity = f"embeddings-{self.dim}-{weights}"
 
-    def of_response(self, prompt: Prompt, response: str) -> Unit:
-        """The response."""
-        return (response,)
-
-    def of_prompt(self, prompt: Prompt) -> Unit:
-        """The last user turn."""
-        return (prompt[-1].content,)
-
-    def encode(self, units: Sequence[Unit]) -> Matrix:
-        """Embeddings, shape (n, dim), as the model gives them."""
-        texts = [text.encode(errors="replace").decode() for (text,) in units]
+    def _read(self, texts: Sequence[str]) -> Matrix:
         if self._model.device.type == "cpu":
             return alone(lambda some: self._encode(some, 1), texts)
         return self._encode(texts, ROWS_AT_ONCE)
@@ -63,17 +53,26 @@ class SentenceEncoder:
 
 
 @lru_cache(maxsize=2)
-def open_encoder(name: str = "") -> SentenceEncoder:
+def open_encoder(name: str) -> SentenceEncoder:
     """The sentence encoder of that name, opened once.
 
     Args:
-        name: A folder or a hub name (without an owner: one of sentence-transformers); empty for
-            all-MiniLM-L6-v2.
+        name: ``minilm`` (all-MiniLM-L6-v2), a folder, or a hub name (without an owner: one of
+            sentence-transformers).
 
     Raises:
-        DataError: there is no such model, or the hub is out of reach.
+        DataError: there is no such model, it is none of sentence-transformers, or the hub is out of reach.
     """
     place = locate(_full_name(name))
+    if not is_sentence_transformer_model(place):
+        # The library would take any transformer's mean state for an embedding, a causal one's too.
+        raise DataError(
+            "no sentence encoder can be read here: there is no modules.json, which every model of "
+            "sentence-transformers has",
+            source=place,
+            cure=f"for the hidden states of a language model write 'lm:{name}:mean'; or name a folder "
+            "written by sentence-transformers, or another hub name.",
+        )
     try:
         with quiet():
             return SentenceEncoder(SentenceTransformer(place))
@@ -87,7 +86,7 @@ def open_encoder(name: str = "") -> SentenceEncoder:
 
 
 def _full_name(name: str) -> str:
-    if not name:
+    if name == "minilm":
         return MINILM
     return name if "/" in name or Path(name).is_dir() else f"sentence-transformers/{name}"
 

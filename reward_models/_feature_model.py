@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -13,19 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, Words, sigmoid
-from reward_models._features import Features, Matrix, open_features
+from reward_models._chosen_features import chosen_features, same_features
+from reward_models._features import Features, Matrix
 from reward_models._trainer import seeded
-from synthesizeme.errors import DataError, SynthesizeMeError
+from synthesizeme.errors import DataError
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
-AUTO = "stylometric+embeddings"
 SCORED_AT_ONCE = 2048
 """Rows per pass of the network when scoring, so that memory stays flat."""
 CLIP = 8.0
 """Standardised features stay within this many standard deviations of the training rows."""
 _STANDARD = ("standard.mean", "standard.scale", "standard.prompt_mean", "standard.prompt_scale")
-_logger = logging.getLogger(__name__)
 
 
 class FeatureModel(RewardModel):
@@ -39,8 +37,8 @@ class FeatureModel(RewardModel):
     response to the same prompt with the average features of the training responses.
 
     Args:
-        features: Specification of `open_features`; ``auto`` is stylometric features and sentence
-            embeddings, or the former alone where no sentence encoder can be opened.
+        features: Specification of `open_features`; ``auto`` is stylometric features and the
+            default encoder (`reward_models._default_encoder`), or the former alone where none can be opened.
         base: Arguments of `RewardModel`.
     """
 
@@ -116,7 +114,7 @@ class FeatureModel(RewardModel):
         return fit_margin_temperature(chosen - rejected)
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        self.spec_, self.featurizer_ = _opened(self.features)
+        self.spec_, self.featurizer_ = chosen_features(self.features)
         self._memory = {}
         try:
             self._fit_standard([pair for pairs in histories.values() for pair in pairs])
@@ -155,13 +153,8 @@ class FeatureModel(RewardModel):
         return {**dict(zip(_STANDARD, standard, strict=True)), **learned}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
-        self.spec_, self.featurizer_ = facts["features"], open_features(facts["features"])
-        if self.featurizer_.identity != facts["identity"]:
-            raise DataError(
-                f"{self.name} was trained on features {facts['identity']!r}, and {self.spec_!r} gives "
-                f"{self.featurizer_.identity!r} here",
-                cure="install the encoder and the versions it was trained with, or train again.",
-            )
+        self.spec_ = facts["features"]
+        self.featurizer_ = same_features(self.name, self.spec_, facts["identity"])
         self.temperature_ = float(facts["temperature"])
         self.mean_, self.scale_, self.prompt_mean_, self.prompt_scale_ = (arrays[name] for name in _STANDARD)
         self.network_ = self._fresh_network()
@@ -227,17 +220,6 @@ class FeatureModel(RewardModel):
                 cure="check the encoder (weights, precision), clear the cache, or use other features.",
             )
         return np.asarray(rows, dtype=np.float32)
-
-
-def _opened(spec: str) -> tuple[str, Features]:
-    """The features and the specification they were opened by; ``auto`` is decided here."""
-    if spec != "auto":
-        return spec, open_features(spec)
-    try:
-        return AUTO, open_features(AUTO)
-    except SynthesizeMeError as error:
-        _logger.warning("no sentence encoder, going on with stylometric features alone: %s", error)
-        return "stylometric", open_features("stylometric")
 
 
 def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +19,10 @@ from synthesizeme.types import Message
 
 Prompt = Sequence[Message]
 Matrix = NDArray[np.float32]
-SPECIFICATIONS = ("stylometric", "embeddings", "embeddings:NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last")
+WORDS = ("stylometric", "static", "minilm")
+SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last")
 KEPT_AT_ONCE = 1024
 """Texts encoded before they go into the cache: an interruption loses no more."""
-_JOINT = re.compile(r"\+(?=stylometric|embeddings|lm:)")
 
 
 class Features(Protocol):
@@ -60,43 +60,110 @@ class Encoder(Protocol):
         """Vectors, shape (n, dim), each the same in any company."""
 
 
+class TextEncoder(ABC):
+    """An encoder that reads a response without its prompt, and a prompt by its last user turn."""
+
+    def of_response(self, prompt: Prompt, response: str) -> Unit:
+        """The response."""
+        return (response,)
+
+    def of_prompt(self, prompt: Prompt) -> Unit:
+        """The last user turn."""
+        return (prompt[-1].content,)
+
+    def encode(self, units: Sequence[Unit]) -> Matrix:
+        """Vectors, shape (n, dim). Lone surrogates, which are no text, are read as question marks."""
+        return self._read([text.encode(errors="replace").decode() for (text,) in units])
+
+    @abstractmethod
+    def _read(self, texts: Sequence[str]) -> Matrix:
+        """Vectors of texts, shape (n, dim)."""
+
+
 def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:
     """Features by their specification.
 
     Args:
         spec: One of these, or several joined by ``+``:
             ``stylometric``, the named features of `synthesizeme.stylometry`;
-            ``embeddings``, a sentence encoder (all-MiniLM-L6-v2), or ``embeddings:NAME`` with another one;
+            ``static``, means of token vectors, in the base install (`reward_models._static`);
+            ``minilm``, the sentence encoder all-MiniLM-L6-v2, from the hub or a package;
+            NAME, another model of sentence-transformers;
             ``lm:NAME``, the hidden state of a language model at the last token, or with ``:mean`` their mean
-            over the response. NAME is a folder or a name on the hub.
+            over the response.
+            NAME is a folder or a name on the hub. A ``+`` in the name of a folder that is here joins nothing;
+            ``./minilm`` is a folder of that name.
         cache_dir: Folder of the cache; by default that of `synthesizeme.files.default_cache_dir`, and none if
-            ``$SYNTHESIZEME_NO_CACHE`` is set.
+            ``$SYNTHESIZEME_NO_CACHE`` is set. ``static`` is quicker than the cache, and keeps nothing in it.
+
+    Returns:
+        The features; those of several parts are a `Joined`.
 
     Raises:
         UnknownNameError: no features are called so.
         MissingExtraError: their library is not installed.
-        DataError: a model cannot be read, or the hub is out of reach.
+        DataError: a model cannot be read, is none for this use, or the hub is out of reach.
     """
-    parts = [_open(part, cache_dir) for part in _JOINT.split(spec)]
+    names = _parts(spec)
+    parts = [_part(name, spec, cache_dir) for name in names]
     return parts[0] if len(parts) == 1 else Joined(parts)
 
 
+def _parts(spec: str) -> list[str]:
+    """Split at every ``+`` that is not within the name of a folder that is here."""
+    pieces, parts = spec.split("+"), []
+    while pieces:
+        whole = (n for n in range(len(pieces), 1, -1) if _is_folder("+".join(pieces[:n])))
+        taken = next(whole, 1)
+        parts.append("+".join(pieces[:taken]))
+        pieces = pieces[taken:]
+    return parts
+
+
+def _is_folder(part: str) -> bool:
+    name, _ = _language_model(part) if part.startswith("lm:") else (part, "")
+    return Path(name).is_dir()
+
+
+def _language_model(part: str) -> tuple[str, str]:
+    """Name and reading of ``lm:NAME:READING``."""
+    name = part.removeprefix("lm:")
+    place, _, reading = name.rpartition(":")
+    return (place, reading) if place and reading in ("mean", "last") else (name, "last")
+
+
+def _part(part: str, spec: str, cache_dir: Path | None) -> Features:
+    try:
+        return _open(part, cache_dir)
+    except DataError as error:
+        problem = (
+            error.problem if part == spec else f"part {part!r} of the features {spec!r}: {error.problem}"
+        )
+        cure = (
+            f"{error.cure} Features by one word: {', '.join(WORDS)}." if part.isidentifier() else error.cure
+        )
+        raise DataError(problem, source=error.source, cure=cure) from error
+
+
 def _open(part: str, cache_dir: Path | None) -> Features:
-    kind, _, name = part.partition(":")
     if part == "stylometric":
         return Stylometric()
-    if kind == "embeddings" and (name or part == kind):
-        with _extra(part, "embeddings"):
-            from reward_models._encoder import open_encoder
-        return Encoded(open_encoder(name), open_cache(cache_dir), spec=part)
-    if kind == "lm" and name:
+    if part == "static":
+        from reward_models._static import open_static
+
+        return Encoded(open_static())
+    if part.startswith("lm:"):
+        name, reading = _language_model(part)
+        if name in ("", "mean", "last", ":mean", ":last"):
+            raise UnknownNameError("features", part, SPECIFICATIONS)
         with _extra(part, "hf"):
             from reward_models._hidden_states import open_hidden_states
-        place, _, reading = name.rpartition(":")
-        if not place or reading not in ("mean", "last"):
-            place, reading = name, "last"
-        return Encoded(open_hidden_states(place, reading), open_cache(cache_dir), spec=part)
-    raise UnknownNameError("features", part, SPECIFICATIONS)
+        return Encoded(open_hidden_states(name, reading), open_cache(cache_dir), spec=part)
+    if not part or (":" in part and not Path(part).is_dir()):
+        raise UnknownNameError("features", part, SPECIFICATIONS)
+    with _extra(part, "embeddings"):
+        from reward_models._encoder import open_encoder
+    return Encoded(open_encoder(part), open_cache(cache_dir), spec=part)
 
 
 @contextmanager
@@ -191,18 +258,22 @@ class Encoded:
 
 
 class Joined:
-    """Several features side by side."""
+    """Several features side by side.
+
+    Args:
+        parts: The features; their vectors stand in this order, each on its own scale.
+    """
 
     def __init__(self, parts: Sequence[Features]) -> None:
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self.identity = "+".join(part.identity for part in parts)
         self.dim = sum(part.dim for part in parts)
         self.prompt_dim = sum(part.prompt_dim for part in parts)
 
     def responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
         """Vectors of all parts, in their order."""
-        return np.concatenate([part.responses(prompts, responses) for part in self._parts], axis=1)
+        return np.concatenate([part.responses(prompts, responses) for part in self.parts], axis=1)
 
     def prompts(self, prompts: Sequence[Prompt]) -> Matrix:
         """Vectors of all parts, in their order."""
-        return np.concatenate([part.prompts(prompts) for part in self._parts], axis=1)
+        return np.concatenate([part.prompts(prompts) for part in self.parts], axis=1)

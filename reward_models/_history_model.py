@@ -14,8 +14,9 @@ from torch.nn.utils.rnn import pad_sequence
 from reward_models import _losses
 from reward_models._base import Histories, UserState, Words
 from reward_models._feature_model import FeatureModel
+from reward_models._held_out import by_user, held_out_split
 from reward_models._profiler import content
-from reward_models._trainer import Schedule, held_out_split, train
+from reward_models._trainer import Schedule, train
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
@@ -126,8 +127,8 @@ class HistoryModel(FeatureModel):
         pairs, held_out = held_out_split(histories, self.seed)
         epochs = self.epochs
         if held_out:
-            epochs = max(1, self._train(_by_user(pairs), held_out, self.epochs))
-            self.temperature_ = self._fit_temperature(held_out, self._user_states(_by_user(pairs)))
+            epochs = max(1, self._train(by_user(pairs), held_out, self.epochs))
+            self.temperature_ = self._fit_temperature(held_out, self._user_states(by_user(pairs)))
             self.network_ = self._fresh_network()
         self._train(histories, [], epochs)
 
@@ -211,13 +212,6 @@ class HistoryModel(FeatureModel):
             for name in names
             if not 0 <= getattr(self, name) <= 1
         ]
-
-
-def _by_user(pairs: Sequence[PreferencePair]) -> dict[str, list[PreferencePair]]:
-    found: dict[str, list[PreferencePair]] = {}
-    for pair in pairs:
-        found.setdefault(pair.user_id, []).append(pair)
-    return found
 
 
 def _numbered(users: Sequence[Sequence[object]]) -> list[list[Tensor]]:

@@ -40,6 +40,11 @@ def locate(name: str) -> str:
     return name
 
 
+def is_here(name: str) -> bool:
+    """Whether `locate` would ask nobody for the model."""
+    return Path(name).is_dir() or (_fetched(name) or _packaged(name)) is not None
+
+
 def digest(weights: Iterable[tuple[str, Any]], *facts: object) -> str:
     """Short digest of a model wherever it lies: names, shapes and a sample of the values of its weights.
 

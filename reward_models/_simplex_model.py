@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from reward_models import _losses
 from reward_models._base import Histories, UserState
 from reward_models._feature_model import FeatureModel
-from reward_models._trainer import Schedule, held_out_split, minimise, train
+from reward_models._held_out import held_out_split
+from reward_models._trainer import Schedule, minimise, train
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

@@ -53,7 +53,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
         warm_start: str = "",
         warm_epochs: int = 1,
         warm_learning_rate: float = 1e-4,
-        features: str = "embeddings",
+        features: str = "minilm",
         max_history: int = 50,
         history_dropout: float = 0.5,
         no_history: float = 0.1,

@@ -8,15 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-
-from reward_models._base import Histories
-from synthesizeme.types import PreferencePair
-
-HELD_OUT_SHARE = 0.2
-"""Share of every user's pairs set aside where the data has no validation rows."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +26,6 @@ class Schedule:
     """Step size of AdamW."""
     weight_decay: float = 0.01
     """Decoupled weight decay of AdamW."""
-
-
-def held_out_split(histories: Histories, seed: int) -> tuple[list[PreferencePair], list[PreferencePair]]:
-    """The pairs to learn from and the pairs to stop early by, both in the order of the users.
-
-    The second are the rows of the validation split; where there is none, or nothing else, a seeded fifth
-    (rounded down) of every user's pairs. It is empty where nobody has five pairs.
-    """
-    pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
-    held = {id(pair) for pair in pairs if pair.split == "validation"}
-    if not 0 < len(held) < len(pairs):
-        rng = np.random.default_rng(seed)
-        held = set()
-        for user_pairs in histories.values():
-            drawn = rng.permutation(len(user_pairs))[: int(HELD_OUT_SHARE * len(user_pairs))]
-            held |= {id(user_pairs[i]) for i in drawn}
-    return [pair for pair in pairs if id(pair) not in held], [pair for pair in pairs if id(pair) in held]
 
 
 @contextmanager

@@ -56,4 +56,4 @@ class Hierarchical(HierarchicalModel):
         self.encoder = encoder
 
     def _open_encoder(self) -> Features:
-        return open_features("embeddings" if self.encoder == "auto" else f"embeddings:{self.encoder}")
+        return open_features("minilm" if self.encoder == "auto" else self.encoder)

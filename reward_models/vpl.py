@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,11 +14,15 @@ from torch import Tensor, nn
 from reward_models import _losses
 from reward_models._base import Histories, UserState, Words
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._user_effect import sampled, user_effect
+from synthesizeme.errors import ConfigError
 
 LOG_VARIANCE = (-6.0, 2.0)
 """Where the posterior's log-variance stays."""
 START_LOG_VARIANCE = -4.0
 """Where it begins: with noise of the prior's size a decoder first learns not to listen."""
+OnCollapse = Literal["warn", "raise"]
+_logger = logging.getLogger(__name__)
 ACTIVE = 0.01
 """Variance of a latent's posterior mean over users above which it is active."""
 
@@ -44,7 +49,8 @@ class Vpl(HistoryModel):
 
     Training and evaluation agree on the scale of z: it is mu plus noise in the one and mu in the other,
     never rescaled, the noise begins small, and early stopping and the temperature read z = mu as scoring
-    does. `active_units` reports whether the posterior has collapsed.
+    does. A fit has collapsed where no latent is active (`active_units`) or the history decides no verdict of
+    sampled training pairs; `fit_report` says so, and so does a warning, or an error with `on_collapse`.
 
     Different from the paper: the swap term, the prior item, mirrored episodes, z = 0 without a history
     instead of a draw from the prior, early stopping, a fitted temperature, and features that are frozen and
@@ -57,6 +63,8 @@ class Vpl(HistoryModel):
         beta: Weight of the KL, >= 0.
         annealing: Epochs until the KL has its weight, >= 0.
         swap: Weight of the swap term, >= 0; 0 is plain VPL.
+        on_collapse: ``warn`` keeps a model in which the user changes nothing, since people who agree leave
+            nothing to learn of them, and its row stays in a table beside its controls; ``raise`` refuses it.
         max_history, no_history, mirrored, warm_up, epochs, batch_size, learning_rate, weight_decay: See
             `HistoryModel`.
         features: See `FeatureModel`.
@@ -79,6 +87,7 @@ class Vpl(HistoryModel):
         beta: float = 0.001,
         annealing: int = 20,
         swap: float = 0.1,
+        on_collapse: OnCollapse = "warn",
         weight_decay: float = 0.3,
         **shared: Any,
     ) -> None:
@@ -89,6 +98,7 @@ class Vpl(HistoryModel):
         self.beta = beta
         self.annealing = annealing
         self.swap = swap
+        self.on_collapse = on_collapse
 
     def active_units(self) -> int:
         """Latents whose posterior mean varies over the users of `fit` with a variance above 0.01.
@@ -100,12 +110,16 @@ class Vpl(HistoryModel):
         return self.active_units_
 
     active_units_: int
+    collapsed_: bool
 
     def _told(self) -> dict[str, float]:
-        return {"active units": self.active_units_, "latents": self.latents}
+        told = {"active units": self.active_units_, "latents": self.latents}
+        return {**told, "collapsed": self.collapsed_}
 
     def _problems(self) -> list[str]:
         found = self._below({"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0})
+        if self.on_collapse not in ("warn", "raise"):
+            found.append(f"on_collapse is {self.on_collapse!r}; expected warn or raise")
         return [*super()._problems(), *found, *self._no_shares("dropout")]
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
@@ -114,7 +128,22 @@ class Vpl(HistoryModel):
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         states = super()._fit(histories, words)
         self.active_units_ = _active(np.stack([state["mean"] for state in states.values()]))
+        effect = user_effect(self, sampled(histories, words, self.seed))
+        alike = len(states) > 1 and not self.active_units_
+        self.collapsed_ = alike or bool(effect["user changes nothing"])
+        if self.collapsed_:
+            self._tell_collapse(effect["share of verdicts moved"])
         return states
+
+    def _tell_collapse(self, share: float) -> None:
+        problem = (
+            f"{self.name}: the user changes nothing: {self.active_units_} of {self.latents} latents are "
+            f"active, and a user's history decides {share:.1%} of verdicts. Cure: more pairs of each user, a "
+            "smaller params.beta, params.mirrored nearer to 0.5, or another method, such as hierarchical"
+        )
+        if self.on_collapse == "raise":
+            raise ConfigError(problem)
+        _logger.warning("%s", problem)
 
     def _kl_weight(self, epoch: float) -> float:
         """Weight of the KL after so many epochs."""
@@ -147,11 +176,12 @@ class Vpl(HistoryModel):
         return self.network_.decode(x, torch.from_numpy(z))
 
     def _facts(self) -> dict[str, Any]:
-        return {**super()._facts(), "active_units": self.active_units_}
+        facts = {"active_units": self.active_units_, "collapsed": self.collapsed_}
+        return {**super()._facts(), **facts}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         super()._restore(arrays, facts)
-        self.active_units_ = int(facts["active_units"])
+        self.active_units_, self.collapsed_ = int(facts["active_units"]), bool(facts["collapsed"])
 
 
 def _active(means: NDArray[Any]) -> int:

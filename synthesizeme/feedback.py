@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from synthesizeme.types import Frozen
 
@@ -19,20 +19,25 @@ LONGEST_TEXT = 20_000
 """Characters of one text that are read; what comes after them is cut, and whoever reads a file says so."""
 
 
+def _written(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is blank; expected text")
+    return value[:LONGEST_TEXT]
+
+
+Written = Annotated[str, AfterValidator(_written)]
+"""A text that is not blank, cut to `LONGEST_TEXT` characters."""
+
+
 class OwnAnswer(Frozen):
     """What a person wrote themself in answer to a question."""
 
     question: str = Field(min_length=1)
     """The question as it was put."""
-    text: str
+    text: Written
     """The answer, not blank; at most `LONGEST_TEXT` characters are kept."""
     answered_at: datetime | None = None
     """When it was given; None: before everything else that is known of the person."""
-
-    @field_validator("text")
-    @classmethod
-    def _written(cls, value: str) -> str:
-        return _written(value)
 
 
 class UserWords(Frozen):
@@ -46,22 +51,12 @@ class UserWords(Frozen):
     """Whose words they are."""
     answers: tuple[OwnAnswer, ...] = ()
     """Own answers to questions, in the order they were given."""
-    about: str | None = None
+    about: Written | None = None
     """A description of oneself; at most `LONGEST_TEXT` characters are kept."""
-    wishes: tuple[str, ...] = ()
+    wishes: tuple[Written, ...] = ()
     """What the person asks of an assistant, one wish an item; each is cut like a description."""
     demographics: dict[str, str] = Field(default_factory=dict)
     """Named values, e.g. ``{"age range": "30-39"}``; names are free."""
-
-    @field_validator("about")
-    @classmethod
-    def _about_written(cls, value: str | None) -> str | None:
-        return None if value is None else _written(value)
-
-    @field_validator("wishes")
-    @classmethod
-    def _wishes_written(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_written(wish) for wish in value)
 
     def texts(self, until: datetime | None = None) -> tuple[str, ...]:
         """Everything the person wrote: answers in order, then the description, then the wishes.
@@ -103,9 +98,3 @@ def by_user(words: Iterable[UserWords]) -> dict[str, UserWords]:
 
 def _timestamp(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _written(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is blank; expected text")
-    return value[:LONGEST_TEXT]

@@ -42,6 +42,10 @@ class PersonalScorer(PairwiseScorer, Protocol):
     """What is known of each user, empty where the method knows nobody; never changed in place."""
 
     @property
+    def reads_words(self) -> bool:
+        """Whether what users said beside their choices is read; else it changes nothing."""
+
+    @property
     def parameters(self) -> int:
         """Learned numbers, those of the users included."""
 

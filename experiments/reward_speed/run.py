@@ -135,7 +135,7 @@ def encoding(texts, repeats):
     from reward_models._features import Encoded
     from reward_models._pretrained import MINILM, locate
 
-    direct, ours = SentenceTransformer(locate(MINILM), device="cpu"), Encoded(open_encoder())
+    direct, ours = SentenceTransformer(locate(MINILM), device="cpu"), Encoded(open_encoder("minilm"))
     found = {}
     for kind, some in {"answers": texts, "first 15 words": [" ".join(t.split()[:15]) for t in texts]}.items():
         prompt = [planted_population(1, 1).pairs[0].prompt] * len(some)
@@ -152,6 +152,24 @@ def encoding(texts, repeats):
             "ratio": theirs / mine,
         }  # fmt: skip
     return found
+
+
+def static(texts, repeats):
+    """Texts per second through static embeddings, beside MiniLM on the same ones, nothing cached."""
+    from reward_models._encoder import open_encoder
+    from reward_models._features import Encoded
+
+    ours, rival = open_features("static"), Encoded(open_encoder("minilm"))
+    prompts = [planted_population(1, 1).pairs[0].prompt] * len(texts)
+    times = 10_000 // len(texts)
+    many = [f"{text} {i}" for i in range(times) for text in texts]
+    mine = seconds(lambda: ours.responses(prompts * times, many), repeats) / len(many)
+    theirs = seconds(lambda: rival.responses(prompts, texts), repeats) / len(texts)
+    return {
+        "texts": len(many), "words_each": statistics.mean(len(text.split()) for text in many),
+        "seconds": mine * len(many), "texts_per_s": 1 / mine, "minilm_texts_per_s": 1 / theirs,
+        "ratio": theirs / mine,
+    }  # fmt: skip
 
 
 def megabytes():
@@ -192,7 +210,8 @@ def main(config_path=HERE / "config.toml"):
         found["scoring"] = scoring(users, fresh, repeats)
         for name in ("hierarchical-stylometric", "hierarchical"):
             found[name] = fitting(name, users, new, repeats)
-        found["encoding"] = encoding([pair.chosen_text for pair in fresh[: config["texts"]]], 3)
+        texts = [pair.chosen_text for pair in fresh[: config["texts"]]]
+        found["encoding"], found["static"] = encoding(texts, 3), static(texts, 3)
     for line in lines(found):
         print(line)
     (HERE / "results").mkdir(exist_ok=True)
@@ -218,7 +237,13 @@ def lines(found):
         f"  {row['responses_per_s']:,.0f} responses/s, {row['ratio']:.2f} x a logistic regression that reads "
         f"the same features; named features alone {row['named_features_per_s']:,.0f}/s"
     )
-    yield "embeddings, against the encoder called directly"
+    row = found["static"]
+    yield f"static embeddings, {row['texts']:,} answers of {row['words_each']:.0f} words, one core"
+    yield (
+        f"  {row['seconds']:.1f} s, {row['texts_per_s']:,.0f} texts/s, {row['ratio']:.0f} x MiniLM "
+        f"({row['minilm_texts_per_s']:.0f} texts/s)"
+    )
+    yield "MiniLM, against the encoder called directly"
     for kind, row in found["encoding"].items():
         yield f"  {kind}: {row['texts_per_s']:.0f} texts/s, {row['ratio']:.2f} x"
     yield "memory while users are fitted, scored and forgotten"

@@ -19,12 +19,13 @@ from torch.nn import functional
 from reward_models._features import Matrix
 from reward_models._losses import retrieval_distillation
 from reward_models._trainer import Schedule, minimise, seeded, train
+from reward_models.dense_retrieval import DOCUMENT
 from reward_models.dense_retrieval._frozen import FrozenEncoder
 from reward_models.dense_retrieval._lessons import Lesson
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.files import whole_file, write_whole
 
-DOCUMENT, WEIGHTS = "retriever.json", "projection.safetensors"
+WEIGHTS = "projection.safetensors"
 FORMAT_VERSION = 1
 
 
@@ -37,7 +38,7 @@ class DistilledEncoder:
     without a map where nothing was better, so that it then ranks as the frozen encoder does.
 
     Args:
-        base: Frozen encoder; see `reward_models.dense_retrieval.open_encoder`.
+        base: Frozen encoder, a specification of `reward_models._features.open_features`.
         rank: Rank of the map.
         temperature: Of the teacher; smaller trusts differences in utility more.
         epochs, learning_rate, weight_decay: Of AdamW.
@@ -56,7 +57,7 @@ class DistilledEncoder:
     def __init__(
         self,
         *,
-        base: str = "",
+        base: str = "minilm",
         rank: int = 32,
         temperature: float = 0.25,
         epochs: int = 40,

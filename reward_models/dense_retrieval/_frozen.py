@@ -1,4 +1,4 @@
-"""A frozen sentence encoder as a callable, its vectors kept in the cache of features."""
+"""A frozen encoder as a callable, its vectors kept in the cache of features."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from synthesizeme.types import Message
 
 
 class FrozenEncoder:
-    """Embeddings of texts; nothing is encoded twice.
+    """Vectors of texts; nothing is encoded twice.
 
     Args:
-        name: See `reward_models.dense_retrieval.open_encoder`.
+        name: Specification of `reward_models._features.open_features`.
 
     Raises:
-        MissingExtraError: sentence-transformers is not installed.
+        UnknownNameError: no features are called so.
+        MissingExtraError: what the encoder needs is not installed.
         DataError: there is no such encoder.
     """
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "minilm") -> None:
         self.name = name
-        spec = name if ":" in name else f"embeddings:{name}" if name else "embeddings"
-        self._features = open_features(spec)
+        self._features = open_features(name)
 
     @property
     def identity(self) -> str:

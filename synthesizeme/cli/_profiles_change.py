@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from synthesizeme.cli._about import About, read_about
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._store_options import Store, StoreOptions, User
 from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.errors import ConfigError
 
 
 @spread
@@ -45,14 +47,18 @@ def delete(
     if common.json:
         print_json({"user_id": user, **gone.model_dump()})
         return
-    typer.echo(f"Deleted {count(gone.pairs, 'pair')} and {count(gone.versions, 'version')} of a profile.")
+    also = ", and the user's words" if gone.words else ""
+    dropped = f"{count(gone.pairs, 'pair')} and {count(gone.versions, 'version')} of a profile"
+    typer.echo(f"Deleted {dropped}{also}.")
 
 
 @spread
 def take_in(
-    folder: Annotated[Path, typer.Argument(help="Folder that induce-persona wrote.", metavar="DIR")],
     options: StoreOptions,
     common: CommonOptions,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that induce-persona wrote.", metavar="[DIR]")
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(
@@ -61,26 +67,38 @@ def take_in(
             metavar="PAIRS",
         ),
     ] = None,
+    about: About = None,
 ) -> None:
     """Store the profiles of a folder, each as its user's next version unless it is the latest already.
 
-    A SQLite store that is not there is made.
+    Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
+    that is not there is made.
     """
     from synthesizeme.datasets import read_pairs
     from synthesizeme.personas.store import ProfileDirectory
-    from synthesizeme.profiles.intake import take_pairs, take_profiles
+    from synthesizeme.profiles.intake import take_pairs, take_profiles, take_words
 
-    profiles = ProfileDirectory(folder)
+    if folder is None and pairs is None and about is None:
+        raise ConfigError("expected DIR, --pairs PAIRS or --about FILE; found none of them")
+    profiles = {} if folder is None else ProfileDirectory(folder)
+    words = read_about(about)
     rows = () if pairs is None else read_pairs(pairs).pairs
     with options.open(create=True) as store:
         appended = take_pairs(store, rows)
+        spoken = take_words(store, words.values())
         put = take_profiles(store, profiles)
+    taken = {"profiles": put, "pairs": appended, "words": spoken}
     if common.json:
-        print_json({"profiles": put.model_dump(), "pairs": appended.model_dump()})
+        print_json({name: it.model_dump() for name, it in taken.items()})
         return
-    typer.echo(f"{count(put.new, 'profile')} stored, {put.unchanged:,} there already.")
-    if pairs is not None:
-        typer.echo(f"{count(appended.new, 'pair')} stored, {appended.unchanged:,} there already.")
+    said = {
+        count(put.new, "profile"): (put, folder),
+        count(appended.new, "pair"): (appended, pairs),
+        f"Words of {count(spoken.new, 'user')}": (spoken, about),
+    }
+    for what, (it, given) in said.items():
+        if given is not None:
+            typer.echo(f"{what} stored, {it.unchanged:,} there already.")
 
 
 @spread

@@ -43,8 +43,9 @@ class RetrievalOptions:
         str,
         typer.Option(
             "--encoder",
-            help="Encoder of the dense retriever: a folder or hub name of sentence-transformers, or the "
-            "folder of a distilled one; all-MiniLM-L6-v2 if none is given.",
+            help="Encoder of the dense retriever: static, minilm, a folder or hub name of "
+            "sentence-transformers, lm:NAME:mean, several joined by +, or the folder of a distilled one; the "
+            "best one here if none is given (see doctor).",
             metavar="NAME",
             rich_help_panel=RETRIEVAL_PANEL,
         ),
@@ -62,10 +63,6 @@ class RetrievalOptions:
         )
 
     def _open_encoder(self) -> Encode:
-        from synthesizeme.errors import MissingExtraError
+        from reward_models.dense_retrieval import open_encoder
 
-        try:
-            from reward_models.dense_retrieval import open_encoder
-        except ImportError as error:
-            raise MissingExtraError("the dense retriever", "embeddings") from error
         return open_encoder(self.encoder)

@@ -10,6 +10,7 @@ from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
     from synthesizeme.datasets._intake import SourceRow
+    from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
     from synthesizeme.types import Message
 
@@ -38,6 +39,8 @@ class Question:
     responses: tuple[str, ...]
     carried: Mapping[str, Any]
     """What the answer repeats."""
+    about: UserWords | None = None
+    """What the user said beside choices, where the row says it."""
 
 
 def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterator[Question | DataError]:
@@ -70,6 +73,7 @@ def answers(rewards: ScalarRewards, batch: Sequence[Question]) -> list[dict[str,
     from synthesizeme.serving import protocol
     from synthesizeme.types import Comparison
 
+    rewards.introduce(asked.about for asked in batch)
     single = [asked for asked in batch if len(asked.sides) == 1]
     double = [asked for asked in batch if len(asked.sides) == 2]
     scores = rewards.scores(
@@ -95,7 +99,7 @@ def answers(rewards: ScalarRewards, batch: Sequence[Question]) -> list[dict[str,
 
 def _question(place: SourceRow, user: str | None) -> Question:
     from synthesizeme.datasets._intake import shown
-    from synthesizeme.serving.rows import read_prompt, read_response
+    from synthesizeme.serving.rows import read_about, read_prompt, read_response
 
     row = place.row
     user_id = row.get("user_id", user)
@@ -114,6 +118,7 @@ def _question(place: SourceRow, user: str | None) -> Question:
         sides=kinds[0],
         responses=tuple([read_response(place, field, blank=False) for field in kinds[0]]),
         carried={name: row[name] for name in CARRIED if name in row},
+        about=read_about(place, user_id),
     )
 
 

@@ -16,7 +16,10 @@ EXTRAS = {
     "retrieval": ("bm25s",),
     "serve": ("fastapi", "uvicorn", "prometheus-client", "orjson"),
 }
-BASE = ("dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer", "aiohttp")
+BASE = (
+    "dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer",
+    "aiohttp", "wordllama",
+)  # fmt: skip
 
 
 @spread
@@ -26,6 +29,7 @@ def doctor(common: CommonOptions, data_dir: DataDir = None) -> None:
         "versions": _versions(),
         "extras": _extras(),
         "backends": _backends(),
+        "encoders": _encoders(),
         "data": _data(data_dir),
         "cache": _cache(),
         "environment": {name: os.environ.get(name) for name in OFFLINE_VARIABLES},
@@ -77,6 +81,18 @@ def _backends() -> dict[str, dict[str, Any]]:
         needs = " or ".join(variables) or "the cloud's own credentials"
         found[f"{provider}/NAME"] = {"ready": ready, "needs": needs}
     return found
+
+
+def _encoders() -> dict[str, Any]:
+    from reward_models._default_encoder import encoders_here
+    from reward_models._static import LICENCE
+
+    here = encoders_here()
+    return {
+        "found": {name: {"ready": ready, "needs": needs} for name, (ready, needs) in here.items()},
+        "default": next((name for name, (ready, _) in here.items() if ready), None),
+        "licence": LICENCE,
+    }
 
 
 def _data(data_dir: Any) -> dict[str, Any]:
@@ -145,6 +161,11 @@ def _show(found: dict[str, Any]) -> None:
             if it["ready"] is ready
         ]
         line(title, ready, ", ".join(others))
+    heading("Encoders of texts")
+    for name, encoder in found["encoders"]["found"].items():
+        default = "the default here" if name == found["encoders"]["default"] else ""
+        line(name, encoder["ready"], encoder["needs"] or default)
+    line("licence of static", "", found["encoders"]["licence"])
     heading("Data")
     line("sample", True, found["data"]["sample"])
     for place, there in found["data"]["places"].items():

@@ -16,11 +16,13 @@ from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_
 from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
+from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
 from synthesizeme.cli._text import count, print_json, printable, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
     from synthesizeme.lamp import LampReport
@@ -36,8 +38,9 @@ class EvaluationOptions:
             "--benchmark",
             help="sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, "
             "personal-reward-bench/chatbot-arena, personal-reward-bench/prism, lamp/1 to lamp/7 and "
-            "lamp-time/1 to /7 (an invented sample where no folder of data is named), or a .jsonl file of "
-            "pairs with splits. A name without /… runs all of its family, e.g. personal-reward-bench.",
+            "lamp-time/1 to /7 (an invented sample where no folder of data is named), reward-bench-2 (what "
+            "users cost trained models in general quality), or a .jsonl file of pairs with splits. A name "
+            "without /… runs all of its family, e.g. personal-reward-bench.",
             metavar="NAME|PAIRS.jsonl",
         ),
     ]
@@ -97,10 +100,13 @@ def evaluate(
 
     benchmarks = resolve_benchmarks(options.benchmark)
     of_lamp = is_lamp(benchmarks)
-    names = _names(options, USUAL) if of_lamp else _scorer_names(options)
+    of_nobody = is_reward_bench(benchmarks)
+    names = _scorer_names(options) if not of_lamp and not of_nobody else _names(options, USUAL * of_lamp)
     check_model(model)
-    found: Iterator[Report | LampReport]
-    if of_lamp:
+    found: Iterator[Report | LampReport | TaxReport]
+    if of_nobody:
+        found = _of_nobody(names, options)
+    elif of_lamp:
         found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model)
     else:
         found = _of_pairs(benchmarks, names, options, induction, retrieval, model)
@@ -119,7 +125,7 @@ def evaluate(
     _refuse_silence(reports)
 
 
-def _refuse_silence(reports: list[Report | LampReport]) -> None:
+def _refuse_silence(reports: list[Report | LampReport | TaxReport]) -> None:
     """Fail where every question of every scorer failed: that is no measurement."""
     from synthesizeme.errors import BackendError
     from synthesizeme.evaluation.report import Report
@@ -141,7 +147,7 @@ def _of_pairs(
     induction: InductionOptions,
     retrieval: RetrievalOptions,
     model: ModelOptions,
-) -> Iterator[Report | LampReport]:
+) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.evaluation.benchmarks import load_benchmark
 
     for benchmark in [load_benchmark(name, options.data_dir) for name in names]:
@@ -158,7 +164,7 @@ def _of_lamp(
     induction: InductionOptions,
     retrieval: RetrievalOptions,
     model: ModelOptions,
-) -> Iterator[Report | LampReport]:
+) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.errors import ConfigError
 
     if options.profiles is not None:
@@ -176,6 +182,14 @@ def _of_lamp(
     )
 
 
+def _of_nobody(names: list[str], options: EvaluationOptions) -> Iterator[Report | LampReport | TaxReport]:
+    from synthesizeme.errors import ConfigError
+
+    if options.profiles is not None or options.controls:
+        raise ConfigError("--profiles, --controls: reward-bench-2 asks trained models alone; leave them out")
+    yield reward_bench_report(names, options.data_dir, options.max_users)
+
+
 def _names(options: EvaluationOptions, usual: str) -> list[str]:
     """The names that --scorer gives, or the usual ones.
 
@@ -186,7 +200,7 @@ def _names(options: EvaluationOptions, usual: str) -> list[str]:
 
     names = [name.strip() for item in options.scorer or [usual] for name in item.split(",") if name.strip()]
     if not names:
-        raise ConfigError("--scorer names no scorer; expected e.g. --scorer default,both")
+        raise ConfigError(f"--scorer names no scorer; expected e.g. --scorer {usual or 'out/model'}")
     return names
 
 
@@ -239,7 +253,7 @@ def _measure(
     return report
 
 
-def _show(report: Report | LampReport) -> None:
+def _show(report: Report | LampReport | TaxReport) -> None:
     from synthesizeme.evaluation.report import Report
 
     if sys.stdout.isatty() and isinstance(report, Report):

@@ -28,13 +28,14 @@ _LIST_CURE = "`synthesizeme profiles list` shows who is there"
 def app() -> typer.Typer:
     """The group of store verbs."""
     group = typer.Typer(
-        help="A store of many users' pairs and profiles, in SQLite or PostgreSQL (extra `store`).",
+        help="A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`).",
         no_args_is_help=True,
     )
     for name, verb in (
         ("list", list_users),
         ("status", status),
         ("show", show),
+        ("words", words),
         ("diff", diff),
         ("roll-back", changing.roll_back),
         ("export", export),
@@ -78,6 +79,7 @@ def list_users(
         return
     for user in page:
         version = f"profile version {user.version}" if user.version else "no profile"
+        version += ", own words" if user.words else ""
         said = f"; {printable(why[user.user_id], 200)}" if user.user_id in why else ""
         typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}")
     if more is not None:
@@ -92,7 +94,9 @@ def status(options: StoreOptions, common: CommonOptions) -> None:
     if common.json:
         print_json(found.model_dump())
         return
-    typer.echo(f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}")
+    typer.echo(
+        f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}, words of {count(found.words, 'user')}"
+    )
     typer.echo(f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted")
 
 
@@ -129,6 +133,40 @@ def show(
 
 
 @spread
+def words(
+    user: User,
+    options: StoreOptions,
+    common: CommonOptions,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Drop the words; pairs and profiles stay.")
+    ] = False,
+) -> None:
+    """Show what a user said beside choices, or drop it; `profiles import --about` puts it there."""
+    from synthesizeme.feedback import UserWords
+
+    with options.open() as store:
+        found = store.words(user)
+        if found is not None and forget:
+            store.put_words(UserWords(user_id=user))
+    if found is None:
+        cure = "put them there with `synthesizeme profiles import --about FILE`"
+        raise DataError(f"user {user[:60]!r} has no words in this store", cure=cure)
+    if common.json:
+        print_json(found.model_dump(mode="json", exclude_none=True))
+        return
+    if forget:
+        typer.echo(f"Dropped the words of {printable(user, 80)}.")
+        return
+    for answer in found.answers:
+        typer.echo(f"{printable(answer.question)} {printable(answer.text)}")
+    for heading, texts in (("about", (found.about,) if found.about else ()), ("wish", found.wishes)):
+        for text in texts:
+            typer.echo(f"{heading}: {printable(text)}")
+    for name, value in found.demographics.items():
+        typer.echo(f"{printable(name)}: {printable(value)}")
+
+
+@spread
 def diff(
     earlier: Annotated[int, typer.Argument(help="The one version.", metavar="A")],
     later: Annotated[int, typer.Argument(help="The other version.", metavar="B")],
@@ -158,7 +196,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write everything about a user, pairs and all versions of the profile, as one JSON document."""
+    """Write everything about a user, pairs, words and all versions of the profile, as one JSON document."""
     import json
 
     from synthesizeme.files import write_whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import count, id_list, print_json, printable, say
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import Question
+    from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import ScalarRewards
     from synthesizeme.types import Evidence, PreferencePair
 
@@ -45,6 +48,16 @@ class ScoringOptions:
             help="Pairs to fit the user to first (without --user, every user of the file); the checkpoint "
             "stays as it is. Rows of the test split are left out.",
             metavar="PAIRS",
+        ),
+    ] = None
+    about: Annotated[
+        Path | None,
+        typer.Option(
+            "--about",
+            help="What users said beside their choices, to fit them to with their --history or alone; whom "
+            f"the checkpoint knows keeps what was learned, unless in --history. {FILE_OF_WORDS} A text is "
+            "of --user, if given.",
+            metavar="FILE",
         ),
     ] = None
     engine: Engine = "local"
@@ -86,8 +99,9 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
-    may name its own user_id, and its id or pair_id comes back with the answer. Order is kept, and memory does
-    not grow with the number of rows.
+    may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
+    said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
+    not know. Order is kept, and memory does not grow with the number of rows.
     """
     from reward_models import _engine, load
 
@@ -96,9 +110,9 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
     model = load(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
-    if options.history is not None:
+    if options.history is not None or options.about is not None:
         with _engine.spread(options.engine, options.workers):
-            _fit_users(model, options.history, options.user)
+            _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
         _show_weights(model, str(options.user), known, options.as_json)
@@ -163,31 +177,68 @@ def _error(line: int | None, error: DataError) -> dict[str, Any]:
     return {"line": line, "error": type(error).__name__, "detail": str(error)}
 
 
-def _fit_users(model: RewardModel, history: Path, user: str | None) -> None:
+def _fit_users(model: RewardModel, options: ScoringOptions) -> None:
+    """Fit users to the pairs of --history and the words of --about; all of them are said.
+
+    Raises:
+        DataError: a file cannot be read, or has nothing of anybody who is asked about.
+    """
+    histories, left_out = _histories(options)
+    words = _words_of_asked(model, options, frozenset(histories))
+    told = {**histories, **{user: [] for user in words if user not in histories}}
+    model.fit_users(told, words)
+    for user, pairs in told.items():
+        what = [count(len(pairs), "pair")] if pairs else []
+        what += ["their own words"] if user in words else []
+        also = f"; {count(left_out[user], 'test pair')} left out" if left_out[user] else ""
+        say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what)}{also}.")
+
+
+def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
+    """The pairs of --history that may be learned from, and how many of the test split there are, by user."""
     from synthesizeme.datasets import by_user, read_pairs
 
-    users = by_user(read_pairs(history).pairs)
-    histories: dict[str, list[PreferencePair]] = {}
-    done = []
-    for name in users if user is None else [user]:
-        given = users.get(name, [])
-        pairs = [pair for pair in given if pair.split != "test"]
-        if not pairs:
-            continue
-        histories[name] = pairs
-        left_out = len(given) - len(pairs)
-        also = f"; {count(left_out, 'test pair')} left out" if left_out else ""
-        done.append(f"Fitted user {printable(name, 60)!r} to {count(len(pairs), 'pair')}{also}.")
+    if options.history is None:
+        return {}, Counter()
+    user, users = options.user, by_user(read_pairs(options.history).pairs)
+    asked = {name: users.get(name, []) for name in (users if user is None else [user])}
+    left_out = Counter({name: sum(it.split == "test" for it in pairs) for name, pairs in asked.items()})
+    found = {name: [it for it in pairs if it.split != "test"] for name, pairs in asked.items()}
+    histories = {name: pairs for name, pairs in found.items() if pairs}
     if not histories:
         whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
         raise DataError(
             f"has no train or validation pair of {whose}",
-            source=str(history),
+            source=str(options.history),
             cure="check --user, or the `split` of the rows.",
         )
-    model.fit_users(histories)
-    for line in done:
-        say(line)
+    return histories, left_out
+
+
+def _words_of_asked(
+    model: RewardModel, options: ScoringOptions, with_pairs: frozenset[str]
+) -> dict[str, UserWords]:
+    """The words of --about that count: of --user alone, if given, and not alone of whom the model knows.
+
+    Raises:
+        DataError: the file cannot be read, or has no words of --user.
+    """
+    words, user = read_about(options.about, user=options.user), options.user
+    if words and user is not None:
+        if user not in words:
+            problem = f"has no words of user {printable(user, 60)!r}; it has those of {id_list(words)}"
+            raise DataError(problem, source=str(options.about), cure="check --user.")
+        words = {user: words[user]}
+    if words and not model.reads_words:
+        say_unread(model.name)
+        return {}
+    known = [name for name in words if name in model.users_ and name not in with_pairs]
+    if known:
+        say(
+            f"Note: {id_list(known)} known from training, whose pairs are not here: their words alone would "
+            "say less. Give them --history too."
+        )
+    return {name: said for name, said in words.items() if name not in known}
 
 
 def _say_unknown(model: RewardModel, user: str, known: frozenset[str]) -> None:
@@ -208,7 +259,7 @@ def _show_weights(model: RewardModel, user: str, known: frozenset[str], as_json:
         hint = f" Did you mean {printable(close[0], 60)!r}?" if close else ""
         raise DataError(
             f"the model knows {count(len(known), 'user')}, {printable(user, 60)!r} is none of them.{hint}",
-            cure="fit the user first with --history PAIRS.",
+            cure="fit the user first with --history PAIRS, or --about FILE.",
         )
     found: list[Evidence] = evidence(user, limit=MOST_WEIGHTS)
     if as_json:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from synthesizeme.cli._about import About, read_about
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import PlainOptions
 from synthesizeme.cli._text import say
@@ -43,8 +44,8 @@ class ServeOptions:
         Path | None,
         typer.Option(
             "--token-file",
-            help="Lines SCOPE TOKEN, or JSON; scopes: score, write (also adds pairs), admin (also exports "
-            "and deletes users).",
+            help="Lines SCOPE TOKEN, or JSON; scopes: score, write (also adds pairs and words), admin (also "
+            "exports and deletes users).",
             metavar="FILE",
         ),
     ] = None
@@ -57,11 +58,12 @@ class ServeOptions:
             metavar="PAIRS",
         ),
     ] = None
+    about: About = None
     profiles: Annotated[
         str | None,
         typer.Option(
             "--profiles",
-            help="Store where the users' pairs are kept, as of `synthesizeme profiles`: a path, or "
+            help="Store where the users' pairs and words are kept, as of `synthesizeme profiles`: a path, or "
             "postgresql://…; without it users live in memory. Users in it are fitted at the start.",
             metavar="URL|PATH",
         ),
@@ -153,17 +155,19 @@ def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> 
     """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
 
     POST /v1/score, /v1/compare and /get_reward (OpenRLHF) answer rewards; /v1/users/ID/pairs adds choices of
-    a user and refits at once; GET and DELETE /v1/users/ID export and forget one. /docs says it all, /metrics
-    is for Prometheus.
+    a user and refits at once, PUT /v1/users/ID/words takes what they said beside choices; GET and DELETE
+    /v1/users/ID export and forget one. /docs says it all, /metrics is for Prometheus.
     """
     from synthesizeme.serving.server import ServerOptions, run
 
+    read_about(options.about)
     server = ServerOptions(
         model=options.model,
         host=options.host,
         port=options.port,
         token_file=None if options.token_file is None else str(options.token_file),
         pairs=None if options.pairs is None else str(options.pairs),
+        about=None if options.about is None else str(options.about),
         profiles=options.profiles,
         key_file=None if options.key_file is None else str(options.key_file),
         workers=options.processes,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthesizeme.cli._about import About, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._config_file import ASSIGNMENT
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reward_models import RewardModel
+    from synthesizeme.feedback import UserWords
     from synthesizeme.types import PreferencePair
 
 Params = Annotated[
@@ -53,6 +55,7 @@ class TrainingOptions:
             metavar="PAIRS",
         ),
     ] = None
+    about: About = None
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the checkpoint.", metavar="DIR", parser=folder),
@@ -107,11 +110,12 @@ def train(
             field="split",
             cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
         )
+    words = _words(options, kind, {pair.user_id for pair in used})
     model = kind(**arguments)
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
     with _engine.spread(options.engine, options.workers):
-        model.fit(used)
+        model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
     facts = {
@@ -119,6 +123,7 @@ def train(
         "params": model.params(),
         "data": str(source),
         "users": len({pair.user_id for pair in used}),
+        "words": len(words),
         "pairs": {name: splits[name] for name in ("train", "validation", "none") if splits[name]},
         "left_out": {"test": splits["test"], "bad_rows": len(skipped)},
         "skipped_rows": skipped,
@@ -165,6 +170,16 @@ def _read(source: Path, options: TrainingOptions) -> tuple[tuple[PreferencePair,
     return file.pairs, skipped
 
 
+def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -> dict[str, UserWords]:
+    """What the users said, where the method reads it."""
+    words = read_about(options.about)
+    if words and not kind.reads_words:
+        say_unread(options.method)
+        return {}
+    say_without_pairs(words, users)
+    return words
+
+
 def _backbone(options: TrainingOptions, kind: type[RewardModel], given: dict[str, str]) -> str:
     if "backbone" in given:
         raise ConfigError("--backbone and params.backbone are the same; give one of them")
@@ -195,9 +210,10 @@ def _show(facts: dict[str, Any]) -> None:
         for name, number in facts["pairs"].items()
     )
     left_out = facts["left_out"]["test"]
+    words = f"words of {count(facts['words'], 'user')}; " if facts["words"] else ""
     typer.echo(
         f"{facts['method']}: {count(facts['users'], 'user')}, {pairs}; "
-        f"{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
+        f"{words}{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
         f"{facts['fit_seconds']:.2f} s."
     )
     if facts["fit"]:

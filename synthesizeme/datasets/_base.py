@@ -12,6 +12,7 @@ from synthesizeme.datasets._hub import download, hub_name
 from synthesizeme.datasets._intake import Intake, Row
 from synthesizeme.datasets._tables import SUFFIXES
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 PACKAGE = "synthesizeme.datasets"
@@ -26,7 +27,11 @@ class Load(Protocol):
 
 
 class DatasetModule(Protocol):
-    """What a module of this package offers. Its file is its registration."""
+    """What a module of this package offers. Its file is its registration.
+
+    One whose users also said something offers ``words(source: Path) -> dict[str, UserWords]``, see
+    `load_words`.
+    """
 
     DESCRIPTION: str
     """What it reads, one line."""
@@ -172,6 +177,27 @@ def load_dataset(
     module = _module(name)
     source = "" if _is_made(module) else find_data(name, data_dir=data_dir, env=env)
     return module.load(source, **options)
+
+
+def load_words(
+    name: str, *, data_dir: str | Path | None = None, env: Mapping[str, str] = os.environ
+) -> dict[str, UserWords]:
+    """What the users of a registered data set said beside their choices, found as `find_data` finds it.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+        env: Environment.
+
+    Returns:
+        Words by user id; none where the data set holds choices alone.
+
+    Raises:
+        UnknownNameError: no module is called so.
+        DataError: it is nowhere, or cannot be read.
+    """
+    words: Callable[[Path], dict[str, UserWords]] | None = getattr(_module(name), "words", None)
+    return {} if words is None else words(find_data(name, data_dir=data_dir, env=env))
 
 
 def _module(name: str) -> DatasetModule:

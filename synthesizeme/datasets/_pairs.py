@@ -6,15 +6,17 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synthesizeme.datasets._base import recognise
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
+
+Value = TypeVar("Value", bound=BaseModel)
 
 FIELDS = tuple(PreferencePair.model_fields)
 """Fields of a row in our own format."""
@@ -169,16 +171,34 @@ def _no_pair(fields: Mapping[str, Sequence[Row]]) -> str | None:
     return "both responses are the same text" if len(texts) == 2 and texts[0] == texts[1] else None
 
 
-def _validated(place: SourceRow, fields: Row) -> PreferencePair:
+def validated(
+    place: SourceRow, model: type[Value], fields: Mapping[str, Any], expected: Mapping[str, str], cure: str
+) -> Value:
+    """The fields of a row as a typed value.
+
+    Args:
+        place: Where the row stands.
+        model: Type of the value.
+        fields: Its fields.
+        expected: What should stand in a field, by the first word of pydantic's name for the problem.
+        cure: What the reader can do about a problem.
+
+    Raises:
+        DataError: names the place, the field, what was found and what was expected.
+    """
     try:
-        return PreferencePair.model_validate(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         found = error.errors(include_url=False)
     # Where a message is wrong, pydantic also calls the list without it too short: that is no second problem.
     problems = [problem for problem in found if problem["type"] != "too_short" or not problem["input"]]
-    field, problem = _in_words(problems[0])
+    field, problem = _in_words(problems[0], expected)
     more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
-    raise place.error(problem + more, field=field, cure=_CURE)
+    raise place.error(problem + more, field=field, cure=cure)
+
+
+def _validated(place: SourceRow, fields: Row) -> PreferencePair:
+    return validated(place, PreferencePair, fields, _EXPECTED, _CURE)
 
 
 def _or_convert(place: SourceRow, cure: str) -> str:
@@ -190,7 +210,7 @@ def _or_convert(place: SourceRow, cure: str) -> str:
     return f"{cure}; or run `{command}` and use its output"
 
 
-def _in_words(problem: ErrorDetails) -> tuple[str | None, str]:
+def _in_words(problem: ErrorDetails, expected: Mapping[str, str]) -> tuple[str | None, str]:
     """Field and sentence of a pydantic problem; whole-row checks of `PreferencePair` begin with the field."""
     kind, found = problem["type"], problem["input"]
     if kind == "value_error":
@@ -200,14 +220,14 @@ def _in_words(problem: ErrorDetails) -> tuple[str | None, str]:
     elif kind == "too_long":
         text = f"found {len(found)} messages; expected one"
     else:
-        text = f"found {shown(found)}; expected {_expected(problem)}"
+        text = f"found {shown(found)}; expected {_expected(problem, expected)}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     first_word = text.split(" ", 1)[0]
     return location.lstrip(".")[:80] or (first_word if first_word in FIELDS else None), text
 
 
-def _expected(problem: ErrorDetails) -> str:
+def _expected(problem: ErrorDetails, expected: Mapping[str, str]) -> str:
     kind = problem["type"]
     if kind == "literal_error":
         return str(problem["ctx"]["expected"])
-    return _EXPECTED.get(kind.partition("_")[0], "another value")
+    return expected.get(kind.partition("_")[0], "another value")

@@ -85,17 +85,31 @@ def csv_rows(path: Path) -> Iterator[SourceRow | DataError]:
     Raises:
         DataError: the file is not UTF-8 or not CSV.
     """
+    lines = csv_cells(path)
+    _, header = next(lines, (0, []))
+    for line, cells in lines:
+        if len(cells) != len(header):
+            problem = f"the row has not the {len(header)} cells of the header"
+            cure = "quote cells that hold commas or line ends"
+            yield DataError(problem, source=str(path), line=line, cure=cure)
+        else:
+            row = {name: _cell(cell) for name, cell in zip(header, cells, strict=True)}
+            yield SourceRow(str(path), line, row)
+
+
+def csv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a CSV file that are not blank, each with the number of the line that it ends on.
+
+    Raises:
+        DataError: the file is not UTF-8 or not CSV.
+    """
     source = str(path)
     with open_bytes(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-        reader = csv.DictReader(text, strict=True)
+        reader = csv.reader(text, strict=True)
         try:
-            for row in reader:
-                if None in row or None in row.values():
-                    problem = f"the row has not the {len(reader.fieldnames or ())} cells of the header"
-                    cure = "quote cells that hold commas or line ends"
-                    yield DataError(problem, source=source, line=reader.line_num, cure=cure)
-                else:
-                    yield SourceRow(source, reader.line_num, {key: _cell(row[key]) for key in row})
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
         except csv.Error as error:
             cure = "write it with Python's csv module, or convert it to JSON Lines"
             raise DataError(

@@ -43,5 +43,8 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def named(numbers: Mapping[str, float]) -> str:
-    """Numbers with their names in a line, e.g. "kept 2,642, dropped 0"."""
-    return ", ".join(f"{name} {value:,.7g}" for name, value in numbers.items())
+    """Numbers with their names in a line, e.g. "kept 2,642, dropped 0"; a truth value is yes or no."""
+    return ", ".join(
+        f"{name} {('no', 'yes')[value] if isinstance(value, bool) else format(value, ',.7g')}"
+        for name, value in numbers.items()
+    )

@@ -95,6 +95,11 @@ class JudgeRewards:
         """Learned numbers: none, a language model's are not ours."""
         return 0
 
+    @property
+    def reads_words(self) -> bool:
+        """No: a user is known by persona and past choices."""
+        return False
+
     def fit(self, pairs: Sequence[PreferencePair], words: Mapping[str, UserWords] = NO_WORDS) -> Self:
         """Take the anchors of every user from these pairs, and forget all others; words are not read.
 

@@ -1,4 +1,4 @@
-"""Ids, pairs and profiles as the bytes that are stored, and back."""
+"""Ids, pairs, words and profiles as the bytes that are stored, and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 
@@ -51,6 +52,24 @@ def pair_bytes(pair: PreferencePair, user_id: str) -> bytes:
         raise DataError(
             f"pair {_short(pair.pair_id)} cannot be written as JSON: {type(error).__name__}",
             cure="leave out of it what is not text, a number, a list or an object",
+        ) from None
+
+
+def words_bytes(words: UserWords, user_id: str) -> bytes | None:
+    """What this user said as JSON; None where nothing was said.
+
+    Raises:
+        DataError: they are another user's, or cannot be written as JSON.
+    """
+    if words.user_id != user_id:
+        problem = f"the words are of user {_short(words.user_id)}; expected {_short(user_id)}"
+        raise DataError(problem, field="user_id", cure="put each user's words by themselves")
+    try:
+        return _bytes(words) if words else None
+    except (PydanticSerializationError, ValueError) as error:
+        raise DataError(
+            f"the words of {_short(user_id)} cannot be written as JSON: {type(error).__name__}",
+            cure="leave lone surrogates out of its texts",
         ) from None
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import inspect as look_into
 from synthesizeme.errors import StoreError
 from synthesizeme.profiles._database import Database
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision of the tables, oldest first: the files of `migrations/versions`."""
 FOLDER = Path(__file__).parent / "migrations"
 VERSION_TABLE = "profile_store_version"

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from synthesizeme.errors import StoreUnavailableError
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import parsed
 from synthesizeme.profiles._seal import Seal
-from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users
+from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
 from synthesizeme.profiles.record import InductionRecord
-from synthesizeme.profiles.store import ProfileVersion, VersionNote
+from synthesizeme.profiles.store import Deleted, ProfileVersion, VersionNote
 from synthesizeme.types import PreferencePair
 
 _KEYS_AT_ONCE = 500
@@ -99,6 +100,20 @@ class Rows:
         if rows:
             self.connection.execute(insert(pairs), rows)
 
+    def words(self) -> UserWords | None:
+        """What the user said beside choices, if anything."""
+        row = self.connection.execute(self._of(words, words.c.content)).first()
+        if row is None:
+            return None
+        return parsed(UserWords, self.seal.open(self.key, "words", row[0]), "words")
+
+    def put_words(self, content: bytes | None) -> None:
+        """Store what the user said in place of what was there, or drop it; the user is locked."""
+        self.connection.execute(delete(words).where(words.c.user_key == self.key))
+        if content is not None:
+            row = {"user_key": self.key, "content": self.seal.close(self.key, "words", content)}
+            self.connection.execute(insert(words), [row])
+
     def latest(self) -> tuple[int, datetime | None]:
         """Number and time of the latest version; 0 and None when there is none."""
         query = self._of(profiles, profiles.c.version, profiles.c.created_at)
@@ -161,13 +176,13 @@ class Rows:
         rows = self.connection.execute(self._versions().order_by(profiles.c.version))
         return tuple(self._version(row) for row in rows)
 
-    def drop(self) -> tuple[int, int]:
-        """Delete everything of the user, who is locked; how many pairs and versions there were."""
+    def drop(self) -> Deleted:
+        """Delete everything of the user, who is locked; what there was."""
         counts = [
             self.connection.execute(delete(table).where(table.c.user_key == self.key)).rowcount
-            for table in (pairs, profiles, inductions, users)
+            for table in (pairs, profiles, words, inductions, users)
         ]
-        return counts[0], counts[1]
+        return Deleted(pairs=counts[0], versions=counts[1], words=bool(counts[2]))
 
     def _of(self, table: Table, *columns: Any) -> Select[Any]:
         return select(*columns).where(table.c.user_key == self.key)

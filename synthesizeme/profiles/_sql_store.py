@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, func, select
 
 from synthesizeme.errors import DataError, StoreConflictError
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import (
     checked_user,
@@ -18,11 +19,12 @@ from synthesizeme.profiles._contents import (
     origin,
     profile_bytes,
     refuse_conflict,
+    words_bytes,
 )
 from synthesizeme.profiles._database import Database
 from synthesizeme.profiles._rows import Rows, insert_new, read_facts
 from synthesizeme.profiles._seal import Seal
-from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users
+from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
 from synthesizeme.profiles.difference import difference
 from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
 from synthesizeme.profiles.store import (
@@ -70,17 +72,25 @@ class SqlProfileStore:
         if _SCRUB_DUE in found:
             self._finish_deletion(found[_SCRUB_DUE])
 
-    def add_pairs(self, user_id: str, pairs: Sequence[PreferencePair]) -> int:
+    def add_pairs(
+        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+    ) -> int:
         """See `ProfileStore.add_pairs`."""
         key = self._key(user_id)
         given = {
             self._seal.name("pair", key, name): it for name, it in contents_by_id(pairs, user_id).items()
         }
-        if not given:
+        said = None if words is None else words_bytes(words, user_id)
+        if not given and words is None:
             return 0
 
         def work(rows: Rows) -> int:
-            rows.enter(user_id)
+            if given or said is not None:
+                rows.enter(user_id)
+            elif not rows.lock():
+                return 0  # nothing of nobody
+            if words is not None:
+                rows.put_words(said)
             stored = rows.pairs_of(list(given))
             for name, content in stored.items():
                 refuse_conflict(*given[name], content)
@@ -93,6 +103,14 @@ class SqlProfileStore:
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """See `ProfileStore.pairs`."""
         return self._read(user_id, Rows.pairs)
+
+    def put_words(self, words: UserWords) -> None:
+        """See `ProfileStore.put_words`."""
+        self.add_pairs(words.user_id, (), words=words)
+
+    def words(self, user_id: str) -> UserWords | None:
+        """See `ProfileStore.words`."""
+        return self._read(user_id, Rows.words)
 
     def put_profile(
         self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
@@ -160,12 +178,14 @@ class SqlProfileStore:
         def work(rows: Rows) -> dict[str, Any] | None:
             if not rows.there():
                 return None
-            record = rows.record()
+            record, said = rows.record(), rows.words()
+            spoken = {} if said is None else {"words": said.model_dump(mode="json")}
             induced = {} if record is None else {"induction": record.model_dump(mode="json")}
             return {
                 "format": EXPORT_FORMAT,
                 "user_id": user_id,
                 "pairs": [pair.model_dump(mode="json") for pair in rows.pairs()],
+                **spoken,
                 "profiles": [version.model_dump(mode="json") for version in rows.all_versions()],
                 **induced,
             }
@@ -182,8 +202,7 @@ class SqlProfileStore:
                 rows.connection.execute(facts.delete().where(facts.c.name == _SCRUB_DUE))
                 insert_new(rows.connection, facts, {"name": _SCRUB_DUE, "value": mark})
             due = read_facts(rows.connection).get(_SCRUB_DUE)
-            pairs, versions = gone or (0, 0)
-            return Deleted(pairs=pairs, versions=versions), due
+            return gone or Deleted(pairs=0, versions=0), due
 
         deleted, due = self._write(self._key(user_id), work)
         if due is not None:
@@ -194,10 +213,11 @@ class SqlProfileStore:
         """See `ProfileStore.users`."""
         mine = users.c.user_key
         counted = select(func.count()).where(pairs.c.user_key == mine).scalar_subquery()
+        said = select(words.c.user_key).where(words.c.user_key == mine).exists()
         latest = select(func.max(profiles.c.version)).where(profiles.c.user_key == mine).scalar_subquery()
         note = [inductions.c[name] for name in InductionNote.model_fields]
         page = (
-            select(mine, users.c.user_id, counted, latest, *note)
+            select(mine, users.c.user_id, counted, latest, said, *note)
             .outerjoin(inductions, inductions.c.user_key == mine)
             .order_by(mine)
             .limit(limit)
@@ -208,25 +228,26 @@ class SqlProfileStore:
         return tuple(
             UserSummary(
                 user_id=self._seal.open(key, "id", name).decode(), pairs=number, version=version or 0,
-                induced=None if note[0] is None else _note(note),
+                words=bool(spoke), induced=None if note[0] is None else _note(note),
             )
-            for key, name, number, version, *note in found
+            for key, name, number, version, spoke, *note in found
         )  # fmt: skip
 
     def totals(self) -> StoreTotals:
         """See `ProfileStore.totals`."""
         by_state = select(inductions.c.state, inductions.c.drifted, func.count())
         counts = select(
-            select(func.count()).select_from(users).scalar_subquery(),
-            select(func.count()).select_from(pairs).scalar_subquery(),
+            *(select(func.count()).select_from(table).scalar_subquery() for table in (users, pairs, words))
         )
 
         def work(connection: Connection) -> StoreTotals:
             grouped = connection.execute(by_state.group_by(inductions.c.state, inductions.c.drifted)).all()
-            n_users, n_pairs = connection.execute(counts).one()
+            n_users, n_pairs, n_words = connection.execute(counts).one()
             done, failed = (sum(n for state, _, n in grouped if state == name) for name in ("done", "failed"))
             drifted = sum(n for _, drift, n in grouped if drift)
-            return StoreTotals(users=n_users, pairs=n_pairs, done=done, failed=failed, drifted=drifted)
+            return StoreTotals(
+                users=n_users, pairs=n_pairs, words=n_words, done=done, failed=failed, drifted=drifted
+            )
 
         return self.database.read(work)
 

@@ -82,6 +82,14 @@ profiles = Table(
 )
 """Versions of profiles; `write_id` tells a repeated write from a second one."""
 
+words = Table(
+    "profile_store_words",
+    metadata,
+    Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+"""What users said beside choices, one row for each who did."""
+
 inductions = Table(
     "profile_store_inductions",
     metadata,

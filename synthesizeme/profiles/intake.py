@@ -1,10 +1,11 @@
-"""Profiles and pairs from elsewhere, taken into a store."""
+"""Profiles, pairs and words from elsewhere, taken into a store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import ProfileStore
 from synthesizeme.types import Frozen, PreferencePair
@@ -14,9 +15,9 @@ class Taken(Frozen):
     """What was taken in, and what was there already."""
 
     new: int
-    """Profiles stored as a new version, or pairs appended."""
+    """Profiles stored as a new version, pairs appended, or users whose words are new or replaced."""
     unchanged: int
-    """Profiles that are the latest version already, or pairs that are stored already."""
+    """What is stored already."""
 
 
 def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> Taken:
@@ -60,4 +61,21 @@ def take_pairs(store: ProfileStore, pairs: Iterable[PreferencePair]) -> Taken:
             of_user.setdefault(pair.user_id, []).append(pair)
         new += sum(store.add_pairs(user_id, own) for user_id, own in of_user.items())
         seen += len(some)
+    return Taken(new=new, unchanged=seen - new)
+
+
+def take_words(store: ProfileStore, words: Iterable[UserWords]) -> Taken:
+    """Store what users said, each in place of what there was of that user; users need not have pairs.
+
+    What was stored stays when a later one fails; the same call goes on from there.
+
+    Raises:
+        StoreError: the store cannot take it.
+    """
+    new = seen = 0
+    for said in words:
+        seen += 1
+        if store.words(said.user_id) != said:
+            store.put_words(said)
+            new += 1
     return Taken(new=new, unchanged=seen - new)

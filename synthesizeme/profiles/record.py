@@ -77,6 +77,8 @@ class StoreTotals(Frozen):
     """Users."""
     pairs: int
     """Their pairs."""
+    words: int
+    """Users who said something beside choices."""
     done: int
     """Users whose latest induction made a profile."""
     failed: int

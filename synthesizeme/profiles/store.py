@@ -7,11 +7,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
 from synthesizeme.types import Demonstration, Frozen, PreferencePair
 
-EXPORT_FORMAT = "synthesizeme-user-1"
+EXPORT_FORMAT = "synthesizeme-user-2"
 """Names the document that `ProfileStore.export` makes."""
 PAGE = 1000
 """Users of one page, unless asked otherwise."""
@@ -44,6 +45,8 @@ class UserSummary(Frozen):
     """How many pairs."""
     version: int
     """Latest version of the profile; 0 when there is none."""
+    words: bool = False
+    """Whether there are words of the user."""
     induced: InductionNote | None = None
     """How the latest induction ended; None when there was none."""
 
@@ -68,28 +71,48 @@ class Deleted(Frozen):
     """Pairs of the user."""
     versions: int
     """Versions of the profile."""
+    words: bool = False
+    """Whether there were words of the user."""
 
 
 class ProfileStore(Protocol):
-    """Pairs and versions of the profile of many users. Safe with several threads and processes.
+    """Pairs, words and versions of the profile of many users. Safe with several threads and processes.
 
     A user's id is any text without NUL characters. What a method has acknowledged by returning is durable.
     Every method may raise `StoreUnavailableError` (the database is away or busy for too long), `DataError` (a
     user id or stored row is wrong, the disk is full), `SealError` (see there) or another `StoreError`.
     """
 
-    def add_pairs(self, user_id: str, pairs: Sequence[PreferencePair]) -> int:
+    def add_pairs(
+        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+    ) -> int:
         """Append pairs of a user, all or none; one that is stored already is passed over.
 
+        Args:
+            user_id: The user.
+            pairs: Their pairs.
+            words: What the user said, as for `put_words`, together with the pairs or not at all.
+
         Returns:
-            How many were new.
+            How many pairs were new.
 
         Raises:
-            DataError: a pair is another user's, or differs from the stored one of the same `pair_id`.
+            DataError: a pair or the words are another user's, or a pair differs from the stored one of the
+                same `pair_id`.
         """
 
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """A user's pairs in the order in which they came; none for a user that is not there."""
+
+    def put_words(self, words: UserWords) -> None:
+        """Store what a user said beside choices, in place of what was there; words that say nothing drop it.
+
+        Raises:
+            DataError: the words cannot be written as JSON.
+        """
+
+    def words(self, user_id: str) -> UserWords | None:
+        """What a user said beside choices; None where nothing is known of it."""
 
     def put_profile(
         self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None

@@ -1,11 +1,12 @@
-"""A store as others like to see it: the mapping that judges take, and the pairs that a server keeps."""
+"""A store as others like to see it: the mapping that judges take, and the users that a server keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles.store import PAGE, ProfileStore, UserSummary
+from synthesizeme.profiles.store import PAGE, Deleted, ProfileStore, UserSummary
 from synthesizeme.types import PreferencePair
 
 
@@ -35,8 +36,8 @@ class StoredProfiles(Mapping[str, UserProfile]):
         return sum(1 for _ in self)
 
 
-class StoredPairs:
-    """The pairs of a store, in the four methods that `synthesizeme.serving.users.PairStore` asks for."""
+class StoredUsers:
+    """Pairs and words of a store, in the methods that `synthesizeme.serving.users.UserStore` asks for."""
 
     def __init__(self, store: ProfileStore) -> None:
         self.store = store
@@ -45,21 +46,25 @@ class StoredPairs:
         """All pairs of a user, oldest first; none for a user that is not there."""
         return self.store.pairs(user_id)
 
-    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
-        """Keep further pairs of a user, all of them or, if it raises, none.
+    def words(self, user_id: str) -> UserWords | None:
+        """What a user said beside choices; None where nothing is known of it."""
+        return self.store.words(user_id)
+
+    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
+        """Keep further pairs of a user, and new words in place of the old; all or, if it raises, nothing.
 
         Raises:
             DataError: a pair is another user's, or differs from the stored one of the same `pair_id`.
         """
-        self.store.add_pairs(user_id, pairs)
+        self.store.add_pairs(user_id, pairs, words=words)
 
-    def delete(self, user_id: str) -> int:
-        """Drop everything about a user, profiles too; how many pairs there were."""
-        return self.store.delete(user_id).pairs
+    def delete(self, user_id: str) -> Deleted:
+        """Drop everything about a user, profiles too; what there was."""
+        return self.store.delete(user_id)
 
     def users(self) -> Iterator[str]:
-        """Ids of the users that have pairs here."""
-        return (user.user_id for user in every_user(self.store) if user.pairs)
+        """Ids of the users that have pairs or words here."""
+        return (user.user_id for user in every_user(self.store) if user.pairs or user.words)
 
     def close(self) -> None:
         """Let go of the database."""

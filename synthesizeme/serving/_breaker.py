@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from synthesizeme.errors import StoreUnavailableError
-from synthesizeme.serving.users import PairStore
+from synthesizeme.feedback import UserWords
+from synthesizeme.profiles.store import Deleted
+from synthesizeme.serving.users import UserStore
 from synthesizeme.types import PreferencePair
 
 _Result = TypeVar("_Result")
@@ -19,7 +21,7 @@ REST_S = 1.0
 
 
 class Breaker:
-    """A `PairStore` in front of another: while that one rests, every request to it fails at once.
+    """A `UserStore` in front of another: while that one rests, every request to it fails at once.
 
     Args:
         store: The store, which raises `StoreUnavailableError` when it is out of reach.
@@ -28,29 +30,33 @@ class Breaker:
     """
 
     def __init__(
-        self, store: PairStore, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
+        self, store: UserStore, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._store, self._rest_s, self._clock = store, rest_s, clock
         self._until = float("-inf")
 
     def pairs(self, user_id: str) -> Sequence[PreferencePair]:
-        """See `PairStore.pairs`."""
+        """See `UserStore.pairs`."""
         return self._ask(lambda: self._store.pairs(user_id))
 
-    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
-        """See `PairStore.append`."""
-        self._ask(lambda: self._store.append(user_id, pairs))
+    def words(self, user_id: str) -> UserWords | None:
+        """See `UserStore.words`."""
+        return self._ask(lambda: self._store.words(user_id))
 
-    def delete(self, user_id: str) -> int:
-        """See `PairStore.delete`."""
+    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
+        """See `UserStore.append`."""
+        self._ask(lambda: self._store.append(user_id, pairs, words))
+
+    def delete(self, user_id: str) -> Deleted:
+        """See `UserStore.delete`."""
         return self._ask(lambda: self._store.delete(user_id))
 
     def users(self) -> Iterable[str]:
-        """See `PairStore.users`."""
+        """See `UserStore.users`."""
         return self._ask(lambda: tuple(self._store.users()))
 
     def close(self) -> None:
-        """See `PairStore.close`."""
+        """See `UserStore.close`."""
         self._store.close()
 
     def _ask(self, work: Callable[[], _Result]) -> _Result:

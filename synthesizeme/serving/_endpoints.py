@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.requests import Request
@@ -20,9 +21,11 @@ from synthesizeme.serving._requests import (
     questions,
     read_json,
     user_of,
+    words_in,
 )
 from synthesizeme.serving.openrlhf_payload import reply, rows
 from synthesizeme.serving.protocol import Margin, Question, Score
+from synthesizeme.serving.rows import ABOUT
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
@@ -72,6 +75,9 @@ class Endpoints:
                 raise in_words(row)
         good = cast(list[Question], asked)
         for number, row in enumerate(good, start=1):
+            if row.about is not None:
+                raise Refused(422, "expected no words here; PUT them to /v1/users/ID/words", field=ABOUT,
+                              at=f"row {number}")  # fmt: skip
             if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
                 raise Refused(422, f"more than {self.limits.text:,} characters", at=f"row {number}")
         found = await self._scores(good)
@@ -86,24 +92,22 @@ class Endpoints:
     async def add_pairs(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("pairs",))
         self._writable()
-        replace = request.query_params.get("replace", "false")
-        if replace not in ("true", "false"):
-            raise Refused(422, "expected true or false", field="replace")
+        replace = _replaces(request)
         body = await read_json(request, self.limits)
-        if unknown := body.keys() - {"pairs"}:
-            raise Refused(422, "expected pairs alone", field=min(unknown)[:80])
+        if unknown := body.keys() - {"pairs", ABOUT}:
+            raise Refused(422, f"expected pairs, and maybe {ABOUT}", field=min(unknown)[:80])
         pairs = self._pairs(list_of(body, "pairs", self.limits), user_id)
-        try:
-            done = await self.queue.run(
-                lambda: self.users.add(user_id, pairs, replace=replace == "true"),
-            )
-        except HistoryMissingError as error:
-            raise Refused(409, str(error)) from None
-        except DataError as error:
-            if error.source is not None:  # not the pairs are wrong, but the place where they are kept
-                raise
-            raise in_words(error) from None
-        return answer({"user_id": user_id, **done})
+        words, cut = words_in(body[ABOUT], user_id, self.limits) if ABOUT in body else (None, {})
+        done = await self._added(lambda: self.users.add(user_id, pairs, words, replace=replace))
+        return answer({"user_id": user_id, **done, **cut})
+
+    async def put_words(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits, after=("words",))
+        self._writable()
+        replace = _replaces(request)
+        words, cut = words_in(await read_json(request, self.limits), user_id, self.limits)
+        done = await self._added(lambda: self.users.add(user_id, (), words, replace=replace))
+        return answer({"user_id": user_id, "pairs": done["pairs"], "read": done["read"], **cut})
 
     async def export_user(self, request: Request) -> Response:
         user_id = user_of(request, self.limits)
@@ -132,6 +136,16 @@ class Endpoints:
             raise Refused(503, "shutting down" if self.closing else "the queue is full")
         model: Any = self.queue.rewards.model
         return answer({"status": "ready", "model": model.name, "users": len(model.users_)})
+
+    async def _added(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return await self.queue.run(work)
+        except HistoryMissingError as error:
+            raise Refused(409, str(error)) from None
+        except DataError as error:
+            if error.source is not None:  # not what was sent is wrong, but the place where it is kept
+                raise
+            raise in_words(error) from None
 
     async def _scores(self, asked: list[Question]) -> list[Score]:
         return self._insisted(cast(list[Score], await self.queue.ask(asked)))
@@ -164,6 +178,13 @@ class Endpoints:
                 raise Refused(422, f"more than {self.limits.text:,} characters", at=f"pairs {number}")
             found.append(pair)
         return found
+
+
+def _replaces(request: Request) -> bool:
+    replace = request.query_params.get("replace", "false")
+    if replace not in ("true", "false"):
+        raise Refused(422, "expected true or false", field="replace")
+    return replace == "true"
 
 
 def _score(found: Score) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _EXAMPLES: dict[str, Any] = {
     "score": {"user_id": "ann", "prompt": _PROMPT, "response": _ONE},
     "compare": {"user_id": "ann", "prompt": _PROMPT, "first": _ONE, "second": _OTHER},
     "get_reward": {"query": [f"{_PROMPT} {_ONE}"], "prompts": [_PROMPT], "labels": ["ann"]},
+    "put_words": {"about": "I am a nurse on night shifts.", "wishes": ["Be brief."]},
     "add_pairs": {"pairs": [{"prompt": _PROMPT, "chosen": _ONE, "rejected": _OTHER}]},
 }
 
@@ -48,7 +49,8 @@ def _operation(method: str, address: str, path: str, operation: dict[str, Any]) 
         parts.append(f" {escape(operation['description'])}")
     parts.append("</p>")
     if (example := _EXAMPLES.get(operation["operationId"])) is not None:
-        asked = f"curl -H 'Content-Type: application/json' -d '{json.dumps(example)}' \\\n"
+        how = "" if method == "POST" else f"-X {method} "
+        asked = f"curl {how}-H 'Content-Type: application/json' -d '{json.dumps(example)}' \\\n"
         words = f"{asked}  {address.replace('{user_id}', 'ann')}"
         parts.append(f"<pre>{escape(words)}</pre>")
     for name, schema in _schemas(operation):

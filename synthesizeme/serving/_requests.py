@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.serving.protocol import Question
-from synthesizeme.serving.rows import read_prompt, read_question, read_response, read_user
+from synthesizeme.serving.rows import read_prompt, read_question, read_response, read_user, read_words
 from synthesizeme.types import Comparison
 
 MAX_DEPTH = 32
@@ -123,6 +124,32 @@ def list_of(body: dict[str, Any], field: str, limits: Limits) -> list[Any]:
     if len(value) > limits.rows:
         raise Refused(422, f"found {len(value):,}; expected at most {limits.rows:,}", field=field)
     return value
+
+
+def words_in(value: Any, user_id: str, limits: Limits) -> tuple[UserWords, dict[str, Any]]:
+    """What a user said, and for the answer which texts are longer than is kept, if any are.
+
+    Raises:
+        Refused: it is wrong, too long or too much (422).
+    """
+    try:
+        said, cut = read_words(value, user_id, SourceRow("words", 1, {}))
+    except DataError as error:
+        raise in_words(error) from None
+    for it in cut:
+        if it.characters > limits.text:
+            raise Refused(422, f"has {it.characters:,} characters; expected at most {limits.text:,}",
+                          field=it.field, at="words 1")  # fmt: skip
+    for field in ("answers", "wishes", "demographics"):
+        if len(getattr(said, field)) > limits.rows:
+            raise Refused(422, f"found more than {limits.rows:,}", field=field, at="words 1")
+    names = [text for pair in said.demographics.items() for text in pair]
+    if any(len(text) > limits.text for text in (*names, *(answer.question for answer in said.answers))):
+        raise Refused(
+            422, f"a question, name or value has more than {limits.text:,} characters", at="words 1"
+        )
+    shown = [{"field": it.field, "characters": it.characters} for it in cut]
+    return said, {"cut": shown} if shown else {}
 
 
 def user_of(request: Request, limits: Limits, *, after: tuple[str, ...] = ()) -> str:

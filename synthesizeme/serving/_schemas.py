@@ -61,7 +61,7 @@ class Pages:
             extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
         if codes[: len(_OF_A_USER)] == _OF_A_USER:
             extra["parameters"] = [{"name": "user_id", "in": "path", "required": True, "schema": self._id()}]
-        if route == "add_pairs":
+        if route in ("add_pairs", "put_words"):
             replace = {"type": "boolean", "default": False}
             extra["parameters"].append({"name": "replace", "in": "query", "schema": replace})
         if self._tokens and scope is not None:
@@ -84,7 +84,11 @@ class Pages:
             both = {"first": self._text(), "second": self._text()}
             return self._or_rows(_object({**texts, **both}, closed=True))
         if route == "add_pairs":
-            return _object({"pairs": self._list(self._pair())}, closed=True)
+            found = _object({"pairs": self._list(self._pair())}, closed=True)
+            found["properties"]["about"] = {"anyOf": [self._words(blank=False), self._said()]}
+            return found
+        if route == "put_words":
+            return self._said()
         if route == "get_reward":
             label = {"anyOf": [self._id(), _object({"user_id": self._id()})]}
             query = {"type": "string", "description": "The prompt, and the response after it."}
@@ -126,6 +130,30 @@ class Pages:
             "anyOf": [self._words(blank=False), {"type": "array", "items": message, "minItems": 1}],
             "description": "Text, or messages of which the last is the user's.",
         }
+
+    def _said(self) -> Schema:
+        text = self._words(blank=False)
+        question = {"type": "string", "minLength": 1, "maxLength": self._limits.text}
+        answer = _object({"question": question, "text": text}, closed=True)
+        moment = {"type": "string", "format": "date-time"}
+        answer["properties"]["answered_at"] = {"anyOf": [moment, {"type": ["number", "null"]}]}
+        value = {"type": ["string", "number", "boolean", "null"], "maxLength": self._limits.text}
+        most = self._limits.rows
+        found = _object({}, closed=True)
+        found["properties"] = {
+            "user_id": {"type": ["string", "null"], "description": "That of the path, if given."},
+            "about": {"anyOf": [text, {"type": "null"}], "description": "How the user describes themself."},
+            "wishes": {"type": ["array", "null"], "items": text, "maxItems": most},
+            "answers": {"type": ["array", "null"], "items": answer, "maxItems": most},
+            "own_answers": {
+                "type": ["object", "null"], "additionalProperties": text, "maxProperties": most,
+                "description": "Answers by question, in place of `answers`.",
+            },
+            "demographics": {
+                "type": ["object", "null"], "additionalProperties": value, "maxProperties": most,
+            },
+        }  # fmt: skip
+        return {**found, "minProperties": 1, "description": "What the user said beside choices."}
 
     def _pair(self) -> Schema:
         found = _object(
@@ -174,10 +202,13 @@ _RESULTS: dict[str, Schema] = {
     "get_reward": _object({"rewards": _NUMBERS, "scores": _NUMBERS,
                            "extra_logs": {"type": "object", "additionalProperties": _NUMBERS}}),
     "add_pairs": _object({"user_id": {"type": "string"}, "added": _COUNT, "pairs": _COUNT}),
+    "put_words": _object({"user_id": {"type": "string"}, "pairs": _COUNT, "read": {"type": "boolean"}}),
     "export_user": _object({"user_id": {"type": "string"}, "known_to_model": {"type": "boolean"},
-                            "pairs": {"type": "array"}, "learned": {"type": "array"}}),
+                            "pairs": {"type": "array"}, "words": {"type": ["object", "null"]},
+                            "learned": {"type": "array"}}),
     "delete_user": _object({"user_id": {"type": "string"},
-                            "deleted": _object({"pairs": _COUNT, "state": {"type": "boolean"}})}),
+                            "deleted": _object({"pairs": _COUNT, "words": {"type": "boolean"},
+                                                "state": {"type": "boolean"}})}),
     "metrics": {"type": "string"},
     "healthz": _object({"status": {"const": "ok"}}),
     "readyz": _object({"status": {"const": "ready"}, "model": {"type": "string"}, "users": _COUNT}),
@@ -187,8 +218,12 @@ _ROUTES: dict[str, tuple[str, tuple[int, ...]]] = {
     "compare": ("Margins of one response over another", _ASKED),
     "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _ASKED),
     "add_pairs": ("Add choices of a user, who is refitted at once", (*_OF_A_USER, 400, 408, 409, 413, 415)),
+    "put_words": (
+        "Take what a user said in place of what was known of it; read says whether the model makes use of it",
+        (*_OF_A_USER, 400, 408, 409, 413, 415),
+    ),
     "export_user": ("Everything that is known of a user", _OF_A_USER),
-    "delete_user": ("Forget a user: pairs and state", (*_OF_A_USER, 409)),
+    "delete_user": ("Forget a user: pairs, words and state", (*_OF_A_USER, 409)),
     "metrics": ("Counters for Prometheus", _ANSWERED),
     "healthz": ("Whether the process is alive", ()),
     "readyz": ("Whether it takes requests", (503,)),

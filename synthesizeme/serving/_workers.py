@@ -43,11 +43,11 @@ def run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callabl
     from uvicorn.supervisors import Multiprocess
 
     # What is wrong is said once, and here, before a store is made.
-    application(replace(options, profiles=None, key_file=None, pairs=None))
+    application(replace(options, profiles=None, key_file=None, pairs=None, about=None))
     if options.profiles is not None:
         # Once, and here: a worker that replaces another must not bring back a user deleted since.
         opened_store(options).close()
-        options = replace(options, pairs=None)
+        options = replace(options, pairs=None, about=None)
     with bound(options) as (listening, place), tempfile.TemporaryDirectory(prefix="synthesizeme-") as folder:
         options = replace(options, shared=(folder, secrets.token_hex(32)))
         os.environ[VARIABLE] = json.dumps(asdict(options))

@@ -16,7 +16,8 @@ from synthesizeme.errors import ConfigError
 
 Scope = Literal["score", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""Each includes those before it. score: rewards and metrics. write: add pairs. admin: export and delete."""
+"""Each includes those before it. score: rewards and metrics. write: add pairs and words. admin: export and
+delete."""
 SHORTEST = 16
 """Fewest characters of a token."""
 

@@ -25,7 +25,7 @@ from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving._requests import Limits, Refused, answer
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
 from synthesizeme.serving.protocol import ScalarRewards
-from synthesizeme.serving.users import MemoryPairs, PairStore, Users
+from synthesizeme.serving.users import MemoryUsers, Users, UserStore
 
 _NO_ROUTE = {
     404: "there is nothing at this address; /docs and /openapi.json list what there is",
@@ -59,7 +59,7 @@ class ServerSettings:
 def build_app(
     rewards: ScalarRewards,
     *,
-    store: PairStore | None = None,
+    store: UserStore | None = None,
     access: Access | None = None,
     settings: ServerSettings | None = None,
     changes: Changes | None = None,
@@ -79,7 +79,7 @@ def build_app(
         The application; ``app.state.endpoints`` holds its queue.
     """
     settings = settings or ServerSettings()
-    users = Users(rewards.model, store or MemoryPairs(), changes=changes)
+    users = Users(rewards.model, store or MemoryUsers(), changes=changes)
     users.fit_stored()
     queue = ModelQueue(
         rewards, users=users, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
@@ -102,6 +102,7 @@ def build_app(
     add("POST", "/v1/compare", endpoints.compare)
     add("POST", "/get_reward", endpoints.get_reward)
     add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
+    add("PUT", "/v1/users/{user_id:path}/words", endpoints.put_words, "write")
     add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
     add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
     add("GET", "/metrics", endpoints.metrics)

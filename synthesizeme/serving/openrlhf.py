@@ -4,8 +4,10 @@
         --reward.remote_url .../synthesizeme/serving/openrlhf.py --data.label_key user_id ...
 
 Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward``. Either way the user's id
-rides in the label, bare or as ``{"user_id": ..., "label": ...}``. The environment also holds the settings,
-``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``, and a store of users, ``SYNTHESIZEME_PROFILES``.
+rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a server the label may also hold
+``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
+environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``, and a store of
+users, ``SYNTHESIZEME_PROFILES``.
 """
 
 from __future__ import annotations

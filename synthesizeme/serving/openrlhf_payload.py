@@ -10,7 +10,7 @@ from typing import Any
 from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import DataError
 from synthesizeme.serving.protocol import STATUSES, Question, Score
-from synthesizeme.serving.rows import tried
+from synthesizeme.serving.rows import ABOUT, tried
 
 SOURCE = "get_reward"
 _END = re.compile(r"(?:\s*(?:<\|[^|<>]{1,40}\|>|</s>|<eos>|<end_of_turn>))+\s*\Z")
@@ -23,7 +23,8 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
     Args:
         queries: Prompt and response in one text, as decoded.
         prompts: The prompts alone, each the beginning of its query.
-        labels: The user of each: an id, or JSON with ``user_id`` (and ``label``, which is not read).
+        labels: The user of each: an id, or JSON with ``user_id`` and maybe ``about``, what the user said
+            beside choices (and ``label``, which is not read).
 
     Raises:
         DataError: the three differ in length.
@@ -58,14 +59,15 @@ def _row(number: int, query: Any, prompt: Any, label: Any) -> Question | DataErr
     if not query.startswith(prompt):
         return place.error("does not begin with its prompt", field="query")
     response = _END.sub("", query[len(prompt) :])
-    return tried(SourceRow(SOURCE, number, {"user_id": _user(label), "prompt": prompt, "response": response}))
+    row = {"user_id": label, **_of_user(label), "prompt": prompt, "response": response}
+    return tried(SourceRow(SOURCE, number, row))
 
 
-def _user(label: Any) -> Any:
-    """The user id in a label."""
+def _of_user(label: Any) -> dict[str, Any]:
+    """What a label that is an object says of the user."""
     if isinstance(label, str) and label.lstrip().startswith("{"):
         try:
             label = json.loads(label)
         except (ValueError, RecursionError):
-            return label
-    return label.get("user_id") if isinstance(label, dict) else label
+            return {}
+    return {name: label.get(name) for name in ("user_id", ABOUT)} if isinstance(label, dict) else {}

@@ -10,6 +10,7 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.models import open_rewards
 from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.users import fit_stored
 
 MODEL_VARIABLE = "SYNTHESIZEME_REWARD_MODEL"
 """Environment variable with the checkpoint folder, or a judge as in `synthesizeme.serving.models`."""
@@ -33,8 +34,8 @@ def opened(
 
     Args:
         model: Checkpoint folder, or ``judge:NAME``; by default that of the environment variable.
-        profiles: Path or URL of a store of profiles, whose users are fitted to their pairs; by default that
-            of the environment variable, if any.
+        profiles: Path or URL of a store of profiles, whose users are fitted to their pairs and words; by
+            default that of the environment variable, if any.
         unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`.
         on_error: Likewise.
 
@@ -58,13 +59,12 @@ def opened(
 def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarRewards:
     if profiles is None:
         return _with_users(name, open_rewards(name), settings)
-    from synthesizeme.profiles import StoredPairs, StoredProfiles, open_store
+    from synthesizeme.profiles import StoredProfiles, StoredUsers, open_store
 
     store = open_store(profiles, create=False)
     try:
         model = open_rewards(name, lambda: StoredProfiles(store))
-        pairs = StoredPairs(store)
-        model.fit_users({user: pairs.pairs(user) for user in pairs.users()})
+        fit_stored(model, StoredUsers(store))
         return _with_users(name, model, settings)
     except BaseException:
         store.close()

@@ -6,11 +6,12 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 
 from synthesizeme.errors import BackendError, ConfigError, RewardError
+from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
@@ -29,6 +30,8 @@ class Question(NamedTuple):
     prompt: tuple[Message, ...]
     """The conversation; ends with a user turn."""
     response: str
+    about: UserWords | None = None
+    """What the user said beside choices, where the row says so; see `ScalarRewards.introduce`."""
 
 
 class Score(NamedTuple):
@@ -125,6 +128,8 @@ class ScalarRewards:
         self.counts: Counter[Status] = Counter()
         """Answers given so far, by status."""
         model.unknown_user = "population"
+        self._introduced: dict[str, UserWords] = {}
+        self._told_unread = False
         self._lock = threading.Lock()
         self._sum, self._number = 0.0, 0
 
@@ -137,6 +142,31 @@ class ScalarRewards:
     def typical(self) -> float | None:
         """Mean of all rewards given so far, for loops that need a number for every row; None before any."""
         return self._sum / self._number if self._number else None
+
+    def introduce(self, words: Iterable[UserWords | None]) -> None:
+        """Let the model know users whom it does not know by what they said; it changes nothing for others.
+
+        Later words of a user who was introduced take the place of the earlier ones. A model that reads no
+        words is not told, which is said once.
+        """
+        said = {it.user_id: it for it in words if it is not None}
+        if not said:
+            return
+        with self._lock:
+            known = self.model.users_
+            new = {
+                user: it
+                for user, it in said.items()
+                if it != self._introduced.get(user) and (user not in known or user in self._introduced)
+            }
+            if new and self.model.reads_words:
+                self.model.fit_users(dict.fromkeys(new, ()), new)
+                self._introduced |= new
+            elif new and not self._told_unread:
+                self._told_unread = True
+                _log.warning(
+                    "%s reads no words of users; `about` changes nothing (said once)", self.model.name
+                )
 
     def score(self, questions: Sequence[Question]) -> list[Score]:
         """One score a question, in order.
@@ -156,6 +186,7 @@ class ScalarRewards:
 
     def scores(self, questions: Sequence[Question]) -> list[Score]:
         """`score` without the exception: a row that failed carries its `error` instead."""
+        self.introduce(question.about for question in questions)
         with self._lock:
             found = self._answers(_Kind(self._score, Score, _lent_question), questions)
             values = [score.value for score in found if score.value is not None]

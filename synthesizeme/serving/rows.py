@@ -1,16 +1,25 @@
-"""Prompts and responses as they stand in foreign rows: text, one message, or a list of messages."""
+"""Prompts, responses and own words as they stand in foreign rows: text, messages, documents."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from pydantic import ValidationError
 
-from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.datasets._pairs import messages
+from synthesizeme.datasets._words import CutText, words_of
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.serving.protocol import Question, ScalarRewards, Score
 from synthesizeme.types import Message
+
+ABOUT = "about"
+"""Field of a row with what its user said beside choices; optional."""
+_log = logging.getLogger(__name__)
 
 
 def read_prompt(place: SourceRow, field: str = "prompt") -> tuple[Message, ...]:
@@ -68,13 +77,51 @@ def read_user(place: SourceRow, field: str = "user_id") -> str:
     return value
 
 
+def read_words(value: Any, user_id: str, place: SourceRow) -> tuple[UserWords, list[CutText]]:
+    """What a user said: bare text, in which they describe themself, or a document with fields of `UserWords`.
+
+    Args:
+        value: The text or document.
+        user_id: Whose words they are.
+        place: Where they stand.
+
+    Returns:
+        The words, and which of the texts are longer than is kept.
+
+    Raises:
+        DataError: they say nothing, a field is wrong, or they name another user.
+    """
+    document = {"about": value} if isinstance(value, str) else value
+    if not isinstance(document, dict):
+        raise place.error(f"found {shown(value)}; expected text or an object", field=ABOUT)
+    if document.get("user_id") not in (None, user_id):
+        raise place.error("are words of another user", field="user_id")
+    return words_of(SourceRow(place.source, place.line, {**document, "user_id": user_id}))
+
+
+def read_about(place: SourceRow, user_id: str) -> UserWords | None:
+    """What a row says of its user, if it says anything; of a text that is too long the beginning.
+
+    Raises:
+        DataError: it says nothing, a field is wrong, or it is of another user.
+    """
+    value = place.row.get(ABOUT)
+    if value is None:
+        return None
+    said, cut = read_words(value, user_id, place)
+    if cut:
+        _say_cut(place.source)
+    return said
+
+
 def read_question(place: SourceRow) -> Question:
-    """A row with ``user_id``, ``prompt`` and ``response``.
+    """A row with ``user_id``, ``prompt`` and ``response``, and maybe ``about``.
 
     Raises:
         DataError: one of them is missing or wrong.
     """
-    return Question(read_user(place), read_prompt(place), read_response(place))
+    user_id = read_user(place)
+    return Question(user_id, read_prompt(place), read_response(place), read_about(place, user_id))
 
 
 def tried(place: SourceRow) -> Question | DataError:
@@ -94,4 +141,13 @@ def answered(rewards: ScalarRewards, rows: Sequence[Question | DataError]) -> li
     scores = iter(rewards.scores([row for row in rows if not isinstance(row, DataError)]))
     return rewards.insist(
         [rewards.unread(row) if isinstance(row, DataError) else next(scores) for row in rows]
+    )
+
+
+@cache
+def _say_cut(source: str) -> None:
+    _log.warning(
+        "%s: words of a user are longer than %d characters, of which the beginning is read (said once)",
+        source,
+        LONGEST_TEXT,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,10 @@ from synthesizeme.serving.protocol import ScalarRewards, Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from synthesizeme.serving.users import PairStore
+    from synthesizeme.serving.users import UserStore
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,10 @@ class ServerOptions:
     token_file: str | None = None
     pairs: str | None = None
     """File with the pairs of users; rows of the test split are left out."""
+    about: str | None = None
+    """File with what users said beside choices, see `synthesizeme.datasets.read_words`."""
     profiles: str | None = None
-    """Path or URL of a store of profiles, where the users' pairs are kept; without it, in memory."""
+    """Path or URL of a store of profiles, where users' pairs and words are kept; without it, in memory."""
     key_file: str | None = None
     """Key of an encrypted store."""
     workers: int = 1
@@ -63,8 +69,9 @@ class ServerOptions:
                 f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
                 "127.0.0.1"
             )
-        if self.workers > 1 and self.pairs is not None and self.profiles is None:
-            problems.append("--pairs with several --workers needs --profiles, where they share users")
+        for flag, given in {"--pairs": self.pairs, "--about": self.about}.items():
+            if self.workers > 1 and given is not None and self.profiles is None:
+                problems.append(f"{flag} with several --workers needs --profiles, where they share users")
         if self.key_file is not None and self.profiles is None:
             problems.append("--key-file is the key of the store of --profiles; give that too")
         try:
@@ -80,7 +87,7 @@ def application(options: ServerOptions) -> FastAPI:
 
     Raises:
         ConfigError: an option is wrong.
-        DataError: the checkpoint or the file of pairs cannot be read.
+        DataError: the checkpoint or a file of users cannot be read.
         StoreError: the store cannot be opened.
         MissingExtraError: what a server needs is not installed.
     """
@@ -96,6 +103,8 @@ def application(options: ServerOptions) -> FastAPI:
     access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
     settings = Settings(options.unknown_user, options.on_error)  # type: ignore[arg-type]
     rewards = ScalarRewards(open_rewards(options.model, lambda: _profiles(options)), settings)
+    if options.about is not None and not rewards.model.reads_words:
+        _log.warning("%s reads no words of users; --about changes nothing", rewards.model.name)
     server = ServerSettings(
         limits=Limits(**options.sizes, seconds=options.queue.get("deadline", 10.0)),
         local_names_only=access is None,
@@ -130,7 +139,7 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
 
     Raises:
         ConfigError: an option is wrong, or the address cannot be bound.
-        DataError: the checkpoint or the file of pairs cannot be read.
+        DataError: the checkpoint or a file of users cannot be read.
         MissingExtraError: what a server needs is not installed.
     """
     options.check()
@@ -192,23 +201,23 @@ def bound(options: ServerOptions) -> Iterator[tuple[socket.socket, str]]:
         yield listening, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def opened_store(options: ServerOptions) -> PairStore:
-    """Where pairs are kept, with those of the file in it.
+def opened_store(options: ServerOptions) -> UserStore:
+    """Where pairs and words are kept, with those of the files in it.
 
     Raises:
-        DataError: the file of pairs cannot be read, or has no pair that may be learned from.
+        DataError: a file cannot be read, or that of pairs has none that may be learned from.
         StoreError: the store cannot be opened.
     """
-    from synthesizeme.datasets import by_user, read_pairs
-    from synthesizeme.profiles import StoredPairs, open_store
-    from synthesizeme.serving.users import MemoryPairs
+    from synthesizeme.datasets import by_user, read_pairs, read_words
+    from synthesizeme.profiles import StoredUsers, open_store
+    from synthesizeme.serving.users import MemoryUsers
 
-    store: PairStore = MemoryPairs()
+    store: UserStore = MemoryUsers()
     if options.profiles is not None:
         key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
         opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
-        store = Breaker(StoredPairs(opened))
+        store = Breaker(StoredUsers(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if usable := [pair for pair in rows if pair.split != "test"]:
@@ -216,4 +225,7 @@ def opened_store(options: ServerOptions) -> PairStore:
         if not tuple(store.users()):
             problem = "has no train or validation pair"
             raise DataError(problem, source=options.pairs, cure="check its `split`.")
+    if options.about is not None:
+        for user, said in read_words(options.about).words.items():
+            store.append(user, (), said)
     return store

@@ -4,9 +4,10 @@
 
     trainer = GRPOTrainer(model, reward_funcs=reward_function("CHECKPOINT"), train_dataset=rows, ...)
 
-A row is ``{"prompt": text or messages, "user_id": ...}``. What was not scored is None. TRL logs a row for
-which every reward function gives None in full: with private prompts, answer unknown users by the population,
-or leave them out of the data.
+A row is ``{"prompt": text or messages, "user_id": ...}``. A column ``about`` with what the user said beside
+choices (text, or an object with fields of `synthesizeme.feedback.UserWords`) makes known a user whom the
+model does not know. What was not scored is None. TRL logs a row for which every reward function gives None in
+full: with private prompts, answer unknown users by the population, or leave them out of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
 from synthesizeme.serving.protocol import ScalarRewards, Settings
-from synthesizeme.serving.rows import answered, tried
+from synthesizeme.serving.rows import ABOUT, answered, tried
 
 Rewards = list[float | None]
 NAME = "personal_reward"
@@ -38,6 +39,7 @@ def reward_function(
     unknown_user: str = "refuse",
     on_error: str = "population",
     user_column: str = "user_id",
+    about_column: str = "about",
 ) -> Callable[..., Rewards]:
     """A reward function for ``reward_funcs``.
 
@@ -53,13 +55,14 @@ def reward_function(
         on_error: ``population`` gives a row that cannot be scored the population's reward, or None where
             there is none either; ``raise`` raises.
         user_column: Column of the data set with the user's id.
+        about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
     Raises:
         ConfigError: a setting is wrong, or the model that is named knows nobody while unknown users are
             refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column)
+    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column, about_column)
 
     def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return batches.rewards(prompts, completions, columns)
@@ -75,9 +78,10 @@ def async_reward_function(
     unknown_user: str = "refuse",
     on_error: str = "population",
     user_column: str = "user_id",
+    about_column: str = "about",
 ) -> Callable[..., Awaitable[Rewards]]:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column)
+    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column, about_column)
 
     async def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return await asyncio.to_thread(batches.rewards, prompts, completions, columns)
@@ -103,8 +107,8 @@ def _name(function: Any, batches: _Batches) -> None:
 class _Batches:
     """The rewards of one function's batches, and its one warning."""
 
-    def __init__(self, scalar: ScalarRewards, user_column: str) -> None:
-        self.scalar, self._user_column = scalar, user_column
+    def __init__(self, scalar: ScalarRewards, user_column: str, about_column: str) -> None:
+        self.scalar, self._user_column, self._about_column = scalar, user_column, about_column
         self._warned = False
 
     def rewards(self, prompts: Sequence[Any], completions: Sequence[Any], columns: dict[str, Any]) -> Rewards:
@@ -116,13 +120,13 @@ class _Batches:
                 f"the data set has no column {self._user_column!r} (found {names or 'none'}); add one with "
                 "the id of each prompt's user, or name it with user_column"
             )
+        said = columns.get(self._about_column) or [None] * len(users)
         rows = [
-            tried(SourceRow(NAME, number, {"user_id": user, "prompt": prompt, "response": _text(completion)}))
-            for number, (user, prompt, completion) in enumerate(
-                zip(users, prompts, completions, strict=True), start=1
-            )
+            {"user_id": user, "prompt": prompt, "response": _text(completion), ABOUT: about}
+            for user, prompt, completion, about in zip(users, prompts, completions, said, strict=True)
         ]
-        found = answered(self.scalar, rows)
+        places = [SourceRow(NAME, number, row) for number, row in enumerate(rows, start=1)]
+        found = answered(self.scalar, [tried(place) for place in places])
         self._warn([user for user, score in zip(users, found, strict=True) if score.status == "unknown_user"])
         if callable(log_metric := columns.get("log_metric")) and found:
             log_metric(f"{NAME}/scored", sum(score.scored for score in found) / len(found))

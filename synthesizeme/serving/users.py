@@ -1,4 +1,4 @@
-"""Users of a served model: their pairs, and the state refitted from them at once."""
+"""Users of a served model: their pairs and words, and the state refitted from them at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.datasets._pairs import messages, strict_pair
 from synthesizeme.errors import DataError, StoreError
+from synthesizeme.feedback import UserWords
+from synthesizeme.profiles.store import Deleted
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving._changes import Changes
 from synthesizeme.types import PreferencePair
@@ -16,8 +18,8 @@ from synthesizeme.types import PreferencePair
 SOURCE = "pairs"
 
 
-class PairStore(Protocol):
-    """Where the pairs of users are kept; a persistent store plugs in here.
+class UserStore(Protocol):
+    """Where pairs and words of users are kept; a persistent store plugs in here.
 
     Methods may be called from one thread at a time.
     """
@@ -25,40 +27,54 @@ class PairStore(Protocol):
     def pairs(self, user_id: str) -> Sequence[PreferencePair]:
         """All pairs of a user, oldest first; none for a user that is not there."""
 
-    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
-        """Keep further pairs of a user, all of them or, if it raises, none."""
+    def words(self, user_id: str) -> UserWords | None:
+        """What a user said beside choices; None where nothing is known of it."""
 
-    def delete(self, user_id: str) -> int:
-        """Drop every pair of a user; how many there were."""
+    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
+        """Keep further pairs of a user, and new words in place of the old; all or, if it raises, nothing."""
+
+    def delete(self, user_id: str) -> Deleted:
+        """Drop everything of a user; what there was."""
 
     def users(self) -> Iterable[str]:
-        """Ids of the users that have pairs here."""
+        """Ids of the users that have pairs or words here."""
 
     def close(self) -> None:
         """Let go of what it holds open."""
 
 
-class MemoryPairs:
-    """A `PairStore` that ends with the process."""
+class MemoryUsers:
+    """A `UserStore` that ends with the process."""
 
     def __init__(self) -> None:
         self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
+        self._words: dict[str, UserWords] = {}
 
     def pairs(self, user_id: str) -> Sequence[PreferencePair]:
         """All pairs of a user, oldest first; none for a user that is not there."""
         return self._pairs.get(user_id, ())
 
-    def append(self, user_id: str, pairs: Sequence[PreferencePair]) -> None:
-        """Keep further pairs of a user."""
-        self._pairs[user_id] = (*self.pairs(user_id), *pairs)
+    def words(self, user_id: str) -> UserWords | None:
+        """What a user said beside choices; None where nothing is known of it."""
+        return self._words.get(user_id)
 
-    def delete(self, user_id: str) -> int:
-        """Drop every pair of a user; how many there were."""
-        return len(self._pairs.pop(user_id, ()))
+    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
+        """Keep further pairs of a user, and new words in place of the old."""
+        if pairs:
+            self._pairs[user_id] = (*self.pairs(user_id), *pairs)
+        if words:
+            self._words[user_id] = words
+        elif words is not None:
+            self._words.pop(user_id, None)
+
+    def delete(self, user_id: str) -> Deleted:
+        """Drop everything of a user; what there was."""
+        pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
+        return Deleted(pairs=len(pairs), versions=0, words=words is not None)
 
     def users(self) -> Iterable[str]:
-        """Ids of the users that have pairs here."""
-        return tuple(self._pairs)
+        """Ids of the users that have pairs or words here."""
+        return tuple(dict.fromkeys((*self._pairs, *self._words)))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -73,7 +89,7 @@ class Users:
 
     Args:
         model: A fitted model.
-        store: Where pairs are kept.
+        store: Where pairs and words are kept.
         most_pairs: Most pairs of one user.
         changes: How processes that share the store tell one another of changed users.
     """
@@ -81,21 +97,24 @@ class Users:
     def __init__(
         self,
         model: PersonalRewards,
-        store: PairStore,
+        store: UserStore,
         *,
         most_pairs: int = 2000,
         changes: Changes | None = None,
     ) -> None:
         self.model, self.store, self.most_pairs = model, store, most_pairs
         self._changes = changes
+        self._by_words: set[str] = set()
+        """Users whose state rests on stored words alone."""
         self._stale: set[bytes] = set()
         """Digests of users that others changed and that were not read again yet."""
 
     def fit_stored(self) -> int:
-        """Fit every user of the store from all of their pairs; how many there are."""
-        histories = {user: self.store.pairs(user) for user in self.store.users()}
-        self.model.fit_users(histories)
-        return len(histories)
+        """Fit every user of the store, see `fit_stored`; how many there are."""
+        known = frozenset(self.model.users_)
+        number = fit_stored(self.model, self.store)
+        self._by_words |= self.model.users_.keys() - known
+        return number
 
     def behind(self, user_ids: Iterable[str]) -> bool:
         """Whether `catch_up` with these users has something to do; quick, and reads no store."""
@@ -126,35 +145,48 @@ class Users:
 
     def _take_over(self, user: str, changes: Changes) -> None:
         if (digest := changes.digest(user)) in self._stale:
-            pairs = self.store.pairs(user)
-            if pairs:
-                self.model.fit_user(user, pairs)
-            else:
-                self.model.forget_user(user)
+            self._fit(user, self.store.pairs(user), self.store.words(user))
             self._stale.discard(digest)
 
-    def add(self, user_id: str, pairs: Sequence[PreferencePair], *, replace: bool = False) -> dict[str, Any]:
-        """Refit a user, known or new, to their stored pairs and these.
+    def _fit(self, user: str, pairs: Sequence[PreferencePair], words: UserWords | None) -> None:
+        self.model.fit_user(user, pairs, words)
+        if words is not None and not pairs:
+            self._by_words.add(user)
+
+    def add(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        words: UserWords | None = None,
+        *,
+        replace: bool = False,
+    ) -> dict[str, Any]:
+        """Refit a user, known or new, to their stored pairs and these, and to what they said.
 
         Args:
             user_id: The owner of every pair.
             pairs: Further pairs; one that is stored already is left out, so that a request may be repeated.
+            words: What the user said beside choices, in place of what is stored of it; None leaves that.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
 
         Returns:
-            How many pairs were added and how many there are now.
+            How many pairs were added and how many there are now; with words, whether the model reads them.
 
         Raises:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
             DataError: a pair cannot be learned from, has the id of another one, or is one too many.
-            StoreError: the pairs cannot be stored; the model is as it was before.
+            StoreError: they cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
         stored = self.store.pairs(user_id)
-        if not stored and user_id in self.model.users_ and not replace:
+        said = self.store.words(user_id)
+        if words is not None and not (pairs or self.model.reads_words):
+            return self._kept(user_id, words)
+        trained = user_id in self.model.users_ and user_id not in self._by_words
+        if trained and not stored and not replace:
             raise HistoryMissingError(
-                "the user's state came with the checkpoint and the pairs behind it are not here; these pairs "
-                "alone would replace it",
+                "the user's state came with the checkpoint and the pairs behind it are not here; what was "
+                "sent alone would replace it",
                 cure="start the server with --pairs and the user's history, or add ?replace=true.",
             )
         known = {pair.pair_id: pair for pair in stored}
@@ -168,22 +200,30 @@ class Users:
         together = [*stored, *new.values()]
         if len(together) > self.most_pairs:
             raise DataError(f"the user would have {len(together)} pairs; expected at most {self.most_pairs}")
-        if new:
+        spoken = words is not None and words != said
+        if new or spoken:
             before = self.model.users_.get(user_id)
-            self.model.fit_user(user_id, together)
+            self._fit(user_id, together, words or said)
             try:
-                self.store.append(user_id, list(new.values()))
+                self.store.append(user_id, list(new.values()), words)
             except Exception:
                 self._put_back(user_id, before)
                 raise
             self._tell(user_id)
-        return {"added": len(new), "pairs": len(together)}
+        read = {} if words is None else {"read": self.model.reads_words}
+        return {"added": len(new), "pairs": len(together), **read}
+
+    def _kept(self, user_id: str, words: UserWords) -> dict[str, Any]:
+        """Store words that the model does not read, for one that does."""
+        self.store.append(user_id, (), words)
+        return {"added": 0, "pairs": len(self.store.pairs(user_id)), "read": False}
 
     def export(self, user_id: str) -> dict[str, Any] | None:
-        """Everything that is known of a user, or None: pairs, and what the model learned in words."""
+        """Everything that is known of a user, or None: pairs, own words, what the model learned of them."""
         self.catch_up([user_id])
-        pairs, known = self.store.pairs(user_id), user_id in self.model.users_
-        if not pairs and not known:
+        pairs, said = self.store.pairs(user_id), self.store.words(user_id)
+        known = user_id in self.model.users_
+        if not pairs and said is None and not known:
             return None
         evidence = getattr(self.model, "evidence", None)
         learned = evidence(user_id, limit=None) if callable(evidence) and known else []
@@ -191,19 +231,20 @@ class Users:
             "user_id": user_id,
             "known_to_model": known,
             "pairs": [pair.model_dump(mode="json", exclude_none=True) for pair in pairs],
+            "words": None if said is None else said.model_dump(mode="json", exclude_none=True),
             "learned": [item.model_dump(mode="json") for item in learned],
         }
 
     def delete(self, user_id: str) -> dict[str, Any] | None:
-        """Drop a user's pairs and state; what there was, or None."""
+        """Drop a user's pairs, words and state; what there was, or None."""
         self.catch_up([user_id])
         known = user_id in self.model.users_
         dropped = self.store.delete(user_id)
         self.model.forget_user(user_id)
-        if not dropped and not known:
+        if not dropped.pairs and not dropped.words and not known:
             return None
         self._tell(user_id)
-        return {"pairs": dropped, "state": known}
+        return {"pairs": dropped.pairs, "words": dropped.words, "state": known}
 
     def _put_back(self, user_id: str, state: Any) -> None:
         if state is None:
@@ -214,6 +255,18 @@ class Users:
     def _tell(self, user_id: str) -> None:
         if self._changes is not None:
             self._changes.tell(user_id)
+
+
+def fit_stored(model: PersonalRewards, store: UserStore) -> int:
+    """Fit every user of a store from all of their pairs and words; how many there are.
+
+    Who has words alone is fitted to them, unless the model knows that user from its training already.
+    """
+    histories = {user: store.pairs(user) for user in store.users()}
+    words = {user: said for user in histories if (said := store.words(user)) is not None}
+    told = {user: pairs for user, pairs in histories.items() if pairs or user not in model.users_}
+    model.fit_users(told, words)
+    return len(histories)
 
 
 def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:

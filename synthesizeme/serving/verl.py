@@ -4,8 +4,10 @@
     +custom_reward_function.reward_kwargs.model=CHECKPOINT
 
 verl does not hand over the prompt, so the data set's ``extra_info`` carries it: ``{"prompt": text or
-messages, "user_id": ...}``. The checkpoint may also be named by the environment variable
-``SYNTHESIZEME_REWARD_MODEL``; it is read once in a process.
+messages, "user_id": ...}``, and maybe ``"about"``: what the user said beside choices, as text or an object
+with fields of `synthesizeme.feedback.UserWords`, which makes known a user whom the model does not know. The
+checkpoint may also be named by the environment variable ``SYNTHESIZEME_REWARD_MODEL``; it is read once in a
+process.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ def compute_score(
         data_source: Not read.
         solution_str: The response.
         ground_truth: Not read.
-        extra_info: ``prompt`` (text, or messages as a list or array) and ``user_id`` of the row.
+        extra_info: ``prompt`` (text, or messages as a list or array), ``user_id`` and maybe ``about`` of
+            the row.
         model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``.
         profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
         unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` gives
@@ -49,7 +52,7 @@ def compute_score(
 
     Raises:
         UnknownUserError: the user is unknown and unknown users are refused; names the user.
-        DataError: `extra_info` names no user, or has no prompt that can be read.
+        DataError: `extra_info` names no user, or has no prompt or no ``about`` that can be read.
         RewardError: the response cannot be scored and `on_error` is ``raise``.
         ConfigError: no model is named, it knows nobody, or a setting is wrong.
     """
@@ -75,7 +78,7 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     from synthesizeme.datasets._intake import SourceRow, shown
     from synthesizeme.errors import DataError
     from synthesizeme.serving.protocol import Question
-    from synthesizeme.serving.rows import read_prompt, read_response, read_user
+    from synthesizeme.serving.rows import ABOUT, read_about, read_prompt, read_response, read_user
 
     cure = 'give every row of the data set extra_info={"prompt": text or messages, "user_id": text}.'
     if not isinstance(info, dict):
@@ -86,6 +89,7 @@ def _asked(info: Any, response: Any) -> Question | DataError:
         "user_id": info.get("user_id"),
         "prompt": prompt.tolist() if hasattr(prompt, "tolist") else prompt,  # parquet gives arrays
         "response": response,
+        ABOUT: info.get(ABOUT),
     }
     place = SourceRow("extra_info", 1, row)
     try:
@@ -94,7 +98,8 @@ def _asked(info: Any, response: Any) -> Question | DataError:
         found = f"found {shown(row[str(error.field)])}"
         problem = error.problem if error.problem.startswith("found") else f"{found}: {error.problem}"
         raise DataError(problem, source="extra_info", field=error.field, cure=cure) from None
+    said = read_about(place, user_id)
     try:
-        return Question(user_id, turns, read_response(place))
+        return Question(user_id, turns, read_response(place), said)
     except DataError as error:
         return error

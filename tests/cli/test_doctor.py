@@ -14,6 +14,9 @@ def test_doctor_tells_versions_models_data_and_cache(command, monkeypatch, tmp_p
     assert ran.json["backends"]["builtin"]["ready"] is True
     assert ran.json["backends"]["openai/NAME"]["ready"] is True
     assert ran.json["backends"]["anthropic/NAME"] == {"ready": False, "needs": "ANTHROPIC_API_KEY"}
+    assert ran.json["encoders"]["found"]["static"] == {"ready": True, "needs": ""}
+    assert ran.json["encoders"]["default"] in ran.json["encoders"]["found"]
+    assert "LLaMA 2" in ran.json["encoders"]["licence"]
     assert ran.json["data"]["places"] == {str(tmp_path / "data"): False}
     assert ran.json["data"]["found"]["llmfao"] is None
     assert ran.json["data"]["hub"]["polis"] is None
@@ -26,6 +29,7 @@ def test_doctor_tells_versions_models_data_and_cache(command, monkeypatch, tmp_p
     assert not (tmp_path / "cache").exists()
     human = command("doctor")
     assert "ANTHROPIC_API_KEY" in human.out
+    assert "the default here" in human.out
     assert "it is not on the hub" in " ".join(human.out.split())
 
 

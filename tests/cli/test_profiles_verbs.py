@@ -32,7 +32,11 @@ def filled(command, tmp_path, sample):
 
 def test_import_twice_changes_nothing_and_a_new_profile_is_a_new_version(command, filled, tmp_path, sample):
     again = command("profiles", "import", "made", "--store", filled, "--pairs", sample, "--json").json
-    assert again == {"profiles": {"new": 0, "unchanged": 2}, "pairs": {"new": 0, "unchanged": 60}}
+    assert again == {
+        "profiles": {"new": 0, "unchanged": 2},
+        "pairs": {"new": 0, "unchanged": 60},
+        "words": {"new": 0, "unchanged": 0},
+    }
     save_profile(tmp_path / "made", profile("mara", "Likes boats.", "Is mara."), {})
     assert command("profiles", "import", "made", "--store", filled, "--json").json["profiles"] == {
         "new": 1,
@@ -123,7 +127,7 @@ def test_delete_asks_first(command, filled, monkeypatch, tmp_path):
         assert "Delete everything about mara from s.db?" in ran.err
         assert ran.status == status
         assert b"mara" in (tmp_path / filled).read_bytes() or status == 0
-    assert ran.json == {"user_id": "mara", "pairs": 20, "versions": 1}
+    assert ran.json == {"user_id": "mara", "pairs": 20, "versions": 1, "words": False}
     ran = command("profiles", "delete", "--user", "ilse", "--store", filled, "--yes")
     assert ran.out == "Deleted 20 pairs and 0 versions of a profile.\n"
     left = b"".join(path.read_bytes() for path in tmp_path.glob("s.db*"))
@@ -155,11 +159,11 @@ def test_a_key_file_encrypts_a_new_store_and_is_needed_from_then_on(command, tmp
 
 
 def test_migrate_says_what_it_did_and_a_bad_url_is_wrong_usage(command):
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0002; it was at none.\n"
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0002 already.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003; it was at none.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003 already.\n"
     assert command("profiles", "migrate", "--store", "s.db", "--json").json == {
-        "before": "0002",
-        "now": "0002",
+        "before": "0003",
+        "now": "0003",
     }
     ran = command("profiles", "list", "--store", "mysql://x/y")
     assert ran.status == 2
@@ -182,3 +186,54 @@ def test_a_mistyped_path_is_said_and_not_made(command, tmp_path, verb):
     assert ran.status == 1
     assert "sotre.db: there is no such file. Cure: check the path" in ran.err
     assert not list(tmp_path.glob("*.db*"))
+
+
+WORDS = {"user_id": "ilse", "about": "I am a \x1b[2Jbaker.", "wishes": ["Be brief."], "own_answers": {"Why?": "So."},
+         "demographics": {"age": "60+"}}  # fmt: skip
+
+
+def test_words_are_imported_listed_shown_and_exported(command, filled, write_rows, sample):
+    path = write_rows([WORDS, {"user_id": "newcomer", "about": "Only words."}], name="words.jsonl")
+    ran = command("profiles", "import", "--store", filled, "--about", path)
+    assert (ran.status, ran.out) == (0, "Words of 2 users stored, 0 there already.\n")
+    again = command("profiles", "import", "--store", filled, "--about", path, "--json").json
+    assert again["words"] == {"new": 0, "unchanged": 2}
+    listed = command("profiles", "list", "--store", filled).out
+    assert "ilse  20 pairs, no profile, own words\n" in listed
+    assert "newcomer  0 pairs, no profile, own words\n" in listed
+    assert "words of 2 users" in command("profiles", "status", "--store", filled).out
+    assert command("profiles", "words", "--user", "ilse", "--store", filled).out.splitlines() == [
+        "Why? So.", "about: I am a \\x1b[2Jbaker.", "wish: Be brief.", "age: 60+",
+    ]  # fmt: skip
+    found = command("profiles", "export", "--user", "ilse", "--store", filled).json
+    assert found["format"] == "synthesizeme-user-2"
+    assert found["words"]["about"] == WORDS["about"]
+    assert command("profiles", "words", "--user", "ilse", "--store", filled, "--json").json["wishes"] == [
+        "Be brief."
+    ]
+
+
+def test_words_are_dropped_alone_or_with_the_user(command, filled, write_rows):
+    path = write_rows([WORDS, {**WORDS, "user_id": "mara"}], name="words.jsonl")
+    command("profiles", "import", "--store", filled, "--about", path)
+    assert (
+        "Dropped the words of ilse."
+        in command("profiles", "words", "--user", "ilse", "--store", filled, "--forget").out
+    )
+    again = command("profiles", "words", "--user", "ilse", "--store", filled)
+    assert again.status == 1
+    assert "has no words in this store" in again.err
+    assert len(command("profiles", "export", "--user", "ilse", "--store", filled).json["pairs"]) == 20
+    gone = command("profiles", "delete", "--user", "mara", "--store", filled, "--yes")
+    assert gone.out == "Deleted 20 pairs and 1 version of a profile, and the user's words.\n"
+
+
+def test_import_of_nothing_or_of_wrong_words_stores_nothing(command, write_rows, tmp_path):
+    nothing = command("profiles", "import", "--store", "s.db")
+    assert nothing.status == 2
+    assert "expected DIR, --pairs PAIRS or --about FILE" in nothing.err
+    path = write_rows([{**WORDS, "abuot": "x"}], name="words.jsonl")
+    wrong = command("profiles", "import", "--store", "s.db", "--about", path)
+    assert wrong.status == 1
+    assert "words.jsonl:1: field 'abuot'" in wrong.err
+    assert not (tmp_path / "s.db").exists()

@@ -22,6 +22,7 @@ import reward_models
 from reward_models._base import method_parameters
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
+from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Failure, Reward, Verdict
 
@@ -43,6 +44,8 @@ SMALL = {
     "pal": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "pal-b": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "persona-prompted": TEXT | {"epochs": 8, "learning_rate": 3e-3},
+    "pooled": {"features": "stylometric"},
+    "pooled-own": {"features": "stylometric"},
     "pplug": TEXT
     | {"features": "stylometric", "warm_start": PERSONA_READER, "epochs": 12, "learning_rate": 1e-2},
     "uem": TEXT
@@ -51,7 +54,7 @@ SMALL = {
     "vpl": READER | {"latents": 4, "dropout": 0.1, "annealing": 10},
 }
 """Arguments that make a method small and fast."""
-IMPERSONAL = {"bradley-terry"}
+IMPERSONAL = {"bradley-terry", "pooled"}
 """Methods that know no users: they are shown people who agree."""
 
 ONE_TASTE = (two_tastes.SUNNY,)
@@ -121,9 +124,9 @@ def fitted_twice(name, make):
 @pytest.fixture
 def fitted(trained):
     """The trained model; what a test does to its users is undone."""
-    users, unknown_user = dict(trained.users_), trained.unknown_user
+    users, unknown_user, asked = dict(trained.users_), trained.unknown_user, trained._sampled
     yield trained
-    trained.users_, trained.unknown_user = users, unknown_user
+    trained.users_, trained.unknown_user, trained._sampled = users, unknown_user, asked
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +244,13 @@ def test_learns_the_planted_tastes(name, fitted, held_out):
     assert wrong <= min(without, 0.3)
 
 
+def test_the_report_of_a_fit_says_whether_the_user_changes_anything(name, fitted):
+    told = fitted.fit_report()
+    assert told["user changes nothing"] is (name in IMPERSONAL)
+    for moved in ("own history moves a margin by", "swapped labels by", "share of verdicts moved"):
+        assert (told[moved] == 0) is (name in IMPERSONAL), moved
+
+
 def test_a_new_user_is_fitted_without_touching_what_is_shared(name, fitted, tmp_path):
     pairs = population(name, n_users=2, n_pairs=20, seed=9)
     before = bits(fitted._arrays()), fitted._facts()
@@ -263,6 +273,24 @@ def test_fit_user_with_the_pairs_of_fit_gives_the_state_of_fit(name, fitted):
     before = bits(fitted.users_["u3"])
     fitted.fit_user("u3", [pair for pair in train_of(name) if pair.user_id == "u3"])
     assert bits(fitted.users_["u3"]) == before
+
+
+def test_words_make_a_user_known_to_a_method_that_reads_them_and_change_nothing_for_another(name, fitted):
+    own, before = [pair for pair in train_of(name) if pair.user_id == "u3"], bits(fitted.users_["u3"])
+    said = UserWords(user_id="quiet", about="I like sunny answers.", demographics={"age": "30-39"})
+    fitted.fit_user("quiet", [], said).fit_user("u3", own, said.lent_to("u3"))
+    assert ("quiet" in fitted.users) == fitted.reads_words
+    assert fitted.reads_words or bits(fitted.users_["u3"]) == before
+    fitted.fit_user("quiet", []).fit_user("u3", own)
+    assert "quiet" not in fitted.users
+    assert bits(fitted.users_["u3"]) == before
+
+
+def test_words_of_another_user_are_refused_and_change_nobody(fitted):
+    said, before = UserWords(user_id="u3", about="I like sunny answers."), dict(fitted.users_)
+    with pytest.raises(DataError, match="words given for user 'u4' are those of 'u3'"):
+        fitted.fit_users({"u4": [], "u5": []}, {"u4": said})
+    assert fitted.users_ == before
 
 
 def test_a_history_with_swapped_labels_turns_a_user_round(name, fitted, held_out):

@@ -46,6 +46,7 @@ def test_every_public_module_is_a_data_set():
         "paper-format",
         "polis",
         "prism",
+        "remesh",
         "trl-rows",
     }
     assert registered - set(formats()) <= {"synthetic"}

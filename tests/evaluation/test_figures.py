@@ -397,7 +397,7 @@ class TestWhatIsLeftOut:
         assert list(line(axes, "m").get_xdata()) == [0]
 
 
-LONG = "reward-model features=stylometric+embeddings backbone=some/very-large-model-name rank=10 seed=3"
+LONG = "reward-model features=stylometric+minilm backbone=some/very-large-model-name rank=10 seed=3"
 ODD = [
     "a$b$c",
     "$\\frac{1}{",

@@ -13,7 +13,9 @@ from typing import Any
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
 SUPERUSER = "postgres"
 DATABASE = "profiles"
-TABLES = ", ".join(f"profile_store_{name}" for name in ("profiles", "pairs", "inductions", "users", "facts"))
+TABLES = ", ".join(
+    f"profile_store_{name}" for name in ("profiles", "pairs", "words", "inductions", "users", "facts")
+)
 
 
 def why_not() -> str | None:

@@ -10,11 +10,11 @@ import pytest
 
 from synthesizeme.errors import DataError, StoreConflictError
 from synthesizeme.profile import Provenance, UserProfile
-from synthesizeme.profiles import StoredPairs, StoredProfiles
+from synthesizeme.profiles import StoredProfiles, StoredUsers
 from synthesizeme.profiles._sql_store import SqlProfileStore
 from synthesizeme.profiles.store import Deleted, ProfileStore, UserSummary
 from synthesizeme.profiles.views import every_user
-from synthesizeme.serving.users import PairStore
+from synthesizeme.serving.users import UserStore
 
 STRANGE = [
     "../../etc/passwd", "/", ".", "'; DROP TABLE users; --", '" OR 1=1', "%", "_", "\\", "a\nb", " ", "é", "e\u0301",
@@ -151,7 +151,7 @@ def test_an_export_is_everything_as_json(store, pair, profile):
     store.put_profile(profile("ada", "Two."))
     store.add_pairs("bo", [pair("p1", "bo")])
     document = json.loads(json.dumps(store.export("ada")))
-    assert document["format"] == "synthesizeme-user-1"
+    assert document["format"] == "synthesizeme-user-2"
     assert document["user_id"] == "ada"
     assert [type(pair("x")).model_validate(row) for row in document["pairs"]] == [pair("p1"), pair("p2")]
     assert [(row["version"], row["made_from"]) for row in document["profiles"]] == [
@@ -270,7 +270,7 @@ def test_a_write_whose_acknowledgement_was_lost_is_not_made_twice(store, pair, p
 
 def test_a_store_is_a_mapping_of_profiles_and_keeps_the_pairs_of_a_server(store, pair, profile):
     contract: ProfileStore = store
-    kept: PairStore = StoredPairs(contract)
+    kept: UserStore = StoredUsers(contract)
     kept.append("ada", [pair("p1")])
     kept.append("ada", [pair("p1"), pair("p2")])
     store.put_profile(profile("bo"))
@@ -282,5 +282,5 @@ def test_a_store_is_a_mapping_of_profiles_and_keeps_the_pairs_of_a_server(store,
     assert "ada" not in known
     with pytest.raises(KeyError):
         known["ada"]
-    assert (kept.delete("ada"), kept.delete("ada")) == (2, 0)
+    assert (kept.delete("ada").pairs, kept.delete("ada").pairs) == (2, 0)
     assert kept.pairs("ada") == ()

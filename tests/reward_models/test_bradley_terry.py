@@ -117,7 +117,7 @@ def test_what_became_of_the_pairs_is_counted(folder):
     cut = pair(2, user="u0", chosen="sunny " + same_start, rejected="frosty water")
     model = BradleyTerry(backbone=folder("bert"), **FAST | {"epochs": 1})
     model.fit([*TRAIN[:14], longer_than_the_window, cut])
-    assert model.fit_report() == {"kept": 15, "dropped": 1, "truncated": 1}
+    assert {"kept": 15, "dropped": 1, "truncated": 1}.items() <= model.fit_report().items()
 
 
 def test_pairs_that_are_all_the_same_within_the_window_are_refused(folder):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -117,3 +119,23 @@ def test_bad_input_is_refused():
         DistilledEncoder()(["a"])
     with pytest.raises(DataError):
         open_encoder("no/such-encoder-anywhere")
+
+
+def test_any_encoder_serves_by_its_specification_and_the_default_is_that_of_the_install(monkeypatch):
+    from reward_models import dense_retrieval
+
+    subjects = ["The parliament voted on taxes.", "Boil the rice in water."]
+    for spec in ("static", "static+minilm"):
+        encode = open_encoder(spec)
+        assert encode.name == spec
+        assert Dense(encode=encode).rank("How do I cook rice?", subjects) == [1, 0]
+    monkeypatch.setattr(dense_retrieval, "default_encoder", lambda: "static")
+    assert open_encoder().name == "static"
+
+
+def test_static_retrieval_loads_no_torch():
+    code = (
+        "import sys; from reward_models.dense_retrieval import open_encoder; open_encoder('static')(['a']); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

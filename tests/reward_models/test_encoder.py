@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from reward_models._features import open_features
 from reward_models._hidden_states import open_hidden_states
 from reward_models._pretrained import MINILM, locate
 from reward_models._rendering import Renderer
+from reward_models._static import open_static
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message
 
@@ -38,7 +40,7 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def minilm():
-    return open_encoder()
+    return open_encoder("minilm")
 
 
 def units(texts):
@@ -101,28 +103,52 @@ def test_the_identity_is_that_of_the_weights_wherever_they_lie(minilm, tmp_path)
 
 def test_a_folder_that_holds_no_encoder_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(DataError, match="no sentence encoder can be read here") as caught:
+    with pytest.raises(DataError, match=r"no sentence encoder can be read here.*modules\.json") as caught:
         open_encoder(str(tmp_path))
     assert str(tmp_path) in str(caught.value)
+    (tmp_path / "modules.json").write_text("[]")
+    with pytest.raises(DataError, match="no sentence encoder can be read here") as caught:
+        open_encoder(str(tmp_path))
     with pytest.raises(DataError, match="no language model can be read here"):
         open_features(f"lm:{tmp_path}")
 
 
 def test_features_of_a_response_do_not_depend_on_its_prompt_and_those_of_a_prompt_are_its_last_turn(minilm):
-    found = open_features("embeddings")
+    found = open_features("minilm")
     one, two = found.responses([PROMPT, OTHER], ["Boil it.", "Boil it."])
     assert one.tobytes() == two.tobytes() == minilm.encode([("Boil it.",)])[0].tobytes()
     assert found.prompts([OTHER]).tobytes() == minilm.encode([("How long?",)]).tobytes()
     assert found.identity == minilm.identity
     assert found.responses([], []).shape == (0, 384)
-    both = open_features("stylometric+embeddings")
+    both = open_features("stylometric+minilm")
     assert both.responses([PROMPT], ["Boil it."]).shape == (1, both.dim)
+
+
+def test_parts_of_a_joint_specification_stand_side_by_side_each_on_its_own_scale(minilm):
+    both = open_features("static+minilm")
+    assert [part.identity for part in both.parts] == [open_static().identity, minilm.identity]
+    assert both.dim == both.prompt_dim == 256 + 384
+    values = both.responses([PROMPT], ["Boil it."])
+    assert values[:, 256:].tobytes() == minilm.encode([("Boil it.",)]).tobytes()
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", "bert"])
 def backbone(request, tmp_path_factory) -> Path:
     return tiny_backbones.make(tmp_path_factory.mktemp(request.param), [*TEXTS[:3], "user assistant"],
                                shape=request.param)  # fmt: skip
+
+
+def test_a_plain_language_model_is_no_sentence_encoder_and_the_cure_opens_it(backbone):
+    with pytest.raises(DataError, match=r"no sentence encoder .* no modules\.json") as caught:
+        open_features(str(backbone))
+    spec = re.search("'(lm:.*?)'", caught.value.cure)[1]
+    assert open_features(spec).identity == open_features(f"lm:{backbone}:mean").identity
+    with pytest.raises(DataError) as joint:
+        open_features(f"static+{backbone}")
+    assert str(joint.value).startswith(
+        f"{backbone}: part '{backbone}' of the features 'static+{backbone}': no"
+    )
+    assert joint.value.cure == caught.value.cure
 
 
 def states(folder, ids):

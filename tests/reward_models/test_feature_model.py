@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 from invented import pair, user_says
 
 import reward_models
-from reward_models import _feature_model
+from reward_models import _chosen_features, _feature_model
 from reward_models._features import open_features
 from reward_models.lore import Lore
 from reward_models.pal_b import PalB
@@ -39,7 +37,7 @@ class Numbers:
 @pytest.fixture
 def numbers(monkeypatch):
     features = Numbers()
-    monkeypatch.setattr(_feature_model, "open_features", lambda spec: features)
+    monkeypatch.setattr(_chosen_features, "open_features", lambda spec: features)
     return features
 
 
@@ -88,23 +86,16 @@ def test_features_that_are_no_numbers_are_refused_by_name(numbers, value):
             use()
 
 
-def test_auto_goes_on_without_an_encoder_and_says_so(monkeypatch, caplog, tmp_path):
-    def only_stylometric(spec):
-        if "embeddings" in spec:
-            raise DataError("no encoder here")
-        return open_features(spec)
-
-    monkeypatch.setattr(_feature_model, "open_features", only_stylometric)
-    with caplog.at_level(logging.WARNING):
-        model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
-    assert "no encoder here" in caplog.text
+def test_auto_takes_the_default_encoder_and_goes_on_without_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: "static")
+    model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
+    assert model._facts()["features"] == "stylometric+static"
+    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: None)
+    model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
     assert model._facts()["features"] == model._facts()["identity"] == "stylometric"
     model.save(tmp_path / "model")
     monkeypatch.undo()
     assert reward_models.load(tmp_path / "model").spec_ == "stylometric", "where there is an encoder too"
-    monkeypatch.setattr(_feature_model, "open_features", only_stylometric)
-    with pytest.raises(DataError, match="no encoder here"):
-        Lore(**SMALL | {"features": "embeddings"}).fit(PAIRS)
 
 
 def test_a_checkpoint_of_other_features_is_refused(numbers, tmp_path):

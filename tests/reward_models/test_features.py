@@ -108,31 +108,56 @@ def test_features_that_are_no_numbers_are_refused_and_not_kept(tmp_path, bad):
 @pytest.mark.parametrize(
     ("spec", "part"),
     [
-        ("stylometry", "stylometry"),
         ("", ""),
-        ("stylometric+", "stylometric+"),
-        ("stylometric+embedding", "stylometric+embedding"),
-        ("embeddings:", "embeddings:"),
+        ("stylometric+", ""),
+        ("static++minilm", ""),
+        ("lm:", "lm:"),
         ("stylometric+lm:", "lm:"),
+        ("lm::mean", "lm::mean"),
+        ("lm:mean", "lm:mean"),
         ("stylometric:x", "stylometric:x"),
+        ("embeddings:all-MiniLM-L6-v2", "embeddings:all-MiniLM-L6-v2"),
     ],
 )
 def test_an_unknown_specification_lists_those_there_are(spec, part):
-    with pytest.raises(UnknownNameError, match="Known: embeddings, embeddings:NAME, lm:NAME") as caught:
+    with pytest.raises(
+        UnknownNameError, match="Known: NAME, lm:NAME, lm:NAME:last, lm:NAME:mean, minilm"
+    ) as caught:
         open_features(spec)
     assert caught.value.name == part
 
 
-def test_a_folder_may_have_a_plus_in_its_name(tmp_path):
-    with pytest.raises(DataError, match=r"c\+\+/model: is neither a folder nor"):
-        open_features("stylometric+lm:c++/model")
+@pytest.mark.parametrize("kind", ["", "lm:"])
+def test_a_folder_may_have_a_plus_or_a_colon_in_its_name(tmp_path, kind):
+    pytest.importorskip("sentence_transformers")
+    for name in ("c++/model", "a+b", "v:2"):
+        (tmp_path / name).mkdir(parents=True)
+        with pytest.raises(DataError, match="can be read here") as caught:
+            open_features(f"stylometric+{kind}{tmp_path / name}+static")
+        assert caught.value.source == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "spec", ["no/such", "static+no/such", "lm:no/such:mean", "static+lm:no/such", "stylometry"]
+)
+def test_a_part_that_is_missing_is_named(monkeypatch, tmp_path, spec):
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("sentence_transformers")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(DataError, match=r"(no/such|stylometry): .*the hub is out of reach") as caught:
+        open_features(spec)
+    assert caught.value.cure
+    assert ("stylometric, static, minilm" in caught.value.cure) is ("stylometry" in spec)
+    part = spec.removeprefix("static+")
+    assert (f"part {part!r} of the features {spec!r}" in str(caught.value)) is (part != spec)
 
 
 @pytest.mark.parametrize(
     ("spec", "library", "module", "extra"),
     [
-        ("embeddings", "sentence_transformers", "_encoder", "embeddings"),
-        ("embeddings", "torch", "_encoder", "embeddings"),
+        ("minilm", "sentence_transformers", "_encoder", "embeddings"),
+        ("static+some/name", "torch", "_encoder", "embeddings"),
         ("lm:x", "transformers", "_hidden_states", "hf"),
     ],
 )
@@ -140,7 +165,7 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, spec, li
     for loaded in ("_encoder", "_hidden_states", "_backbone", "_threads"):
         monkeypatch.delitem(sys.modules, f"reward_models.{loaded}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtraError, match=rf"synthesizeme-rewards\[{extra}\]"):
+    with pytest.raises(MissingExtraError, match=rf"features '{spec.split('+')[-1]}' .*rewards\[{extra}\]"):
         open_features(spec)
 
 

@@ -511,7 +511,7 @@ def test_the_encoder_is_opened_by_its_name(monkeypatch):
     pairs = flat(population(2, 3)[0])
     for name in ("auto", "someone/encoder"):
         Hierarchical(encoder=name, variances="fixed").fit(pairs)
-    assert opened == ["embeddings", "embeddings:someone/encoder"]
+    assert opened == ["minilm", "someone/encoder"]
 
 
 def test_the_encoder_decides_what_is_read(encoder):

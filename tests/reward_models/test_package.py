@@ -11,7 +11,7 @@ import json, sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "transformers", "trl", "sentence_transformers"):
+        if name.partition(".")[0] in ("torch", "transformers", "trl", "sentence_transformers", "sklearn"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())

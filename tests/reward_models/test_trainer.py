@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from invented import pair
 from scipy.optimize import rosen
 
-from reward_models._trainer import Schedule, held_out_split, minimise, seeded, train
+from reward_models._trainer import Schedule, minimise, seeded, train
 
 POINTS = torch.linspace(-1, 1, 40)[:, None]
 TARGETS = 2 * POINTS + 0.5
@@ -118,28 +116,3 @@ def test_a_minimum_is_found_and_nothing_else_gets_a_gradient():
     assert other.grad is None
     kink = minimise(lambda x: (x - 3).abs().sum() + (x + 1).relu().sum(), torch.zeros(1))
     assert -1 <= kink.item() <= 3  # flat between the two kinks
-
-
-def test_held_out_pairs_are_the_validation_rows():
-    histories = {
-        "ada": [pair(i, split="validation" if i > 2 else "train") for i in range(5)],
-        "bob": [pair(9, user="bob")],
-    }
-    kept, held = held_out_split(histories, 0)
-    assert [p.pair_id for p in kept] == ["ada-0", "ada-1", "ada-2", "bob-9"]
-    assert [p.pair_id for p in held] == ["ada-3", "ada-4"]
-
-
-@pytest.mark.parametrize("split", [None, "train", "validation"])
-def test_without_validation_rows_a_seeded_fifth_of_every_user_is_held_out(split):
-    histories = {
-        user: [pair(i, user=user, split=split) for i in range(n)] for user, n in [("ada", 11), ("bob", 4)]
-    }
-    kept, held = held_out_split(histories, 0)
-    assert [p.user_id for p in held] == ["ada", "ada"]
-    assert len(kept) == 13
-    assert held_out_split(histories, 0) == (kept, held)
-    draws = {tuple(p.pair_id for p in held_out_split(histories, seed)[1]) for seed in range(9)}
-    assert len(draws) > 3
-    assert held_out_split({"bob": histories["bob"]}, 0) == (histories["bob"], [])
-    assert np.all([p in histories["ada"] for p in held])

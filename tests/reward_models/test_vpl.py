@@ -107,14 +107,27 @@ def test_active_units_by_hand(fitted, tmp_path):
     assert fitted.active_units() == sum(np.var(column) > 0.01 for column in means.T) > 0
     fitted.save(tmp_path / "model")
     assert reward_models.load(tmp_path / "model").active_units() == fitted.active_units()
-    assert fitted.fit_report() == {"active units": fitted.active_units(), "latents": fitted.latents}
+    told = fitted.fit_report()
+    assert (told["active units"], told["latents"]) == (fitted.active_units(), fitted.latents)
+    assert (told["collapsed"], told["user changes nothing"]) == (False, False)
     with pytest.raises(NotFittedError):
         Vpl().active_units()
 
 
-def test_a_heavy_kl_makes_the_latents_inactive():
-    collapsed = Vpl(**SMALL | {"beta": 100.0, "annealing": 0, "epochs": 20}).fit(TRAIN)
+def test_a_heavy_kl_makes_the_latents_inactive_and_that_is_told(caplog, tmp_path):
+    heavy = SMALL | {"beta": 100.0, "annealing": 0, "epochs": 20}
+    collapsed = Vpl(**heavy).fit(TRAIN)
     assert collapsed.active_units() == 0
+    assert collapsed.fit_report()["collapsed"] is True
+    [warning] = caplog.messages
+    assert "vpl: the user changes nothing: 0 of 4 latents are active" in warning
+    assert "params.beta" in warning
+    collapsed.save(tmp_path / "model")
+    assert reward_models.load(tmp_path / "model").fit_report()["collapsed"] is True
+    with pytest.raises(ConfigError, match="0 of 4 latents"):
+        Vpl(**heavy, on_collapse="raise").fit(TRAIN)
+    with pytest.raises(ConfigError, match="on_collapse is 'ignore'"):
+        Vpl(**SMALL, on_collapse="ignore").fit(TRAIN)
 
 
 def test_the_kl_is_annealed():

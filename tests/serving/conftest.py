@@ -17,7 +17,7 @@ from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving._protocol import BoundedHead
 from synthesizeme.serving.http import ServerSettings, build_app
 from synthesizeme.serving.protocol import ScalarRewards, Settings
-from synthesizeme.serving.users import MemoryPairs
+from synthesizeme.serving.users import MemoryUsers
 from synthesizeme.types import Comparison, Failure, Reward, Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
@@ -47,6 +47,7 @@ class Stub:
     """
 
     name, order_sensitive, parameters, unknown_user = "stub", False, 0, "population"
+    reads_words = False
 
     def __init__(self, users: tuple[str, ...] = ("ann", "bob")) -> None:
         self.users_: dict[str, Any] = {user: {} for user in users}
@@ -55,15 +56,17 @@ class Stub:
         self.asked: list[list[str]] = []
         """User ids of each call."""
 
-    def fit(self, pairs: Any) -> Stub:
+    def fit(self, pairs: Any, words: Any = None) -> Stub:
         return self
 
-    def fit_users(self, histories: Any) -> Stub:
+    def fit_users(self, histories: Any, words: Any = None) -> Stub:
         for user, pairs in histories.items():
-            self.users_[user] = {"pairs": list(pairs)}
+            self.users_.pop(user, None)
+            if pairs:
+                self.users_[user] = {"pairs": list(pairs)}
         return self
 
-    def fit_user(self, user_id: str, pairs: Any) -> Stub:
+    def fit_user(self, user_id: str, pairs: Any, words: Any = None) -> Stub:
         return self.fit_users({user_id: pairs})
 
     def forget_user(self, user_id: str) -> Stub:
@@ -105,7 +108,7 @@ def stub() -> Stub:
     return Stub()
 
 
-class AwayStore(MemoryPairs):
+class AwayStore(MemoryUsers):
     """A store that cannot be reached while it is `away`."""
 
     away = False

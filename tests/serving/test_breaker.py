@@ -6,10 +6,10 @@ import pytest
 
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.serving._breaker import Breaker
-from synthesizeme.serving.users import MemoryPairs
+from synthesizeme.serving.users import MemoryUsers
 
 
-class Away(MemoryPairs):
+class Away(MemoryUsers):
     """Counts how often it was asked; away while `away`."""
 
     away, asked = False, 0
@@ -38,12 +38,12 @@ def test_what_was_away_rests_and_is_then_asked_again():
     now[0], store.away = 1.0, False
     assert breaker.pairs("ann") == ()
     assert tuple(breaker.users()) == ()
-    assert breaker.delete("ann") == 0
+    assert breaker.delete("ann").pairs == 0
 
 
 def test_other_faults_of_a_store_do_not_make_it_rest():
-    class Broken(MemoryPairs):
-        def append(self, user_id, pairs):
+    class Broken(MemoryUsers):
+        def append(self, user_id, pairs, words=None):
             raise ValueError("a fault")
 
     breaker = Breaker(Broken())

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from synthesizeme.profiles import StoredPairs, open_store
+from synthesizeme.profiles import StoredUsers, open_store
 from synthesizeme.serving._protocol import MOST, BoundedHead
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
@@ -35,7 +35,7 @@ def live(serve, model, caplog):
 def stored(serve, model, tmp_path):
     """A server whose users are kept in a file."""
     pytest.importorskip("sqlalchemy")
-    live = serve(model, store=StoredPairs(open_store(tmp_path / "users.sqlite")))
+    live = serve(model, store=StoredUsers(open_store(tmp_path / "users.sqlite")))
     live.post("/v1/users/mine/pairs", {"pairs": [{**PAIR, "prompt": SECRET}]})
     return live
 
@@ -186,7 +186,7 @@ def test_a_user_may_be_called_like_an_attack_and_is_kept_apart(stored):
         assert stored.post(f"{path}/pairs", {"pairs": [pair]}).status_code == 200, mark
         (kept,) = stored.client.get(path).json()["pairs"]
         assert (kept["pair_id"], kept["metadata"], kept["user_id"]) == (mark, {mark: [mark]}, mark)
-        assert stored.client.delete(path).json()["deleted"] == {"pairs": 1, "state": True}
+        assert stored.client.delete(path).json()["deleted"] == {"pairs": 1, "words": False, "state": True}
     assert SECRET in stored.client.get("/v1/users/mine").text
 
 

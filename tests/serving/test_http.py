@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from synthesizeme.errors import DataError
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.http import ServerSettings
-from synthesizeme.serving.users import MemoryPairs
+from synthesizeme.serving.users import MemoryUsers
 from synthesizeme.types import Message
 
 ROW = {"user_id": "u0", "prompt": "Q?", "response": "the sunny ship!"}
@@ -149,7 +149,7 @@ def test_a_new_user_is_fitted_at_once_exported_and_forgotten(serve, model, sunny
     assert exported["known_to_model"] is True
     assert exported["learned"]
     gone = live.client.delete(path)
-    assert gone.json()["deleted"] == {"pairs": 12, "state": True}
+    assert gone.json()["deleted"] == {"pairs": 12, "words": False, "state": True}
     assert live.client.get(path).status_code == live.client.delete(path).status_code == 404
     assert live.post("/v1/score", new).json()["status"] == "unknown_user"
     assert live.endpoints.users.store.pairs("new/one ✓") == ()
@@ -178,7 +178,7 @@ def test_a_user_of_the_checkpoint_is_not_overwritten_by_a_few_pairs(serve, model
 
 
 def test_users_of_a_store_are_fitted_when_the_server_starts(serve, model):
-    store = MemoryPairs()
+    store = MemoryUsers()
     pairs = two_tastes.asked_as(two_tastes.population(1, 8, seed=3), "stored")
     store.append("stored", pairs)
     live = serve(model, store=store)
@@ -448,7 +448,7 @@ def test_the_openapi_page_describes_every_route(serve, model):
     }
     assert set(paths) == {
         ("POST", "/v1/score"), ("POST", "/v1/compare"), ("POST", "/get_reward"),
-        ("POST", "/v1/users/{user_id}/pairs"), ("GET", "/v1/users/{user_id}"), ("DELETE", "/v1/users/{user_id}"),
+        ("POST", "/v1/users/{user_id}/pairs"), ("PUT", "/v1/users/{user_id}/words"), ("GET", "/v1/users/{user_id}"), ("DELETE", "/v1/users/{user_id}"),
         ("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz"),
     }  # fmt: skip
     score = paths["POST", "/v1/score"]
@@ -475,10 +475,11 @@ def test_the_examples_of_the_page_are_accepted(serve, model):
     live = serve(model)
     live.post("/v1/users/ann/pairs", {"pairs": [PAIR]})
     page = html.unescape(live.client.get("/docs").text)
-    found = re.findall(rf"-d '(.*)' \\\n  {re.escape(live.url)}(\S+?)</pre>", page)
-    assert len(found) == 4
-    for body, path in found:
-        assert live.post(path, json.loads(body)).status_code == 200, path
+    found = re.findall(rf"curl (?:-X (\w+) )?-H .* -d '(.*)' \\\n  {re.escape(live.url)}(\S+?)</pre>", page)
+    assert len(found) == 5
+    for method, body, path in found:
+        answer = live.client.request(method or "POST", path, json=json.loads(body))
+        assert answer.status_code == 200, path
 
 
 def test_a_user_whose_id_is_blank_is_refused_everywhere(serve, model):
@@ -536,12 +537,12 @@ def test_a_store_that_is_away_is_a_503_and_rewards_go_on(serve, model, away_stor
     assert live.post("/v1/users/new/pairs", {"pairs": [PAIR]}).status_code == 200
 
 
-class Full(MemoryPairs):
+class Full(MemoryUsers):
     """A store that nothing can be changed in once `full`."""
 
     full = False
 
-    def append(self, user_id, pairs):
+    def append(self, user_id, pairs, words=None):
         self.refuse()
         super().append(user_id, pairs)
 

@@ -210,7 +210,11 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
     with only(one, [other]):
         assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
         value = ask(url, "new").json()["value"]
-        assert httpx.delete(f"{url}/v1/users/u0", timeout=30).json()["deleted"] == {"pairs": 0, "state": True}
+        assert httpx.delete(f"{url}/v1/users/u0", timeout=30).json()["deleted"] == {
+            "pairs": 0,
+            "words": False,
+            "state": True,
+        }
     with only(other, [one]):
         assert ask(url, "new").json()["value"] == value
         assert ask(url, "u0").json()["status"] == "unknown_user"
@@ -223,6 +227,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert ask(url, "new").json()["value"] == value
         assert httpx.delete(f"{url}/v1/users/new", timeout=30).json()["deleted"] == {
             "pairs": 2,
+            "words": False,
             "state": True,
         }
     with only(other, [one]):
@@ -263,7 +268,7 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
     _, url, _ = started(*place)
     assert ask(url, "newcomer").json()["value"] == value
     deleted = httpx.delete(f"{url}/v1/users/newcomer", timeout=30).json()["deleted"]
-    assert deleted == {"pairs": 1, "state": True}
+    assert deleted == {"pairs": 1, "words": False, "state": True}
     assert ask(url, "newcomer").json()["status"] == "unknown_user"
     assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
 

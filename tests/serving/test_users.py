@@ -6,14 +6,14 @@ import pytest
 import two_tastes
 
 from synthesizeme.errors import DataError, StoreUnavailableError
-from synthesizeme.serving.users import HistoryMissingError, MemoryPairs, Users, read_pair
+from synthesizeme.serving.users import HistoryMissingError, MemoryUsers, Users, read_pair
 
 ROW = {"prompt": "Q?", "chosen": "a!", "rejected": "b?"}
 
 
 @pytest.fixture
 def users(model):
-    return Users(model, MemoryPairs(), most_pairs=20)
+    return Users(model, MemoryUsers(), most_pairs=20)
 
 
 def history(number, seed=1, user="new"):
@@ -44,7 +44,7 @@ def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, mon
     before = {user: {name: array.tobytes() for name, array in state.items()}
               for user, state in model.users_.items()}  # fmt: skip
 
-    def fail(user_id, pairs):
+    def fail(user_id, pairs, words):
         raise StoreUnavailableError("away")
 
     monkeypatch.setattr(users.store, "append", fail)
@@ -72,13 +72,13 @@ def test_a_state_of_the_checkpoint_is_replaced_on_purpose_only(users):
 def test_deleting_leaves_nothing_of_one_user_and_everything_of_the_others(users, model):
     users.add("new", history(3))
     users.add("kept", history(3, user="kept", seed=2))
-    assert users.delete("new") == {"pairs": 3, "state": True}
+    assert users.delete("new") == {"pairs": 3, "words": False, "state": True}
     assert users.delete("new") is None
     assert users.export("new") is None
     assert list(users.store.users()) == ["kept"]
     assert "new" not in model.users_
     assert len(users.export("kept")["pairs"]) == 3
-    assert users.delete("u0") == {"pairs": 0, "state": True}
+    assert users.delete("u0") == {"pairs": 0, "words": False, "state": True}
 
 
 def test_what_is_exported_can_be_added_again(users):
@@ -91,8 +91,14 @@ def test_what_is_exported_can_be_added_again(users):
 
 
 def test_a_model_without_named_weights_is_exported_without_them(stub):
-    users = Users(stub, MemoryPairs())
-    assert users.export("ann") == {"user_id": "ann", "known_to_model": True, "pairs": [], "learned": []}
+    users = Users(stub, MemoryUsers())
+    assert users.export("ann") == {
+        "user_id": "ann",
+        "known_to_model": True,
+        "pairs": [],
+        "words": None,
+        "learned": [],
+    }
 
 
 @pytest.mark.parametrize(
