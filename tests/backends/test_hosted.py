@@ -100,7 +100,7 @@ def gateway(monkeypatch):
         monkeypatch.setenv("OPENAI_BASE_URL", address)
         monkeypatch.setenv("OPENAI_API_BASE", address)
         return open_model(
-            "openai/gpt-4o-mini", ModelSettings(api_key="sk-test", temperature=0.3, timeout_s=20)
+            "openai/gpt-4o-mini", ModelSettings(api_key="sk-test", temperature=0.3, timeout_s=120)
         )
 
     return configure

@@ -160,7 +160,7 @@ def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
 
 
 def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monkeypatch):
-    def fail(self, histories):
+    def fail(self, histories, words):
         raise reward_models._base.DataError("the cupboard is bare", cure="go to market")
 
     monkeypatch.setattr(reward_models.method(MODEL), "_fit", fail)

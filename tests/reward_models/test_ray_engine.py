@@ -92,6 +92,7 @@ def test_new_users_are_those_of_one_process_to_the_bit(cluster, histories):
         same(alone.users_[user], together.users_[user])
 
 
+@pytest.mark.slow
 def test_new_users_of_a_model_with_an_encoder_are_those_of_one_process_to_the_bit(
     cluster, histories, tmp_path, monkeypatch
 ):
