@@ -6,8 +6,10 @@ PIP_FLAGS := --quiet --disable-pip-version-check --retries 1
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
+# A process for each core, each running whole files, so that what a file sets up is set up once.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check format lint types bench clean
+.PHONY: demo test check check-all format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -23,7 +25,7 @@ demo: $(READY)  ## induce the personas of three invented users and see how well 
 	$(BIN)/induce-persona data/sample/pairs.jsonl --all-users --out out/demo
 
 test: $(DEV_READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .
@@ -37,6 +39,9 @@ types: $(DEV_READY)
 	$(BIN)/mypy
 
 check: lint types test  ## what .ci/run runs
+
+check-all: lint types $(DEV_READY)  ## the same with the tests that are marked slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
 bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/call_economy/run.py

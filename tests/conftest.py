@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,24 @@ sys.path.insert(0, str(Path(__file__).parent / "backends"))
 
 from openai_stub import OpenAIStub
 
+THEIRS = ("SYNTHESIZEME_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "LITELLM_", "DSPY_", "RAY_", "PG")
+KEYS = ("_API_KEY", "_API_BASE", "_BASE_URL", "_API_TOKEN", "_AI_TOKEN", "_AD_TOKEN", "_PROXY")
+NAMED = ("XDG_CACHE_HOME", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LOCAL_RANK", "RANK", "WORLD_SIZE")
+
 settings.register_profile("tests", deadline=None)  # a slow machine is no failed example
 settings.load_profile("tests")
+
+
+def changes_the_product(variable: str) -> bool:
+    """Whether the product, or a library under it, reads an environment variable and does otherwise for it."""
+    name = variable.upper()
+    return name.startswith(THEIRS) or name.endswith(KEYS) or name in NAMED
+
+
+def pytest_configure() -> None:
+    """Whoever runs the tests may have set up the product; neither a test nor a process it starts sees that."""
+    for name in filter(changes_the_product, list(os.environ)):
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,16 +130,16 @@ def test_a_prompt_of_ones_own_is_read_by_path_and_an_unknown_one_lists_the_names
         load_prompt("judge/defualt")
 
 
-@pytest.mark.parametrize("tag", DATA_TAGS)
 @pytest.mark.parametrize(
     "form",
     ["<{}>", "</{}>", "< /{}>", "</ {}>", "<\n/\n{}>", "<{} number=\"3\">", "<{}/>", "</{}\t>", "</{}", "<<{}>"],
 )  # fmt: skip
-def test_data_cannot_open_or_close_a_data_tag(tag, form):
-    for name in (tag, tag.upper(), tag.title()):
-        safe = as_data(f"a {form.format(name)} b")
-        assert "‹" in safe
-        assert not re.search(rf"<\s*/?\s*{tag}\b", safe, re.IGNORECASE)
+def test_data_cannot_open_or_close_a_data_tag(form):
+    for tag in DATA_TAGS:
+        for name in (tag, tag.upper(), tag.title()):
+            safe = as_data(f"a {form.format(name)} b")
+            assert "‹" in safe
+            assert not re.search(rf"<\s*/?\s*{tag}\b", safe, re.IGNORECASE)
 
 
 def test_other_markup_is_left_alone():

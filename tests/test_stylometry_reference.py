@@ -130,10 +130,16 @@ def test_the_phrases_are_those_of_the_patterns():
     )
 
 
-@pytest.mark.parametrize("phrase", PHRASES)
-def test_every_phrase_is_found_by_itself_and_in_a_sentence(phrase):
-    for text in (phrase, f"So {phrase}, and then.", f"x-{phrase}'s", f"x_{phrase}", f"{phrase} {phrase}1"):
-        check(text.capitalize())
+def test_every_phrase_is_found_by_itself_and_in_a_sentence():
+    for phrase in PHRASES:
+        for text in (
+            phrase,
+            f"So {phrase}, and then.",
+            f"x-{phrase}'s",
+            f"x_{phrase}",
+            f"{phrase} {phrase}1",
+        ):
+            check(text.capitalize())
 
 
 def pieces():

@@ -30,7 +30,8 @@ Format = Annotated[
     str,
     typer.Option(
         "--format",
-        help="auto, or one of: chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, trl-rows.",
+        help="auto, or one of: chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, remesh, "
+        "trl-rows.",
     ),
 ]
 UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")]

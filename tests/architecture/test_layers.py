@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,7 @@ def breaches(relative, tree):
     return wrong
 
 
+@cache
 def parsed(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -103,9 +105,13 @@ def named(path):
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_a_module_sees_lower_layers_only(path):
-    assert breaches(named(path), parsed(path)) == []
+def offenders(found, modules=MODULES):
+    """What `found` finds in each module, of those where it finds anything."""
+    return {named(path): wrong for path in modules if (wrong := found(path))}
+
+
+def test_a_module_sees_lower_layers_only():
+    assert offenders(lambda path: breaches(named(path), parsed(path))) == {}
 
 
 @pytest.mark.parametrize(
@@ -174,41 +180,54 @@ def test_every_part_of_the_package_has_a_layer():
     assert len(MODULES) > 50
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_modules_and_functions_are_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-    functions = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno >= 70} == {}
-
-
-@pytest.mark.parametrize("path", [path for path in MODULES if "cli" not in path.parts], ids=named)
-def test_no_module_prints_outside_the_command_line(path):
-    calls = [
+def called(path):
+    return [
         n.func.id for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
     ]
-    assert "print" not in calls
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_no_module_is_called_after_nothing(path):
-    names = {part.strip("_").lower() for part in path.relative_to(ROOT).with_suffix("").parts}
-    assert names.isdisjoint(FORBIDDEN_NAMES)
+def long_functions(path):
+    functions = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno >= 70}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_no_module_keeps_state_or_pickles(path):
-    tree = parsed(path)
-    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Global)]
-    assert not {"pickle", "dill", "cloudpickle", "shelve"} & {
-        name.partition(".")[0] for name, _ in imports(tree)
-    }
+def test_modules_and_functions_are_short():
+    lines = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: number for name, number in lines.items() if number > 400} == {}
+    assert offenders(long_functions) == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
-def test_the_hub_library_is_imported_on_use_only(path):
-    assert not [
-        name for name, inside in imports(parsed(path)) if name.partition(".")[0] == "datasets" and not inside
-    ]
+def test_no_module_prints_outside_the_command_line():
+    quiet = [path for path in MODULES if "cli" not in path.parts]
+    assert offenders(lambda path: "print" in called(path), quiet) == {}
+
+
+def test_no_module_is_called_after_nothing():
+    parts = {path: path.relative_to(ROOT).with_suffix("").parts for path in MODULES}
+    assert (
+        offenders(lambda path: {part.strip("_").lower() for part in parts[path]} & set(FORBIDDEN_NAMES)) == {}
+    )
+
+
+def test_no_module_keeps_state():
+    assert (
+        offenders(lambda path: [n.lineno for n in ast.walk(parsed(path)) if isinstance(n, ast.Global)]) == {}
+    )
+
+
+def test_no_module_pickles():
+    picklers = {"pickle", "dill", "cloudpickle", "shelve"}
+    assert (
+        offenders(lambda path: picklers & {name.partition(".")[0] for name, _ in imports(parsed(path))}) == {}
+    )
+
+
+def test_the_hub_library_is_imported_on_use_only():
+    def at_once(path):
+        seen = imports(parsed(path))
+        return [name for name, inside in seen if name.partition(".")[0] == "datasets" and not inside]
+
+    assert offenders(at_once) == {}
 
 
 def test_test_files_have_unique_names():

@@ -49,50 +49,60 @@ def test_an_unknown_name_is_an_attribute_error():
         synthesizeme.Sesion  # noqa: B018
 
 
-def loaded_by(code):
-    """Top-level modules that a fresh interpreter has loaded after `code`."""
-    script = f"{code}\nimport sys, json\nprint('\\n' + json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
-    )
-    return set(json.loads(done.stdout.splitlines()[-1])), done.stdout
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import synthesizeme",
-        "import synthesizeme.types, synthesizeme.prompts, synthesizeme.stylometry, synthesizeme.discovery",
-        "from synthesizeme import PreferencePair, UserProfile, Comparison, Verdict, Failure",
-        "import synthesizeme.datasets; from synthesizeme import read_pairs",
-        "import synthesizeme.evaluation; from synthesizeme import evaluate",
-        "from synthesizeme import ModelSettings, Session, CallCache, LLMJudge, SynthesizeMe",
-        "import synthesizeme.cli",
-    ],
+IMPORTS = (
+    "import synthesizeme",
+    "import synthesizeme.types, synthesizeme.prompts, synthesizeme.stylometry, synthesizeme.discovery",
+    "from synthesizeme import PreferencePair, UserProfile, Comparison, Verdict, Failure",
+    "import synthesizeme.datasets; from synthesizeme import read_pairs",
+    "import synthesizeme.evaluation; from synthesizeme import evaluate",
+    "from synthesizeme import ModelSettings, Session, CallCache, LLMJudge, SynthesizeMe",
+    "import synthesizeme.cli",
 )
-def test_importing_loads_neither_torch_nor_dspy_nor_the_hub_library(code):
-    modules, _ = loaded_by(code)
-    assert modules & HEAVY == set()
-    assert "synthesizeme" in modules
+VERBS = ([], ["induce-persona"], ["judge"], ["evaluate"], ["data"], ["doctor"], ["prompts"])
+CONTROL = "from synthesizeme import open_model; open_model('builtin')"
 
 
-def test_the_control_sees_dspy_when_it_is_loaded():
-    modules, _ = loaded_by("from synthesizeme import open_model; open_model('builtin')")
-    assert "dspy" in modules
-
-
-@pytest.mark.parametrize(
-    "verb", [[], ["induce-persona"], ["judge"], ["evaluate"], ["data"], ["doctor"], ["prompts"]]
-)
-def test_help_loads_neither_torch_nor_dspy(verb):
-    code = (
+def help_of(verb):
+    return (
         f"from synthesizeme.cli import main\nstatus = main({[*verb, '--help']!r})\nassert status == 0, status"
     )
-    modules, shown = loaded_by(code)
-    assert modules & HEAVY == set()
-    assert "Usage" in shown or "usage" in shown
 
 
-def test_help_calls_the_builtin_model_what_it_is():
-    _, shown = loaded_by("from synthesizeme.cli import main; main(['induce-persona', '--help'])")
-    assert "rule-based" in " ".join(shown.split())
+@pytest.fixture(scope="module")
+def fresh():
+    """What is left of each statement, run in this order by one fresh interpreter: what it shows, what is loaded."""
+    script = """
+import contextlib, io, json, sys
+for code in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        exec(code, {})
+    loaded = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([code, {"shown": shown.getvalue(), "loaded": loaded}]))
+"""
+    statements = [*IMPORTS, *map(help_of, VERBS), CONTROL]
+    done = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(statements)],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return dict(map(json.loads, done.stdout.splitlines()))
+
+
+@pytest.mark.parametrize("code", IMPORTS)
+def test_importing_loads_neither_torch_nor_dspy_nor_the_hub_library(fresh, code):
+    assert HEAVY.isdisjoint(fresh[code]["loaded"])
+    assert "synthesizeme" in fresh[code]["loaded"]
+
+
+def test_the_control_sees_dspy_when_it_is_loaded(fresh):
+    assert "dspy" in fresh[CONTROL]["loaded"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_loads_neither_torch_nor_dspy(fresh, verb):
+    found = fresh[help_of(verb)]
+    assert HEAVY.isdisjoint(found["loaded"])
+    assert "usage" in found["shown"].lower()
+
+
+def test_help_calls_the_builtin_model_what_it_is(fresh):
+    assert "rule-based" in " ".join(fresh[help_of(["induce-persona"])]["shown"].split())

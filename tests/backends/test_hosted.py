@@ -100,13 +100,12 @@ def gateway(monkeypatch):
         monkeypatch.setenv("OPENAI_BASE_URL", address)
         monkeypatch.setenv("OPENAI_API_BASE", address)
         return open_model(
-            "openai/gpt-4o-mini", ModelSettings(api_key="sk-test", temperature=0.3, timeout_s=20)
+            "openai/gpt-4o-mini", ModelSettings(api_key="sk-test", temperature=0.3, timeout_s=120)
         )
 
     return configure
 
 
-@pytest.mark.slow
 def test_a_provider_is_called_retried_and_priced(openai_stub, gateway):
     openai_stub.script(Reply(status=429, headers={"Retry-After": "0.05"}), Reply(status=500))
     model = gateway(openai_stub.base_url)
@@ -121,7 +120,6 @@ def test_a_provider_is_called_retried_and_priced(openai_stub, gateway):
     assert openai_stub.headers[0]["Authorization"] == "Bearer sk-test"
 
 
-@pytest.mark.slow
 def test_a_key_that_the_provider_rejects_stops_the_run(openai_stub, gateway):
     openai_stub.answer = lambda body: Reply(status=401, error={"message": "Incorrect API key"})
     with Session(gateway(openai_stub.base_url)) as session, pytest.raises(CredentialError, match="Incorrect"):
@@ -129,7 +127,6 @@ def test_a_key_that_the_provider_rejects_stops_the_run(openai_stub, gateway):
     assert len(openai_stub.requests) == 1
 
 
-@pytest.mark.slow
 def test_a_provider_that_cannot_be_reached_ends_the_run(gateway):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

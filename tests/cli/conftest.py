@@ -31,7 +31,6 @@ def command(
 ) -> Callable[..., Ran]:
     """Runs a command in this process, in an empty folder with an empty cache: `command("judge", ...)`."""
     monkeypatch.setenv("SYNTHESIZEME_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("SYNTHESIZEME_DATA_DIR", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
 

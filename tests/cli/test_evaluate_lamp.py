@@ -12,11 +12,6 @@ from synthesizeme.lamp import LampReport, rank_profiles, write_ranking
 from synthesizeme.retrieval import open_retriever
 
 
-@pytest.fixture(autouse=True)
-def _no_data_of_whoever_runs_this(monkeypatch):
-    monkeypatch.delenv("SYNTHESIZEME_DATA_DIR", raising=False)
-
-
 def test_the_sample_runs_at_once_and_says_what_it_is(command):
     ran = command("evaluate", "--benchmark", "lamp/1", "--out", "r")
     assert ran.status == 0, ran.err

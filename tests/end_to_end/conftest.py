@@ -19,7 +19,7 @@ from synthesizeme.resources import resource
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """An empty home and cache, and no network but loopback needed."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "LC_ALL") if name in os.environ}
     return {
         **kept, "HOME": str(tmp_path / "home"), "SYNTHESIZEME_CACHE_DIR": str(tmp_path / "cache"),
         "COLUMNS": "100", "HF_HUB_OFFLINE": "1",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 STUDY = Path(__file__).parents[2] / "experiments" / "soft_personas"
 CONDITIONS = ("own", "nobody", "another user", "labels swapped")
 LEARNED = ("text history", "uem", "pplug", "persona-prompted", "hierarchical-stylometric")

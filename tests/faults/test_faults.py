@@ -31,6 +31,7 @@ def test_an_endpoint_that_fails_in_every_way(tmp_path):
     assert "retries" in row.shown
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed(tmp_path):
     row = kept(kills(tmp_path, users=8, pairs=5, number=5, most_calls=25))
     assert row.finished == "8 of 8"
@@ -59,12 +60,14 @@ def test_a_full_disk_under_the_users_of_a_server(tmp_path):
     kept(full_disk.full_disk_of_a_server(tmp_path, room_kib=64))
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps(tmp_path):
     if why := clock.why_not():
         pytest.skip(why)
     kept(clock.jumping_clock(tmp_path, users=2, pairs=5))
 
 
+@pytest.mark.slow
 def test_a_database_that_is_away_from_an_induction(tmp_path):
     if why := database.why_not():
         pytest.skip(why)

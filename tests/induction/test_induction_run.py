@@ -482,6 +482,7 @@ def test_the_command_line_shows_who_failed_and_who_drifted(
     assert json.loads(capfd.readouterr().out) == {
         "users": 2,
         "pairs": 28,
+        "words": 0,
         "done": 1,
         "failed": 1,
         "drifted": 0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from invented import account, user_says
 
 from synthesizeme.backends import Question
@@ -24,8 +26,13 @@ def test_the_limit_per_pair_is_six_at_ten_five_at_twenty_four_at_forty():
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
-@pytest.mark.parametrize("budget", [None, *range(LEAST_CALLS, 40)])
-@pytest.mark.parametrize(("train", "validation"), [(1, 1), (2, 0), (3, 1), (12, 4), (40, 10)])
+@given(
+    budget=st.none() | st.integers(LEAST_CALLS, 40) | st.integers(LEAST_CALLS, 2000),
+    train=st.integers(2, 60),
+    validation=st.integers(0, 20),
+)
+@example(budget=LEAST_CALLS, train=1, validation=1)
+@example(budget=None, train=1, validation=1)
 def test_a_plan_never_needs_more_than_its_limit(effort, budget, train, validation):
     plan = make_plan(train, validation, effort=effort, budget_calls=budget)
     assert plan.limit <= call_limit(train + validation, effort)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from invented import pair
 
 from synthesizeme.personas.bootstrap import TracePool, draw_orders
@@ -160,9 +162,7 @@ def test_ties_count_half_and_failures_are_counted_apart():
     assert candidate_report(one, one, selected=False).shrunken_gain == 0.0
 
 
-@pytest.mark.parametrize("calls", [0, 1, 2, 3, 7, 8, 15, 16, 40, 1000])
-@pytest.mark.parametrize("n_validation", [0, 1, 3, 8])
-@pytest.mark.parametrize("count", [0, 1, 3, 8])
+@given(calls=st.integers(0, 40) | st.just(1000), n_validation=st.integers(0, 8), count=st.integers(0, 8))
 def test_a_race_never_spends_more_calls_than_are_left(calls, n_validation, count):
     train = [(pair(n, user="train"), ORDERS[0]) for n in range(5)]
     _, others, _ = run("x", n_validation, skills=(0.5,) * count, calls=calls, out_of_fold=train)

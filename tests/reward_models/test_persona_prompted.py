@@ -83,6 +83,7 @@ def test_a_loaded_model_keeps_the_profiles_and_is_a_plain_classifier(fitted, tmp
     assert plain.config.num_labels == 1
 
 
+@pytest.mark.slow
 def test_adapters_learn_to_read_profiles_too(folder):
     settings = FAST | {"learning_rate": 2e-2, "epochs": 12}
     model = PersonaPrompted(backbone=folder, profiler=likes, lora_rank=8, **settings).fit(TRAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -57,7 +58,10 @@ def main(settings, folder):
     results["processes"] = distributed.get_world_size()
     results["sharding_error"] = sharding_error(settings["bradley-terry"]["backbone"])
     (folder / f"rank{distributed.get_rank()}.json").write_text(json.dumps(results))
+    distributed.barrier()
     distributed.destroy_process_group()
+    sys.stdout.flush()
+    os._exit(0)  # on a busy machine threads of torch outlive the interpreter, which then aborts
 
 
 if __name__ == "__main__":

@@ -128,7 +128,6 @@ def test_a_wrong_setting_is_refused_at_once(make, stub):
         make(stub, unknown_user="guess")
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning")
 @pytest.mark.parametrize("conversational", [False, True])
 def test_grpo_trains_a_policy_with_it(make, model, tmp_path, conversational):
