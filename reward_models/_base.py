@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._engine import active
+from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
 from reward_models._user_effect import Sampled, sampled, user_effect
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
@@ -213,7 +214,7 @@ class RewardModel(ABC):
         histories: dict[str, list[PreferencePair]] = {}
         for pair in pairs:
             histories.setdefault(pair.user_id, []).append(pair)
-        self._refuse_lent_words(words)
+        refuse_lent(words)
         self.users_ = self._fit(histories, words)
         self._sampled = sampled(histories, words, self.seed)
         self._fitted_on: Sequence[PreferencePair] | frozenset[str] | None = tuple(pairs)
@@ -242,17 +243,8 @@ class RewardModel(ABC):
                 has been changed then.
         """
         users = self._fitted()
-        self._refuse_lent_words(words)
-        for user_id, pairs in histories.items():
-            refuse_test_rows(pairs)
-            others = [pair for pair in pairs if pair.user_id != user_id]
-            if others:
-                raise DataError(
-                    f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
-                    f"{others[0].pair_id!r} of {others[0].user_id!r}",
-                    field="user_id",
-                    cure="pass the pairs of one user.",
-                )
+        refuse_foreign(histories)
+        refuse_lent(words)
         speaking = {user_id for user_id in histories if self.reads_words and words.get(user_id)}
         told = {user_id: pairs for user_id, pairs in histories.items() if pairs or user_id in speaking}
         users |= self._user_states(told, words)
@@ -356,15 +348,6 @@ class RewardModel(ABC):
         users = self._fitted()
         return [users.get(user_id) for user_id in user_ids]
 
-    def _refuse_lent_words(self, words: Words) -> None:
-        for user_id, said in words.items():
-            if said.user_id != user_id:
-                raise DataError(
-                    f"{self.name}: the words given for user {user_id!r} are those of {said.user_id!r}",
-                    field="user_id",
-                    cure="pass the user's own words, or lend them on purpose with UserWords.lent_to.",
-                )
-
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
         """A state without what the user said later than a moment; by default nothing is left out."""
         return state
@@ -402,22 +385,6 @@ def method_parameters(method: type[RewardModel]) -> dict[str, inspect.Parameter]
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 found.setdefault(name, parameter)
     return found
-
-
-def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
-    """Refuse to learn from a test pair.
-
-    Raises:
-        DataError: one of `pairs` is of the test split.
-    """
-    held_out = [pair.pair_id for pair in pairs if pair.split == "test"]
-    if held_out:
-        raise DataError(
-            f"{len(held_out)} of {len(pairs)} pairs to learn from are of the test split, the first is "
-            f"{held_out[0]!r}",
-            field="split",
-            cure="leave the test rows out.",
-        )
 
 
 def sigmoid(x: Floats) -> Floats:

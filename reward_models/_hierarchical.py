@@ -29,6 +29,8 @@ from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_ow
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
 from reward_models._own_words import OwnWords, as_of
+from reward_models._shared_variance import by_state, shared_variance
+from reward_models._shown_weights import shown_weight
 from reward_models._tastes import Tastes
 from reward_models._trial import sharpness_by_case, tried, with_tastes
 from synthesizeme import stylometry
@@ -41,7 +43,6 @@ HowTastes = Literal["learned", "none"]
 KNOWLEDGE = ("choices", "words", "demographics")
 SEARCHED = 1024
 """Pairs that the factors are chosen on: more would cost time and change them little."""
-_SHOWN_PAIRS = 4
 _NOTHING = 1e-9
 """Factor of the variances of deviations where the users' choices are not to be known."""
 
@@ -116,7 +117,8 @@ class HierarchicalModel(RewardModel):
         order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")
         varied = [j for j in order.tolist() if found.value[j] != 0]
         return [
-            _evidence(j, float(found.value[j]), float(found.standard_error[j]), state) for j in varied[:limit]
+            shown_weight(j, float(found.value[j]), float(found.standard_error[j]), state)
+            for j in varied[:limit]
         ]
 
     def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
@@ -265,7 +267,7 @@ class HierarchicalModel(RewardModel):
         value += effects[rows.items[:, 0]] - effects[rows.items[:, 1]]
         variance = (rows.own**2 * variances.own).sum(axis=1) + unjudged * variances.items
         known = np.zeros(len(value), dtype=bool)
-        for state, some in _by_state(states):
+        for state, some in by_state(states):
             part = Rows(rows.shared[some], rows.own[some], rows.items[some])
             seen = np.zeros((len(some), 0))
             if state is not None:
@@ -273,7 +275,7 @@ class HierarchicalModel(RewardModel):
                 seen = part.own @ state["own_factor"].T
                 variance[some] -= (seen**2).sum(axis=1)
                 known[some] = len(state["own_factor"]) > 0
-            variance[some] = np.maximum(variance[some], 0) + _shared_variance(fit, part, state, seen)
+            variance[some] = np.maximum(variance[some], 0) + shared_variance(fit, part, state, seen)
         judged = unjudged == 0
         sharp = np.where(
             known,
@@ -384,67 +386,15 @@ class HierarchicalModel(RewardModel):
         }
 
 
-def _shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:
-    """What the shared weights and the effects add to the variance of a user's margins, shape (n,).
-
-    Args:
-        fit: Their posterior.
-        rows: Rows of one user.
-        state: The user's state, or None.
-        seen: Own features times the user's `own_factor`, shape (n, m).
-    """
-    d = len(fit.weights)
-    reach = rows.shared if state is None else rows.shared - seen @ state["shared_factor"]
-    found: Floats = ((reach @ fit.covariance[:d, :d]) * reach).sum(axis=1)
-    if not len(fit.effects):
-        return found
-    own = np.zeros((0, 2), dtype=np.int64) if state is None else state["items"].astype(np.int64)
-    places = np.unique(np.concatenate([rows.items.ravel(), own.ravel(), [NONE]]))[1:]
-    if not len(places):
-        return found
-    # The last column takes what belongs to responses without an effect.
-    moves = np.zeros((len(reach), len(places) + 1))
-    each = np.arange(len(reach))
-    for side, sign in ((0, 1.0), (1, -1.0)):
-        moves[each, _columns(rows.items[:, side], places)] += sign
-        if state is not None and len(own):
-            pulled = sign * (seen @ state["root"])
-            for j, column in enumerate(_columns(own[:, side], places).tolist()):
-                moves[:, column] -= pulled[:, j]
-    moves = moves[:, :-1]
-    between, among = fit.covariance[:d, d + places], fit.covariance[np.ix_(d + places, d + places)]
-    found = found + 2 * ((reach @ between) * moves).sum(axis=1) + ((moves @ among) * moves).sum(axis=1)
-    return np.maximum(found, 0)
-
-
-def _columns(numbers: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
-    """Where numbers stand among sorted `places`; `NONE` after the last of them."""
-    return np.where(numbers == NONE, len(places), np.searchsorted(places, numbers))
-
-
 def _worded(
     words: OwnWords, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]
 ) -> Floats:
     """Features of agreement of each response with its own user's words, shape (n, W)."""
     found = np.zeros((len(own), words.count()))
-    for state, rows in _by_state(states):
+    for state, rows in by_state(states):
         if state is not None:
             found[rows] = words.columns([prompts[i] for i in rows.tolist()], own[rows], state)
     return found
-
-
-def _evidence(j: int, weight: float, standard_error: float, state: UserState) -> Evidence:
-    feature = stylometry.FEATURES[j]
-    shown = np.sign(weight) * state["style"][:, j]
-    best = [i for i in np.argsort(-shown, kind="stable").tolist() if shown[i] > 0][:_SHOWN_PAIRS]
-    ids = json.loads(bytes(state["pair_ids"]))
-    return Evidence(
-        feature=feature.name,
-        statement=feature.more if weight > 0 else feature.less,
-        weight=weight,
-        standard_error=standard_error,
-        pair_ids=tuple(ids[i] for i in best),
-    )
 
 
 def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
@@ -455,12 +405,3 @@ def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
 
 def _paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
     return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
-
-
-def _by_state(
-    states: Sequence[UserState | None],
-) -> list[tuple[UserState | None, NDArray[np.int64]]]:
-    found: dict[int, tuple[UserState | None, list[int]]] = {}
-    for row, state in enumerate(states):
-        found.setdefault(id(state), (state, []))[1].append(row)
-    return [(state, np.asarray(rows)) for state, rows in found.values()]
