@@ -95,7 +95,16 @@ class Joint:
 
 
 def planted(
-    rng, *, users=3, pairs=6, shared=3, own=4, items=0, shared_variance=1.0, own_variance=1.0, item_variance=1.0
+    rng,
+    *,
+    users=3,
+    pairs=6,
+    shared=3,
+    own=4,
+    items=0,
+    shared_variance=1.0,
+    own_variance=1.0,
+    item_variance=1.0,
 ):
     """Weights drawn from the prior and the pairs they choose: rows by user, w, v of shape (users, own), and beta."""
     w = rng.normal(size=shared) * np.sqrt(shared_variance)

@@ -161,9 +161,7 @@ def test_the_uncertainty_of_a_margin_is_that_of_the_whole_hessian(items):
         assert own.root.shape == (5, 5)
         asked = chosen(rng, np.zeros(3), np.zeros(4), 8, np.zeros(items))
         directions = joint.directions(asked, u)
-        close(
-            uncertainty(fit, rows, own, OWN, asked), ((directions @ covariance) * directions).sum(axis=1)
-        )
+        close(uncertainty(fit, rows, own, OWN, asked), ((directions @ covariance) * directions).sum(axis=1))
 
 
 @pytest.mark.parametrize("start", [0.0, 30.0, -30.0])

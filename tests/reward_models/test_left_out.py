@@ -119,9 +119,7 @@ def test_only_the_cases_asked_for_are_predicted():
 
 
 def test_texts_that_do_not_recur_and_a_single_user_have_fewer_cases():
-    once = [
-        Rows(rows.shared, rows.own, np.full_like(rows.items, NONE)) for rows in users_of(sizes=(4, 3))
-    ]
+    once = [Rows(rows.shared, rows.own, np.full_like(rows.items, NONE)) for rows in users_of(sizes=(4, 3))]
     assert everything(once).cases() == ("seen", "nobody")
     assert everything(once[:1]).cases() == ("seen",)
     assert everything(users_of(sizes=(9,))).cases() == ("seen", "new")
@@ -170,7 +168,9 @@ def test_a_left_out_margin_is_near_that_of_refitting_without_the_pair():
             again = Problem([*users[:u], fewer, *users[u + 1 :]], variances).fit()
             own = fit_own(fewer, again.offsets(fewer), variances.own).mean
             refitted.append(rows.shared[i] @ again.weights + rows.own[i] @ own)
-    seen = [fit.offsets(rows) + rows.own @ fit_own(rows, fit.offsets(rows), variances.own).mean for rows in users]
+    seen = [
+        fit.offsets(rows) + rows.own @ fit_own(rows, fit.offsets(rows), variances.own).mean for rows in users
+    ]
     assert np.corrcoef(found, refitted)[0, 1] > 0.99
     off = np.abs(found - refitted).mean()
     assert off < 0.2 * np.abs(np.concatenate(seen) - refitted).mean(), (
