@@ -8,7 +8,7 @@ from planted_tastes import DIRECTION, OWN, SHARED, VARIANCES, nobodys, populatio
 from scipy.special import expit
 
 from reward_models import _tastes
-from reward_models._hierarchy import NONE, Rows, Variances, fit_own
+from reward_models._hierarchy import NONE, Rows, fit_own
 from reward_models._tastes import MOST, Tastes, learned, no_tastes
 
 V = VARIANCES.own
@@ -159,4 +159,3 @@ def test_features_of_any_size_have_finite_tastes(scale):
     tastes = learned(scaled, nobodys(users), V, 5)
     assert np.isfinite(tastes.features).all()
     assert np.isfinite(tastes.items).all()
-    assert isinstance(VARIANCES, Variances)
