@@ -82,7 +82,7 @@ def write_whole(path: Path, text: str) -> None:
 def prepare(connection: sqlite3.Connection, statements: Sequence[str], *, patience_s: float = 60.0) -> None:
     """Execute what sets a shared SQLite file up, again and again while other processes do the same.
 
-    SQLite itself does not wait where two connections switch a file to write-ahead logging at once: whatever its
+    SQLite does not wait where two connections switch a file to write-ahead logging at once: whatever its
     timeout, one of them is told that the file is locked.
 
     Args:
