@@ -11,8 +11,6 @@ from reward_models._left_out import SEEN_OR_NEW, Factors, Pairs, loss
 
 START = Factors(shared=0.3, own=0.3, items=0.5)
 """Where the search begins."""
-_PULL = 1e-3
-"""Nats that a factor of e costs, since the loss is flat and a bounded number of pairs noisy."""
 _REACH = 0.8
 _ATTEMPTS = 10
 _FARTHEST, _NEAR, _WIDEST = 1.6, 0.25, 4.0

@@ -25,13 +25,13 @@ from reward_models._base import (
 from reward_models._basis import STYLE, Basis, Item
 from reward_models._factors import searched
 from reward_models._features import Features
-from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_own, some_users
+from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
 from reward_models._own_words import OwnWords, as_of
 from reward_models._shared_variance import by_state, shared_variance
 from reward_models._shown_weights import shown_weight
-from reward_models._tastes import Tastes
+from reward_models._tastes import Tastes, no_tastes
 from reward_models._trial import sharpness_by_case, tried, with_tastes
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
@@ -176,12 +176,15 @@ class HierarchicalModel(RewardModel):
         self.words_ = self._learn_words(histories, words)
         shared, own = basis.variances()
         shared = np.concatenate([shared, self.words_.variances()])
-        self.tastes_ = Tastes(np.zeros((len(own), 0)), np.zeros((len(self.judged_), 0)))
+        self.tastes_ = no_tastes(len(own), len(self.judged_))
         users = [self._differences(pairs, words.get(user)) for user, pairs in histories.items()]
         factors = Factors()
         if self.variances != "fixed":
             some = some_users(users, SEARCHED, self.seed)
             factors = searched(Pairs(some, Variances(shared, own), seed=self.seed))
+        if not factors.items:  # also where no text recurs among the pairs that it would be chosen on
+            self.judged_, self.tastes_ = JudgedTexts(), no_tastes(len(own), 0)
+            users = [replace(rows, items=np.full_like(rows.items, NONE)) for rows in users]
         chooses = "choices" in self.knows
         factors = factors if chooses else replace(factors, own=_NOTHING)
         variances = Variances(factors.shared * shared, factors.own * own, factors.items)
@@ -211,7 +214,7 @@ class HierarchicalModel(RewardModel):
                 for texts in ([p.chosen_text for p in pairs], [p.rejected_text for p in pairs]):
                     prompts = [pair.prompt for pair in pairs]
                     own = self.basis_.rows(_paired(prompts, texts))[1]
-                    sides.append(_worded(found, prompts, own, states))
+                    sides.append(found.rows(prompts, own, states))
                 differences.append(sides[0] - sides[1])
         found.learn_scale(differences)
         return found
@@ -260,7 +263,7 @@ class HierarchicalModel(RewardModel):
             states: Whose they are.
             unjudged: How many of a row's responses have no effect of their own, which is uncertain then.
         """
-        # Sums along rows, not matrix products: a row's value must not depend on its batch.
+        # No product of two matrices: what is said of a row must not depend on its batch.
         fit, variances = self.fit_, self.variances_
         effects = np.append(fit.effects, 0.0)
         value = (rows.shared * fit.weights).sum(axis=1)
@@ -272,7 +275,7 @@ class HierarchicalModel(RewardModel):
             seen = np.zeros((len(some), 0))
             if state is not None:
                 value[some] += (part.own * state["mean"]).sum(axis=1)
-                seen = part.own @ state["own_factor"].T
+                seen = times(state["own_factor"], part.own)
                 variance[some] -= (seen**2).sum(axis=1)
                 known[some] = len(state["own_factor"]) > 0
             variance[some] = np.maximum(variance[some], 0) + shared_variance(fit, part, state, seen)
@@ -318,7 +321,7 @@ class HierarchicalModel(RewardModel):
         shared, own = self.basis_.rows(items)
         numbers = self.judged_.numbers(items)
         if self.words_.count():
-            shared = np.concatenate([shared, _worded(self.words_, prompts, own, states)], axis=1)
+            shared = np.concatenate([shared, self.words_.rows(prompts, own, states)], axis=1)
         rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
         return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
 
@@ -384,17 +387,6 @@ class HierarchicalModel(RewardModel):
             "factors": [factors.shared, factors.own, factors.items],
             "demographics": self.words_.values,
         }
-
-
-def _worded(
-    words: OwnWords, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]
-) -> Floats:
-    """Features of agreement of each response with its own user's words, shape (n, W)."""
-    found = np.zeros((len(own), words.count()))
-    for state, rows in by_state(states):
-        if state is not None:
-            found[rows] = words.columns([prompts[i] for i in rows.tolist()], own[rows], state)
-    return found
 
 
 def _items(pairs: Sequence[PreferencePair]) -> list[Item]:

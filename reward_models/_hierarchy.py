@@ -126,7 +126,7 @@ class _Blocks:
 
     def apply(self, values: Floats) -> Floats:
         """(K + W^-1)^-1 times `values`, shape (U, n)."""
-        return _times(self.root.swapaxes(1, 2), _times(self.root, values))
+        return times(self.root.swapaxes(1, 2), times(self.root, values))
 
 
 @dataclass(frozen=True)
@@ -298,14 +298,14 @@ class Problem:
 
     def _margins(self, weights: Floats, duals: Sequence[Floats]) -> list[Floats]:
         return [
-            base + _times(k, a)
+            base + times(k, a)
             for base, a, k in zip(self._offsets(weights), duals, self._kernels, strict=True)
         ]
 
     def _objective(self, weights: Floats, duals: Sequence[Floats]) -> float:
         """Log posterior up to a constant."""
         fit = -sum(np.logaddexp(0, -f).sum() for f in self._margins(weights, duals))
-        own = sum((a * _times(k, a)).sum() for a, k in zip(duals, self._kernels, strict=True))
+        own = sum((a * times(k, a)).sum() for a, k in zip(duals, self._kernels, strict=True))
         return float(fit - (self._precision * weights**2).sum() / 2 - own / 2)
 
     def _expand(self) -> tuple[Floats, Floats, list[Floats]]:
@@ -317,7 +317,7 @@ class Problem:
         blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
         seen = [b.root @ x for b, x in zip(blocks, self._shared, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[2]) for part in seen])
-        pulled = np.concatenate([_times(b.root, b.working).ravel() for b in blocks])
+        pulled = np.concatenate([times(b.root, b.working).ravel() for b in blocks])
         d = self._columns
         hessian = np.diag(self._precision)
         hessian[:d, :d] += rows.T @ rows
@@ -376,7 +376,10 @@ def some_users(users: Sequence[Rows], pairs: int, seed: int) -> list[Rows]:
     return [users[i] for i in order[before < pairs]]
 
 
-def _times(matrices: Floats, vectors: Floats) -> Floats:
-    """Every matrix (n, m) of a stack (U, n, m) times its own vector of (U, m)."""
+def times(matrices: Floats, vectors: Floats) -> Floats:
+    """Every matrix (n, m) of a stack (U, n, m), or one for all, times its own vector of (U, m).
+
+    The bits of a product depend on no other vector, as those of a product of two matrices may.
+    """
     found: Floats = (matrices @ vectors[:, :, None])[:, :, 0]
     return found

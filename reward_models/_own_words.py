@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from reward_models._base import Floats, Prompt, UserState
 from reward_models._basis import Basis, Item
+from reward_models._hierarchy import times
+from reward_models._shared_variance import by_state
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import Message
 
@@ -120,11 +122,16 @@ class OwnWords:
             found["demographics"] = self.arrays["words.axes"] @ centred
         return found
 
-    def columns(self, prompts: Sequence[Prompt], own: Floats, state: UserState | None) -> Floats:
-        """Features of responses with user features `own`, shape (n, G), for the user of a state, (n, W)."""
+    def rows(self, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]) -> Floats:
+        """Features of responses with user features `own`, shape (n, G), each for its own user, (n, W)."""
         found = np.zeros((len(own), self.count()))
-        if state is None:
-            return found
+        for state, some in by_state(states):
+            if state is not None:
+                found[some] = self._columns([prompts[i] for i in some.tolist()], own[some], state)
+        return found
+
+    def _columns(self, prompts: Sequence[Prompt], own: Floats, state: UserState) -> Floats:
+        found = np.zeros((len(own), self.count()))
         if len(state.get("said", ())):
             found[:, : 2 * len(self._groups)] = self._agreements(prompts, own, state)
         if "demographics" in state:
@@ -145,7 +152,7 @@ class OwnWords:
             begin += z.shape[1]
             everything = _unit(part.mean(axis=0, keepdims=True))[0]
             found.append((z * everything).sum(axis=1))
-            found.append((z * _unit(answers @ part)).sum(axis=1))
+            found.append((z * _unit(times(part.T, answers))).sum(axis=1))
         return np.stack(found, axis=1)
 
     @property

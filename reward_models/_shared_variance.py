@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, UserState
-from reward_models._hierarchy import NONE, Fit, Rows
+from reward_models._hierarchy import NONE, Fit, Rows, times
 
 
 def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:
@@ -22,8 +22,8 @@ def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats)
         seen: Own features times the user's `own_factor`, shape (n, m).
     """
     d = len(fit.weights)
-    reach = rows.shared if state is None else rows.shared - seen @ state["shared_factor"]
-    found: Floats = ((reach @ fit.covariance[:d, :d]) * reach).sum(axis=1)
+    reach = rows.shared if state is None else rows.shared - times(state["shared_factor"].T, seen)
+    found: Floats = (times(fit.covariance[:d, :d], reach) * reach).sum(axis=1)
     if not len(fit.effects):
         return found
     own = np.zeros((0, 2), dtype=np.int64) if state is None else state["items"].astype(np.int64)
@@ -36,12 +36,12 @@ def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats)
     for side, sign in ((0, 1.0), (1, -1.0)):
         moves[each, _columns(rows.items[:, side], places)] += sign
         if state is not None and len(own):
-            pulled = sign * (seen @ state["root"])
+            pulled = sign * times(state["root"].T, seen)
             for j, column in enumerate(_columns(own[:, side], places).tolist()):
                 moves[:, column] -= pulled[:, j]
     moves = moves[:, :-1]
-    between, among = fit.covariance[:d, d + places], fit.covariance[np.ix_(d + places, d + places)]
-    found = found + 2 * ((reach @ between) * moves).sum(axis=1) + ((moves @ among) * moves).sum(axis=1)
+    between, among = fit.covariance[d + places, :d], fit.covariance[np.ix_(d + places, d + places)]
+    found = found + ((2 * times(between, reach) + times(among, moves)) * moves).sum(axis=1)
     return np.maximum(found, 0)
 
 

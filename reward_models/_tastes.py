@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, sigmoid
-from reward_models._hierarchy import Rows
+from reward_models._hierarchy import Rows, times
 
 MOST = 8
 """K: tastes that are looked for."""
@@ -63,7 +63,8 @@ class Tastes:
     def of(self, rows: Rows) -> Floats:
         """Taste features of the first responses minus those of the second ones, shape (n, K)."""
         items = np.concatenate([self.items, np.zeros((1, self.count))])
-        found: Floats = rows.own @ self.features + items[rows.items[:, 0]] - items[rows.items[:, 1]]
+        along = times(self.features.T, rows.own)
+        found: Floats = along + items[rows.items[:, 0]] - items[rows.items[:, 1]]
         return found
 
     def joined(self, users: Sequence[Rows]) -> list[Rows]:

@@ -233,7 +233,10 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
     )
     assert ran.status == 0, ran.err
     kept = json.loads(Path(f"out/measurements/units/{MODEL}/given-split.json").read_text())
-    assert kept["facts"]["arguments"] == {"variances": "fixed", "unknown_user": "refuse", "seed": 0}
+    assert kept["facts"]["arguments"] == {
+        "knows": "choices+words", "variances": "fixed", "tastes": "learned",
+        "unknown_user": "refuse", "seed": 0,
+    }  # fmt: skip
     assert not Path(f"out/measurements/units/{MODEL}/new-users-half-1.json").exists()
     (row,) = Report.from_json(Path("out/results.json").read_text()).rows
     assert row.gain.value is None
@@ -245,8 +248,8 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
         (["--scorers", "hierarchical-stylometrics"], f"Did you mean '{MODEL}'?"),
         (["--scorers", ","], "--scorers names nobody"),
         (["--scorers", "oracle", "params.lore.rank=2"], "params.lore.rank: expected params.SCORER.NAME=VALUE"),
-        (["--scorers", MODEL, f"params.{MODEL}.rnak=2"], "no such argument; it has variances"),
-        (["--scorers", MODEL, f"params.{MODEL}.variances=all"], "expected leave-one-out or evidence or fixed"),
+        (["--scorers", MODEL, f"params.{MODEL}.rnak=2"], "no such argument; it has knows, variances"),
+        (["--scorers", MODEL, f"params.{MODEL}.variances=all"], "expected left-out or fixed"),
         (["--scorers", MODEL, "rank=2"], "expected params.NAME=VALUE"),
         (["--scorers", MODEL, "--backbone", "bert"], "none of --scorers fine-tunes a backbone"),
         (["--scorers", MODEL, "--benchmark", "sample"], "found both"),
@@ -402,19 +405,23 @@ def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted):
 
 def test_one_method_takes_part_several_times_under_its_own_names(command, planted):
     Path("run.toml").write_text(
-        f'[compare]\nscorers = ["{MODEL}", "no-search", "by-evidence"]\ncold-start = false\n'
-        f'[compare.variants]\nno-search = "{MODEL}"\nby-evidence = "{MODEL}"\n'
+        f'[compare]\nscorers = ["{MODEL}", "no-search", "no-tastes"]\ncold-start = false\n'
+        f'[compare.variants]\nno-search = "{MODEL}"\nno-tastes = "{MODEL}"\n'
         '[compare.params.no-search]\nvariances = "fixed"\n'
     )
     ran = command(
-        "compare", "params.by-evidence.variances=evidence", "--data", planted, "--config", "run.toml", "--out",
+        "compare", "params.no-tastes.tastes=none", "--data", planted, "--config", "run.toml", "--out",
         "out", "--json",
     )  # fmt: skip
     assert ran.status == 0, ran.err
-    assert [row["name"] for row in ran.json["rows"]] == [MODEL, "no-search", "by-evidence"]
-    for name, variances in ((MODEL, "leave-one-out"), ("no-search", "fixed"), ("by-evidence", "evidence")):
+    assert [row["name"] for row in ran.json["rows"]] == [MODEL, "no-search", "no-tastes"]
+    for name, chosen in (
+        (MODEL, ("left-out", "learned")),
+        ("no-search", ("fixed", "learned")),
+        ("no-tastes", ("left-out", "none")),
+    ):
         kept = json.loads(Path(f"out/measurements/units/{name}/given-split.json").read_text())
-        assert kept["facts"]["arguments"]["variances"] == variances
+        assert (kept["facts"]["arguments"]["variances"], kept["facts"]["arguments"]["tastes"]) == chosen
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,10 @@ def test_arguments_come_from_the_words_the_file_and_the_flags(command, sample):
         "--json",
     )
     assert ran.status == 0, ran.err
-    assert ran.json["params"] == {"variances": "fixed", "unknown_user": "population", "seed": 4}
+    assert ran.json["params"] == {
+        "knows": "choices+words", "variances": "fixed", "tastes": "learned",
+        "unknown_user": "population", "seed": 4,
+    }  # fmt: skip
     assert reward_models.load("m").params() == ran.json["params"]
 
 
@@ -74,9 +77,9 @@ def test_the_argument_seed_wins_over_the_flag(command, sample):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["params.rnak=3"], "no such argument; it has variances, unknown_user, seed"),
+        (["params.rnak=3"], "no such argument; it has knows, variances, tastes, unknown_user, seed"),
         (["params.seed=x"], "params.seed: found 'x'; expected whole number"),
-        (["params.variances=all"], "expected leave-one-out or evidence or fixed"),
+        (["params.variances=all"], "expected left-out or fixed"),
         (["rank=3"], "expected params.NAME=VALUE"),
         (["--backbone", "bert"], "fine-tunes no backbone; these do: "),
     ],
@@ -110,7 +113,7 @@ def test_the_arguments_of_a_method_can_be_listed(command):
     ran = command("train", "--method", METHOD, "--help-params")
     assert ran.status == 0, ran.err
     assert "params.NAME=VALUE" in ran.out
-    assert "leave-one-out" in ran.out
+    assert "left-out" in ran.out
     listed = command("train", "--method", METHOD, "--help-params", "--json").json
     assert listed["seed"] == {"kind": "whole number", "default": "0", "help": "Seed of every random choice."}
 

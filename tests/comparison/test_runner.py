@@ -185,8 +185,11 @@ def test_units_and_measurements_read_back_without_reasons_in_words(run, tmp_path
 def test_the_facts_of_a_model_hold_every_argument():
     entrant = ModelEntrant(MODEL, reward_models.method(MODEL), {"seed": 3})
     assert entrant.facts() == {
-        "arguments": {"variances": "leave-one-out", "unknown_user": "population", "seed": 3}
-    }
+        "arguments": {
+            "knows": "choices+words", "variances": "left-out", "tastes": "learned",
+            "unknown_user": "population", "seed": 3,
+        }
+    }  # fmt: skip
 
 
 def test_one_user_is_measured_and_what_could_not_be_is_said(run):

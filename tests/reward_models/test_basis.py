@@ -77,7 +77,7 @@ def columns(basis, name, side="shared"):
     begin = 0
     for other in basis.names:
         if getattr(GROUPS[other], side):
-            end = begin + basis._width(other)
+            end = begin + basis.width(other)
             if other == name:
                 return slice(begin, end)
             begin = end
@@ -263,7 +263,7 @@ def test_components_come_from_a_sample_that_the_seed_draws(monkeypatch, encoder)
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert not np.array_equal(one["wording.components"], other["wording.components"])
     assert np.array_equal(one["style.scale"], other["style.scale"]), "all items are in centres and scales"
-    assert learned(encoder, known)._width("wording") <= 10
+    assert learned(encoder, known).width("wording") <= 10
 
 
 def test_every_item_is_encoded_once_while_it_is_remembered(monkeypatch):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from opposites import judged, population
 
 from reward_models._basis import STYLE, Item
+from reward_models._hierarchy import Rows
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.errors import NotFittedError
 from synthesizeme.types import Comparison
@@ -14,7 +17,7 @@ from synthesizeme.types import Comparison
 
 @pytest.fixture(scope="module")
 def model():
-    return HierarchicalStylometric().fit([pair for pair in population() if pair.split != "test"])
+    return HierarchicalStylometric().fit([pair for pair in population(7, 5) if pair.split != "test"])
 
 
 def comparisons(user="c0"):
@@ -36,11 +39,13 @@ def test_means_are_the_margins_and_the_diagonal_is_the_users_part_of_their_varia
     assert mean == pytest.approx([verdict.margin for verdict in verdicts], abs=1e-5)
     whole = np.array([verdict.standard_error**2 for verdict in verdicts])
     assert (np.diag(covariance) <= whole + 1e-6).all()
-    known, model.covariance_ = model.covariance_, np.zeros_like(model.covariance_)
+    known, variances = model.fit_, model.variances_
+    model.fit_ = replace(known, covariance=np.zeros_like(known.covariance))
+    model.variances_ = replace(variances, items=0.0)
     try:
         alone = [verdict.standard_error**2 for verdict in model.compare(asked)]
     finally:
-        model.covariance_ = known
+        model.fit_, model.variances_ = known, variances
     assert np.diag(covariance) == pytest.approx(alone, rel=1e-3, abs=1e-6)
 
 
@@ -69,22 +74,22 @@ def test_answers_make_a_user_better_known(model):
     assert (mean < 0).all()
 
 
-def test_the_taste_is_that_of_the_named_features_with_their_own_uncertainty(model):
+def test_the_taste_is_that_of_the_named_features_and_the_common_tastes(model):
+    assert model.tastes_.count, "users differ in one thing"
     asked = comparisons()
     _, covariance = model.margin_posterior("c0", asked)
     taste = covariance[len(asked) :, len(asked) :]
-    assert len(taste) == STYLE + model.common_.shape[1]
+    assert len(taste) == STYLE + model.tastes_.count
     factor = model.users_["c0"]["own_factor"].astype(float)
-    along = model.common_[:STYLE]
-    named = np.diag(model.own_variance_[:STYLE]) + along @ along.T - factor[:, :STYLE].T @ factor[:, :STYLE]
-    assert taste[:STYLE, :STYLE] == pytest.approx(named, abs=1e-9)
-    _, own = model.basis_.rows(
-        [Item(asked[0].prompt, asked[0].first), Item(asked[0].prompt, asked[0].second)]
+    whole = np.diag(model.variances_.own) - factor.T @ factor
+    carried = [*range(STYLE), *range(len(whole) - model.tastes_.count, len(whole))]
+    assert taste == pytest.approx(whole[np.ix_(carried, carried)], abs=1e-9)
+    (_, one), (_, two) = (
+        model.basis_.rows([Item(asked[0].prompt, text)]) for text in (asked[0].first, asked[0].second)
     )
-    whole = np.diag(model.own_variance_) + model.common_ @ model.common_.T - factor.T @ factor
-    assert covariance[0, len(asked) : len(asked) + STYLE] == pytest.approx(
-        (own[0] - own[1]) @ whole[:, :STYLE], abs=1e-6
-    )
+    items = model.judged_.numbers([Item(asked[0].prompt, t) for t in (asked[0].first, asked[0].second)])
+    own = model.tastes_.joined([Rows(one, one - two, items[None])])[0].own[0]
+    assert covariance[0, len(asked) :] == pytest.approx(own @ whole[:, carried], abs=1e-6)
 
 
 def test_an_unfitted_model_says_so():

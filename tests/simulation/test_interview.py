@@ -31,7 +31,7 @@ def taste(question):
 
 def test_answers_refit_the_user_at_once_and_are_not_asked_again(model):
     interview = Interview(model, "new", pool_of(LABELLED))
-    shared, seen, beliefs = model.weights_.copy(), [], []
+    shared, seen, beliefs = model.fit_.weights.copy(), [], []
     for _ in range(5):
         (question,) = interview.next()
         assert question.comparison.user_id == "new"
@@ -42,7 +42,7 @@ def test_answers_refit_the_user_at_once_and_are_not_asked_again(model):
     assert len(set(seen)) == 5
     assert interview.left == len(LABELLED) - 5
     assert beliefs[-1] > 0.8 > beliefs[0]
-    assert (model.weights_ == shared).all()
+    assert (model.fit_.weights == shared).all()
     assert len(interview.history) == 5
     assert respondents(interview.history) == "human"
 
