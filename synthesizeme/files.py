@@ -82,8 +82,8 @@ def write_whole(path: Path, text: str) -> None:
 def prepare(connection: sqlite3.Connection, statements: Sequence[str], *, patience_s: float = 60.0) -> None:
     """Execute what sets a shared SQLite file up, again and again while other processes do the same.
 
-    SQLite itself does not wait where two connections switch a file to write-ahead logging at once:
-    whatever its timeout, one of them is told that the file is locked.
+    SQLite does not wait where two connections switch a file to write-ahead logging at once: whatever its
+    timeout, one of them is told that the file is locked.
 
     Args:
         connection: Commits every statement by itself.
