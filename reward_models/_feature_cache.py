@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.files import default_cache_dir
+from synthesizeme.files import default_cache_dir, prepare
 
 OFF = "SYNTHESIZEME_NO_CACHE"
 FILE = "features.sqlite"
@@ -88,8 +88,7 @@ class FeatureCache:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.path, timeout=60)) as connection:
-                    for statement in _PREPARE:
-                        connection.execute(statement)
+                    prepare(connection, _PREPARE)
                     return action(connection)
             except (OSError, sqlite3.Error) as error:
                 self._given_up = True

@@ -81,8 +81,12 @@ class HierarchicalModel(RewardModel):
         self.variances: HowVariances = variances
         self.tastes: HowTastes = tastes
 
-    def _open_encoder(self) -> Features | None:
-        """Embeddings of texts, or None."""
+    def _encoder_spec(self) -> str | None:
+        """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""
+        return None
+
+    def _open_encoder(self, spec: str | None) -> Features | None:
+        """The embeddings of that specification."""
         return None
 
     def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
@@ -168,7 +172,8 @@ class HierarchicalModel(RewardModel):
         return as_of(state, moment)
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        basis = Basis(self._open_encoder())
+        self.spec_ = self._encoder_spec()
+        basis = Basis(self._open_encoder(self.spec_))
         items = [item for pairs in histories.values() for item in _items(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
@@ -347,12 +352,14 @@ class HierarchicalModel(RewardModel):
                 field="features",
                 cure="train again.",
             )
-        encoder = self._open_encoder()
+        self.spec_ = facts["encoder_spec"]
+        encoder = self._open_encoder(self.spec_)
         if encoder is not None and encoder.identity != facts["encoder"]:
             raise DataError(
-                f"{self.name} was trained on the embeddings {facts['encoder']!r}; found {encoder.identity!r}",
+                f"{self.name} was trained on the embeddings {facts['encoder']!r}, and {self.spec_!r} gives "
+                f"{encoder.identity!r} here",
                 field="encoder",
-                cure="name the encoder it was trained with, or train again.",
+                cure="install the encoder and the versions it was trained with, or train again.",
             )
         self.basis_ = Basis(encoder)
         self.basis_.restore(arrays)
@@ -382,6 +389,7 @@ class HierarchicalModel(RewardModel):
         factors = self.factors_
         return {
             "encoder": None if encoder is None else encoder.identity,
+            "encoder_spec": self.spec_,
             "features": [feature.name for feature in stylometry.FEATURES],
             "sharpness": dict(self.sharpness_),
             "factors": [factors.shared, factors.own, factors.items],

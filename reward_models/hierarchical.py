@@ -69,6 +69,8 @@ class Hierarchical(HierarchicalModel):
         )
         self.encoder = encoder
 
-    def _open_encoder(self) -> Features | None:
-        spec = default_encoder() if self.encoder == "auto" else self.encoder
+    def _encoder_spec(self) -> str | None:
+        return default_encoder() if self.encoder == "auto" else self.encoder
+
+    def _open_encoder(self, spec: str | None) -> Features | None:
         return None if spec is None else open_features(spec)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from synthesizeme.errors import CacheError, ConfigError
+from synthesizeme.files import prepare
 
 _PREPARE = (
     "PRAGMA journal_mode=WAL",
@@ -39,8 +40,7 @@ class CallCache:
             )
             with contextlib.ExitStack() as undo:
                 undo.callback(self._connection.close)
-                for statement in _PREPARE:
-                    self._connection.execute(statement)
+                prepare(self._connection, _PREPARE)
                 undo.pop_all()
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(

@@ -86,7 +86,7 @@ def breaches(relative, tree):
         elif seen == part:
             allowed = True
         elif part == "evaluation":
-            benchmarks = folders[1:] == ["benchmarks"] and seen in BENCHMARKS_MAY_SEE
+            benchmarks = folders[1:] in (["benchmarks"], ["folds"]) and seen in BENCHMARKS_MAY_SEE
             allowed = LAYER[seen] == 0 or benchmarks
         else:
             mine, theirs = LAYER[part], LAYER[seen]

@@ -45,6 +45,26 @@ def test_threads_may_share_a_cache(tmp_path):
         assert all(cache.get(f"{name}{n}") == name for name in "abcd" for n in range(50))
 
 
+def test_many_may_make_it_at_once(tmp_path):
+    """SQLite lets nobody wait who switches a file to write-ahead logging while others do."""
+    start, failed = threading.Barrier(6), []
+
+    def make():
+        for number in range(25):
+            start.wait(60)
+            try:
+                CallCache(tmp_path / str(number)).close()
+            except ConfigError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
 def test_a_folder_that_cannot_be_made_is_refused_with_a_cure(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/no-such-place")):

@@ -495,7 +495,7 @@ def test_a_checkpoint_of_another_encoder_is_refused_with_the_cure(encoder, tmp_p
     other = Hashed()
     other.identity = "another"
     encoder[0] = Encoded(other)
-    message = r"hierarchical was trained on the embeddings 'hashed'; found 'another'.*name the encoder it was trained with"
+    message = r"trained on the embeddings 'hashed', and 'minilm' gives 'another' here.*install the encoder"
     with pytest.raises(DataError, match=message):
         reward_models.load(tmp_path / "model")
 
