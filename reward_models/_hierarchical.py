@@ -23,8 +23,9 @@ from reward_models._base import (
     sigmoid,
 )
 from reward_models._basis import STYLE, Basis, Item
+from reward_models._chosen_features import same_features
 from reward_models._factors import searched
-from reward_models._features import Features
+from reward_models._features import open_features
 from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
@@ -83,10 +84,6 @@ class HierarchicalModel(RewardModel):
 
     def _encoder_spec(self) -> str | None:
         """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""
-        return None
-
-    def _open_encoder(self, spec: str | None) -> Features | None:
-        """The embeddings of that specification."""
         return None
 
     def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
@@ -173,7 +170,7 @@ class HierarchicalModel(RewardModel):
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_ = self._encoder_spec()
-        basis = Basis(self._open_encoder(self.spec_))
+        basis = Basis(None if self.spec_ is None else open_features(self.spec_))
         items = [item for pairs in histories.values() for item in _items(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
@@ -353,14 +350,7 @@ class HierarchicalModel(RewardModel):
                 cure="train again.",
             )
         self.spec_ = facts["encoder_spec"]
-        encoder = self._open_encoder(self.spec_)
-        if encoder is not None and encoder.identity != facts["encoder"]:
-            raise DataError(
-                f"{self.name} was trained on the embeddings {facts['encoder']!r}, and {self.spec_!r} gives "
-                f"{encoder.identity!r} here",
-                field="encoder",
-                cure="install the encoder and the versions it was trained with, or train again.",
-            )
+        encoder = None if self.spec_ is None else same_features(self.name, self.spec_, facts["encoder"])
         self.basis_ = Basis(encoder)
         self.basis_.restore(arrays)
         self.judged_ = JudgedTexts(arrays["judged"])

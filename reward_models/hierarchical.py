@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from reward_models._base import UnknownUser
 from reward_models._default_encoder import default_encoder
-from reward_models._features import Features, open_features
 from reward_models._hierarchical import HierarchicalModel, HowTastes, HowVariances
 
 
@@ -71,6 +70,3 @@ class Hierarchical(HierarchicalModel):
 
     def _encoder_spec(self) -> str | None:
         return default_encoder() if self.encoder == "auto" else self.encoder
-
-    def _open_encoder(self, spec: str | None) -> Features | None:
-        return None if spec is None else open_features(spec)
