@@ -8,7 +8,7 @@ import numpy as np
 from invented import pair, user_says
 from scipy.special import expit
 
-from reward_models import _chosen_features, _hierarchical
+from reward_models import _chosen_features, _hierarchical, hierarchical
 
 WORDS = ["the", "ship", "sails", "over", "calm", "water", "toward", "a", "small", "island", "near", "home"]
 ASKED = (user_says("Where to?"),)
@@ -36,7 +36,8 @@ def embedding(text):
 
 
 def opening(patch, features):
-    """Whatever specification a hierarchical model opens, it gets ``features(spec)``."""
+    """Whatever specification a hierarchical model opens, it gets ``features(spec)``; nothing else is opened."""
+    patch.setattr(hierarchical, "default_encoder", lambda: "hashed")
     patch.setattr(_hierarchical, "open_features", features)
     patch.setattr(_chosen_features, "open_features", features)
 
