@@ -296,7 +296,7 @@ class HierarchicalModel(RewardModel):
             [pair.prompt for pair in pairs],
             [pair.chosen_text for pair in pairs],
             [pair.rejected_text for pair in pairs],
-            [as_of(state, pair.created_at) if state else None for pair in pairs],
+            [as_of(state, pair.created_at) for pair in pairs],
         )
 
     def _contrasts(

@@ -39,7 +39,7 @@ _FEWEST = 5
 """Users who gave a named value, below which it counts as not given."""
 _ABOUT = "Who are you?"
 _WISHES = "What do you expect of an assistant?"
-_KEYS = ("said", "said_at", "said_to", "demographics")
+_SAID = ("said", "said_at", "said_to")
 
 
 class OwnWords:
@@ -104,23 +104,28 @@ class OwnWords:
         return found
 
     def state(self, words: UserWords | None) -> UserState:
-        """What is kept of a user's words: features of each text, when and to what it was said; no text."""
-        if words is None:
-            return {}
-        found: UserState = {}
-        asked, texts, moments = self._said(words) if self._texts else ([], [], [])
+        """What is kept of a user's words: features of each text, when and to what it was said; no text.
+
+        Every user has all of these arrays, empty where nothing was said.
+        """
+        asked, texts, moments = self._said(words) if words and self._texts else ([], [], [])
+        said = np.zeros((0, sum(map(self._basis.width, self._groups))))
         if texts:
             prompts = [(Message(role="user", content=question),) for question in asked]
             items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
             own = self._basis.rows(items)[1]
             units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
-            found["said"] = np.concatenate(units, axis=1).astype(np.float32)
-            found["said_at"] = np.array(moments)
-            found["said_to"] = np.array([_key(question) for question in asked], dtype=np.uint64)
-        if self.values and words.demographics:
-            centred = self._one_hot(words) - self.arrays["words.centre"]
-            found["demographics"] = self.arrays["words.axes"] @ centred
-        return found
+            said = np.concatenate(units, axis=1)
+        given = self._one_hot(words) if words else np.zeros(0)
+        coordinates = np.zeros(0)
+        if given.any():
+            coordinates = self.arrays["words.axes"] @ (given - self.arrays["words.centre"])
+        return {
+            "said": said.astype(np.float32),
+            "said_at": np.array(moments, dtype=np.float64),
+            "said_to": np.array([_key(question) for question in asked], dtype=np.uint64),
+            "demographics": coordinates,
+        }
 
     def rows(self, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]) -> Floats:
         """Features of responses with user features `own`, shape (n, G), each for its own user, (n, W)."""
@@ -132,9 +137,9 @@ class OwnWords:
 
     def _columns(self, prompts: Sequence[Prompt], own: Floats, state: UserState) -> Floats:
         found = np.zeros((len(own), self.count()))
-        if len(state.get("said", ())):
+        if len(state["said"]):
             found[:, : 2 * len(self._groups)] = self._agreements(prompts, own, state)
-        if "demographics" in state:
+        if len(state["demographics"]):
             meaning = own[:, self._basis.place(self._spread)][:, : self._components]
             products = state["demographics"][None, :, None] * meaning[:, None, :]
             found[:, 2 * len(self._groups) :] = products.reshape(len(own), -1)
@@ -174,12 +179,12 @@ class OwnWords:
 
 def as_of(state: UserState, moment: datetime | None) -> UserState:
     """A state without what the user said later than a moment; None: now."""
-    if moment is None or "said_at" not in state:
+    if moment is None:
         return state
     reached = state["said_at"] <= _seconds(moment)
     if reached.all():
         return state
-    return {**state, **{name: state[name][reached] for name in _KEYS[:3]}}
+    return {**state, **{name: state[name][reached] for name in _SAID}}
 
 
 def _named(words: UserWords) -> list[str]:

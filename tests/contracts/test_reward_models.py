@@ -229,6 +229,18 @@ def test_scores_depend_on_nothing_else_in_the_batch(fitted, held_out):
     )
 
 
+def test_whether_a_text_was_judged_in_training_is_told_where_it_makes_a_difference(make, fitted, held_out):
+    told = {verdict.judged for verdict in fitted.compare(asked(held_out))}
+    told |= {reward.judged for reward in fitted.score(*columns(held_out))}
+    assert told in ({None}, {False}), "all of these texts are new"
+    again = make().fit([*OTHER, *two_tastes.asked_as(OTHER[:2], "u9")])  # two pairs were judged twice
+    verdicts = again.compare(asked([*OTHER[:3], *held_out[:1]]))
+    rewards = again.score(*columns([*OTHER[:3], *held_out[:1]]))
+    for found in (verdicts, rewards):
+        expected = [True, True, False, False] if told == {False} else [None] * 4
+        assert [result.judged for result in found] == expected
+
+
 def test_learns_the_planted_tastes(name, fitted, held_out):
     own = two_tastes.accuracy(fitted, held_out)
     without = two_tastes.accuracy(fitted, two_tastes.asked_as(held_out, "nobody"))
@@ -327,6 +339,8 @@ def test_a_forgotten_user_is_answered_as_unknown(fitted, held_out):
 
 
 def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, held_out, tmp_path):
+    said = UserWords(user_id="quiet", about="I like sunny answers.", demographics={"age": "30-39"})
+    fitted.fit_user("quiet", [], said)
     fitted.save(tmp_path / "model")
     kinds = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
     assert kinds <= {".json", ".safetensors", ".jinja", ".txt", ".model"}
@@ -338,7 +352,7 @@ def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, hel
     strangers = two_tastes.asked_as(held_out, "nobody")
     for model in (fitted, loaded):
         model.fit_user("new", two_tastes.asked_as(held_out[:6], "new"))
-    pairs = held_out + strangers + two_tastes.asked_as(held_out, "new")
+    pairs = held_out + strangers + [p for who in ("new", "quiet") for p in two_tastes.asked_as(held_out, who)]
     assert loaded.compare(asked(pairs)) == fitted.compare(asked(pairs))
     assert loaded.score(*columns(pairs)) == fitted.score(*columns(pairs))
 

@@ -17,6 +17,7 @@ from synthesizeme.cli import main
 from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from synthesizeme.feedback import UserWords
 from synthesizeme.types import Message
 
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -48,12 +49,14 @@ def same(one, two):
 def test_the_states_of_many_users_are_those_of_one_process_to_the_bit(cluster, histories):
     pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
     make = method("hierarchical-stylometric")
-    alone = make(variances="fixed").fit(pairs)
+    spoke = [*list(histories)[:5], "quiet"]  # the last has words alone
+    words = {user: UserWords(user_id=user, about=f"I am {user}, and brief.") for user in spoke}
+    alone = make(variances="fixed").fit(pairs, words)
     with using(cluster):
-        together = make(variances="fixed").fit(pairs)
-    assert together.users == alone.users == tuple(histories)
+        together = make(variances="fixed").fit(pairs, words)
+    assert together.users == alone.users == (*histories, "quiet")
     same(alone._arrays(), together._arrays())
-    for user in histories:
+    for user in together.users:
         same(alone.users_[user], together.users_[user])
     asked = [pair.compare("chosen_first") for pair in pairs]
     assert together.compare(asked) == alone.compare(asked)
