@@ -79,6 +79,7 @@ class HierarchicalModel(RewardModel):
                 "+; leave it out for the default"
             )
         self.knows = knows
+        self.reads_words = knows != "choices"
         self.variances: HowVariances = variances
         self.tastes: HowTastes = tastes
 
@@ -164,6 +165,9 @@ class HierarchicalModel(RewardModel):
         super().forget_user(user_id)
         self.basis_.forget()
         return self
+
+    def _reads(self, words: UserWords) -> bool:
+        return self.words_.reads(words)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
         return as_of(state, moment)

@@ -105,22 +105,31 @@ class OwnWords:
 
     def state(self, words: UserWords | None) -> UserState:
         """What is kept of a user's words: features of each text, when and to what it was said; no text."""
-        if words is None:
+        if not self.count():
             return {}
-        found: UserState = {}
-        asked, texts, moments = self._said(words) if self._texts else ([], [], [])
-        if texts:
-            prompts = [(Message(role="user", content=question),) for question in asked]
-            items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-            own = self._basis.rows(items)[1]
-            units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
-            found["said"] = np.concatenate(units, axis=1).astype(np.float32)
-            found["said_at"] = np.array(moments)
-            found["said_to"] = np.array([_key(question) for question in asked], dtype=np.uint64)
-        if self.values and words.demographics:
-            centred = self._one_hot(words) - self.arrays["words.centre"]
-            found["demographics"] = self.arrays["words.axes"] @ centred
-        return found
+        asked, texts, moments = self._said(words) if self._texts and words is not None else ([], [], [])
+        prompts = [(Message(role="user", content=question),) for question in asked]
+        items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        own = self._basis.rows(items)[1]
+        units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
+        coordinates = np.zeros(0)
+        if words is not None and self._known(words):
+            coordinates = self.arrays["words.axes"] @ (self._one_hot(words) - self.arrays["words.centre"])
+        return {
+            "said": np.concatenate(units, axis=1).astype(np.float32)
+            if units
+            else np.zeros((0, 0), np.float32),
+            "said_at": np.array(moments, dtype=np.float64),
+            "said_to": np.array([_key(question) for question in asked], dtype=np.uint64),
+            "demographics": coordinates,
+        }
+
+    def reads(self, words: UserWords) -> bool:
+        """Whether there is anything in a user's words that this reads."""
+        return bool(self._texts and words.texts()) or self._known(words)
+
+    def _known(self, words: UserWords) -> bool:
+        return any(value in self.values for value in _named(words))
 
     def rows(self, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]) -> Floats:
         """Features of responses with user features `own`, shape (n, G), each for its own user, (n, W)."""
@@ -132,9 +141,9 @@ class OwnWords:
 
     def _columns(self, prompts: Sequence[Prompt], own: Floats, state: UserState) -> Floats:
         found = np.zeros((len(own), self.count()))
-        if len(state.get("said", ())):
+        if len(state["said"]):
             found[:, : 2 * len(self._groups)] = self._agreements(prompts, own, state)
-        if "demographics" in state:
+        if len(state["demographics"]):
             meaning = own[:, self._basis.place(self._spread)][:, : self._components]
             products = state["demographics"][None, :, None] * meaning[:, None, :]
             found[:, 2 * len(self._groups) :] = products.reshape(len(own), -1)
