@@ -102,7 +102,7 @@ class BackboneModel(RewardModel):
         """Positions of the backbone that are taken by something other than tokens."""
         return 0
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint folder; where several processes trained, the first writes and all wait."""
         if not torch.distributed.is_initialized():
             return super().save(folder)

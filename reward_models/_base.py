@@ -67,7 +67,7 @@ class RewardModel(ABC):
     """Rewards are given response by response, so the order of showing cannot matter."""
     unsaved: ClassVar[tuple[str, ...]] = ()
     """Arguments that are no plain values and do not go into a checkpoint."""
-    reads_words: ClassVar[bool] = False
+    reads_words: bool = False
     """Whether the method reads what users said beside their choices; one that does not ignores it."""
 
     def __init__(self, *, unknown_user: UnknownUser = "population", seed: int = 0) -> None:
@@ -245,8 +245,8 @@ class RewardModel(ABC):
         users = self._fitted()
         refuse_foreign(histories)
         refuse_lent(words)
-        speaking = {user_id for user_id in histories if self.reads_words and words.get(user_id)}
-        told = {user_id: pairs for user_id, pairs in histories.items() if pairs or user_id in speaking}
+        speaking = {user for user in histories if user in words and self._reads(words[user])}
+        told = {user: pairs for user, pairs in histories.items() if pairs or user in speaking}
         users |= self._user_states(told, words)
         for user_id in histories.keys() - told.keys():
             users.pop(user_id, None)
@@ -326,11 +326,11 @@ class RewardModel(ABC):
                 )
         return results
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write a checkpoint folder, whole or not at all; see `reward_models._checkpoint`."""
         from reward_models._checkpoint import save
 
-        save(self, folder)
+        save(self, Path(folder))
 
     def _fitted(self) -> dict[str, UserState]:
         try:
@@ -347,6 +347,10 @@ class RewardModel(ABC):
     def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
         users = self._fitted()
         return [users.get(user_id) for user_id in user_ids]
+
+    def _reads(self, words: UserWords) -> bool:
+        """Whether the method reads anything of these words."""
+        return self.reads_words and bool(words)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
         """A state without what the user said later than a moment; by default nothing is left out."""

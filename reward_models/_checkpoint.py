@@ -146,7 +146,9 @@ def _document(folder: Path) -> dict[str, Any]:
 
 
 def _another_version(document: Mapping[str, Any]) -> str:
-    return f"train it again, or use synthesizeme-rewards {document.get('synthesizeme', 'of its time')}."
+    version = document.get("format_version")
+    newer = isinstance(version, int) and version > FORMAT_VERSION
+    return "update synthesizeme-rewards, which is older than it." if newer else "train it again."
 
 
 def _own_digest(document: Mapping[str, Any]) -> str:

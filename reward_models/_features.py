@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reward_models._engine import active
 from reward_models._feature_cache import FeatureCache, Unit, Vector, open_cache
 from synthesizeme import stylometry
-from synthesizeme.errors import DataError, MissingExtraError, UnknownNameError
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 from synthesizeme.types import Message
 
 Prompt = Sequence[Message]
@@ -100,11 +100,14 @@ def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:
         The features; those of several parts are a `Joined`.
 
     Raises:
+        ConfigError: a part is named twice.
         UnknownNameError: no features are called so.
         MissingExtraError: their library is not installed.
         DataError: a model cannot be read, is none for this use, or the hub is out of reach.
     """
     names = _parts(spec)
+    if len(set(names)) < len(names):
+        raise ConfigError(f"features {spec!r} name a part twice; expected each once")
     parts = [_part(name, spec, cache_dir) for name in names]
     return parts[0] if len(parts) == 1 else Joined(parts)
 

@@ -79,6 +79,7 @@ class HierarchicalModel(RewardModel):
                 "+; leave it out for the default"
             )
         self.knows = knows
+        self.reads_words = knows != "choices"
         self.variances: HowVariances = variances
         self.tastes: HowTastes = tastes
 
@@ -164,6 +165,9 @@ class HierarchicalModel(RewardModel):
         super().forget_user(user_id)
         self.basis_.forget()
         return self
+
+    def _reads(self, words: UserWords) -> bool:
+        return self.words_.reads(words)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
         return as_of(state, moment)
@@ -296,7 +300,7 @@ class HierarchicalModel(RewardModel):
             [pair.prompt for pair in pairs],
             [pair.chosen_text for pair in pairs],
             [pair.rejected_text for pair in pairs],
-            [as_of(state, pair.created_at) for pair in pairs],
+            [as_of(state, pair.created_at) if state else None for pair in pairs],
         )
 
     def _contrasts(

@@ -39,7 +39,7 @@ _FEWEST = 5
 """Users who gave a named value, below which it counts as not given."""
 _ABOUT = "Who are you?"
 _WISHES = "What do you expect of an assistant?"
-_SAID = ("said", "said_at", "said_to")
+_KEYS = ("said", "said_at", "said_to", "demographics")
 
 
 class OwnWords:
@@ -104,28 +104,32 @@ class OwnWords:
         return found
 
     def state(self, words: UserWords | None) -> UserState:
-        """What is kept of a user's words: features of each text, when and to what it was said; no text.
-
-        Every user has all of these arrays, empty where nothing was said.
-        """
-        asked, texts, moments = self._said(words) if words and self._texts else ([], [], [])
-        said = np.zeros((0, sum(map(self._basis.width, self._groups))))
-        if texts:
-            prompts = [(Message(role="user", content=question),) for question in asked]
-            items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
-            own = self._basis.rows(items)[1]
-            units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
-            said = np.concatenate(units, axis=1)
-        given = self._one_hot(words) if words else np.zeros(0)
+        """What is kept of a user's words: features of each text, when and to what it was said; no text."""
+        if not self.count():
+            return {}
+        asked, texts, moments = self._said(words) if self._texts and words is not None else ([], [], [])
+        prompts = [(Message(role="user", content=question),) for question in asked]
+        items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
+        own = self._basis.rows(items)[1]
+        units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
         coordinates = np.zeros(0)
-        if given.any():
-            coordinates = self.arrays["words.axes"] @ (given - self.arrays["words.centre"])
+        if words is not None and self._known(words):
+            coordinates = self.arrays["words.axes"] @ (self._one_hot(words) - self.arrays["words.centre"])
         return {
-            "said": said.astype(np.float32),
+            "said": np.concatenate(units, axis=1).astype(np.float32)
+            if units
+            else np.zeros((0, 0), np.float32),
             "said_at": np.array(moments, dtype=np.float64),
             "said_to": np.array([_key(question) for question in asked], dtype=np.uint64),
             "demographics": coordinates,
         }
+
+    def reads(self, words: UserWords) -> bool:
+        """Whether there is anything in a user's words that this reads."""
+        return bool(self._texts and words.texts()) or self._known(words)
+
+    def _known(self, words: UserWords) -> bool:
+        return any(value in self.values for value in _named(words))
 
     def rows(self, prompts: Sequence[Prompt], own: Floats, states: Sequence[UserState | None]) -> Floats:
         """Features of responses with user features `own`, shape (n, G), each for its own user, (n, W)."""
@@ -179,12 +183,12 @@ class OwnWords:
 
 def as_of(state: UserState, moment: datetime | None) -> UserState:
     """A state without what the user said later than a moment; None: now."""
-    if moment is None:
+    if moment is None or "said_at" not in state:
         return state
     reached = state["said_at"] <= _seconds(moment)
     if reached.all():
         return state
-    return {**state, **{name: state[name][reached] for name in _SAID}}
+    return {**state, **{name: state[name][reached] for name in _KEYS[:3]}}
 
 
 def _named(words: UserWords) -> list[str]:

@@ -130,6 +130,7 @@ def _reward(found: Score, asked: Question) -> dict[str, Any]:
         "probability": found.probability,
         "standard_error": found.standard_error,
         "status": _STATUS[found.status],
+        **({} if found.judged is None else {"judged": found.judged}),
     }
 
 
@@ -144,6 +145,7 @@ def _margin(found: Margin, asked: Question) -> dict[str, Any]:
         "standard_error": found.standard_error,
         "prefers": sides[found.preference],
         "status": _STATUS[found.status],
+        **({} if found.judged is None else {"judged": found.judged}),
     }
 
 

@@ -286,10 +286,8 @@ def _show(facts: dict[str, Any]) -> None:
             f"--scorers {printable(facts['out'])}"
         )
     elif left_out:
-        source = printable(facts["data"])
-        typer.echo(
-            f"To measure it: synthesizeme compare --data {source} --scorers {facts['method']} --out RESULTS"
-        )
+        place, source = printable(facts["out"]), printable(facts["data"])
+        typer.echo(f"To measure it: synthesizeme compare --data {source} --scorers {place} --out RESULTS")
 
 
 def _show_settings(name: str, kind: type[RewardModel], *, as_json: bool) -> None:

@@ -190,7 +190,7 @@ def _replaces(request: Request) -> bool:
 def _score(found: Score) -> dict[str, Any]:
     return {
         "value": found.value, "probability": found.probability, "standard_error": found.standard_error,
-        "status": found.status, "scored": found.scored,
+        "status": found.status, "scored": found.scored, "judged": found.judged,
     }  # fmt: skip
 
 
@@ -198,4 +198,5 @@ def _margin(found: Margin) -> dict[str, Any]:
     return {
         "margin": found.value, "probability": found.probability, "standard_error": found.standard_error,
         "preference": found.preference, "status": found.status, "scored": found.scored,
+        "judged": found.judged,
     }  # fmt: skip

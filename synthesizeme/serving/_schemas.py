@@ -193,9 +193,13 @@ def _or_results(result: Schema) -> Schema:
 _ERROR = _object({"error": {"type": "string"}})
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBERS: Schema = {"type": "array", "items": _NUMBER}
-_SCORE = _object({"value": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER, **_STATUS})
+_JUDGED: Schema = {"type": ["boolean", "null"]}
+_SCORE = _object(
+    {"value": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER, "judged": _JUDGED, **_STATUS}
+)
 _MARGIN = _object({"margin": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER,
-                   "preference": {"enum": ["first", "second", "tie", None]}, **_STATUS})  # fmt: skip
+                   "preference": {"enum": ["first", "second", "tie", None]}, "judged": _JUDGED,
+                   **_STATUS})  # fmt: skip
 _RESULTS: dict[str, Schema] = {
     "score": _or_results(_SCORE),
     "compare": _or_results(_MARGIN),

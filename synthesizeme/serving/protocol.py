@@ -48,6 +48,8 @@ class Score(NamedTuple):
     other status with a value: the population's answer in place of the user's."""
     error: Exception | None = None
     """What went wrong, for status ``too_long`` and ``error``."""
+    judged: bool | None = None
+    """Whether the text was judged in training; None where the model makes no difference."""
 
     @property
     def scored(self) -> int:
@@ -66,6 +68,7 @@ class Margin(NamedTuple):
     status: Status
     error: Exception | None = None
     preference: Preference | None = None
+    judged: bool | None = None
 
     @property
     def scored(self) -> int:
@@ -282,7 +285,7 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
     value = answer.margin if isinstance(answer, Verdict) else answer.value
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
-    found = made(value, answer.probability, answer.standard_error, "ok")
+    found = made(value, answer.probability, answer.standard_error, "ok")._replace(judged=answer.judged)
     if isinstance(answer, Verdict) and isinstance(found, Margin):
         return found._replace(preference=answer.preference)
     return found
