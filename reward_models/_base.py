@@ -282,7 +282,7 @@ class RewardModel(ABC):
                     probability=float(found.probability[row]),
                     standard_error=_at(found.standard_error, row),
                     status="population" if states[i] is None else "scored",
-                    judged=_judged(found.judged, row),
+                    judged=_at(found.judged, row),
                 )
         return results
 
@@ -322,7 +322,7 @@ class RewardModel(ABC):
                     margin=margin,
                     standard_error=_at(found.standard_error, row),
                     probability_source="model",
-                    judged=_judged(found.judged, row),
+                    judged=_at(found.judged, row),
                 )
         return results
 
@@ -396,9 +396,5 @@ def sigmoid(x: Floats) -> Floats:
     return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
 
 
-def _at(values: Floats | None, row: int) -> float | None:
-    return None if values is None else float(values[row])
-
-
-def _judged(values: NDArray[np.bool_] | None, row: int) -> bool | None:
-    return None if values is None else bool(values[row])
+def _at(values: NDArray[Any] | None, row: int) -> Any:
+    return None if values is None else values[row].item()

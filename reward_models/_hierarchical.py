@@ -179,10 +179,10 @@ class HierarchicalModel(RewardModel):
         basis.learn(items, self.seed)
         self.basis_ = basis
         self.judged_ = JudgedTexts() if self.variances == "fixed" else JudgedTexts.of(items)
-        self.words_ = self._learn_words(histories, words)
         shared, own = basis.variances()
-        shared = np.concatenate([shared, self.words_.variances()])
         self.tastes_ = no_tastes(len(own), len(self.judged_))
+        self._learn_words(histories, words)
+        shared = np.concatenate([shared, self.words_.variances()])
         users = [self._differences(pairs, words.get(user)) for user, pairs in histories.items()]
         factors = Factors()
         if self.variances != "fixed":
@@ -208,22 +208,14 @@ class HierarchicalModel(RewardModel):
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
         return self._user_states(histories, words)
 
-    def _learn_words(self, histories: Histories, words: Words) -> OwnWords:
-        found = self._open_words()
+    def _learn_words(self, histories: Histories, words: Words) -> None:
+        self.words_ = found = self._open_words()
         found.learn({user: said for user, said in words.items() if user in histories})
-        differences = []
-        for user, pairs in histories.items():
-            if user in words and found.count():
-                state = found.state(words[user])
-                states = [as_of(state, pair.created_at) for pair in pairs]
-                sides = []
-                for texts in ([p.chosen_text for p in pairs], [p.rejected_text for p in pairs]):
-                    prompts = [pair.prompt for pair in pairs]
-                    own = self.basis_.rows(_paired(prompts, texts))[1]
-                    sides.append(found.rows(prompts, own, states))
-                differences.append(sides[0] - sides[1])
-        found.learn_scale(differences)
-        return found
+        width = found.count()
+        spoke = {user: pairs for user, pairs in histories.items() if width and user in words}
+        found.learn_scale([
+            self._differences(pairs, words[user]).shared[:, -width:] for user, pairs in spoke.items()
+        ])  # fmt: skip
 
     def _open_words(self) -> OwnWords:
         return OwnWords(self.basis_, texts="words" in self.knows, demographics="demographics" in self.knows)
