@@ -245,8 +245,8 @@ class RewardModel(ABC):
         users = self._fitted()
         refuse_foreign(histories)
         refuse_lent(words)
-        speaking = {user for user in histories if user in words and self._reads(words[user])}
-        told = {user: pairs for user, pairs in histories.items() if pairs or user in speaking}
+        read = {user for user, said in words.items() if self._reads(said)}
+        told = {user: pairs for user, pairs in histories.items() if pairs or user in read}
         users |= self._user_states(told, words)
         for user_id in histories.keys() - told.keys():
             users.pop(user_id, None)
@@ -282,7 +282,7 @@ class RewardModel(ABC):
                     probability=float(found.probability[row]),
                     standard_error=_at(found.standard_error, row),
                     status="population" if states[i] is None else "scored",
-                    judged=_judged(found.judged, row),
+                    judged=_at(found.judged, row),
                 )
         return results
 
@@ -322,7 +322,7 @@ class RewardModel(ABC):
                     margin=margin,
                     standard_error=_at(found.standard_error, row),
                     probability_source="model",
-                    judged=_judged(found.judged, row),
+                    judged=_at(found.judged, row),
                 )
         return results
 
@@ -349,7 +349,6 @@ class RewardModel(ABC):
         return [users.get(user_id) for user_id in user_ids]
 
     def _reads(self, words: UserWords) -> bool:
-        """Whether the method reads anything of these words."""
         return self.reads_words and bool(words)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
@@ -396,9 +395,6 @@ def sigmoid(x: Floats) -> Floats:
     return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
 
 
-def _at(values: Floats | None, row: int) -> float | None:
-    return None if values is None else float(values[row])
-
-
-def _judged(values: NDArray[np.bool_] | None, row: int) -> bool | None:
-    return None if values is None else bool(values[row])
+def _at(values: NDArray[Any] | None, row: int) -> Any:
+    """Plain value of a row, or None where the model gives none."""
+    return None if values is None else values[row].item()
