@@ -31,6 +31,11 @@ NAMES = {
     "gpt3": "GPT-3.5, recorded verdicts",
     "majority": "majority of the other workers",
     "longer": "longer response",
+    "hierarchical-static": "hierarchical, base install",
+    "choices-alone": "hierarchical: choices alone",
+    "words-alone": "hierarchical: own words alone",
+    "demographics-alone": "hierarchical: demographics alone",
+    "all-of-them": "hierarchical: all of them",
 }
 
 
@@ -145,7 +150,9 @@ def ended(point):
 
 HEADLINE = (
     "hierarchical",
+    "hierarchical-static",
     "hierarchical-stylometric",
+    "pooled-own",
     "pal-b",
     "gpo",
     "lore",

@@ -245,8 +245,8 @@ class RewardModel(ABC):
         users = self._fitted()
         refuse_foreign(histories)
         refuse_lent(words)
-        speaking = {user for user in histories if user in words and self._reads(words[user])}
-        told = {user: pairs for user, pairs in histories.items() if pairs or user in speaking}
+        read = {user for user, said in words.items() if self._reads(said)}
+        told = {user: pairs for user, pairs in histories.items() if pairs or user in read}
         users |= self._user_states(told, words)
         for user_id in histories.keys() - told.keys():
             users.pop(user_id, None)
@@ -349,7 +349,6 @@ class RewardModel(ABC):
         return [users.get(user_id) for user_id in user_ids]
 
     def _reads(self, words: UserWords) -> bool:
-        """Whether the method reads anything of these words."""
         return self.reads_words and bool(words)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
@@ -397,4 +396,5 @@ def sigmoid(x: Floats) -> Floats:
 
 
 def _at(values: NDArray[Any] | None, row: int) -> Any:
+    """Plain value of a row, or None where the model gives none."""
     return None if values is None else values[row].item()

@@ -222,7 +222,6 @@ class HierarchicalModel(RewardModel):
 
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         known = pairs if "choices" in self.knows else ()
-        said = self.words_.state(words)
         rows = self._differences(known, words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
         ids = json.dumps([pair.pair_id for pair in known]).encode()
@@ -234,7 +233,7 @@ class HierarchicalModel(RewardModel):
             "items": rows.items.astype(np.int32),
             "style": rows.shared[:, :STYLE].astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
-            **said,
+            **self.words_.state(words),
         }
 
     def _rewards(
