@@ -13,7 +13,7 @@ DIRECTION = np.eye(OWN)[4]
 WEIGHTS = np.array([1.0, -0.5, 0.0])
 
 
-def population(users, pairs, *, along=0.0, items=0, apart=0.0, seed=0):
+def population(users, pairs, *, along=0.0, items=0, apart=0.0, seed=0, weights=WEIGHTS):
     """Rows of each user as chosen minus rejected, every user's trait, and what responses mean to it, shape (items,).
 
     Args:
@@ -23,6 +23,7 @@ def population(users, pairs, *, along=0.0, items=0, apart=0.0, seed=0):
         items: Responses with an effect; each pair shows two of them.
         apart: Standard deviation of what a response means to users of trait one.
         seed: Draws everything but what responses mean, which is the same for every seed.
+        weights: What everybody agrees on.
     """
     meaning = apart * np.random.default_rng(99).normal(size=items)
     rng = np.random.default_rng(seed)
@@ -30,7 +31,7 @@ def population(users, pairs, *, along=0.0, items=0, apart=0.0, seed=0):
     for trait in traits:
         shared, own = rng.normal(size=(pairs, SHARED)), rng.normal(size=(pairs, OWN))
         sides = np.array([rng.choice(items, 2, replace=False) for _ in range(pairs)]) if items else None
-        margins = shared @ WEIGHTS + trait * along * (own @ DIRECTION)
+        margins = shared @ weights + trait * along * (own @ DIRECTION)
         if sides is not None:
             margins = margins + trait * (meaning[sides[:, 0]] - meaning[sides[:, 1]])
         sides = np.full((pairs, 2), NONE) if sides is None else sides
@@ -44,6 +45,6 @@ def fitted(users, variances=VARIANCES, items=0) -> Fit:
     return Problem(users, variances, items).fit()
 
 
-def nobodys(users, items=0):
+def nobodys(users, weights=WEIGHTS):
     """Margins for nobody under the weights that the choices were drawn with."""
-    return [rows.shared @ WEIGHTS for rows in users]
+    return [rows.shared @ weights for rows in users]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted_tastes import DIRECTION, OWN, SHARED, VARIANCES, nobodys, population
+from planted_tastes import DIRECTION, OWN, SHARED, VARIANCES, WEIGHTS, nobodys, population
 from scipy.special import expit
 
 from reward_models import _tastes
@@ -31,6 +31,14 @@ def test_the_planted_direction_comes_first_at_about_its_size():
     assert abs(direction @ DIRECTION) > 0.95
     assert 0.4 < strength < 1.5, "the penalty shrinks it"
     assert next_ < strength / 3
+
+
+def test_choices_that_everybody_would_make_say_nothing_of_tastes():
+    for seed in range(2):
+        users, _, _ = population(300, 12, along=1.5, seed=seed, weights=3 * WEIGHTS)
+        direction, strength, next_ = leading(learned(users, nobodys(users, 3 * WEIGHTS), V, 0))
+        assert abs(direction @ DIRECTION) > 0.95
+        assert next_ < strength / 5
 
 
 def test_what_responses_mean_to_users_is_found_with_the_direction_and_without_it():

@@ -198,6 +198,14 @@ def speakers(n, pairs, *, seed=0, prefix="u"):
     return histories, words
 
 
+def aged(words):
+    """The same words, every second user's with another age."""
+    return {
+        user: said.model_copy(update={"demographics": {"age": TOPICS[i % 2]}})
+        for i, (user, said) in enumerate(words.items())
+    }
+
+
 @pytest.fixture(scope="module")
 def told():
     """A model of 36 users with five pairs each, and their words."""
@@ -312,8 +320,7 @@ AWKWARD = {
 @pytest.mark.parametrize("knows", ["choices+words", "choices+words+demographics"])
 def test_any_words_are_read(which, knows, encoder):
     histories, words = speakers(12, 4)
-    words = {u: said.model_copy(update={"demographics": {"age": TOPICS[i % 2]}})
-             for i, (u, said) in enumerate(words.items())}  # fmt: skip
+    words = aged(words)
     for kind in (Hierarchical, HierarchicalStylometric):
         model = kind(variances="fixed", knows=knows).fit(flat(histories), words)
         shown = asked_as("x", histories["u0"])
@@ -330,8 +337,7 @@ def test_any_words_are_read(which, knows, encoder):
 
 def test_a_model_knows_what_it_was_asked_to_know(encoder):
     histories, words = speakers(12, 6)
-    words = {u: said.model_copy(update={"demographics": {"age": TOPICS[i % 2]}})
-             for i, (u, said) in enumerate(words.items())}  # fmt: skip
+    words = aged(words)
     pairs, train = histories["u0"], flat(histories)
     swapped = [pair.swapped_labels() for pair in pairs]
     of_another = words["u1"].lent_to("u0")
@@ -371,8 +377,7 @@ def test_choices_are_still_learned_from_beside_words(encoder):
 @pytest.mark.parametrize("knows", ["choices+words", "words", "choices+words+demographics"])
 def test_a_checkpoint_with_words_says_the_same_to_the_bit_and_holds_none_of_them(knows, tmp_path, encoder):
     histories, words = speakers(12, 6)
-    words = {u: said.model_copy(update={"demographics": {"age": TOPICS[i % 2]}})
-             for i, (u, said) in enumerate(words.items())}  # fmt: skip
+    words = aged(words)
     words = {user: said for user, said in words.items() if user not in ("u3", "u4")}  # who said nothing
     model = Hierarchical(knows=knows).fit(flat(histories), words)
     model.fit_user("quiet", [], SAID.lent_to("quiet"))
