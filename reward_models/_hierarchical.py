@@ -204,7 +204,7 @@ class HierarchicalModel(RewardModel):
                 start = fit.weights, fit.effects
                 fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), start).fit()
                 users = trial.crossed
-        self.sharpness_ = sharpness_by_case(users, variances, len(self.judged_), self.seed)
+        self.sharpness_ = sharpness_by_case(users, variances, len(self.judged_), self.seed, fit)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
         return self._user_states(histories, words)
 

@@ -97,7 +97,7 @@ def with_tastes(variances: Variances, count: int, own_factor: float = 1.0) -> Va
 
 
 def sharpness_by_case(
-    users: Sequence[Rows], variances: Variances, effects: int, seed: int
+    users: Sequence[Rows], variances: Variances, effects: int, seed: int, start: Fit | None = None
 ) -> dict[Case, float]:
     """How sharp probabilities may be, from predictions of pairs that were left out.
 
@@ -106,12 +106,14 @@ def sharpness_by_case(
         variances: Prior variances.
         effects: I.
         seed: Chooses the users and the pairs.
+        start: A fit that is near, to begin at.
 
     Returns:
         By case; one that does not occur in the data has the value of the nearest one that does.
     """
     some = some_users(users, MOST, seed)
-    problem = Problem(some, variances, effects)
+    near = None if start is None else (start.weights, start.effects)
+    problem = Problem(some, variances, effects, near)
     fit = problem.fit()
     hidden = Hidden(some, LEFT_OUT, seed)
     found: dict[Case, float] = {}
