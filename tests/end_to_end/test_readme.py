@@ -63,12 +63,17 @@ def test_every_command_runs(line, place):
     assert done.stdout.strip()
 
 
-def test_the_example_runs_and_is_short(place):
-    [example] = [body for language, body in BLOCKS if language == "python"]
+EXAMPLES = [body for language, body in BLOCKS if language == "python"]
+SAID = ("with the profile", "status='scored'")
+"""What each of them prints, in their order."""
+
+
+@pytest.mark.parametrize(("example", "said"), zip(EXAMPLES, SAID, strict=True), ids=["profile", "words"])
+def test_an_example_runs_and_is_short(example, said, place):
     assert len(example.splitlines()) <= 22
     done = run([sys.executable, "-c", example], place)
     assert done.returncode == 0, done.stderr
-    assert "with the profile" in done.stdout
+    assert said in done.stdout
 
 
 def test_the_tables_are_those_of_the_committed_results():
