@@ -68,7 +68,9 @@ SAID = ("with the profile", "status='scored'")
 """What each of them prints, in their order."""
 
 
-@pytest.mark.parametrize(("example", "said"), zip(EXAMPLES, SAID, strict=True), ids=["profile", "words"])
+@pytest.mark.parametrize(
+    ("example", "said"), list(zip(EXAMPLES, SAID, strict=True)), ids=["profile", "words"]
+)
 def test_an_example_runs_and_is_short(example, said, place):
     assert len(example.splitlines()) <= 22
     done = run([sys.executable, "-c", example], place)
