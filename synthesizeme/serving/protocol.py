@@ -285,7 +285,7 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
     value = answer.margin if isinstance(answer, Verdict) else answer.value
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
-    found = made(value, answer.probability, answer.standard_error, "ok")._replace(judged=answer.judged)
+    found = made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged)
     if isinstance(answer, Verdict) and isinstance(found, Margin):
         return found._replace(preference=answer.preference)
     return found

@@ -67,7 +67,7 @@ def test_rewards_are_those_of_the_model(scored, trained):
     assert lines(ran) == [
         {
             "line": number, **extra, "user_id": user, "reward": reward.value, "probability": reward.probability,
-            "standard_error": reward.standard_error, "status": "scored",
+            "standard_error": reward.standard_error, "status": "scored", "judged": False,
         }
         for number, extra, user, reward in zip(
             (1, 2), ({"id": 7}, {}), ("mara", "tobias"), expected, strict=True

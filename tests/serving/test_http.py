@@ -39,6 +39,7 @@ def test_a_row_by_itself_and_rows_together_get_what_the_model_gives(serve, model
             **{name: pytest.approx(number, rel=1e-12) for name, number in numbers.items()},
             "status": "ok",
             "scored": 1,
+            "judged": reward.judged,
         }
     messages = {
         "prompt": [{"role": "user", "content": "Q?"}],
@@ -68,6 +69,7 @@ def test_an_unknown_user_has_no_value_or_the_populations(serve, model):
     refused = serve(model).post("/v1/score", {**ROW, "user_id": "mallory"}).json()
     assert refused == {
         "value": None, "probability": None, "standard_error": None, "status": "unknown_user", "scored": 0,
+        "judged": None,
     }  # fmt: skip
     live = serve(model, unknown_user="population")
     lent = live.post("/v1/score", {**ROW, "user_id": "mallory"}).json()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytest
+import two_tastes
 from wordy import Wordy
 
+import reward_models
 from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
@@ -41,6 +43,13 @@ def wordy():
     return Wordy().fit([pair(0), pair(1)])
 
 
+@pytest.fixture
+def deaf():
+    """A model that knows u0 to u5 by their choices alone."""
+    method = reward_models.method("hierarchical-stylometric")
+    return method(variances="fixed", knows="choices").fit(two_tastes.population(6, 16))
+
+
 def words(user="new", about=ABOUT, **more):
     return UserWords(user_id=user, about=about, **more)
 
@@ -70,8 +79,8 @@ def test_words_in_a_row_change_nothing_for_whom_the_model_knows(wordy):
     assert before.value < 0
 
 
-def test_a_model_that_reads_no_words_says_so_once_and_does_not_know_the_user(model, caplog):
-    rewards = ScalarRewards(model)
+def test_a_model_that_reads_no_words_says_so_once_and_does_not_know_the_user(deaf, caplog):
+    rewards = ScalarRewards(deaf)
     rows = [asked(about=ABOUT)]
     assert [answered(rewards, rows)[0].status for _ in range(2)] == ["unknown_user"] * 2
     assert caplog.text.count("reads no words of users; `about` changes nothing (said once)") == 1
@@ -168,11 +177,11 @@ def test_words_that_cannot_be_stored_leave_the_model_as_it_was(wordy):
     assert set(wordy.users_) == {"old"}
 
 
-def test_a_model_that_reads_no_words_keeps_them_for_one_that_does(model):
-    users = Users(model, MemoryUsers())
-    before = dict(model.users_)
+def test_a_model_that_reads_no_words_keeps_them_for_one_that_does(deaf):
+    users = Users(deaf, MemoryUsers())
+    before = dict(deaf.users_)
     assert users.add("u0", (), words("u0")) == {"added": 0, "pairs": 0, "read": False}
-    assert model.users_ == before
+    assert deaf.users_ == before
     assert users.export("u0")["words"] == {
         "user_id": "u0",
         "answers": [],
@@ -251,8 +260,8 @@ def test_words_may_come_with_pairs(serve, wordy):
     assert live.client.get("/v1/users/new").json()["words"]["about"] == ABOUT
 
 
-def test_that_words_are_not_read_is_said(serve, model):
-    live = serve(model)
+def test_that_words_are_not_read_is_said(serve, deaf):
+    live = serve(deaf)
     assert put(live, {"about": ABOUT}).json() == {"user_id": "new", "pairs": 0, "read": False}
     assert live.post("/v1/score", ROW).json()["status"] == "unknown_user"
     assert live.client.get("/v1/users/new").json()["known_to_model"] is False
