@@ -161,19 +161,6 @@ class RewardModel(ABC):
         shared = sum(int(array.size) for array in self._arrays().values())
         return shared + sum(int(array.size) for state in states for array in state.values())
 
-    @property
-    def learned_from(self) -> frozenset[str] | None:
-        """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say.
-
-        Raises:
-            NotFittedError: before `fit`.
-        """
-        self._fitted()
-        found = getattr(self, "_fitted_on", None)
-        if found is None or isinstance(found, frozenset):
-            return found
-        return frozenset(pair.fingerprint for pair in found)
-
     def fit_report(self) -> dict[str, float]:
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
@@ -217,7 +204,7 @@ class RewardModel(ABC):
         refuse_lent(words)
         self.users_ = self._fit(histories, words)
         self._sampled = sampled(histories, words, self.seed)
-        self._fitted_on: Sequence[PreferencePair] | frozenset[str] | None = tuple(pairs)
+        self.learned_from = frozenset(pair.fingerprint for pair in pairs)
         silent = {user: () for user, said in words.items() if said and user not in histories}
         return self.fit_users(silent, words)
 
@@ -341,6 +328,8 @@ class RewardModel(ABC):
             ) from None
 
     users_: dict[str, UserState]
+    learned_from: frozenset[str] | None = None
+    """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
     _sampled: Sampled = Sampled()
     """Training users that `fit_report` asks about."""
 

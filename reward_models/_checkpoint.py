@@ -110,7 +110,7 @@ def load(folder: Path) -> RewardModel:
             zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
         )
         if PAIRS in document["files"]:
-            model._fitted_on = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
+            model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise DataError(
             f"does not fit {document['method']!r} of this version ({type(error).__name__}: {error})",

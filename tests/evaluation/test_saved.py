@@ -89,5 +89,5 @@ def test_test_pairs_that_it_learned_from_are_refused_whatever_their_ids(whole, m
 
 
 def test_a_checkpoint_that_does_not_say_what_it_learned_from_is_measured_with_a_warning(whole, model):
-    model._fitted_on = None
+    model.learned_from = None
     assert measure_saved(model, whole, whole.folds[0]).notes[0] == UNRECORDED

@@ -289,6 +289,15 @@ def test_a_checkpoint_with_other_named_features_is_refused(tmp_path, encoder, mo
         reward_models.load(tmp_path / "model")
 
 
+def test_a_user_of_the_training_leaves_no_text_behind_either(encoder):
+    mine = [pair(0, user="mine", chosen="a private harbour", rejected="home", prompt=ASKED)]
+    model = Hierarchical().fit([*mine, *flat(HISTORIES, slice(LEARNED))])
+    assert "private harbour" in repr(vars(model))
+    model.forget_user("mine")
+    assert "private harbour" not in repr(vars(model))
+    assert mine[0].fingerprint in model.learned_from, "so that a test on it is still refused"
+
+
 def test_a_forgotten_user_leaves_no_text_behind(encoder):
     model = Hierarchical().fit(flat(HISTORIES, slice(LEARNED)))
     mine = [pair(0, user="new", chosen="a private harbour", rejected="home", prompt=ASKED)]
