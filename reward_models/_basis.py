@@ -161,7 +161,7 @@ class Basis:
         if self._parts:
             answers = [part.responses(prompts, responses) for part in self._parts]
             questions = [part.prompts(prompts) for part in self._parts]
-            products = [_unit(a) * _unit(q) for a, q in zip(answers, questions, strict=True)]
+            products = [unit(a) * unit(q) for a, q in zip(answers, questions, strict=True)]
             raw["relevance"] = np.stack([product.sum(axis=1) for product in products], axis=1)
             raw["meaning"] = self._evened(answers)
             raw["answering"] = np.concatenate([p * np.float32(p.shape[1] ** 0.5) for p in products], axis=1)
@@ -208,10 +208,11 @@ def _names(group: str) -> list[str]:
     return [f"{group}.{part}" for part in parts]
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows at length one."""
+def unit(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows at length one, in the precision they come in; a row of zeros stays one."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(norms, 1e-9), dtype=np.float32)
+    found: NDArray[Any] = rows / np.maximum(norms, 1e-9)
+    return found
 
 
 def _principal(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, Prompt
+from reward_models._effects import NONE, Numbers
 from reward_models._features import Features
+from reward_models._judged_texts import digest
 from synthesizeme.types import PreferencePair
 
-Numbers = NDArray[np.int64]
-NO_TEXT = -1
-"""Number of a text that has no column."""
 CLIP = 8.0
 """Standardised features stay within this many standard deviations of the training responses."""
 
@@ -40,7 +37,7 @@ class Rows(NamedTuple):
     features: Floats
     """Standardised features divided by sqrt(F), so that a typical row has length one; shape (n, F)."""
     texts: Numbers
-    """Number of each response's own column, or `NO_TEXT`; shape (n,)."""
+    """Number of each response's own column, or `NONE`; shape (n,)."""
 
 
 def read_side(features: Features, prompts: Sequence[Prompt], responses: Sequence[str]) -> Side:
@@ -90,9 +87,9 @@ class Columns:
 
     def _numbers(self, keys: NDArray[np.uint64]) -> Numbers:
         if not len(self.keys):
-            return np.full(len(keys), NO_TEXT, dtype=np.int64)
+            return np.full(len(keys), NONE, dtype=np.int64)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[places] == keys, places, NO_TEXT).astype(np.int64)
+        return np.where(self.keys[places] == keys, places, NONE).astype(np.int64)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learned, for a checkpoint."""
@@ -108,8 +105,5 @@ class Columns:
 
 
 def _keys(prompts: Sequence[Prompt], responses: Sequence[str]) -> NDArray[np.uint64]:
-    found = []
-    for prompt, response in zip(prompts, responses, strict=True):
-        text = json.dumps([response, *([turn.role, turn.content] for turn in prompt)]).encode()
-        found.append(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
-    return np.asarray(found, dtype=np.uint64)
+    found = [digest(prompt, response)[:8] for prompt, response in zip(prompts, responses, strict=True)]
+    return np.array([int.from_bytes(key, "little") for key in found], dtype=np.uint64)

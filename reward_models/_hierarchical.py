@@ -24,9 +24,10 @@ from reward_models._base import (
 )
 from reward_models._basis import STYLE, Basis, Item
 from reward_models._chosen_features import same_features
+from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
 from reward_models._features import open_features
-from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances, fit_own, some_users, times
+from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
 from reward_models._own_words import OwnWords, as_of
@@ -201,8 +202,7 @@ class HierarchicalModel(RewardModel):
                 self.tastes_ = trial.tastes
                 factors = replace(factors, own=trial.own_factor * factors.own)
                 variances = with_tastes(variances, self.tastes_.count, trial.own_factor)
-                start = fit.weights, fit.effects
-                fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), start).fit()
+                fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), fit).fit()
                 users = trial.crossed
         self.sharpness_ = sharpness_by_case(users, variances, len(self.judged_), self.seed, fit)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
@@ -262,9 +262,7 @@ class HierarchicalModel(RewardModel):
         """
         # No product of two matrices: what is said of a row must not depend on its batch.
         fit, variances = self.fit_, self.variances_
-        effects = np.append(fit.effects, 0.0)
-        value = (rows.shared * fit.weights).sum(axis=1)
-        value += effects[rows.items[:, 0]] - effects[rows.items[:, 1]]
+        value = (rows.shared * fit.weights).sum(axis=1) + first_less_second(fit.effects, rows.items)
         variance = (rows.own**2 * variances.own).sum(axis=1) + unjudged * variances.items
         known = np.zeros(len(value), dtype=bool)
         for state, some in by_state(states):

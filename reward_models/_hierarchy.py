@@ -21,18 +21,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reward_models._base import Floats, sigmoid
+from reward_models._effects import NONE, Effects, Numbers, first_less_second
+from reward_models._newton import EXACT, MAX_STEPS, STEPS, climb
 
-MAX_STEPS = 50
-EXACT, ROUGH = 1e-12, 1e-5
-"""Newton steps end when the log posterior rises by less than this share of its value."""
-STEPS = tuple(0.5**k for k in range(20))
 MIN_CURVATURE = 1e-10
-NONE = -1
-"""Number of a response without an effect of its own."""
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -79,8 +73,7 @@ class Fit:
 
     def offsets(self, rows: Rows) -> Floats:
         """Margins of the rows for nobody, shape (n,)."""
-        effects = np.append(self.effects, 0.0)
-        found: Floats = rows.shared @ self.weights + effects[rows.items[:, 0]] - effects[rows.items[:, 1]]
+        found: Floats = rows.shared @ self.weights + first_less_second(self.effects, rows.items)
         return found
 
 
@@ -107,8 +100,10 @@ class Own:
 class _Blocks:
     """What one Newton step knows of the rows of U users with n pairs each, at their current margins."""
 
+    curvature: Floats
+    """W = p (1 - p), shape (U, n)."""
     working: Floats
-    """Working response f + (1 - p) / W, shape (U, n), with W = p (1 - p)."""
+    """Working response f + (1 - p) / W, shape (U, n)."""
     root: Floats
     """L^-1 S with S = sqrt W and L L^T = I + S K S, shape (U, n, n): its Gram matrix is (K + W^-1)^-1."""
 
@@ -120,6 +115,7 @@ class _Blocks:
         unit = np.eye(s.shape[1], dtype=s.dtype)
         factor = np.linalg.cholesky(unit + s[:, :, None] * kernels * s[:, None, :])
         return cls(
+            curvature=curvature,
             working=margins + (1 - p) / curvature,
             root=np.linalg.inv(factor) * s[:, None, :],
         )
@@ -145,67 +141,6 @@ class Mode:
     """M, of every user, shape (n_u, n_u)."""
 
 
-class _Effects:
-    """Sums over pairs that belong to the effects of their responses: what a matrix of -1, 0 and 1 would do.
-
-    Args:
-        items: Of all pairs laid end to end, shape (n, 2).
-        blocks: Of each group of users with equally many pairs, the numbers of its pairs, shape (U, n_u).
-        count: I, the number of effects.
-    """
-
-    def __init__(self, items: Numbers, blocks: Sequence[Numbers], count: int) -> None:
-        self.count = count
-        signs = np.repeat([1.0, -1.0], len(items))
-        pairs, numbers = np.tile(np.arange(len(items)), 2), items.T.ravel()
-        order = np.argsort(numbers, kind="stable")
-        order = order[numbers[order] != NONE]
-        self._pairs, self._signs = pairs[order], signs[order]
-        self._present, self._begins = np.unique(numbers[order], return_index=True)
-        self._cells = [
-            np.stack([
-                items[block, one][:, :, None] * (count + 1) + items[block, other][:, None, :]
-                for one in (0, 1) for other in (0, 1)
-            ])
-            for block in blocks
-        ]  # fmt: skip
-        for block, cells in zip(blocks, self._cells, strict=True):
-            absent = [items[block, side] == NONE for side in (0, 1)]
-            for k, (one, other) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-                cells[k][absent[one][:, :, None] | absent[other][:, None, :]] = count * (count + 1)
-
-    def summed(self, values: Floats) -> Floats:
-        """Values of all pairs, shape (n, ...), added to their first response and taken from their second.
-
-        Returns:
-            Shape (I, ...).
-        """
-        found = np.zeros((self.count, *values.shape[1:]), dtype=values.dtype)
-        if len(self._pairs):
-            signs = self._signs.astype(values.dtype).reshape(-1, *(1,) * (values.ndim - 1))
-            found[self._present] = np.add.reduceat(values[self._pairs] * signs, self._begins, axis=0)
-        return found
-
-    def spread(self, matrices: Floats, items: Numbers) -> Floats:
-        """Matrices of users, (U, n, n), times the signs of the responses of their pairs, shape (U, n, I)."""
-        u, n = matrices.shape[:2]
-        found = np.zeros((u, n, self.count + 1))
-        if self.count:
-            rows = np.arange(u)[:, None, None], np.arange(n)[None, :, None]
-            for side, sign in ((0, 1.0), (1, -1.0)):
-                np.add.at(found, (*rows, items[:, None, :, side]), sign * matrices)
-        return found[:, :, : self.count]
-
-    def both_sides(self, matrices: Sequence[Floats]) -> Floats:
-        """Matrices of the groups, shape (U, n_u, n_u), summed from both sides, shape (I, I)."""
-        size = self.count + 1
-        found = np.zeros(size * size)
-        for cells, matrix in zip(self._cells, matrices, strict=True):
-            signed = np.stack([matrix, -matrix, -matrix, matrix])
-            found += np.bincount(cells.ravel(), signed.ravel(), minlength=size * size)
-        return found.reshape(size, size)[: self.count, : self.count]
-
-
 class Problem:
     """The pairs of all users, to be fitted under one choice of prior variances.
 
@@ -215,7 +150,7 @@ class Problem:
         users: Rows of each user, at least one user with at least one row.
         variances: Prior variances, P and V positive.
         effects: I, the number of responses with an effect of their own; none where tau is 0.
-        start: Shared weights to begin at, shape (D,), and effects, shape (I,); None for zeros.
+        start: A fit whose weights and effects to begin at; None for zeros.
     """
 
     def __init__(
@@ -223,7 +158,7 @@ class Problem:
         users: Sequence[Rows],
         variances: Variances,
         effects: int = 0,
-        start: tuple[Floats, Floats] | None = None,
+        start: Fit | None = None,
     ) -> None:
         sizes = np.array([len(rows) for rows in users])
         groups = [np.flatnonzero(sizes == size).tolist() for size in np.unique(sizes)]
@@ -240,11 +175,12 @@ class Problem:
         ]
         count = effects if variances.items > 0 else 0
         laid = np.concatenate([items.reshape(-1, 2) for items in self._items])
-        self._effects = _Effects(laid if count else np.full_like(laid, NONE), blocks if count else [], count)
+        self._effects = Effects(laid if count else np.full_like(laid, NONE), blocks if count else [], count)
         self._precision = np.concatenate([1 / variances.shared, np.full(count, 1 / (variances.items or 1))])
         self._columns = len(variances.shared)
-        begin = np.zeros(self._columns + count) if start is None else np.concatenate(start)
-        self._weights: Floats = begin[: self._columns + count]
+        self._weights: Floats = np.zeros(self._columns + count)
+        if start is not None:
+            self._weights = np.append(start.weights, start.effects)[: self._columns + count]
         self._duals: list[Floats] = [np.zeros(x.shape[:2]) for x in self._shared]
 
     def fit(self) -> Fit:
@@ -279,10 +215,8 @@ class Problem:
             reach = np.concatenate(
                 [matrix @ self._shared[i], self._effects.spread(matrix, self._items[i])], 2
             )
-            p = sigmoid(margins[i])
             for k, user in enumerate(group):
-                w = np.maximum(p[k] * (1 - p[k]), MIN_CURVATURE)
-                found[user] = (block.working[k], w, duals[k], reach[k], matrix[k])
+                found[user] = (block.working[k], block.curvature[k], duals[k], reach[k], matrix[k])
         columns = list(zip(*found, strict=True))
         working, curvature, duals, reach = (np.concatenate(column) for column in columns[:4])
         return Mode(working, curvature, duals, reach, list(columns[4]))
@@ -291,9 +225,11 @@ class Problem:
         """Margins for nobody, of each group."""
         found = [x @ weights[: self._columns] for x in self._shared]
         if self._effects.count:
-            effects = np.append(weights[self._columns :], 0.0)
-            sides = [effects[items] for items in self._items]
-            found = [base + side[:, :, 0] - side[:, :, 1] for base, side in zip(found, sides, strict=True)]
+            effects = weights[self._columns :]
+            found = [
+                base + first_less_second(effects, items)
+                for base, items in zip(found, self._items, strict=True)
+            ]
         return found
 
     def _margins(self, weights: Floats, duals: Sequence[Floats]) -> list[Floats]:
@@ -349,23 +285,14 @@ def fit_own(rows: Rows, offset: Floats, own_variance: Floats) -> Own:
     """
     prior = rows.own * own_variance
     kernel = prior @ rows.own.T
-    dual = np.zeros(len(offset))
-    objective = float(-np.logaddexp(0, -offset).sum())
-    for _ in range(MAX_STEPS):
-        block = _Blocks.at((offset + kernel @ dual)[None], kernel[None])
-        target = block.apply(block.working - offset)[0]
-        for step in STEPS:
-            trial = dual + step * (target - dual)
-            pulled = kernel @ trial
-            risen = float(-np.logaddexp(0, -offset - pulled).sum() - trial @ pulled / 2)
-            if risen >= objective:
-                break
-        else:
-            break
-        gain, objective, dual = risen - objective, risen, trial
-        if gain <= EXACT * (1 + abs(objective)):
-            break
-    root = _Blocks.at((offset + kernel @ dual)[None], kernel[None]).root[0]
+
+    def target(margins: Floats) -> Floats:
+        block = _Blocks.at(margins[None], kernel[None])
+        found: Floats = block.apply(block.working - offset)[0]
+        return found
+
+    dual, pulled = climb(kernel, offset, np.zeros(len(offset)), target, EXACT)
+    root = _Blocks.at((offset + pulled)[None], kernel[None]).root[0]
     return Own(mean=prior.T @ dual, own_factor=root @ prior, shared_factor=root @ rows.shared, root=root)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models._base import Prompt
 from reward_models._basis import Item
-from reward_models._hierarchy import NONE, Numbers
+from reward_models._effects import NONE, Numbers
 
 FEWEST = 2
 """Judgements below which a response has no effect of its own."""
@@ -31,14 +32,14 @@ class JudgedTexts:
     def __init__(self, digests: NDArray[Any] | None = None) -> None:
         none = np.zeros((0, _BYTES), dtype=np.uint8)
         self.digests: NDArray[np.uint8] = none if digests is None else np.asarray(digests, dtype=np.uint8)
-        self._numbers = {bytes(digest): number for number, digest in enumerate(self.digests)}
+        self._numbers = {bytes(key): number for number, key in enumerate(self.digests)}
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> JudgedTexts:
         """The responses among `items`, one a judgement, that were judged often enough."""
-        counts = Counter(map(_digest, items))
-        often = sorted((-n, digest) for digest, n in counts.items() if n >= FEWEST)[:MOST]
-        kept = [np.frombuffer(digest, dtype=np.uint8) for _, digest in often]
+        counts = Counter(digest(*item) for item in items)
+        often = sorted((-n, key) for key, n in counts.items() if n >= FEWEST)[:MOST]
+        kept = [np.frombuffer(key, dtype=np.uint8) for _, key in often]
         return cls(np.stack(kept) if kept else None)
 
     def __len__(self) -> int:
@@ -48,9 +49,10 @@ class JudgedTexts:
         """The number of each response, or `NONE`, shape (n,)."""
         if not self._numbers:
             return np.full(len(items), NONE)
-        return np.array([self._numbers.get(_digest(item), NONE) for item in items], dtype=np.int64)
+        return np.array([self._numbers.get(digest(*item), NONE) for item in items], dtype=np.int64)
 
 
-def _digest(item: Item) -> bytes:
-    said = [[message.role, message.content] for message in item.prompt]
-    return hashlib.blake2b(json.dumps([said, item.response]).encode(), digest_size=_BYTES).digest()
+def digest(prompt: Prompt, response: str) -> bytes:
+    """16 bytes that stand for a response to its prompt."""
+    said = [[message.role, message.content] for message in prompt]
+    return hashlib.blake2b(json.dumps([said, response]).encode(), digest_size=_BYTES).digest()

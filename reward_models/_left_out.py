@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, sigmoid
-from reward_models._hierarchy import MAX_STEPS, NONE, ROUGH, STEPS, Mode, Rows, Variances
+from reward_models._effects import NONE
+from reward_models._hierarchy import Mode, Rows, Variances
+from reward_models._newton import ROUGH, climb
 from synthesizeme.temperature import fit_margin_temperature
 
 Case = Literal["seen", "new", "nobody", "nobody, new"]
@@ -149,24 +151,12 @@ class Pairs:
         if factors.items:
             kernel = kernel + factors.items * self._items
         kernel = kernel.astype(np.float32)
-        dual = self._duals
-        pulled = kernel @ dual
-        objective = _objective(pulled, dual)
-        for _ in range(MAX_STEPS):
-            s, inner, working, _ = _expanded(kernel, pulled)
-            target = s * np.linalg.solve(inner, s * working)
-            for step in STEPS:
-                trial = dual + np.float32(step) * (target - dual)
-                reached = kernel @ trial
-                risen = _objective(reached, trial)
-                if risen >= objective:
-                    break
-            else:
-                break
-            gain, objective, dual, pulled = risen - objective, risen, trial, reached
-            if gain <= ROUGH * (1 + abs(objective)):
-                break
-        self._duals = dual
+
+        def target(margins: NDArray[Any]) -> NDArray[Any]:
+            s, inner, working, _ = _expanded(kernel, margins)
+            return s * np.linalg.solve(inner, s * working)
+
+        self._duals, pulled = climb(kernel, 0.0, self._duals, target, ROUGH)
         s, inner, working, curvature = _expanded(kernel, pulled)
         exact = (s[:, None] * np.linalg.inv(inner) * s).astype(np.float64)
         return exact, exact @ working, working.astype(np.float64), curvature.astype(np.float64)
@@ -228,17 +218,12 @@ def sharpness(predictions: LeftOut) -> float:
 
 def loss(predictions: Mapping[Case, LeftOut], cases: Sequence[Case] = SEEN_OR_NEW) -> float:
     """Mean negative log-likelihood over the cases there are, each at the sharpness that suits it best."""
-    found = [
-        float(np.logaddexp(0, -sharpness(predictions[case]) * predictions[case].moderated).mean())
-        for case in cases
-        if case in predictions
-    ]
-    return float(np.mean(found))
+    return float(np.mean([losses(predictions[case]).mean() for case in cases if case in predictions]))
 
 
-def _objective(margins: NDArray[Any], dual: NDArray[Any]) -> float:
-    margins = margins.astype(np.float64)
-    return float(-np.logaddexp(0, -margins).sum() - dual.astype(np.float64) @ margins / 2)
+def losses(predictions: LeftOut) -> Floats:
+    """Negative log-likelihood of each pair at the sharpness that suits all of them best, shape (n,)."""
+    return np.logaddexp(0, -sharpness(predictions) * predictions.moderated)
 
 
 def _expanded(kernel: NDArray[Any], margins: NDArray[Any]) -> tuple[NDArray[Any], ...]:

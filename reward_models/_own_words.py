@@ -17,17 +17,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, Prompt, UserState
-from reward_models._basis import Basis, Item
+from reward_models._basis import Basis, Item, unit
 from reward_models._hierarchy import times
 from reward_models._shared_variance import by_state
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import UserWords, seconds
 from synthesizeme.types import Message
 
 VARIANCE = 0.03
@@ -39,7 +39,7 @@ _FEWEST = 5
 """Users who gave a named value, below which it counts as not given."""
 _ABOUT = "Who are you?"
 _WISHES = "What do you expect of an assistant?"
-_KEYS = ("said", "said_at", "said_to", "demographics")
+_SPOKEN = ("said", "said_at", "said_to")
 
 
 class OwnWords:
@@ -111,7 +111,7 @@ class OwnWords:
         prompts = [(Message(role="user", content=question),) for question in asked]
         items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
         own = self._basis.rows(items)[1]
-        units = [_unit(own[:, self._basis.place(name)]) for name in self._groups]
+        units = [unit(own[:, self._basis.place(name)]) for name in self._groups]
         coordinates = np.zeros(0)
         if words is not None and self._known(words):
             coordinates = self.arrays["words.axes"] @ (self._one_hot(words) - self.arrays["words.centre"])
@@ -159,9 +159,9 @@ class OwnWords:
             z = own[:, self._basis.place(name)]
             part = said[:, begin : begin + z.shape[1]]
             begin += z.shape[1]
-            everything = _unit(part.mean(axis=0, keepdims=True))[0]
+            everything = unit(part.mean(axis=0, keepdims=True))[0]
             found.append((z * everything).sum(axis=1))
-            found.append((z * _unit(times(part.T, answers))).sum(axis=1))
+            found.append((z * unit(times(part.T, answers))).sum(axis=1))
         return np.stack(found, axis=1)
 
     @property
@@ -175,7 +175,10 @@ class OwnWords:
 
     def _said(self, words: UserWords) -> tuple[list[str], list[str], list[float]]:
         """Of each text the question it answers, the text, and when it was said in seconds since 1970."""
-        rows = [(answer.question, answer.text, _seconds(answer.answered_at)) for answer in words.answers]
+        rows = [
+            (it.question, it.text, -np.inf if it.answered_at is None else seconds(it.answered_at))
+            for it in words.answers
+        ]
         rows += [(_ABOUT, words.about, -np.inf)] if words.about else []
         rows += [(_WISHES, wish, -np.inf) for wish in words.wishes]
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
@@ -185,10 +188,10 @@ def as_of(state: UserState, moment: datetime | None) -> UserState:
     """A state without what the user said later than a moment; None: now."""
     if moment is None or "said_at" not in state:
         return state
-    reached = state["said_at"] <= _seconds(moment)
+    reached = state["said_at"] <= seconds(moment)
     if reached.all():
         return state
-    return {**state, **{name: state[name][reached] for name in _KEYS[:3]}}
+    return {**state, **{name: state[name][reached] for name in _SPOKEN}}
 
 
 def _named(words: UserWords) -> list[str]:
@@ -198,16 +201,3 @@ def _named(words: UserWords) -> list[str]:
 def _key(question: str) -> int:
     digest = hashlib.blake2b(" ".join(question.casefold().split()).encode(errors="replace"), digest_size=8)
     return int.from_bytes(digest.digest(), "little")
-
-
-def _seconds(moment: datetime | None) -> float:
-    if moment is None:
-        return -np.inf
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _unit(rows: Floats) -> Floats:
-    """Rows at length one; a row of zeros stays one."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    found: Floats = rows / np.where(lengths > 1e-9, lengths, 1.0)
-    return found

@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from reward_models._base import Floats
-from reward_models._columns import NO_TEXT, Numbers, Rows
+from reward_models._columns import Rows
+from reward_models._effects import NONE, Numbers
 
 MARK = 0.5
 """Value of a text's column where the text stands: it may move a margin half as far as all features may."""
@@ -60,7 +61,7 @@ def regress(chosen: Rows, rejected: Rows, strength: float) -> Weights:
         strength: C, the weight of the data; the smaller, the nearer to no preference.
     """
     numbers = np.unique(np.concatenate([chosen.texts, rejected.texts]))
-    numbers = numbers[numbers != NO_TEXT]
+    numbers = numbers[numbers != NONE]
     design = sparse.hstack(
         [
             sparse.csr_array(chosen.features - rejected.features),
@@ -91,6 +92,6 @@ def _optimum(design: Any, strength: float) -> Floats:
 
 def _marks(texts: Numbers, numbers: Numbers) -> Any:
     """One in each text's column, shape (n, t)."""
-    rows = np.flatnonzero(texts != NO_TEXT)
+    rows = np.flatnonzero(texts != NONE)
     at = np.searchsorted(numbers, texts[rows])
     return sparse.csr_array((np.ones(len(rows)), (rows, at)), shape=(len(texts), len(numbers)))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, UserState
-from reward_models._hierarchy import NONE, Fit, Rows, times
+from reward_models._effects import NONE
+from reward_models._hierarchy import Fit, Rows, times
 
 
 def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._base import Floats, sigmoid
+from reward_models._effects import first_less_second
 from reward_models._hierarchy import Rows, times
 
 MOST = 8
@@ -62,10 +63,7 @@ class Tastes:
 
     def of(self, rows: Rows) -> Floats:
         """Taste features of the first responses minus those of the second ones, shape (n, K)."""
-        items = np.concatenate([self.items, np.zeros((1, self.count))])
-        along = times(self.features.T, rows.own)
-        found: Floats = along + items[rows.items[:, 0]] - items[rows.items[:, 1]]
-        return found
+        return times(self.features.T, rows.own) + first_less_second(self.items, rows.items)
 
     def joined(self, users: Sequence[Rows]) -> list[Rows]:
         """Rows with q as further user features."""
@@ -164,8 +162,7 @@ class _Regression:
 
     def _forward(self, c: Floats) -> Floats:
         g = self._own.shape[1]
-        items = np.concatenate([c[g:], np.zeros((1, c.shape[1]))])
-        found: Floats = self._own @ c[:g] + items[self._items[:, 0]] - items[self._items[:, 1]]
+        found: Floats = self._own @ c[:g] + first_less_second(c[g:], self._items)
         return found
 
     def _backward(self, rows: Floats) -> Floats:

@@ -1,8 +1,9 @@
 """Whether tastes are believed and how sharp probabilities may be, judged on users not learned from.
 
 One half of the users gives the tastes, the left-out pairs of the other half judge them, and the other way
-round. Tastes are kept if they lower the loss by more than three standard errors over users. The same
-predictions, of what was kept, say how sharp a probability may be in each case of `reward_models._left_out`.
+round. Tastes are kept if they lower the loss by more than three standard errors over users. Then all users
+are fitted together, with what was learned from the other half, and their left-out pairs say how sharp a
+probability may be in each case of `reward_models._left_out`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from reward_models._left_out import (
     LeftOut,
     Pairs,
     left_out,
+    losses,
     sharpness,
 )
 from reward_models._tastes import MOST as MOST_TASTES
@@ -79,13 +81,13 @@ def tried(
         # Users of both halves get equally many features, be they of no use.
         for i in half:
             crossed[i] = users[i].with_own(_padded(found.of(users[i])))
-    losses = _losses(some_users(users, JUDGED, seed), variances, seed)
+    without = _losses(some_users(users, JUDGED, seed), variances, seed)
     some = some_users(crossed, JUDGED, seed)
     with_them = {
         factor: _losses(some, with_tastes(variances, MOST_TASTES, factor), seed) for factor in OWN_FACTORS
     }
     factor = min(OWN_FACTORS, key=lambda it: float(with_them[it].sum()))
-    gains = losses - with_them[factor]
+    gains = without - with_them[factor]
     if gains.sum() <= SURE * np.sqrt(len(gains)) * gains.std(ddof=1):
         return nothing
     return Trial(learned(users, offsets, builtin_own, effects), crossed, factor)
@@ -112,8 +114,7 @@ def sharpness_by_case(
         By case; one that does not occur in the data has the value of the nearest one that does.
     """
     some = some_users(users, MOST, seed)
-    near = None if start is None else (start.weights, start.effects)
-    problem = Problem(some, variances, effects, near)
+    problem = Problem(some, variances, effects, start)
     fit = problem.fit()
     hidden = Hidden(some, LEFT_OUT, seed)
     found: dict[Case, float] = {}
@@ -129,11 +130,8 @@ def _losses(users: Sequence[Rows], variances: Variances, seed: int) -> Floats:
     """Losses of the left-out pairs of every user, seen and new together, shape (users,)."""
     pairs = Pairs(users, variances, seed=seed)
     found = pairs.left_out(Factors(items=variances.items), SEEN_OR_NEW)
-    whose = pairs.hidden.whose
-    losses = [
-        np.bincount(whose, np.logaddexp(0, -sharpness(said) * said.moderated)) for said in found.values()
-    ]
-    return np.asarray(np.sum(losses, axis=0), dtype=np.float64)
+    by_case = [np.bincount(pairs.hidden.whose, losses(said)) for said in found.values()]
+    return np.asarray(np.sum(by_case, axis=0), dtype=np.float64)
 
 
 def _padded(features: Floats) -> Floats:

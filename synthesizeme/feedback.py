@@ -88,7 +88,7 @@ def reached(answer: OwnAnswer, moment: datetime | None) -> bool:
     """
     if moment is None or answer.answered_at is None:
         return True
-    return _timestamp(answer.answered_at) <= _timestamp(moment)
+    return seconds(answer.answered_at) <= seconds(moment)
 
 
 def by_user(words: Iterable[UserWords]) -> dict[str, UserWords]:
@@ -96,5 +96,6 @@ def by_user(words: Iterable[UserWords]) -> dict[str, UserWords]:
     return {said.user_id: said for said in words}
 
 
-def _timestamp(moment: datetime) -> float:
+def seconds(moment: datetime) -> float:
+    """Seconds since 1970; a time without a zone is taken as UTC."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -10,7 +10,7 @@ import typer
 
 from synthesizeme.cli._about import About
 from synthesizeme.cli._config_file import ASSIGNMENT
-from synthesizeme.cli._options import BENCHMARKS, DataDir, Engine, Workers, folder
+from synthesizeme.cli._options import BENCHMARKS, Benchmarked, DataDir, Engine, Workers, folder
 
 Params = Annotated[
     list[str] | None,
@@ -37,10 +37,7 @@ class ComparisonOptions:
             metavar="NAME",
         ),
     ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
-    ] = None
+    data: Benchmarked = None
     about: About = None
     scorers: Annotated[
         list[str] | None,

@@ -214,6 +214,11 @@ BENCHMARKS = (
     "personal-reward-bench/prism"
 )
 """Names for the help of --benchmark."""
+Benchmarked = Annotated[
+    Path | None,
+    typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
+]
+"""``--data`` of the verbs that measure."""
 DataDir = Annotated[
     Path | None,
     typer.Option(

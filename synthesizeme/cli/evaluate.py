@@ -14,7 +14,7 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
 from synthesizeme.cli._measured_on import loaded, measured_on
-from synthesizeme.cli._options import BENCHMARKS, CommonOptions, DataDir, ModelOptions, folder
+from synthesizeme.cli._options import BENCHMARKS, Benchmarked, CommonOptions, DataDir, ModelOptions, folder
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
@@ -45,10 +45,7 @@ class EvaluationOptions:
             metavar="NAME",
         ),
     ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
-    ] = None
+    data: Benchmarked = None
     scorers: Annotated[
         list[str] | None,
         typer.Option(

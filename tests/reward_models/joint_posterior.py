@@ -11,7 +11,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from reward_models._hierarchy import NONE, Rows
+from reward_models._effects import NONE
+from reward_models._hierarchy import Rows
 
 
 class Joint:

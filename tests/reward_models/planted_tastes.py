@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from reward_models._hierarchy import NONE, Fit, Problem, Rows, Variances
+from reward_models._effects import NONE
+from reward_models._hierarchy import Fit, Problem, Rows, Variances
 
 SHARED, OWN = 3, 12
 VARIANCES = Variances(np.ones(SHARED), np.full(OWN, 0.02))

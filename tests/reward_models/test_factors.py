@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from joint_posterior import planted
 
+from reward_models._effects import NONE
 from reward_models._factors import START, lowest, searched
-from reward_models._hierarchy import NONE, Rows, Variances
+from reward_models._hierarchy import Rows, Variances
 from reward_models._left_out import SEEN_OR_NEW, Factors, Pairs, loss
 
 

@@ -7,7 +7,8 @@ import pytest
 from hashed_texts import WORDS, flat, likes
 
 import reward_models
-from reward_models._hierarchy import NONE, Rows
+from reward_models._effects import NONE
+from reward_models._hierarchy import Rows
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError

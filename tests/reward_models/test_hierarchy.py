@@ -9,7 +9,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from reward_models._hierarchy import NONE, Problem, Rows, Variances, _Effects, fit_own, some_users
+from reward_models._effects import NONE, Effects
+from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users
 from reward_models._left_out import Hidden, left_out
 
 SHARED, OWN = np.array([0.5, 2.0, 1.0]), np.array([1.0, 0.25, 3.0, 0.5])
@@ -168,7 +169,9 @@ def test_the_uncertainty_of_a_margin_is_that_of_the_whole_hessian(items):
 def test_newton_arrives_from_wherever_it_begins(start):
     users = problem(8, users=4, pairs=12, items=ITEMS)
     fresh = Problem(users, VARIANCES, ITEMS).fit()
-    again = Problem(users, VARIANCES, ITEMS, (np.full(3, start), np.full(ITEMS, -start))).fit()
+    again = Problem(
+        users, VARIANCES, ITEMS, Fit(np.full(3, start), np.full(ITEMS, -start), fresh.covariance)
+    ).fit()
     close(again.weights, fresh.weights)
     close(again.effects, fresh.effects)
     close(again.covariance, fresh.covariance)
@@ -300,7 +303,7 @@ def incidence():
 
 def test_sums_by_response_are_products_with_the_incidence_matrix(incidence):
     items, blocks, dense, rng = incidence
-    effects = _Effects(items, blocks, 7)
+    effects = Effects(items, blocks, 7)
     for values in (rng.normal(size=12), rng.normal(size=(12, 4))):
         close(effects.summed(values), dense.T @ values, 1e-12)
     matrices = [rng.normal(size=(2, 3, 3)), rng.normal(size=(3, 2, 2))]
@@ -316,10 +319,10 @@ def test_sums_by_response_are_products_with_the_incidence_matrix(incidence):
 
 def test_no_response_with_an_effect_sums_to_nothing(incidence):
     _, blocks, _, rng = incidence
-    nowhere = _Effects(np.full((12, 2), NONE), blocks, 7)
+    nowhere = Effects(np.full((12, 2), NONE), blocks, 7)
     assert not nowhere.summed(rng.normal(size=12)).any()
     assert not nowhere.both_sides([rng.normal(size=(2, 3, 3)), rng.normal(size=(3, 2, 2))]).any()
-    none = _Effects(np.full((12, 2), NONE), [], 0)
+    none = Effects(np.full((12, 2), NONE), [], 0)
     assert none.summed(rng.normal(size=(12, 4))).shape == (0, 4)
     assert none.spread(rng.normal(size=(2, 3, 3)), np.full((2, 3, 2), NONE)).shape == (2, 3, 0)
 

@@ -7,7 +7,7 @@ from invented import user_says
 
 from reward_models import _judged_texts
 from reward_models._basis import Item
-from reward_models._hierarchy import NONE
+from reward_models._effects import NONE
 from reward_models._judged_texts import JudgedTexts
 from synthesizeme.types import Message
 

@@ -8,7 +8,8 @@ from joint_posterior import Joint, chosen, planted, without_items
 from scipy.optimize import minimize_scalar
 
 from reward_models import _left_out
-from reward_models._hierarchy import NONE, Problem, Rows, Variances, fit_own
+from reward_models._effects import NONE
+from reward_models._hierarchy import Problem, Rows, Variances, fit_own
 from reward_models._left_out import CASES, Factors, Hidden, LeftOut, Pairs, left_out, loss, sharpness
 
 VARIANCES = Variances(np.array([0.5, 2.0, 1.0]), np.array([1.0, 0.25, 3.0, 0.5]), items=0.8)

@@ -8,7 +8,8 @@ from planted_tastes import DIRECTION, OWN, SHARED, VARIANCES, WEIGHTS, nobodys, 
 from scipy.special import expit
 
 from reward_models import _tastes
-from reward_models._hierarchy import NONE, Rows, fit_own
+from reward_models._effects import NONE
+from reward_models._hierarchy import Rows, fit_own
 from reward_models._tastes import MOST, Tastes, learned, no_tastes
 
 V = VARIANCES.own

@@ -31,7 +31,8 @@ import math
 import numpy as np
 import pytest
 
-from reward_models._hierarchy import NONE, Problem, Rows, Variances, fit_own
+from reward_models._effects import NONE
+from reward_models._hierarchy import Problem, Rows, Variances, fit_own
 from reward_models._left_out import Factors, Hidden, Pairs, left_out
 
 LN3 = math.log(3)

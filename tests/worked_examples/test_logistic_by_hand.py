@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from reward_models._columns import NO_TEXT, Rows
+from reward_models._columns import Rows
+from reward_models._effects import NONE
 from reward_models._regression import MARK, Weights, regress
 
 LN3 = math.log(3)
@@ -16,7 +17,7 @@ LN3 = math.log(3)
 
 def rows(features, texts=None):
     features = np.asarray(features, dtype=np.float64)
-    none = np.full(len(features), NO_TEXT)
+    none = np.full(len(features), NONE)
     return Rows(features, none if texts is None else np.asarray(texts, dtype=np.int64))
 
 
@@ -40,7 +41,7 @@ def test_a_text_that_is_always_chosen_over_another_is_worth_half_the_margin():
     assert found.features == pytest.approx([0.0], abs=1e-9)
     assert found.numbers.tolist() == [3, 7]
     assert found.texts == pytest.approx([LN3 / 2, -LN3 / 2], rel=1e-4)
-    unknown = rows([[0.0]] * 4, [3, 7, 5, NO_TEXT])
+    unknown = rows([[0.0]] * 4, [3, 7, 5, NONE])
     assert found.values(unknown) == pytest.approx([LN3 / 2, -LN3 / 2, 0, 0], rel=1e-4)
 
 
