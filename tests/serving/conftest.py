@@ -187,17 +187,8 @@ def until(true: Callable[[], bool]) -> None:
     raise AssertionError("it did not come")
 
 
-@pytest.fixture(scope="module")
-def ending() -> Iterator[list[Live]]:
-    """Servers that were told to stop: waited for together, since each takes a moment to end."""
-    told: list[Live] = []
-    yield told
-    for live in told:
-        live.stop()
-
-
 @pytest.fixture
-def serve(ending: list[Live]) -> Iterator[Callable[..., Live]]:
+def serve() -> Iterator[Callable[..., Live]]:
     """Starts servers, which end with the test: `serve(model, settings=..., unknown_user=...)`."""
     running: list[Live] = []
 
@@ -235,8 +226,7 @@ def serve(ending: list[Live]) -> Iterator[Callable[..., Live]]:
         if hasattr(live.rewards.model, "may_answer"):
             live.rewards.model.may_answer.set()
         live.client.close()
-        live.server.should_exit = True
-        ending.append(live)
+        live.stop()
 
 
 @pytest.fixture
