@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._features import Features, Joined, Prompt, Stylometric
+from reward_models._hierarchy import Variances
+from reward_models._outside import WIDTH, Sketch, excess
 from reward_models._wording import wording
 from synthesizeme import stylometry
 
@@ -51,11 +53,25 @@ GROUPS = {
 embedding of the response. answering: elementwise product of both embeddings. wording: character n-grams."""
 
 
+class _Row(NamedTuple):
+    """What is remembered of an item."""
+
+    shared: NDArray[np.float32]
+    own: NDArray[np.float32]
+    outside: NDArray[np.float32]
+    """What neither represents, the groups of `Basis.names` side by side (`reward_models._outside`)."""
+
+
 class Item(NamedTuple):
     """One response to one prompt."""
 
     prompt: tuple[Any, ...]
     response: str
+
+
+def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
+    """Every response with its prompt."""
+    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
 
 
 class Basis:
@@ -72,7 +88,7 @@ class Basis:
         self._parts = encoder.parts if isinstance(encoder, Joined) else none
         self.names = [name for name in GROUPS if encoder is not None or name in ("style", "wording")]
         self.arrays: dict[str, NDArray[np.float32]] = {}
-        self._seen: OrderedDict[Item, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
+        self._seen: OrderedDict[Item, _Row] = OrderedDict()
         self._style = Stylometric()
 
     def learn(self, items: Iterable[Item], seed: int) -> None:
@@ -95,23 +111,56 @@ class Basis:
                 scale = (values - centre).std(axis=0)
             self.arrays[f"{name}.scale"] = np.where(scale > 1e-6, scale, 1).astype(np.float32)
         self._project_centres()
-        self._seen.update(zip(distinct, zip(*self._project(raw), strict=True), strict=True))
+        rows = self._projected(raw)
+        self._seen.update(zip(distinct, rows, strict=True))
+        outside = np.stack([row.outside for row in rows])
+        for name, place in self._outside_places().items():
+            usual = (
+                (outside[:, place].astype(np.float64) ** 2).sum(axis=1).mean() if name in COMPONENTS else 0.0
+            )
+            self.arrays[f"{name}.usual"] = np.full(1, usual, dtype=np.float32)
 
     def rows(self, items: Sequence[Item]) -> tuple[Matrix, Matrix]:
         """Shared features, shape (n, D), and user features, shape (n, G). Rows seen lately are remembered."""
         if not items:
             shared, own = self.variances()
             return np.zeros((0, len(shared))), np.zeros((0, len(own)))
+        found = self._remembered(items)
+        shared = np.asarray([row.shared for row in found], dtype=np.float64)
+        return shared, np.asarray([row.own for row in found], dtype=np.float64)
+
+    def outside(self, prior: Variances, items: Sequence[Item], others: Sequence[Item] = ()) -> Matrix:
+        """Prior variance of what no feature represents of each item, or of its difference to another.
+
+        Args:
+            prior: Prior variances of the features, those of `variances` or multiples of them.
+            items: n items.
+            others: n items to be taken off, or none.
+
+        Returns:
+            v (|r|^2 - t)+ of `reward_models._outside`, summed over groups, shape (n,).
+        """
+        rest = np.asarray([row.outside for row in self._remembered(items)])
+        if others:
+            rest = rest - np.asarray([row.outside for row in self._remembered(others)])
+        found, begin = np.zeros(len(items)), 0
+        for name, place in self._outside_places().items():
+            usual = (2 if others else 1) * float(self.arrays[f"{name}.usual"][0])
+            each = float(prior.own[self.place(name).start]) if GROUPS[name].own else 0.0
+            if GROUPS[name].shared:
+                each += float(prior.shared[begin])
+                begin += self.width(name)
+            found += each * excess(rest[:, place], usual)
+        return found
+
+    def _remembered(self, items: Sequence[Item]) -> list[_Row]:
         found = [self._seen.get(item) for item in items]
         new = list(dict.fromkeys(item for item, row in zip(items, found, strict=True) if row is None))
-        if new:
-            fresh = dict(zip(new, zip(*self._project(self._raw(new)), strict=True), strict=True))
-            found = [fresh[item] if row is None else row for item, row in zip(items, found, strict=True)]
-            self._seen.update(fresh)
-            while len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-        shared, own = (np.asarray(side, dtype=np.float64) for side in zip(*found, strict=True))
-        return shared, own
+        fresh = dict(zip(new, self._projected(self._raw(new)), strict=True)) if new else {}
+        self._seen.update(fresh)
+        while new and len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return [fresh[item] if row is None else row for item, row in zip(items, found, strict=True)]
 
     def forget(self) -> None:
         """Drop the rows remembered, and the texts with them."""
@@ -134,6 +183,11 @@ class Basis:
             begin += self.width(other) if GROUPS[other].own else 0
         raise KeyError(name)
 
+    def _outside_places(self) -> dict[str, slice]:
+        ends = np.cumsum([WIDTH if name in COMPONENTS else self.width(name) for name in self.names])
+        begins = [0, *ends[:-1].tolist()]
+        return {name: slice(b, e) for name, b, e in zip(self.names, begins, ends.tolist(), strict=True)}
+
     def width(self, name: str) -> int:
         """Number of features of a group."""
         kept = "components" if name in COMPONENTS else "scale"
@@ -152,6 +206,10 @@ class Basis:
             name: self.arrays[f"{name}.components"] @ self.arrays[f"{name}.centre"]
             for name in self.names
             if name in COMPONENTS
+        }
+        self._sketches = {
+            name: Sketch(self.arrays[f"{name}.components"], self.arrays[f"{name}.centre"])
+            for name in self._origins
         }
 
     def _raw(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
@@ -177,20 +235,25 @@ class Basis:
         scales = self.arrays[PARTS]
         return np.concatenate([a / scale for a, scale in zip(answers, scales, strict=True)], axis=1)
 
-    def _project(self, raw: Mapping[str, NDArray[np.float32]]) -> tuple[Matrix, Matrix]:
-        groups = {}
+    def _projected(self, raw: Mapping[str, NDArray[np.float32]]) -> list[_Row]:
+        groups, rest = {}, []
         for name in self.names:
+            scale = self.arrays[f"{name}.scale"]
             if name in COMPONENTS:
-                values = _projected(self.arrays[f"{name}.components"], raw[name]) - self._origins[name]
+                values = _along(self.arrays[f"{name}.components"], raw[name]) - self._origins[name]
+                rest.append(self._sketches[name].of(raw[name], values) / scale)
             else:
                 values = raw[name] - self.arrays[f"{name}.centre"]
-            groups[name] = np.clip(values / self.arrays[f"{name}.scale"], -CLIP, CLIP)
+            groups[name] = np.clip(values / scale, -CLIP, CLIP)
+            if name not in COMPONENTS:
+                rest.append(values / scale - groups[name])
         shared = [groups[name] for name in self.names if GROUPS[name].shared]
         own = [groups[name] for name in self.names if GROUPS[name].own]
-        return np.concatenate(shared, axis=1), np.concatenate(own, axis=1)
+        sides = (np.concatenate(side, axis=1) for side in (shared, own, rest))
+        return [_Row(*row) for row in zip(*sides, strict=True)]
 
 
-def _projected(components: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _along(components: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Every row on every component, row by row, so that a row never depends on its neighbours.
 
     A few components at a time, which then stay in the processor's cache for all rows.
@@ -204,7 +267,7 @@ def _projected(components: NDArray[np.float32], rows: NDArray[np.float32]) -> ND
 
 
 def _names(group: str) -> list[str]:
-    parts = ["centre", "scale", *(["components"] if group in COMPONENTS else [])]
+    parts = ["centre", "scale", "usual", *(["components"] if group in COMPONENTS else [])]
     return [f"{group}.{part}" for part in parts]
 
 

@@ -31,7 +31,7 @@ from synthesizeme.files import writing
 if TYPE_CHECKING:
     from reward_models._base import RewardModel, UserState
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
 PAIRS = "pairs.json"
 _SHAPES, _ENDS = "shapes:", "ends:"

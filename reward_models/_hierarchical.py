@@ -22,7 +22,7 @@ from reward_models._base import (
     Words,
     sigmoid,
 )
-from reward_models._basis import STYLE, Basis, Item
+from reward_models._basis import STYLE, Basis, Item, paired
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
@@ -128,9 +128,10 @@ class HierarchicalModel(RewardModel):
         """What is believed of a user's margins on these comparisons and of the user's taste, all together.
 
         The shared weights are held at their mode, as they are when the user is refitted: what is uncertain
-        here is the user alone. A user without a state has the prior of all users. The taste is what carries
-        over from one comparison to another: the deviations of the named features, and the common directions;
-        the rest of a user's parameters, mostly wording, is specific to the texts.
+        here is the user alone, in what features represent of the texts. A user without a state has the prior
+        of all users. The taste is what carries over from one comparison to another: the deviations of the
+        named features, and the common directions; the rest of a user's parameters, mostly wording, is
+        specific to the texts.
 
         Args:
             user_id: The user; that of the comparisons is not read.
@@ -240,7 +241,9 @@ class HierarchicalModel(RewardModel):
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
     ) -> Estimates:
         rows = self._described(prompts, responses, states)
-        return self._estimate(rows, states, unjudged=(rows.items[:, 0] == NONE).astype(float))
+        outside = self.basis_.outside(self.variances_, paired(prompts, responses))
+        unjudged = (rows.items[:, 0] == NONE).astype(float)
+        return self._estimate(rows, states, unjudged=unjudged, outside=outside)
 
     def _margins(
         self,
@@ -250,15 +253,25 @@ class HierarchicalModel(RewardModel):
         states: Sequence[UserState | None],
     ) -> Estimates:
         rows = self._contrasts(prompts, firsts, seconds, states)
-        return self._estimate(rows, states, unjudged=(rows.items == NONE).sum(axis=1).astype(float))
+        outside = self.basis_.outside(self.variances_, paired(prompts, firsts), paired(prompts, seconds))
+        unjudged = (rows.items == NONE).sum(axis=1).astype(float)
+        return self._estimate(rows, states, unjudged=unjudged, outside=outside)
 
-    def _estimate(self, rows: Rows, states: Sequence[UserState | None], *, unjudged: Floats) -> Estimates:
+    def _estimate(
+        self,
+        rows: Rows,
+        states: Sequence[UserState | None],
+        *,
+        unjudged: Floats,
+        outside: Floats | float = 0.0,
+    ) -> Estimates:
         """Mean and variance of the margin of each row, and the calibrated probability.
 
         Args:
             rows: n rows.
             states: Whose they are.
             unjudged: How many of a row's responses have no effect of their own, which is uncertain then.
+            outside: Variance of what no feature of a row represents, shape (n,).
         """
         # No product of two matrices: what is said of a row must not depend on its batch.
         fit, variances = self.fit_, self.variances_
@@ -274,6 +287,7 @@ class HierarchicalModel(RewardModel):
                 variance[some] -= (seen**2).sum(axis=1)
                 known[some] = len(state["own_factor"]) > 0
             variance[some] = np.maximum(variance[some], 0) + shared_variance(fit, part, state, seen)
+        variance += outside
         judged = unjudged == 0
         sharp = np.where(
             known,
@@ -312,7 +326,7 @@ class HierarchicalModel(RewardModel):
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
     ) -> Rows:
         """Features of single responses; the second of a row's two responses is none."""
-        items = _paired(prompts, responses)
+        items = paired(prompts, responses)
         shared, own = self.basis_.rows(items)
         numbers = self.judged_.numbers(items)
         if self.words_.count():
@@ -383,8 +397,4 @@ class HierarchicalModel(RewardModel):
 def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
     prompts = [pair.prompt for pair in pairs]
     chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
-    return _paired([*prompts, *prompts], [*chosen, *rejected])
-
-
-def _paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
-    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
+    return paired([*prompts, *prompts], [*chosen, *rejected])

@@ -265,7 +265,7 @@ def test_a_damaged_checkpoint_is_refused(scored, trained, tmp_path, name, damage
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 99}, "format version 99; this version reads 2"),
+        ({"format_version": 99}, "format version 99; this version reads 3"),
         ({"method": "bradley-terry"}, "changed since"),
         ({"params": {"seed": 3}}, "changed since"),
         ({"facts": {}}, "changed since"),
@@ -280,7 +280,7 @@ def test_a_changed_description_is_refused(scored, trained, tmp_path, changes, sa
     assert said in ran.err
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "nonsense", '{"format_version": 2}'])
+@pytest.mark.parametrize("content", ["[]", "{}", "nonsense", '{"format_version": 3}'])
 def test_a_description_of_something_else_is_refused(scored, trained, tmp_path, content):
     folder = damaged(trained, tmp_path)
     (folder / "model.json").write_text(content)

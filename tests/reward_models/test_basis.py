@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 
 from reward_models import _basis
 from reward_models._basis import CLIP, COMPONENTS, GROUPS, STYLE, Basis, Item
+from reward_models._hierarchy import Variances
 from reward_models._wording import wording
 from synthesizeme import stylometry
 
@@ -288,3 +289,80 @@ def test_no_more_is_remembered_than_was_said_and_nothing_lost_by_that(monkeypatc
     assert bits(basis.rows(known)) == expected
     again = encoder.asked[asked:]
     assert again == [item.response for item in known[:9]], "the newest three and the new one were remembered"
+
+
+# What the features do not represent.
+
+
+def exact(basis, name, raw):
+    """r of every row of a group, in its full length, divided by the group's scale."""
+    components, centre, scale = (
+        basis.arrays[f"{name}.{it}"].astype(np.float64) for it in ("components", "centre", "scale")
+    )
+    centred = raw.astype(np.float64) - centre
+    return (centred - centred @ components.T @ components) / scale
+
+
+def outside_of(basis, name, asked, others=(), *, of="own"):
+    """(|r|^2 - t)+ of one group: the variance where its prior variance is one and that of others is zero."""
+    shared, own = (np.zeros_like(side) for side in basis.variances())
+    (own if of == "own" else shared)[columns(basis, name, of)] = 1
+    return basis.outside(Variances(shared, own), asked, others)
+
+
+def test_what_components_leave_out_is_measured_to_an_eighth_and_the_usual_part_is_not_counted(monkeypatch):
+    monkeypatch.setitem(COMPONENTS, "wording", 10)
+    known, new = items(60), items(40, seed=5)
+    basis = learned(Hashed(), known)
+    usual = (exact(basis, "wording", wording([item.response for item in known])) ** 2).sum(axis=1).mean()
+    assert basis.arrays["wording.usual"][0] == pytest.approx(usual, rel=0.05)
+    rest = exact(basis, "wording", wording([item.response for item in new]))
+    first, second = rest[:20], rest[20:]
+    for found, expected, allowed in (
+        (outside_of(basis, "wording", new), (rest**2).sum(axis=1), usual),
+        (outside_of(basis, "wording", new[:20], new[20:]), ((first - second) ** 2).sum(axis=1), 2 * usual),
+    ):
+        errors = found - np.maximum(expected - allowed, 0)
+        assert np.abs(errors).max() < 0.5 * expected.mean(), "four standard deviations of the sketch"
+        assert abs(errors.mean()) < 0.05 * expected.mean()
+        assert found.mean() > 0.1 * expected.mean(), "new texts have more of it than those learned from"
+
+
+def test_texts_within_the_span_of_the_training_texts_have_nothing_outside():
+    known = items(12)
+    basis = learned(Hashed(), known)
+    for name, of in (("meaning", "own"), ("wording", "own"), ("answering", "shared")):
+        assert outside_of(basis, name, known, of=of) == pytest.approx(0, abs=1e-4), name
+        assert (outside_of(basis, name, items(5, seed=3), of=of) > 0.01).all(), name
+
+
+def test_a_text_differs_from_itself_in_nothing_however_far_away_it_is(encoder):
+    basis = learned(encoder, items(40))
+    far = [Item(ASKED, text) for text in AWKWARD]
+    variances = Variances(*basis.variances())
+    assert (basis.outside(variances, far, far) == 0).all()
+    assert (basis.outside(variances, far) > 0.01).all()
+
+
+def test_what_is_cut_off_of_a_named_feature_is_outside():
+    basis = learned(None, items(60))
+    exclamations = [feature.name for feature in stylometry.FEATURES].index("exclamations")
+    centre, scale = (basis.arrays[f"style.{it}"][exclamations] for it in ("centre", "scale"))
+    own = np.zeros_like(basis.variances()[1])
+    own[:STYLE] = 2
+    loud = [Item(ASKED, "Rope and sail." + " !" * 10**k) for k in range(5)]
+    values = np.array([stylometry.measure(item.response, "")[exclamations] for item in loud])
+    cut = np.maximum((values - centre) / scale - CLIP, 0)
+    assert cut[0] == 0 < cut[-1], "the last is beyond what the features say"
+    found = basis.outside(Variances(0 * basis.variances()[0], own), loud)
+    assert found == pytest.approx(2 * cut**2, abs=1e-3)
+
+
+def test_what_is_outside_depends_on_nothing_else_in_the_batch_and_survives_a_checkpoint(encoder):
+    basis = learned(encoder, items(40))
+    asked = [*items(8, seed=1), *(Item(ASKED, text) for text in AWKWARD)]
+    variances = Variances(*basis.variances())
+    together = basis.outside(variances, asked, asked[::-1])
+    again = restored(basis)
+    alone = [again.outside(variances, [a], [b])[0] for a, b in zip(asked, asked[::-1], strict=True)]
+    assert np.array(alone).tobytes() == together.tobytes()

@@ -25,6 +25,7 @@ from scipy.special import expit
 
 import reward_models
 from reward_models import _hierarchical
+from reward_models._basis import Item
 from reward_models._effects import NONE
 from reward_models._features import Encoded
 from reward_models._hierarchy import some_users
@@ -99,13 +100,14 @@ def case_of(known, unjudged):
     return ("seen" if known else "nobody") if unjudged == 0 else ("new" if known else "nobody, new")
 
 
-def expected_of(model, joint, mode, covariance, rows, user):
+def expected_of(model, joint, mode, covariance, rows, outside, user):
     """Margins, standard errors and how many texts of each row have no effect, by the dense posterior."""
     directions = joint.directions(rows, user)
     unjudged = (rows.items == NONE).sum(axis=1)
     variance = ((directions @ covariance) * directions).sum(axis=1) + unjudged * model.variances_.items
     if user is None:
         variance += rows.own**2 @ model.variances_.own
+    variance += model.basis_.outside(model.variances_, *outside)
     return directions @ mode, np.sqrt(variance), unjudged
 
 
@@ -114,10 +116,11 @@ def test_margins_and_standard_errors_are_those_of_the_joint_posterior(joint, mon
     sharpness = dict(zip(CASES, (0.5, 0.7, 1.1, 1.6), strict=True))
     monkeypatch.setattr(model, "sharpness_", sharpness)
     seen = Counter()
+    sides = [[Item(prompt, texts[side]) for prompt, *texts in shown] for side in (0, 1)]
     for u, user in enumerate([*histories, None]):
         rows = model._contrasts(*map(list, zip(*shown, strict=True)), [None] * len(shown))
         expected, errors, unjudged = expected_of(
-            model, dense, mode, covariance, rows, None if user is None else u
+            model, dense, mode, covariance, rows, sides, None if user is None else u
         )
         verdicts = model.compare(comparisons(shown, user or "nobody"))
         found = numbers(verdicts)
@@ -139,8 +142,11 @@ def test_rewards_and_their_standard_errors_are_those_of_the_joint_posterior(join
     model, dense, mode, covariance, histories, shown = joint
     prompts, texts, _ = map(list, zip(*shown, strict=True))
     rows = model._described(prompts, texts, [None] * len(texts))
+    items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
     for u, user in enumerate([*histories, None]):
-        expected, errors, _ = expected_of(model, dense, mode, covariance, rows, None if user is None else u)
+        expected, errors, _ = expected_of(
+            model, dense, mode, covariance, rows, [items], None if user is None else u
+        )
         errors = np.sqrt(
             errors**2 - model.variances_.items
         )  # the typical response has no effect to be unsure of

@@ -32,9 +32,11 @@ def margins(model, user, asked):
 
 
 @pytest.mark.parametrize("user", ["c0", "l1", "a stranger"])
-def test_means_are_the_margins_and_the_diagonal_is_the_users_part_of_their_variance(model, user):
+def test_means_are_the_margins_and_the_diagonal_is_the_users_part_of_their_variance(model, user, monkeypatch):
     asked = comparisons(user)
     mean, covariance = margins(model, user, asked)
+    everything_is_usual = {f"{name}.usual": np.full(1, np.inf) for name in model.basis_.names}
+    monkeypatch.setattr(model.basis_, "arrays", {**model.basis_.arrays, **everything_is_usual})
     verdicts = model.compare(asked)
     assert mean == pytest.approx([verdict.margin for verdict in verdicts], abs=1e-5)
     whole = np.array([verdict.standard_error**2 for verdict in verdicts])
