@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from reward_models._engine import active
 from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
+from reward_models._reward_scale import reward_scale
 from reward_models._user_effect import Sampled, sampled, user_effect
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.scoring import RewardScale
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
 Floats = NDArray[np.float64]
@@ -67,6 +69,8 @@ class RewardModel(ABC):
     """Rewards are given response by response, so the order of showing cannot matter."""
     unsaved: ClassVar[tuple[str, ...]] = ()
     """Arguments that are no plain values and do not go into a checkpoint."""
+    standard_errors: ClassVar[bool] = False
+    """Whether every reward has a standard error."""
     reads_words: bool = False
     """Whether the method reads what users said beside their choices; one that does not ignores it."""
 
@@ -206,7 +210,9 @@ class RewardModel(ABC):
         self._sampled = sampled(histories, words, self.seed)
         self.learned_from = frozenset(pair.fingerprint for pair in pairs)
         silent = {user: () for user, said in words.items() if said and user not in histories}
-        return self.fit_users(silent, words)
+        self.fit_users(silent, words)
+        self.reward_scale = reward_scale(self, pairs)
+        return self
 
     def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
         """Learn who one user is, known or new, from these pairs and words alone; shared weights stay.
@@ -330,6 +336,8 @@ class RewardModel(ABC):
     users_: dict[str, UserState]
     learned_from: frozenset[str] | None = None
     """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
+    reward_scale: RewardScale | None = None
+    """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
     _sampled: Sampled = Sampled()
     """Training users that `fit_report` asks about."""
 

@@ -20,6 +20,7 @@ from reward_models._hierarchy import Variances
 from reward_models._outside import WIDTH, Sketch, excess
 from reward_models._wording import wording
 from synthesizeme import stylometry
+from synthesizeme.types import PreferencePair
 
 Matrix = NDArray[np.float64]
 STYLE = len(stylometry.FEATURES)
@@ -72,6 +73,13 @@ class Item(NamedTuple):
 def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
     """Every response with its prompt."""
     return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
+
+
+def responses_of(pairs: Sequence[PreferencePair]) -> list[Item]:
+    """The chosen response of every pair, then the rejected ones."""
+    prompts = [pair.prompt for pair in pairs]
+    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
+    return paired([*prompts, *prompts], [*chosen, *rejected])
 
 
 class Basis:

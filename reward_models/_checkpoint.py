@@ -27,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 import synthesizeme
 from synthesizeme.errors import DataError
 from synthesizeme.files import writing
+from synthesizeme.scoring import RewardScale
 
 if TYPE_CHECKING:
     from reward_models._base import RewardModel, UserState
@@ -64,6 +65,7 @@ def save(model: RewardModel, folder: Path) -> None:
                 "method": model.name,
                 "params": model.params(),
                 "facts": model._facts(),
+                "reward_scale": None if model.reward_scale is None else model.reward_scale.model_dump(),
                 "synthesizeme": synthesizeme.__version__,
                 "files": _digests(partial),
             }
@@ -109,6 +111,8 @@ def load(folder: Path) -> RewardModel:
         model.users_ = dict(
             zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
         )
+        if document["reward_scale"] is not None:
+            model.reward_scale = RewardScale(**document["reward_scale"])
         if PAIRS in document["files"]:
             model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:

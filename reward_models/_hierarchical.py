@@ -22,7 +22,7 @@ from reward_models._base import (
     Words,
     sigmoid,
 )
-from reward_models._basis import STYLE, Basis, Item, paired
+from reward_models._basis import STYLE, Basis, paired, responses_of
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
@@ -53,6 +53,7 @@ class HierarchicalModel(RewardModel):
     """Hierarchical Bradley-Terry on frozen features; see `reward_models.hierarchical` for the method."""
 
     reads_words = True
+    standard_errors = True
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class HierarchicalModel(RewardModel):
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_ = self._encoder_spec()
         basis = Basis(None if self.spec_ is None else open_features(self.spec_))
-        items = [item for pairs in histories.values() for item in _items(pairs)]
+        items = [item for pairs in histories.values() for item in responses_of(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
         self.judged_ = JudgedTexts() if self.variances == "fixed" else JudgedTexts.of(items)
@@ -392,9 +393,3 @@ class HierarchicalModel(RewardModel):
             "factors": [factors.shared, factors.own, factors.items],
             "demographics": self.words_.values,
         }
-
-
-def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
-    prompts = [pair.prompt for pair in pairs]
-    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
-    return paired([*prompts, *prompts], [*chosen, *rejected])

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from pydantic import Field
+
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
+from synthesizeme.types import Comparison, Failure, Frozen, Message, PreferencePair, Reward, Verdict
+
+
+class RewardScale(Frozen):
+    """What the rewards of training answers are like, so that others can be brought to their scale."""
+
+    mean: float = Field(allow_inf_nan=False)
+    """Mean reward of the answers, each for the user who judged it."""
+    scale: float = Field(gt=0, allow_inf_nan=False)
+    """Their standard deviation."""
+    standard_error: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Mean of their standard errors, where the model knows them."""
+    answers: int = Field(ge=2)
+    """How many answers there were."""
 
 
 @runtime_checkable
@@ -74,6 +89,14 @@ class PersonalRewards(PersonalScorer, Protocol):
 
     unknown_user: Literal["population", "refuse"]
     """What a user without a state gets."""
+
+    @property
+    def standard_errors(self) -> bool:
+        """Whether every reward has a standard error."""
+
+    @property
+    def reward_scale(self) -> RewardScale | None:
+        """Mean and scale of the rewards of the training answers; None if they are not known."""
 
     def score(
         self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]

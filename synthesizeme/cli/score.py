@@ -16,6 +16,7 @@ import typer
 from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
+from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.cli._text import count, id_list, print_json, printable, say
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 
@@ -94,7 +95,7 @@ class ScoringOptions:
 
 
 @spread
-def score(options: ScoringOptions, common: PlainOptions) -> None:
+def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
@@ -122,7 +123,7 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
     if sys.stdin.isatty():
         say("Reading rows from the terminal, one JSON object per line.")
     failed, read = 0, 0
-    for line in _lines(model, options):
+    for line in _lines(model, options, shape):
         read += 1
         failed += "error" in line
         sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -132,17 +133,20 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
         say(f"{failed:,} of {count(read, 'row')} could not be scored; their lines carry an error.")
 
 
-def _lines(model: RewardModel, options: ScoringOptions) -> Iterator[dict[str, Any]]:
+def _lines(model: RewardModel, options: ScoringOptions, shape: ShapeOptions) -> Iterator[dict[str, Any]]:
     """One object per row, in the order of the rows.
 
     Raises:
+        ConfigError: a setting is wrong, or the model lacks what one needs.
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
     from synthesizeme.cli._score_rows import questions
     from synthesizeme.datasets._lines import json_stream
-    from synthesizeme.serving.protocol import ScalarRewards, Settings
+    from synthesizeme.serving.protocol import ScalarRewards
+    from synthesizeme.serving.settings import Settings
 
-    rewards = ScalarRewards(model, Settings(unknown_user=model.unknown_user, on_error="raise"))
+    settings = Settings(unknown_user=model.unknown_user, on_error="raise", **shape.settings())
+    rewards = ScalarRewards(model, settings)
     batch: list[Question | DataError] = []
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:

@@ -11,6 +11,7 @@ import typer
 from synthesizeme.cli._about import About, read_about
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import PlainOptions
+from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.cli._text import say
 
 LIMITS_PANEL = "Limits"
@@ -151,7 +152,7 @@ class LimitOptions:
 
 
 @spread
-def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> None:
+def serve(options: ServeOptions, shape: ShapeOptions, limits: LimitOptions, common: PlainOptions) -> None:
     """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
 
     POST /v1/score, /v1/compare and /get_reward (OpenRLHF) answer rewards; /v1/users/ID/pairs adds choices of
@@ -173,6 +174,7 @@ def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> 
         workers=options.processes,
         unknown_user=options.unknown_user,
         on_error=options.on_error,
+        shape=shape.settings(),
         sizes={"body": limits.max_body, "rows": limits.max_rows, "text": limits.max_text},
         queue={
             "deadline": limits.deadline,

@@ -63,6 +63,9 @@ class JudgeRewards:
     order_sensitive = False
     waits = True
     """It asks others, who take their time."""
+    standard_errors = True
+    reward_scale = None
+    """A language model was not trained here."""
 
     def __init__(
         self,

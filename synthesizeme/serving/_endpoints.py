@@ -25,7 +25,8 @@ from synthesizeme.serving._requests import (
 )
 from synthesizeme.serving.openrlhf_payload import reply, rows
 from synthesizeme.serving.protocol import Margin, Question, Score
-from synthesizeme.serving.rows import ABOUT
+from synthesizeme.serving.rows import ABOUT, PESSIMISM
+from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
@@ -53,6 +54,9 @@ class Endpoints:
 
     async def score(self, request: Request) -> Response:
         asked, several = questions(await read_json(request, self.limits), self.limits)
+        model = self.queue.rewards.model
+        if any(question.pessimism for question in asked) and not model.standard_errors:
+            raise Refused(422, without_standard_errors(model.name), field=PESSIMISM)
         found = await self._scores(asked)
         return answer({"results": [_score(it) for it in found]} if several else _score(found[0]))
 

@@ -15,7 +15,14 @@ from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.serving.protocol import Question
-from synthesizeme.serving.rows import read_prompt, read_question, read_response, read_user, read_words
+from synthesizeme.serving.rows import (
+    PESSIMISM,
+    read_prompt,
+    read_question,
+    read_response,
+    read_user,
+    read_words,
+)
 from synthesizeme.types import Comparison
 
 MAX_DEPTH = 32
@@ -23,7 +30,7 @@ MAX_DEPTH = 32
 ROWS = "rows"
 _DIGITS = 18
 """Longest declared size that is read as a number."""
-_QUESTION = frozenset({"user_id", "prompt", "response"})
+_QUESTION = frozenset({"user_id", "prompt", "response", PESSIMISM})
 _COMPARISON = frozenset({"user_id", "prompt", "first", "second"})
 
 

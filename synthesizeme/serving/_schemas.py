@@ -7,6 +7,7 @@ from typing import Any
 
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
+from synthesizeme.serving.rows import MOST_PESSIMISM, PESSIMISM
 
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
@@ -15,6 +16,10 @@ ABOUT = (
 )
 Schema = dict[str, Any]
 _NUMBER: Schema = {"type": ["number", "null"]}
+_PESSIMISM: Schema = {
+    "type": ["number", "null"], "minimum": 0, "maximum": MOST_PESSIMISM,
+    "description": "Standard errors to be taken off the reward, in place of the server's own number of them.",
+}  # fmt: skip
 _STATUS: Schema = {
     "status": {"enum": ["ok", "population", "unknown_user", "too_long", "error"]},
     "scored": {"enum": [0, 1]},
@@ -79,7 +84,9 @@ class Pages:
     def _body(self, route: str) -> Schema | None:
         texts = {"user_id": self._id(), "prompt": self._prompt()}
         if route == "score":
-            return self._or_rows(_object({**texts, "response": self._text()}, closed=True))
+            row = _object({**texts, "response": self._text()}, closed=True)
+            row["properties"][PESSIMISM] = _PESSIMISM
+            return self._or_rows(row)
         if route == "compare":
             both = {"first": self._text(), "second": self._text()}
             return self._or_rows(_object({**texts, **both}, closed=True))

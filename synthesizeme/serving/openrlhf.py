@@ -6,8 +6,9 @@
 Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward``. Either way the user's id
 rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a server the label may also hold
 ``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
-environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``, and a store of
-users, ``SYNTHESIZEME_PROFILES``.
+environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER``, ``SYNTHESIZEME_ON_ERROR``,
+``SYNTHESIZEME_PESSIMISM``, ``SYNTHESIZEME_NORMALIZE`` and ``SYNTHESIZEME_CLIP``, and a store of users,
+``SYNTHESIZEME_PROFILES``. Leave OpenRLHF's own normalisation off: it is that of its own reward models.
 """
 
 from __future__ import annotations

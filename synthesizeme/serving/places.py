@@ -9,7 +9,8 @@ from typing import Any
 from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.models import open_rewards
-from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.settings import Settings, parsed
 from synthesizeme.serving.users import fit_stored
 
 MODEL_VARIABLE = "SYNTHESIZEME_REWARD_MODEL"
@@ -19,6 +20,9 @@ PROFILES_VARIABLE = "SYNTHESIZEME_PROFILES"
 SETTING_VARIABLES = {
     "unknown_user": "SYNTHESIZEME_UNKNOWN_USER",
     "on_error": "SYNTHESIZEME_ON_ERROR",
+    "pessimism": "SYNTHESIZEME_PESSIMISM",
+    "normalize": "SYNTHESIZEME_NORMALIZE",
+    "clip": "SYNTHESIZEME_CLIP",
 }
 """Environment variables with the settings, for loops that pass no arguments."""
 
@@ -29,6 +33,9 @@ def opened(
     profiles: str | None = None,
     unknown_user: str | None = None,
     on_error: str | None = None,
+    pessimism: float | str | None = None,
+    normalize: bool | str | None = None,
+    clip: float | str | None = None,
 ) -> ScalarRewards:
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
@@ -38,21 +45,30 @@ def opened(
             default that of the environment variable, if any.
         unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`.
         on_error: Likewise.
+        pessimism: Likewise; a number, or its text.
+        normalize: Likewise; true or false, or its text.
+        clip: Likewise; a number, or its text.
 
     Raises:
-        ConfigError: no model is named, it knows nobody while unknown users are refused, or a setting is
-            wrong.
+        ConfigError: no model is named, it knows nobody while unknown users are refused, a setting is wrong,
+            or the model lacks what one needs.
         DataError: the folder holds no checkpoint that can be read, or the store is not there.
         StoreError: the store cannot be opened.
     """
     folder = model or os.environ.get(MODEL_VARIABLE)
     if not folder:
         raise ConfigError(f"no reward model is named; give model=DIR, or set {MODEL_VARIABLE}")
-    given: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
-    for name, variable in SETTING_VARIABLES.items():
-        given[name] = given[name] or os.environ.get(variable)
+    given: dict[str, Any] = {
+        "unknown_user": unknown_user, "on_error": on_error,
+        "pessimism": pessimism, "normalize": normalize, "clip": clip,
+    }  # fmt: skip
+    found = {
+        name: os.environ.get(variable) if given[name] in (None, "") else given[name]
+        for name, variable in SETTING_VARIABLES.items()
+    }
+    settings = {name: parsed(name, value) for name, value in found.items() if value not in (None, "")}
     store = profiles or os.environ.get(PROFILES_VARIABLE) or None
-    return _opened(str(folder), store, Settings(**{name: value for name, value in given.items() if value}))
+    return _opened(str(folder), store, Settings(**settings))
 
 
 @lru_cache(maxsize=8)

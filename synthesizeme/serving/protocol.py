@@ -13,6 +13,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar, get_args
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PersonalRewards
+from synthesizeme.serving.settings import Settings, shaped, without_standard_errors
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
 Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
@@ -32,13 +33,15 @@ class Question(NamedTuple):
     response: str
     about: UserWords | None = None
     """What the user said beside choices, where the row says so; see `ScalarRewards.introduce`."""
+    pessimism: float | None = None
+    """In place of that of `Settings`, where the row says so; 0 or more."""
 
 
 class Score(NamedTuple):
     """What the path says about one response."""
 
     value: float | None
-    """The reward; None where there is none, never a 0 in its place."""
+    """The reward as `Settings` want it; None where there is none, never a 0 in its place."""
     probability: float | None
     """P(the user prefers the response to a typical one), in [0, 1]."""
     standard_error: float | None
@@ -76,30 +79,6 @@ class Margin(NamedTuple):
         return int(self.status == "ok")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What happens where a user's own reward cannot be given; every adapter honours both.
-
-    Raises:
-        ConfigError: a setting has another value.
-    """
-
-    unknown_user: Literal["refuse", "population"] = "refuse"
-    """A user the model does not know: no value, or the population's."""
-    on_error: Literal["raise", "population"] = "population"
-    """A row that cannot be scored: an exception, or the population's value where there is one."""
-
-    def __post_init__(self) -> None:
-        allowed = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
-        problems = [
-            f"{name} is {getattr(self, name)!r}; expected {' or '.join(values)}"
-            for name, values in allowed.items()
-            if getattr(self, name) not in values
-        ]
-        if problems:
-            raise ConfigError(problems)
-
-
 Asked = TypeVar("Asked", Question, Comparison)
 Found = TypeVar("Found", Score, Margin)
 
@@ -122,12 +101,17 @@ class ScalarRewards:
 
     Args:
         model: A fitted model.
-        settings: What happens where a user's own reward cannot be given.
+        settings: What happens where a user's own reward cannot be given, and how rewards are given. Margins
+            are those of the model: they are neither cautious nor normalised.
+
+    Raises:
+        ConfigError: the model lacks what the settings need.
     """
 
     def __init__(self, model: PersonalRewards, settings: Settings | None = None) -> None:
         self.model = model
         self.settings = settings or Settings()
+        self.settings.check(model)
         self.counts: Counter[Status] = Counter()
         """Answers given so far, by status."""
         model.unknown_user = "population"
@@ -191,7 +175,8 @@ class ScalarRewards:
         """`score` without the exception: a row that failed carries its `error` instead."""
         self.introduce(question.about for question in questions)
         with self._lock:
-            found = self._answers(_Kind(self._score, Score, _lent_question), questions)
+            given = self._answers(_Kind(self._score, Score, _lent_question), questions)
+            found = [self._shaped(score, it) for score, it in zip(given, questions, strict=True)]
             values = [score.value for score in found if score.value is not None]
             self._sum, self._number = self._sum + sum(values), self._number + len(values)
             return found
@@ -240,6 +225,16 @@ class ScalarRewards:
                     found[i] = substitute._replace(status=found[i].status, error=found[i].error)
         self.counts.update(answer.status for answer in found)
         return found
+
+    def _shaped(self, score: Score, question: Question) -> Score:
+        if score.value is None:
+            return score
+        pessimism = self.settings.pessimism if question.pessimism is None else question.pessimism
+        if pessimism and score.standard_error is None:
+            raise ConfigError(without_standard_errors(self.model.name))
+        scale = self.model.reward_scale if self.settings.normalize else None
+        value, error = shaped(score.value, score.standard_error, self.settings, scale, pessimism)
+        return score._replace(value=value, standard_error=error)
 
     def _score(self, questions: Sequence[Question]) -> list[Reward | Failure]:
         return self.model.score(

@@ -19,6 +19,9 @@ from synthesizeme.types import Message
 
 ABOUT = "about"
 """Field of a row with what its user said beside choices; optional."""
+PESSIMISM = "pessimism"
+"""Field of a row with the standard errors to be taken off its reward; optional."""
+MOST_PESSIMISM = 1e6
 _log = logging.getLogger(__name__)
 
 
@@ -114,14 +117,31 @@ def read_about(place: SourceRow, user_id: str) -> UserWords | None:
     return said
 
 
+def read_pessimism(place: SourceRow) -> float | None:
+    """The standard errors that a row wants taken off its reward, if it says so.
+
+    Raises:
+        DataError: it is no number from 0 on.
+    """
+    value = place.row.get(PESSIMISM)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_PESSIMISM:
+        raise place.error(
+            f"found {shown(value)}; expected a number of standard errors from 0 on", field=PESSIMISM
+        )
+    return float(value)
+
+
 def read_question(place: SourceRow) -> Question:
-    """A row with ``user_id``, ``prompt`` and ``response``, and maybe ``about``.
+    """A row with ``user_id``, ``prompt`` and ``response``, and maybe ``about`` and ``pessimism``.
 
     Raises:
         DataError: one of them is missing or wrong.
     """
     user_id = read_user(place)
-    return Question(user_id, read_prompt(place), read_response(place), read_about(place, user_id))
+    said = read_about(place, user_id)
+    return Question(user_id, read_prompt(place), read_response(place), said, read_pessimism(place))
 
 
 def tried(place: SourceRow) -> Question | DataError:

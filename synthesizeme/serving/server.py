@@ -16,7 +16,8 @@ from synthesizeme.profile import UserProfile
 from synthesizeme.serving._breaker import PATIENCE_S, Breaker
 from synthesizeme.serving._changes import Changes
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
-from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -51,6 +52,8 @@ class ServerOptions:
     """Folder that several processes share, and a key (hex); `run_workers` sets them."""
     unknown_user: str = "refuse"
     on_error: str = "population"
+    shape: dict[str, Any] = field(default_factory=dict)
+    """Further fields of `Settings`: pessimism, normalize, clip."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Fields of `Limits`."""
     queue: dict[str, Any] = field(default_factory=dict)
@@ -75,18 +78,26 @@ class ServerOptions:
         if self.key_file is not None and self.profiles is None:
             problems.append("--key-file is the key of the store of --profiles; give that too")
         try:
-            Settings(self.unknown_user, self.on_error)  # type: ignore[arg-type]
+            self.settings()
         except ConfigError as error:
             problems += error.problems
         if problems:
             raise ConfigError(problems)
+
+    def settings(self) -> Settings:
+        """What the scalar path is told.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        return Settings(self.unknown_user, self.on_error, **self.shape)  # type: ignore[arg-type]
 
 
 def application(options: ServerOptions) -> FastAPI:
     """The application of a checkpoint or judge.
 
     Raises:
-        ConfigError: an option is wrong.
+        ConfigError: an option is wrong, or the model lacks what one needs.
         DataError: the checkpoint or a file of users cannot be read.
         StoreError: the store cannot be opened.
         MissingExtraError: what a server needs is not installed.
@@ -101,8 +112,7 @@ def application(options: ServerOptions) -> FastAPI:
     from synthesizeme.serving.models import open_rewards
 
     access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
-    settings = Settings(options.unknown_user, options.on_error)  # type: ignore[arg-type]
-    rewards = ScalarRewards(open_rewards(options.model, lambda: _profiles(options)), settings)
+    rewards = ScalarRewards(open_rewards(options.model, lambda: _profiles(options)), options.settings())
     if options.about is not None and not rewards.model.reads_words:
         _log.warning("%s reads no words of users; --about changes nothing", rewards.model.name)
     server = ServerSettings(

@@ -22,8 +22,9 @@ from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
-from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.serving.rows import ABOUT, answered, tried
+from synthesizeme.serving.settings import Settings
 
 Rewards = list[float | None]
 NAME = "personal_reward"
@@ -38,6 +39,9 @@ def reward_function(
     profiles: str | None = None,
     unknown_user: str = "refuse",
     on_error: str = "population",
+    pessimism: float = 0.0,
+    normalize: bool = False,
+    clip: float | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Rewards]:
@@ -54,15 +58,20 @@ def reward_function(
             population's reward.
         on_error: ``population`` gives a row that cannot be scored the population's reward, or None where
             there is none either; ``raise`` raises.
+        pessimism: Standard errors that are taken off a reward (`synthesizeme.serving.settings.Settings`).
+        normalize: Whether rewards have mean 0 and standard deviation 1 over the model's training answers.
+        clip: Largest absolute value of a normalised reward.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
     Raises:
-        ConfigError: a setting is wrong, or the model that is named knows nobody while unknown users are
-            refused.
+        ConfigError: a setting is wrong, the model lacks what one needs, or the model that is named knows
+            nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column, about_column)
+    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip}
+    scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
+    batches = _Batches(scalar, user_column, about_column)
 
     def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return batches.rewards(prompts, completions, columns)
@@ -77,11 +86,16 @@ def async_reward_function(
     profiles: str | None = None,
     unknown_user: str = "refuse",
     on_error: str = "population",
+    pessimism: float = 0.0,
+    normalize: bool = False,
+    clip: float | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Awaitable[Rewards]]:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column, about_column)
+    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip}
+    scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
+    batches = _Batches(scalar, user_column, about_column)
 
     async def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
         return await asyncio.to_thread(batches.rewards, prompts, completions, columns)
@@ -90,10 +104,7 @@ def async_reward_function(
     return personal_reward
 
 
-def _opened(
-    model: PersonalRewards | str | Path, profiles: str | None, unknown_user: str, on_error: str
-) -> ScalarRewards:
-    settings: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
+def _opened(model: PersonalRewards | str | Path, profiles: str | None, **settings: Any) -> ScalarRewards:
     if isinstance(model, str | Path):
         return opened(str(model), profiles=profiles, **settings)
     return ScalarRewards(model, Settings(**settings))

@@ -29,6 +29,9 @@ def compute_score(
     profiles: str | None = None,
     unknown_user: str | None = None,
     on_error: str | None = None,
+    pessimism: float | str | None = None,
+    normalize: bool | str | None = None,
+    clip: float | str | None = None,
     **reward_kwargs: Any,
 ) -> dict[str, Any]:
     """The reward of one response for the user that `extra_info` names.
@@ -45,6 +48,9 @@ def compute_score(
             the population's reward.
         on_error: ``population`` (default) gives a response that cannot be scored the population's reward,
             and where there is none the mean of the rewards so far; ``raise`` raises.
+        pessimism: Standard errors that are taken off a reward, by default none.
+        normalize: Whether rewards have mean 0 and standard deviation 1 over the training answers.
+        clip: Largest absolute value of a normalised reward.
         **reward_kwargs: Anything else verl passes; not read.
 
     Returns:
@@ -60,7 +66,10 @@ def compute_score(
     from synthesizeme.serving.places import opened
     from synthesizeme.serving.rows import answered
 
-    rewards = opened(model, profiles=profiles, unknown_user=unknown_user, on_error=on_error)
+    rewards = opened(
+        model, profiles=profiles, unknown_user=unknown_user, on_error=on_error,
+        pessimism=pessimism, normalize=normalize, clip=clip,
+    )  # fmt: skip
     asked = _asked(extra_info, solution_str)
     (found,) = answered(rewards, [asked])
     if found.status == "unknown_user" and not isinstance(asked, DataError):

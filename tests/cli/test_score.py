@@ -18,6 +18,7 @@ import pytest
 import reward_models
 from reward_models._base import Estimates, RewardModel, sigmoid
 from synthesizeme.cli import main, score
+from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
 from synthesizeme.types import Message
@@ -360,7 +361,37 @@ def test_memory_does_not_grow_with_the_rows(sample, monkeypatch):
     for number in (60, 60, 1200):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(number), 1 << 16)))
         tracemalloc.start()
-        assert sum(1 for _ in score._lines(model, options)) == number
+        assert sum(1 for _ in score._lines(model, options, ShapeOptions())) == number
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 2 * peaks[1], "20 times the rows; the interpreter keeps a few freed tuples"
+
+
+def test_cautious_rewards_on_the_scale_of_the_training_answers(scored, trained):
+    rows = [PLAIN, {**PLAIN, "response": LONG}]
+    plain = lines(scored(rows, "--user", "mara"))
+    cautious = lines(scored(rows, "--user", "mara", "--pessimism", "2"))
+    for before, after in zip(plain, cautious, strict=True):
+        assert after["reward"] == pytest.approx(before["reward"] - 2 * before["standard_error"])
+    scale = reward_models.load(trained).reward_scale
+    scaled = lines(scored(rows, "--user", "mara", "--normalize", "--clip", "1.5"))
+    wanted = [np.clip((line["reward"] - scale.mean) / scale.scale, -1.5, 1.5) for line in plain]
+    assert [line["reward"] for line in scaled] == pytest.approx(wanted)
+    pair = {"prompt": PLAIN["prompt"], "first": PLAIN["response"], "second": LONG}
+    (one,), (other,) = (lines(scored([pair], "--user", "mara", *more)) for more in ((), ("--pessimism", "2")))
+    assert one == other, "margins stay as they are"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--pessimism", "-1"), "pessimism is -1.0; expected a number of standard errors from 0 on"),
+        (("--pessimism", "nan"), "pessimism is nan"),
+        (("--clip", "2"), "give normalize too"),
+    ],
+)
+def test_wrong_shapes_of_rewards_are_refused(scored, flags, said):
+    ran = scored([PLAIN], "--user", "mara", *flags)
+    assert ran.status == 2
+    assert said in " ".join(ran.err.split())
+    assert not ran.out

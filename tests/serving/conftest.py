@@ -14,9 +14,11 @@ import uvicorn
 
 import reward_models
 from synthesizeme.errors import StoreUnavailableError
+from synthesizeme.scoring import RewardScale
 from synthesizeme.serving._protocol import BoundedHead
 from synthesizeme.serving.http import ServerSettings, build_app
-from synthesizeme.serving.protocol import ScalarRewards, Settings
+from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.users import MemoryUsers
 from synthesizeme.types import Comparison, Failure, Reward, Verdict
 
@@ -47,6 +49,7 @@ class Stub:
     """
 
     name, order_sensitive, parameters, unknown_user = "stub", False, 0, "population"
+    standard_errors, reward_scale = True, RewardScale(mean=2.0, scale=4.0, standard_error=0.5, answers=9)
     reads_words = False
 
     def __init__(self, users: tuple[str, ...] = ("ann", "bob")) -> None:

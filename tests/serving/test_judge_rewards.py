@@ -13,7 +13,8 @@ from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
 from synthesizeme.serving.openrlhf import reward_func
 from synthesizeme.serving.places import MODEL_VARIABLE, PROFILES_VARIABLE, SETTING_VARIABLES, opened
-from synthesizeme.serving.protocol import Question, ScalarRewards, Settings
+from synthesizeme.serving.protocol import Question, ScalarRewards
+from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.serving.verl import compute_score
 

@@ -10,7 +10,8 @@ import two_tastes
 from invented import user_says
 
 from synthesizeme.errors import ConfigError, RewardError
-from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score, Settings
+from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison
 
 PROMPT = (user_says("What of the sea?"),)
