@@ -230,6 +230,8 @@ class ScalarRewards:
         if score.value is None:
             return score
         pessimism = self.settings.pessimism if question.pessimism is None else question.pessimism
+        if not pessimism and not self.settings.normalize:
+            return score
         if pessimism and score.standard_error is None:
             raise ConfigError(without_standard_errors(self.model.name))
         scale = self.model.reward_scale if self.settings.normalize else None
