@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from synthesizeme.cli._about import About
+from synthesizeme.cli._abstaining import MaxError
 from synthesizeme.cli._config_file import ASSIGNMENT
 from synthesizeme.cli._options import BENCHMARKS, Benchmarked, DataDir, Engine, Workers, folder
 
@@ -95,6 +96,7 @@ class ComparisonOptions:
             "the training bring 0, 1, 2, 4, 8, 16, 32 pairs, their first ones and random ones.",
         ),
     ] = True
+    max_error: MaxError = None
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is finished in --out.")] = False
     data_dir: DataDir = None
     max_users: Annotated[

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from synthesizeme.cli._abstaining import ABSTAINED
 from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
+    from synthesizeme.cli._abstaining import Abstainer
     from synthesizeme.datasets._intake import SourceRow
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 KINDS = (("response",), ("chosen", "rejected"), ("first", "second"))
 """Fields of a row that hold what is scored: one response, or two to be set against each other."""
+_LABELLED = ("chosen", "rejected")
+_ERROR = {"first": 0.0, "tie": 0.5, "second": 1.0}
+"""How wrong a verdict is where the first of the two was chosen."""
 CARRIED = ("id", "pair_id")
 """Fields of a row that its answer repeats."""
 _STATUS = {"ok": "scored", "population": "population"}
@@ -60,12 +65,15 @@ def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterat
             yield place.error(error.problem, field=error.field, cure=_CURE)
 
 
-def answers(rewards: ScalarRewards, batch: Sequence[Question]) -> list[dict[str, Any]]:
+def answers(
+    rewards: ScalarRewards, batch: Sequence[Question], abstainer: Abstainer | None = None
+) -> list[dict[str, Any]]:
     """The answer to each question, in order.
 
     Args:
         rewards: The scalar path of a fitted model.
         batch: The questions.
+        abstainer: Says which comparisons are answered; None: all.
 
     Raises:
         DataError: a row cannot be scored for a reason that lies in the row.
@@ -91,6 +99,8 @@ def answers(rewards: ScalarRewards, batch: Sequence[Question]) -> list[dict[str,
     found = {asked.line: _reward(result, asked) for asked, result in zip(single, scores, strict=True)}
     for asked, result in zip(double, margins, strict=True):
         found[asked.line] = _margin(result, asked)
+        if abstainer is not None:
+            found[asked.line] |= _abstained(result, asked, abstainer)
     return [
         {"line": asked.line, **asked.carried, "user_id": asked.user_id, **found[asked.line]}
         for asked in batch
@@ -147,6 +157,14 @@ def _margin(found: Margin, asked: Question) -> dict[str, Any]:
         "status": _STATUS[found.status],
         **({} if found.judged is None else {"judged": found.judged}),
     }
+
+
+def _abstained(found: Margin, asked: Question, abstainer: Abstainer) -> dict[str, Any]:
+    """What a line says instead, if it is abstained from; a promise is made for known users alone."""
+    error = _ERROR[found.preference] if found.preference and asked.sides == _LABELLED else None
+    if abstainer.answers(found.probability if found.status == "ok" else None, error) or found.value is None:
+        return {}
+    return {"prefers": None, "status": ABSTAINED}
 
 
 def _without(found: Score | Margin, asked: Question) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def compare(
 
     Models learn from train and validation rows, never from test; a checkpoint, given as its folder, is
     measured as it is. The controls are the same scorer without the user, with another user's history, and
-    with the user's labels swapped.
+    with the user's labels swapped. With --max-error reward models are also fitted on the train rows alone,
+    and the validation rows say which test pairs they answer: promised and realised error stand side by side.
 
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
@@ -129,6 +130,7 @@ def _measure(
     from synthesizeme.comparison.results import report
     from synthesizeme.comparison.runner import Runner
     from synthesizeme.comparison.units import plan
+    from synthesizeme.evaluation.selective import require_pairs
     from synthesizeme.personas.scorers import limit_users
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
@@ -139,11 +141,17 @@ def _measure(
         cold_start=options.cold_start and bool(entered.classes),
         seed=induction.seed,
     )
+    if options.max_error is not None:
+        for unit in units.folds:
+            validation = sum(pair.split == "validation" for pair in unit.fold.history)
+            require_pairs(validation, options.max_error, source=f"{whole.name}, {unit.name}")
     with ExitStack() as stack:
         display = stack.enter_context(ComparisonDisplay())
         session = stack.enter_context(open_session(model, display.calls)) if entered.judges else None
         pool = ScorerPool(induction.settings(), session, display.label, retrieval.settings())
-        entrants = make_entrants(entered.names, entered.classes, entered.arguments, pool, entered.checkpoints)
+        entrants = make_entrants(
+            entered.names, entered.classes, entered.arguments, pool, entered.checkpoints, options.max_error
+        )
         stack.enter_context(_engine.spread(options.engine, options.workers))
         entered.report_missing(display)
         runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthesizeme.cli._abstaining import ABSTAINED, MaxError
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
 from synthesizeme.cli._text import id_list, print_json, printable, terminal
 
 if TYPE_CHECKING:
+    from synthesizeme.evaluation.selective import SelectiveRule
     from synthesizeme.judges.one_comparison import OneComparison
     from synthesizeme.profile import UserProfile
-    from synthesizeme.types import Comparison
+    from synthesizeme.types import Comparison, PreferencePair
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,87 @@ def judge(
         str | None, typer.Option("--user", help="Whose profile of the folder.", metavar="ID")
     ] = None,
     judge_prompt: JudgePrompt = "judge/default",
+    max_error: MaxError = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            help="With --max-error: pairs of the user, of which those of the split validation say from which "
+            "confidence on is answered; pairs that the profile was made from are refused.",
+            metavar="PAIRS",
+        ),
+    ] = None,
 ) -> None:
     """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
 
-    Both orders are asked; the probability is their mean.
+    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
+    are judged first, and where the judge is not sure enough it abstains.
     """
     from synthesizeme.cli._session import open_session
-    from synthesizeme.errors import JudgeError
-    from synthesizeme.judges.one_comparison import judge_both_orders
+    from synthesizeme.errors import ConfigError, JudgeError
+    from synthesizeme.judges.one_comparison import judge_both_orders, judged_rule
     from synthesizeme.prompts import load_prompt
     from synthesizeme.types import Failure
 
+    if (max_error is None) != (history is None):
+        raise ConfigError(
+            "--max-error ALPHA and --history PAIRS go together: its validation rows set a threshold"
+        )
     known = _profile(profile, user)
     comparison = _comparison(known.user_id, asked)
+    validation = [] if history is None or max_error is None else _validation(known, history, max_error)
     with open_session(model, None) as session:
-        account = session.account()
-        found = judge_both_orders(account, known, comparison, prompt=load_prompt(judge_prompt))
+        account, prompt = session.account(), load_prompt(judge_prompt)
+        rule = None
+        if max_error is not None:
+            rule = judged_rule(account, known, validation, max_error, prompt=prompt)
+        found = judge_both_orders(account, known, comparison, prompt=prompt)
     if isinstance(found, Failure):
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
     if common.json:
-        print_json({"user_id": known.user_id, **found.as_dict(), "usage": account.usage.model_dump()})
+        told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
+        print_json({"user_id": known.user_id, **told, "usage": account.usage.model_dump()})
     else:
-        _show(known, found)
+        _show(known, found, rule)
+
+
+def _decided(found: OneComparison, rule: SelectiveRule) -> dict[str, Any]:
+    """What is said of an answer that is promised, or in place of one."""
+    answered = rule.accepts(found.combined.probability)
+    return {
+        "preference": found.combined.preference if answered else None,
+        "status": "judged" if answered else ABSTAINED,
+        "promised_error": rule.max_error,
+        "threshold": rule.threshold,
+        "validation": {"pairs": rule.pairs, "answered": rule.answered, "wrong": rule.errors},
+    }
+
+
+def _validation(profile: UserProfile, history: Path, max_error: float) -> list[PreferencePair]:
+    """The user's validation pairs that the profile was not made from.
+
+    Raises:
+        DataError: it was made from some of them, they are too few, or the file cannot be read.
+        ConfigError: `max_error` is not within (0, 1).
+    """
+    from synthesizeme.datasets import read_pairs
+    from synthesizeme.errors import DataError
+    from synthesizeme.evaluation.selective import require_pairs
+
+    rows = read_pairs(history).pairs
+    pairs = [it for it in rows if it.user_id == profile.user_id and it.split == "validation"]
+    require_pairs(len(pairs), max_error, source=str(history))
+    made_from = profile.provenance.splits if profile.provenance is not None else {}
+    seen = [it.pair_id for it in pairs if made_from.get(it.pair_id) in ("train", "validation")]
+    if seen:
+        raise DataError(
+            f"the profile was made from {len(seen)} of the {len(pairs)} validation pairs, the first is "
+            f"{seen[0][:60]!r}",
+            source=str(history),
+            field="split",
+            cure="give pairs that the profile has not seen.",
+        )
+    return pairs
 
 
 def _profile(path: Path, user: str | None) -> UserProfile:
@@ -158,13 +219,15 @@ def _read(source: str) -> dict[str, Any]:
     return {field: fields[field] for field in wanted}
 
 
-def _show(profile: UserProfile, found: OneComparison) -> None:
+def _show(profile: UserProfile, found: OneComparison, rule: SelectiveRule | None) -> None:
     from rich.text import Text
 
     console = terminal()
     verdict = found.combined
     name = printable(profile.user_id, 40)
-    if verdict.preference == "tie":
+    if rule is not None and not rule.accepts(verdict.probability):
+        headline = f"{name}: abstained"
+    elif verdict.preference == "tie":
         headline = f"{name}: no preference"
     else:
         p = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
@@ -180,3 +243,5 @@ def _show(profile: UserProfile, found: OneComparison) -> None:
             style="dim",
         )
     )
+    if rule is not None:
+        console.print(Text(rule.in_words(), style="dim"))

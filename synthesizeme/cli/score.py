@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
+from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, without_validation
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._shape_options import ShapeOptions
@@ -71,6 +72,7 @@ class ScoringOptions:
             "default as the model was trained.",
         ),
     ] = None
+    max_error: MaxError = None
     weights: Annotated[
         bool,
         typer.Option("--weights", help="Print what the model learned about --user; read no rows."),
@@ -103,17 +105,23 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
     not know. Order is kept, and memory does not grow with the number of rows.
+
+    With --max-error the rows of the split validation of --history are not fitted to: they say from which
+    confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import _engine, load
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
+    if options.max_error is not None and options.history is None:
+        raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
     model = load(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
+    abstainer = None
     if options.history is not None or options.about is not None:
         with _engine.spread(options.engine, options.workers):
-            _fit_users(model, options)
+            abstainer = _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
         _show_weights(model, str(options.user), known, options.as_json)
@@ -123,17 +131,21 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     if sys.stdin.isatty():
         say("Reading rows from the terminal, one JSON object per line.")
     failed, read = 0, 0
-    for line in _lines(model, options, shape):
+    for line in _lines(model, options, shape, abstainer):
         read += 1
         failed += "error" in line
         sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
         if read % options.batch_size == 0:
             sys.stdout.flush()
+    if abstainer is not None:
+        say(abstainer.selection.in_words())
     if failed:
         say(f"{failed:,} of {count(read, 'row')} could not be scored; their lines carry an error.")
 
 
-def _lines(model: RewardModel, options: ScoringOptions, shape: ShapeOptions) -> Iterator[dict[str, Any]]:
+def _lines(
+    model: RewardModel, options: ScoringOptions, shape: ShapeOptions, abstainer: Abstainer | None = None
+) -> Iterator[dict[str, Any]]:
     """One object per row, in the order of the rows.
 
     Raises:
@@ -151,29 +163,32 @@ def _lines(model: RewardModel, options: ScoringOptions, shape: ShapeOptions) -> 
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:
         if isinstance(item, DataError) and options.on_error == "stop":
-            yield from _answered(rewards, batch, options.on_error)
+            yield from _answered(rewards, batch, options.on_error, abstainer)
             raise item
         batch.append(item)
         if len(batch) == options.batch_size:
-            yield from _answered(rewards, batch, options.on_error)
+            yield from _answered(rewards, batch, options.on_error, abstainer)
             batch = []
-    yield from _answered(rewards, batch, options.on_error)
+    yield from _answered(rewards, batch, options.on_error, abstainer)
 
 
 def _answered(
-    rewards: ScalarRewards, batch: Sequence[Question | DataError], on_error: str
+    rewards: ScalarRewards,
+    batch: Sequence[Question | DataError],
+    on_error: str,
+    abstainer: Abstainer | None,
 ) -> list[dict[str, Any]]:
     from synthesizeme.cli._score_rows import answers
 
     asked = [item for item in batch if not isinstance(item, DataError)]
     try:
-        given = iter(answers(rewards, asked))
+        given = iter(answers(rewards, asked, abstainer))
     except DataError as error:
         if on_error == "stop":
             raise
         if len(batch) == 1:
             return [_error(asked[0].line, error)]
-        return [line for item in batch for line in _answered(rewards, [item], on_error)]
+        return [line for item in batch for line in _answered(rewards, [item], on_error, abstainer)]
     return [_error(item.line, item) if isinstance(item, DataError) else next(given) for item in batch]
 
 
@@ -181,13 +196,20 @@ def _error(line: int | None, error: DataError) -> dict[str, Any]:
     return {"line": line, "error": type(error).__name__, "detail": str(error)}
 
 
-def _fit_users(model: RewardModel, options: ScoringOptions) -> None:
+def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
     """Fit users to the pairs of --history and the words of --about; all of them are said.
 
+    Returns:
+        With --max-error what says which comparisons are answered.
+
     Raises:
-        DataError: a file cannot be read, or has nothing of anybody who is asked about.
+        DataError: a file cannot be read, has nothing of anybody who is asked about, or with --max-error too
+            few validation pairs that the model has not seen.
     """
     histories, left_out = _histories(options)
+    validation: list[PreferencePair] = []
+    if options.max_error is not None:
+        histories, validation = without_validation(histories)
     words = _words_of_asked(model, options, frozenset(histories))
     told = {**histories, **{user: [] for user in words if user not in histories}}
     model.fit_users(told, words)
@@ -195,7 +217,10 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> None:
         what = [count(len(pairs), "pair")] if pairs else []
         what += ["their own words"] if user in words else []
         also = f"; {count(left_out[user], 'test pair')} left out" if left_out[user] else ""
-        say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what)}{also}.")
+        say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
+    if options.max_error is None:
+        return None
+    return Abstainer(rule_of_model(model, validation, options.max_error, str(options.history)))
 
 
 def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:

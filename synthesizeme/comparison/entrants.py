@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,11 +119,18 @@ def make_entrants(
     arguments: Mapping[str, Mapping[str, Any]],
     pool: ScorerPool,
     checkpoints: Mapping[str, CheckpointEntrant] | None = None,
+    max_error: float | None = None,
 ) -> list[Entrant]:
-    """Entrants in the order of `names`; a reward model that is not among `methods` is left out."""
-    saved = checkpoints or {}
+    """Entrants in the order of `names`; a reward model that is not among `methods` is left out.
+
+    Reward models and checkpoints are told the largest error that they may promise, if there is one.
+    """
+    saved = {name: replace(it, max_error=max_error) for name, it in (checkpoints or {}).items()}
     made: dict[str, Callable[[str], Entrant]] = {
-        **{name: lambda name: ModelEntrant(name, methods[name], arguments.get(name, {})) for name in methods},
+        **{
+            name: lambda name: ModelEntrant(name, methods[name], arguments.get(name, {}), max_error=max_error)
+            for name in methods
+        },
         **{name: lambda name: JudgeEntrant(name, pool) for name in (*JUDGES, *retrieval_judges())},
         **{name: lambda name: ReferenceEntrant(name, pool) for name in REFERENCES},
         **{name: lambda name: saved[name] for name in saved},

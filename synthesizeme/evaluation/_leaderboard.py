@@ -246,6 +246,22 @@ _QUALITY = (
         "the same without the user.",
     ),
     Column(
+        "promised error",
+        lambda row: percent(row.selection.max_error) if row.selection else None,
+        "largest share of wrong answers, in %, that was promised where the model may abstain: fitted on the "
+        "train rows alone, it answers from that confidence on that the validation rows allow.",
+    ),
+    Column(
+        "realised error",
+        lambda row: percent(row.selection.realised) if row.selection else None,
+        "share of wrong answers, in %, among the test pairs that it then answered.",
+    ),
+    Column(
+        "coverage",
+        lambda row: percent(row.selection.coverage) if row.selection else None,
+        "share of the test pairs that it then answered, in %; the others are neither ties nor wrong.",
+    ),
+    Column(
         "majority",
         lambda row: percent(row.agrees_with_majority),
         "agreement, in %, with most of the other people who judged the same pair, where there is a majority: "

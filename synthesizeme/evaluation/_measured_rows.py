@@ -54,6 +54,7 @@ def measured_row(
         update={
             "behind": paired_difference(first.own, found.own, seed=seed) if first is not None else None,
             "agrees_with_majority": agreement_with_majority(found.own, pairs, everyone),
+            "selection": found.selection,
             "fit_seconds": found.fit_seconds,
             "score_seconds": found.score_seconds,
             "parameters": found.parameters,

@@ -21,6 +21,7 @@ from synthesizeme.evaluation.intervals import (
     paired_difference,
     smallest_detectable_difference,
 )
+from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, Usage
 
 
@@ -138,6 +139,8 @@ class Row(Frozen):
     """Upper end of the 95 % interval of `nll`."""
     nll_controls: dict[str, float | None] = Field(default_factory=dict)
     """`nll` of each of the `controls`."""
+    selection: Selection | None = None
+    """What came of abstaining, where a largest error was promised."""
     usage: Usage | None = None
     """Model calls of this evaluation."""
     agrees_with_majority: float | None = None

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from synthesizeme.evaluation.harness import Outcome, pool
+from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, Usage
 
 Kind = Literal["reward model", "checkpoint", "judge", "reference"]
@@ -35,6 +36,8 @@ class Part(Frozen):
     """Learned numbers."""
     usage: Usage | None = None
     """Model calls of a judge."""
+    selection: Selection | None = None
+    """What came of abstaining on the test pairs, where a largest error was promised."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
 
@@ -66,6 +69,8 @@ class Measurement(Frozen):
     """Learned numbers, in the largest fold."""
     usage: Usage | None = None
     """Model calls of a judge."""
+    selection: Selection | None = None
+    """What came of abstaining on the test pairs of all folds, where a largest error was promised."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
 
@@ -99,6 +104,7 @@ def joined(
     """
     outcomes = _pooled(folds)
     curve = _pooled(halves) if halves else {}
+    selections = [part.selection for part in folds if part.selection is not None]
     usages = [part.usage for part in folds if part.usage is not None]
     parameters = [part.parameters for part in folds if part.parameters is not None]
     return Measurement(
@@ -117,6 +123,7 @@ def joined(
         score_seconds=_total([part.score_seconds for part in folds]),
         parameters=max(parameters, default=None),
         usage=reduce(add, usages) if usages else None,
+        selection=reduce(add, selections) if len(selections) == len(folds) else None,
         notes=tuple(dict.fromkeys(note for part in (*folds, *resplits, *halves) for note in part.notes)),
     )
 

@@ -19,8 +19,9 @@ from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome, repeated
 from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
+from synthesizeme.evaluation.selective import Selection, rule_of, selected
 from synthesizeme.feedback import UserWords
-from synthesizeme.scoring import PersonalScorer
+from synthesizeme.scoring import PairwiseScorer, PersonalScorer
 from synthesizeme.types import PreferencePair
 
 LENGTHS = (0, 1, 2, 4, 8, 16, 32)
@@ -78,6 +79,37 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
         parameters=parameters,
         notes=notes,
     )
+
+
+def measure_selection(
+    model: PersonalScorer, benchmark: Benchmark, fold: Fold, max_error: float, *, seed: int = 0
+) -> Selection:
+    """Fit on the train rows of a fold; its validation rows say which test pairs are answered.
+
+    Args:
+        model: What to measure; fitted here.
+        benchmark: Whose rules hold.
+        fold: What to learn from, what to set the threshold by, and what to ask.
+        max_error: The promised error, in (0, 1).
+        seed: Seed of the orders drawn.
+
+    Raises:
+        DataError: the validation rows are too few.
+        SynthesizeMeError: the model cannot be fitted or asked.
+    """
+    train = [pair for pair in fold.history if pair.split != "validation"]
+    model.fit(train, words_of(benchmark, [pair.user_id for pair in (*fold.history, *fold.test)]))
+    return selection_of(model, benchmark, fold, max_error, seed=seed)
+
+
+def selection_of(
+    model: PairwiseScorer, benchmark: Benchmark, fold: Fold, max_error: float, *, seed: int = 0
+) -> Selection:
+    """What comes of abstaining with a model that has not learned from the validation rows of a fold."""
+    validation = [pair for pair in fold.history if pair.split == "validation"]
+    said = benchmark.ask(model, validation, seed=seed)
+    rule = rule_of(said.pairs, max_error, source=fold.name)
+    return selected(rule, benchmark.ask(model, fold.test, seed=seed).pairs)
 
 
 def curve_lengths(fold: Fold) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Abstaining with a promise: pairs are answered where the scorer is sure enough to be wrong at most so often.
 
 A scorer gives every pair a confidence c = max(p, 1 - p). On n validation pairs, whose choice is known, let
-A(t) be how many have c >= t, and E(t) how many of those are not answered rightly (e = 1; a tie is among them).
+A(t) be how many have c >= t, and E(t) how many of those are not answered rightly (e = 1, also for a tie).
 Pairs with c >= t are answered for the lowest t, among the confidences that occur, with
 
     sum_i (e_i - alpha) 1{c_i >= t} + (1 - alpha) <= 0,    which is    1 + E(t) <= alpha (1 + A(t)).      (1)
@@ -22,8 +22,8 @@ answers nothing, and makes no error. It is a promise about that average. No rule
 of the validation pairs, nor given that something is answered, for every distribution.
 
 Example. Ten validation pairs, surest first, wrong ones marked: .99 .98 .97 .95 .93 .90* .85 .80 .75* .60.
-With alpha = .2 the rule needs 1 + E <= .2 (1 + A): after four pairs 1 <= 1.0 holds; after five 1 <= 1.2; after
-six 2 <= 1.4 fails; after eight 2 <= 1.8 fails; after nine 3 <= 2.0 fails. So t = .93: five are answered.
+With alpha = .2 the rule needs 1 + E <= .2 (1 + A): after four pairs 1 <= 1.0 holds; after five 1 <= 1.2;
+after six 2 <= 1.4 fails; after eight 2 <= 1.8 fails; after nine 3 <= 2.0 fails. So t = .93.
 
 >>> p = [.99, .98, .97, .95, .93, .90, .85, .80, .75, .60]
 >>> wrong = [0, 0, 0, 0, 0, 1, 0, 0, 1, 0]
@@ -67,6 +67,18 @@ class SelectiveRule(Frozen):
     """Validation pairs."""
     answered: int
     """Of them, those that are answered."""
+    errors: int
+    """Of these, those that are wrong."""
+
+    def in_words(self) -> str:
+        """One line for people."""
+        promised = f"Error promised at most {self.max_error:.1%}"
+        if self.threshold is None:
+            return f"{promised}: by {self.pairs} validation pairs nothing can be answered."
+        return (
+            f"{promised}: answers from a confidence of {self.threshold:.2f} on, as {self.answered} of "
+            f"{self.pairs} validation pairs have, {self.errors} of them wrong."
+        )
 
     def accepts(self, probability: float) -> bool:
         """Whether a pair with this P(first) is answered."""
@@ -177,10 +189,14 @@ def selective_rule(
     last_of_equals = np.append(confidence[1:] != confidence[:-1], True)
     kept = np.flatnonzero(last_of_equals & (1 + total <= max_error * (1 + count) + _ROUNDING))
     if not len(kept):
-        return SelectiveRule(max_error=max_error, threshold=None, pairs=len(p), answered=0)
+        return SelectiveRule(max_error=max_error, threshold=None, pairs=len(p), answered=0, errors=0)
     last = int(kept[-1])
     return SelectiveRule(
-        max_error=max_error, threshold=float(confidence[last]), pairs=len(p), answered=last + 1
+        max_error=max_error,
+        threshold=float(confidence[last]),
+        pairs=len(p),
+        answered=last + 1,
+        errors=int(total[last]),
     )
 
 
