@@ -71,14 +71,15 @@ def judge(
     """
     from synthesizeme.cli._session import open_session
     from synthesizeme.errors import ConfigError, JudgeError
-    from synthesizeme.judges.one_comparison import judge_both_orders, judged_rule
+    from synthesizeme.evaluation.harness import evaluate
+    from synthesizeme.evaluation.selective import rule_of
+    from synthesizeme.judges.llm_judge import LLMJudge
+    from synthesizeme.judges.one_comparison import judge_both_orders
     from synthesizeme.prompts import load_prompt
     from synthesizeme.types import Failure
 
     if (max_error is None) != (history is None):
-        raise ConfigError(
-            "--max-error ALPHA and --history PAIRS go together: its validation rows set a threshold"
-        )
+        raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
     known = _profile(profile, user)
     comparison = _comparison(known.user_id, asked)
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
@@ -86,7 +87,9 @@ def judge(
         account, prompt = session.account(), load_prompt(judge_prompt)
         rule = None
         if max_error is not None:
-            rule = judged_rule(account, known, validation, max_error, prompt=prompt)
+            judge = LLMJudge(account, {known.user_id: known}, prompt=prompt, name="validating")
+            said = evaluate(judge, validation, both_orders=True)
+            rule = rule_of(said.pairs, max_error, source=str(history))
         found = judge_both_orders(account, known, comparison, prompt=prompt)
     if isinstance(found, Failure):
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from synthesizeme.backends import Account
-from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.evaluation.selective import SelectiveRule, rule_of
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.order import combine
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate
-from synthesizeme.types import Comparison, Failure, PreferencePair, Verdict
+from synthesizeme.types import Comparison, Failure, Verdict
 
 
 @dataclass(frozen=True)
@@ -63,31 +60,6 @@ def judge_both_orders(
     if isinstance(swapped, Failure):
         return swapped
     return OneComparison(combine(shown, swapped), shown, swapped)
-
-
-def judged_rule(
-    account: Account,
-    profile: UserProfile,
-    validation: Sequence[PreferencePair],
-    max_error: float,
-    *,
-    prompt: PromptTemplate | None = None,
-) -> SelectiveRule:
-    """From which confidence on `judge_both_orders` is answered, by pairs of the user judged in both orders.
-
-    Args:
-        account: Through which the model is asked.
-        profile: The user's, not made from the pairs.
-        validation: Pairs of the user.
-        max_error: The promised error, in (0, 1).
-        prompt: The judge prompt.
-
-    Raises:
-        DataError: the pairs that got a verdict are too few.
-        BackendError: the model cannot be reached.
-    """
-    judge = LLMJudge(account, {profile.user_id: profile}, prompt=prompt, name="validating")
-    return rule_of(evaluate(judge, validation, both_orders=True).pairs, max_error)
 
 
 def _plain(verdict: Verdict, *, swapped: bool) -> dict[str, Any]:
