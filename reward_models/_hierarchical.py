@@ -195,8 +195,8 @@ class HierarchicalModel(RewardModel):
         chooses = "choices" in self.knows
         factors = factors if chooses else replace(factors, own=_NOTHING)
         variances = Variances(factors.shared * shared, factors.own * own, factors.items)
-        problem: Problem | None = Problem(users, variances, len(self.judged_))
-        fit = problem.fit()
+        problem = Problem(users, variances, len(self.judged_))
+        fit, fitted = problem.fit(), True
         if chooses and self.tastes == "learned" and self.variances != "fixed":
             trial = tried(users, fit, variances, own, seed=self.seed)
             if trial.tastes.count:
@@ -204,8 +204,8 @@ class HierarchicalModel(RewardModel):
                 factors = replace(factors, own=trial.own_factor * factors.own)
                 variances = with_tastes(variances, self.tastes_.count, trial.own_factor)
                 fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), fit).fit()
-                users, problem = trial.crossed, None
-        self.sharpness_ = sharpness_by_case(users, variances, fit, self.seed, problem)
+                users, fitted = trial.crossed, False
+        self.sharpness_ = sharpness_by_case(users, variances, fit, self.seed, problem if fitted else None)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
         return self._user_states(histories, words)
 
