@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from reward_models._base import (
     Words,
     sigmoid,
 )
-from reward_models._basis import STYLE, Basis, Item
+from reward_models._basis import GROUPS, STYLE, Basis, Group, Item
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
@@ -53,6 +53,8 @@ class HierarchicalModel(RewardModel):
     """Hierarchical Bradley-Terry on frozen features; see `reward_models.hierarchical` for the method."""
 
     reads_words = True
+    groups: ClassVar[Mapping[str, Group]] = GROUPS
+    """Groups of features, with their built-in prior variances."""
 
     def __init__(
         self,
@@ -175,7 +177,7 @@ class HierarchicalModel(RewardModel):
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_ = self._encoder_spec()
-        basis = Basis(None if self.spec_ is None else open_features(self.spec_))
+        basis = Basis(None if self.spec_ is None else open_features(self.spec_), self.groups)
         items = [item for pairs in histories.values() for item in _items(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
@@ -356,7 +358,7 @@ class HierarchicalModel(RewardModel):
             )
         self.spec_ = facts["encoder_spec"]
         encoder = None if self.spec_ is None else same_features(self.name, self.spec_, facts["encoder"])
-        self.basis_ = Basis(encoder)
+        self.basis_ = Basis(encoder, self.groups)
         self.basis_.restore(arrays)
         self.judged_ = JudgedTexts(arrays["judged"])
         self.words_ = self._open_words()
