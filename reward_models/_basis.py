@@ -40,6 +40,8 @@ class Group:
     """Prior variance of a user's deviations; 0 leaves the group out of them."""
     whole: bool = False
     """Whether vectors are kept as they are; else they are reduced to their principal components."""
+    most: float = CLIP
+    """In standard deviations above the mean, where a feature ends to grow."""
 
 
 GROUPS = {
@@ -200,7 +202,7 @@ class Basis:
                 values = _projected(self.arrays[f"{name}.components"], raw[name]) - self._origins[name]
             else:
                 values = raw[name] - self.arrays[f"{name}.centre"]
-            groups[name] = np.clip(values / self.arrays[f"{name}.scale"], -CLIP, CLIP)
+            groups[name] = np.clip(values / self.arrays[f"{name}.scale"], -CLIP, self.groups[name].most)
         shared = [groups[name] for name in self.names if self.groups[name].shared]
         own = [groups[name] for name in self.names if self.groups[name].own]
         return np.concatenate(shared, axis=1), np.concatenate(own, axis=1)

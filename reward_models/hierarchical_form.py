@@ -39,7 +39,8 @@ class HierarchicalForm(HierarchicalModel):
     """`reward_models.hierarchical.Hierarchical` with shared weights on form and relevance alone.
 
     Shared features x: the `FORM` among the 28 named features, and relevance, the cosine of the embeddings of
-    prompt and response; the weights of the other named features are held at 0. User features z: all named
+    prompt and response up to somewhat more than that of an average answer, since who repeats an opinion that
+    the prompt states is not more to the point than who opposes it; the weights of the other named features are held at 0. User features z: all named
     features, relevance and every dimension of the embedding as it is, no principal component learned from
     texts. Wording has no part. Objective and posterior are those of `Hierarchical`.
 
@@ -59,7 +60,7 @@ class HierarchicalForm(HierarchicalModel):
         "style": Group(
             "style", shared=tuple(0.01 if it.name in FORM else _HELD for it in stylometry.FEATURES), own=0.02
         ),
-        "relevance": Group("relevance", shared=0.01, own=0.02),
+        "relevance": Group("relevance", shared=0.003, own=0.1, most=0.7),
         "meaning": Group("meaning", shared=0.0, own=0.6, whole=True),
     }
     population = False
@@ -83,10 +84,12 @@ class HierarchicalForm(HierarchicalModel):
     def _encoder_spec(self) -> str | None:
         return self.encoder
 
-    def settled(self, own: Mapping[str, float], sharpness: Mapping[Case, float]) -> Self:
+    def settled(self, fit: Fit, own: Mapping[str, float], sharpness: Mapping[Case, float]) -> Self:
         """Keep what holds for people elsewhere: no user, no effect of a response, no taste of these users.
 
         Args:
+            fit: Whose shared weights are taken; the effects of responses beside which they were fitted, if
+                any, are dropped.
             own: Prior variance of the deviations by group of features, how strongly people differ.
             sharpness: Of probabilities, by case.
 
@@ -95,17 +98,16 @@ class HierarchicalForm(HierarchicalModel):
         """
         for user in self.users:
             self.forget_user(user)
-        d = len(self.fit_.weights)
-        shared = self.basis_.variances()[0]
-        held = np.append(shared <= _HELD, np.zeros(d - len(shared), dtype=bool))
-        weights, covariance = self.fit_.weights.copy(), self.fit_.covariance[:d, :d].copy()
+        d = len(fit.weights)
+        held = self.variances_.shared <= _HELD
+        weights, covariance = fit.weights.copy(), fit.covariance[:d, :d].copy()
         weights[held] = covariance[held] = covariance[:, held] = 0
         self.fit_ = Fit(weights, np.zeros(0), covariance)
         self.judged_ = JudgedTexts()
         widths = [np.full(self.basis_.width(name), own[name]) for name in self.basis_.names]
         self.variances_ = replace(self.variances_, own=np.concatenate(widths), items=0.0)
         self.tastes_ = no_tastes(len(self.variances_.own), 0)
-        self.factors_ = Factors(self.factors_.shared, 1.0, 0.0)
+        self.factors_ = Factors(self.factors_.shared)
         self.sharpness_ = dict(sharpness)
         self.population = True
         return self

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from reward_models._factors import lowest
-from reward_models._hierarchy import Rows, fit_own
+from reward_models._factors import START, lowest
+from reward_models._hierarchical import _items
+from reward_models._hierarchy import Problem, Rows, fit_own
+from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, LeftOut, moderated, sharpness
 from reward_models._shared_variance import shared_variance
 from reward_models.hierarchical_form import HierarchicalForm
@@ -40,6 +43,18 @@ def read(data_dir, splits=("train", "validation")):
         name: [pair for pair in read_pairs(data_dir / f"{name}.jsonl.gz").pairs if pair.split in splits]
         for name in SOURCES
     }
+
+
+def started(pairs, *, seed=0):
+    """A model with its shared weights. They are fitted beside an effect of every response that was judged
+    twice or more, so that a text which many people judged says no more of its form than one text can."""
+    model = HierarchicalForm(knows="choices", variances="fixed", tastes="none", seed=seed).fit(pairs)
+    histories = by_user(pairs)
+    model.judged_ = JudgedTexts.of(_items(pairs))
+    rows = [model._differences(its) for its in histories.values()]
+    variances = replace(model.variances_, items=START.items)
+    model.fit_ = Problem(rows, variances, len(model.judged_)).fit()
+    return model
 
 
 def tasks(model, sources, lengths=HISTORIES, seed=0):
@@ -114,10 +129,10 @@ def population(sources, *, seed=0):
         sources: Train and validation pairs by source.
         seed: Of all draws.
     """
-    model = HierarchicalForm(knows="choices", tastes="none", seed=seed).fit(sources[LEARNED])
+    model = started(sources[LEARNED], seed=seed)
     some = tasks(model, sources, seed=seed)
     variances = searched(model, some)
-    model.settled(variances, sharpness_by_case(model, variances, sources, some))
+    model.settled(model.fit_, variances, sharpness_by_case(model, variances, sources, some))
     model.learned_from = frozenset(pair.fingerprint for pairs in sources.values() for pair in pairs)
     return model
 
