@@ -63,8 +63,6 @@ class HierarchicalForm(HierarchicalModel):
         "relevance": Group("relevance", shared=0.003, own=0.1, most=0.7),
         "meaning": Group("meaning", shared=0.0, own=0.6, whole=True),
     }
-    population = False
-    """Whether `settled` made it a population for people elsewhere."""
 
     def __init__(
         self,

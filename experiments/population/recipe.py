@@ -23,7 +23,7 @@ SOURCES = (LEARNED, "polis", "remesh")
 """Where it is seen how strongly people differ."""
 HISTORIES = (5, 10, 20, 30)
 """Own pairs that a new user is assumed to have."""
-USERS, ASKED = 250, 8
+USERS, ASKED = 1000, 8
 """For each source and length of history, at most so many users, each asked about at most so many pairs."""
 FEWEST = 2
 """Pairs to ask about, below which a user is passed over."""
@@ -45,10 +45,10 @@ def read(data_dir, splits=("train", "validation")):
     }
 
 
-def started(pairs, *, seed=0):
+def started(pairs, *, seed=0, kind=HierarchicalForm):
     """A model with its shared weights. They are fitted beside an effect of every response that was judged
     twice or more, so that a text which many people judged says no more of its form than one text can."""
-    model = HierarchicalForm(knows="choices", variances="fixed", tastes="none", seed=seed).fit(pairs)
+    model = kind(knows="choices", variances="fixed", tastes="none", seed=seed).fit(pairs)
     histories = by_user(pairs)
     model.judged_ = JudgedTexts.of(_items(pairs))
     rows = [model._differences(its) for its in histories.values()]
@@ -113,15 +113,6 @@ def searched(model, some):
     return variances(best)
 
 
-def sharpness_by_case(model, variances, sources, some):
-    """How sharp probabilities may be, for users with a few pairs and for those with none."""
-    own = _spread(model, variances)
-    known = _together([predictions(model, own, task) for task in some])
-    nobody = _together([predictions(model, own, task) for task in tasks(model, sources, lengths=(0,))])
-    by_known = {True: sharpness(known), False: sharpness(nobody)}
-    return {case: by_known["nobody" not in case] for case in CASES}
-
-
 def population(sources, *, seed=0):
     """The recipe from beginning to end.
 
@@ -130,11 +121,21 @@ def population(sources, *, seed=0):
         seed: Of all draws.
     """
     model = started(sources[LEARNED], seed=seed)
-    some = tasks(model, sources, seed=seed)
-    variances = searched(model, some)
-    model.settled(model.fit_, variances, sharpness_by_case(model, variances, sources, some))
+    settled(model, searched(model, tasks(model, sources, seed=seed)), sources, seed=seed)
     model.learned_from = frozenset(pair.fingerprint for pairs in sources.values() for pair in pairs)
     return model
+
+
+def settled(model, variances, sources, *, seed=0):
+    """The model as a population, with these prior variances of the deviations by group."""
+    own = _spread(model, variances)
+    by_known = {
+        known: sharpness(_together([predictions(model, own, task) for task in some]))
+        for known, some in (
+            (True, tasks(model, sources, seed=seed)), (False, tasks(model, sources, (0,), seed=seed)),
+        )
+    }  # fmt: skip
+    return model.settled(model.fit_, variances, {case: by_known["nobody" not in case] for case in CASES})
 
 
 def _spread(model, variances):

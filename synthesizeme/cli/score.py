@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
+from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._text import count, id_list, print_json, printable, say
@@ -34,9 +35,7 @@ MOST_WEIGHTS = 20
 class ScoringOptions:
     """Who scores what for whom."""
 
-    model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
-    ]
+    model: Checkpoint = None
     user: Annotated[
         str | None,
         typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
@@ -95,7 +94,7 @@ class ScoringOptions:
 
 @spread
 def score(options: ScoringOptions, common: PlainOptions) -> None:
-    """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
+    """Score rows of standard input with a trained model, or the shipped one: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
@@ -103,11 +102,11 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
     not know. Order is kept, and memory does not grow with the number of rows.
     """
-    from reward_models import _engine, load
+    from reward_models import _engine
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
-    model = load(options.model)
+    model = opened(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
     if options.history is not None or options.about is not None:

@@ -7,7 +7,7 @@ Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward`
 rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a server the label may also hold
 ``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
 environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER`` and ``SYNTHESIZEME_ON_ERROR``, and a store of
-users, ``SYNTHESIZEME_PROFILES``.
+users, ``SYNTHESIZEME_PROFILES``. Where it names no model, the population that is shipped answers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def reward_func(
     Raises:
         UnknownUserError: a user is unknown and unknown users are refused.
         RewardError: a row cannot be read or scored and `on_error` is ``raise``.
-        ConfigError: no model is named, it knows nobody, or a setting is wrong.
+        ConfigError: the model knows nobody, or a setting is wrong.
     """
     # OpenRLHF ships this function by value to its workers, so nothing at the top of the file is needed here.
     from synthesizeme.errors import UnknownUserError

@@ -33,11 +33,11 @@ _log = logging.getLogger(__name__)
 
 
 def reward_function(
-    model: PersonalRewards | str | Path,
+    model: PersonalRewards | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str = "refuse",
-    on_error: str = "population",
+    unknown_user: str | None = None,
+    on_error: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Rewards]:
@@ -48,18 +48,21 @@ def reward_function(
     ``counts`` holds the rows so far by status.
 
     Args:
-        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`).
-        profiles: Path or URL of a store of profiles whose users are fitted, for a model that is named.
-        unknown_user: ``refuse`` gives None for a user the model does not know, ``population`` the
-            population's reward.
-        on_error: ``population`` gives a row that cannot be scored the population's reward, or None where
+        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`). By
+            default that of the environment variable ``SYNTHESIZEME_REWARD_MODEL``, else the population that
+            is shipped; ``reward_models.load().fit_users(...)`` is that one with users of yours.
+        profiles: Path or URL of a store of profiles whose users are fitted, for a model that is not given
+            fitted.
+        unknown_user: ``refuse`` (default) gives None for a user the model does not know, ``population`` (the
+            default of the shipped population without `profiles`) the population's reward.
+        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, or None where
             there is none either; ``raise`` raises.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
     Raises:
-        ConfigError: a setting is wrong, or the model that is named knows nobody while unknown users are
-            refused.
+        ConfigError: a setting is wrong, or a model that is not given fitted knows nobody while unknown users
+            are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
     batches = _Batches(_opened(model, profiles, unknown_user, on_error), user_column, about_column)
@@ -72,11 +75,11 @@ def reward_function(
 
 
 def async_reward_function(
-    model: PersonalRewards | str | Path,
+    model: PersonalRewards | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str = "refuse",
-    on_error: str = "population",
+    unknown_user: str | None = None,
+    on_error: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Awaitable[Rewards]]:
@@ -91,12 +94,15 @@ def async_reward_function(
 
 
 def _opened(
-    model: PersonalRewards | str | Path, profiles: str | None, unknown_user: str, on_error: str
+    model: PersonalRewards | str | Path | None,
+    profiles: str | None,
+    unknown_user: str | None,
+    on_error: str | None,
 ) -> ScalarRewards:
     settings: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
-    if isinstance(model, str | Path):
-        return opened(str(model), profiles=profiles, **settings)
-    return ScalarRewards(model, Settings(**settings))
+    if model is None or isinstance(model, str | Path):
+        return opened(None if model is None else str(model), profiles=profiles, **settings)
+    return ScalarRewards(model, Settings(**{name: value for name, value in settings.items() if value}))
 
 
 def _name(function: Any, batches: _Batches) -> None:
