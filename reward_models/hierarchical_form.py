@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ FORM = (
     "questions", "exclamations", "emoji", "preamble", "closing_offer", "repetition", "leaked_markup",
 )  # fmt: skip
 """Named features that say how a text is laid out, whatever it says. Those that go by which words stand in it
-(hedging, warmth, formality, ...) are a user's own: two opposed opinions differ in them. So is ``truncated``: a
-statement without its full stop breaks off by that measure from nine words on."""
+(hedging, warmth, formality, ...) are a user's own: two opposed opinions differ in them. So is ``truncated``:
+a statement without its full stop breaks off by that measure from nine words on."""
 _HELD = 1e-9
 """Prior variance of a shared weight that is to stay 0."""
 
@@ -39,10 +39,11 @@ class HierarchicalForm(HierarchicalModel):
     """`reward_models.hierarchical.Hierarchical` with shared weights on form and relevance alone.
 
     Shared features x: the `FORM` among the 28 named features, and relevance, the cosine of the embeddings of
-    prompt and response up to somewhat more than that of an average answer, since who repeats an opinion that
-    the prompt states is not more to the point than who opposes it; the weights of the other named features are held at 0. User features z: all named
-    features, relevance and every dimension of the embedding as it is, no principal component learned from
-    texts. Wording has no part. Objective and posterior are those of `Hierarchical`.
+    prompt and response. It counts up to somewhat more than that of an average answer: who repeats an opinion
+    that the prompt states is not more to the point than who opposes it. The weights of the other named
+    features are held at 0. User features z: all named features, relevance and every dimension of the
+    embedding as it is, no principal component learned from texts. Wording has no part: it does not help to
+    predict new users from few pairs. Objective and posterior are those of `Hierarchical`.
 
     Args:
         encoder: What `reward_models._features.open_features` takes.
@@ -56,7 +57,7 @@ class HierarchicalForm(HierarchicalModel):
         See `reward_models.hierarchical.Hierarchical`.
     """
 
-    groups = {
+    groups: ClassVar[Mapping[str, Group]] = {
         "style": Group(
             "style", shared=tuple(0.01 if it.name in FORM else _HELD for it in stylometry.FEATURES), own=0.02
         ),

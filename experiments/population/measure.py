@@ -9,6 +9,7 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from recipe import LEARNED, SOURCES, losses, read, searched, settled, started, tasks
@@ -29,7 +30,10 @@ DRAWS = 5
 class WithWording(HierarchicalForm):
     """The method with users' deviations in wording too, every n-gram bucket by itself."""
 
-    groups = {**HierarchicalForm.groups, "wording": Group("wording", shared=0.0, own=1.0, whole=True)}
+    groups: ClassVar = {
+        **HierarchicalForm.groups,
+        "wording": Group("wording", shared=0.0, own=1.0, whole=True),
+    }
 
 
 def wording(learnable, variances):
@@ -120,15 +124,36 @@ def summary(rows, start):
     """Accuracy and log loss of one length of history, and the gain over none on the same pairs."""
     users = [key[0] for key, _, _ in rows]
     before = {key: right for key, right, _ in start}
-    gains = [right - before[key] for key, right, _ in rows]
     told = {
         "accuracy": interval([right for _, right, _ in rows], users),
-        "gain": interval(gains, users, bounds=(-1.0, 1.0)),
         "log_loss": interval([loss for _, _, loss in rows], users, bounds=(0.0, 28.0)),
     }
+    if rows is not start:
+        gains = [right - before[key] for key, right, _ in rows]
+        told["gain"] = interval(gains, users, bounds=(-1.0, 1.0))
     return {name: _rounded(found) for name, found in told.items()} | {
         "users": len(set(users)), "pairs": len(rows),
     }  # fmt: skip
+
+
+def table(sources):
+    """Accuracy and gain in % with their intervals, and log loss in nats, as Markdown."""
+    lines = [
+        "| data | own pairs | users | accuracy | gain over none | log loss |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for source, by_length in sources.items():
+        for k, told in by_length.items():
+            gain = (
+                "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * x for x in told["gain"]))
+                if "gain" in told
+                else "–"
+            )
+            accuracy = "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * x for x in told["accuracy"]))
+            lines.append(
+                f"| {source} | {k} | {told['users']} | {accuracy} | {gain} | {told['log_loss'][0]:.3f} |"
+            )
+    return "\n".join(lines)
 
 
 def _rounded(found):
@@ -155,9 +180,7 @@ def main():
     }
     path = HERE / "results" / "as_installed.json"
     path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    for source, by_length in report["sources"].items():
-        for k, told in by_length.items():
-            print(source, k, told)
+    print(table(report["sources"]))
 
 
 if __name__ == "__main__":

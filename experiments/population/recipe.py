@@ -1,4 +1,4 @@
-"""How the population is made: weights of form from one data set, how strongly people differ from all of them."""
+"""How the population is made: weights of form from one data set, how strongly people differ from all."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ def losses(model, variances, some):
     own, found = _spread(model, variances), defaultdict(list)
     for task in some:
         said = predictions(model, own, task)
-        found[task.source, len(task.history)].append(np.logaddexp(0, -moderated(said.margins, said.variances)))
+        found[task.source, len(task.history)].append(
+            np.logaddexp(0, -moderated(said.margins, said.variances))
+        )
     return {key: float(np.concatenate(values).mean()) for key, values in found.items()}
 
 

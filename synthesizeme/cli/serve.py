@@ -154,7 +154,7 @@ class LimitOptions:
 
 @spread
 def serve(options: ServeOptions, limits: LimitOptions, common: PlainOptions) -> None:
-    """Serve the rewards of a trained model, or of the shipped one, over HTTP until it is stopped; needs the extra `serve`.
+    """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
 
     POST /v1/score, /v1/compare and /get_reward (OpenRLHF) answer rewards; /v1/users/ID/pairs adds choices of
     a user and refits at once, PUT /v1/users/ID/words takes what they said beside choices; GET and DELETE

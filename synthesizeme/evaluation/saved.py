@@ -106,13 +106,13 @@ def _refuse_learned(model: SavedScorer, fold: Fold) -> None:
 
 
 def _refuse_own(model: SavedScorer, fold: Fold, learned: frozenset[str]) -> None:
-    """Refuse data with pairs that a population was made from: its test pairs have the same texts and users."""
+    """Refuse data with pairs that a population was made from, since its test pairs have the same texts."""
     every = [*fold.test, *(pair for pairs in fold.histories.values() for pair in pairs)]
     own = sum(pair.fingerprint in learned for pair in every)
     if own:
         raise DataError(
-            f"{model.name}: this population was made from {own} of the {len(every)} pairs of this data, and its "
-            "other pairs are of the same people and texts",
+            f"{model.name}: this population was made from {own} of the {len(every)} pairs of this data, and "
+            "the others are of the same people and texts",
             field="split",
             cure=f"measure it on other data, or fit the method anew: --scorers {model.name}.",
         )

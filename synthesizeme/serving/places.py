@@ -51,14 +51,14 @@ def opened(
     """
     from reward_models import POPULATION
 
-    name = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
+    named = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
     given: dict[str, Any] = {"unknown_user": unknown_user, "on_error": on_error}
     for name, variable in SETTING_VARIABLES.items():
         given[name] = given[name] or os.environ.get(variable)
     store = profiles or os.environ.get(PROFILES_VARIABLE) or None
-    if name == str(POPULATION) and store is None:
+    if named == str(POPULATION) and store is None:
         given["unknown_user"] = given["unknown_user"] or "population"
-    return _opened(name, store, Settings(**{name: value for name, value in given.items() if value}))
+    return _opened(named, store, Settings(**{name: value for name, value in given.items() if value}))
 
 
 @lru_cache(maxsize=8)

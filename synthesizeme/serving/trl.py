@@ -55,8 +55,8 @@ def reward_function(
             fitted.
         unknown_user: ``refuse`` (default) gives None for a user the model does not know, ``population`` (the
             default of the shipped population without `profiles`) the population's reward.
-        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, or None where
-            there is none either; ``raise`` raises.
+        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, or None
+            where there is none either; ``raise`` raises.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
