@@ -100,8 +100,8 @@ def score(options: ScoringOptions, common: PlainOptions) -> None:
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
-    not know. Order is kept, and memory does not grow with the number of rows. Without --model the population that is
-    shipped answers; with --history it scores for a new user without any training.
+    not know. Order is kept, and memory does not grow with the number of rows. Without --model the population
+    that is shipped answers; with --history it scores for a new user without any training.
     """
     from reward_models import _engine
 
