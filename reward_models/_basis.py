@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from reward_models._features import Features, Joined, Prompt, Stylometric
 from reward_models._wording import wording
 from synthesizeme import stylometry
+from synthesizeme.types import PreferencePair
 
 Matrix = NDArray[np.float64]
 STYLE = len(stylometry.FEATURES)
@@ -60,6 +61,18 @@ class Item(NamedTuple):
 
     prompt: tuple[Any, ...]
     response: str
+
+
+def items_of(pairs: Sequence[PreferencePair]) -> list[Item]:
+    """The chosen responses of the pairs, then the rejected ones."""
+    prompts = [pair.prompt for pair in pairs]
+    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
+    return paired([*prompts, *prompts], [*chosen, *rejected])
+
+
+def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
+    """Each response with its prompt."""
+    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
 
 
 class Basis:

@@ -22,7 +22,7 @@ from reward_models._base import (
     Words,
     sigmoid,
 )
-from reward_models._basis import GROUPS, STYLE, Basis, Group, Item
+from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
@@ -178,7 +178,7 @@ class HierarchicalModel(RewardModel):
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_ = self._encoder_spec()
         basis = Basis(None if self.spec_ is None else open_features(self.spec_), self.groups)
-        items = [item for pairs in histories.values() for item in _items(pairs)]
+        items = [item for pairs in histories.values() for item in items_of(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
         self.judged_ = JudgedTexts() if self.variances == "fixed" else JudgedTexts.of(items)
@@ -326,7 +326,7 @@ class HierarchicalModel(RewardModel):
         self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
     ) -> Rows:
         """Features of single responses; the second of a row's two responses is none."""
-        items = _paired(prompts, responses)
+        items = paired(prompts, responses)
         shared, own = self.basis_.rows(items)
         numbers = self.judged_.numbers(items)
         if self.words_.count():
@@ -392,13 +392,3 @@ class HierarchicalModel(RewardModel):
             "factors": [factors.shared, factors.own, factors.items],
             "demographics": self.words_.values,
         }
-
-
-def _items(pairs: Sequence[PreferencePair]) -> list[Item]:
-    prompts = [pair.prompt for pair in pairs]
-    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
-    return _paired([*prompts, *prompts], [*chosen, *rejected])
-
-
-def _paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
-    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]

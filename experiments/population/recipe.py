@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reward_models._basis import items_of
 from reward_models._factors import START, lowest
-from reward_models._hierarchical import _items
 from reward_models._hierarchy import Problem, Rows, fit_own
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, LeftOut, moderated, sharpness
@@ -50,7 +50,7 @@ def started(pairs, *, seed=0, kind=HierarchicalForm):
     twice or more, so that a text which many people judged says no more of its form than one text can."""
     model = kind(knows="choices", variances="fixed", tastes="none", seed=seed).fit(pairs)
     histories = by_user(pairs)
-    model.judged_ = JudgedTexts.of(_items(pairs))
+    model.judged_ = JudgedTexts.of(items_of(pairs))
     rows = [model._differences(its) for its in histories.values()]
     variances = replace(model.variances_, items=START.items)
     model.fit_ = Problem(rows, variances, len(model.judged_)).fit()
