@@ -57,7 +57,7 @@ def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
 
 
 def meant(user: str, known: Collection[str]) -> str:
-    """ " Did you mean ...?" where a known user is called much the same, else empty."""
+    """The question whether a known user was meant who is called much the same, after a blank; else empty."""
     close = difflib.get_close_matches(user, known, n=1)
     return f" Did you mean {printable(close[0], 60)!r}?" if close else ""
 
