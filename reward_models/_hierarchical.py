@@ -31,14 +31,15 @@ from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, som
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
 from reward_models._own_words import OwnWords, as_of
+from reward_models._set_apart import nobodys_choices
 from reward_models._shared_variance import by_state, shared_variance
-from reward_models._shown_weights import shown_weight
+from reward_models._shown_weights import named_weights, own_taste
 from reward_models._tastes import Tastes, no_tastes
 from reward_models._trial import sharpness_by_case, tried, with_tastes
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Comparison, Evidence, PreferencePair
+from synthesizeme.types import Comparison, Evidence, OwnTaste, PreferencePair
 
 HowVariances = Literal["left-out", "fixed"]
 HowTastes = Literal["learned", "none"]
@@ -90,41 +91,35 @@ class HierarchicalModel(RewardModel):
         """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""
         return None
 
-    def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
-        """The user's weights of the named features that are surest, with the pairs that show them.
+    def own_taste(self, user_id: str) -> OwnTaste:
+        """Whether a user's choices differ from what is predicted of anybody, and in which named features.
+
+        Each feature is taken by itself: what goes with it in the user's pairs counts for it too.
 
         Args:
             user_id: A user with a state.
-            limit: At most so many, those with the largest |weight| / standard error; None: all.
 
         Returns:
-            Weights in log-odds of preferring a response by one standard deviation more of the feature,
-            population and deviation together, everything else equal.
+            Weights in log-odds of preferring a response by one standard deviation more of the feature.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: the user is unknown.
+            DataError: the user is unknown, or comes from a checkpoint that does not say what was predicted.
         """
         state = self._fitted().get(user_id)
-        if state is None:
+        if state is None or "nobody" not in state:
+            said = "knows no user" if state is None else "does not keep what was predicted of user"
             raise DataError(
-                f"{self.name} knows no user {user_id!r}",
+                f"{self.name} {said} {user_id!r}",
                 field="user_id",
                 cure="call fit_user with their pairs.",
             )
-        units = Rows(
-            shared=np.eye(STYLE, len(self.fit_.weights)),
-            own=np.eye(STYLE, len(self.variances_.own)),
-            items=np.full((STYLE, 2), NONE),
-        )
-        found = self._estimate(units, [state] * STYLE, unjudged=np.zeros(STYLE))
-        assert found.standard_error is not None
-        order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")
-        varied = [j for j in order.tolist() if found.value[j] != 0]
-        return [
-            shown_weight(j, float(found.value[j]), float(found.standard_error[j]), state)
-            for j in varied[:limit]
-        ]
+        weights = named_weights(self.fit_, self.variances_, self.tastes_, self.sharpness_)
+        return own_taste(state, weights, self.seed)
+
+    def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
+        """What a user likes more than most people: `own_taste`.own, at most so many (None: all)."""
+        return list(self.own_taste(user_id).own[:limit])
 
     def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
         """What is believed of a user's margins on these comparisons and of the user's taste, all together.
@@ -209,6 +204,7 @@ class HierarchicalModel(RewardModel):
                 users, fitted = trial.crossed, False
         self.sharpness_ = sharpness_by_case(users, variances, fit, self.seed, problem if fitted else None)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
+        self.learned_from = frozenset(pair.fingerprint for pairs in histories.values() for pair in pairs)
         return self._user_states(histories, words)
 
     def _learn_words(self, histories: Histories, words: Words) -> None:
@@ -227,6 +223,9 @@ class HierarchicalModel(RewardModel):
         known = pairs if "choices" in self.knows else ()
         rows = self._differences(known, words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
+        learned_from = self.learned_from or frozenset()
+        learned = np.array([pair.fingerprint in learned_from for pair in known], dtype=bool)
+        nobody = nobodys_choices(rows, learned, self.fit_, self.variances_, self.sharpness_)
         ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
@@ -235,6 +234,7 @@ class HierarchicalModel(RewardModel):
             "root": own.root.astype(np.float32),
             "items": rows.items.astype(np.int32),
             "style": rows.shared[:, :STYLE].astype(np.float32),
+            "nobody": nobody.astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
             **self.words_.state(words),
         }
