@@ -9,7 +9,10 @@ from reward_models._base import RewardModel
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
 
-__all__ = ["RewardModel", "load", "method", "method_names"]
+__all__ = ["POPULATION", "RewardModel", "load", "method", "method_names"]
+
+POPULATION = Path(__file__).parent / "population" / "checkpoint"
+"""The checkpoint that is shipped: it knows nobody, and what people have in common; see `load`."""
 
 _EXTRAS = {
     "torch": "hf",
@@ -52,8 +55,11 @@ def method(name: str) -> type[RewardModel]:
     )
 
 
-def load(folder: Path | str) -> RewardModel:
+def load(folder: Path | str = POPULATION) -> RewardModel:
     """Read a checkpoint folder written by `RewardModel.save`, whatever its method.
+
+    Without a folder it is the population that this package ships: fitted to a user's pairs, it scores for
+    that user without any training.
 
     Raises:
         DataError: a file is missing, truncated or not the one that was written, or of another version.

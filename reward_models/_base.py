@@ -338,6 +338,9 @@ class RewardModel(ABC):
     """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
     reward_scale: RewardScale | None = None
     """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
+    population: bool = False
+    """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
+    any data of theirs, not even on pairs that were kept back."""
     _sampled: Sampled = Sampled()
     """Training users that `fit_report` asks about."""
 

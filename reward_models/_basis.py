@@ -2,7 +2,7 @@
 
 Every group is centred on the responses of the training pairs and scaled so that one prior variance per
 group makes sense on any data: named features have standard deviation one each, a group of vectors has a
-total variance of about one. Vectors are reduced to their principal components.
+total variance of about one. Vectors are reduced to their principal components, unless they are kept whole.
 """
 
 from __future__ import annotations
@@ -37,10 +37,14 @@ class Group:
     """Features that share one prior variance, in the shared weights, in a user's deviations, or both."""
 
     name: str
-    shared: float
-    """Prior variance of the shared weights; 0 leaves the group out of them."""
+    shared: float | tuple[float, ...]
+    """Prior variance of the shared weights, of all or of each; 0 leaves the group out of them."""
     own: float
     """Prior variance of a user's deviations; 0 leaves the group out of them."""
+    whole: bool = False
+    """Whether vectors are kept as they are; else they are reduced to their principal components."""
+    most: float = CLIP
+    """In standard deviations above the mean, where a feature ends to grow."""
 
 
 GROUPS = {
@@ -70,16 +74,16 @@ class Item(NamedTuple):
     response: str
 
 
-def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
-    """Every response with its prompt."""
-    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
-
-
-def responses_of(pairs: Sequence[PreferencePair]) -> list[Item]:
-    """The chosen response of every pair, then the rejected ones."""
+def items_of(pairs: Sequence[PreferencePair]) -> list[Item]:
+    """The chosen responses of the pairs, then the rejected ones."""
     prompts = [pair.prompt for pair in pairs]
     chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
     return paired([*prompts, *prompts], [*chosen, *rejected])
+
+
+def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
+    """Each response with its prompt."""
+    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
 
 
 class Basis:
@@ -88,13 +92,14 @@ class Basis:
     Args:
         encoder: Embeddings of texts, those of several encoders where it is `Joined`, or None for named
             features and wording alone.
+        groups: Which groups there are, by name, those of `GROUPS` or some of them, with their variances.
     """
 
-    def __init__(self, encoder: Features | None) -> None:
-        self.encoder = encoder
+    def __init__(self, encoder: Features | None, groups: Mapping[str, Group] = GROUPS) -> None:
+        self.encoder, self.groups = encoder, groups
         none: tuple[Features, ...] = () if encoder is None else (encoder,)
         self._parts = encoder.parts if isinstance(encoder, Joined) else none
-        self.names = [name for name in GROUPS if encoder is not None or name in ("style", "wording")]
+        self.names = [name for name in groups if encoder is not None or name in ("style", "wording")]
         self.arrays: dict[str, NDArray[np.float32]] = {}
         self._seen: OrderedDict[Item, _Row] = OrderedDict()
         self._style = Stylometric()
@@ -107,11 +112,13 @@ class Basis:
         self.forget()
         self.arrays = {}
         raw = self._raw(distinct)
-        for name, values in raw.items():
+        for name in self.names:
+            values = raw[name]
             centre = values.mean(axis=0)
             self.arrays[f"{name}.centre"] = centre
             if name in COMPONENTS:
-                self.arrays[f"{name}.components"] = _principal(values[chosen] - centre, COMPONENTS[name])
+                if not self.groups[name].whole:
+                    self.arrays[f"{name}.components"] = _principal(values[chosen] - centre, COMPONENTS[name])
                 scale = np.full(1, len(self._parts) ** 0.5 if name == "answering" else 1.0)
                 if name == "meaning":
                     scale = np.sqrt(((values - centre) ** 2).sum(axis=1).mean(keepdims=True))
@@ -123,10 +130,9 @@ class Basis:
         self._seen.update(zip(distinct, rows, strict=True))
         outside = np.stack([row.outside for row in rows])
         for name, place in self._outside_places().items():
-            usual = (
-                (outside[:, place].astype(np.float64) ** 2).sum(axis=1).mean() if name in COMPONENTS else 0.0
-            )
-            self.arrays[f"{name}.usual"] = np.full(1, usual, dtype=np.float32)
+            if self._reduced(name):
+                usual = (outside[:, place].astype(np.float64) ** 2).sum(axis=1).mean(keepdims=True)
+                self.arrays[f"{name}.usual"] = usual.astype(np.float32)
 
     def rows(self, items: Sequence[Item]) -> tuple[Matrix, Matrix]:
         """Shared features, shape (n, D), and user features, shape (n, G). Rows seen lately are remembered."""
@@ -153,12 +159,17 @@ class Basis:
             rest = rest - np.asarray([row.outside for row in self._remembered(others)])
         found, begin = np.zeros(len(items)), 0
         for name, place in self._outside_places().items():
-            usual = (2 if others else 1) * float(self.arrays[f"{name}.usual"][0])
-            each = float(prior.own[self.place(name).start]) if GROUPS[name].own else 0.0
-            if GROUPS[name].shared:
-                each += float(prior.shared[begin])
-                begin += self.width(name)
-            found += each * excess(rest[:, place], usual)
+            each = np.zeros(self.width(name))
+            if self.groups[name].own:
+                each += prior.own[self.place(name)]
+            if self.groups[name].shared:
+                each += prior.shared[begin : begin + len(each)]
+                begin += len(each)
+            if self._reduced(name):
+                usual = (2 if others else 1) * float(self.arrays[f"{name}.usual"][0])
+                found += each.mean() * excess(rest[:, place], usual)
+            else:
+                found += (rest[:, place].astype(np.float64) ** 2 * each).sum(axis=1)
         return found
 
     def _remembered(self, items: Sequence[Item]) -> list[_Row]:
@@ -178,8 +189,9 @@ class Basis:
     def variances(self) -> tuple[Matrix, Matrix]:
         """Prior variances of the shared weights, shape (D,), and of the deviations, shape (G,)."""
         widths = {name: self.width(name) for name in self.names}
-        shared = [np.full(widths[name], GROUPS[name].shared) for name in self.names if GROUPS[name].shared]
-        own = [np.full(widths[name], GROUPS[name].own) for name in self.names if GROUPS[name].own]
+        groups = [self.groups[name] for name in self.names]
+        shared = [np.broadcast_to(group.shared, widths[group.name]) for group in groups if group.shared]
+        own = [np.full(widths[group.name], group.own) for group in groups if group.own]
         return np.concatenate(shared), np.concatenate(own)
 
     def place(self, name: str) -> slice:
@@ -188,22 +200,21 @@ class Basis:
         for other in self.names:
             if other == name:
                 return slice(begin, begin + self.width(name))
-            begin += self.width(other) if GROUPS[other].own else 0
+            begin += self.width(other) if self.groups[other].own else 0
         raise KeyError(name)
 
     def _outside_places(self) -> dict[str, slice]:
-        ends = np.cumsum([WIDTH if name in COMPONENTS else self.width(name) for name in self.names])
+        ends = np.cumsum([WIDTH if self._reduced(name) else self.width(name) for name in self.names])
         begins = [0, *ends[:-1].tolist()]
         return {name: slice(b, e) for name, b, e in zip(self.names, begins, ends.tolist(), strict=True)}
 
     def width(self, name: str) -> int:
         """Number of features of a group."""
-        kept = "components" if name in COMPONENTS else "scale"
-        return len(self.arrays[f"{name}.{kept}"])
+        return len(self.arrays[f"{name}.{'components' if self._reduced(name) else 'centre'}"])
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take what `learn` found from a checkpoint."""
-        self.arrays = {name: arrays[name] for group in self.names for name in _names(group)}
+        self.arrays = {name: arrays[name] for group in self.names for name in self._kept(group)}
         if len(self._parts) > 1:
             self.arrays[PARTS] = arrays[PARTS]
         self.forget()
@@ -213,24 +224,35 @@ class Basis:
         self._origins = {
             name: self.arrays[f"{name}.components"] @ self.arrays[f"{name}.centre"]
             for name in self.names
-            if name in COMPONENTS
+            if self._reduced(name)
         }
         self._sketches = {
             name: Sketch(self.arrays[f"{name}.components"], self.arrays[f"{name}.centre"])
             for name in self._origins
         }
 
+    def _reduced(self, name: str) -> bool:
+        return name in COMPONENTS and not self.groups[name].whole
+
+    def _kept(self, name: str) -> list[str]:
+        parts = ["centre", "scale", *(["components", "usual"] if self._reduced(name) else [])]
+        return [f"{name}.{part}" for part in parts]
+
     def _raw(self, items: Sequence[Item]) -> dict[str, NDArray[np.float32]]:
         prompts: list[Prompt] = [item.prompt for item in items]
         responses = [item.response for item in items]
-        raw = {"style": self._style.responses(prompts, responses), "wording": wording(responses)}
+        raw = {"style": self._style.responses(prompts, responses)}
+        if "wording" in self.groups:
+            raw["wording"] = wording(responses)
         if self._parts:
             answers = [part.responses(prompts, responses) for part in self._parts]
             questions = [part.prompts(prompts) for part in self._parts]
             products = [unit(a) * unit(q) for a, q in zip(answers, questions, strict=True)]
             raw["relevance"] = np.stack([product.sum(axis=1) for product in products], axis=1)
             raw["meaning"] = self._evened(answers)
-            raw["answering"] = np.concatenate([p * np.float32(p.shape[1] ** 0.5) for p in products], axis=1)
+            if "answering" in self.groups:
+                widened = [p * np.float32(p.shape[1] ** 0.5) for p in products]
+                raw["answering"] = np.concatenate(widened, axis=1)
         return raw
 
     def _evened(self, answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -247,16 +269,16 @@ class Basis:
         groups, rest = {}, []
         for name in self.names:
             scale = self.arrays[f"{name}.scale"]
-            if name in COMPONENTS:
+            if self._reduced(name):
                 values = _along(self.arrays[f"{name}.components"], raw[name]) - self._origins[name]
                 rest.append(self._sketches[name].of(raw[name], values) / scale)
             else:
                 values = raw[name] - self.arrays[f"{name}.centre"]
-            groups[name] = np.clip(values / scale, -CLIP, CLIP)
-            if name not in COMPONENTS:
+            groups[name] = np.clip(values / scale, -CLIP, self.groups[name].most)
+            if not self._reduced(name):
                 rest.append(values / scale - groups[name])
-        shared = [groups[name] for name in self.names if GROUPS[name].shared]
-        own = [groups[name] for name in self.names if GROUPS[name].own]
+        shared = [groups[name] for name in self.names if self.groups[name].shared]
+        own = [groups[name] for name in self.names if self.groups[name].own]
         sides = (np.concatenate(side, axis=1) for side in (shared, own, rest))
         return [_Row(*row) for row in zip(*sides, strict=True)]
 
@@ -272,11 +294,6 @@ def _along(components: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArra
         for row, out in zip(rows, found, strict=True):
             np.dot(some, row, out=out[start : start + _AT_ONCE])
     return found
-
-
-def _names(group: str) -> list[str]:
-    parts = ["centre", "scale", "usual", *(["components"] if group in COMPONENTS else [])]
-    return [f"{group}.{part}" for part in parts]
 
 
 def unit(rows: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from reward_models._base import (
     Words,
     sigmoid,
 )
-from reward_models._basis import STYLE, Basis, paired, responses_of
+from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
 from reward_models._factors import searched
@@ -31,20 +31,21 @@ from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, som
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import CASES, Factors, Pairs, moderated
 from reward_models._own_words import OwnWords, as_of
+from reward_models._set_apart import nobodys_choices
 from reward_models._shared_variance import by_state, shared_variance
-from reward_models._shown_weights import shown_weight
+from reward_models._shown_weights import named_weights, own_taste
 from reward_models._tastes import Tastes, no_tastes
-from reward_models._trial import sharpness_by_case, tried, with_tastes
+from reward_models._trial import sharpness_by_case, sharpness_of, tried, with_tastes
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Comparison, Evidence, PreferencePair
+from synthesizeme.types import Comparison, Evidence, OwnTaste, PreferencePair
 
 HowVariances = Literal["left-out", "fixed"]
 HowTastes = Literal["learned", "none"]
 KNOWLEDGE = ("choices", "words", "demographics")
-SEARCHED = 1024
-"""Pairs that the factors are chosen on: more would cost time and change them little."""
+SEARCHED = 512
+"""Pairs that the factors are chosen on; 1,024 take four times as long and were no better on people."""
 _NOTHING = 1e-9
 """Factor of the variances of deviations where the users' choices are not to be known."""
 
@@ -54,6 +55,8 @@ class HierarchicalModel(RewardModel):
 
     reads_words = True
     standard_errors = True
+    groups: ClassVar[Mapping[str, Group]] = GROUPS
+    """Groups of features, with their built-in prior variances."""
 
     def __init__(
         self,
@@ -89,41 +92,35 @@ class HierarchicalModel(RewardModel):
         """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""
         return None
 
-    def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
-        """The user's weights of the named features that are surest, with the pairs that show them.
+    def own_taste(self, user_id: str) -> OwnTaste:
+        """Whether a user's choices differ from what is predicted of anybody, and in which named features.
+
+        Each feature is taken by itself: what goes with it in the user's pairs counts for it too.
 
         Args:
             user_id: A user with a state.
-            limit: At most so many, those with the largest |weight| / standard error; None: all.
 
         Returns:
-            Weights in log-odds of preferring a response by one standard deviation more of the feature,
-            population and deviation together, everything else equal.
+            Weights in log-odds of preferring a response by one standard deviation more of the feature.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: the user is unknown.
+            DataError: the user is unknown, or comes from a checkpoint that does not say what was predicted.
         """
         state = self._fitted().get(user_id)
-        if state is None:
+        if state is None or "nobody" not in state:
+            said = "knows no user" if state is None else "does not keep what was predicted of user"
             raise DataError(
-                f"{self.name} knows no user {user_id!r}",
+                f"{self.name} {said} {user_id!r}",
                 field="user_id",
                 cure="call fit_user with their pairs.",
             )
-        units = Rows(
-            shared=np.eye(STYLE, len(self.fit_.weights)),
-            own=np.eye(STYLE, len(self.variances_.own)),
-            items=np.full((STYLE, 2), NONE),
-        )
-        found = self._estimate(units, [state] * STYLE, unjudged=np.zeros(STYLE))
-        assert found.standard_error is not None
-        order = np.argsort(-np.abs(found.value) / found.standard_error, kind="stable")
-        varied = [j for j in order.tolist() if found.value[j] != 0]
-        return [
-            shown_weight(j, float(found.value[j]), float(found.standard_error[j]), state)
-            for j in varied[:limit]
-        ]
+        weights = named_weights(self.fit_, self.variances_, self.tastes_, self.sharpness_)
+        return own_taste(state, weights, self.seed)
+
+    def evidence(self, user_id: str, limit: int | None = 8) -> list[Evidence]:
+        """What a user likes more than most people: `own_taste`.own, at most so many (None: all)."""
+        return list(self.own_taste(user_id).own[:limit])
 
     def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
         """What is believed of a user's margins on these comparisons and of the user's taste, all together.
@@ -177,8 +174,8 @@ class HierarchicalModel(RewardModel):
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_ = self._encoder_spec()
-        basis = Basis(None if self.spec_ is None else open_features(self.spec_))
-        items = [item for pairs in histories.values() for item in responses_of(pairs)]
+        basis = Basis(None if self.spec_ is None else open_features(self.spec_), self.groups)
+        items = [item for pairs in histories.values() for item in items_of(pairs)]
         basis.learn(items, self.seed)
         self.basis_ = basis
         self.judged_ = JudgedTexts() if self.variances == "fixed" else JudgedTexts.of(items)
@@ -186,7 +183,7 @@ class HierarchicalModel(RewardModel):
         self.tastes_ = no_tastes(len(own), len(self.judged_))
         self._learn_words(histories, words)
         shared = np.concatenate([shared, self.words_.variances()])
-        users = [self._differences(pairs, words.get(user)) for user, pairs in histories.items()]
+        users = self._all_differences(histories, words)
         factors = Factors()
         if self.variances != "fixed":
             some = some_users(users, SEARCHED, self.seed)
@@ -197,7 +194,8 @@ class HierarchicalModel(RewardModel):
         chooses = "choices" in self.knows
         factors = factors if chooses else replace(factors, own=_NOTHING)
         variances = Variances(factors.shared * shared, factors.own * own, factors.items)
-        fit = Problem(users, variances, len(self.judged_)).fit()
+        problem = Problem(users, variances, len(self.judged_))
+        fit, fitted = problem.fit(), True
         if chooses and self.tastes == "learned" and self.variances != "fixed":
             trial = tried(users, fit, variances, own, seed=self.seed)
             if trial.tastes.count:
@@ -205,9 +203,10 @@ class HierarchicalModel(RewardModel):
                 factors = replace(factors, own=trial.own_factor * factors.own)
                 variances = with_tastes(variances, self.tastes_.count, trial.own_factor)
                 fit = Problem(self.tastes_.joined(users), variances, len(self.judged_), fit).fit()
-                users = trial.crossed
-        self.sharpness_ = sharpness_by_case(users, variances, len(self.judged_), self.seed, fit)
+                users, fitted = trial.crossed, False
+        self.sharpness_ = sharpness_by_case(users, variances, fit, self.seed, problem if fitted else None)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
+        self.learned_from = frozenset(pair.fingerprint for pairs in histories.values() for pair in pairs)
         return self._user_states(histories, words)
 
     def _learn_words(self, histories: Histories, words: Words) -> None:
@@ -226,6 +225,9 @@ class HierarchicalModel(RewardModel):
         known = pairs if "choices" in self.knows else ()
         rows = self._differences(known, words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
+        learned_from = self.learned_from or frozenset()
+        learned = np.array([pair.fingerprint in learned_from for pair in known], dtype=bool)
+        nobody = nobodys_choices(rows, learned, self.fit_, self.variances_, self.sharpness_)
         ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
@@ -234,6 +236,7 @@ class HierarchicalModel(RewardModel):
             "root": own.root.astype(np.float32),
             "items": rows.items.astype(np.int32),
             "style": rows.shared[:, :STYLE].astype(np.float32),
+            "nobody": nobody.astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
             **self.words_.state(words),
         }
@@ -259,12 +262,7 @@ class HierarchicalModel(RewardModel):
         return self._estimate(rows, states, unjudged=unjudged, outside=outside)
 
     def _estimate(
-        self,
-        rows: Rows,
-        states: Sequence[UserState | None],
-        *,
-        unjudged: Floats,
-        outside: Floats | float = 0.0,
+        self, rows: Rows, states: Sequence[UserState | None], *, unjudged: Floats, outside: Floats | float = 0
     ) -> Estimates:
         """Mean and variance of the margin of each row, and the calibrated probability.
 
@@ -290,22 +288,28 @@ class HierarchicalModel(RewardModel):
             variance[some] = np.maximum(variance[some], 0) + shared_variance(fit, part, state, seen)
         variance += outside
         judged = unjudged == 0
-        sharp = np.where(
-            known,
-            np.where(judged, self.sharpness_["seen"], self.sharpness_["new"]),
-            np.where(judged, self.sharpness_["nobody"], self.sharpness_["nobody, new"]),
-        )
-        probability = sigmoid(sharp * moderated(value, variance))
+        probability = sigmoid(sharpness_of(self.sharpness_, known, judged) * moderated(value, variance))
         return Estimates(value, probability, np.sqrt(variance), judged & (len(self.judged_) > 0))
 
-    def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
-        state = self.words_.state(words)
-        return self._contrasts(
+    def _all_differences(self, histories: Histories, words: Words) -> list[Rows]:
+        """Rows of each user, chosen minus rejected, worked out for all of them at once."""
+        pairs = [pair for own in histories.values() for pair in own]
+        said = {user: self.words_.state(words.get(user)) for user in histories}
+        rows = self._contrasts(
             [pair.prompt for pair in pairs],
             [pair.chosen_text for pair in pairs],
             [pair.rejected_text for pair in pairs],
-            [as_of(state, pair.created_at) if state else None for pair in pairs],
-        )
+            [
+                as_of(state, pair.created_at) if (state := said[user]) else None
+                for user, own in histories.items() for pair in own
+            ],
+        )  # fmt: skip
+        ends = np.cumsum([len(own) for own in histories.values()])
+        return [rows[end - len(own) : end] for end, own in zip(ends, histories.values(), strict=True)]
+
+    def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
+        """Rows of one user, chosen minus rejected."""
+        return self._all_differences({"": pairs}, {} if words is None else {"": words})[0]
 
     def _contrasts(
         self,
@@ -359,7 +363,7 @@ class HierarchicalModel(RewardModel):
             )
         self.spec_ = facts["encoder_spec"]
         encoder = None if self.spec_ is None else same_features(self.name, self.spec_, facts["encoder"])
-        self.basis_ = Basis(encoder)
+        self.basis_ = Basis(encoder, self.groups)
         self.basis_.restore(arrays)
         self.judged_ = JudgedTexts(arrays["judged"])
         self.words_ = self._open_words()

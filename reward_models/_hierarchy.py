@@ -43,6 +43,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.shared)
 
+    def __getitem__(self, some: slice) -> Rows:
+        """Some of the rows, in their order."""
+        return Rows(self.shared[some], self.own[some], self.items[some])
+
     def with_own(self, more: Floats) -> Rows:
         """The same rows with further user features, shape (n, K)."""
         return replace(self, own=np.concatenate([self.own, more], axis=1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -54,5 +53,10 @@ class JudgedTexts:
 
 def digest(prompt: Prompt, response: str) -> bytes:
     """16 bytes that stand for a response to its prompt."""
-    said = [[message.role, message.content] for message in prompt]
-    return hashlib.blake2b(json.dumps([said, response]).encode(), digest_size=_BYTES).digest()
+    found = hashlib.blake2b(response.encode("utf-8", "surrogatepass"), digest_size=_BYTES)
+    for message in prompt:
+        # Where a text ends, no text says.
+        found.update(
+            f"\0{message.role} {len(message.content)}\0{message.content}".encode("utf-8", "surrogatepass")
+        )
+    return found.digest()

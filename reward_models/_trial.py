@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reward_models._base import Floats
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, some_users
@@ -99,23 +100,29 @@ def with_tastes(variances: Variances, count: int, own_factor: float = 1.0) -> Va
 
 
 def sharpness_by_case(
-    users: Sequence[Rows], variances: Variances, effects: int, seed: int, start: Fit | None = None
+    users: Sequence[Rows],
+    variances: Variances,
+    fit: Fit,
+    seed: int,
+    problem: Problem | None = None,
 ) -> dict[Case, float]:
     """How sharp probabilities may be, from predictions of pairs that were left out.
 
     Args:
         users: Rows of each user, with taste features that were not learned from them.
         variances: Prior variances.
-        effects: I.
+        fit: Of all users, or one that is near, to begin at.
         seed: Chooses the users and the pairs.
-        start: A fit that is near, to begin at.
+        problem: What gave `fit`, if that was a fit of just these rows; they are not fitted again then.
 
     Returns:
         By case; one that does not occur in the data has the value of the nearest one that does.
     """
-    some = some_users(users, MOST, seed)
-    problem = Problem(some, variances, effects, start)
-    fit = problem.fit()
+    some = list(users)
+    if problem is None or sum(map(len, users)) > MOST:
+        some = some_users(users, MOST, seed)
+        problem = Problem(some, variances, len(fit.effects), fit)
+        fit = problem.fit()
     hidden = Hidden(some, LEFT_OUT, seed)
     found: dict[Case, float] = {}
     for case, predictions in left_out(problem.mode(), fit.covariance, hidden).items():
@@ -124,6 +131,18 @@ def sharpness_by_case(
             keep = np.ones_like(keep)
         found[case] = sharpness(LeftOut(predictions.margins[keep], predictions.variances[keep]))
     return _filled(found)
+
+
+def sharpness_of(
+    by_case: Mapping[Case, float], known: NDArray[np.bool_], judged: NDArray[np.bool_]
+) -> Floats:
+    """The sharpness of every row, shape (n,), by whether its user is known and all its texts were judged."""
+    found: Floats = np.where(
+        known,
+        np.where(judged, by_case["seen"], by_case["new"]),
+        np.where(judged, by_case["nobody"], by_case["nobody, new"]),
+    )
+    return found
 
 
 def _losses(users: Sequence[Rows], variances: Variances, seed: int) -> Floats:

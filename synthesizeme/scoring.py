@@ -83,6 +83,10 @@ class SavedScorer(PersonalScorer, Protocol):
     def learned_from(self) -> frozenset[str] | None:
         """`PreferencePair.fingerprint` of every pair that `fit` was given; None if that is not known."""
 
+    @property
+    def population(self) -> bool:
+        """Whether it was made for people elsewhere, and no pair of data that it was made from tests it."""
+
 
 class PersonalRewards(PersonalScorer, Protocol):
     """A fitted reward model as it is served: users come, are scored, and go."""

@@ -235,13 +235,37 @@ class Evidence(Frozen):
     feature: str
     """Name of the feature or topic."""
     statement: str
-    """What the sign of the weight says, to follow "prefers": "short, concise answers"."""
+    """What the user likes, to follow "prefers": "short, concise answers"."""
     weight: float = Field(allow_inf_nan=False)
-    """The user's weight, in log-odds per typical difference; its sign is the direction of `feature`."""
+    """How far the user's weight is from that of most people, in log-odds of a choice per typical difference;
+    its sign is the direction of `feature`."""
     standard_error: float = Field(ge=0.0, allow_inf_nan=False)
-    """Standard error of `weight`."""
+    """Standard error of `weight`: how far choices like most people's would scatter it about zero."""
+    population: float | None = Field(default=None, allow_inf_nan=False)
+    """Weight of most people on the same scale; None if it is not known."""
     pair_ids: tuple[str, ...] = ()
     """The user's own pairs that show it most, strongest first."""
+
+
+APART_LEVEL = 0.2
+"""Share of users without a taste of their own who may nevertheless seem to have one."""
+
+
+class OwnTaste(Frozen):
+    """Whether a user's choices differ from those predicted of anybody, and in what."""
+
+    p_value: float = Field(gt=0.0, le=1.0)
+    """How often somebody who chooses as anybody does would differ as much, over all features together."""
+    own: tuple[Evidence, ...] = ()
+    """What the user likes more than most people, the surest first; empty unless `set_apart`."""
+    common: tuple[Evidence, ...] = ()
+    """What the user likes as most people do, the surest first: the sum of both weights is clear of zero, and
+    gives the statement its direction, and the user's `weight` is not clear. Empty unless `set_apart`."""
+
+    @property
+    def set_apart(self) -> bool:
+        """Whether the user shows any taste of their own, at the level `APART_LEVEL`."""
+        return self.p_value <= APART_LEVEL
 
 
 class Failure(Frozen):

@@ -83,7 +83,10 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
         facts.insert(2, ("examples", _examples(result.profile.demonstrations)))
     if provenance and provenance.evidence:
         source = printable(str(provenance.settings.get("evidence_model")), 120)
-        items = f"{count(len(provenance.evidence), 'item')}, weight ± standard error in log-odds of a choice"
+        items = (
+            f"{count(len(provenance.evidence), 'item')}, difference from most people ± standard error in "
+            "log-odds of a choice"
+        )
         facts.append(("evidence", f"{items}; {source}"))
     if provenance and provenance.failures:
         kinds = ", ".join(f"{number} {kind}" for kind, number in provenance.failures.items())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, new_file
 from synthesizeme.cli._places import check_apart
@@ -29,9 +30,6 @@ SKIP, QUIT = "s", "q"
 class AskOptions:
     """Who is asked about what."""
 
-    model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
-    ]
     user: Annotated[str, typer.Option("--user", help="Whom to ask, known or new.", metavar="ID")]
     pool: Annotated[
         Path,
@@ -42,6 +40,7 @@ class AskOptions:
             metavar="POOL.jsonl",
         ),
     ]
+    model: Checkpoint = None
     history: Annotated[
         Path | None,
         typer.Option(
@@ -99,7 +98,6 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
     it asks them one by one, records every choice and refits the user at once. The model is one of the
     hierarchical ones; the checkpoint stays as it is.
     """
-    from reward_models import load
     from synthesizeme.simulation.interview import Interview
     from synthesizeme.simulation.pool import read_pool
 
@@ -112,7 +110,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
     pool = read_pool(options.pool)
     with ExitStack() as stack:
         store = stack.enter_context(_store(options)) if options.profiles is not None else None
-        model: Any = load(options.model)
+        model: Any = opened(options.model)
         history = _history(options, store)
         interview = Interview(model, options.user, pool, history, criterion=options.criterion)
         if options.answers is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections import Counter
@@ -15,30 +14,29 @@ import typer
 
 from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
 from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, without_validation
+from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
+from synthesizeme.cli._own_taste import meant, show_own_taste
 from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import count, id_list, print_json, printable, say
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.cli._text import count, id_list, printable, say
+from synthesizeme.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import Question
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import ScalarRewards
-    from synthesizeme.types import Evidence, PreferencePair
+    from synthesizeme.types import PreferencePair
 
 SOURCE = "standard input"
-MOST_WEIGHTS = 20
 
 
 @dataclass(frozen=True)
 class ScoringOptions:
     """Who scores what for whom."""
 
-    model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
-    ]
+    model: Checkpoint = None
     user: Annotated[
         str | None,
         typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
@@ -75,7 +73,11 @@ class ScoringOptions:
     max_error: MaxError = None
     weights: Annotated[
         bool,
-        typer.Option("--weights", help="Print what the model learned about --user; read no rows."),
+        typer.Option(
+            "--weights",
+            help="Print in what --user differs from most people, if in anything, and what is liked as most "
+            "people do; read no rows.",
+        ),
     ] = False
     as_json: Annotated[bool, typer.Option("--json", help="With --weights: print them as JSON.")] = False
     on_error: Annotated[
@@ -104,18 +106,19 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
-    not know. Order is kept, and memory does not grow with the number of rows.
+    not know. Order is kept, and memory does not grow with the number of rows. Without --model the population
+    that is shipped answers; with --history it scores for a new user without any training.
 
     With --max-error the rows of the split validation of --history are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
-    from reward_models import _engine, load
+    from reward_models import _engine
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
     if options.max_error is not None and options.history is None:
         raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
-    model = load(options.model)
+    model = opened(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
     abstainer = None
@@ -124,7 +127,7 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
             abstainer = _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
-        _show_weights(model, str(options.user), known, options.as_json)
+        show_own_taste(model, str(options.user), as_json=options.as_json)
         return
     if options.user is not None and options.user not in known:
         _say_unknown(model, options.user, known)
@@ -271,47 +274,5 @@ def _words_of_asked(
 
 
 def _say_unknown(model: RewardModel, user: str, known: frozenset[str]) -> None:
-    close = difflib.get_close_matches(user, known, n=1)
-    hint = f" Did you mean {printable(close[0], 60)!r}?" if close else ""
     what = "is refused" if model.unknown_user == "refuse" else "gets the answer of the population"
-    say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{hint}")
-
-
-def _show_weights(model: RewardModel, user: str, known: frozenset[str], as_json: bool) -> None:
-    evidence = getattr(model, "evidence", None)
-    if not callable(evidence):
-        raise ConfigError(
-            f"--weights: {model.name} has no weights that can be named; these have: {_with_evidence()}"
-        )
-    if user not in known:
-        close = difflib.get_close_matches(user, known, n=1)
-        hint = f" Did you mean {printable(close[0], 60)!r}?" if close else ""
-        raise DataError(
-            f"the model knows {count(len(known), 'user')}, {printable(user, 60)!r} is none of them.{hint}",
-            cure="fit the user first with --history PAIRS, or --about FILE.",
-        )
-    found: list[Evidence] = evidence(user, limit=MOST_WEIGHTS)
-    if as_json:
-        print_json({"user_id": user, "weights": [item.model_dump(mode="json") for item in found]})
-        return
-    for item in found:
-        pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
-        typer.echo(
-            f"prefers {printable(item.statement)}: {item.weight:+.2f} ± {item.standard_error:.2f} "
-            f"({printable(item.feature)}{pairs})"
-        )
-    if not found:
-        say(f"Nothing is known of user {printable(user, 60)!r} with any certainty.")
-
-
-def _with_evidence() -> str:
-    from reward_models import method, method_names
-
-    found = []
-    for name in method_names():
-        try:
-            if hasattr(method(name), "evidence"):
-                found.append(name)
-        except MissingExtraError:
-            continue
-    return ", ".join(found) or "none"
+    say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{meant(user, known)}")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthesizeme.cli._about import About, read_about
+from synthesizeme.cli._checkpoint import say_shipped
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import PlainOptions
 from synthesizeme.cli._shape_options import ShapeOptions
@@ -22,14 +23,15 @@ class ServeOptions:
     """What is served, and to whom."""
 
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--model",
             help="Checkpoint folder of `synthesizeme train`, or a language model that rates responses: "
-            "judge:NAME, judge:NAME@URL of an OpenAI-compatible server.",
+            "judge:NAME, judge:NAME@URL of an OpenAI-compatible server. By default the population that is "
+            "shipped.",
             metavar="DIR|judge:NAME",
         ),
-    ]
+    ] = None
     host: Annotated[
         str,
         typer.Option(
@@ -159,11 +161,14 @@ def serve(options: ServeOptions, shape: ShapeOptions, limits: LimitOptions, comm
     a user and refits at once, PUT /v1/users/ID/words takes what they said beside choices; GET and DELETE
     /v1/users/ID export and forget one. /docs says it all, /metrics is for Prometheus.
     """
+    from reward_models import POPULATION
     from synthesizeme.serving.server import ServerOptions, run
 
     read_about(options.about)
+    if options.model is None:
+        say_shipped()
     server = ServerOptions(
-        model=options.model,
+        model=options.model or str(POPULATION),
         host=options.host,
         port=options.port,
         token_file=None if options.token_file is None else str(options.token_file),

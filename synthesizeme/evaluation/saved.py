@@ -39,7 +39,7 @@ def measure_saved(
         seed: Seed of the orders drawn and of who is lent whose state.
 
     Raises:
-        DataError: it learned from a test pair.
+        DataError: it learned from a test pair; or it is a population and learned from any pair of the fold.
         SynthesizeMeError: it cannot be asked.
     """
     _refuse_learned(model, fold)
@@ -92,6 +92,8 @@ def _swapped_note(fold: Fold, known: list[str]) -> str:
 
 def _refuse_learned(model: SavedScorer, fold: Fold) -> None:
     learned = model.learned_from or frozenset()
+    if model.population:
+        _refuse_own(model, fold, learned)
     leaked = [pair.pair_id for pair in fold.test if pair.fingerprint in learned]
     if leaked:
         raise DataError(
@@ -100,4 +102,17 @@ def _refuse_learned(model: SavedScorer, fold: Fold) -> None:
             field="split",
             cure="train it on a file in which these rows have the split test, or with --holdout, which keeps "
             "test pairs back and writes them beside the checkpoint.",
+        )
+
+
+def _refuse_own(model: SavedScorer, fold: Fold, learned: frozenset[str]) -> None:
+    """Refuse data with pairs that a population was made from, since its test pairs have the same texts."""
+    every = [*fold.test, *(pair for pairs in fold.histories.values() for pair in pairs)]
+    own = sum(pair.fingerprint in learned for pair in every)
+    if own:
+        raise DataError(
+            f"{model.name}: this population was made from {own} of the {len(every)} pairs of this data, and "
+            "the others are of the same people and texts",
+            field="split",
+            cure=f"measure it on other data, or fit the method anew: --scorers {model.name}.",
         )

@@ -108,8 +108,9 @@ def _evidence(provenance: Provenance) -> list[str]:
         return []
     source = provenance.settings.get("evidence_model") or "a reward model"
     return [
-        f"evidence: {len(provenance.evidence)} items of {_plain(str(source))}; weight ± standard error, in "
-        "log-odds of a choice per typical difference, a positive one for more of the feature"
+        f"evidence: {len(provenance.evidence)} items of {_plain(str(source))}; difference from most people "
+        "± standard error, in log-odds of a choice per typical difference, a positive one for more of the "
+        "feature"
     ]
 
 

@@ -67,6 +67,9 @@ def evidence_text(evidence: Sequence[Evidence], pair_ids: Sequence[str]) -> str:
                 feature=_one_line(item.feature),
                 weight=f"{item.weight:+.2f}",
                 standard_error=f"{item.standard_error:.2f}",
+                others=""
+                if item.population is None
+                else prompt.render("others", weight=f"{item.population:+.2f}"),
                 pairs=prompt.render("pairs", numbers=", ".join(shown)) if shown else "",
             )
         )

@@ -8,7 +8,8 @@ rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a ser
 ``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
 environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER``, ``SYNTHESIZEME_ON_ERROR``,
 ``SYNTHESIZEME_PESSIMISM``, ``SYNTHESIZEME_NORMALIZE`` and ``SYNTHESIZEME_CLIP``, and a store of users,
-``SYNTHESIZEME_PROFILES``. Leave OpenRLHF's own normalisation off: it is that of its own reward models.
+``SYNTHESIZEME_PROFILES``. Where it names no model, the population that is shipped answers. Leave OpenRLHF's
+own normalisation off: it is that of its own reward models.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def reward_func(
     Raises:
         UnknownUserError: a user is unknown and unknown users are refused.
         RewardError: a row cannot be read or scored and `on_error` is ``raise``.
-        ConfigError: no model is named, it knows nobody, or a setting is wrong.
+        ConfigError: the model knows nobody, or a setting is wrong.
     """
     # OpenRLHF ships this function by value to its workers, so nothing at the top of the file is needed here.
     from synthesizeme.errors import UnknownUserError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import lru_cache
 from typing import Any
@@ -26,6 +27,8 @@ SETTING_VARIABLES = {
 }
 """Environment variables with the settings, for loops that pass no arguments."""
 
+_log = logging.getLogger(__name__)
+
 
 def opened(
     model: str | None = None,
@@ -40,24 +43,26 @@ def opened(
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
     Args:
-        model: Checkpoint folder, or ``judge:NAME``; by default that of the environment variable.
+        model: Checkpoint folder, or ``judge:NAME``; by default that of the environment variable, else the
+            population that is shipped, which is logged.
         profiles: Path or URL of a store of profiles, whose users are fitted to their pairs and words; by
             default that of the environment variable, if any.
-        unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`.
+        unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`, and
+            for the shipped population without a store, which knows nobody, ``population``.
         on_error: Likewise.
         pessimism: Likewise; a number, or its text.
         normalize: Likewise; true or false, or its text.
         clip: Likewise; a number, or its text.
 
     Raises:
-        ConfigError: no model is named, it knows nobody while unknown users are refused, a setting is wrong,
-            or the model lacks what one needs.
+        ConfigError: the model knows nobody while unknown users are refused, a setting is wrong, or the model
+            lacks what one needs.
         DataError: the folder holds no checkpoint that can be read, or the store is not there.
         StoreError: the store cannot be opened.
     """
-    folder = model or os.environ.get(MODEL_VARIABLE)
-    if not folder:
-        raise ConfigError(f"no reward model is named; give model=DIR, or set {MODEL_VARIABLE}")
+    from reward_models import POPULATION
+
+    named = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
     given: dict[str, Any] = {
         "unknown_user": unknown_user, "on_error": on_error,
         "pessimism": pessimism, "normalize": normalize, "clip": clip,
@@ -66,13 +71,19 @@ def opened(
         name: os.environ.get(variable) if given[name] in (None, "") else given[name]
         for name, variable in SETTING_VARIABLES.items()
     }
-    settings = {name: parsed(name, value) for name, value in found.items() if value not in (None, "")}
     store = profiles or os.environ.get(PROFILES_VARIABLE) or None
-    return _opened(str(folder), store, Settings(**settings))
+    if named == str(POPULATION) and store is None:
+        found["unknown_user"] = found["unknown_user"] or "population"
+    settings = {name: parsed(name, value) for name, value in found.items() if value not in (None, "")}
+    return _opened(named, store, Settings(**settings))
 
 
 @lru_cache(maxsize=8)
 def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarRewards:
+    from reward_models import POPULATION
+
+    if name == str(POPULATION):
+        _log.warning("the shipped population answers; another model: model=DIR, or %s", MODEL_VARIABLE)
     if profiles is None:
         return _with_users(name, open_rewards(name), settings)
     from synthesizeme.profiles import StoredProfiles, StoredUsers, open_store

@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 
 def reward_function(
-    model: PersonalRewards | str | Path,
+    model: PersonalRewards | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str = "refuse",
-    on_error: str = "population",
-    pessimism: float = 0.0,
-    normalize: bool = False,
+    unknown_user: str | None = None,
+    on_error: str | None = None,
+    pessimism: float | None = None,
+    normalize: bool | None = None,
     clip: float | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
@@ -52,21 +52,25 @@ def reward_function(
     ``counts`` holds the rows so far by status.
 
     Args:
-        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`).
-        profiles: Path or URL of a store of profiles whose users are fitted, for a model that is named.
-        unknown_user: ``refuse`` gives None for a user the model does not know, ``population`` the
-            population's reward.
-        on_error: ``population`` gives a row that cannot be scored the population's reward, or None where
-            there is none either; ``raise`` raises.
-        pessimism: Standard errors that are taken off a reward (`synthesizeme.serving.settings.Settings`).
+        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`). By
+            default that of the environment variable ``SYNTHESIZEME_REWARD_MODEL``, else the population that
+            is shipped; ``reward_models.load().fit_users(...)`` is that one with users of yours.
+        profiles: Path or URL of a store of profiles whose users are fitted, for a model that is not given
+            fitted.
+        unknown_user: ``refuse`` (default) gives None for a user the model does not know, ``population`` (the
+            default of the shipped population without `profiles`) the population's reward.
+        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, or None
+            where there is none either; ``raise`` raises.
+        pessimism: Standard errors that are taken off a reward (`synthesizeme.serving.settings.Settings`); by
+            default none.
         normalize: Whether rewards have mean 0 and standard deviation 1 over the model's training answers.
         clip: Largest absolute value of a normalised reward.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
     Raises:
-        ConfigError: a setting is wrong, the model lacks what one needs, or the model that is named knows
-            nobody while unknown users are refused.
+        ConfigError: a setting is wrong, the model lacks what one needs, or a model that is not given fitted
+            knows nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
     settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip}
@@ -81,13 +85,13 @@ def reward_function(
 
 
 def async_reward_function(
-    model: PersonalRewards | str | Path,
+    model: PersonalRewards | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str = "refuse",
-    on_error: str = "population",
-    pessimism: float = 0.0,
-    normalize: bool = False,
+    unknown_user: str | None = None,
+    on_error: str | None = None,
+    pessimism: float | None = None,
+    normalize: bool | None = None,
     clip: float | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
@@ -104,10 +108,12 @@ def async_reward_function(
     return personal_reward
 
 
-def _opened(model: PersonalRewards | str | Path, profiles: str | None, **settings: Any) -> ScalarRewards:
-    if isinstance(model, str | Path):
-        return opened(str(model), profiles=profiles, **settings)
-    return ScalarRewards(model, Settings(**settings))
+def _opened(
+    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Any
+) -> ScalarRewards:
+    if model is None or isinstance(model, str | Path):
+        return opened(None if model is None else str(model), profiles=profiles, **settings)
+    return ScalarRewards(model, Settings(**{name: it for name, it in settings.items() if it is not None}))
 
 
 def _name(function: Any, batches: _Batches) -> None:

@@ -42,10 +42,11 @@ def compute_score(
         ground_truth: Not read.
         extra_info: ``prompt`` (text, or messages as a list or array), ``user_id`` and maybe ``about`` of
             the row.
-        model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``.
+        model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``, else
+            the population that is shipped.
         profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
-        unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` gives
-            the population's reward.
+        unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` (the
+            default of the shipped population without `profiles`) gives the population's reward.
         on_error: ``population`` (default) gives a response that cannot be scored the population's reward,
             and where there is none the mean of the rewards so far; ``raise`` raises.
         pessimism: Standard errors that are taken off a reward, by default none.
@@ -60,7 +61,7 @@ def compute_score(
         UnknownUserError: the user is unknown and unknown users are refused; names the user.
         DataError: `extra_info` names no user, or has no prompt or no ``about`` that can be read.
         RewardError: the response cannot be scored and `on_error` is ``raise``.
-        ConfigError: no model is named, it knows nobody, or a setting is wrong.
+        ConfigError: the model knows nobody, or a setting is wrong.
     """
     from synthesizeme.errors import DataError, UnknownUserError
     from synthesizeme.serving.places import opened

@@ -218,13 +218,56 @@ def test_an_empty_input_is_no_error(scored):
     assert (ran.status, ran.out, ran.err) == (0, "", "")
 
 
-def test_what_was_learned_about_a_user(scored):
-    ran = scored(b"", "--user", "mara", "--weights")
+def says(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def lively(count: int) -> list[dict[str, Any]]:
+    """Choices of somebody new, all for exclamation marks."""
+    return [
+        {
+            "pair_id": f"n{number}", "user_id": "new",
+            "prompt": [{"role": "user", "content": f"Is it time for tea, number {number}?"}],
+            "chosen": says(f"It is time for cup {number}!!"),
+            "rejected": says(f"It is time for cup {number}."),
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def test_what_sets_a_user_apart_comes_first_and_what_most_people_like_apart_from_it(scored, tmp_path):
+    (tmp_path / "mine.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lively(30)))
+    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
+    ran = scored(*asked)
     assert ran.status == 0, ran.err
-    assert ran.out.startswith("prefers ")
-    weights = scored(b"", "--user", "mara", "--weights", "--json").json["weights"]
-    assert len(weights) == len(ran.out.splitlines())
+    head, first, *_ = ran.out.splitlines()
+    assert head.startswith("More than most people (p = 0.001")
+    assert first.startswith("  prefers lively answers with exclamation marks: +")
+    assert "(exclamations; most people -" in first
+    found = scored(*asked, "--json").json
+    assert found["test"] == {"p_value": 0.001, "level": 0.2, "set_apart": True}
+    weights = found["weights"] + found["like_most_people"]
+    assert len(weights) == sum(line.startswith("  prefers ") for line in ran.out.splitlines())
     assert all(weight["standard_error"] > 0 for weight in weights)
+    features = [weight["feature"] for weight in weights]
+    assert len(set(features)) == len(features)
+    assert "emoji" not in features, "there was none to choose"
+
+
+def test_of_whom_nothing_sets_apart_nothing_is_listed(scored, tmp_path):
+    (tmp_path / "mine.jsonl").write_text(
+        json.dumps(lively(1)[0] | {"rejected": says("It is time for cup 0!!!")})
+    )
+    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
+    ran = scored(*asked)
+    assert (ran.status, len(ran.out.splitlines())) == (0, 1)
+    assert ran.out.startswith("Nothing yet that sets this user apart from most people (p = ")
+    found = scored(*asked, "--json").json
+    assert found["test"]["p_value"] > 0.2
+    assert (found["weights"], found["like_most_people"]) == ([], [])
+
+
+def test_weights_are_of_one_user_whom_the_model_knows(scored):
     assert scored(b"", "--weights").status == 2
     unknown = scored(b"", "--user", "maria", "--weights")
     assert unknown.status == 1

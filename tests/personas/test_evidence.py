@@ -26,6 +26,7 @@ from synthesizeme.personas.workflow import InductionSettings, UserFailure, induc
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.resources import resource
+from synthesizeme.stylometry import FEATURES
 from synthesizeme.types import Evidence
 
 THETA = load_prompt("persona/default")
@@ -33,15 +34,18 @@ SHORT = "The user prefers short answers."
 ROOMY = 10**6
 
 
-def item(feature="length", weight=-0.82, error=0.21, *pair_ids, statement="short, concise answers"):
+def item(
+    feature="length", weight=-0.82, error=0.21, *pair_ids, statement="short, concise answers", population=None
+):
     return Evidence(
-        feature=feature, statement=statement, weight=weight, standard_error=error, pair_ids=pair_ids
-    )
+        feature=feature, statement=statement, weight=weight, standard_error=error, population=population,
+        pair_ids=pair_ids,
+    )  # fmt: skip
 
 
 EVIDENCE = (
     item("length", -0.82, 0.21, "ada-2", "ada-0"),
-    item("emoji", 0.3, 0.4, "ada-7", statement="answers with emoji"),
+    item("emoji", 0.3, 0.4, "ada-7", statement="answers with emoji", population=-0.1),
     item("hedging", -1.1, 0.5, statement="direct answers"),
 )
 
@@ -63,7 +67,7 @@ def test_the_writer_sees_each_item_with_its_marker_statement_weight_error_and_pa
     lines = re.search(r"<evidence>\n(.*)\n</evidence>", system.content, re.DOTALL)[1].splitlines()
     assert lines == [
         "E1: prefers short, concise answers (length -0.82 ± 0.21; pairs 3, 1)",
-        "E2: prefers answers with emoji (emoji +0.30 ± 0.40)",  # its pair is not shown
+        "E2: prefers answers with emoji (emoji +0.30 ± 0.40; most people -0.10)",  # its pair is not shown
         "E3: prefers direct answers (hedging -1.10 ± 0.50)",
     ]
     assert request == persona_messages(choices(), THETA)[1]
@@ -206,7 +210,7 @@ def test_every_persona_prompt_of_an_induction_carries_the_evidence_and_no_other_
     assert not [one for one in recorded if one not in writing and "evidence" in one.system]
     assert profile.provenance.evidence == (item("length", -2.0, 0.4, known),)
     assert profile.provenance.settings["evidence_model"] == "by hand"
-    assert profile.provenance.settings["evidence_prompt"].startswith("persona/evidence@1#")
+    assert profile.provenance.settings["evidence_prompt"].startswith("persona/evidence@2#")
     assert UserProfile.from_json(profile.to_json()) == profile
 
 
@@ -249,7 +253,7 @@ def test_people_read_feature_weight_and_error():
     assert cited(sentence, None) == ["length", "emoji"]
     text = persona_markdown(profile)
     assert "Evidence: length -2.00 ± 0.40; emoji +0.10 ± 0.40." in text
-    assert "- evidence: 2 items of a \\*model\\*; weight ± standard error" in text
+    assert "- evidence: 2 items of a \\*model\\*; difference from most people ± standard error" in text
     assert "vidence" not in persona_markdown(SynthesizeMe(Session(scripted_model(script))).fit(pairs))
 
 
@@ -261,18 +265,25 @@ def builtin_persona(evidence):
     return {sentence.text: sentence for sentence in persona.sentences}
 
 
-def test_the_builtin_reader_takes_over_firm_evidence_and_cites_what_agrees():
+def test_the_builtin_reader_speaks_first_of_what_firm_evidence_names_and_the_pairs_bear_out():
     plain = builtin_persona(())
-    assert not [text for text in plain if "emoji" in text or "long" in text]
-    firm = item("emoji", 1.6, 0.3, statement="answers with emoji")
-    uncertain = item("length", 0.9, 0.6, statement="long, detailed answers")
-    topic = item("topic: rice (cooked)", 3.0, 0.1, statement="answers about rice")
-    found = builtin_persona((uncertain, topic, firm))
-    stated = next(sentence for text, sentence in found.items() if "emoji" in text)
-    assert "strongly" in stated.text
-    assert stated.evidence == ("emoji",)
-    assert not [text for text in found if "long" in text or "rice" in text]
-    assert set(plain) - set(found) <= {list(plain)[-1]}  # at most the weakest gave way
+    unsaid = [f for f in FEATURES if not _stated(plain, f.more) and not _stated(plain, f.less)]
+    said, cited_for_it = [], []
+    for feature in unsaid:
+        firm = item(feature.name, 1.6, 0.3, statement=feature.more)
+        uncertain = item("length", 0.9, 0.6, statement="long, detailed answers")
+        topic = item("topic: rice (cooked)", 3.0, 0.1, statement="answers about rice")
+        found = builtin_persona((uncertain, topic, firm))
+        assert not [text for text in found if "rice" in text]
+        said += [feature] * bool(_stated(found, feature.more) or _stated(found, feature.less))
+        cited_for_it += [sentence.evidence for sentence in _stated(found, feature.more)]
+    assert 0 < len(said) < len(unsaid), "what the pairs say nothing of is not said"
+    assert cited_for_it
+    assert all(cited_for_it)
+
+
+def _stated(sentences, phrase):
+    return [sentence for text, sentence in sentences.items() if text.endswith(f" prefers {phrase}.")]
 
 
 def test_the_builtin_reader_cites_uncertain_evidence_only_where_it_agrees():
@@ -308,4 +319,4 @@ def test_evidence_that_is_none_is_refused(changes):
 
 def test_no_evidence_prompt_is_a_persona_prompt():
     assert Path(resource("prompts/persona/evidence.md")).is_file()
-    assert set(load_prompt("persona/evidence").sections) == {"system", "item", "pairs"}
+    assert set(load_prompt("persona/evidence").sections) == {"system", "item", "others", "pairs"}

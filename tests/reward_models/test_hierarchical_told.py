@@ -7,8 +7,6 @@ import pytest
 from hashed_texts import WORDS, flat, likes
 
 import reward_models
-from reward_models._effects import NONE
-from reward_models._hierarchy import Rows
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
@@ -46,12 +44,11 @@ def test_evidence_says_what_a_user_likes_and_which_way(told):
 def test_evidence_comes_surest_first_and_no_more_of_it_than_asked_for(told):
     whole = told.evidence("ada", None)
     assert {e.feature for e in whole} < {f.name for f in stylometry.FEATURES}
-    assert all(e.weight for e in whole), "what never varied says nothing"
     sureness = [abs(e.weight) / e.standard_error for e in whole]
     assert sureness == sorted(sureness, reverse=True)
-    assert sureness[0] > 2 * sureness[2] > 0
-    assert told.evidence("ada") == whole[:8]
-    assert told.evidence("ada", 2) == whole[:2]
+    assert min(sureness) >= 1.5
+    assert tuple(whole) == told.own_taste("ada").own
+    assert told.evidence("ada", 1) == whole[:1]
     assert told.evidence("ada", 0) == []
 
 
@@ -63,33 +60,23 @@ def test_evidence_names_pairs_of_the_user_that_show_it_strongest_first(told):
         )
         for p in tastes()["ada"]
     }  # fmt: skip
-    cited = 0
     for e in told.evidence("ada", None):
         sizes = [np.sign(e.weight) * differences[pair_id][e.feature] for pair_id in e.pair_ids]
+        assert sizes
         assert all(size > 0 for size in sizes), e
         assert (np.diff(sizes) < 1e-6).all(), e
         others = [np.sign(e.weight) * d[e.feature] for i, d in differences.items() if i not in e.pair_ids]
         assert len(sizes) == min(4, len(sizes) + sum(size > 0 for size in others))
-        assert max([*others, -1]) <= min([*sizes, np.inf]) + 1e-6
-        cited += len(sizes)
-    assert cited > 12
+        assert max([*others, -1]) <= min(sizes) + 1e-6
     assert "ada-né0" not in told.evidence("ada", 1)[0].pair_ids, "both of its answers end with a full stop"
 
 
-def test_the_weight_of_a_feature_is_the_margin_of_one_deviation_of_it(told):
-    """In every direction but its own the two rows are equal: their margin and its error are those told."""
-    weights, errors = (
-        [getattr(e, n) for e in told.evidence("ben", None)] for n in ("weight", "standard_error")
-    )
-    rows = told._differences(tastes()["ben"])
-    order = [f.name for f in stylometry.FEATURES]
-    place = [order.index(e.feature) for e in told.evidence("ben", None)]
-    shared, own = (np.zeros((len(place), side.shape[1])) for side in (rows.shared, rows.own))
-    shared[np.arange(len(place)), place] = own[np.arange(len(place)), place] = 1
-    asked = Rows(shared, own, np.full((len(place), 2), NONE))
-    found = told._estimate(asked, [told.users_["ben"]] * len(place), unjudged=np.zeros(len(place)))
-    assert found.value == pytest.approx(weights, abs=1e-12)
-    assert found.standard_error == pytest.approx(errors, rel=1e-9)
+def test_the_weight_of_most_people_stands_apart(told):
+    """In calibrated log-odds, as the deviation is."""
+    place = [f.name for f in stylometry.FEATURES].index("exclamations")
+    (ada, ben) = (told.evidence(user, 1)[0] for user in ("ada", "ben"))
+    assert ada.population == ben.population
+    assert ada.population == pytest.approx(told.sharpness_["nobody, new"] * told.fit_.weights[place])
 
 
 def test_evidence_survives_a_checkpoint(told, tmp_path):

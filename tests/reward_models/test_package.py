@@ -32,6 +32,7 @@ def test_methods_without_torch_are_there_and_the_others_name_their_extra():
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found.pop("hierarchical") == "Hierarchical"
+    assert found.pop("hierarchical-form") == "HierarchicalForm"
     assert found.pop("hierarchical-stylometric") == "HierarchicalStylometric"
     assert len(found) >= 9
     for name, said in found.items():

@@ -12,8 +12,9 @@ import urllib.request
 import httpx
 import pytest
 
-from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
-from synthesizeme.serving import openrlhf
+import reward_models
+from synthesizeme.errors import DataError, RewardError, UnknownUserError
+from synthesizeme.serving import openrlhf, places
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.openrlhf_payload import reply, rows
 from synthesizeme.serving.protocol import STATUSES, Score
@@ -222,7 +223,14 @@ def test_the_file_goes_on_past_a_row_it_cannot_read_or_raises(reward_func, named
         reward_func(queries, prompts, labels)
 
 
-def test_the_file_without_a_model_says_how_to_name_one(reward_func, monkeypatch):
+def test_the_file_without_a_model_takes_the_shipped_population_and_says_how_to_name_one(
+    reward_func, monkeypatch, caplog
+):
     monkeypatch.delenv("SYNTHESIZEME_REWARD_MODEL", raising=False)
-    with pytest.raises(ConfigError, match="SYNTHESIZEME_REWARD_MODEL"):
-        reward_func(["Q? a"], ["Q?"], ["u0"])
+    places._opened.cache_clear()
+    found = plain(reward_func(["Q? Aye."], ["Q?"], ["u0"]))
+    assert found["extra_logs"]["population"] == [1]
+    assert "SYNTHESIZEME_REWARD_MODEL" in caplog.text
+    (question,) = rows(["Q? Aye."], ["Q?"], ["u0"])
+    (expected,) = reward_models.load().score([question.prompt], [question.response], ["u0"])
+    assert found["rewards"] == pytest.approx([expected.value])

@@ -32,7 +32,8 @@ def started(checkpoint, tmp_path):
     running = []
 
     def start(*arguments, model=checkpoint, port="0"):
-        command = [sys.executable, "-m", "synthesizeme.cli", "serve", "--model", str(model), "--port", port]
+        command = [sys.executable, "-m", "synthesizeme.cli", "serve", "--port", port]
+        command += [] if model is None else ["--model", str(model)]
         log = (tmp_path / f"log-{len(running)}").open("w+")
         process = subprocess.Popen([*command, *map(str, arguments)], stderr=log, stdout=log, text=True,
                                    env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
@@ -112,6 +113,14 @@ def test_it_serves_until_it_is_told_to_stop(started):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)
     assert len(Path(log).read_text().splitlines()) == 1, "one line, and no user's id or text"
+
+
+def test_without_a_model_it_serves_the_shipped_population_to_the_users_it_is_told_of(started):
+    _, url, log = started(model=None)
+    assert "the shipped population answers" in Path(log).read_text()
+    assert ask(url, "new").json()["status"] == "unknown_user"
+    assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
+    assert ask(url, "new").json()["status"] == "ok"
 
 
 def test_flags_reach_the_server(started, tmp_path):

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 import two_tastes
 
+from reward_models import load
+from synthesizeme.datasets import read_pairs
 from synthesizeme.errors import ConfigError, RewardError
+from synthesizeme.resources import resource
 from synthesizeme.serving.trl import async_reward_function, reward_function
+from synthesizeme.types import Message
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reward_models"))
 
@@ -171,3 +175,18 @@ def test_grpo_trains_a_policy_with_it(make, model, tmp_path, conversational):
     assert any(row["rewards/personal_reward/mean"] != 0 for row in logs)
     after = dict(trainer.model.named_parameters())
     assert any((after[name].detach() != weight).any() for name, weight in before.items()), "the policy moved"
+
+
+def test_the_shipped_population_takes_users_of_ones_own_and_then_refuses_others():
+    pairs = [pair for pair in read_pairs(resource("data/sample/pairs.jsonl")).pairs if pair.user_id == "mara"]
+    model = load().fit_user("mara", [pair for pair in pairs if pair.split != "test"])
+    function = reward_function(model)
+    own, none = function(["Q?", "Q?"], ["Aye.", "Aye."], user_id=["mara", "nobody"])
+    (expected,) = model.score([[Message(role="user", content="Q?")]], ["Aye."], ["mara"])
+    assert (own, none) == (expected.value, None)
+
+
+def test_without_a_path_nobody_is_refused_unless_that_is_asked_for():
+    assert reward_function()(["Q?"], ["Aye."], user_id=["u"])[0] is not None
+    with pytest.raises(ConfigError, match="knows no user"):
+        reward_function(unknown_user="refuse")

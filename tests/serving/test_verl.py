@@ -111,9 +111,14 @@ def test_a_response_that_cannot_be_read_never_ends_it_unless_told_to(score, sunn
         score(None, on_error="raise")
 
 
-def test_wrong_settings_end_it_at_once(score, compute_score, sunny, monkeypatch):
+def test_wrong_settings_end_it_at_once(score, sunny):
     with pytest.raises(ConfigError, match="on_error is 'hope'"):
         score(sunny, on_error="hope")
+
+
+def test_without_a_model_the_shipped_population_answers(compute_score, sunny, monkeypatch):
     monkeypatch.delenv("SYNTHESIZEME_REWARD_MODEL", raising=False)
-    with pytest.raises(ConfigError, match="model=DIR"):
-        compute_score("s", sunny, "t", {"prompt": "Q?", "user_id": "u0"})
+    found = compute_score("s", sunny, "t", {"prompt": "Q?", "user_id": "u0"})
+    prompt = (Message(role="user", content="Q?"),)
+    (expected,) = reward_models.load().score([prompt], [sunny], ["u0"])
+    assert found == {"score": expected.value, "scored": 0, "status": "population"}

@@ -119,12 +119,12 @@ class ReaderEngine:
     def _persona(self, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]) -> str:
         """Statements about the largest weights learned from the pairs, each with what stands behind it.
 
-        Firm evidence on a feature replaces the weight learned here, and uncertain evidence that agrees with
-        it is cited.
+        Firm evidence says which features are spoken of first, the pairs say how much each is worth;
+        evidence that agrees with a statement is cited.
         """
         differences = self._differences(pairs)
-        weights = _weights.explain(differences, pairs, _weights.assumed({}), limit)
-        weights |= _weights.firm(findings)
+        first = _weights.firm(findings)
+        weights = _weights.explain(differences, pairs, _weights.assumed({}), limit, first)
         spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
         largest = sorted(spoken, key=lambda index: -abs(weights[index]))[:limit]
         markers = _weights.agreeing(findings, weights)

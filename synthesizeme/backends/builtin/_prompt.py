@@ -12,7 +12,10 @@ _PAIR = re.compile(r'<pair number="(\d+)">\n(.*?)\n</pair>', re.DOTALL)
 _PAST = re.compile(r'<past_choice number="(\d+)">\n(.*?)\n</past_choice>', re.DOTALL)
 _TURN = re.compile(r'<turn role="(\w+)">\n(.*?)\n</turn>', re.DOTALL)
 _EVIDENCE = re.compile(r"^<evidence>\n(.*?)\n</evidence>$", re.DOTALL | re.MULTILINE)
-_FINDING = re.compile(r"^(E\d+): .* \((.+) ([+-]\d+\.\d+) ± (\d+\.\d+)(?:; pairs [\d, ]+)?\)$", re.MULTILINE)
+_FINDING = re.compile(
+    r"^(E\d+): .* \((.+) ([+-]\d+\.\d+) ± (\d+\.\d+)(?:; most people [+-]\d+\.\d+)?(?:; pairs [\d, ]+)?\)$",
+    re.MULTILINE,
+)
 _PREFERENCE = re.compile(r"^Preference: (First|Second)\b", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\w+)(?: short)?(?: lines| sentences| statements)?\b(?! sentences)")
 _NUMBERS = (
@@ -71,7 +74,7 @@ class Finding:
     """How a statement cites it, e.g. ``E1``."""
     feature: str
     weight: float
-    """In log-odds per typical difference."""
+    """How far the user's is from most people's, in log-odds per typical difference."""
     standard_error: float
 
 

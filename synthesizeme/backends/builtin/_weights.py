@@ -31,7 +31,7 @@ STATED_PRECISION = 6.0
 LEAST_RISE = 0.3
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
 FIRM = 2.0
-"""Standard errors from zero beyond which a weight in the evidence of a persona prompt is taken over."""
+"""Standard errors from zero beyond which evidence in a persona prompt says what is to be spoken of."""
 
 _INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
 
@@ -69,17 +69,21 @@ def learn(
     return _newton(signed, np.zeros(len(signed)), mean, precision)
 
 
-def explain(differences: Vector, choices: Sequence[Choice], mean: Vector, limit: int) -> dict[int, float]:
+def explain(
+    differences: Vector, choices: Sequence[Choice], mean: Vector, limit: int, first: Sequence[int] = ()
+) -> dict[int, float]:
     """The few weights that explain the choices best; all others stay at `mean`.
 
-    Forward selection: the feature whose score test promises the largest rise of the log-posterior joins,
-    then all chosen weights are fitted anew; it ends when the rise is below `LEAST_RISE`.
+    The features of `first` are in, as far as `limit` allows. Then comes forward selection: the feature whose
+    score test promises the largest rise of the log-posterior joins, then all chosen weights are fitted anew;
+    it ends when the rise is below `LEAST_RISE`.
 
     Returns:
         Weight by feature index, at most `limit`, in the order in which they joined.
     """
     signed = _signed(differences, choices)
-    weights, active = mean.copy(), list[int]()
+    active = list(first)[:limit]
+    weights = _fitted(signed, mean, active)
     while len(active) < limit:
         p = 1 / (1 + np.exp(np.clip(signed @ weights, -30, 30)))
         curvature = (signed**2 * (p * (1 - p))[:, None]).sum(axis=0) + PRECISION
@@ -88,20 +92,17 @@ def explain(differences: Vector, choices: Sequence[Choice], mean: Vector, limit:
         if rise.max() < LEAST_RISE:
             break
         active.append(int(rise.argmax()))
-        fixed = mean.copy()
-        fixed[active] = 0.0
-        weights = mean.copy()
-        weights[active] = _newton(signed[:, active], signed @ fixed, mean[active])
+        weights = _fitted(signed, mean, active)
     return {index: float(weights[index]) for index in active}
 
 
-def firm(findings: Sequence[Finding]) -> dict[int, float]:
-    """Weight by feature index of the evidence that is clear of zero; features unknown here are left out."""
-    return {
-        _INDEX[finding.feature]: finding.weight
+def firm(findings: Sequence[Finding]) -> list[int]:
+    """Indices of the features of evidence that is clear of zero, in its order; unknown ones left out."""
+    return [
+        _INDEX[finding.feature]
         for finding in findings
         if finding.feature in _INDEX and abs(finding.weight) >= FIRM * finding.standard_error
-    }
+    ]
 
 
 def agreeing(findings: Sequence[Finding], weights: Mapping[int, float]) -> dict[int, list[str]]:
@@ -118,6 +119,16 @@ def _signed(differences: Vector, choices: Sequence[Choice]) -> Vector:
     """Differences chosen minus rejected, shape (n, len(FEATURES))."""
     signs: Vector = np.array([choice.sign for choice in choices], dtype=float)
     return differences * signs[:, None]
+
+
+def _fitted(signed: Vector, mean: Vector, active: Sequence[int]) -> Vector:
+    """`mean`, with the weights of the active features fitted to the choices."""
+    weights = mean.copy()
+    if active:
+        fixed = mean.copy()
+        fixed[active] = 0.0
+        weights[active] = _newton(signed[:, active], signed @ fixed, mean[active])
+    return weights
 
 
 def _newton(signed: Vector, offset: Vector, mean: Vector, precision: float = PRECISION) -> Vector:

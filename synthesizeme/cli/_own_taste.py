@@ -1,0 +1,91 @@
+"""``score --weights``: in what a user differs from most people, as text or JSON."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import typer
+
+from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+    from synthesizeme.types import Evidence, OwnTaste
+
+MOST = 20
+"""Items of each block."""
+
+
+def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
+    """Print what sets a user apart, and, of a user who is set apart, what is liked as most people do.
+
+    Raises:
+        ConfigError: the model has no named weights.
+        DataError: the model does not know the user.
+    """
+    own_taste = getattr(model, "own_taste", None)
+    if not callable(own_taste):
+        raise ConfigError(
+            f"--weights: {model.name} has no weights that can be named; these have: {_with_own_taste()}"
+        )
+    if user not in model.users:
+        raise DataError(
+            f"the model knows {count(len(model.users), 'user')}, {printable(user, 60)!r} is none of them."
+            + meant(user, model.users),
+            cure="fit the user first with --history PAIRS, or --about FILE.",
+        )
+    found: OwnTaste = own_taste(user)
+    if as_json:
+        print_json(_document(user, found))
+        return
+    chance = f"p = {found.p_value:.3f}: how often somebody who chooses as anybody does would differ as much"
+    if not found.set_apart:
+        typer.echo(f"Nothing yet that sets this user apart from most people ({chance}).")
+        return
+    typer.echo(f"More than most people ({chance})")
+    for item in found.own[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+    if not found.own:
+        typer.echo("  no single feature is clear")
+    if found.common:
+        typer.echo("Like most people")
+    for item in found.common[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+
+
+def meant(user: str, known: Collection[str]) -> str:
+    """The question whether a known user was meant who is called much the same, after a blank; else empty."""
+    close = difflib.get_close_matches(user, known, n=1)
+    return f" Did you mean {printable(close[0], 60)!r}?" if close else ""
+
+
+def _document(user: str, found: OwnTaste) -> dict[str, object]:
+    from synthesizeme.types import APART_LEVEL
+
+    own, common = (
+        [item.model_dump(mode="json") for item in items[:MOST]] for items in (found.own, found.common)
+    )
+    test = {"p_value": found.p_value, "level": APART_LEVEL, "set_apart": found.set_apart}
+    return {"user_id": user, "test": test, "weights": own, "like_most_people": common}
+
+
+def _numbers(item: Evidence) -> str:
+    others = "" if item.population is None else f"; most people {item.population:+.2f}"
+    pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
+    return f"{item.weight:+.2f} ± {item.standard_error:.2f} ({printable(item.feature)}{others}{pairs})"
+
+
+def _with_own_taste() -> str:
+    from reward_models import method, method_names
+
+    found = []
+    for name in method_names():
+        try:
+            if hasattr(method(name), "own_taste"):
+                found.append(name)
+        except MissingExtraError:
+            continue
+    return ", ".join(found) or "none"
