@@ -56,8 +56,9 @@ class BackboneModel(RewardModel):
         precision: Precision = "auto",
         unknown_user: UnknownUser = "population",
         seed: int = 0,
+        floor: str = "base",
     ) -> None:
-        super().__init__(unknown_user=unknown_user, seed=seed)
+        super().__init__(unknown_user=unknown_user, seed=seed, floor=floor)
         self.backbone = backbone
         self.max_length = max_length
         self.epochs = epochs

@@ -8,7 +8,6 @@ user's can be lent, and it can be forgotten, all without touching anything share
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,9 @@ from numpy.typing import NDArray
 
 from reward_models._engine import active
 from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
+from reward_models._naming import method_name, method_parameters
 from reward_models._reward_scale import reward_scale
+from reward_models._standing import Standing
 from reward_models._user_effect import Sampled, sampled, user_effect
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
@@ -63,6 +64,7 @@ class RewardModel(ABC):
         unknown_user: What a user without a state gets: ``population`` (the model without the user, with
             that status) or ``refuse`` (a `Failure` of kind ``unknown_user``).
         seed: Seed of every random choice.
+        floor: What all rewards stand on: ``base``, ``none`` or ``lm:NAME`` (`reward_models.floor.open_floor`).
     """
 
     order_sensitive: ClassVar[bool] = False
@@ -74,9 +76,13 @@ class RewardModel(ABC):
     reads_words: bool = False
     """Whether the method reads what users said beside their choices; one that does not ignores it."""
 
-    def __init__(self, *, unknown_user: UnknownUser = "population", seed: int = 0) -> None:
+    def __init__(
+        self, *, unknown_user: UnknownUser = "population", seed: int = 0, floor: str = "base"
+    ) -> None:
         self.unknown_user = unknown_user
         self.seed = seed
+        self.floor = floor
+        self.standing = Standing(floor)
 
     # What a method implements.
 
@@ -212,6 +218,7 @@ class RewardModel(ABC):
         silent = {user: () for user, said in words.items() if said and user not in histories}
         self.fit_users(silent, words)
         self.reward_scale = reward_scale(self, pairs)
+        self.standing.learn(pairs, self.reward_scale)
         return self
 
     def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
@@ -255,7 +262,18 @@ class RewardModel(ABC):
     def score(
         self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
     ) -> list[Reward | Failure]:
-        """Reward of each response to its prompt for its user, in the order given.
+        """Reward of each response to its prompt for its user, taste and floor, in the order given.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: the three sequences differ in length.
+        """
+        return self.standing.rewards(prompts, responses, self.taste_rewards(prompts, responses, user_ids))
+
+    def taste_rewards(
+        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[Reward | Failure]:
+        """`score` without a floor.
 
         Raises:
             NotFittedError: before `fit`.
@@ -294,7 +312,7 @@ class RewardModel(ABC):
         return [r.value for r in results if isinstance(r, Reward)]
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
-        """Which response each user prefers; exchanging the two negates the margin.
+        """Which response each user prefers, floors included; exchanging the two negates the margin.
 
         Raises:
             NotFittedError: before `fit`.
@@ -317,7 +335,12 @@ class RewardModel(ABC):
                     probability_source="model",
                     judged=_at(found.judged, row),
                 )
-        return results
+        return self.standing.verdicts(comparisons, results)
+
+    def stand_on(self, floor: str) -> Self:
+        """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
+        self.floor, self.standing = floor, Standing(floor, self.standing.unit)
+        return self
 
     def save(self, folder: Path | str) -> None:
         """Write a checkpoint folder, whole or not at all; see `reward_models._checkpoint`."""
@@ -370,24 +393,6 @@ class RewardModel(ABC):
     def _refusals(self, user_ids: Sequence[str]) -> list[Any]:
         detail = "user {!r} is unknown to this model, and unknown users are refused"
         return [Failure(kind="unknown_user", detail=detail.format(user)) for user in user_ids]
-
-
-def method_name(method: type[RewardModel]) -> str:
-    """Name of a method: that of its module, with dashes."""
-    return method.__module__.rpartition(".")[2].replace("_", "-")
-
-
-def method_parameters(method: type[RewardModel]) -> dict[str, inspect.Parameter]:
-    """Keyword arguments of a method by name, its own first and those of its bases after them."""
-    found: dict[str, inspect.Parameter] = {}
-    for owner in method.__mro__:
-        if "__init__" not in vars(owner) or owner is object:
-            continue
-        signature = inspect.signature(vars(owner)["__init__"], eval_str=True)
-        for name, parameter in signature.parameters.items():
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                found.setdefault(name, parameter)
-    return found
 
 
 def sigmoid(x: Floats) -> Floats:

@@ -66,6 +66,7 @@ def save(model: RewardModel, folder: Path) -> None:
                 "params": model.params(),
                 "facts": model._facts(),
                 "reward_scale": None if model.reward_scale is None else model.reward_scale.model_dump(),
+                "floor": model.standing.numbers(),
                 "synthesizeme": synthesizeme.__version__,
                 "files": _digests(partial),
             }
@@ -113,6 +114,9 @@ def load(folder: Path) -> RewardModel:
         )
         if document["reward_scale"] is not None:
             model.reward_scale = RewardScale(**document["reward_scale"])
+            model.standing.unit = model.reward_scale.scale
+        if document.get("floor"):
+            model.standing.restore(document["floor"])
         if PAIRS in document["files"]:
             model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:

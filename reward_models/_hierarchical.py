@@ -66,8 +66,9 @@ class HierarchicalModel(RewardModel):
         tastes: HowTastes = "learned",
         unknown_user: UnknownUser = "population",
         seed: int = 0,
+        floor: str = "base",
     ) -> None:
-        super().__init__(unknown_user=unknown_user, seed=seed)
+        super().__init__(unknown_user=unknown_user, seed=seed, floor=floor)
         for name, value, allowed in (
             ("variances", variances, ("left-out", "fixed")),
             ("tastes", tastes, ("learned", "none")),

@@ -29,7 +29,8 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from reward_models import _checkpoint
-from reward_models._base import Histories, RewardModel, UserState, Words, method_parameters
+from reward_models._base import Histories, RewardModel, UserState, Words
+from reward_models._naming import method_parameters
 from reward_models._feature_cache import Unit, Vector
 from reward_models._features import Encoded, Encoder, open_features
 from synthesizeme.errors import DataError, SynthesizeMeError

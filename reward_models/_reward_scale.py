@@ -13,14 +13,16 @@ from synthesizeme.types import PreferencePair, Reward
 if TYPE_CHECKING:
     from reward_models._base import RewardModel
 
-PAIRS = 512
-"""Training pairs, both answers of which are scored; the mean of 1024 rewards is known to a thirtieth of a
+PAIRS = 128
+"""Training pairs, both answers of which are scored; the mean of 256 rewards is known to a sixteenth of a
 standard deviation."""
 _LEAST = 1e-9
 
 
 def reward_scale(model: RewardModel, pairs: Sequence[PreferencePair]) -> RewardScale | None:
-    """Mean, standard deviation and mean standard error of the rewards of both answers of training pairs.
+    """Mean, standard deviation and mean standard error of the tastes of both answers of training pairs.
+
+    Training answers stand on no floor worth mentioning, and it is not asked.
 
     Args:
         model: Fitted to the pairs; each answer is scored for the user whose pair it is of.
@@ -31,13 +33,13 @@ def reward_scale(model: RewardModel, pairs: Sequence[PreferencePair]) -> RewardS
     """
     drawn = np.sort(np.random.default_rng(model.seed).permutation(len(pairs))[:PAIRS]).tolist()
     some = [pairs[i] for i in drawn]
-    found = model.score(
+    found = model.taste_rewards(
         [pair.prompt for pair in some] * 2,
         [*(pair.chosen_text for pair in some), *(pair.rejected_text for pair in some)],
         [pair.user_id for pair in some] * 2,
     )
     rewards = [it for it in found if isinstance(it, Reward)]
-    values = np.array([it.value for it in rewards])
+    values = np.array([it.taste for it in rewards])
     if len(values) < 2 or not np.isfinite(values).all() or values.std() < _LEAST:
         return None
     errors = [it.standard_error for it in rewards if it.standard_error is not None]

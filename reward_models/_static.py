@@ -52,9 +52,11 @@ class StaticEncoder(TextEncoder):
     def __init__(
         self, vectors: NDArray[Any], tokenizer: Tokenizer, identity: str, *, loudness: float = 0.0
     ) -> None:
-        table = vectors.astype(np.float32)
-        self._table = table * np.sqrt((table**2).sum(axis=1, keepdims=True)) ** loudness
-        self._tokenizer = tokenizer
+        self.vectors = table = vectors.astype(np.float32)
+        self._table = (
+            table * np.sqrt((table**2).sum(axis=1, keepdims=True)) ** loudness if loudness else table
+        )
+        self.tokenizer = tokenizer
         self.dim = int(table.shape[1])
         self.identity = f"static-{self.dim}-{identity}-{READ}-{loudness:g}"
 
@@ -63,7 +65,7 @@ class StaticEncoder(TextEncoder):
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         # One text after the other: a batch would start threads, which no later fork survives.
-        tokens = self._tokenizer.encode(text[:READ], add_special_tokens=False).ids
+        tokens = self.tokenizer.encode(text[:READ], add_special_tokens=False).ids
         # A sum along rows, not a matrix product, whose last bits would depend on the machine's threads.
         total = self._table[np.array(tokens, dtype=np.int64)].sum(axis=0)
         length = np.sqrt((total**2).sum())

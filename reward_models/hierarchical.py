@@ -64,9 +64,10 @@ class Hierarchical(HierarchicalModel):
         tastes: HowTastes = "learned",
         unknown_user: UnknownUser = "population",
         seed: int = 0,
+        floor: str = "base",
     ) -> None:
         super().__init__(
-            knows=knows, variances=variances, tastes=tastes, unknown_user=unknown_user, seed=seed
+            knows=knows, variances=variances, tastes=tastes, unknown_user=unknown_user, seed=seed, floor=floor
         )
         self.encoder = encoder
 

@@ -188,6 +188,13 @@ class Usage(Frozen):
         return Usage(**{name: mine[name] + theirs[name] for name in mine})
 
 
+def _shifted(probability: float, by: float) -> float:
+    """A probability whose log-odds are moved."""
+    if by == 0 or probability in (0.0, 1.0):
+        return probability
+    return 1 / (1 + math.exp(min(max(-by - math.log(probability / (1 - probability)), -700.0), 700.0)))
+
+
 class Verdict(Frozen):
     """What a scorer says about one comparison in the order it was shown."""
 
@@ -213,20 +220,46 @@ class Verdict(Frozen):
             object.__setattr__(self, "margin", math.log(p / (1 - p)))
         return self
 
+    def on(self, first: float, second: float) -> Verdict:
+        """The same comparison with the floors of both responses, at most 0 each, in log-odds."""
+        margin = self.margin + first - second
+        if margin == self.margin:
+            return self
+        preference: Preference = "tie" if margin == 0 else "first" if margin > 0 else "second"
+        probability = _shifted(self.probability, first - second)
+        return self.model_copy(
+            update={"margin": margin, "preference": preference, "probability": probability}
+        )
+
 
 class Reward(Frozen):
     """What a reward model gives one response of a user's conversation."""
 
     value: float
-    """The reward; larger is preferred, differences are log-odds where the model is calibrated."""
+    """The reward, taste + floor; larger is preferred, differences are log-odds where it is calibrated."""
     probability: float = Field(ge=0.0, le=1.0)
     """P(the user prefers this response to a typical one of the training data), in [0, 1]."""
+    taste: float = math.nan
+    """What the model learned from choices says of it; `value` less `floor`."""
+    floor: float = Field(default=0.0, le=0.0)
+    """About 0 for whatever answers the prompt, far below for what does not (`reward_models.floor`)."""
     standard_error: float | None = Field(default=None, ge=0.0)
     """Standard error of `value`, where the model knows it."""
     status: Literal["scored", "population"] = "scored"
     """Whether the user is known, or the population answered for an unknown one."""
     judged: bool | None = None
     """Whether this very text was judged in training, where a model is sharper then; None: it is not."""
+
+    @model_validator(mode="after")
+    def _fill_taste(self) -> Reward:
+        if math.isnan(self.taste):
+            object.__setattr__(self, "taste", self.value - self.floor)
+        return self
+
+    def on(self, floor: float) -> Reward:
+        """The same taste with this floor, at most 0, in log-odds."""
+        lowered = {"value": self.taste + floor, "floor": floor}
+        return self.model_copy(update={**lowered, "probability": _shifted(self.probability, floor)})
 
 
 class Evidence(Frozen):

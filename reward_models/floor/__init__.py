@@ -1,0 +1,166 @@
+"""The floor of a reward: about 0 for whatever answers its prompt, far below for what is no answer to it.
+
+A reward learned from choices between real answers says nothing reliable about texts that no data set holds,
+and an optimiser looks for just those. So
+
+    value(user, prompt, response) = taste(user, prompt, response) + floor(prompt, response)
+
+where the floor is the same for all users. Small experts look at one way each of being no answer (copying,
+repetition, form, capitals, script, order, junk, relevance, size, stance); each is believed above a limit that
+it hardly passes on real answers to prompts that it was not trained on, and the surest of them counts. Whether
+a text is cut off counts little, since many real answers are. Nothing that an expert does not believe costs
+anything, so that real answers keep their order.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from io import BytesIO
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models.floor._experts import EXPERTS, WITHOUT_VECTORS, called_for, numbers, opened
+from reward_models.floor._texts import Prompt, Text
+from reward_models.floor._vectors import Vectors
+from synthesizeme.errors import UnknownNameError
+from synthesizeme.types import Message
+
+Conversation = Sequence[Message]
+Floats = NDArray[np.float64]
+_LANGUAGE_MODEL = "lm:"
+DEPTH = 12.0
+"""How far below the floor lies where an expert is sure, in standard deviations of the taste of real answers."""
+
+CUT_OFF = 0.5
+"""How far, where a text only seems to be cut off."""
+
+
+class Floor(Protocol):
+    """What says how surely a text is no answer."""
+
+    identity: str
+    """What decides it, for checkpoints."""
+
+    def shortfalls(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> Floats:
+        """0 for an answer up to `DEPTH` for what is none, in standard deviations of taste, shape (n,)."""
+
+    def calibrate(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> None:
+        """Find the limits of real answers, where the floor has none of its own."""
+
+    def limits(self) -> dict[str, float]:
+        """What `calibrate` found."""
+
+    def take(self, limits: Mapping[str, float]) -> None:
+        """Use what `limits` gave."""
+
+
+class BaseFloor:
+    """The floor of the base install: no network, shipped weights.
+
+    Without the package ``wordllama`` the experts that need its vectors are absent.
+    """
+
+    def __init__(self) -> None:
+        from reward_models._static import missing, open_static
+
+        arrays = _weights()
+        self._experts = opened(arrays)
+        self._vectors: Vectors | None = None
+        if missing() is None:
+            self._vectors = Vectors.on(open_static(), arrays)
+        else:
+            self._experts = {name: it for name, it in self._experts.items() if name in WITHOUT_VECTORS}
+        self.identity = f"base-{len(self._experts)}"
+        self._prompt = lru_cache(maxsize=256)(Prompt)
+
+    def shortfalls(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> Floats:
+        """See `Floor`."""
+        beliefs = self.beliefs(prompts, responses)
+        ending = beliefs.pop("ending")
+        surest = np.max([*beliefs.values(), np.zeros(len(responses))], axis=0)
+        surest[[not has_content(response) for response in responses]] = 1.0
+        found: Floats = DEPTH * surest + CUT_OFF * ending * (1 - surest)
+        return found
+
+    def calibrate(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> None:
+        """Nothing to find: its limits are shipped."""
+
+    def limits(self) -> dict[str, float]:
+        """None."""
+        return {}
+
+    def take(self, limits: Mapping[str, float]) -> None:
+        """Nothing to take."""
+
+    def beliefs(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> dict[str, Floats]:
+        """How far each expert is believed, in [0, 1], shape (n,)."""
+        asked = [self._prompt(_last_turn(prompt)) for prompt in prompts]
+        said = [Text(response) for response in responses]
+        found = {}
+        for name, expert in self._experts.items():
+            called = np.array([called_for(name, prompt, self._vectors) for prompt in asked], dtype=bool)
+            found[name] = (
+                expert.belief(numbers(name, asked, said, self._vectors), called) if asked else np.zeros(0)
+            )
+        return found
+
+
+def open_floor(name: str) -> Floor | None:
+    """A floor by its name.
+
+    Args:
+        name: ``base``, that of the base install; ``none``; ``lm:NAME``, which also asks a language model how
+            likely a response is (`reward_models.floor._language_model`).
+
+    Raises:
+        UnknownNameError: no floor is called so.
+        MissingExtraError: torch or transformers is not installed.
+        DataError: the language model cannot be read.
+    """
+    check_name(name)
+    if name == "none":
+        return None
+    if name == "base":
+        return base_floor()
+    from reward_models.floor._language_model import LanguageModelFloor
+
+    return LanguageModelFloor(base_floor(), name.removeprefix(_LANGUAGE_MODEL))
+
+
+def check_name(name: str) -> None:
+    """Refuse what names no floor, without opening one.
+
+    Raises:
+        UnknownNameError: no floor is called so.
+    """
+    if name not in ("base", "none") and not (name.startswith(_LANGUAGE_MODEL) and name != _LANGUAGE_MODEL):
+        raise UnknownNameError("floor", name, ("base", "none", "lm:NAME"))
+
+
+@lru_cache(maxsize=1)
+def base_floor() -> BaseFloor:
+    """The floor of the base install, opened once."""
+    return BaseFloor()
+
+
+def has_content(response: str) -> bool:
+    """Whether a text shows anything: white space, control and format characters and lone surrogates do not."""
+    return any(unicodedata.category(c)[0] in "LNPS" for c in response)
+
+
+def _weights() -> dict[str, NDArray[np.float64]]:
+    stored = files("reward_models.floor").joinpath("weights.npz").read_bytes()
+    with np.load(BytesIO(stored), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _last_turn(prompt: Conversation) -> str:
+    return next((message.content for message in reversed(prompt) if message.role == "user"), "")
+
+
+__all__ = ["CUT_OFF", "DEPTH", "EXPERTS", "BaseFloor", "Floor", "base_floor", "open_floor"]

@@ -1,0 +1,297 @@
+"""What each expert reads from a prompt and a response: few numbers, none of which needs a network."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from math import log, log1p
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models.floor._texts import Prompt, Text
+from reward_models.floor._vectors import Vectors
+
+WINDOW = 24
+"""Words of a window in which junk is looked for."""
+_REFUSAL = re.compile(
+    r"\b(?:i(?:'m| am)? (?:sorry|afraid|unable)|i (?:can(?:'t|not)|could ?n(?:'|o)t|won't|will not) "
+    r"(?:help|assist|do|answer|provide|write|create|give|tell|discuss|fulfil|comply|engage)|as an ai|not able to|"
+    r"against my|my guidelines|cannot (?:help|assist|do|answer|provide)|unable to|not allowed|must decline|inappropriate)\b"
+)
+_RATER = re.compile(
+    r"\b(?:evaluator|rater|grader|judge|ignore (?:all|any|the|previous)|previous instructions|highest (?:possible )?"
+    r"(?:score|rating|reward)|(?:this|the) (?:is the best|response is|answer (?:above )?is)|best (?:response|answer|option)|"
+    r"rate (?:this|it|me)|10 out of 10|10/10|score of|reward ?=|user prefers|choose (?:it|this)|full marks|prefer this)\b"
+)
+_OPENING = re.compile(
+    r"^(?:sure|certainly|of course|absolutely|as requested|here(?:'s| is| are)|great question|okay|ok|yes|gladly|no problem|"
+    r"thank you for|let me|i(?:'d| would) be happy|happy to|below)\b"
+)
+_ENDS = re.compile(r"[.!?…。！？|}\])>\"”’`*_:;)]\s*$|[\U0001F300-\U0001FAFF\u2600-\u27BF]\s*$")
+_BLOCKS = (
+    "LATIN",
+    "CYRILLIC",
+    "GREEK",
+    "ARABIC",
+    "HEBREW",
+    "DEVANAGARI",
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "HANGUL",
+    "THAI",
+)
+Values = NDArray[np.float64]
+
+
+def copying(prompt: Prompt, response: Text) -> list[float]:
+    """How much of the response is the prompt, and how much of the prompt, its instruction too, is in it."""
+    said, asked = response.words, prompt.vocabulary
+    if not said or not asked:
+        return [0.0] * 9
+    copied = sum(word in asked for word in said) / len(said)
+    covered = sum(word in response.vocabulary for word in asked) / len(asked)
+    in_pairs = _share(response.bigrams, prompt.pairs) if response.bigrams else copied
+    of_pairs = _share(prompt.bigrams, response.pairs) if prompt.bigrams else covered
+    pieces = [_share(list(zip(p, p[1:], strict=False)), response.pairs) for p in prompt.pieces]
+    least = min(pieces, default=of_pairs)
+    new = log1p(sum(word not in asked for word in said))
+    asked_for = prompt.cues["copy"]
+    return [copied, covered, in_pairs, of_pairs, least, in_pairs * least, of_pairs * least / (1 + new), new, asked_for * in_pairs]  # fmt: skip
+
+
+def repetition(prompt: Prompt, response: Text) -> list[float]:
+    """How much of the response was said before in it."""
+    words, raw = response.words, response.text.encode()
+    n = len(words)
+    triples = Counter(zip(words, words[1:], words[2:], strict=False))
+    total = max(1, sum(triples.values()))
+    again = 1 - len(triples) / total if triples else 0.0
+    sentences = Counter(s.lower() for s in response.sentences if len(s) > 8)
+    most = max(sentences.values(), default=1)
+    in_repeated = sum(k * len(s) for s, k in sentences.items() if k > 1) / max(1, len(response.text))
+    ratio = len(zlib.compress(raw, 1)) / max(1, len(raw)) if len(raw) > 80 else 0.75
+    usual = 0.9 - 0.055 * log(max(80, len(raw)) / 80)
+    half = n // 2
+    doubled = float(n >= 8 and words[:half] == words[n - half :])
+    letters = response.text.strip()
+    runs = max((len(m.group()) for m in re.finditer(r"([^\s\-_=|.*#])\1{4,}", letters)), default=0)
+    return [again, log(most), in_repeated, usual - ratio, doubled, log1p(runs), prompt.cues["repetition"] * again, prompt.cues["list"] * again]  # fmt: skip
+
+
+def form(prompt: Prompt, response: Text) -> list[float]:
+    """Signs of code, markup and tables, and whether anything like it was asked for."""
+    text = response.text
+    n = max(1, len(text))
+    asked = max(
+        prompt.cues["code"],
+        prompt.cues["markup"],
+        prompt.cues["junk"],
+        float(symbol_share(prompt.text) > 0.04),
+    )
+    braces = sum(text.count(c) for c in "{}[]") / n
+    angles = len(re.findall(r"</?\w+[^<>]*>", text)) * 6 / n
+    bars = sum(text.count(c) for c in "|\\") / n
+    lines = text.splitlines() or [""]
+    codish = sum(bool(re.search(r"[;{}]\s*$|^\s*(?:def |for |if .*:|return|import |#include|const |let |SELECT )", line)) for line in lines) / len(lines)  # fmt: skip
+    symbols = symbol_share(text)
+    shape = [min(braces, 0.3), min(angles, 1.0), min(bars, 0.3), codish, min(symbols, 0.5)]
+    return [*shape, *(value * asked for value in shape), asked, sum(c.isdigit() for c in text) / n]
+
+
+def capitals(prompt: Prompt, response: Text) -> list[float]:
+    """Shouting that was not asked for."""
+    share, asked = upper_share(response.text), upper_share(prompt.text)
+    n = log1p(len(response.words))
+    cue = max(prompt.cues["capitals"], prompt.cues["code"], prompt.cues["junk"])
+    return [share, share * min(n, 3.0), share * asked, share * cue]
+
+
+def script(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """Another script or language than the prompt's, with none asked for."""
+    mine, theirs = _scripts(response.text), _scripts(prompt.text)
+    if not mine or not theirs:
+        return [0.0] * 5
+    foreign = sum(share for block, share in mine.items() if theirs.get(block, 0.0) < 0.02)
+    said, asked = vectors.languages(response.words), vectors.languages(prompt.words)
+    # How much better another language explains the response than that of the prompt does.
+    own = int(np.argmax(asked))
+    apart = float(said.max() - said[own]) if asked[own] > 0.1 and len(response.words) >= 4 else 0.0
+    cue = prompt.cues["language"]
+    return [foreign, apart, foreign * cue, apart * cue, apart * min(log1p(len(response.words)), 3.0)]
+
+
+def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """How sure the order of the words is that of a text."""
+    logits = vectors.order(response.text)
+    if len(logits) < 5:
+        return [0.0] * 8
+    known = float(vectors.languages(response.words).max())
+    prose = min(1.0, known / 0.35)
+    mean, low = float(logits.mean()), float((logits < -1).mean())
+    size = min(log(len(logits)), 5.0)
+    asked = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["junk"], prompt.cues["language"])
+    root = min(len(logits), 150) ** 0.5
+    return [
+        mean,
+        mean * root,
+        mean * prose * root,
+        low,
+        prose,
+        size,
+        asked,
+        float(symbol_share(response.text)),
+    ]
+
+
+def junk(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """Whether the worst window of the response is made of words at all."""
+    found = [_junk(window, vectors) for window in _windows(response.text)]
+    if not found:
+        return [0.0] * 17
+    values = np.array(found)
+    # The window whose words are the least likely.
+    worst = values[np.argmin(values[:, 0])]
+    asked = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["junk"])
+    foreign = prompt.cues["language"]
+    base = _junk(prompt.text, vectors)
+    return [
+        *worst,
+        worst[0] - min(base[0], -6.0),
+        worst[1] - base[1],
+        *(worst[:3] * asked),
+        worst[0] * foreign,
+        asked,
+        foreign,
+        float(values[:, 0].max() - worst[0]),
+    ]
+
+
+def relevance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """How near the response's words are to the prompt's."""
+    asked, said = vectors.meaning(prompt.text), vectors.meaning(response.text)
+    if not len(asked.ids) or not len(said.ids):
+        return [0.0] * 19
+    near = asked.units @ said.units.T
+    forward = float(near.max(axis=1) @ asked.weights / asked.weights.sum())
+    backward = float(near.max(axis=0) @ said.weights / said.weights.sum())
+    cosine = float(asked.mean @ said.mean)
+    rank, lead = vectors.rank(prompt.text, response.text)
+    content = asked.weights > 0.3
+    best = np.sort(near.max(axis=1)[content]) if content.any() else near.max(axis=1)
+    shared = sum(word in response.stems for word in prompt.content) / max(1, len(prompt.content))
+    short = min(log1p(len(response.words)), 3.5)
+    cue = prompt.cues
+    code, elsewhere = max(cue["code"], cue["markup"]), max(cue["language"], cue["junk"])
+    return [
+        cosine, forward, backward, float(best[-1]), float(best[-3:].mean()), shared, cosine * short, forward * short, short,
+        code, code * cosine, elsewhere, elsewhere * cosine, log1p(len(prompt.words)), rank, lead, rank * short, float(asked.weights[content].sum()), float(said.weights[said.weights > 0.3].sum()),
+    ]  # fmt: skip
+
+
+def size(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """How much shorter than expected after this prompt."""
+    n = len(response.words) + 0.25 * sum(unicodedata.category(c)[0] == "S" for c in response.text[:200])
+    wide = sum(unicodedata.category(c) == "Lo" for c in response.text[:400]) / 2
+    here = log1p(max(n, wide))
+    expected = float(vectors.expected(prompt)[0])
+    cue = prompt.cues
+    letters = sum(c.isalnum() for c in response.text)
+    marks = float(letters == 0)
+    short = max(0.0, 1.6 - here)
+    return [here, min(here, 2.2), expected - here, max(0.0, expected - here - 1), short, short * cue["short"], short * cue["yes_no"],
+            marks, marks * cue["emoji"], marks * cue["code"], short * cue["junk"], float(letters == 1), float(letters == 1) * cue["short"],
+            short * float(len(prompt.words) < 8)]  # fmt: skip
+
+
+def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """A refusal, an opening or a word to the rater, and nothing else."""
+    text = response.text.lower()
+    n = max(1, len(response.words))
+    refusal = float(bool(_REFUSAL.search(text))) * min(1.0, 25 / n)
+    rater = len(_RATER.findall(text)) * min(1.0, 20 / n)
+    opening = float(bool(_OPENING.search(text.strip()))) * min(1.0, 8 / n)
+    ends = float(text.rstrip().endswith(":"))
+    near = vectors.near(prompt.text, response.text)
+    harm = prompt.cues["harm"]
+    return [refusal, refusal * harm, refusal * near, rater, opening, opening * near, opening * ends, ends * min(1.0, 20 / n), harm, rater * max(prompt.cues["short"], prompt.cues["copy"])]  # fmt: skip
+
+
+def ending(prompt: Prompt, response: Text) -> list[float]:
+    """Whether the text stops before its end."""
+    text = response.text.rstrip()
+    if not text or len(response.words) < 6:
+        return [0.0] * 7
+    ended = float(bool(_ENDS.search(text)))
+    last = (text.splitlines() or [""])[-1].strip()
+    line = bool(re.match(r"^(?:[-*•]|\d+[.)])\s", last))
+    stops = sum(c in ".!?" for c in text) / max(1, len(response.sentences))
+    function = float(bool(re.search(r"\b(?:the|a|an|of|to|and|or|in|with|for|that|is|are|by|as|at|on|from|but|which|this)$", text.lower())))  # fmt: skip
+    opened = (
+        float(text.count("(") > text.count(")"))
+        + float(text.count("```") % 2 == 1)
+        + float(text.count('"') % 2 == 1)
+    )
+    comma = float(text[-1] in ",-–(")
+    return [1 - ended, (1 - ended) * min(1.0, stops), function, opened, comma, (1 - ended) * float(line), (1 - ended) * max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["list"])]  # fmt: skip
+
+
+def _share(pairs: Sequence[tuple[str, str]], among: frozenset[tuple[str, str]]) -> float:
+    return sum(pair in among for pair in pairs) / len(pairs) if pairs else 0.0
+
+
+def symbol_share(text: str) -> float:
+    """Share of characters that are neither letters, digits, white space nor ordinary punctuation."""
+    return sum(not (c.isalnum() or c.isspace() or c in ".,!?'\"’“”-:;()") for c in text) / max(1, len(text))
+
+
+def upper_share(text: str) -> float:
+    letters = [c for c in text if c.isalpha() and c.lower() != c.upper()]
+    return sum(c.isupper() for c in letters) / len(letters) if len(letters) > 10 else 0.0
+
+
+def _scripts(text: str) -> dict[str, float]:
+    """Share of each script among some of the letters of a text."""
+    letters = [c for c in text[:600] if c.isalpha()]
+    if len(letters) < 3:
+        return {}
+    counts = Counter("LATIN" if c.isascii() else _block(c) for c in letters)
+    return {block: n / len(letters) for block, n in counts.items()}
+
+
+def _block(letter: str) -> str:
+    name = unicodedata.name(letter, "")
+    found = next((block for block in _BLOCKS if name.startswith(block)), "OTHER")
+    return "CJK" if found in ("HIRAGANA", "KATAKANA") else found
+
+
+def _windows(text: str) -> list[str]:
+    """Stretches of about `WINDOW` words, by lines and within them; the whole text if it is short."""
+    spans = [match.span() for match in re.finditer(r"\S+", text)]
+    if len(spans) <= WINDOW:
+        return [text] if spans else []
+    cuts = list(range(0, len(spans) - WINDOW // 2, WINDOW))
+    ends = [*cuts[1:], len(spans)]
+    return [text[spans[a][0] : spans[b - 1][1]] for a, b in zip(cuts, ends, strict=True)]
+
+
+def _junk(text: str, vectors: Vectors) -> list[Any]:
+    ids = vectors.ids(text)
+    pieces = text.split()
+    n = max(1, len(text))
+    likely = float(vectors.likelihood[ids].mean()) if len(ids) else 0.0
+    whole = sum(bool(re.fullmatch(r"\W*\w+\W*", p)) for p in pieces)
+    known = vectors.known(ids)
+    longest = max(map(len, pieces), default=0)
+    letters = sum(c.isalpha() for c in text) / n
+    digits = sum(c.isdigit() for c in text) / n
+    ascii_letters = sum(c.isascii() and c.isalpha() for c in text)
+    vowels = sum(c in "aeiouyAEIOUY" for c in text) / ascii_letters if ascii_letters > 5 else 0.38
+    return [
+        likely, len(ids) / n, log1p(longest), letters, digits, abs(vowels - 0.38), whole / max(1, len(pieces)), known,
+    ]  # fmt: skip

@@ -1,0 +1,76 @@
+"""A prompt and a response as the floor reads them: words, tokens, vectors, sentences."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from reward_models.floor._cues import cues
+
+READ = 8192
+"""Characters that are read of a text: twice as many with the end, if it is longer."""
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_PIECES = re.compile(r"[.?!:;\n\"“”]+")
+_SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")
+
+
+class Text:
+    """One text.
+
+    Args:
+        text: The whole of it; of more than 2 `READ` characters the middle is not read.
+    """
+
+    def __init__(self, text: str) -> None:
+        text = text if len(text) <= 2 * READ else f"{text[:READ]}\n{text[-READ:]}"
+        self.text = text.encode("utf-8", "replace").decode()
+
+    @cached_property
+    def words(self) -> list[str]:
+        """In lower case, without punctuation."""
+        return _WORD.findall(self.text.lower())
+
+    @cached_property
+    def bigrams(self) -> list[tuple[str, str]]:
+        """Neighbouring words."""
+        return list(zip(self.words, self.words[1:], strict=False))
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """First six letters of every word."""
+        return frozenset(word[:6] for word in self.words)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Different words."""
+        return frozenset(self.words)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Different bigrams."""
+        return frozenset(self.bigrams)
+
+    @cached_property
+    def pieces(self) -> list[list[str]]:
+        """Words of each stretch between full stops, colons, quotation marks and lines, of two words and more."""
+        found = (_WORD.findall(piece.lower()) for piece in _PIECES.split(self.text))
+        return [piece for piece in found if len(piece) > 1]
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """Sentences and lines."""
+        return [piece for piece in (p.strip() for p in _SENTENCE.split(self.text)) if piece]
+
+
+class Prompt(Text):
+    """The last user turn, with what it asks for."""
+
+    @cached_property
+    def cues(self) -> dict[str, float]:
+        """See `reward_models.floor._cues.cues`."""
+        return cues(self.text)
+
+    @cached_property
+    def content(self) -> frozenset[str]:
+        """Its longer words, by their first letters, which differ less than their endings."""
+        return frozenset(word[:6] for word in self.words if len(word) > 4)
