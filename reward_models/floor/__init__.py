@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -63,12 +64,15 @@ class BaseFloor:
     """The floor of the base install: no network, shipped weights.
 
     Without the package ``wordllama`` the experts that need its vectors are absent.
+
+    Args:
+        weights: File of weights of `experiments/floor/train.py`; by default the shipped one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Path | None = None) -> None:
         from reward_models._static import missing, open_static
 
-        arrays = _weights()
+        arrays = _weights(weights)
         self._experts = opened(arrays)
         self._vectors: Vectors | None = None
         if missing() is None:
@@ -103,11 +107,17 @@ class BaseFloor:
         said = [Text(response) for response in responses]
         found = {}
         for name, expert in self._experts.items():
-            called = np.array([called_for(name, prompt, self._vectors) for prompt in asked], dtype=bool)
             found[name] = (
-                expert.belief(numbers(name, asked, said, self._vectors), called) if asked else np.zeros(0)
+                expert.belief(numbers(name, asked, said, self._vectors), self.called(name, prompts))
+                if asked
+                else np.zeros(0)
             )
         return found
+
+    def called(self, expert: str, prompts: Sequence[Conversation]) -> NDArray[np.bool_]:
+        """Whether each prompt may call for what an expert is there to find, shape (n,)."""
+        asked = (self._prompt(_last_turn(prompt)) for prompt in prompts)
+        return np.array([called_for(expert, prompt, self._vectors) for prompt in asked], dtype=bool)
 
 
 def open_floor(name: str) -> Floor | None:
@@ -153,8 +163,8 @@ def has_content(response: str) -> bool:
     return any(unicodedata.category(c)[0] in "LNPS" for c in response)
 
 
-def _weights() -> dict[str, NDArray[np.float64]]:
-    stored = files("reward_models.floor").joinpath("weights.npz").read_bytes()
+def _weights(path: Path | None) -> dict[str, NDArray[np.float64]]:
+    stored = (path or files("reward_models.floor").joinpath("weights.npz")).read_bytes()
     with np.load(BytesIO(stored), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

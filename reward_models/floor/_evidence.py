@@ -227,7 +227,7 @@ def ending(prompt: Prompt, response: Text) -> list[float]:
     text = response.text.rstrip()
     if not text or len(response.words) < 6:
         return [0.0] * 7
-    ended = float(bool(_ENDS.search(text)))
+    ended = float(has_ended(text))
     last = (text.splitlines() or [""])[-1].strip()
     line = bool(re.match(r"^(?:[-*•]|\d+[.)])\s", last))
     stops = sum(c in ".!?" for c in text) / max(1, len(response.sentences))
@@ -239,6 +239,11 @@ def ending(prompt: Prompt, response: Text) -> list[float]:
     )
     comma = float(text[-1] in ",-–(")
     return [1 - ended, (1 - ended) * min(1.0, stops), function, opened, comma, (1 - ended) * float(line), (1 - ended) * max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["list"])]  # fmt: skip
+
+
+def has_ended(text: str) -> bool:
+    """Whether a text ends with a mark that sentences, code or emphasis end with."""
+    return bool(_ENDS.search(text))
 
 
 def _share(pairs: Sequence[tuple[str, str]], among: frozenset[tuple[str, str]]) -> float:

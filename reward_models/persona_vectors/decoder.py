@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.rnn import pad_sequence
 
-from reward_models._backbone import quiet
+from reward_models._causal import open_causal
 from reward_models._hidden_states import LONGEST
-from reward_models._pretrained import locate
 from reward_models._rendering import Renderer
 from reward_models.persona_vectors._blocks import Identity, blocks_of, identify, watched
 from reward_models.persona_vectors.rollouts import Generate, Prompt
-from synthesizeme.errors import DataError
 
 States = NDArray[np.float32]
 
@@ -226,21 +224,7 @@ def open_decoder(name: str, *, device: str = "auto", batch_size: int = 32) -> De
         DataError: there is no such model, it is no causal language model, or the hub is out of reach.
         ConfigError: its blocks cannot be told.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    place = locate(name)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    with quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            kind = torch.float32 if device == "cpu" else "auto"
-            model = AutoModelForCausalLM.from_pretrained(place, dtype=kind)
-        except (OSError, ValueError, KeyError) as error:
-            reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-            raise DataError(
-                f"no causal language model can be read here ({reason})",
-                source=place,
-                cure="name a folder written by save_pretrained, or another hub name.",
-            ) from error
+    model, tokenizer = open_causal(name, torch.float32 if device == "cpu" else "auto")
     return Decoder(model.to(device), tokenizer, batch_size=batch_size)
