@@ -94,7 +94,12 @@ def looks(vectors: Vectors, response: str) -> tuple[float, ...]:
     text = Text(response)
     wide = sum(unicodedata.category(c) == "Lo" for c in response) / 2
     symbols = 5 * min(symbol_share(text.text), 0.5)
-    return (float(np.log1p(max(len(text.words), wide))), symbols, vectors.known(vectors.ids(text.text)), upper_share(text.text))
+    return (
+        float(np.log1p(max(len(text.words), wide))),
+        symbols,
+        vectors.known(vectors.ids(text.text)),
+        upper_share(text.text),
+    )
 
 
 def teach_prompts(vectors: Vectors, rows: list[Answer]) -> None:
@@ -125,7 +130,9 @@ class Rows:
             other = rng.choice(answers)
             while other.prompt == row.prompt or other.source == row.source in ("polis", "remesh"):
                 other = rng.choice(answers)
-            made = [(name, KINDS[name](Source(row.prompt, row.response, other.response), rng)) for name in names]
+            made = [
+                (name, KINDS[name](Source(row.prompt, row.response, other.response), rng)) for name in names
+            ]
             for name, text in [("good", row.response), *made]:
                 if name == "good" or (text and text.strip()):
                     place.append(i), kind.append(name), texts.append(text)
@@ -217,8 +224,17 @@ def limits(rows: Rows, odds: dict[str, np.ndarray]) -> dict[tuple[str, bool], fl
     gain = np.zeros(len(rows.kind))
     for kind in np.unique(rows.kind[counted]):
         gain[rows.kind == kind] = 1 / (rows.kind == kind).sum()
-    cost = rows.written / rows.written.sum() + 0.12 * rows.people / rows.people.sum() + 0.05 * rows.llmfao / rows.llmfao.sum()
-    groups = {(name, call): rows.called[name] == call for name in EXPERTS if name != "ending" for call in (False, True)}
+    cost = (
+        rows.written / rows.written.sum()
+        + 0.12 * rows.people / rows.people.sum()
+        + 0.05 * rows.llmfao / rows.llmfao.sum()
+    )
+    groups = {
+        (name, call): rows.called[name] == call
+        for name in EXPERTS
+        if name != "ending"
+        for call in (False, True)
+    }
     best, most = {}, -1.0
     for price in np.geomspace(20, 500, 16):
         found = dict.fromkeys(groups, np.inf)
@@ -233,7 +249,11 @@ def limits(rows: Rows, odds: dict[str, np.ndarray]) -> dict[tuple[str, bool], fl
                 j = int(np.argmax(worth))
                 found[key] = (score[j] + score[min(j + 1, len(score) - 1)]) / 2 if worth[j] > 0 else np.inf
         caught = believed(rows, odds, found)
-        lost = {"written": caught[rows.written].mean(), "people": caught[rows.people].mean(), "llmfao": caught[rows.llmfao].mean()}
+        lost = {
+            "written": caught[rows.written].mean(),
+            "people": caught[rows.people].mean(),
+            "llmfao": caught[rows.llmfao].mean(),
+        }
         total = float((gain * caught).sum())
         if all(lost[name] <= ALLOWED[name] for name in ALLOWED) and total > most:
             best, most = found, total
@@ -252,10 +272,10 @@ def believed(rows: Rows, odds: dict[str, np.ndarray], limit: dict[tuple[str, boo
     return found
 
 
-def table(rows: Rows, leave_out: bool) -> dict[str, dict[str, float]]:
+def table(
+    rows: Rows, odds: dict[str, np.ndarray], limit: dict[tuple[str, bool], float], leave_out: bool
+) -> dict[str, dict[str, float]]:
     """Share of each kind that is caught, learned from and left out, and of good answers that are lost."""
-    odds = out_of_fold(rows)
-    limit = limits(rows, odds)
     caught = believed(rows, odds, limit)
     found = {}
     for kind in KINDS:
@@ -285,7 +305,9 @@ def main() -> None:
     prose = list(corpora.prose(args.corpora))
     own = [text for name in WRITTEN for row in corpora.written(name) for text in (row.prompt, row.response)]
     arrays = learned_order(encoder, prose, own, args.order)
-    arrays["likelihood"] = frequencies(encoder.tokenizer, len(encoder.vectors), rng.sample(prose, 90_000) + own * 6)
+    arrays["likelihood"] = frequencies(
+        encoder.tokenizer, len(encoder.vectors), rng.sample(prose, 90_000) + own * 6
+    )
     arrays["languages.words"], arrays["languages.shares"] = common_words(args.corpora, own + prose[::40])
     vectors = Vectors.on(encoder, {**arrays, "languages.words": np.array(arrays["languages.words"])})
     answers = good_answers(args.data_dir, rng)
@@ -293,8 +315,9 @@ def main() -> None:
         skipped = corpora.prompts_of_fold(args.data_dir, args.without)
         answers = [row for row in answers if row.prompt not in skipped]
     rows = Rows(vectors, answers, rng)
-    report = table(rows, args.leave_out)
-    limit = limits(rows, out_of_fold(rows))
+    odds = out_of_fold(rows)
+    limit = limits(rows, odds)
+    report = table(rows, odds, limit, args.leave_out)
     teach_prompts(vectors, answers)
     stored = {**arrays, "expected": vectors.arrays["expected"], "prompts": vectors.arrays["prompts"]}
     everything = np.ones(len(rows.kind), dtype=bool)
@@ -304,7 +327,9 @@ def main() -> None:
             "limits": np.array([limit[name, False], limit[name, True]])
         }
         stored |= {f"{name}.{part}": values for part, values in parts.items()}
-    np.savez_compressed(args.out, **{name: small(name, np.asarray(values)) for name, values in stored.items()})
+    np.savez_compressed(
+        args.out, **{name: small(name, np.asarray(values)) for name, values in stored.items()}
+    )
     if args.out == WEIGHTS:
         (HERE / "results").mkdir(exist_ok=True)
         (HERE / "results" / "kinds.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +35,7 @@ Conversation = Sequence[Message]
 Floats = NDArray[np.float64]
 _LANGUAGE_MODEL = "lm:"
 DEPTH = 12.0
-"""How far below the floor lies where an expert is sure, in standard deviations of the taste of real answers."""
+"""How far down the floor is where an expert is sure, in standard deviations of the taste of real answers."""
 
 CUT_OFF = 0.5
 """How far, where a text only seems to be cut off."""
@@ -63,12 +64,15 @@ class BaseFloor:
     """The floor of the base install: no network, shipped weights.
 
     Without the package ``wordllama`` the experts that need its vectors are absent.
+
+    Args:
+        weights: File of weights of `experiments/floor/train.py`; by default the shipped one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Path | None = None) -> None:
         from reward_models._static import missing, open_static
 
-        arrays = _weights()
+        arrays = _weights(weights)
         self._experts = opened(arrays)
         self._vectors: Vectors | None = None
         if missing() is None:
@@ -129,7 +133,8 @@ def open_floor(name: str) -> Floor | None:
         return base_floor()
     from reward_models.floor._language_model import LanguageModelFloor
 
-    return LanguageModelFloor(base_floor(), name.removeprefix(_LANGUAGE_MODEL))
+    found: Floor = LanguageModelFloor(base_floor(), name.removeprefix(_LANGUAGE_MODEL))
+    return found
 
 
 def check_name(name: str) -> None:
@@ -149,12 +154,12 @@ def base_floor() -> BaseFloor:
 
 
 def has_content(response: str) -> bool:
-    """Whether a text shows anything: white space, control and format characters and lone surrogates do not."""
+    """Whether a text shows anything; white space, control characters and lone surrogates show nothing."""
     return any(unicodedata.category(c)[0] in "LNPS" for c in response)
 
 
-def _weights() -> dict[str, NDArray[np.float64]]:
-    stored = files("reward_models.floor").joinpath("weights.npz").read_bytes()
+def _weights(path: Path | None) -> dict[str, NDArray[np.float64]]:
+    stored = (path or files("reward_models.floor").joinpath("weights.npz")).read_bytes()
     with np.load(BytesIO(stored), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

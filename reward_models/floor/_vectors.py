@@ -42,7 +42,8 @@ class Vectors:
     Args:
         table: Vector of each token, shape (V, dim).
         tokenizer: Whose ids are rows of `table`.
-        arrays: ``likelihood`` (V,), ``order.*`` the network of `order`, ``expected`` (dim + cues + 3, 4) the regression of `expected`, ``prompts`` meanings of known prompts, ``languages`` words by language.
+        arrays: ``likelihood`` (V,), ``order.*`` the network of `order`, ``expected`` (dim + cues + 3, 4) the
+            regression of `expected`, ``prompts`` the meanings of known prompts, shape (m, dim).
         languages: Function words of each language, with their weight.
     """
 
@@ -129,7 +130,7 @@ class Vectors:
         return float((others < mine).mean()), mine - float(np.sort(others)[-10:].mean())
 
     def _expected(self, prompt: Prompt) -> F:
-        """What an answer to this prompt is expected to be: log words, share of symbols, known words, capitals."""
+        """What answers to this prompt look like: log words, share of symbols, known words, capitals."""
         found: F = self.prompt_features(prompt) @ self.arrays["expected"]
         return found
 
