@@ -9,7 +9,6 @@ prompt. Also what the floor does to real answers, and to rightful odd ones that 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 from pathlib import Path
@@ -87,8 +86,11 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--out", type=Path, default=HERE / "results" / "beats.json")
     args = parser.parse_args()
-    floors = [BaseFloor(path) for path in args.weights]
     llmfao = pairs_of(args.data_dir, "llmfao")
+    # As a fitted model does, the floor knows the prompts of training by their meaning.
+    prompts = list({last_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
+    floors = [BaseFloor(path) for path in args.weights]
+    floors = [floor.beside(floor.meanings(prompts)) for floor in floors]
     fold_of = {last_turn(p.prompt): int(p.metadata["prompt_fold"]) for p in llmfao}
 
     def by_fold(rows) -> np.ndarray:

@@ -32,7 +32,7 @@ _CALLED_FOR: dict[str, tuple[str, ...]] = {
     "size": ("short", "emoji", "junk", "code", "yes_no", "copy"), "stance": ("harm", "short", "copy"),
     "ending": ("code", "markup", "list"),
 }  # fmt: skip
-RAMP = 1.5
+RAMP = 0.5
 """Log-odds above its limit at which an expert is wholly believed."""
 
 

@@ -152,7 +152,7 @@ def _one_character(it: Source, rng: random.Random) -> str:
 def _one_word(it: Source, rng: random.Random) -> str:
     """A word of another answer, or one that says nothing."""
     if rng.random() < 0.5 and (found := re.findall(r"[^\W\d_]{3,}", it.other)):
-        return rng.choice(found)
+        return str(rng.choice(found))
     return rng.choice(["banana", "ok", "Certainly", "the", "great", "window", "Hello", "and", "nice", "word"])
 
 
@@ -191,7 +191,20 @@ def _json(it: Source, rng: random.Random) -> str:
             return {rng.choice(names): value(depth - 1) for _ in range(rng.randint(1, 4))}
         return rng.choice([rng.randint(0, 999), rng.random() < 0.5, None, rng.choice(names)])
 
-    names = ["a", "b", "id", "name", "value", "status", "data", "items", "score", "key", "x", *LOREM[:6]]
+    names: list[str] = [
+        "a",
+        "b",
+        "id",
+        "name",
+        "value",
+        "status",
+        "data",
+        "items",
+        "score",
+        "key",
+        "x",
+        *LOREM[:6],
+    ]
     whole = {rng.choice(names): value(2) for _ in range(rng.randint(1, 5))}
     return json.dumps(whole if rng.random() < 0.8 else [whole], indent=rng.choice([None, None, 2]))
 
