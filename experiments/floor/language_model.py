@@ -1,9 +1,11 @@
 """What a language model adds to the floor: the same table as `measure.py`, on a sample of pairs.
 
-    python experiments/floor/language_model.py --data-dir FOLDER --model FOLDER --weights w0.npz w1.npz w2.npz w3.npz
+    python experiments/floor/language_model.py --data-dir FOLDER --model FOLDER \\
+        --weights w0.npz w1.npz w2.npz w3.npz
 
-`--weights` are those of `train.py --without 0` to `3`. Every pair is judged by a base floor that learned nothing
-from its prompt, and by limits of the language model that were found on answers to other prompts.
+`--weights` are those of `train.py --without 0` to `3`. Every pair is judged by a base floor that learned
+nothing from its prompt, and by limits of the language model that were found on answers to other prompts.
+`--readings` keeps what the model read, so that a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 from measure import interval, no_answers, pairs_of, values
 
 from reward_models import method
-from reward_models.floor import BaseFloor
+from reward_models.floor import BaseFloor, base_floor
 from reward_models.floor._language_model import LanguageModelFloor
 from reward_models.floor._likelihood import LanguageModel, Likelihoods, open_language_model
 from synthesizeme.evaluation.no_answers import last_turn
@@ -102,17 +104,18 @@ class Measured:
             "accuracy without": float((margin > 0).mean()), "accuracy with": float((floored > 0).mean()),
         }  # fmt: skip
 
-    def beats(self) -> dict[str, dict[str, object]]:
-        """Share of no-answers of each kind that beat the chosen answer, by floor."""
-        folds = [fold(p) for p in self.pairs]
-        chosen = [(p.prompt, p.chosen_text, p.user_id) for p in self.pairs]
+    def beats(self, count: int) -> dict[str, dict[str, object]]:
+        """Share of no-answers of each kind that beat the chosen answer, by floor, on the first pairs."""
+        pairs = self.pairs[:count]
+        folds = [fold(p) for p in pairs]
+        chosen = [(p.prompt, p.chosen_text, p.user_id) for p in pairs]
         best = values(self.taste, chosen)
         stands = {name: self.falls(name, chosen, folds) for name in self._floors}
         found = {}
-        for kind, made in no_answers(self.pairs, random.Random(0)).items():
+        for kind, made in no_answers(pairs, random.Random(0)).items():
             i = [i for i, _ in made]
-            rows = [(self.pairs[j].prompt, text, self.pairs[j].user_id) for j, text in made]
-            taste, users = values(self.taste, rows), [self.pairs[j].user_id for j in i]
+            rows = [(pairs[j].prompt, text, pairs[j].user_id) for j, text in made]
+            taste, users = values(self.taste, rows), [pairs[j].user_id for j in i]
             row: dict[str, object] = {"texts": len(i), "none": float((taste > best[i]).mean())}
             for name in self._floors:
                 beaten = taste - self.falls(name, rows, [folds[j] for j in i]) > best[i] - stands[name][i]
@@ -134,33 +137,37 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, nargs=FOLDS, required=True)
     parser.add_argument("--pairs", type=int, default=100, help="test pairs of each data set")
     parser.add_argument(
+        "--attacked", type=int, default=100, help="those of llmfao that no-answers are made for"
+    )
+    parser.add_argument(
         "--calibrated-on", type=int, default=128, help="pairs whose answers limits are found on"
     )
     parser.add_argument("--split", default="test", choices=("validation", "test"))
     parser.add_argument("--readings", type=Path, help="where likelihoods are kept between runs")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "language_model.json")
     args = parser.parse_args()
-    reader = open_language_model(args.model)
+    reader = open_language_model(args.model, "cpu")
     reader.read = Remembered(reader, args.readings)
-    bases = {"llmfao": [BaseFloor(path) for path in args.weights]}
+    llmfao = pairs_of(args.data_dir, "llmfao")
+    prompts = list({last_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
+    bases = {"llmfao": [it.beside(it.meanings(prompts)) for it in map(BaseFloor, args.weights)]}
     report: dict[str, object] = {
         "model": reader.identity,
         "pairs": args.pairs,
+        "attacked": args.attacked,
         "calibrated on": args.calibrated_on,
         "real": {},
     }
-    for name in ("polis", "remesh", "llmfao"):
+    for name in ("llmfao", "polis", "remesh"):
         pairs = pairs_of(args.data_dir, name)
         learned = [
             p
             for p in pairs
             if p.split in (("train",) if args.split == "validation" else ("train", "validation"))
         ]
-        base = bases.get(name, [BaseFloor()] * FOLDS)
+        base = bases.get(name, [base_floor()] * FOLDS)
         some = random.Random(1).sample(learned, args.calibrated_on)
-        with_lm = [
-            calibrated(base[f], args.model, [p for p in some if fold(p) != f]) for f in range(FOLDS)
-        ]
+        with_lm = [calibrated(base[f], args.model, [p for p in some if fold(p) != f]) for f in range(FOLDS)]
         built_in = [LanguageModelFloor(base[f], args.model) for f in range(FOLDS)]
         taste = (
             method("hierarchical")(encoder="static")
@@ -181,9 +188,10 @@ def main() -> None:
             json.dumps(report["real"][name], indent=1),
             flush=True,
         )
-    report["beats"] = it.beats()
+        if name == "llmfao":
+            report["beats"] = it.beats(args.attacked)
     report["odd"] = odd(
-        LanguageModelFloor(BaseFloor(), args.model), "odd_test" if args.split == "test" else "odd_a"
+        LanguageModelFloor(base_floor(), args.model), "odd_test" if args.split == "test" else "odd_a"
     )
     args.out.write_text(json.dumps(report, indent=1) + "\n")
 

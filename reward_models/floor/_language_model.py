@@ -1,4 +1,4 @@
-"""The floor that also asks a language model how likely a response is after its prompt, and whether it ends there.
+"""The floor that also asks a language model how likely a response is, and whether it ends where it ends.
 
 Four experts read what `reward_models.floor._likelihood` finds, each believed below a limit that real answers
 hardly fall under:
@@ -55,8 +55,8 @@ class Likelihood(NamedTuple):
 EXPERTS = {
     "order": Likelihood(-6.2, 0.003, 0.6, 8),
     "junk": Likelihood(-6.7, 0.003, 0.6, 8),
-    "relevance": Likelihood(-0.2, 0.01, 0.1, 8),
-    "ending": Likelihood(-12.0, 0.01, 5.0, 12),
+    "relevance": Likelihood(-0.3, 0.01, 0.1, 8),
+    "ending": Likelihood(-14.0, 0.01, 3.0, 12),
 }
 _MODEL = "model"
 
@@ -128,6 +128,8 @@ class LanguageModelFloor:
                 weight = len(real) / (len(real) + BUILT_IN_COUNTS)
                 least = float(np.quantile(real, it.lost))
                 self._limits[expert] = weight * least + (1 - weight) * it.built_in
+        # Many people write no closing mark, so that an end is missed only where none would be found.
+        self._limits["ending"] = min(self._limits["ending"], EXPERTS["ending"].built_in)
 
     def limits(self) -> dict[str, float]:
         """The limits by expert, and a number that tells the model from others."""
@@ -154,7 +156,7 @@ class LanguageModelFloor:
     def _evidence(
         self, prompts: Sequence[Conversation], responses: Sequence[str]
     ) -> tuple[dict[str, Floats], dict[str, NDArray[np.bool_]]]:
-        """What each expert reads, lower further from an answer, and where it knows something, of shape (n,).
+        """What each expert reads, lower further from an answer, and where it knows something, shape (n,).
 
         The second also says under ``complete`` where an ending would be known if it were missing.
         """
@@ -162,8 +164,8 @@ class LanguageModelFloor:
         values = {
             "order": read.given, "junk": read.worst, "relevance": read.gain, "ending": np.nan_to_num(read.end),
         }  # fmt: skip
-        # What is likely after its prompt is no junk, whether code, a table or capitals; but a cipher, a password or
-        # a language that the model was hardly taught is unlikely even where it was asked for.
+        # Code, a table or capitals that were asked for are likely; a cipher or a language that the model was
+        # hardly taught is not, even where it was asked for.
         sure = (read.prompt > STRANGE) & ~self.base.called("script", prompts)
         knows = {expert: sure & (read.tokens >= it.fewest) for expert, it in EXPERTS.items()}
         ended = np.array([has_ended(response) for response in responses], dtype=bool)

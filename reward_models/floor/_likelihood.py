@@ -1,9 +1,9 @@
-"""How likely a causal language model finds responses: after their prompt, without it, in parts, and their end.
+"""How likely a language model finds responses: after their prompt, without it, in parts, and their end.
 
-The tokens of a response stand behind those that open the assistant's turn, by the chat template where there is
-one. They are read in stretches of `STRETCH` tokens, each right behind the prompt and behind the last `OVERLAP`
-tokens of the stretch before. Of a response of more than `LONGEST` tokens the first and the last half of that
-are read, so that the end of turn is always read behind the true end of the text.
+The tokens of a response stand behind those that open the assistant's turn, by the chat template where there
+is one. They are read in stretches of `STRETCH` tokens, each right behind the prompt and behind the last
+`OVERLAP` tokens of the stretch before. Of a response of more than `LONGEST` tokens the first and the last half
+of that are read, so that the end of turn is always read behind the true end of the text.
 """
 
 from __future__ import annotations
@@ -225,8 +225,8 @@ def _moving(values: Floats) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def open_language_model(name: str, device: str = "cpu") -> LanguageModel:
-    """A language model by folder or hub name, opened once, in the format of its files.
+def open_language_model(name: str, device: str) -> LanguageModel:
+    """A language model by folder or hub name, opened once, on a device, in the number format of its files.
 
     Raises:
         DataError: there is no such model, it is no causal language model, or the hub is out of reach.

