@@ -162,8 +162,11 @@ class LanguageModelFloor:
         """
         read = self._model.read(prompts, responses)
         values = {
-            "order": read.given, "junk": read.worst, "relevance": read.gain, "ending": np.nan_to_num(read.end),
-        }  # fmt: skip
+            "order": read.given,
+            "junk": read.worst,
+            "relevance": read.gain,
+            "ending": np.nan_to_num(read.end),
+        }
         # Code, a table or capitals that were asked for are likely; a cipher or a language that the model was
         # hardly taught is not, even where it was asked for.
         sure = (read.prompt > STRANGE) & ~self.base.called("script", prompts)

@@ -2,8 +2,8 @@
 
 The tokens of a response stand behind those that open the assistant's turn, by the chat template where there
 is one. They are read in stretches of `STRETCH` tokens, each right behind the prompt and behind the last
-`OVERLAP` tokens of the stretch before. Of a response of more than `LONGEST` tokens the first and the last half
-of that are read, so that the end of turn is always read behind the true end of the text.
+`OVERLAP` tokens of the stretch before. Of a response of more than `LONGEST` tokens the first and the last
+half of that are read, so that the end of turn is always read behind the true end of the text.
 """
 
 from __future__ import annotations
