@@ -2,7 +2,7 @@
 
     python experiments/floor/train.py --data-dir FOLDER --corpora FOLDER [--order order.npz]
 
-`--corpora` holds the packages that `corpora.py` names; `--order` keeps the network of word order between runs.
+`--corpora` holds the packages that `corpora.py` names; `--order` keeps the network of word order.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def limits(rows: Rows, odds: dict[str, np.ndarray]) -> dict[tuple[str, bool], fl
         gain[rows.kind == kind] = WORTH.get(kind, 1.0) / (rows.kind == kind).sum()
     cost = (
         rows.written / rows.written.sum()
-        + 0.1 * rows.people / rows.people.sum()
+        + 0.3 * rows.people / rows.people.sum()
         + 0.05 * rows.llmfao / rows.llmfao.sum()
     )
     groups = {
@@ -243,7 +243,7 @@ def limits(rows: Rows, odds: dict[str, np.ndarray]) -> dict[tuple[str, bool], fl
         for call in (False, True)
     }
     best, most = {}, -1.0
-    for price in np.geomspace(30, 400, 24):
+    for price in np.geomspace(30, 3000, 32):
         found = dict.fromkeys(groups, np.inf)
         for _ in range(3):
             for key, group in groups.items():
