@@ -338,8 +338,12 @@ class RewardModel(ABC):
         return self.standing.verdicts(comparisons, results)
 
     def stand_on(self, floor: str) -> Self:
-        """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.floor, self.standing = floor, Standing(floor, self.standing.unit)
+        """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew.
+
+        Raises:
+            UnknownNameError: no floor is called so.
+        """
+        self.standing, self.floor = self.standing.on(floor), floor
         return self
 
     def save(self, folder: Path | str) -> None:
