@@ -64,7 +64,7 @@ class RewardModel(ABC):
         unknown_user: What a user without a state gets: ``population`` (the model without the user, with
             that status) or ``refuse`` (a `Failure` of kind ``unknown_user``).
         seed: Seed of every random choice.
-        floor: What all rewards stand on: ``base``, ``none`` or ``lm:NAME`` (`reward_models.floor.open_floor`).
+        floor: What all rewards stand on: ``base``, ``none``, ``lm:NAME`` (`reward_models.floor.open_floor`).
     """
 
     order_sensitive: ClassVar[bool] = False

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
@@ -305,15 +305,14 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
             return made(None, None, None, "unknown_user")
         status: Status = "too_long" if answer.kind == "too_long" else "error"
         return made(None, None, None, status, RewardError(f"{answer.kind}: {answer.detail}"))
-    value = answer.margin if isinstance(answer, Verdict) else answer.value
+    parts: dict[str, Any]
+    if isinstance(answer, Verdict):
+        value, parts = answer.margin, {"preference": answer.preference, "floors": answer.floors}
+    else:
+        value, parts = answer.value, {"taste": answer.taste, "floor": answer.floor}
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
-    found = made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged)
-    if isinstance(answer, Verdict) and isinstance(found, Margin):
-        return found._replace(preference=answer.preference, floors=answer.floors)
-    if isinstance(answer, Reward) and isinstance(found, Score):
-        return found._replace(taste=answer.taste, floor=answer.floor)
-    return found
+    return made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged, **parts)
 
 
 def _lent_question(question: Question) -> Question:
