@@ -64,7 +64,7 @@ class RewardModel(ABC):
         unknown_user: What a user without a state gets: ``population`` (the model without the user, with
             that status) or ``refuse`` (a `Failure` of kind ``unknown_user``).
         seed: Seed of every random choice.
-        floor: What all rewards stand on: ``base``, ``none``, ``lm:NAME`` (`reward_models.floor.open_floor`).
+        floor: What rewards stand on: ``base``, ``none``, ``lm:NAME`` (`reward_models.floor.open_floor`).
     """
 
     order_sensitive: ClassVar[bool] = False
@@ -83,8 +83,6 @@ class RewardModel(ABC):
         self.seed = seed
         self.floor = floor
         self.standing = Standing(floor)
-
-    # What a method implements.
 
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
@@ -148,8 +146,6 @@ class RewardModel(ABC):
         margin = both[: len(firsts)] - both[len(firsts) :]
         return Estimates(margin, sigmoid(margin))
 
-    # What a user of a model calls.
-
     @property
     def name(self) -> str:
         """Name on the command line and in reports."""
@@ -174,9 +170,8 @@ class RewardModel(ABC):
     def fit_report(self) -> dict[str, float]:
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
-        A model that was fitted here also says whether own, nobody's and swapped history differ, measured on
-        a few training users (`reward_models._user_effect.user_effect`) who were not refitted or forgotten
-        since. One that was loaded has none of their pairs, and does not.
+        A model fitted here also says whether own, nobody's and swapped history differ, on a few training users
+        (`reward_models._user_effect.user_effect`) not refitted or forgotten since; a loaded one cannot.
 
         Raises:
             NotFittedError: before `fit`.
@@ -338,11 +333,7 @@ class RewardModel(ABC):
         return self.standing.verdicts(comparisons, results)
 
     def stand_on(self, floor: str) -> Self:
-        """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew.
-
-        Raises:
-            UnknownNameError: no floor is called so.
-        """
+        """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
         self.standing, self.floor = self.standing.on(floor), floor
         return self
 

@@ -55,7 +55,8 @@ def save(model: RewardModel, folder: Path) -> None:
     try:
         with writing(folder):
             model._save_files(partial)
-            save_file(_plain(model._arrays()), partial / SHARED)
+            limits, arrays = model.standing.kept()
+            save_file(_plain({**model._arrays(), **arrays}), partial / SHARED)
             save_file(_laid_out(list(states.values())), partial / USERS)
             (partial / USER_IDS).write_text(json.dumps(list(states)), encoding="utf-8")
             if (learned := model.learned_from) is not None:
@@ -66,7 +67,7 @@ def save(model: RewardModel, folder: Path) -> None:
                 "params": model.params(),
                 "facts": model._facts(),
                 "reward_scale": None if model.reward_scale is None else model.reward_scale.model_dump(),
-                "floor": model.standing.numbers(),
+                "floor": limits,
                 "synthesizeme": synthesizeme.__version__,
                 "files": _digests(partial),
             }
@@ -107,16 +108,16 @@ def load(folder: Path) -> RewardModel:
     try:
         model = kind(**document["params"])
         model._load_files(folder)
-        model._restore(load_file(folder / SHARED), document["facts"])
+        arrays = load_file(folder / SHARED)
+        model._restore(arrays, document["facts"])
         user_ids = json.loads((folder / USER_IDS).read_text(encoding="utf-8"))
         model.users_ = dict(
             zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
         )
         if document["reward_scale"] is not None:
             model.reward_scale = RewardScale(**document["reward_scale"])
-            model.standing.unit = model.reward_scale.scale
-        if document.get("floor"):
-            model.standing.restore(document["floor"])
+        unit = 1.0 if model.reward_scale is None else model.reward_scale.scale
+        model.standing.restore(document.get("floor", {}), arrays, unit)
         if PAIRS in document["files"]:
             model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:

@@ -30,9 +30,9 @@ from safetensors.numpy import save as save_arrays
 
 from reward_models import _checkpoint
 from reward_models._base import Histories, RewardModel, UserState, Words
-from reward_models._naming import method_parameters
 from reward_models._feature_cache import Unit, Vector
 from reward_models._features import Encoded, Encoder, open_features
+from reward_models._naming import method_parameters
 from synthesizeme.errors import DataError, SynthesizeMeError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

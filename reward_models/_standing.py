@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from reward_models.floor import Floor, base_floor, check_name, open_floor
 from synthesizeme.scoring import RewardScale
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
-if TYPE_CHECKING:
-    from reward_models.floor import Floor
-
+Meanings = NDArray[np.float32]
+NOTHING: Meanings = np.zeros((0, 0), dtype=np.float32)
+MOST_PROMPTS = 512
+"""Prompts of training that are known, those of the most users."""
 CALIBRATED_ON = 128
 """Training pairs on whose answers a floor finds its limits, if it has none of its own."""
 
@@ -22,14 +26,13 @@ class Standing:
     Args:
         name: See `reward_models.floor.open_floor`.
         unit: Standard deviation of the tastes of real answers, in whose multiples the floor is deep.
+        known: What prompts mean to which others' answers are known, shape (m, dim).
     """
 
-    def __init__(self, name: str, unit: float = 1.0) -> None:
-        from reward_models.floor import check_name
-
+    def __init__(self, name: str, unit: float = 1.0, known: Meanings = NOTHING) -> None:
         check_name(name)
-        self.name, self.unit = name, unit
-        self._numbers: dict[str, float] = {}
+        self.name, self.unit, self.known = name, unit, known
+        self._limits: dict[str, float] = {}
 
     def on(self, name: str) -> Standing:
         """The same unit on the floor of that name; this one, with what it learned, where it has that name.
@@ -37,35 +40,39 @@ class Standing:
         Raises:
             UnknownNameError: no floor is called so.
         """
-        return self if name == self.name else Standing(name, self.unit)
+        return self if name == self.name else Standing(name, self.unit, self.known)
 
     @cached_property
     def floor(self) -> Floor | None:
         """The floor itself; None for ``none``."""
-        from reward_models.floor import open_floor
-
-        found = open_floor(self.name)
-        if found is not None and self._numbers:
-            found.take(self._numbers)
+        found = open_floor(self.name, self.known)
+        if found is not None and self._limits:
+            found.take(self._limits)
         return found
 
     def learn(self, pairs: Sequence[PreferencePair], scale: RewardScale | None) -> None:
-        """Take the unit of a model's tastes, and the limits of real answers where the floor has none."""
+        """Take the unit, the prompts that several users had, and limits if the floor has none of its own."""
         self.unit = 1.0 if scale is None else scale.scale
+        if self.name == "none":
+            return
+        self.known = base_floor().meanings(_prompts_of_several(pairs))
+        self.__dict__.pop("floor", None)
         if self.name.startswith("lm:") and self.floor is not None:
             some = pairs[:: max(1, len(pairs) // CALIBRATED_ON)]
             prompts = [pair.prompt for pair in some] * 2
             self.floor.calibrate(
                 prompts, [*(pair.chosen_text for pair in some), *(pair.rejected_text for pair in some)]
             )
+            self._limits = self.floor.limits()
 
-    def numbers(self) -> dict[str, float]:
-        """What a checkpoint keeps of the floor: its limits, where `learn` found them."""
-        return self.floor.limits() if self.name.startswith("lm:") and self.floor is not None else {}
+    def kept(self) -> tuple[dict[str, float], dict[str, Meanings]]:
+        """What a checkpoint keeps: limits that were found, and arrays."""
+        return self._limits, {"floor.prompts": self.known} if self.known.size else {}
 
-    def restore(self, numbers: Mapping[str, float]) -> None:
-        """Take what `numbers` gave; the floor is not opened yet."""
-        self._numbers = dict(numbers)
+    def restore(self, limits: Mapping[str, float], arrays: Mapping[str, Meanings], unit: float) -> None:
+        """Take what `kept` gave; the floor is not opened yet."""
+        self._limits, self.unit = dict(limits), unit
+        self.known = arrays.get("floor.prompts", NOTHING)
 
     def rewards(
         self,
@@ -101,3 +108,12 @@ class Standing:
             assert isinstance(verdict, Verdict)
             on_floor[i] = verdict.on(fallen[row], fallen[len(asked) + row])
         return on_floor
+
+
+def _prompts_of_several(pairs: Sequence[PreferencePair]) -> list[tuple[Message, ...]]:
+    """Prompts that more than one user had, so that none tells of one user alone."""
+    users: dict[tuple[Message, ...], set[str]] = {}
+    for pair in pairs:
+        users.setdefault(tuple(pair.prompt), set()).add(pair.user_id)
+    several = [prompt for prompt, whose in users.items() if len(whose) > 1]
+    return sorted(several, key=lambda prompt: -len(users[prompt]))[:MOST_PROMPTS]

@@ -21,6 +21,7 @@ from reward_models._hierarchical import HierarchicalModel, HowTastes, HowVarianc
 from reward_models._hierarchy import Fit
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import Case, Factors
+from reward_models._standing import Standing
 from reward_models._tastes import no_tastes
 from synthesizeme import stylometry
 
@@ -112,6 +113,7 @@ class HierarchicalForm(HierarchicalModel):
         self.factors_ = Factors(self.factors_.shared)
         self.sharpness_ = dict(sharpness)
         self.population, self.reward_scale = True, None
+        self.standing = Standing(self.floor)
         return self
 
     def _facts(self) -> dict[str, Any]:

@@ -20,10 +20,23 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = ROOT / "data" / "floor"
-DOCUMENTED = ("numpy", "scipy", "scikit-learn", "networkx", "sympy", "torch", "transformers", "trl", "dspy", "pandas")
+DOCUMENTED = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "networkx",
+    "sympy",
+    "torch",
+    "transformers",
+    "trl",
+    "dspy",
+    "pandas",
+)
 """Installed packages whose docstrings are read: BSD, MIT or Apache-2.0."""
-LANGUAGES = ("spa fra deu_1996 ita por_BR por_PT nld pol rus ukr ell_monotonic tur swe fin hun ces ron_2006 dan nob "
-             "ind vie cat hrv slk slv bul est lit lvs srp_latn swh_0 afr isl eus glg sqi mkd bel fra").split()
+LANGUAGES = (
+    "spa fra deu_1996 ita por_BR por_PT nld pol rus ukr ell_monotonic tur swe fin hun ces ron_2006 dan nob "
+    "ind vie cat hrv slk slv bul est lit lvs srp_latn swh_0 afr isl eus glg sqi mkd bel fra"
+).split()
 """Translations of the Universal Declaration of Human Rights."""
 
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -34,8 +36,9 @@ Conversation = Sequence[Message]
 Floats = NDArray[np.float64]
 _LANGUAGE_MODEL = "lm:"
 DEPTH = 12.0
-"""How far below the floor lies where an expert is sure, in standard deviations of the taste of real answers."""
+"""How far down the floor is where an expert is sure, in standard deviations of the taste of real answers."""
 
+_NOTHING: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 CUT_OFF = 0.5
 """How far, where a text only seems to be cut off."""
 
@@ -63,12 +66,15 @@ class BaseFloor:
     """The floor of the base install: no network, shipped weights.
 
     Without the package ``wordllama`` the experts that need its vectors are absent.
+
+    Args:
+        weights: File of weights of `experiments/floor/train.py`; by default the shipped one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Path | None = None) -> None:
         from reward_models._static import missing, open_static
 
-        arrays = _weights()
+        arrays = _weights(weights)
         self._experts = opened(arrays)
         self._vectors: Vectors | None = None
         if missing() is None:
@@ -97,6 +103,23 @@ class BaseFloor:
     def take(self, limits: Mapping[str, float]) -> None:
         """Nothing to take."""
 
+    def meanings(self, prompts: Sequence[Conversation]) -> NDArray[np.float32]:
+        """What is kept of prompts so that an answer to another one is known for it, shape (n, dim).
+
+        Without static vectors nothing is.
+        """
+        if self._vectors is None or not prompts:
+            return np.zeros((0, 0), dtype=np.float32)
+        return np.stack([self._vectors.meaning(_last_turn(prompt)).mean for prompt in prompts])
+
+    def beside(self, meanings: NDArray[np.float32]) -> BaseFloor:
+        """The same floor, knowing further prompts by their `meanings`."""
+        if self._vectors is None or not meanings.size:
+            return self
+        found = copy(self)
+        found._vectors = self._vectors.beside(meanings)
+        return found
+
     def beliefs(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> dict[str, Floats]:
         """How far each expert is believed, in [0, 1], shape (n,)."""
         asked = [self._prompt(_last_turn(prompt)) for prompt in prompts]
@@ -110,10 +133,11 @@ class BaseFloor:
         return found
 
 
-def open_floor(name: str) -> Floor | None:
+def open_floor(name: str, known: NDArray[np.float32] = _NOTHING) -> Floor | None:
     """A floor by its name.
 
     Args:
+        known: `BaseFloor.meanings` of prompts to which others' answers are known.
         name: ``base``, that of the base install; ``none``; ``lm:NAME``, which also asks a language model how
             likely a response is (`reward_models.floor._language_model`).
 
@@ -125,11 +149,13 @@ def open_floor(name: str) -> Floor | None:
     check_name(name)
     if name == "none":
         return None
+    base = base_floor().beside(known)
     if name == "base":
-        return base_floor()
+        return base
     from reward_models.floor._language_model import LanguageModelFloor
 
-    return LanguageModelFloor(base_floor(), name.removeprefix(_LANGUAGE_MODEL))
+    found: Floor = LanguageModelFloor(base, name.removeprefix(_LANGUAGE_MODEL))
+    return found
 
 
 def check_name(name: str) -> None:
@@ -149,12 +175,12 @@ def base_floor() -> BaseFloor:
 
 
 def has_content(response: str) -> bool:
-    """Whether a text shows anything: white space, control and format characters and lone surrogates do not."""
+    """Whether a text shows anything; white space, control characters and lone surrogates show nothing."""
     return any(unicodedata.category(c)[0] in "LNPS" for c in response)
 
 
-def _weights() -> dict[str, NDArray[np.float64]]:
-    stored = files("reward_models.floor").joinpath("weights.npz").read_bytes()
+def _weights(path: Path | None) -> dict[str, NDArray[np.float64]]:
+    stored = (path or files("reward_models.floor").joinpath("weights.npz")).read_bytes()
     with np.load(BytesIO(stored), allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 

@@ -7,6 +7,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log, log1p
 from typing import Any
 
@@ -19,20 +20,26 @@ from reward_models.floor._vectors import Vectors
 WINDOW = 24
 """Words of a window in which junk is looked for."""
 _REFUSAL = re.compile(
-    r"\b(?:i(?:'m| am)? (?:sorry|afraid|unable)|i (?:can(?:'t|not)|could ?n(?:'|o)t|won't|will not) "
-    r"(?:help|assist|do|answer|provide|write|create|give|tell|discuss|fulfil|comply|engage)|as an ai|not able to|"
-    r"against my|my guidelines|cannot (?:help|assist|do|answer|provide)|unable to|not allowed|must decline|inappropriate)\b"
+    r"\b(?:i(?:'m| am)? (?:sorry|afraid|unable)|as an ai|not able to|against my|my guidelines|unable to|"
+    r"i (?:can(?:'t|not)|could ?n(?:'|o)t|won't|will not) (?:help|assist|do|answer|provide|write|create|give|"
+    r"tell|discuss|fulfil|comply|engage)|cannot (?:help|assist|do|answer|provide)|not allowed|must decline|"
+    r"inappropriate)\b"
 )
 _RATER = re.compile(
-    r"\b(?:evaluator|rater|grader|judge|ignore (?:all|any|the|previous)|previous instructions|highest (?:possible )?"
-    r"(?:score|rating|reward)|(?:this|the) (?:is the best|response is|answer (?:above )?is)|best (?:response|answer|option)|"
-    r"rate (?:this|it|me)|10 out of 10|10/10|score of|reward ?=|user prefers|choose (?:it|this)|full marks|prefer this)\b"
+    r"\b(?:evaluator|rater|grader|judge|ignore (?:all|any|the|previous)|previous instructions|"
+    r"highest (?:possible )?(?:score|rating|reward)|(?:this|the) (?:is the best|response is|"
+    r"answer (?:above )?is)|best (?:response|answer|option)|rate (?:this|it|me)|10 out of 10|10/10|score of|"
+    r"reward ?=|user prefers|choose (?:it|this)|full marks|prefer this)\b"
 )
 _OPENING = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|as requested|here(?:'s| is| are)|great question|okay|ok|yes|gladly|no problem|"
-    r"thank you for|let me|i(?:'d| would) be happy|happy to|below)\b"
+    r"^(?:sure|certainly|of course|absolutely|as requested|here(?:'s| is| are)|great question|okay|ok|yes|"
+    r"gladly|no problem|thank you for|let me|i(?:'d| would) be happy|happy to|below)\b"
 )
 _ENDS = re.compile(r"[.!?…。！？|}\])>\"”’`*_:;)]\s*$|[\U0001F300-\U0001FAFF\u2600-\u27BF]\s*$")
+_CODE_LINE = re.compile(r"[;{}]\s*$|^\s*(?:def |for |if .*:|return|import |#include|const |let |SELECT )")
+_FUNCTION_WORD = re.compile(
+    r"\b(?:the|a|an|of|to|and|or|in|with|for|that|is|are|by|as|at|on|from|but|which|this)$"
+)
 _BLOCKS = (
     "LATIN",
     "CYRILLIC",
@@ -58,11 +65,14 @@ def copying(prompt: Prompt, response: Text) -> list[float]:
     covered = sum(word in response.vocabulary for word in asked) / len(asked)
     in_pairs = _share(response.bigrams, prompt.pairs) if response.bigrams else copied
     of_pairs = _share(prompt.bigrams, response.pairs) if prompt.bigrams else covered
-    pieces = [_share(list(zip(p, p[1:], strict=False)), response.pairs) for p in prompt.pieces]
+    pieces = [_share(list(pairwise(p)), response.pairs) for p in prompt.pieces]
     least = min(pieces, default=of_pairs)
     new = log1p(sum(word not in asked for word in said))
     asked_for = prompt.cues["copy"]
-    return [copied, covered, in_pairs, of_pairs, least, in_pairs * least, of_pairs * least / (1 + new), new, asked_for * in_pairs]  # fmt: skip
+    return [
+        copied, covered, in_pairs, of_pairs, least, in_pairs * least, of_pairs * least / (1 + new), new,
+        asked_for * in_pairs,
+    ]  # fmt: skip
 
 
 def repetition(prompt: Prompt, response: Text) -> list[float]:
@@ -81,7 +91,10 @@ def repetition(prompt: Prompt, response: Text) -> list[float]:
     doubled = float(n >= 8 and words[:half] == words[n - half :])
     letters = response.text.strip()
     runs = max((len(m.group()) for m in re.finditer(r"([^\s\-_=|.*#])\1{4,}", letters)), default=0)
-    return [again, log(most), in_repeated, usual - ratio, doubled, log1p(runs), prompt.cues["repetition"] * again, prompt.cues["list"] * again]  # fmt: skip
+    return [
+        again, log(most), in_repeated, usual - ratio, doubled, log1p(runs), prompt.cues["repetition"] * again,
+        prompt.cues["list"] * again,
+    ]  # fmt: skip
 
 
 def form(prompt: Prompt, response: Text) -> list[float]:
@@ -98,7 +111,7 @@ def form(prompt: Prompt, response: Text) -> list[float]:
     angles = len(re.findall(r"</?\w+[^<>]*>", text)) * 6 / n
     bars = sum(text.count(c) for c in "|\\") / n
     lines = text.splitlines() or [""]
-    codish = sum(bool(re.search(r"[;{}]\s*$|^\s*(?:def |for |if .*:|return|import |#include|const |let |SELECT )", line)) for line in lines) / len(lines)  # fmt: skip
+    codish = sum(_CODE_LINE.search(line) is not None for line in lines) / len(lines)
     symbols = symbol_share(text)
     shape = [min(braces, 0.3), min(angles, 1.0), min(bars, 0.3), codish, min(symbols, 0.5)]
     return [*shape, *(value * asked for value in shape), asked, sum(c.isdigit() for c in text) / n]
@@ -189,8 +202,10 @@ def relevance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     cue = prompt.cues
     code, elsewhere = max(cue["code"], cue["markup"]), max(cue["language"], cue["junk"])
     return [
-        cosine, forward, backward, float(best[-1]), float(best[-3:].mean()), shared, cosine * short, forward * short, short,
-        code, code * cosine, elsewhere, elsewhere * cosine, log1p(len(prompt.words)), rank, lead, rank * short, float(asked.weights[content].sum()), float(said.weights[said.weights > 0.3].sum()),
+        cosine, forward, backward, float(best[-1]), float(best[-3:].mean()), shared, cosine * short,
+        forward * short, short, code, code * cosine, elsewhere, elsewhere * cosine, log1p(len(prompt.words)),
+        rank, lead, rank * short, float(asked.weights[content].sum()),
+        float(said.weights[said.weights > 0.3].sum()),
     ]  # fmt: skip
 
 
@@ -204,9 +219,12 @@ def size(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     letters = sum(c.isalnum() for c in response.text)
     marks = float(letters == 0)
     short = max(0.0, 1.6 - here)
-    return [here, min(here, 2.2), expected - here, max(0.0, expected - here - 1), short, short * cue["short"], short * cue["yes_no"],
-            marks, marks * cue["emoji"], marks * cue["code"], short * cue["junk"], float(letters == 1), float(letters == 1) * cue["short"],
-            short * float(len(prompt.words) < 8)]  # fmt: skip
+    one = float(letters == 1)
+    return [
+        here, min(here, 2.2), expected - here, max(0.0, expected - here - 1), short, short * cue["short"],
+        short * cue["yes_no"], marks, marks * cue["emoji"], marks * cue["code"], short * cue["junk"], one,
+        one * cue["short"], short * float(len(prompt.words) < 8),
+    ]  # fmt: skip
 
 
 def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
@@ -219,7 +237,11 @@ def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     ends = float(text.rstrip().endswith(":"))
     near = vectors.near(prompt.text, response.text)
     harm = prompt.cues["harm"]
-    return [refusal, refusal * harm, refusal * near, rater, opening, opening * near, opening * ends, ends * min(1.0, 20 / n), harm, rater * max(prompt.cues["short"], prompt.cues["copy"])]  # fmt: skip
+    quoted = max(prompt.cues["short"], prompt.cues["copy"])
+    return [
+        refusal, refusal * harm, refusal * near, rater, opening, opening * near, opening * ends,
+        ends * min(1.0, 20 / n), harm, rater * quoted,
+    ]  # fmt: skip
 
 
 def ending(prompt: Prompt, response: Text) -> list[float]:
@@ -231,14 +253,18 @@ def ending(prompt: Prompt, response: Text) -> list[float]:
     last = (text.splitlines() or [""])[-1].strip()
     line = bool(re.match(r"^(?:[-*•]|\d+[.)])\s", last))
     stops = sum(c in ".!?" for c in text) / max(1, len(response.sentences))
-    function = float(bool(re.search(r"\b(?:the|a|an|of|to|and|or|in|with|for|that|is|are|by|as|at|on|from|but|which|this)$", text.lower())))  # fmt: skip
+    function = float(_FUNCTION_WORD.search(text.lower()) is not None)
     opened = (
         float(text.count("(") > text.count(")"))
         + float(text.count("```") % 2 == 1)
         + float(text.count('"') % 2 == 1)
     )
     comma = float(text[-1] in ",-–(")
-    return [1 - ended, (1 - ended) * min(1.0, stops), function, opened, comma, (1 - ended) * float(line), (1 - ended) * max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["list"])]  # fmt: skip
+    odd = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["list"])
+    open_end = 1 - ended
+    return [
+        open_end, open_end * min(1.0, stops), function, float(opened), comma, open_end * line, open_end * odd
+    ]  # fmt: skip
 
 
 def _share(pairs: Sequence[tuple[str, str]], among: frozenset[tuple[str, str]]) -> float:
@@ -293,5 +319,6 @@ def _junk(text: str, vectors: Vectors) -> list[Any]:
     ascii_letters = sum(c.isascii() and c.isalpha() for c in text)
     vowels = sum(c in "aeiouyAEIOUY" for c in text) / ascii_letters if ascii_letters > 5 else 0.38
     return [
-        likely, len(ids) / n, log1p(longest), letters, digits, abs(vowels - 0.38), whole / max(1, len(pieces)), known,
+        likely, len(ids) / n, log1p(longest), letters, digits, abs(vowels - 0.38),
+        whole / max(1, len(pieces)), known,
     ]  # fmt: skip

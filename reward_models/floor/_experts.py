@@ -24,14 +24,15 @@ EXPERTS: dict[str, Callable[..., list[float]]] = {
 WITHOUT_VECTORS = ("copying", "repetition", "form", "capitals", "ending")
 """Those that read no static vectors."""
 _CALLED_FOR: dict[str, tuple[str, ...]] = {
-    "copying": ("copy",), "repetition": ("repetition", "copy", "list", "junk"), "form": ("code", "markup", "junk"),
+    "copying": ("copy",), "repetition": ("repetition", "copy", "list", "junk"),
+    "form": ("code", "markup", "junk"),
     "capitals": ("capitals", "code", "junk", "copy", "markup"), "script": ("language", "junk"),
     "order": ("code", "markup", "junk", "language"), "junk": ("code", "markup", "junk", "language", "emoji"),
     "relevance": ("language", "junk", "code", "markup"),
     "size": ("short", "emoji", "junk", "code", "yes_no", "copy"), "stance": ("harm", "short", "copy"),
     "ending": ("code", "markup", "list"),
 }  # fmt: skip
-RAMP = 1.5
+RAMP = 0.5
 """Log-odds above its limit at which an expert is wholly believed."""
 
 
@@ -61,7 +62,7 @@ class Expert:
     """Log-odds that a text is no answer, from a few numbers: a linear part and small trees.
 
     Args:
-        linear: One weight a number, then one for whether the prompt calls for it and a constant, shape (d + 2,).
+        linear: A weight for each number, for whether the prompt calls for it, and a constant, shape (d + 2,).
         features: Number that each node of each tree looks at, shape (trees, nodes).
         thresholds: Of the nodes; at most as large goes to the first child.
         children: Numbers of the first child; the second stands next to it. A leaf is its own child.
@@ -92,7 +93,8 @@ class Expert:
             right = x[rows, self.features[trees, at]] > self.thresholds[trees, at]
             first = self.children[trees, at]
             at = np.where(first == at, at, first + right)
-        return found + self.leaves[trees, at].sum(axis=1)
+        total: Floats = found + self.leaves[trees, at].sum(axis=1)
+        return total
 
     def belief(self, numbers: Floats, called: NDArray[np.bool_]) -> Floats:
         """How far the expert is believed, 0 below its limit and at most 1, shape (n,)."""

@@ -52,7 +52,7 @@ class Text:
 
     @cached_property
     def pieces(self) -> list[list[str]]:
-        """Words of each stretch between full stops, colons, quotation marks and lines, of two words and more."""
+        """Words of each stretch between full stops, colons, quotation marks and lines, of two words on."""
         found = (_WORD.findall(piece.lower()) for piece in _PIECES.split(self.text))
         return [piece for piece in found if len(piece) > 1]
 

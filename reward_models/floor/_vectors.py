@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from reward_models.floor._texts import Prompt
 
 LEFT, RIGHT = 3, 3
 """Tokens on either side of a gap between words that say whether the words belong together."""
+SAME = 0.98
+"""Cosine from which two prompts ask for the same."""
 LEARNED = (
     "likelihood", "prompts", "expected",
     "order.reduce", "order.hidden", "order.bias", "order.out", "order.constant",
@@ -42,7 +45,8 @@ class Vectors:
     Args:
         table: Vector of each token, shape (V, dim).
         tokenizer: Whose ids are rows of `table`.
-        arrays: ``likelihood`` (V,), ``order.*`` the network of `order`, ``expected`` (dim + cues + 3, 4) the regression of `expected`, ``prompts`` meanings of known prompts, ``languages`` words by language.
+        arrays: ``likelihood`` (V,), ``order.*`` the network of `order`, ``expected`` (dim + cues + 3, 4) the
+            regression of `expected`, ``prompts`` the meanings of known prompts, shape (m, dim).
         languages: Function words of each language, with their weight.
     """
 
@@ -120,16 +124,23 @@ class Vectors:
         return float(self.meaning(asked).mean @ self.meaning(said).mean)
 
     def rank(self, asked: str, said: str) -> tuple[float, float]:
-        """How many of some known prompts a response fits worse than this one, in [0, 1], and by how much.
+        """How many of the known prompts a response fits worse than this one, in [0, 1], and by how much.
 
-        The second is the cosine less the mean of the ten prompts that the response fits best.
+        The second is the cosine less that of the known prompt which the response fits best.
         """
-        mine = self.near(asked, said)
+        this, mine = self.meaning(asked).mean, self.near(asked, said)
         others = self.arrays["prompts"] @ self.meaning(said).mean
-        return float((others < mine).mean()), mine - float(np.sort(others)[-10:].mean())
+        others = others[self.arrays["prompts"] @ this < SAME]
+        return float((others < mine).mean()) if len(others) else 1.0, mine - float(others.max(initial=-1.0))
+
+    def beside(self, meanings: F) -> Vectors:
+        """The same, knowing further prompts by their meaning, shape (m, dim)."""
+        found = copy(self)
+        found.arrays = {**self.arrays, "prompts": np.concatenate([self.arrays["prompts"], meanings])}
+        return found
 
     def _expected(self, prompt: Prompt) -> F:
-        """What an answer to this prompt is expected to be: log words, share of symbols, known words, capitals."""
+        """What answers to this prompt look like: log words, share of symbols, known words, capitals."""
         found: F = self.prompt_features(prompt) @ self.arrays["expected"]
         return found
 

@@ -16,40 +16,11 @@ from typing import NamedTuple
 
 from synthesizeme.types import Message
 
-LOREM = [
-    "lorem",
-    "ipsum",
-    "dolor",
-    "sit",
-    "amet",
-    "consectetur",
-    "adipiscing",
-    "elit",
-    "sed",
-    "do",
-    "eiusmod",
-    "tempor",
-    "incididunt",
-    "ut",
-    "labore",
-    "et",
-    "dolore",
-    "magna",
-    "aliqua",
-    "ut",
-    "enim",
-    "ad",
-    "minim",
-    "veniam",
-    "quis",
-    "nostrud",
-    "exercitation",
-    "ullamco",
-    "laboris",
-    "nisi",
-    "ut",
-    "aliquip",
-]
+LOREM = (
+    "lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit", "sed", "do", "eiusmod",
+    "tempor", "incididunt", "ut", "labore", "et", "dolore", "magna", "aliqua", "enim", "ad", "minim",
+    "veniam", "quis", "nostrud", "exercitation", "ullamco", "laboris", "nisi", "aliquip",
+)  # fmt: skip
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _COMPLETE = re.compile(r"[.!?…。！？][\"'”’)\]*_`]*$")
 
@@ -181,7 +152,7 @@ def _one_character(it: Source, rng: random.Random) -> str:
 def _one_word(it: Source, rng: random.Random) -> str:
     """A word of another answer, or one that says nothing."""
     if rng.random() < 0.5 and (found := re.findall(r"[^\W\d_]{3,}", it.other)):
-        return rng.choice(found)
+        return str(rng.choice(found))
     return rng.choice(["banana", "ok", "Certainly", "the", "great", "window", "Hello", "and", "nice", "word"])
 
 
@@ -220,7 +191,20 @@ def _json(it: Source, rng: random.Random) -> str:
             return {rng.choice(names): value(depth - 1) for _ in range(rng.randint(1, 4))}
         return rng.choice([rng.randint(0, 999), rng.random() < 0.5, None, rng.choice(names)])
 
-    names = ["a", "b", "id", "name", "value", "status", "data", "items", "score", "key", "x", *LOREM[:6]]
+    names: list[str] = [
+        "a",
+        "b",
+        "id",
+        "name",
+        "value",
+        "status",
+        "data",
+        "items",
+        "score",
+        "key",
+        "x",
+        *LOREM[:6],
+    ]
     whole = {rng.choice(names): value(2) for _ in range(rng.randint(1, 5))}
     return json.dumps(whole if rng.random() < 0.8 else [whole], indent=rng.choice([None, None, 2]))
 
@@ -275,7 +259,8 @@ def _refusal(it: Source, rng: random.Random) -> str:
 
 def _empty_opening(it: Source, rng: random.Random) -> str:
     return rng.choice([
-        "As requested, here is the answer:", "Sure! Here is what you asked for:", "Of course, I can help with that.",
+        "As requested, here is the answer:", "Sure! Here is what you asked for:",
+        "Of course, I can help with that.",
         "Certainly! Below is a detailed answer to your question.", "Great question! Let me explain.",
     ])  # fmt: skip
 
@@ -326,7 +311,8 @@ KINDS: Mapping[str, Make] = {
     "doubled": _doubled, "many times": _many_times, "one character": _one_character, "one word": _one_word,
     "only emoji": _only_emoji, "white space marks": _white_space_marks, "lorem ipsum": _lorem,
     "random letters": _letters, "base64": _base64, "hex": _hex, "json": _json, "html": _html, "code": _code,
-    "table": _table, "another language": _other_language, "refusal": _refusal, "empty opening": _empty_opening,
+    "table": _table, "another language": _other_language, "refusal": _refusal,
+    "empty opening": _empty_opening,
     "keywords": _keywords, "instruction to the rater": _to_the_rater, "glued to another answer": _glued,
     "junk inside": _junk_inside, "capitals": _capitals, "spaces removed": _spaces_removed,
 }  # fmt: skip
