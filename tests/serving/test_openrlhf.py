@@ -79,7 +79,10 @@ def test_the_client_gets_the_reward_of_the_response_alone(serve, model, sunny, l
         "rewards": [direct["value"]],
         "scores": [direct["probability"]],
         "extra_logs": {
-            "scored": [1], "taste": [direct["taste"]], "floor": [direct["floor"]], "below_floor": [0],
+            "scored": [1],
+            "taste": [direct["taste"]],
+            "floor": [direct["floor"]],
+            "below_floor": [0],
             **{status: [int(status == "ok")] for status in STATUSES},
         },
     }
