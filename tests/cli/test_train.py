@@ -74,6 +74,16 @@ def test_the_argument_seed_wins_over_the_flag(command, sample):
     assert ran.json["params"]["seed"] == 9
 
 
+def test_a_floor_is_trained_with_and_kept(command, sample):
+    words = ["train", "--method", METHOD, "--data", sample, "--out", "m", "--overwrite"]
+    for flags, floor in (([], "base"), (["--no-floor"], "none"), (["params.floor=none"], "none")):
+        assert command(*words, *flags).status == 0
+        assert reward_models.load("m").floor == floor
+    for flags in (["--no-floor", "params.floor=none"], ["--no-floor", "--floor", "base"]):
+        assert command(*words, *flags).status == 2
+    assert "unknown floor 'bass'. Did you mean 'base'?" in command(*words, "--floor", "bass").err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
