@@ -64,7 +64,7 @@ def test_arguments_come_from_the_words_the_file_and_the_flags(command, sample):
     assert ran.status == 0, ran.err
     assert ran.json["params"] == {
         "knows": "choices+words", "variances": "fixed", "tastes": "learned",
-        "unknown_user": "population", "seed": 4,
+        "unknown_user": "population", "seed": 4, "floor": "base",
     }  # fmt: skip
     assert reward_models.load("m").params() == ran.json["params"]
 
