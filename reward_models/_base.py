@@ -334,7 +334,7 @@ class RewardModel(ABC):
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.floor, self.standing = floor, Standing(floor, self.standing.unit, self.standing.known)
+        self.standing, self.floor = self.standing.on(floor), floor
         return self
 
     def save(self, folder: Path | str) -> None:

@@ -34,6 +34,14 @@ class Standing:
         self.name, self.unit, self.known = name, unit, known
         self._limits: dict[str, float] = {}
 
+    def on(self, name: str) -> Standing:
+        """The same unit on the floor of that name; this one, with what it learned, where it has that name.
+
+        Raises:
+            UnknownNameError: no floor is called so.
+        """
+        return self if name == self.name else Standing(name, self.unit, self.known)
+
     @cached_property
     def floor(self) -> Floor | None:
         """The floor itself; None for ``none``."""
