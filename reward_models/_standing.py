@@ -74,6 +74,11 @@ class Standing:
         self._limits, self.unit = dict(limits), unit
         self.known = arrays.get("floor.prompts", NOTHING)
 
+    def forget(self) -> None:
+        """Drop the texts read lately, which may be a user's."""
+        if "floor" in self.__dict__ and self.floor is not None:
+            self.floor.forget()
+
     def rewards(
         self,
         prompts: Sequence[Sequence[Message]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import copy
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def shortfall(prompt, *responses):
 @pytest.mark.parametrize("kind", [
     "echo", "echo twice", "echo as a question", "words shuffled", "words reversed", "doubled", "many times",
     "first sentence repeated", "lorem ipsum", "random letters", "base64", "hex", "html", "table", "refusal",
-    "capitals", "spaces removed", "junk inside",
+    "capitals", "spaces removed",
 ])  # fmt: skip
 def test_what_is_no_answer_falls(kind):
     rng = random.Random(0)
@@ -128,17 +129,11 @@ def test_a_reward_is_its_taste_and_its_floor(fitted):
     assert echo.floor == pytest.approx(-DEPTH * model.standing.unit)
     assert echo.value == echo.taste + echo.floor
     assert echo.probability < 0.05
-    bare = load_without_floor(model)
+    bare = copy(model).stand_on("none")
     assert [it.value for it in bare.score([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2)] == [
         echo.taste,
         answer.taste,
     ]
-
-
-def load_without_floor(model):
-    import copy
-
-    return copy.copy(model).stand_on("none")
 
 
 def test_pairs_are_compared_on_the_floor(fitted):
