@@ -170,8 +170,8 @@ class RewardModel(ABC):
     def fit_report(self) -> dict[str, float]:
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
-        A model fitted here also says whether own, nobody's and swapped history differ, on a few training users
-        (`reward_models._user_effect.user_effect`) not refitted or forgotten since; a loaded one cannot.
+        A model fitted here says too whether own, nobody's and swapped history differ on some training users
+        (`reward_models._user_effect.user_effect`); a loaded one cannot.
 
         Raises:
             NotFittedError: before `fit`.
@@ -252,6 +252,7 @@ class RewardModel(ABC):
         """Drop what is known of a user; nothing happens if nothing is."""
         self._fitted().pop(user_id, None)
         self._sampled = self._sampled.without({user_id})
+        self.standing.forget()
         return self
 
     def score(
@@ -334,7 +335,7 @@ class RewardModel(ABC):
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.floor, self.standing = floor, Standing(floor, self.standing.unit, self.standing.known)
+        self.standing, self.floor = self.standing.on(floor), floor
         return self
 
     def save(self, folder: Path | str) -> None:

@@ -34,6 +34,14 @@ class Standing:
         self.name, self.unit, self.known = name, unit, known
         self._limits: dict[str, float] = {}
 
+    def on(self, name: str) -> Standing:
+        """The same unit on the floor of that name; this one, with what it learned, where it has that name.
+
+        Raises:
+            UnknownNameError: no floor is called so.
+        """
+        return self if name == self.name else Standing(name, self.unit, self.known)
+
     @cached_property
     def floor(self) -> Floor | None:
         """The floor itself; None for ``none``."""
@@ -65,6 +73,11 @@ class Standing:
         """Take what `kept` gave; the floor is not opened yet."""
         self._limits, self.unit = dict(limits), unit
         self.known = arrays.get("floor.prompts", NOTHING)
+
+    def forget(self) -> None:
+        """Drop the texts read lately, which may be a user's."""
+        if "floor" in self.__dict__ and self.floor is not None:
+            self.floor.forget()
 
     def rewards(
         self,

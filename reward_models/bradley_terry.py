@@ -26,7 +26,7 @@ class BradleyTerry(TextModel):
     Args:
         lora_rank: Rank of low-rank adapters, merged after training; 0 trains all weights.
         backbone, max_length, epochs, batch_size, learning_rate, precision: See `BackboneModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Bradley and Terry (1952), Biometrika 39; Ouyang et al. (2022), arXiv 2203.02155, equation 1.

@@ -54,7 +54,7 @@ class Gpo(HistoryModel):
         max_history, no_history, mirrored, warm_up, epochs, batch_size, learning_rate, weight_decay: See
             `HistoryModel`.
         features: See `FeatureModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Zhao, Dang and Grover (2023), Group Preference Optimization: Few-Shot Alignment of Large Language

@@ -47,7 +47,8 @@ class Hierarchical(HierarchicalModel):
         tastes: ``learned``, or ``none``.
         unknown_user: ``population`` or ``refuse``.
         seed: Chooses the responses (at most 1024) that principal components are learned from, the users (with
-            about 1024 pairs) that the variances are, and those (with about 8192) that the sharpness is.
+            about 512 pairs) that the variances are, and those (with about 8192) that the sharpness is.
+        floor: ``base``, ``none`` or ``lm:NAME`` (`reward_models.floor`).
 
     References:
         Bradley and Terry, "Rank Analysis of Incomplete Block Designs", 1952.

@@ -53,6 +53,7 @@ class HierarchicalForm(HierarchicalModel):
         tastes: As in `Hierarchical`; they are tastes in content too, though no user has one from the start.
         unknown_user: ``population`` or ``refuse``.
         seed: Chooses users and pairs as in `Hierarchical`.
+        floor: As in `Hierarchical`.
 
     References:
         See `reward_models.hierarchical.Hierarchical`.

@@ -26,7 +26,7 @@ class Lore(SimplexModel):
     Args:
         rank, shrinkage, epochs, learning_rate, weight_decay: See `SimplexModel`; the paper has ranks 1 to 50.
         features: See `FeatureModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Bose et al. (2025), LoRe: Personalizing LLMs via Low-Rank Reward Modeling, arXiv:2504.14439.

@@ -31,7 +31,7 @@ class Pal(SimplexModel):
         dropout: Share of features that f does not see in a training step, in [0, 1).
         rank, shrinkage, epochs, learning_rate, weight_decay: See `SimplexModel`.
         features: See `FeatureModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Chen et al. (2024), PAL: Pluralistic Alignment Framework for Learning from Heterogeneous Preferences,

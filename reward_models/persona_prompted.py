@@ -39,7 +39,7 @@ class PersonaPrompted(WordedUser, TextModel):
         profile_dropout: Share of training pairs with an empty profile, in [0, 1].
         lora_rank: Rank of low-rank adapters, merged after training; 0 trains all weights.
         backbone, max_length, epochs, batch_size, learning_rate, precision: See `BackboneModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Ryan et al., SynthesizeMe, arXiv 2506.05598: the fine-tuned reward model with personas.

@@ -49,7 +49,7 @@ class Pooled(RewardModel):
         features: Specification of `open_features`; ``auto`` is named features and the default encoder
             (`reward_models._default_encoder`), or the former alone where none can be opened. Give it the
             features of the model that it is to stand beside.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Bradley and Terry (1952), Biometrika 39. Pedregosa et al. (2011), Scikit-learn, JMLR 12.

@@ -31,7 +31,7 @@ class PooledOwn(Pooled):
 
     Args:
         features: See `Pooled`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         See `reward_models.pooled.Pooled`. Evgeniou and Pontil (2004), Regularized multi-task learning, KDD:

@@ -42,7 +42,7 @@ class Pplug(SoftPromptModel):
         warm_start, warm_epochs, warm_learning_rate, features, max_history, history_dropout, no_history,
             words, profiler, profiles: See `SoftPromptModel`.
         backbone, max_length, batch_size, precision: See `BackboneModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Liu et al., LLMs + Persona-Plug = Personalized LLMs, arXiv 2409.11901, equations 1 to 5.

@@ -35,7 +35,7 @@ class Uem(SoftPromptModel):
         warm_start, warm_epochs, warm_learning_rate, features, max_history, history_dropout, no_history,
             words, profiler, profiles: See `SoftPromptModel`.
         backbone, max_length, epochs, batch_size, learning_rate, precision: See `BackboneModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Doddapaneni et al., User Embedding Model for Personalized Language Prompting, arXiv 2401.04858,

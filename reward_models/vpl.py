@@ -68,7 +68,7 @@ class Vpl(HistoryModel):
         max_history, no_history, mirrored, warm_up, epochs, batch_size, learning_rate, weight_decay: See
             `HistoryModel`.
         features: See `FeatureModel`.
-        unknown_user, seed: See `RewardModel`.
+        unknown_user, seed, floor: See `RewardModel`.
 
     References:
         Poddar et al. (2024), Personalizing Reinforcement Learning from Human Feedback with Variational

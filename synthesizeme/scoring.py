@@ -24,6 +24,34 @@ class RewardScale(Frozen):
     """How many answers there were."""
 
 
+class Standing(Protocol):
+    """What the rewards of a scorer stand on (`reward_models.Standing`)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the floor: ``base``, ``none`` or ``lm:NAME``."""
+
+    @property
+    def unit(self) -> float:
+        """Standard deviation of the tastes of real answers, in whose multiples the floor is deep."""
+
+    def on(self, name: str) -> Standing:
+        """The same unit on the floor of that name."""
+
+    def rewards(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        responses: Sequence[str],
+        tastes: Sequence[Reward | Failure],
+    ) -> list[Reward | Failure]:
+        """Rewards on the floor; failures stay."""
+
+    def verdicts(
+        self, comparisons: Sequence[Comparison], found: Sequence[Verdict | Failure]
+    ) -> list[Verdict | Failure]:
+        """Verdicts with the floors of both responses; failures stay."""
+
+
 @runtime_checkable
 class PairwiseScorer(Protocol):
     """Anything that says which of two responses a user prefers."""
@@ -48,6 +76,16 @@ class ResponseScorer(Protocol):
         self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
     ) -> list[float]:
         """One reward per response; larger is preferred, scale is the model's own."""
+
+
+@runtime_checkable
+class RewardScorer(Protocol):
+    """Anything that gives a response of a user's conversation a reward and says what it is made of."""
+
+    def score(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+    ) -> list[Reward | Failure]:
+        """The reward of each response to its prompt for its user, in the order given."""
 
 
 class PersonalScorer(PairwiseScorer, Protocol):
@@ -88,7 +126,7 @@ class SavedScorer(PersonalScorer, Protocol):
         """Whether it was made for people elsewhere, and no pair of data that it was made from tests it."""
 
 
-class PersonalRewards(PersonalScorer, Protocol):
+class PersonalRewards(PersonalScorer, RewardScorer, Protocol):
     """A fitted reward model as it is served: users come, are scored, and go."""
 
     unknown_user: Literal["population", "refuse"]
@@ -102,10 +140,8 @@ class PersonalRewards(PersonalScorer, Protocol):
     def reward_scale(self) -> RewardScale | None:
         """Mean and scale of the rewards of the training answers; None if they are not known."""
 
-    def score(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """The reward of each response to its prompt for its user, in the order given."""
+    def stand_on(self, floor: str) -> object:
+        """Exchange the floor of all rewards, by its name."""
 
     def fit_user(
         self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None

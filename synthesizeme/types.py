@@ -210,6 +210,8 @@ class Verdict(Frozen):
     """Standard error of `margin`, where the scorer knows it."""
     judged: bool | None = None
     """Whether both texts were judged in training, where a model is sharper then; None: it is not."""
+    floors: tuple[float, float] = (0.0, 0.0)
+    """`Reward.floor` of the first and of the second response; `margin` holds their difference."""
     reasoning: str = ""
     """Why, in words; empty when the scorer has none."""
 
@@ -222,14 +224,13 @@ class Verdict(Frozen):
 
     def on(self, first: float, second: float) -> Verdict:
         """The same comparison with the floors of both responses, at most 0 each, in log-odds."""
+        changed: dict[str, Any] = {"floors": (first, second)}
         margin = self.margin + first - second
-        if margin == self.margin:
-            return self
-        preference: Preference = "tie" if margin == 0 else "first" if margin > 0 else "second"
-        probability = _shifted(self.probability, first - second)
-        return self.model_copy(
-            update={"margin": margin, "preference": preference, "probability": probability}
-        )
+        if margin != self.margin:
+            preference: Preference = "tie" if margin == 0 else "first" if margin > 0 else "second"
+            probability = _shifted(self.probability, first - second)
+            changed |= {"margin": margin, "preference": preference, "probability": probability}
+        return self.model_copy(update=changed)
 
 
 class Reward(Frozen):

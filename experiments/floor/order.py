@@ -17,8 +17,8 @@ def learned_order(encoder, prose: list[str], own: list[str], kept: Path | None) 
     """Arrays ``order.*`` of `reward_models.floor._vectors.Vectors`, learned by contrast.
 
     Every gap between two words of a text and of the same words in another order is one example: three tokens
-    before it and three after it, and whether the text was the real one (Gutmann and Hyvärinen, "Noise-contrastive
-    estimation", 2010, with shuffled texts for noise).
+    before it and three after it, and whether the text was the real one (Gutmann and Hyvärinen,
+    "Noise-contrastive estimation", 2010, with shuffled texts for noise).
 
     Args:
         encoder: Static encoder, whose token vectors are read.

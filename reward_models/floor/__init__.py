@@ -14,6 +14,7 @@ anything, so that real answers keep their order.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -38,6 +39,8 @@ _LANGUAGE_MODEL = "lm:"
 DEPTH = 12.0
 """How far down the floor is where an expert is sure, in standard deviations of the taste of real answers."""
 
+LATELY = 8192
+"""Shortfalls that are remembered."""
 _NOTHING: NDArray[np.float32] = np.zeros((0, 0), dtype=np.float32)
 CUT_OFF = 0.5
 """How far, where a text only seems to be cut off."""
@@ -61,6 +64,9 @@ class Floor(Protocol):
     def take(self, limits: Mapping[str, float]) -> None:
         """Use what `limits` gave."""
 
+    def forget(self) -> None:
+        """Drop the texts read lately, which may be a user's."""
+
 
 class BaseFloor:
     """The floor of the base install: no network, shipped weights.
@@ -83,10 +89,23 @@ class BaseFloor:
             self._experts = {name: it for name, it in self._experts.items() if name in WITHOUT_VECTORS}
         self.identity = f"base-{len(self._experts)}"
         self._prompt = lru_cache(maxsize=256)(Prompt)
+        self._lately: dict[bytes, float] = {}
 
     def shortfalls(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> Floats:
-        """See `Floor`."""
-        beliefs = self.beliefs(prompts, responses)
+        """See `Floor`. What was asked lately is remembered by a digest of its text."""
+        asked = [_last_turn(prompt) for prompt in prompts]
+        keys = [_digest(prompt, response) for prompt, response in zip(asked, responses, strict=True)]
+        new = {key: i for i, key in enumerate(keys) if key not in self._lately}
+        if new:
+            fallen = self._shortfalls([asked[i] for i in new.values()], [responses[i] for i in new.values()])
+            known = dict(zip(new, fallen.tolist(), strict=True))
+        found = np.array([known[key] if key in new else self._lately[key] for key in keys], dtype=np.float64)
+        if new:
+            self._lately = known if len(self._lately) + len(known) > LATELY else {**self._lately, **known}
+        return found
+
+    def _shortfalls(self, prompts: Sequence[str], responses: Sequence[str]) -> Floats:
+        beliefs = self._beliefs(prompts, responses)
         ending = beliefs.pop("ending")
         surest = np.max([*beliefs.values(), np.zeros(len(responses))], axis=0)
         surest[[not has_content(response) for response in responses]] = 1.0
@@ -117,26 +136,34 @@ class BaseFloor:
         if self._vectors is None or not meanings.size:
             return self
         found = copy(self)
-        found._vectors = self._vectors.beside(meanings)
+        found._vectors, found._lately = self._vectors.beside(meanings), {}
         return found
 
     def beliefs(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> dict[str, Floats]:
         """How far each expert is believed, in [0, 1], shape (n,)."""
-        asked = [self._prompt(_last_turn(prompt)) for prompt in prompts]
+        return self._beliefs([_last_turn(prompt) for prompt in prompts], responses)
+
+    def forget(self) -> None:
+        """Drop the texts read lately, which may be a user's."""
+        self._prompt.cache_clear()
+        if self._vectors is not None:
+            self._vectors.forget()
+
+    def _beliefs(self, prompts: Sequence[str], responses: Sequence[str]) -> dict[str, Floats]:
+        asked = [self._prompt(prompt) for prompt in prompts]
         said = [Text(response) for response in responses]
         found = {}
         for name, expert in self._experts.items():
-            found[name] = (
-                expert.belief(numbers(name, asked, said, self._vectors), self.called(name, prompts))
-                if asked
-                else np.zeros(0)
-            )
+            read = numbers(name, asked, said, self._vectors) if asked else np.zeros((0, 0))
+            found[name] = expert.belief(read, self._called(name, asked)) if asked else np.zeros(0)
         return found
 
     def called(self, expert: str, prompts: Sequence[Conversation]) -> NDArray[np.bool_]:
         """Whether each prompt may call for what an expert is there to find, shape (n,)."""
-        asked = (self._prompt(_last_turn(prompt)) for prompt in prompts)
-        return np.array([called_for(expert, prompt, self._vectors) for prompt in asked], dtype=bool)
+        return self._called(expert, [self._prompt(_last_turn(prompt)) for prompt in prompts])
+
+    def _called(self, expert: str, prompts: Sequence[Prompt]) -> NDArray[np.bool_]:
+        return np.array([called_for(expert, prompt, self._vectors) for prompt in prompts], dtype=bool)
 
 
 def open_floor(name: str, known: NDArray[np.float32] = _NOTHING) -> Floor | None:
@@ -178,6 +205,11 @@ def check_name(name: str) -> None:
 def base_floor() -> BaseFloor:
     """The floor of the base install, opened once."""
     return BaseFloor()
+
+
+def _digest(prompt: str, response: str) -> bytes:
+    told = f"{len(prompt)}\0{prompt}{response}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(told, digest_size=16).digest()
 
 
 def has_content(response: str) -> bool:

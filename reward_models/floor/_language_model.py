@@ -149,6 +149,10 @@ class LanguageModelFloor:
             )
         self._limits = {expert: limits[expert] for expert in EXPERTS}
 
+    def forget(self) -> None:
+        """Drop the texts that the base floor read lately; the language model keeps none."""
+        self.base.forget()
+
     def _number(self) -> float:
         """48 bits of the model's identity, which a float holds exactly."""
         return float(int(self._model.identity[:12], 16))

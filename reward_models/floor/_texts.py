@@ -18,10 +18,11 @@ class Text:
     """One text.
 
     Args:
-        text: The whole of it; of more than 2 `READ` characters the middle is not read.
+        text: The whole of it. White space around it is not read, nor the middle of more than 2 `READ` characters.
     """
 
     def __init__(self, text: str) -> None:
+        text = text.strip()
         text = text if len(text) <= 2 * READ else f"{text[:READ]}\n{text[-READ:]}"
         self.text = text.encode("utf-8", "replace").decode()
 

@@ -85,6 +85,11 @@ class Vectors:
         by_word = dict(zip(arrays["languages.words"].tolist(), arrays["languages.shares"], strict=True))
         return cls(encoder.vectors, encoder.tokenizer, arrays, by_word)
 
+    def forget(self) -> None:
+        """Drop the texts read lately."""
+        for remembered in (self.ids, self.meaning, self.expected):
+            remembered.cache_clear()
+
     def _ids(self, text: str) -> NDArray[np.int64]:
         return np.array(
             self._tokenizer.encode(text, add_special_tokens=False).ids[:MOST_TOKENS], dtype=np.int64

@@ -53,6 +53,7 @@ def participants(
     variants: Sequence[str],
     backbone: str | None,
     seed: int,
+    floor: str | None = None,
 ) -> Participants:
     """Everything that the flags say about who takes part.
 
@@ -63,6 +64,7 @@ def participants(
         variants: ``NAME=METHOD``.
         backbone: Of every method that has one.
         seed: Of every method.
+        floor: Of every method and checkpoint; None leaves each its own.
 
     Raises:
         UnknownNameError: a name is neither an entrant nor a group, or a variant's method is none.
@@ -88,6 +90,7 @@ def participants(
         try:
             given = method_arguments(name, kind, texts[name], prefix=f"{PREFIX}{name}.")
             shared = {"backbone": backbone} if backbone and "backbone" in method_settings(kind) else {}
+            shared |= {} if floor is None else {"floor": floor}
             arguments[name] = {"seed": seed, **shared, **given}
             kind(**arguments[name])
         except ConfigError as error:
@@ -101,7 +104,7 @@ def participants(
         judges=any(map(asks_model, names)),
         classes=classes,
         arguments=arguments,
-        checkpoints=open_checkpoints(names),
+        checkpoints=open_checkpoints(names, floor),
         failed={name: str(error) for name, error in missing.items() if names[name]},
         left_out={name: str(error) for name, error in missing.items() if not names[name]},
     )

@@ -11,7 +11,7 @@ import typer
 from synthesizeme.cli._about import About
 from synthesizeme.cli._abstaining import MaxError
 from synthesizeme.cli._config_file import ASSIGNMENT
-from synthesizeme.cli._options import BENCHMARKS, Benchmarked, DataDir, Engine, Workers, folder
+from synthesizeme.cli._options import BENCHMARKS, Benchmarked, DataDir, Engine, NoAnswers, Workers, folder
 
 Params = Annotated[
     list[str] | None,
@@ -97,6 +97,7 @@ class ComparisonOptions:
         ),
     ] = True
     max_error: MaxError = None
+    no_answers: NoAnswers = 100
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is finished in --out.")] = False
     data_dir: DataDir = None
     max_users: Annotated[

@@ -62,6 +62,7 @@ def lamp_reports(
     model: ModelOptions,
     *,
     controls: bool,
+    floor: str | None = None,
 ) -> Iterator[LampReport]:
     """The report of each task.
 
@@ -76,7 +77,7 @@ def lamp_reports(
     from synthesizeme.lamp import LampRun, read_ranking
     from synthesizeme.lamp.names import asks, check_names, writers
 
-    models = _models(scorers, settings.seed)
+    models = _models(scorers, settings.seed, floor)
     for name in benchmarks:
         check_names(scorers, lamp_task(name), tuple(models))
     if model.model == "builtin" and any(name in writers() for name in scorers):
@@ -100,7 +101,7 @@ def lamp_reports(
             yield run.report(scorers, controls=controls)
 
 
-def _models(scorers: Sequence[str], seed: int) -> dict[str, Any]:
+def _models(scorers: Sequence[str], seed: int, floor: str | None) -> dict[str, Any]:
     """The reward models among the names, not fitted yet.
 
     Raises:
@@ -109,4 +110,5 @@ def _models(scorers: Sequence[str], seed: int) -> dict[str, Any]:
     from reward_models import method, method_names
 
     known = set(method_names())
-    return {name: method(name)(seed=seed) for name in scorers if name in known}
+    arguments: dict[str, Any] = {"seed": seed} if floor is None else {"seed": seed, "floor": floor}
+    return {name: method(name)(**arguments) for name in scorers if name in known}

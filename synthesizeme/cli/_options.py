@@ -219,6 +219,17 @@ Benchmarked = Annotated[
     typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
 ]
 """``--data`` of the verbs that measure."""
+NoAnswers = Annotated[
+    int,
+    typer.Option(
+        "--no-answers",
+        help="Show reward models texts that are no answers (echoes, shuffled words, junk, …) beside the "
+        "chosen answers of so many test pairs of the first fold, at most: the column 'no answer beats "
+        "chosen'. 0 leaves it out.",
+        min=0,
+        metavar="N",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(

@@ -15,7 +15,8 @@ _LEGEND = (
     "user. NLL in nats; a coin has 0.693. --out DIR keeps every column."
 )
 WIDE = 100
-"""Columns of a terminal that has room for the likelihood too."""
+"""Columns of a terminal that has room for `_WIDE` too."""
+_WIDE = ("NLL", "no answer beats chosen")
 
 
 def show_report(report: Report) -> None:
@@ -27,9 +28,7 @@ def show_report(report: Report) -> None:
     from synthesizeme.evaluation.intervals import FOR_THESE_USERS
 
     console = terminal()
-    columns = (
-        _COLUMNS if console.width >= WIDE else {name: _COLUMNS[name] for name in _COLUMNS if name != "NLL"}
-    )
+    columns = {name: cell for name, cell in _COLUMNS.items() if console.width >= WIDE or name not in _WIDE}
     shown = {heading: cell for heading, cell in columns.items() if any(map(cell, report.rows))}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("scorer", overflow="fold")
@@ -79,6 +78,7 @@ _COLUMNS: dict[str, Callable[[Row], str]] = {
     "wrong user": lambda row: _percent(row.controls.get("wrong_user")),
     "swapped": lambda row: _percent(row.controls.get("swapped_labels")),
     "NLL": lambda row: "" if row.nll is None else f"{row.nll:.3f}",
+    "no answer beats chosen": lambda row: "" if row.no_answers is None else _percent(row.no_answers.mean),
     "ties": lambda row: f"{row.ties}/{row.n_questions}",
     "failures": lambda row: ", ".join(f"{kind} {number}" for kind, number in row.failures.items()) or "0",
 }

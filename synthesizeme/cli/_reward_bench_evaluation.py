@@ -19,7 +19,9 @@ def is_reward_bench(names: Sequence[str]) -> bool:
     return list(names) == [_NAME]
 
 
-def reward_bench_report(folders: Sequence[str], data_dir: Path | None, max_users: int | None) -> TaxReport:
+def reward_bench_report(
+    folders: Sequence[str], data_dir: Path | None, max_users: int | None, floor: str | None = None
+) -> TaxReport:
     """The personalization tax of every checkpoint.
 
     Raises:
@@ -36,4 +38,7 @@ def reward_bench_report(folders: Sequence[str], data_dir: Path | None, max_users
             f"found {', '.join(others)}"
         )
     models = [(name, load(Path(name))) for name in folders]
+    if floor is not None:
+        for _, model in models:
+            model.stand_on(floor)
     return tax_report(models, load_reward_bench(data_dir), max_users=max_users)

@@ -134,9 +134,11 @@ def _question(place: SourceRow, user: str | None) -> Question:
 
 def _reward(found: Score, asked: Question) -> dict[str, Any]:
     if found.value is None:
-        return {"reward": None, **_without(found, asked)}
+        return {"value": None, **_without(found, asked)}
     return {
-        "reward": found.value,
+        "value": found.value,
+        "taste": found.taste,
+        "floor": found.floor,
         "probability": found.probability,
         "standard_error": found.standard_error,
         "status": _STATUS[found.status],
@@ -151,6 +153,7 @@ def _margin(found: Margin, asked: Question) -> dict[str, Any]:
     sides = {"first": asked.sides[0], "second": asked.sides[1], "tie": "tie"}
     return {
         "margin": found.value,
+        "floors": dict(zip(asked.sides, found.floors or (), strict=True)),
         "probability": found.probability,
         "standard_error": found.standard_error,
         "prefers": sides[found.preference],

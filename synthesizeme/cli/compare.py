@@ -12,6 +12,7 @@ import typer
 from synthesizeme.cli._about import read_about, say_unread, say_without_pairs
 from synthesizeme.cli._comparison_methods import Participants, participants
 from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
+from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._measured_on import loaded, measured_on, source_problems
@@ -37,6 +38,7 @@ def compare(
     induction: InductionOptions,
     retrieval: RetrievalOptions,
     model: ModelOptions,
+    floor: FloorOptions,
     common: CommonOptions,
     params: Params = None,
     table: ParamsTable = None,
@@ -64,6 +66,7 @@ def compare(
         options.variants or [],
         options.backbone,
         induction.seed,
+        floor.name,
     )
     if entered.judges:
         check_model(model)
@@ -139,6 +142,7 @@ def _measure(
         whole.pairs,
         resplit=options.resplits,
         cold_start=options.cold_start and bool(entered.classes),
+        no_answers=options.no_answers,
         seed=induction.seed,
     )
     if options.max_error is not None:

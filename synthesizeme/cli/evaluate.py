@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
 from synthesizeme.cli._measured_on import loaded, measured_on
-from synthesizeme.cli._options import BENCHMARKS, Benchmarked, CommonOptions, DataDir, ModelOptions, folder
+from synthesizeme.cli._options import (
+    BENCHMARKS,
+    Benchmarked,
+    CommonOptions,
+    DataDir,
+    ModelOptions,
+    NoAnswers,
+    folder,
+)
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
@@ -77,6 +86,7 @@ class EvaluationOptions:
             "--controls", help="Also run each judge and checkpoint as another user and with swapped labels."
         ),
     ] = False
+    no_answers: NoAnswers = 100
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR", parser=folder),
@@ -90,6 +100,7 @@ def evaluate(
     retrieval: RetrievalOptions,
     lamp: LampOptions,
     model: ModelOptions,
+    floor: FloorOptions,
     common: CommonOptions,
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
@@ -103,13 +114,13 @@ def evaluate(
     of_lamp = is_lamp(benchmarks)
     of_nobody = is_reward_bench(benchmarks)
     names = _names(options, "" if of_nobody else USUAL if of_lamp else "default,both,longer")
-    checkpoints = {} if of_lamp or of_nobody else _checkpoints(names, options)
+    checkpoints = {} if of_lamp or of_nobody else _checkpoints(names, options, floor.name)
     check_model(model)
     found: Iterator[Report | LampReport | TaxReport]
     if of_nobody:
-        found = _of_nobody(names, options)
+        found = _of_nobody(names, options, floor.name)
     elif of_lamp:
-        found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model)
+        found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model, floor.name)
     else:
         found = _of_pairs(benchmarks, names, checkpoints, options, induction, retrieval, model)
     reports = []
@@ -163,6 +174,7 @@ def _of_lamp(
     induction: InductionOptions,
     retrieval: RetrievalOptions,
     model: ModelOptions,
+    floor: str | None,
 ) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.errors import ConfigError
 
@@ -178,15 +190,18 @@ def _of_lamp(
         retrieval.settings(),
         model,
         controls=options.controls,
+        floor=floor,
     )
 
 
-def _of_nobody(names: list[str], options: EvaluationOptions) -> Iterator[Report | LampReport | TaxReport]:
+def _of_nobody(
+    names: list[str], options: EvaluationOptions, floor: str | None
+) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.errors import ConfigError
 
     if options.profiles is not None or options.controls:
         raise ConfigError("--profiles, --controls: reward-bench-2 asks trained models alone; leave them out")
-    yield reward_bench_report(names, options.data_dir, options.max_users)
+    yield reward_bench_report(names, options.data_dir, options.max_users, floor)
 
 
 def _names(options: EvaluationOptions, usual: str) -> list[str]:
@@ -203,7 +218,9 @@ def _names(options: EvaluationOptions, usual: str) -> list[str]:
     return names
 
 
-def _checkpoints(names: list[str], options: EvaluationOptions) -> dict[str, CheckpointEntrant]:
+def _checkpoints(
+    names: list[str], options: EvaluationOptions, floor: str | None
+) -> dict[str, CheckpointEntrant]:
     """The checkpoints among the names, by path; the other names are checked.
 
     Raises:
@@ -221,7 +238,7 @@ def _checkpoints(names: list[str], options: EvaluationOptions) -> dict[str, Chec
     if options.controls and not any(has_controls(name) or is_checkpoint(name) for name in names):
         controlled = "persona, demonstrations, both, retrieval-… and checkpoints"
         say(f"--controls changes nothing here: only {controlled} have controls.")
-    return open_checkpoints(names)
+    return open_checkpoints(names, floor)
 
 
 def _measure(
@@ -253,6 +270,7 @@ def _measure(
             on_label=display.label,
             retrieval=retrieval.settings(),
             saved={it.name: it.model for it in checkpoints.values()},
+            no_answers=options.no_answers,
         )
         shown = [checkpoints[name].name if name in checkpoints else name for name in names]
         report = scorers.report(shown, controls=options.controls)

@@ -42,7 +42,8 @@ class ExportOptions:
 def export(options: ExportOptions, common: CommonOptions) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
-    The reward is the logit: switch activations off (function_to_apply="none", or use_activation false).
+    The reward is the logit: switch activations off (function_to_apply="none", or use_activation false). It is
+    taste alone, without the floor on which the model stands here.
     """
     from reward_models import load
 

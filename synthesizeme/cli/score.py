@@ -15,6 +15,7 @@ import typer
 from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
 from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, without_validation
 from synthesizeme.cli._checkpoint import Checkpoint, opened
+from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._own_taste import meant, show_own_taste
@@ -99,7 +100,7 @@ class ScoringOptions:
 
 
 @spread
-def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) -> None:
+def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: PlainOptions) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
@@ -109,10 +110,16 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     not know. Order is kept, and memory does not grow with the number of rows. Without --model the population
     that is shipped answers; with --history it scores for a new user without any training.
 
+    A reward is told as its value, taste (what is learned from choices) and floor (0 for what answers the
+    prompt, far below for what does not); a margin has the floors of both. value is taste + floor, unless it
+    is cautious or normalised.
+
     With --max-error the rows of the split validation of --history are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import _engine
+    from synthesizeme.serving.protocol import ScalarRewards
+    from synthesizeme.serving.settings import Settings
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
@@ -121,6 +128,8 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     model = opened(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
+    if (name := floor.name) is not None:
+        model.stand_on(name)
     abstainer = None
     if options.history is not None or options.about is not None:
         with _engine.spread(options.engine, options.workers):
@@ -134,7 +143,8 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
     if sys.stdin.isatty():
         say("Reading rows from the terminal, one JSON object per line.")
     failed, read = 0, 0
-    for line in _lines(model, options, shape, abstainer):
+    settings = Settings(unknown_user=model.unknown_user, on_error="raise", **shape.settings())
+    for line in _lines(ScalarRewards(model, settings), options, abstainer):
         read += 1
         failed += "error" in line
         sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -147,21 +157,16 @@ def score(options: ScoringOptions, shape: ShapeOptions, common: PlainOptions) ->
 
 
 def _lines(
-    model: RewardModel, options: ScoringOptions, shape: ShapeOptions, abstainer: Abstainer | None = None
+    rewards: ScalarRewards, options: ScoringOptions, abstainer: Abstainer | None = None
 ) -> Iterator[dict[str, Any]]:
     """One object per row, in the order of the rows.
 
     Raises:
-        ConfigError: a setting is wrong, or the model lacks what one needs.
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
     from synthesizeme.cli._score_rows import questions
     from synthesizeme.datasets._lines import json_stream
-    from synthesizeme.serving.protocol import ScalarRewards
-    from synthesizeme.serving.settings import Settings
 
-    settings = Settings(unknown_user=model.unknown_user, on_error="raise", **shape.settings())
-    rewards = ScalarRewards(model, settings)
     batch: list[Question | DataError] = []
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:

@@ -10,6 +10,7 @@ import typer
 
 from synthesizeme.cli._about import About, read_about
 from synthesizeme.cli._checkpoint import say_shipped
+from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import PlainOptions
 from synthesizeme.cli._shape_options import ShapeOptions
@@ -154,7 +155,13 @@ class LimitOptions:
 
 
 @spread
-def serve(options: ServeOptions, shape: ShapeOptions, limits: LimitOptions, common: PlainOptions) -> None:
+def serve(
+    options: ServeOptions,
+    shape: ShapeOptions,
+    floor: FloorOptions,
+    limits: LimitOptions,
+    common: PlainOptions,
+) -> None:
     """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
 
     POST /v1/score, /v1/compare and /get_reward (OpenRLHF) answer rewards; /v1/users/ID/pairs adds choices of
@@ -179,7 +186,7 @@ def serve(options: ServeOptions, shape: ShapeOptions, limits: LimitOptions, comm
         workers=options.processes,
         unknown_user=options.unknown_user,
         on_error=options.on_error,
-        shape=shape.settings(),
+        shape={**shape.settings(), "floor": floor.name},
         sizes={"body": limits.max_body, "rows": limits.max_rows, "text": limits.max_text},
         queue={
             "deadline": limits.deadline,

@@ -12,6 +12,7 @@ import typer
 
 from synthesizeme.cli._about import About, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._config_file import ASSIGNMENT
+from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
 from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
@@ -99,7 +100,11 @@ class TrainingOptions:
 
 @spread
 def train(
-    options: TrainingOptions, common: CommonOptions, params: Params = None, table: ParamsTable = None
+    options: TrainingOptions,
+    floor: FloorOptions,
+    common: CommonOptions,
+    params: Params = None,
+    table: ParamsTable = None,
 ) -> None:
     """Train a personalized reward model on the train and validation rows of a file of pairs.
 
@@ -116,6 +121,10 @@ def train(
     arguments = {"seed": options.seed, **method_arguments(options.method, kind, given)}
     if options.backbone is not None:
         arguments["backbone"] = _backbone(options, kind, given)
+    if (name := floor.name) is not None:
+        if "floor" in given:
+            raise ConfigError("--floor, --no-floor and params.floor are the same; give one of them")
+        arguments["floor"] = name
     source, out = _places(options)
     pairs, skipped = _read(source, options)
     pairs = _divided(pairs, source, options)

@@ -47,7 +47,7 @@ class ModelEntrant:
             return measure_curve(
                 model, unit.benchmark, unit.fold, unit.histories, unit.lengths, seed=unit.seed
             )
-        part = measure_fold(model, unit.benchmark, unit.fold, seed=unit.seed)
+        part = measure_fold(model, unit.benchmark, unit.fold, no_answers=unit.no_answers, seed=unit.seed)
         if unit.kind == "fold" and self.max_error is not None:
             again = self.method(**self.arguments)
             found = measure_selection(again, unit.benchmark, unit.fold, self.max_error, seed=unit.seed)
@@ -71,8 +71,8 @@ class CheckpointEntrant:
     """The promised error where it is to abstain, by validation rows that it did not learn from."""
 
     def facts(self) -> dict[str, Any]:
-        """The digest of the checkpoint, and the promised error."""
-        return {"checkpoint": self.sha256, **_promised(self.max_error)}
+        """The digest of the checkpoint, its floor, and the promised error."""
+        return {"checkpoint": self.sha256, "floor": self.model.floor, **_promised(self.max_error)}
 
     def lacks(self, benchmark: Benchmark, unit: Unit) -> str | None:
         """Nothing: test pairs that it learned from are a failure."""
@@ -80,7 +80,9 @@ class CheckpointEntrant:
 
     def measure(self, unit: Unit) -> Part:
         """Score the test pairs, and again with each control."""
-        part = measure_saved(self.model, unit.benchmark, unit.fold, seed=unit.seed)
+        part = measure_saved(
+            self.model, unit.benchmark, unit.fold, no_answers=unit.no_answers, seed=unit.seed
+        )
         if unit.kind != "fold" or self.max_error is None:
             return part
         learned = self.model.learned_from

@@ -21,6 +21,8 @@ from synthesizeme.types import Frozen, Verdict
 
 FOLDER = "measurements"
 FORMAT = 2
+_REWARDING = ("reward model", "checkpoint")
+"""Kinds of entrants that are shown texts that are no answers."""
 
 
 class KeptUnit(Frozen):
@@ -46,6 +48,7 @@ def unit_facts(entrant: Entrant, unit: Unit) -> dict[str, Any]:
         **entrant.facts(),
         "unit": unit.name,
         "pairs": unit.digest,
+        **({"no_answers": unit.no_answers} if unit.no_answers and entrant.kind in _REWARDING else {}),
         "format": FORMAT,
         "synthesizeme": synthesizeme.__version__,
     }

@@ -69,10 +69,15 @@ def is_checkpoint(name: str) -> bool:
     return os.sep in name or Path(name, "model.json").is_file()
 
 
-def open_checkpoints(names: Iterable[str]) -> dict[str, CheckpointEntrant]:
+def open_checkpoints(names: Iterable[str], floor: str | None = None) -> dict[str, CheckpointEntrant]:
     """The checkpoints among `names`, by path; each is called ``FOLDER (METHOD)``.
 
+    Args:
+        names: Names; those that are no checkpoint are passed over.
+        floor: What all of them are to stand on; None leaves each its own floor.
+
     Raises:
+        UnknownNameError: no floor is called so.
         DataError: a folder is no checkpoint, is damaged or of another version.
         ConfigError: two of them have the same name.
     """
@@ -81,6 +86,8 @@ def open_checkpoints(names: Iterable[str]) -> dict[str, CheckpointEntrant]:
     found: dict[str, CheckpointEntrant] = {}
     for path in filter(is_checkpoint, names):
         model = reward_models.load(path)
+        if floor is not None:
+            model.stand_on(floor)
         name = f"{Path(path).resolve().name} ({model.name})"
         if name in {it.name for it in found.values()}:
             raise ConfigError(f"two checkpoints are called {name!r}; give the folders different names")

@@ -41,6 +41,8 @@ class Unit:
     """Numbers of pairs that new users bring."""
     histories: Histories = field(default_factory=dict)
     """The pairs that new users bring, by user, in the order of the data."""
+    no_answers: int = 0
+    """Most test pairs to which a reward model is shown texts that are no answers; 0: none."""
 
     @property
     def fold(self) -> Fold:
@@ -81,6 +83,7 @@ def plan(
     *,
     resplit: int = 0,
     cold_start: bool = True,
+    no_answers: int = 0,
     seed: int = 0,
 ) -> Plan:
     """Divide a benchmark into units.
@@ -90,6 +93,8 @@ def plan(
         everyone: Pairs whose owners are the other people of a majority; by default the benchmark's own.
         resplit: Number of seeded re-splits of the pairs within users.
         cold_start: Whether the history-length curve is drawn.
+        no_answers: Most test pairs to which reward models are shown texts that are no answers, on the first
+            fold alone; 0: none.
         seed: Seed of every random choice.
     """
     everyone = tuple(everyone or benchmark.pairs)
@@ -108,8 +113,9 @@ def plan(
             "say which pairs are test",
         )
     first = benchmark.folds[0]
+    folds = [unit("fold", fold) for fold in benchmark.folds]
     return Plan(
-        folds=tuple(unit("fold", fold) for fold in benchmark.folds),
+        folds=(replace(folds[0], no_answers=no_answers), *folds[1:]),
         resplits=tuple(unit("re-split", it.folds[0]) for it in redrawn),
         halves=tuple(
             replace(unit("new users", half), lengths=curve_lengths(first), histories=_brought(first, half))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
+from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.intervals import FOR_THESE_USERS, Difference
 from synthesizeme.evaluation.measurement import CONTROLS
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span, text
@@ -147,6 +148,13 @@ def _loss(of: Row | Resplits) -> str | None:
     return f"{of.nll:.3f} [{of.nll_low:.3f}, {of.nll_high:.3f}]"
 
 
+def _beaten(found: Beaten | None) -> str | None:
+    if found is None:
+        return None
+    kind, share = found.worst
+    return f"{percent(found.mean)} ({text(kind)} {percent(share)})"
+
+
 def _calls(row: Row) -> str | None:
     return None if row.usage is None else f"{row.usage.calls} ({row.usage.distinct_calls})"
 
@@ -260,6 +268,12 @@ _QUALITY = (
         "coverage",
         lambda row: percent(row.selection.coverage) if row.selection else None,
         "share of the test pairs that it then answered, in %; the others are neither ties nor wrong.",
+    ),
+    Column(
+        "no answer beats chosen",
+        lambda row: _beaten(row.no_answers),
+        "texts that are no answers to the prompt (echoes, shuffled words, junk, ...) whose reward is above "
+        "that of the answer the user chose, in %: the mean over the kinds, and the worst kind. 0 is right.",
     ),
     Column(
         "majority",

@@ -55,6 +55,7 @@ def measured_row(
             "behind": paired_difference(first.own, found.own, seed=seed) if first is not None else None,
             "agrees_with_majority": agreement_with_majority(found.own, pairs, everyone),
             "selection": found.selection,
+            "no_answers": found.no_answers,
             "fit_seconds": found.fit_seconds,
             "score_seconds": found.score_seconds,
             "parameters": found.parameters,

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.calibration import (
     brier,
     expected_calibration_error,
@@ -141,6 +142,8 @@ class Row(Frozen):
     """`nll` of each of the `controls`."""
     selection: Selection | None = None
     """What came of abstaining, where a largest error was promised."""
+    no_answers: Beaten | None = None
+    """How often texts that are no answers beat the chosen answers, by kind."""
     usage: Usage | None = None
     """Model calls of this evaluation."""
     agrees_with_majority: float | None = None

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.harness import Outcome, pool
 from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, Usage
@@ -38,6 +39,8 @@ class Part(Frozen):
     """Model calls of a judge."""
     selection: Selection | None = None
     """What came of abstaining on the test pairs, where a largest error was promised."""
+    no_answers: Beaten | None = None
+    """How often texts that are no answers beat the chosen answers, where they were shown."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
 
@@ -71,6 +74,8 @@ class Measurement(Frozen):
     """Model calls of a judge."""
     selection: Selection | None = None
     """What came of abstaining on the test pairs of all folds, where a largest error was promised."""
+    no_answers: Beaten | None = None
+    """How often texts that are no answers beat the chosen answers of the first fold."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
 
@@ -123,6 +128,7 @@ def joined(
         score_seconds=_total([part.score_seconds for part in folds]),
         parameters=max(parameters, default=None),
         usage=reduce(add, usages) if usages else None,
+        no_answers=folds[0].no_answers,
         selection=reduce(add, selections) if len(selections) == len(folds) else None,
         notes=tuple(dict.fromkeys(note for part in (*folds, *resplits, *halves) for note in part.notes)),
     )

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
+from synthesizeme.evaluation.beaten import answers_beaten
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
@@ -45,7 +46,9 @@ class Knowledge(NamedTuple):
     words: Words
 
 
-def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, seed: int = 0) -> Part:
+def measure_fold(
+    model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, no_answers: int = 0, seed: int = 0
+) -> Part:
     """Fit on a fold's history; score its test pairs with the user's own history and with each control.
 
     A method that keeps no state of any user has no controls. The model knows its own users again afterwards.
@@ -54,6 +57,7 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
         model: What to measure; fitted here.
         benchmark: Whose rules hold.
         fold: What to learn from and what to ask.
+        no_answers: Most test pairs to which it is shown texts that are no answers; 0: none.
         seed: Seed of the orders drawn and of who is lent whose history.
 
     Raises:
@@ -77,6 +81,7 @@ def measure_fold(model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, see
         fit_seconds=fitted - started,
         score_seconds=done - fitted,
         parameters=parameters,
+        no_answers=answers_beaten(model, fold.test, no_answers, seed=seed),
         notes=notes,
     )
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from synthesizeme.errors import DataError
+from synthesizeme.evaluation.beaten import answers_beaten
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
@@ -22,7 +23,13 @@ NO_HISTORY = "no swapped-labels control: the data has no train or validation pai
 
 
 def measure_saved(
-    model: SavedScorer, benchmark: Benchmark, fold: Fold, *, controls: bool = True, seed: int = 0
+    model: SavedScorer,
+    benchmark: Benchmark,
+    fold: Fold,
+    *,
+    controls: bool = True,
+    no_answers: int = 0,
+    seed: int = 0,
 ) -> Part:
     """Score a fold's test pairs with the states that a saved model has of its users, and with each control.
 
@@ -36,6 +43,7 @@ def measure_saved(
         benchmark: Whose rules hold.
         fold: What to ask; its history is used for ``swapped_labels`` alone.
         controls: Whether ``wrong_user`` and ``swapped_labels`` are run; ``no_user`` always is.
+        no_answers: Most test pairs to which it is shown texts that are no answers; 0: none.
         seed: Seed of the orders drawn and of who is lent whose state.
 
     Raises:
@@ -57,7 +65,13 @@ def measure_saved(
         if controls:
             notes += [] if "wrong_user" in told else [ONE_USER]
             notes.append(_swapped_note(fold, known) if "swapped_labels" in told else NO_HISTORY)
-    return Part(outcomes=outcomes, score_seconds=seconds, parameters=model.parameters, notes=tuple(notes))
+    return Part(
+        outcomes=outcomes,
+        score_seconds=seconds,
+        parameters=model.parameters,
+        no_answers=answers_beaten(model, fold.test, no_answers, seed=seed),
+        notes=tuple(notes),
+    )
 
 
 def _controls(

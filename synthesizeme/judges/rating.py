@@ -17,6 +17,7 @@ from synthesizeme.judges.anchored import Strength, chance, strength
 from synthesizeme.judges.baselines import memory_profile
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.scoring import Standing
 from synthesizeme.types import (
     Comparison,
     Demonstration,
@@ -52,6 +53,8 @@ class JudgeRewards:
         each: Hold the response against each past choice in a call of its own: as many calls, whose chances
             are combined, and a standard error that falls with their number.
         prompt: The prompt, ``judge/rating`` unless given.
+        standing: What the rewards stand on; nothing unless given. A language model is no floor by itself: it
+            rates what it is shown, and may be talked round.
         unknown_user: ``refuse`` or ``population``, for a user without a profile and without pairs.
         seed: Seed of the choices drawn.
         name: Name in reports.
@@ -75,6 +78,7 @@ class JudgeRewards:
         choices: int = CHOICES,
         each: bool = False,
         prompt: PromptTemplate | None = None,
+        standing: Standing | None = None,
         unknown_user: Literal["population", "refuse"] = "refuse",
         seed: int = 0,
         name: str = "judge-rating",
@@ -84,6 +88,7 @@ class JudgeRewards:
         self.session, self.name = session, name
         self.choices, self.each, self.seed = choices, each, seed
         self.unknown_user: Literal["population", "refuse"] = unknown_user
+        self.standing = standing
         self.usage = Usage()
         """What was asked so far."""
         self.failures: Counter[str] = Counter()
@@ -144,6 +149,18 @@ class JudgeRewards:
         self.users_.pop(user_id, None)
         return self
 
+    def stand_on(self, floor: str) -> Self:
+        """Exchange the floor of all rewards, by its name.
+
+        Raises:
+            ConfigError: it was made without a standing, whose unit a floor needs.
+            UnknownNameError: no floor is called so.
+        """
+        if self.standing is None and floor != "none":
+            raise ConfigError(f"{self.name} stands on nothing, and floor is {floor!r}; give it a standing")
+        self.standing = None if self.standing is None else self.standing.on(floor)
+        return self
+
     def score(
         self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
     ) -> list[Reward | Failure]:
@@ -154,7 +171,7 @@ class JudgeRewards:
             ValueError: the three sequences differ in length.
         """
         rows = list(zip(prompts, responses, user_ids, strict=True))
-        return [
+        tastes = [
             found
             if isinstance(found, Failure)
             else Reward(
@@ -165,6 +182,7 @@ class JudgeRewards:
             )
             for found, user in zip(self._strengths(rows), user_ids, strict=True)
         ]
+        return tastes if self.standing is None else self.standing.rewards(prompts, responses, tastes)
 
     def rewards(
         self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
@@ -190,7 +208,8 @@ class JudgeRewards:
         """
         sides = [(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
         found = iter(self._strengths(sides))
-        return [_verdict(next(found), next(found)) for _ in comparisons]
+        verdicts = [_verdict(next(found), next(found)) for _ in comparisons]
+        return verdicts if self.standing is None else self.standing.verdicts(comparisons, verdicts)
 
     def questions(self, prompt: Sequence[Message], response: str, user_id: str) -> list[Question]:
         """What is asked about one response: one question, or one for each past choice."""

@@ -78,6 +78,8 @@ class Scorers:
         on_label: Told what the next calls are about: a user or the benchmark, its position from 1, how many.
         retrieval: How retrieval-augmented judges retrieve.
         saved: Reward models that were trained earlier, by name; they are measured as they are.
+        no_answers: Most test pairs to which these are shown texts that are no answers, on the first fold
+            alone; 0: none.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Scorers:
         on_label: OnLabel | None = None,
         retrieval: RetrievalSettings | None = None,
         saved: Mapping[str, SavedScorer] | None = None,
+        no_answers: int = 0,
     ) -> None:
         self.benchmark = benchmark
         self.settings = settings
@@ -102,6 +105,7 @@ class Scorers:
         self._on_label = on_label or (lambda name, position, total: None)
         self._retrieval = retrieval or RetrievalSettings()
         self._saved = dict(saved or {})
+        self._no_answers = no_answers
         self._induced: dict[tuple[str, Knowledge], Profiles] = {}
         self._measured: dict[str, tuple[Outcome, Usage | None]] = {}
 
@@ -179,15 +183,19 @@ class Scorers:
         )
 
     def _measure_saved(self, name: str, controls: bool) -> Measurement:
+        asked: dict[str, Any] = {"controls": controls, "seed": self.settings.seed}
         parts = [
-            measure_saved(self._saved[name], self.benchmark, fold, controls=controls, seed=self.settings.seed)
-            for fold in self.benchmark.folds
+            measure_saved(
+                self._saved[name], self.benchmark, fold, no_answers=0 if number else self._no_answers, **asked
+            )
+            for number, fold in enumerate(self.benchmark.folds)
         ]
         return joined(name, "checkpoint", parts)
 
     def _saved_row(self, found: Measurement) -> Row:
         without = found.controls.get("no_user")
-        return row(found.name, found.own, against=without, controls=found.controls, seed=self.settings.seed)
+        saved = row(found.name, found.own, against=without, controls=found.controls, seed=self.settings.seed)
+        return saved.model_copy(update={"no_answers": found.no_answers})
 
     def _row(
         self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool

@@ -91,7 +91,7 @@ class Endpoints:
                 422, f"user {unknown[0]!r} is unknown to the model, and this server refuses unknown users",
                 user_id=unknown[0],
             )  # fmt: skip
-        return answer(reply(found))
+        return answer(reply(found, self.queue.rewards.fallen))
 
     async def add_pairs(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("pairs",))
@@ -193,14 +193,17 @@ def _replaces(request: Request) -> bool:
 
 def _score(found: Score) -> dict[str, Any]:
     return {
-        "value": found.value, "probability": found.probability, "standard_error": found.standard_error,
+        "value": found.value, "taste": found.taste, "floor": found.floor,
+        "probability": found.probability, "standard_error": found.standard_error,
         "status": found.status, "scored": found.scored, "judged": found.judged,
     }  # fmt: skip
 
 
 def _margin(found: Margin) -> dict[str, Any]:
     return {
-        "margin": found.value, "probability": found.probability, "standard_error": found.standard_error,
+        "margin": found.value,
+        "floors": found.floors and {"first": found.floors[0], "second": found.floors[1]},
+        "probability": found.probability, "standard_error": found.standard_error,
         "preference": found.preference, "status": found.status, "scored": found.scored,
         "judged": found.judged,
     }  # fmt: skip

@@ -12,10 +12,17 @@ from synthesizeme.serving.rows import MOST_PESSIMISM, PESSIMISM
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
     "comes back with a status: ok is the user's own reward, population the population's for an unknown user. "
-    "unknown_user, too_long and error have no value, or the population's in its place. scored: 1 for ok only."
+    "unknown_user, too_long and error have no value, or the population's in its place. scored: 1 for ok "
+    "only. value is taste + floor, unless it is cautious or normalised; floor is 0 for what answers its "
+    "prompt, and far below for what does not."
 )
 Schema = dict[str, Any]
 _NUMBER: Schema = {"type": ["number", "null"]}
+_FLOOR: Schema = {
+    "type": ["number", "null"], "maximum": 0,
+    "description": "What it costs that a response is no answer to its prompt, in the model's own unit.",
+}  # fmt: skip
+_TASTE: Schema = {**_NUMBER, "description": "What is learned from choices, in the model's own unit."}
 _PESSIMISM: Schema = {
     "type": ["number", "null"], "minimum": 0, "maximum": MOST_PESSIMISM,
     "description": "Standard errors to be taken off the reward, in place of the server's own number of them.",
@@ -202,9 +209,11 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBERS: Schema = {"type": "array", "items": _NUMBER}
 _JUDGED: Schema = {"type": ["boolean", "null"]}
 _SCORE = _object(
-    {"value": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER, "judged": _JUDGED, **_STATUS}
-)
-_MARGIN = _object({"margin": _NUMBER, "probability": _NUMBER, "standard_error": _NUMBER,
+    {"value": _NUMBER, "taste": _TASTE, "floor": _FLOOR, "probability": _NUMBER, "standard_error": _NUMBER,
+     "judged": _JUDGED, **_STATUS}
+)  # fmt: skip
+_FLOORS: Schema = {**_object({"first": _FLOOR, "second": _FLOOR}), "type": ["object", "null"]}
+_MARGIN = _object({"margin": _NUMBER, "floors": _FLOORS, "probability": _NUMBER, "standard_error": _NUMBER,
                    "preference": {"enum": ["first", "second", "tie", None]}, "judged": _JUDGED,
                    **_STATUS})  # fmt: skip
 _RESULTS: dict[str, Schema] = {

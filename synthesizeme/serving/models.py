@@ -3,11 +3,12 @@
     judge:NAME[@URL][?choices=8&each=true&concurrency=64]
 
 NAME is a model as on the command line (``builtin``, ``openai/...``), URL an OpenAI-compatible server. See
-`synthesizeme.judges.rating.JudgeRewards` for ``choices`` and ``each``.
+`synthesizeme.judges.rating.JudgeRewards` for ``choices`` and ``each``. Either stands on a floor.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -82,11 +83,16 @@ def open_rewards(
         from reward_models import load
 
         return load(Path(name))
+    from reward_models import Standing
     from synthesizeme.backends import ModelSettings, Session, open_model
+    from synthesizeme.judges.anchored import PRIOR_VARIANCE
     from synthesizeme.judges.rating import JudgeRewards
 
     spec = read_spec(name)
     model = open_model(spec.name, ModelSettings(api_base=spec.api_base))
     session = Session(model, concurrency=spec.concurrency)
     known = None if profiles is None else profiles()
-    return JudgeRewards(session, known, choices=spec.choices, each=spec.each)
+    standing = Standing(
+        "base", math.sqrt(PRIOR_VARIANCE)
+    )  # strengths are shrunk from there, and scatter less
+    return JudgeRewards(session, known, choices=spec.choices, each=spec.each, standing=standing)

@@ -7,9 +7,9 @@ Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward`
 rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a server the label may also hold
 ``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
 environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER``, ``SYNTHESIZEME_ON_ERROR``,
-``SYNTHESIZEME_PESSIMISM``, ``SYNTHESIZEME_NORMALIZE`` and ``SYNTHESIZEME_CLIP``, and a store of users,
-``SYNTHESIZEME_PROFILES``. Where it names no model, the population that is shipped answers. Leave OpenRLHF's
-own normalisation off: it is that of its own reward models.
+``SYNTHESIZEME_PESSIMISM``, ``SYNTHESIZEME_NORMALIZE``, ``SYNTHESIZEME_CLIP`` and ``SYNTHESIZEME_FLOOR``, and
+a store of users, ``SYNTHESIZEME_PROFILES``. Where it names no model, the population that is shipped answers.
+Leave OpenRLHF's own normalisation off: it is that of its own reward models.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ def reward_func(
 
     Returns:
         ``rewards``, ``scores`` (probabilities, NaN where the reward is not the user's own) and
-        ``extra_logs`` with 0 or 1 for ``scored`` and for every status; tensors of shape (n,) where torch is
-        loaded, else lists. A row that even the population cannot answer gets the mean of the rewards so far.
+        ``extra_logs``: ``taste`` and ``floor`` in the model's own unit, and 0 or 1 for ``scored``,
+        ``below_floor`` (the response is hardly an answer) and every status; tensors of shape (n,) where torch
+        is loaded, else lists. A row that even the population cannot answer gets the mean of the rewards so
+        far, and no floor.
 
     Raises:
         UnknownUserError: a user is unknown and unknown users are refused.
@@ -52,8 +54,7 @@ def reward_func(
     for row, score in zip(asked, found, strict=True):
         if score.status == "unknown_user" and not isinstance(row, Exception):
             raise UnknownUserError(row.user_id)
-    typical = rewards.typical or 0.0
-    answer = reply([score if score.value is not None else score._replace(value=typical) for score in found])
+    answer = reply([rewards.substituted(score) for score in found], rewards.fallen)
     answer["scores"] = [float("nan") if score is None else score for score in answer["scores"]]
     torch = sys.modules.get("torch")
     if torch is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
@@ -39,9 +39,19 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
     return [_row(number, *row) for number, row in enumerate(zip(queries, prompts, labels, strict=True), 1)]
 
 
-def reply(scores: Sequence[Score]) -> dict[str, Any]:
-    """The answer, one number a row: ``scores`` is P(preferred), null where it is not the user's own."""
-    logs = {"scored": [score.scored for score in scores]}
+def reply(scores: Sequence[Score], fallen: Callable[[Score], int]) -> dict[str, Any]:
+    """The answer, one number a row: ``scores`` is P(preferred), null where it is not the user's own.
+
+    Args:
+        scores: What the scalar path said.
+        fallen: `ScalarRewards.fallen`.
+    """
+    logs: dict[str, list[float | None]] = {
+        "scored": [score.scored for score in scores],
+        "taste": [score.taste for score in scores],
+        "floor": [score.floor for score in scores],
+        "below_floor": [fallen(score) for score in scores],
+    }
     for status in STATUSES:
         logs[status] = [int(score.status == status) for score in scores]
     return {

@@ -24,6 +24,7 @@ SETTING_VARIABLES = {
     "pessimism": "SYNTHESIZEME_PESSIMISM",
     "normalize": "SYNTHESIZEME_NORMALIZE",
     "clip": "SYNTHESIZEME_CLIP",
+    "floor": "SYNTHESIZEME_FLOOR",
 }
 """Environment variables with the settings, for loops that pass no arguments."""
 
@@ -39,6 +40,7 @@ def opened(
     pessimism: float | str | None = None,
     normalize: bool | str | None = None,
     clip: float | str | None = None,
+    floor: str | None = None,
 ) -> ScalarRewards:
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
@@ -53,6 +55,7 @@ def opened(
         pessimism: Likewise; a number, or its text.
         normalize: Likewise; true or false, or its text.
         clip: Likewise; a number, or its text.
+        floor: Likewise; by default what the model stands on.
 
     Raises:
         ConfigError: the model knows nobody while unknown users are refused, a setting is wrong, or the model
@@ -65,7 +68,7 @@ def opened(
     named = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
     given: dict[str, Any] = {
         "unknown_user": unknown_user, "on_error": on_error,
-        "pessimism": pessimism, "normalize": normalize, "clip": clip,
+        "pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor,
     }  # fmt: skip
     found = {
         name: os.environ.get(variable) if given[name] in (None, "") else given[name]

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
@@ -53,6 +53,11 @@ class Score(NamedTuple):
     """What went wrong, for status ``too_long`` and ``error``."""
     judged: bool | None = None
     """Whether the text was judged in training; None where the model makes no difference."""
+    taste: float | None = None
+    """What the model learned from choices says of it, in the model's own unit."""
+    floor: float | None = None
+    """What it costs that it is no answer to its prompt, at most 0, in the same unit. `value` is taste + floor
+    as long as `Settings` ask for nothing else."""
 
     @property
     def scored(self) -> int:
@@ -72,6 +77,8 @@ class Margin(NamedTuple):
     error: Exception | None = None
     preference: Preference | None = None
     judged: bool | None = None
+    floors: tuple[float, float] | None = None
+    """`Score.floor` of the first and of the second response; `value` holds their difference."""
 
     @property
     def scored(self) -> int:
@@ -97,7 +104,8 @@ class ScalarRewards:
     """Scores of a fitted reward model, every row with a status, every status counted.
 
     From here on the settings decide what unknown users get, so the model's own `unknown_user` is set to
-    ``population``. Calls from several threads take turns.
+    ``population``; and the model stands on the floor that they name, if they name one. Calls from several
+    threads take turns.
 
     Args:
         model: A fitted model.
@@ -112,6 +120,8 @@ class ScalarRewards:
         self.model = model
         self.settings = settings or Settings()
         self.settings.check(model)
+        if self.settings.floor is not None:
+            model.stand_on(self.settings.floor)
         self.counts: Counter[Status] = Counter()
         """Answers given so far, by status."""
         model.unknown_user = "population"
@@ -125,10 +135,26 @@ class ScalarRewards:
         """Whether the model waits for others, such as a server it asks; it is then never run in between."""
         return bool(getattr(self.model, "waits", False))
 
+    def fallen(self, score: Score) -> int:
+        """Whether a response is hardly an answer, 1 or 0: its floor costs more than a cut off ending may.
+
+        That is more than a standard deviation of the tastes of real answers.
+        """
+        standing = getattr(self.model, "standing", None)
+        unit = 1.0 if standing is None else standing.unit
+        return int(score.floor is not None and score.floor < -unit)
+
     @property
     def typical(self) -> float | None:
         """Mean of all rewards given so far, for loops that need a number for every row; None before any."""
         return self._sum / self._number if self._number else None
+
+    def substituted(self, score: Score) -> Score:
+        """The same score; without a value the `typical` one and no floor, for loops that need a number."""
+        if score.value is not None:
+            return score
+        usual = self.typical or 0.0
+        return score._replace(value=usual, taste=usual, floor=0.0)
 
     def introduce(self, words: Iterable[UserWords | None]) -> None:
         """Let the model know users whom it does not know by what they said; it changes nothing for others.
@@ -279,13 +305,14 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
             return made(None, None, None, "unknown_user")
         status: Status = "too_long" if answer.kind == "too_long" else "error"
         return made(None, None, None, status, RewardError(f"{answer.kind}: {answer.detail}"))
-    value = answer.margin if isinstance(answer, Verdict) else answer.value
+    parts: dict[str, Any]
+    if isinstance(answer, Verdict):
+        value, parts = answer.margin, {"preference": answer.preference, "floors": answer.floors}
+    else:
+        value, parts = answer.value, {"taste": answer.taste, "floor": answer.floor}
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
-    found = made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged)
-    if isinstance(answer, Verdict) and isinstance(found, Margin):
-        return found._replace(preference=answer.preference)
-    return found
+    return made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged, **parts)
 
 
 def _lent_question(question: Question) -> Question:

@@ -53,7 +53,7 @@ class ServerOptions:
     unknown_user: str = "refuse"
     on_error: str = "population"
     shape: dict[str, Any] = field(default_factory=dict)
-    """Further fields of `Settings`: pessimism, normalize, clip."""
+    """Further fields of `Settings`: pessimism, normalize, clip, floor."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Fields of `Limits`."""
     queue: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What an adapter may be told: who is answered, how cautiously, and on which scale."""
+"""What an adapter may be told: who is answered, how cautiously, on which scale, and on which floor."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from synthesizeme.errors import ConfigError
+from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.scoring import RewardScale
 
 _WORDS = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
@@ -33,12 +33,13 @@ class Measured(Protocol):
 class Settings:
     """What every adapter honours.
 
-    With s the standard error of a reward r, what is given is
+    With s the standard error of a reward r = taste + floor, what is given is
 
         value = r - pessimism * s,                         and, where it is to be normalised,
         value = clip((r - pessimism * s - m) / scale),     m = mean - pessimism * mean standard error,
 
     with `synthesizeme.scoring.RewardScale` of the model's training answers, whose values have mean zero then.
+    Taste and floor are told beside it as the model has them, and are then not its two parts.
 
     Raises:
         ConfigError: a setting has another value; lists all problems.
@@ -53,7 +54,10 @@ class Settings:
     normalize: bool = False
     """Whether rewards are brought to mean zero and standard deviation one over the training answers."""
     clip: float | None = None
-    """Largest absolute value of a normalised reward, in units of the scale; None: no limit."""
+    """Largest absolute value of a normalised reward, in units of the scale; None: no limit. It also bounds
+    how far below any answer lies what is none."""
+    floor: str | None = None
+    """What rewards stand on, ``base``, ``none`` or ``lm:NAME``; None: what the model stands on."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -71,6 +75,8 @@ class Settings:
             problems.append(f"clip is {self.clip!r}; expected a number above 0, in units of the scale")
         elif self.clip is not None and not self.normalize:
             problems.append("clip is in units of the scale; give normalize too")
+        if self.floor is not None:
+            problems += _no_floor(self.floor)
         if problems:
             raise ConfigError(problems)
 
@@ -130,7 +136,7 @@ def parsed(name: str, value: Any) -> Any:
     Raises:
         ConfigError: the text is none of the setting's.
     """
-    if not isinstance(value, str) or name in _WORDS:
+    if not isinstance(value, str) or name in _WORDS or name == "floor":
         return value
     if name == "normalize":
         if value.strip().lower() not in _TRUTH:
@@ -140,6 +146,16 @@ def parsed(name: str, value: Any) -> Any:
         return float(value)
     except ValueError:
         raise ConfigError(f"{name} is {value!r}; expected a number") from None
+
+
+def _no_floor(name: str) -> list[str]:
+    from reward_models.floor import check_name
+
+    try:
+        check_name(name)
+    except UnknownNameError as error:
+        return [str(error)]
+    return []
 
 
 def _is_number(value: Any) -> bool:

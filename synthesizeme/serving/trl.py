@@ -22,7 +22,7 @@ from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.errors import ConfigError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
-from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.protocol import ScalarRewards, Score
 from synthesizeme.serving.rows import ABOUT, answered, tried
 from synthesizeme.serving.settings import Settings
 
@@ -42,14 +42,16 @@ def reward_function(
     pessimism: float | None = None,
     normalize: bool | None = None,
     clip: float | None = None,
+    floor: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Rewards]:
     """A reward function for ``reward_funcs``.
 
-    It logs one number through TRL's ``log_metric``: ``personal_reward/scored``, the share of rows that got
-    their own user's reward; and one warning, when users that are unknown first get None. Its attribute
-    ``counts`` holds the rows so far by status.
+    Through TRL's ``log_metric`` it logs ``personal_reward/scored``, the share of rows that got their own
+    user's reward; and of the rows with a reward the mean ``taste`` and the mean ``floor``, in the model's own
+    unit, and ``below_floor``, the share whose response is hardly an answer to its prompt. It warns once, when
+    users that are unknown first get None. Its attribute ``counts`` holds the rows so far by status.
 
     Args:
         model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`). By
@@ -65,6 +67,8 @@ def reward_function(
             default none.
         normalize: Whether rewards have mean 0 and standard deviation 1 over the model's training answers.
         clip: Largest absolute value of a normalised reward.
+        floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; a fitted model is put on it. By
+            default what the model stands on.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
@@ -73,7 +77,7 @@ def reward_function(
             knows nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip}
+    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor}
     scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
     batches = _Batches(scalar, user_column, about_column)
 
@@ -93,11 +97,12 @@ def async_reward_function(
     pessimism: float | None = None,
     normalize: bool | None = None,
     clip: float | None = None,
+    floor: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
 ) -> Callable[..., Awaitable[Rewards]]:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip}
+    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor}
     scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
     batches = _Batches(scalar, user_column, about_column)
 
@@ -145,9 +150,19 @@ class _Batches:
         places = [SourceRow(NAME, number, row) for number, row in enumerate(rows, start=1)]
         found = answered(self.scalar, [tried(place) for place in places])
         self._warn([user for user, score in zip(users, found, strict=True) if score.status == "unknown_user"])
-        if callable(log_metric := columns.get("log_metric")) and found:
-            log_metric(f"{NAME}/scored", sum(score.scored for score in found) / len(found))
+        if callable(log_metric := columns.get("log_metric")):
+            for name, value in self._metrics(found).items():
+                log_metric(f"{NAME}/{name}", value)
         return [score.value for score in found]
+
+    def _metrics(self, found: Sequence[Score]) -> dict[str, float]:
+        metrics = {
+            "scored": [float(score.scored) for score in found],
+            "taste": [score.taste for score in found if score.taste is not None],
+            "floor": [score.floor for score in found if score.floor is not None],
+            "below_floor": [float(self.scalar.fallen(score)) for score in found if score.floor is not None],
+        }
+        return {name: sum(values) / len(values) for name, values in metrics.items() if values}
 
     def _warn(self, unknown: Sequence[str]) -> None:
         if unknown and not self._warned:

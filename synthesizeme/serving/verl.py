@@ -32,6 +32,7 @@ def compute_score(
     pessimism: float | str | None = None,
     normalize: bool | str | None = None,
     clip: float | str | None = None,
+    floor: str | None = None,
     **reward_kwargs: Any,
 ) -> dict[str, Any]:
     """The reward of one response for the user that `extra_info` names.
@@ -52,10 +53,12 @@ def compute_score(
         pessimism: Standard errors that are taken off a reward, by default none.
         normalize: Whether rewards have mean 0 and standard deviation 1 over the training answers.
         clip: Largest absolute value of a normalised reward.
+        floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; by default what the model stands on.
         **reward_kwargs: Anything else verl passes; not read.
 
     Returns:
-        ``score``, ``scored`` (1: the user's own reward, 0: a substitute) and ``status``.
+        ``score``, ``scored`` (1: the user's own reward, 0: a substitute), ``status``, ``taste`` and ``floor``
+        in the model's own unit, and ``below_floor`` (1: the response is hardly an answer, else 0).
 
     Raises:
         UnknownUserError: the user is unknown and unknown users are refused; names the user.
@@ -69,14 +72,17 @@ def compute_score(
 
     rewards = opened(
         model, profiles=profiles, unknown_user=unknown_user, on_error=on_error,
-        pessimism=pessimism, normalize=normalize, clip=clip,
+        pessimism=pessimism, normalize=normalize, clip=clip, floor=floor,
     )  # fmt: skip
     asked = _asked(extra_info, solution_str)
     (found,) = answered(rewards, [asked])
     if found.status == "unknown_user" and not isinstance(asked, DataError):
         raise UnknownUserError(asked.user_id)
-    value = found.value if found.value is not None else rewards.typical or 0.0
-    return {"score": value, "scored": found.scored, "status": found.status}
+    found = rewards.substituted(found)
+    return {
+        "score": found.value, "scored": found.scored, "status": found.status,
+        "taste": found.taste, "floor": found.floor, "below_floor": rewards.fallen(found),
+    }  # fmt: skip
 
 
 def _asked(info: Any, response: Any) -> Question | DataError:

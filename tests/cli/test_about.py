@@ -81,7 +81,7 @@ def test_words_alone_make_a_new_user_known(scored, wordy, write_rows):
         [{"user_id": "bo", "about": "Tea at night."}, {"user_id": "cy", "wishes": ["coffee"]}], name="w.jsonl"
     )
     ran, found = scored(wordy, [{**ROW, "user_id": user} for user in ("bo", "cy", "dan")], "--about", path)
-    assert [(it["reward"], it["status"]) for it in found] == [
+    assert [(it["value"], it["status"]) for it in found] == [
         (2.0, "scored"),
         (0.0, "scored"),
         (0.0, "population"),
@@ -93,9 +93,9 @@ def test_a_text_is_of_the_user_that_is_asked_about(scored, wordy):
     Path("me.md").write_text("Tea!")
     ran, found = scored(wordy, [ROW], "--about", "me.md", "--user", "bo")
     assert ran.status == 0, ran.err
-    assert (found[0]["user_id"], found[0]["reward"]) == ("bo", 1.0)
+    assert (found[0]["user_id"], found[0]["value"]) == ("bo", 1.0)
     _, found = scored(wordy, [{**ROW, "user_id": "me"}], "--about", "me.md")
-    assert found[0]["reward"] == 1.0
+    assert found[0]["value"] == 1.0
 
 
 def test_words_and_history_count_together(scored, wordy, row, write_rows):
@@ -103,14 +103,14 @@ def test_words_and_history_count_together(scored, wordy, row, write_rows):
     history = write_rows([row(user_id="bo", chosen=said)], name="history.jsonl")
     about = write_rows([{"user_id": "bo", "about": "tea, tea"}], name="w.jsonl")
     ran, found = scored(wordy, [{**ROW, "user_id": "bo"}], "--history", history, "--about", about)
-    assert found[0]["reward"] == 3.0
+    assert found[0]["value"] == 3.0
     assert "Fitted user 'bo' to 1 pair and their own words." in ran.err
 
 
 def test_whom_the_checkpoint_knows_keeps_what_was_learned(scored, wordy, write_rows):
     about = write_rows([{"user_id": "ann", "about": "tea"}], name="w.jsonl")
     ran, found = scored(wordy, [{**ROW, "user_id": "ann"}], "--about", about)
-    assert found[0]["reward"] == 0.0
+    assert found[0]["value"] == 0.0
     assert "ann known from training" in ran.err
     assert "--history too" in ran.err
 
@@ -119,7 +119,7 @@ def test_a_row_may_bring_the_words_of_its_user(scored, wordy):
     rows = [{**ROW, "user_id": "bo", "about": "tea"}, {"prompt": "Q?", "chosen": "Tea.", "rejected": "Coffee.",
             "user_id": "cy", "about": {"wishes": ["coffee", "coffee"]}}]  # fmt: skip
     _, found = scored(wordy, rows)
-    assert (found[0]["reward"], found[1]["margin"], found[1]["prefers"]) == (1.0, -2.0, "rejected")
+    assert (found[0]["value"], found[1]["margin"], found[1]["prefers"]) == (1.0, -2.0, "rejected")
     ran, found = scored(wordy, [{**ROW, "user_id": "bo", "about": " "}], "--on-error", "skip")
     assert "is blank" in found[0]["detail"]
     assert ran.status == 0

@@ -28,7 +28,7 @@ def of(*, learned):
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("abstaining") / "m"
     pairs = [pair for pair in of(learned=True) if pair.split != "test"]
-    reward_models.method(MODEL)().fit(pairs).save(folder)
+    reward_models.method(MODEL)(floor="none").fit(pairs).save(folder)
     return folder
 
 

@@ -235,7 +235,7 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
     kept = json.loads(Path(f"out/measurements/units/{MODEL}/given-split.json").read_text())
     assert kept["facts"]["arguments"] == {
         "knows": "choices+words", "variances": "fixed", "tastes": "learned",
-        "unknown_user": "refuse", "seed": 0,
+        "unknown_user": "refuse", "seed": 0, "floor": "base",
     }  # fmt: skip
     assert not Path(f"out/measurements/units/{MODEL}/new-users-half-1.json").exists()
     (row,) = Report.from_json(Path("out/results.json").read_text()).rows
@@ -390,6 +390,42 @@ def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, plante
     assert "1 finished unit found" in command(*words).err
     assert command(*train, "params.variances=fixed").status == 0
     assert "finished unit" not in command(*words).err
+
+
+def test_texts_that_are_no_answers_are_counted_by_kind_for_reward_models_alone(command, planted):
+    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine", "--no-floor").status == 0
+    words = ["compare", "--data", planted, "--no-cold-start", "--out", "out"]
+    scorers = ["--scorers", f"{MODEL},mine,default,longer"]
+    ran = command(*words, *scorers, "--no-answers", 6, "--json")
+    assert ran.status == 0, ran.err
+    floored, bare, *others = (row["no_answers"] for row in ran.json["rows"])
+    assert others == [None, None]
+    for found in (floored, bare):
+        assert found["pairs"] == 6
+        assert all(0 <= it["above"] <= it["asked"] <= 6 for it in found["kinds"].values())
+    assert floored["kinds"]["doubled"]["above"] == 0 < bare["kinds"]["doubled"]["above"]
+    assert " no answer beats chosen |" in Path("out/results.md").read_text()
+    same = command("evaluate", "--data", planted, "--scorers", "mine", "--no-answers", 6, "--json")
+    assert same.json["rows"][0]["no_answers"] == bare
+    stands = command(*words, *scorers, "--no-answers", 6, "--floor", "base", "--json")
+    assert "3 finished units found" in stands.err, "the checkpoint alone has another floor now"
+    assert stands.json["rows"][1]["no_answers"] == floored
+    without = command(*words, *scorers, "--no-answers", 0)
+    assert "2 finished units found" in without.err, "judges and references are not shown any"
+    assert "no answer beats chosen" not in without.out
+
+
+@pytest.mark.parametrize("verb", ["compare", "evaluate"])
+def test_a_floor_is_named_or_left_out(command, planted, verb):
+    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine").status == 0
+    words = [verb, "--data", planted, "--scorers", "mine", "--out", "out", "--json"]
+    bare, again = command(*words, "--no-floor"), command(*words, "--floor", "none")
+    assert bare.status == again.status == 0, bare.err
+    assert bare.json["rows"][0]["no_answers"] == again.json["rows"][0]["no_answers"]
+    assert bare.json["rows"][0]["no_answers"] != command(*words).json["rows"][0]["no_answers"]
+    wrong = command(*words, "--floor", "bass")
+    assert wrong.status == 2
+    assert "unknown floor 'bass'" in wrong.err
 
 
 def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted):

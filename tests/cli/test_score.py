@@ -18,9 +18,9 @@ import pytest
 import reward_models
 from reward_models._base import Estimates, RewardModel, sigmoid
 from synthesizeme.cli import main, score
-from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
+from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.types import Message
 
 METHOD = "hierarchical-stylometric"
@@ -67,7 +67,8 @@ def test_rewards_are_those_of_the_model(scored, trained):
     )
     assert lines(ran) == [
         {
-            "line": number, **extra, "user_id": user, "reward": reward.value, "probability": reward.probability,
+            "line": number, **extra, "user_id": user, "value": reward.value, "taste": reward.taste,
+            "floor": reward.floor, "probability": reward.probability,
             "standard_error": reward.standard_error, "status": "scored", "judged": False,
         }
         for number, extra, user, reward in zip(
@@ -86,6 +87,51 @@ def test_pairs_get_margins_and_exchanging_the_sides_negates_them(scored):
     assert (one["prefers"], named["prefers"]) == (
         ("first", "chosen") if one["margin"] > 0 else ("second", "rejected")
     )
+
+
+SHUFFLED = "a to or loan A state a firm bond a is of the by some holder the repaid to."
+
+
+def test_what_is_no_answer_lies_far_below_and_the_taste_is_told_apart(scored):
+    rows = [PLAIN, {**PLAIN, "response": PLAIN["prompt"]}, {**PLAIN, "response": SHUFFLED}]
+    answer, echo, shuffled = lines(scored(rows, "--user", "mara"))
+    assert answer["floor"] > -0.1
+    for line in (answer, echo, shuffled):
+        assert line["value"] == line["taste"] + line["floor"]
+    assert echo["value"] < answer["value"] - 5
+    assert echo["floor"] < -5
+    tastes = lines(scored(rows, "--user", "mara", "--no-floor"))
+    for line, taste in zip((answer, echo, shuffled), tastes, strict=True):
+        assert (taste["value"], taste["taste"], taste["floor"]) == (line["taste"], line["taste"], 0)
+    assert lines(scored(rows, "--user", "mara", "--floor", "base"))[1] == echo
+
+
+def test_a_margin_has_the_floors_of_both_sides(scored):
+    row = {"prompt": PLAIN["prompt"], "chosen": PLAIN["response"], "rejected": PLAIN["prompt"]}
+    (found,) = lines(scored([row], "--user", "mara"))
+    (taste,) = lines(scored([row], "--user", "mara", "--no-floor"))
+    assert taste["floors"] == {"chosen": 0, "rejected": 0}
+    assert found["floors"]["rejected"] < -5 < found["floors"]["chosen"]
+    gap = found["floors"]["chosen"] - found["floors"]["rejected"]
+    assert found["margin"] == pytest.approx(taste["margin"] + gap)
+    assert found["prefers"] == "chosen"
+    (refused,) = lines(scored([row], "--user", "maria", "--unknown-user", "refuse"))
+    assert "floors" not in refused
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--floor", "bass"), "unknown floor 'bass'. Did you mean 'base'?"),
+        (("--floor", "lm:"), "unknown floor 'lm:'"),
+        (("--floor", "base", "--no-floor"), "exclude each other"),
+    ],
+)
+def test_a_floor_that_is_none(scored, flags, said):
+    ran = scored([PLAIN], "--user", "mara", *flags)
+    assert ran.status in (1, 2)
+    assert said in ran.err
+    assert ran.out == ""
 
 
 def test_rows_of_a_file_of_pairs_are_scored_as_they_stand(scored, trained):
@@ -119,7 +165,7 @@ def test_an_unknown_user_gets_the_population_or_nothing(scored):
     refused = scored([PLAIN], "--user", "maria", "--unknown-user", "refuse")
     assert refused.status == 0
     (line,) = lines(refused)
-    assert (line["reward"], line["status"]) == (None, "unknown_user")
+    assert (line["value"], line["status"]) == (None, "unknown_user")
     pair = {"prompt": "Q?", "first": "a", "second": "b b"}
     (line,) = lines(scored([pair], "--user", "maria"))
     assert line["status"] == "population"
@@ -135,7 +181,7 @@ def test_a_new_user_is_fitted_from_a_history_and_the_checkpoint_stays(scored, tr
     (line,) = lines(ran)
     (unfitted,) = lines(scored([PLAIN], "--user", "ilse"))
     assert line["status"] == "scored"
-    assert line["reward"] != unfitted["reward"]
+    assert line["value"] != unfitted["value"]
     assert {path.name: path.read_bytes() for path in trained.iterdir()} == before
 
 
@@ -203,7 +249,7 @@ def test_a_bad_row_stops_it_after_the_rows_before(scored, kind):
     assert (first["line"], wrong["line"], last["line"]) == (1, 3, 4)
     assert wrong["error"] == "DataError"
     assert said in wrong["detail"]
-    assert first["reward"] == last["reward"]
+    assert first["value"] == last["value"]
     assert "1 of 3 rows could not be scored" in went_on.err
 
 
@@ -398,13 +444,13 @@ class Brevity(RewardModel):
 
 
 def test_memory_does_not_grow_with_the_rows(sample, monkeypatch):
-    model = Brevity().fit(read_pairs(sample).pairs)
+    rewards = ScalarRewards(Brevity(floor="none").fit(read_pairs(sample).pairs))
     options = score.ScoringOptions(model=Path("m"), user="mara", batch_size=20)
     peaks = []
     for number in (60, 60, 1200):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(number), 1 << 16)))
         tracemalloc.start()
-        assert sum(1 for _ in score._lines(model, options, ShapeOptions())) == number
+        assert sum(1 for _ in score._lines(rewards, options)) == number
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 2 * peaks[1], "20 times the rows; the interpreter keeps a few freed tuples"
@@ -415,11 +461,11 @@ def test_cautious_rewards_on_the_scale_of_the_training_answers(scored, trained):
     plain = lines(scored(rows, "--user", "mara"))
     cautious = lines(scored(rows, "--user", "mara", "--pessimism", "2"))
     for before, after in zip(plain, cautious, strict=True):
-        assert after["reward"] == pytest.approx(before["reward"] - 2 * before["standard_error"])
+        assert after["value"] == pytest.approx(before["value"] - 2 * before["standard_error"])
     scale = reward_models.load(trained).reward_scale
     scaled = lines(scored(rows, "--user", "mara", "--normalize", "--clip", "1.5"))
-    wanted = [np.clip((line["reward"] - scale.mean) / scale.scale, -1.5, 1.5) for line in plain]
-    assert [line["reward"] for line in scaled] == pytest.approx(wanted)
+    wanted = [np.clip((line["value"] - scale.mean) / scale.scale, -1.5, 1.5) for line in plain]
+    assert [line["value"] for line in scaled] == pytest.approx(wanted)
     pair = {"prompt": PLAIN["prompt"], "first": PLAIN["response"], "second": LONG}
     (one,), (other,) = (lines(scored([pair], "--user", "mara", *more)) for more in ((), ("--pessimism", "2")))
     assert one == other, "margins stay as they are"

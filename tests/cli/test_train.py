@@ -64,7 +64,7 @@ def test_arguments_come_from_the_words_the_file_and_the_flags(command, sample):
     assert ran.status == 0, ran.err
     assert ran.json["params"] == {
         "knows": "choices+words", "variances": "fixed", "tastes": "learned",
-        "unknown_user": "population", "seed": 4,
+        "unknown_user": "population", "seed": 4, "floor": "base",
     }  # fmt: skip
     assert reward_models.load("m").params() == ran.json["params"]
 
@@ -72,6 +72,16 @@ def test_arguments_come_from_the_words_the_file_and_the_flags(command, sample):
 def test_the_argument_seed_wins_over_the_flag(command, sample):
     ran = command("train", "--method", METHOD, "--data", sample, "--out", "m", "params.seed=9", "--json")
     assert ran.json["params"]["seed"] == 9
+
+
+def test_a_floor_is_trained_with_and_kept(command, sample):
+    words = ["train", "--method", METHOD, "--data", sample, "--out", "m", "--overwrite"]
+    for flags, floor in (([], "base"), (["--no-floor"], "none"), (["params.floor=none"], "none")):
+        assert command(*words, *flags).status == 0
+        assert reward_models.load("m").floor == floor
+    for flags in (["--no-floor", "params.floor=none"], ["--no-floor", "--floor", "base"]):
+        assert command(*words, *flags).status == 2
+    assert "unknown floor 'bass'. Did you mean 'base'?" in command(*words, "--floor", "bass").err
 
 
 @pytest.mark.parametrize(

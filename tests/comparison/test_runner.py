@@ -187,7 +187,7 @@ def test_the_facts_of_a_model_hold_every_argument():
     assert entrant.facts() == {
         "arguments": {
             "knows": "choices+words", "variances": "left-out", "tastes": "learned",
-            "unknown_user": "population", "seed": 3,
+            "unknown_user": "population", "seed": 3, "floor": "base",
         }
     }  # fmt: skip
 

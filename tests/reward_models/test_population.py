@@ -197,7 +197,7 @@ def test_it_scores_in_a_base_install_from_a_file_of_pairs(tmp_path):
         input="".join(json.dumps(row) + "\n" for row in rows), capture_output=True, text=True, check=True,
     )  # fmt: skip
     liked, other = map(json.loads, done.stdout.splitlines())
-    assert liked["reward"] > other["reward"] + 0.5
+    assert liked["value"] > other["value"] + 0.5
     assert "the shipped population answers" in done.stderr
 
 

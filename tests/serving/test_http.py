@@ -34,7 +34,8 @@ def test_a_row_by_itself_and_rows_together_get_what_the_model_gives(serve, model
     prompt = (Message(role="user", content="Q?"),)
     expected = model.score([prompt] * 4, [row["response"] for row in rows], [row["user_id"] for row in rows])
     for found, reward in zip(together, expected, strict=True):
-        numbers = {name: getattr(reward, name) for name in ("value", "probability", "standard_error")}
+        names = ("value", "taste", "floor", "probability", "standard_error")
+        numbers = {name: getattr(reward, name) for name in names}
         assert found == {
             **{name: pytest.approx(number, rel=1e-12) for name, number in numbers.items()},
             "status": "ok",
@@ -57,6 +58,10 @@ def test_margins_are_differences_of_rewards_and_name_the_preferred(serve, model,
     ).json()
     one, other = (result["value"] for result in rewards["results"])
     assert found["margin"] == pytest.approx(one - other)
+    floors = [result["floor"] for result in rewards["results"]]
+    assert list(found["floors"].values()) == pytest.approx(floors)
+    refused = live.post("/v1/compare", {**row, "user_id": "mallory"}).json()
+    assert (refused["margin"], refused["floors"]) == (None, None)
     assert (found["preference"], found["status"], found["scored"]) == ("first", "ok", 1)
     swapped = live.post("/v1/compare", {"rows": [{**row, "first": frosty, "second": sunny}]}).json()[
         "results"
@@ -68,8 +73,8 @@ def test_margins_are_differences_of_rewards_and_name_the_preferred(serve, model,
 def test_an_unknown_user_has_no_value_or_the_populations(serve, model):
     refused = serve(model).post("/v1/score", {**ROW, "user_id": "mallory"}).json()
     assert refused == {
-        "value": None, "probability": None, "standard_error": None, "status": "unknown_user", "scored": 0,
-        "judged": None,
+        "value": None, "taste": None, "floor": None, "probability": None, "standard_error": None,
+        "status": "unknown_user", "scored": 0, "judged": None,
     }  # fmt: skip
     live = serve(model, unknown_user="population")
     lent = live.post("/v1/score", {**ROW, "user_id": "mallory"}).json()

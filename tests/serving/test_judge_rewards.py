@@ -8,6 +8,7 @@ import pytest
 from invented import account, pair
 
 from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUserError
+from synthesizeme.judges.anchored import strength
 from synthesizeme.judges.rating import JudgeRewards
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
@@ -17,6 +18,7 @@ from synthesizeme.serving.protocol import Question, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.serving.verl import compute_score
+from synthesizeme.types import Comparison, Message
 
 SHORT, LONG = "Six feet.", "Well, let me see. " + "It is deep, I would say, and wide. " * 12
 
@@ -146,6 +148,34 @@ def test_a_failed_rating_is_a_status_and_the_population_answers_where_it_may():
     assert (worst.status, worst.value, worst.probability) == ("error", None, None)
     assert "parse" in str(worst.error)
     assert dict(rewards.counts) == {"ok": 1, "error": 2}
+
+
+def test_a_judge_stands_on_the_floor_however_it_is_asked():
+    model = open_rewards("judge:builtin").fit(PAIRS)
+    prompt = (Message(role="user", content="How deep is the harbour of the old town?"),)
+    texts = ["It is about four metres deep.", prompt[-1].content]
+    answer, echo = model.score([prompt] * 2, texts, ["ada"] * 2)
+    assert answer.floor > -0.5
+    assert echo.value == echo.taste + echo.floor
+    best_of_many = strength([1.0] * 64).value
+    assert echo.floor < -2 * best_of_many, "no rating makes up for it"
+    (verdict,) = model.compare(
+        [Comparison(pair_id="p", user_id="ada", prompt=prompt, first=texts[1], second=texts[0])]
+    )
+    assert verdict.preference == "second"
+    assert verdict.floors == pytest.approx((echo.floor, answer.floor))
+    assert verdict.margin == pytest.approx(echo.value - answer.value)
+    bare = ScalarRewards(model, Settings(floor="none"))
+    (found,) = bare.score([Question("ada", prompt, texts[1])])
+    assert (found.value, found.floor) == (echo.taste, 0)
+    assert bare.fallen(found) == 0
+
+
+def test_a_judge_without_a_standing_has_no_unit_to_stand_on():
+    model = JudgeRewards(account(["Rating: 40"] * 9).session).fit(PAIRS)
+    assert model.stand_on("none").standing is None
+    with pytest.raises(ConfigError, match="stands on nothing"):
+        model.stand_on("base")
 
 
 def test_a_model_out_of_reach_is_asked_once_and_not_for_every_row():

@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 import reward_models
-from synthesizeme.errors import DataError, RewardError, UnknownUserError
+from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
 from synthesizeme.serving import openrlhf, places
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.openrlhf_payload import reply, rows
-from synthesizeme.serving.protocol import STATUSES, Score
+from synthesizeme.serving.protocol import STATUSES, ScalarRewards, Score
 
 
 @pytest.fixture
@@ -78,7 +78,13 @@ def test_the_client_gets_the_reward_of_the_response_alone(serve, model, sunny, l
     assert found == {
         "rewards": [direct["value"]],
         "scores": [direct["probability"]],
-        "extra_logs": {"scored": [1], **{status: [int(status == "ok")] for status in STATUSES}},
+        "extra_logs": {
+            "scored": [1],
+            "taste": [direct["taste"]],
+            "floor": [direct["floor"]],
+            "below_floor": [0],
+            **{status: [int(status == "ok")] for status in STATUSES},
+        },
     }
 
 
@@ -122,6 +128,7 @@ def test_a_substitute_has_a_reward_no_score_and_is_counted(serve, stub):
     assert found["extra_logs"] == {
         "scored": [1, 0, 0, 0], "ok": [1, 0, 0, 0], "population": [0, 1, 0, 0], "unknown_user": [0] * 4,
         "too_long": [0] * 4, "error": [0, 0, 1, 1],
+        "taste": [3, 1004, 999, None], "floor": [0, 0, 0, None], "below_floor": [0] * 4,
     }  # fmt: skip
     page = live.client.get("/metrics").text
     assert 'synthesizeme_rows_total{status="population"} 1.0' in page
@@ -179,9 +186,10 @@ def test_columns_of_different_length_are_refused():
         rows(["a", "b"], ["a"], ["u0"])
 
 
-def test_the_reply_of_no_rows_is_empty():
-    assert reply([])["rewards"] == []
-    assert reply([Score(None, None, None, "unknown_user")])["rewards"] == [None]
+def test_the_reply_of_no_rows_is_empty(stub):
+    fallen = ScalarRewards(stub).fallen
+    assert reply([], fallen)["rewards"] == []
+    assert reply([Score(None, None, None, "unknown_user")], fallen)["rewards"] == [None]
 
 
 # The file.
@@ -201,6 +209,25 @@ def test_the_file_gives_what_the_model_gives(reward_func, named, model, sunny, f
     assert plain(found)["rewards"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_file_logs_both_parts_of_a_reward_and_stands_on_the_floor_that_is_named(
+    reward_func, named, sunny
+):
+    asked = (["Q? Aye?" + text for text in (sunny, "Q? Aye?")], ["Q? Aye?"] * 2, ["u0", "u0"])
+    found = plain(reward_func(*asked))
+    logs = found["extra_logs"]
+    assert logs["below_floor"] == [0, 1]
+    assert logs["floor"][1] < -5
+    both = [taste + floor for taste, floor in zip(logs["taste"], logs["floor"], strict=True)]
+    assert found["rewards"] == pytest.approx(both, rel=1e-5)
+    named.setenv("SYNTHESIZEME_FLOOR", "none")
+    bare = plain(reward_func(*asked))
+    assert bare["rewards"] == pytest.approx(logs["taste"], rel=1e-5)
+    assert bare["extra_logs"]["floor"] == [0, 0]
+    named.setenv("SYNTHESIZEME_FLOOR", "bass")
+    with pytest.raises(ConfigError, match="unknown floor 'bass'"):
+        reward_func(*asked)
+
+
 def test_the_file_refuses_an_unknown_user_by_name_or_asks_the_population(reward_func, named, sunny):
     with pytest.raises(UnknownUserError, match="user 'mallory' is unknown"):
         reward_func(["Q?" + sunny], ["Q?"], ["mallory"])
@@ -217,6 +244,7 @@ def test_the_file_goes_on_past_a_row_it_cannot_read_or_raises(reward_func, named
     found = plain(reward_func(queries, prompts, labels))
     assert math.isfinite(found["rewards"][1])
     assert found["extra_logs"]["error"] == [0, 1]
+    assert found["extra_logs"]["taste"] == pytest.approx(found["rewards"]), "a substitute has no floor"
     assert found["extra_logs"]["scored"] == [1, 0]
     named.setenv("SYNTHESIZEME_ON_ERROR", "raise")
     with pytest.raises(RewardError, match="does not begin with its prompt"):

@@ -55,6 +55,7 @@ def test_rewards_are_the_models_less_their_doubt_on_the_scale_of_the_training_an
 
 def test_normalised_rewards_of_training_answers_have_mean_zero_and_deviation_one_and_are_clipped(model):
     pairs = two_tastes.population(6, 16)
+    model.stand_on("none")  # the scale is that of tastes, and some of these toys seem to be no answers
     rows = [Question(p.user_id, p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text)]
     assert model.reward_scale.answers == len(rows)
     for pessimism in (0, 1):

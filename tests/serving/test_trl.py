@@ -89,14 +89,34 @@ def test_the_population_stands_in_where_only_the_user_fails(make, stub):
     assert called(make(stub), ("ann", "Q?", "raise for own")) == [999]
 
 
-def test_one_number_is_logged_and_no_text(make, stub, caplog):
+def test_shares_and_means_are_logged_and_no_text(make, stub, caplog):
     caplog.set_level("INFO")
     logged = []
     called(make(stub, unknown_user="population"), ("ann", "Q?", "3"), ("eve", "my secret", "4"),
            log_metric=lambda name, value: logged.append((name, value)),
            log_extra=lambda *_: pytest.fail("nothing else is logged"))  # fmt: skip
-    assert logged == [("personal_reward/scored", 0.5)]
+    assert dict(logged) == {
+        "personal_reward/scored": 0.5, "personal_reward/taste": (3 + 1004) / 2, "personal_reward/floor": 0,
+        "personal_reward/below_floor": 0,
+    }  # fmt: skip
     assert caplog.text == ""
+    logged.clear()
+    called(make(stub), ("eve", "Q?", "4"), log_metric=lambda name, value: logged.append((name, value)))
+    assert logged == [("personal_reward/scored", 0)], "what has no reward has no part of one"
+
+
+def test_the_share_that_is_no_answer_is_logged(make, model, sunny):
+    logged = {}
+    rows = [("u0", "How does a ship sail home?", text) for text in (sunny, "How does a ship sail home?", "")]
+    found = called(make(model, floor="base"), *rows, log_metric=logged.__setitem__)
+    assert min(found[0] - other for other in found[1:]) > 5
+    assert logged["personal_reward/below_floor"] == 2 / 3
+    assert logged["personal_reward/taste"] + logged["personal_reward/floor"] == pytest.approx(sum(found) / 3)
+    tastes = called(make(model, floor="none"), *rows, log_metric=logged.__setitem__)
+    assert logged["personal_reward/floor"] == logged["personal_reward/below_floor"] == 0
+    assert sum(tastes) / 3 == logged["personal_reward/taste"]
+    with pytest.raises(ConfigError, match="unknown floor 'bass'"):
+        make(model, floor="bass")
 
 
 def test_unknown_users_are_warned_of_once_a_function(make, stub, caplog):

@@ -33,8 +33,12 @@ def score(compute_score, checkpoint):
 
 
 def test_the_reward_is_that_of_the_users_own_model(score, model, sunny, frosty):
-    expected = model.rewards([(Message(role="user", content="Q?"),)], [sunny], ["u0"])[0]
-    assert score(sunny) == {"score": expected, "scored": 1, "status": "ok"}
+    (reward,) = model.score([(Message(role="user", content="Q?"),)], [sunny], ["u0"])
+    expected = reward.value
+    assert score(sunny) == {
+        "score": expected, "scored": 1, "status": "ok",
+        "taste": reward.taste, "floor": reward.floor, "below_floor": 0,
+    }  # fmt: skip
     assert score(sunny, prompt=[{"role": "user", "content": "Q?"}])["score"] == expected
     assert score(sunny)["score"] > score(frosty)["score"]
     assert score(sunny, "u1")["score"] < score(frosty, "u1")["score"]
@@ -59,6 +63,19 @@ def test_an_unknown_user_is_named_or_answered_by_the_population(score, sunny):
     found = score(sunny, "mallory", unknown_user="population")
     assert math.isfinite(found["score"])
     assert (found["scored"], found["status"]) == (0, "population")
+
+
+def test_what_is_no_answer_is_told_and_the_floor_may_be_left_out(score, monkeypatch):
+    asked = {"prompt": "How does a ship sail home?", "response": "How does a ship sail home?"}
+    echo, bare = score(**asked), score(**asked, floor="none")
+    assert echo["score"] == echo["taste"] + echo["floor"] < echo["taste"] - 5
+    assert echo["below_floor"] == 1
+    assert (bare["score"], bare["floor"], bare["below_floor"]) == (echo["taste"], 0, 0)
+    monkeypatch.setenv("SYNTHESIZEME_FLOOR", "none")
+    assert score(**asked) == bare
+    assert score(**asked, floor="base") == echo
+    with pytest.raises(ConfigError, match="unknown floor 'bass'"):
+        score(**asked, floor="bass")
 
 
 def test_the_messages_that_parquet_gives_as_an_array_are_read(score, sunny):
@@ -107,6 +124,7 @@ def test_a_response_that_cannot_be_read_never_ends_it_unless_told_to(score, sunn
     found = score(None)
     assert math.isfinite(found["score"])
     assert (found["scored"], found["status"]) == (0, "error")
+    assert (found["taste"], found["floor"], found["below_floor"]) == (found["score"], 0, 0)
     with pytest.raises(RewardError):
         score(None, on_error="raise")
 
@@ -121,4 +139,7 @@ def test_without_a_model_the_shipped_population_answers(compute_score, sunny, mo
     found = compute_score("s", sunny, "t", {"prompt": "Q?", "user_id": "u0"})
     prompt = (Message(role="user", content="Q?"),)
     (expected,) = reward_models.load().score([prompt], [sunny], ["u0"])
-    assert found == {"score": expected.value, "scored": 0, "status": "population"}
+    assert found == {
+        "score": expected.value, "scored": 0, "status": "population",
+        "taste": expected.taste, "floor": expected.floor, "below_floor": 0,
+    }  # fmt: skip
