@@ -170,8 +170,7 @@ class RewardModel(ABC):
     def fit_report(self) -> dict[str, float]:
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
-        A model fitted here says too whether own, nobody's and swapped history differ on some training users
-        (`reward_models._user_effect.user_effect`); a loaded one cannot.
+        One fitted here says too whether own, nobody's and swapped history differ (`_user_effect`).
 
         Raises:
             NotFittedError: before `fit`.

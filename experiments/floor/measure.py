@@ -2,8 +2,9 @@
 
     python experiments/floor/measure.py --data-dir FOLDER --weights w0.npz w1.npz w2.npz w3.npz
 
-`--weights` are those of `train.py --without 0` to `3`: every pair is judged by a floor that learned nothing from
-its prompt. Also what the floor does to real answers, and to rightful odd ones that were written for the test.
+`--weights` are those of `train.py --without 0` to `3`: every pair is judged by a floor that learned nothing
+from its prompt. Also what the floor does to real answers, and to rightful odd ones that were written for the
+test.
 """
 
 from __future__ import annotations

@@ -224,8 +224,8 @@ def out_of_fold(rows: Rows, left_out: tuple[str, ...] = ()) -> dict[str, np.ndar
 def limits(rows: Rows, odds: dict[str, np.ndarray]) -> dict[tuple[str, bool], float]:
     """Limits of all experts together: the most kinds caught for good answers lost, within `ALLOWED`.
 
-    One price of a lost answer after another is tried; at each, every limit in turn is put where it gains most,
-    given the others.
+    One price of a lost answer after another is tried; at each, every limit in turn is put where it gains
+    most, given the others.
     """
     counted = ~rows.good & ~np.isin(rows.kind, UNCOUNTED)
     gain = np.zeros(len(rows.kind))

@@ -18,7 +18,8 @@ class Text:
     """One text.
 
     Args:
-        text: The whole of it. White space around it is not read, nor the middle of more than 2 `READ` characters.
+        text: The whole of it. White space around it is not read, nor the middle of more than 2 `READ`
+            characters.
     """
 
     def __init__(self, text: str) -> None:

@@ -145,9 +145,8 @@ def test_pairs_are_compared_on_the_floor(fitted):
     (verdict,), (opposite,) = model.compare([asked]), model.compare([turned])
     assert verdict.preference == "first"
     assert verdict.probability > 0.99
-    assert opposite.margin == -verdict.margin and opposite.probability == pytest.approx(
-        1 - verdict.probability
-    )
+    assert opposite.margin == -verdict.margin
+    assert opposite.probability == pytest.approx(1 - verdict.probability)
 
 
 def test_a_checkpoint_keeps_what_the_floor_knows(fitted, tmp_path):
