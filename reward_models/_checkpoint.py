@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import synthesizeme
+from reward_models._standing import NOTHING
 from synthesizeme.errors import DataError
 from synthesizeme.files import writing
 from synthesizeme.scoring import RewardScale
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from reward_models._base import RewardModel, UserState
 
 FORMAT_VERSION = 3
+KNOWN = "floor.prompts"
+"""Among the shared arrays: what prompts mean that the floor knows."""
 MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
 PAIRS = "pairs.json"
 _SHAPES, _ENDS = "shapes:", "ends:"
@@ -55,8 +58,9 @@ def save(model: RewardModel, folder: Path) -> None:
     try:
         with writing(folder):
             model._save_files(partial)
-            limits, arrays = model.standing.kept()
-            save_file(_plain({**model._arrays(), **arrays}), partial / SHARED)
+            limits, known = model.standing.kept()
+            arrays = {**model._arrays(), KNOWN: known} if known.size else model._arrays()
+            save_file(_plain(arrays), partial / SHARED)
             save_file(_laid_out(list(states.values())), partial / USERS)
             (partial / USER_IDS).write_text(json.dumps(list(states)), encoding="utf-8")
             if (learned := model.learned_from) is not None:
@@ -109,6 +113,7 @@ def load(folder: Path) -> RewardModel:
         model = kind(**document["params"])
         model._load_files(folder)
         arrays = load_file(folder / SHARED)
+        known = arrays.pop(KNOWN, NOTHING)
         model._restore(arrays, document["facts"])
         user_ids = json.loads((folder / USER_IDS).read_text(encoding="utf-8"))
         model.users_ = dict(
@@ -117,7 +122,7 @@ def load(folder: Path) -> RewardModel:
         if document["reward_scale"] is not None:
             model.reward_scale = RewardScale(**document["reward_scale"])
         unit = 1.0 if model.reward_scale is None else model.reward_scale.scale
-        model.standing.restore(document.get("floor", {}), arrays, unit)
+        model.standing.restore(document.get("floor", {}), known, unit)
         if PAIRS in document["files"]:
             model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError, SafetensorError) as error:

@@ -65,14 +65,13 @@ class Standing:
             )
             self._limits = self.floor.limits()
 
-    def kept(self) -> tuple[dict[str, float], dict[str, Meanings]]:
-        """What a checkpoint keeps: limits that were found, and arrays."""
-        return self._limits, {"floor.prompts": self.known} if self.known.size else {}
+    def kept(self) -> tuple[dict[str, float], Meanings]:
+        """What a checkpoint keeps: limits that were found, and what known prompts mean."""
+        return self._limits, self.known
 
-    def restore(self, limits: Mapping[str, float], arrays: Mapping[str, Meanings], unit: float) -> None:
+    def restore(self, limits: Mapping[str, float], known: Meanings, unit: float) -> None:
         """Take what `kept` gave; the floor is not opened yet."""
-        self._limits, self.unit = dict(limits), unit
-        self.known = arrays.get("floor.prompts", NOTHING)
+        self._limits, self.known, self.unit = dict(limits), known, unit
 
     def forget(self) -> None:
         """Drop the texts read lately, which may be a user's."""

@@ -225,7 +225,7 @@ class Verdict(Frozen):
     def on(self, first: float, second: float) -> Verdict:
         """The same comparison with the floors of both responses, at most 0 each, in log-odds."""
         changed: dict[str, Any] = {"floors": (first, second)}
-        margin = self.margin + first - second
+        margin = self.margin + (first - second)
         if margin != self.margin:
             preference: Preference = "tie" if margin == 0 else "first" if margin > 0 else "second"
             probability = _shifted(self.probability, first - second)

@@ -208,15 +208,25 @@ def trees(model: HistGradientBoostingClassifier, width: int) -> tuple[np.ndarray
     return linear, features, thresholds, children, leaves
 
 
-def out_of_fold(rows: Rows, left_out: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Log-odds of every expert for every row, from the other prompts."""
-    found = {name: np.zeros(len(rows.kind)) for name in EXPERTS}
+def out_of_fold(
+    rows: Rows, left_out: str = "", whole: dict[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Log-odds of every expert for every row, from the other prompts.
+
+    Args:
+        rows: Good answers and what is none.
+        left_out: A kind that no expert learns from.
+        whole: The same without a kind left out; experts that never learned from it are taken from there.
+    """
+    found = dict(whole or {})
     for name in EXPERTS:
-        if not set(TAUGHT[name]) - set(left_out):
-            found[name][:] = -np.inf
+        if whole is not None and left_out not in TAUGHT[name]:
+            continue
+        found[name] = np.full(len(rows.kind), -np.inf)
+        if set(TAUGHT[name]) == {left_out}:
             continue
         for f in range(FOLDS):
-            expert, there = fitted(rows, name, rows.fold != f, left_out), rows.fold == f
+            expert, there = fitted(rows, name, rows.fold != f, (left_out,)), rows.fold == f
             found[name][there] = expert.log_odds(rows.numbers[name][there], rows.called[name][there])
     return found
 
@@ -291,8 +301,8 @@ def table(
         there = rows.kind == kind
         found[kind] = {"learned from": float(caught[there].mean())}
         if leave_out:
-            without = out_of_fold(rows, (kind,))
-            found[kind]["left out"] = float(believed(rows, without, limits(rows, without))[there].mean())
+            without = out_of_fold(rows, kind, odds)
+            found[kind]["left out"] = float(believed(rows, without, limit)[there].mean())
         print(f"{kind:26s}", {name: round(value, 3) for name, value in found[kind].items()}, flush=True)
     for name in (*WRITTEN, *PEOPLE):
         found[f"good: {name}"] = {"lost": float(caught[rows.good & (rows.source == name)].mean())}

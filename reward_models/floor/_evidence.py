@@ -36,6 +36,8 @@ _OPENING = re.compile(
     r"gladly|no problem|thank you for|let me|i(?:'d| would) be happy|happy to|below)\b"
 )
 _ENDS = re.compile(r"[.!?…。！？|}\])>\"”’`*_:;)]\s*$|[\U0001F300-\U0001FAFF\u2600-\u27BF]\s*$")
+_SYMBOL = re.compile(r"[^\w\s.,!?'\"’“”:;()-]|_")
+_ASCII_LETTER, _VOWEL, _ASCII_SIGN = (re.compile(it) for it in ("[A-Za-z]", "[aeiouyAEIOUY]", r"[$+<=>^`|~]"))
 _CODE_LINE = re.compile(r"[;{}]\s*$|^\s*(?:def |for |if .*:|return|import |#include|const |let |SELECT )")
 _FUNCTION_WORD = re.compile(
     r"\b(?:the|a|an|of|to|and|or|in|with|for|that|is|are|by|as|at|on|from|but|which|this)$"
@@ -105,7 +107,7 @@ def form(prompt: Prompt, response: Text) -> list[float]:
         prompt.cues["code"],
         prompt.cues["markup"],
         prompt.cues["junk"],
-        float(symbol_share(prompt.text) > 0.04),
+        prompt.once("symbols", lambda: float(symbol_share(prompt.text) > 0.04)),
     )
     braces = sum(text.count(c) for c in "{}[]") / n
     angles = len(re.findall(r"</?\w+[^<>]*>", text)) * 6 / n
@@ -114,7 +116,7 @@ def form(prompt: Prompt, response: Text) -> list[float]:
     codish = sum(_CODE_LINE.search(line) is not None for line in lines) / len(lines)
     symbols = symbol_share(text)
     shape = [min(braces, 0.3), min(angles, 1.0), min(bars, 0.3), codish, min(symbols, 0.5)]
-    return [*shape, *(value * asked for value in shape), asked, sum(c.isdigit() for c in text) / n]
+    return [*shape, *(value * asked for value in shape), asked, sum(map(str.isdigit, text)) / n]
 
 
 def capitals(prompt: Prompt, response: Text) -> list[float]:
@@ -127,11 +129,14 @@ def capitals(prompt: Prompt, response: Text) -> list[float]:
 
 def script(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """Another script or language than the prompt's, with none asked for."""
-    mine, theirs = _scripts(response.text), _scripts(prompt.text)
+    mine, theirs = _scripts(response.text), prompt.once("scripts", lambda: _scripts(prompt.text))
     if not mine or not theirs:
         return [0.0] * 5
     foreign = sum(share for block, share in mine.items() if theirs.get(block, 0.0) < 0.02)
-    said, asked = vectors.languages(response.words), vectors.languages(prompt.words)
+    said, asked = (
+        vectors.languages(response.words),
+        prompt.once("languages", lambda: vectors.languages(prompt.words)),
+    )
     # How much better another language explains the response than that of the prompt does.
     own = int(np.argmax(asked))
     apart = float(said.max() - said[own]) if asked[own] > 0.1 and len(response.words) >= 4 else 0.0
@@ -172,7 +177,7 @@ def junk(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     worst = values[np.argmin(values[:, 0])]
     asked = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["junk"])
     foreign = prompt.cues["language"]
-    base = _junk(prompt.text, vectors)
+    base = prompt.once("junk", lambda: _junk(prompt.text, vectors))
     return [
         *worst,
         worst[0] - min(base[0], -6.0),
@@ -211,12 +216,13 @@ def relevance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
 
 def size(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """How much shorter than expected after this prompt."""
-    n = len(response.words) + 0.25 * sum(unicodedata.category(c)[0] == "S" for c in response.text[:200])
-    wide = sum(unicodedata.category(c) == "Lo" for c in response.text[:400]) / 2
+    n = len(response.words) + 0.25 * _signs(response.text[:200])
+    begin = response.text[:400]
+    wide = 0.0 if begin.isascii() else sum(unicodedata.category(c) == "Lo" for c in begin) / 2
     here = log1p(max(n, wide))
     expected = float(vectors.expected(prompt)[0])
     cue = prompt.cues
-    letters = sum(c.isalnum() for c in response.text)
+    letters = sum(map(str.isalnum, response.text))
     marks = float(letters == 0)
     short = max(0.0, 1.6 - here)
     one = float(letters == 1)
@@ -278,12 +284,21 @@ def _share(pairs: Sequence[tuple[str, str]], among: frozenset[tuple[str, str]]) 
 
 def symbol_share(text: str) -> float:
     """Share of characters that are neither letters, digits, white space nor ordinary punctuation."""
-    return sum(not (c.isalnum() or c.isspace() or c in ".,!?'\"’“”-:;()") for c in text) / max(1, len(text))
+    return len(_SYMBOL.findall(text)) / max(1, len(text))
 
 
 def upper_share(text: str) -> float:
-    letters = [c for c in text if c.isalpha() and c.lower() != c.upper()]
-    return sum(c.isupper() for c in letters) / len(letters) if len(letters) > 10 else 0.0
+    """Share of capitals among the letters that could be one; 0 for few letters."""
+    upper = sum(map(str.isupper, text))
+    cased = upper + sum(map(str.islower, text))
+    return upper / cased if cased > 10 else 0.0
+
+
+def _signs(text: str) -> int:
+    """Symbols, as emoji are."""
+    if text.isascii():
+        return len(_ASCII_SIGN.findall(text))
+    return sum(unicodedata.category(c)[0] == "S" for c in text)
 
 
 def _scripts(text: str) -> dict[str, float]:
@@ -319,10 +334,10 @@ def _junk(text: str, vectors: Vectors) -> list[Any]:
     whole = sum(bool(re.fullmatch(r"\W*\w+\W*", p)) for p in pieces)
     known = vectors.known(ids)
     longest = max(map(len, pieces), default=0)
-    letters = sum(c.isalpha() for c in text) / n
-    digits = sum(c.isdigit() for c in text) / n
-    ascii_letters = sum(c.isascii() and c.isalpha() for c in text)
-    vowels = sum(c in "aeiouyAEIOUY" for c in text) / ascii_letters if ascii_letters > 5 else 0.38
+    letters = sum(map(str.isalpha, text)) / n
+    digits = sum(map(str.isdigit, text)) / n
+    ascii_letters = len(_ASCII_LETTER.findall(text))
+    vowels = len(_VOWEL.findall(text)) / ascii_letters if ascii_letters > 5 else 0.38
     return [
         likely, len(ids) / n, log1p(longest), letters, digits, abs(vowels - 0.38),
         whole / max(1, len(pieces)), known,

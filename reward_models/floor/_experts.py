@@ -54,7 +54,9 @@ def called_for(expert: str, prompt: Prompt, vectors: Vectors | None) -> bool:
     }  # fmt: skip
     if odd.get(expert, False):
         return True
-    return expert not in ("repetition", "form", "capitals") and not vectors.is_english(prompt)
+    return expert not in ("repetition", "form", "capitals") and not prompt.once(
+        "english", lambda: vectors.is_english(prompt)
+    )
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any, TypeVar
 
 from reward_models.floor._cues import cues
 
+Read = TypeVar("Read")
 READ = 8192
 """Characters that are read of a text: twice as many with the end, if it is longer."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -66,6 +69,17 @@ class Text:
 
 class Prompt(Text):
     """The last user turn, with what it asks for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._readings: dict[str, Any] = {}
+
+    def once(self, name: str, reading: Callable[[], Read]) -> Read:
+        """What a reading of the prompt gives, read for the first of its responses alone."""
+        if name not in self._readings:
+            self._readings[name] = reading()
+        found: Read = self._readings[name]
+        return found
 
     @cached_property
     def cues(self) -> dict[str, float]:

@@ -72,6 +72,7 @@ GIVEN = {
     "depth": ("3", 3),
     "unknown_user": ("refuse", "refuse"),
     "seed": ("-1", -1),
+    "floor": ("none", "none"),
 }
 
 

@@ -14,3 +14,9 @@ def encoder(monkeypatch):
     found = [Encoded(Hashed())]
     opening(monkeypatch, lambda spec: found[0])
     return found
+
+
+@pytest.fixture
+def taste_alone(monkeypatch):
+    """Rewards without a floor, for texts of a few made-up words, which are no answers to anything."""
+    monkeypatch.setattr("reward_models._standing.open_floor", lambda name, known: None)

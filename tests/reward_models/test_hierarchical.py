@@ -34,6 +34,8 @@ from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.types import Comparison
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 HISTORIES, TRUE = population(16, 44, own=5.0, shared=2.0)
 LEARNED = 24
 """Pairs of each user to learn from; the others are asked about."""

@@ -29,6 +29,8 @@ from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import Failure
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 AWKWARD = ["", " ", "\x00", "他们在喝茶。😀", "\ud800 alone", "rope tar " * 20_000, "\n\n```\n"]
 HISTORIES, _ = population(16, 44, own=5.0, shared=2.0)
 LEARNED = 24

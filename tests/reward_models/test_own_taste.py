@@ -17,6 +17,8 @@ from synthesizeme.resources import resource
 from synthesizeme.stylometry import FEATURE, FEATURES, difference
 from synthesizeme.types import APART_LEVEL, Evidence, OwnTaste
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 CHOICES = 30
 
 

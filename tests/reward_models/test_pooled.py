@@ -17,6 +17,8 @@ from reward_models.pooled_own import PooledOwn
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 import two_tastes
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 STYLE = open_features("stylometric")
 WEATHER = (user_says("What is it like?"),)
 

@@ -13,6 +13,8 @@ from reward_models.persona_prompted import PersonaPrompted
 from reward_models.pplug import Pplug, PplugNetwork
 from synthesizeme.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 TRAIN = planted_words.population(n_users=10, n_pairs=20, split="train")
 HELD_OUT = planted_words.population(n_users=10, n_pairs=10, seed=1)
 SHARED = {"batch_size": 16, "max_length": 64, "precision": "float32"}

@@ -15,6 +15,8 @@ from reward_models._soft_prompt_model import _others
 from reward_models.uem import Uem, UemNetwork
 from synthesizeme.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 TRAIN = planted_words.population(n_users=10, n_pairs=20, split="train")
 HELD_OUT = planted_words.population(n_users=10, n_pairs=10, seed=1)
 FAST = {

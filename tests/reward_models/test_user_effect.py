@@ -14,6 +14,8 @@ from reward_models.pooled_own import PooledOwn
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 import two_tastes
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 PEOPLE = two_tastes.population(n_users=10, n_pairs=20)
 MOVED = "own history moves a margin by"
 

@@ -17,6 +17,8 @@ from reward_models._trainer import seeded  # noqa: E402
 from reward_models.vpl import Vpl, VplNetwork, _active  # noqa: E402
 from synthesizeme.errors import ConfigError, NotFittedError  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 SMALL = {
     "features": "stylometric", "epochs": 40, "warm_up": 10, "learning_rate": 3e-3, "width": 16, "latents": 4,
     "dropout": 0.1, "annealing": 10,

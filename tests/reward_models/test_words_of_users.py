@@ -18,6 +18,8 @@ from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.feedback import OwnAnswer, UserWords
 from synthesizeme.types import Comparison
 
+pytestmark = pytest.mark.usefixtures("taste_alone")
+
 NOON = datetime(2024, 6, 25, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TOPICS = ("harbours", "lanterns", "meadows", "granite", "whistles", "orchards")
