@@ -226,9 +226,10 @@ class HierarchicalModel(RewardModel):
         known = pairs if "choices" in self.knows else ()
         rows = self._differences(known, words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
-        learned_from = self.learned_from or frozenset()
-        learned = np.array([pair.fingerprint in learned_from for pair in known], dtype=bool)
-        nobody = nobodys_choices(rows, learned, self.fit_, self.variances_, self.sharpness_)
+        learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
+        both, n = items_of(known), len(known)
+        outside = self.basis_.outside(self.variances_, both[:n], both[n:])
+        nobody = nobodys_choices(rows, learned, self.fit_, self.variances_, self.sharpness_, outside)
         ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
@@ -309,7 +310,6 @@ class HierarchicalModel(RewardModel):
         return [rows[end - len(own) : end] for end, own in zip(ends, histories.values(), strict=True)]
 
     def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
-        """Rows of one user, chosen minus rejected."""
         return self._all_differences({"": pairs}, {} if words is None else {"": words})[0]
 
     def _contrasts(

@@ -111,7 +111,12 @@ def chance(style: Floats, probability: Floats, seed: int) -> float:
 
 
 def nobodys_choices(
-    rows: Rows, learned: NDArray[np.bool_], fit: Fit, variances: Variances, sharpness: Mapping[Case, float]
+    rows: Rows,
+    learned: NDArray[np.bool_],
+    fit: Fit,
+    variances: Variances,
+    sharpness: Mapping[Case, float],
+    outside: Floats,
 ) -> Floats:
     """p: the calibrated probability of each of a user's choices for nobody, shape (n,), in (0, 1).
 
@@ -121,8 +126,10 @@ def nobodys_choices(
         fit: Shared weights and effects.
         variances: Prior variances.
         sharpness: How sharp probabilities may be.
+        outside: Variance of what no feature of a row represents, shape (n,).
     """
     mean, variance = _nobodys_margins(rows, learned, fit, variances)
+    variance = variance + outside
     judged = (rows.items != NONE).all(axis=1)
     sharp = np.where(judged, sharpness["nobody"], sharpness["nobody, new"])
     return np.clip(sigmoid(sharp * moderated(mean, variance)), _SURE, 1 - _SURE)

@@ -188,6 +188,14 @@ class Usage(Frozen):
         return Usage(**{name: mine[name] + theirs[name] for name in mine})
 
 
+def _stretched(probability: float, margin: float, to: float) -> float:
+    """The probability of another margin, log-odds being the same multiple of it as of this one."""
+    if probability in (0.0, 1.0):
+        return probability
+    odds = math.log(probability / (1 - probability))
+    return _shifted(0.5, to * (odds / margin if odds * margin > 0 else 1.0))
+
+
 def _shifted(probability: float, by: float) -> float:
     """A probability whose log-odds are moved."""
     if by == 0 or probability in (0.0, 1.0):
@@ -228,7 +236,7 @@ class Verdict(Frozen):
         margin = self.margin + (first - second)
         if margin != self.margin:
             preference: Preference = "tie" if margin == 0 else "first" if margin > 0 else "second"
-            probability = _shifted(self.probability, first - second)
+            probability = _stretched(self.probability, self.margin, margin)
             changed |= {"margin": margin, "preference": preference, "probability": probability}
         return self.model_copy(update=changed)
 
