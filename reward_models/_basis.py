@@ -154,6 +154,8 @@ class Basis:
         Returns:
             v (|r|^2 - t)+ of `reward_models._outside`, summed over groups, shape (n,).
         """
+        if not items:
+            return np.zeros(0)
         rest = np.asarray([row.outside for row in self._remembered(items)])
         if others:
             rest = rest - np.asarray([row.outside for row in self._remembered(others)])

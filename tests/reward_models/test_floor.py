@@ -144,7 +144,7 @@ def test_pairs_are_compared_on_the_floor(fitted):
     turned = asked.model_copy(update={"first": PROMPT, "second": ANSWER})
     (verdict,), (opposite,) = model.compare([asked]), model.compare([turned])
     assert verdict.preference == "first"
-    assert verdict.probability > 0.99
+    assert verdict.probability > 0.95
     assert opposite.margin == -verdict.margin
     assert opposite.probability == pytest.approx(1 - verdict.probability)
 
