@@ -6,11 +6,12 @@ import inspect
 from pathlib import Path
 
 from reward_models._base import RewardModel
+from reward_models._naming import method_parameters
 from reward_models._standing import Standing
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
 
-__all__ = ["POPULATION", "RewardModel", "Standing", "load", "method", "method_names"]
+__all__ = ["POPULATION", "RewardModel", "Standing", "load", "method", "method_names", "method_parameters"]
 
 POPULATION = Path(__file__).parent / "population" / "checkpoint"
 """The checkpoint that is shipped: it knows nobody, and what people have in common; see `load`."""

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._engine import active
+from reward_models._estimates import Estimates, sigmoid
 from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
 from reward_models._naming import method_name, method_parameters
 from reward_models._reward_scale import reward_scale
@@ -29,7 +28,6 @@ from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.scoring import RewardScale
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
-Floats = NDArray[np.float64]
 Prompt = Sequence[Message]
 UserState = dict[str, NDArray[Any]]
 """What is known of one user: named arrays."""
@@ -38,20 +36,6 @@ Histories = Mapping[str, Sequence[PreferencePair]]
 Words = Mapping[str, UserWords]
 """What users said beside their choices, by user id; most users said nothing."""
 UnknownUser = Literal["population", "refuse"]
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Values with their uncertainty, all of shape (n,)."""
-
-    value: Floats
-    """Rewards, or margins."""
-    probability: Floats
-    """Rewards: P(preferred to a typical response). Margins: P(first is preferred)."""
-    standard_error: Floats | None = None
-    """Standard errors of `value`, where the model knows them."""
-    judged: NDArray[np.bool_] | None = None
-    """Whether all texts of a row were judged in training, where that makes probabilities sharper."""
 
 
 class RewardModel(ABC):
@@ -81,8 +65,9 @@ class RewardModel(ABC):
     ) -> None:
         self.unknown_user = unknown_user
         self.seed = seed
-        self.floor = floor
         self.standing = Standing(floor)
+
+    # What a method implements.
 
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
@@ -146,10 +131,17 @@ class RewardModel(ABC):
         margin = both[: len(firsts)] - both[len(firsts) :]
         return Estimates(margin, sigmoid(margin))
 
+    # What a user of a model calls.
+
     @property
     def name(self) -> str:
         """Name on the command line and in reports."""
         return method_name(type(self))
+
+    @property
+    def floor(self) -> str:
+        """Name of what rewards stand on."""
+        return self.standing.name
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -170,7 +162,9 @@ class RewardModel(ABC):
     def fit_report(self) -> dict[str, float]:
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
-        One fitted here says too whether own, nobody's and swapped history differ (`_user_effect`).
+        A model that was fitted here also says whether own, nobody's and swapped history differ, measured on
+        a few training users (`reward_models._user_effect.user_effect`) who were not refitted or forgotten
+        since. One that was loaded has none of their pairs, and does not.
 
         Raises:
             NotFittedError: before `fit`.
@@ -283,13 +277,7 @@ class RewardModel(ABC):
             found = self._rewards([prompts[i] for i in asked], [responses[i] for i in asked],
                                   [states[i] for i in asked])  # fmt: skip
             for row, i in enumerate(asked):
-                results[i] = Reward(
-                    value=float(found.value[row]),
-                    probability=float(found.probability[row]),
-                    standard_error=_at(found.standard_error, row),
-                    status="population" if states[i] is None else "scored",
-                    judged=_at(found.judged, row),
-                )
+                results[i] = found.reward(row, known=states[i] is not None)
         return results
 
     def rewards(
@@ -321,20 +309,12 @@ class RewardModel(ABC):
             found = self._margins([c.prompt for c in chosen], [c.first for c in chosen],
                                   [c.second for c in chosen], [states[i] for i in asked])  # fmt: skip
             for row, i in enumerate(asked):
-                margin = float(found.value[row])
-                results[i] = Verdict(
-                    preference="tie" if margin == 0 else "first" if margin > 0 else "second",
-                    probability=float(found.probability[row]),
-                    margin=margin,
-                    standard_error=_at(found.standard_error, row),
-                    probability_source="model",
-                    judged=_at(found.judged, row),
-                )
+                results[i] = found.verdict(row)
         return self.standing.verdicts(comparisons, results)
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.standing, self.floor = self.standing.on(floor), floor
+        self.standing = self.standing.on(floor)
         return self
 
     def save(self, folder: Path | str) -> None:
@@ -388,13 +368,3 @@ class RewardModel(ABC):
     def _refusals(self, user_ids: Sequence[str]) -> list[Any]:
         detail = "user {!r} is unknown to this model, and unknown users are refused"
         return [Failure(kind="unknown_user", detail=detail.format(user)) for user in user_ids]
-
-
-def sigmoid(x: Floats) -> Floats:
-    """The logistic function of every element, without overflow; same shape."""
-    return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
-
-
-def _at(values: NDArray[Any] | None, row: int) -> Any:
-    """Plain value of a row, or None where the model gives none."""
-    return None if values is None else values[row].item()

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import synthesizeme
-from reward_models._standing import NOTHING
+from reward_models.floor import NOTHING
 from synthesizeme.errors import DataError
 from synthesizeme.files import writing
 from synthesizeme.scoring import RewardScale

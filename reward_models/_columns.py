@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, Prompt
+from reward_models._base import Prompt
 from reward_models._effects import NONE, Numbers
+from reward_models._estimates import Floats
 from reward_models._features import Features
-from reward_models._judged_texts import digest
+from reward_models._text_digest import text_digest
 from synthesizeme.types import PreferencePair
 
 CLIP = 8.0
@@ -105,5 +106,5 @@ class Columns:
 
 
 def _keys(prompts: Sequence[Prompt], responses: Sequence[str]) -> NDArray[np.uint64]:
-    found = [digest(prompt, response)[:8] for prompt, response in zip(prompts, responses, strict=True)]
+    found = [text_digest(prompt, response)[:8] for prompt, response in zip(prompts, responses, strict=True)]
     return np.array([int.from_bytes(key, "little") for key in found], dtype=np.uint64)

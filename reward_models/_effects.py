@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats
+from reward_models._estimates import Floats
 
 NONE = -1
 """Number of a response without an effect of its own."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reward_models._base import Floats
+from reward_models._estimates import Floats
 from reward_models._left_out import SEEN_OR_NEW, Factors, Pairs, loss
 
 START = Factors(shared=0.3, own=0.3, items=0.5)

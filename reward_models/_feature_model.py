@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reward_models._base import Estimates, Floats, Histories, Prompt, RewardModel, UserState, Words, sigmoid
+from reward_models._base import Histories, Prompt, RewardModel, UserState, Words
 from reward_models._chosen_features import chosen_features, same_features
+from reward_models._estimates import Estimates, Floats, sigmoid
 from reward_models._features import Features, Matrix
 from reward_models._trainer import seeded
 from synthesizeme.errors import DataError

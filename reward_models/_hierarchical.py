@@ -11,20 +11,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import (
-    Estimates,
-    Floats,
-    Histories,
-    Prompt,
-    RewardModel,
-    UnknownUser,
-    UserState,
-    Words,
-    sigmoid,
-)
+from reward_models._base import Histories, Prompt, RewardModel, UnknownUser, UserState, Words
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
+from reward_models._estimates import Estimates, Floats, sigmoid
 from reward_models._factors import searched
 from reward_models._features import open_features
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from reward_models._base import Floats, sigmoid
 from reward_models._effects import NONE, Effects, Numbers, first_less_second
+from reward_models._estimates import Floats, sigmoid
 from reward_models._newton import EXACT, MAX_STEPS, STEPS, climb
 
 MIN_CURVATURE = 1e-10

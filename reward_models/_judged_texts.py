@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Prompt
 from reward_models._basis import Item
 from reward_models._effects import NONE, Numbers
+from reward_models._text_digest import BYTES, text_digest
 
 FEWEST = 2
 """Judgements below which a response has no effect of its own."""
 MOST = 1024
 """Responses with an effect, those judged most often; memory and time of a fit grow with their square."""
-_BYTES = 16
 
 
 class JudgedTexts:
@@ -29,14 +27,14 @@ class JudgedTexts:
     """
 
     def __init__(self, digests: NDArray[Any] | None = None) -> None:
-        none = np.zeros((0, _BYTES), dtype=np.uint8)
+        none = np.zeros((0, BYTES), dtype=np.uint8)
         self.digests: NDArray[np.uint8] = none if digests is None else np.asarray(digests, dtype=np.uint8)
         self._numbers = {bytes(key): number for number, key in enumerate(self.digests)}
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> JudgedTexts:
         """The responses among `items`, one a judgement, that were judged often enough."""
-        counts = Counter(digest(*item) for item in items)
+        counts = Counter(text_digest(*item) for item in items)
         often = sorted((-n, key) for key, n in counts.items() if n >= FEWEST)[:MOST]
         kept = [np.frombuffer(key, dtype=np.uint8) for _, key in often]
         return cls(np.stack(kept) if kept else None)
@@ -48,15 +46,4 @@ class JudgedTexts:
         """The number of each response, or `NONE`, shape (n,)."""
         if not self._numbers:
             return np.full(len(items), NONE)
-        return np.array([self._numbers.get(digest(*item), NONE) for item in items], dtype=np.int64)
-
-
-def digest(prompt: Prompt, response: str) -> bytes:
-    """16 bytes that stand for a response to its prompt."""
-    found = hashlib.blake2b(response.encode("utf-8", "surrogatepass"), digest_size=_BYTES)
-    for message in prompt:
-        # Where a text ends, no text says.
-        found.update(
-            f"\0{message.role} {len(message.content)}\0{message.content}".encode("utf-8", "surrogatepass")
-        )
-    return found.digest()
+        return np.array([self._numbers.get(text_digest(*item), NONE) for item in items], dtype=np.int64)

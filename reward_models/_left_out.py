@@ -22,8 +22,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, sigmoid
 from reward_models._effects import NONE
+from reward_models._estimates import Floats, sigmoid
 from reward_models._hierarchy import Mode, Rows, Variances
 from reward_models._newton import ROUGH, climb
 from synthesizeme.temperature import fit_margin_temperature

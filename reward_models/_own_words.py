@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, Prompt, UserState
+from reward_models._base import Prompt, UserState
 from reward_models._basis import Basis, Item, unit
+from reward_models._estimates import Floats
 from reward_models._hierarchy import times
 from reward_models._shared_variance import by_state
 from synthesizeme.feedback import UserWords, seconds

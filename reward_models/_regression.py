@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
-from reward_models._base import Floats
 from reward_models._columns import Rows
 from reward_models._effects import NONE, Numbers
+from reward_models._estimates import Floats
 
 MARK = 0.5
 """Value of a text's column where the text stands: it may move a margin half as far as all features may."""

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, sigmoid
 from reward_models._effects import NONE
+from reward_models._estimates import Floats, sigmoid
 from reward_models._hierarchy import Fit, Rows, Variances, fit_own
 from reward_models._left_out import Case, moderated
 from reward_models._shared_variance import shared_variance

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, UserState
+from reward_models._base import UserState
 from reward_models._basis import STYLE
+from reward_models._estimates import Floats
 from reward_models._hierarchy import Fit, Variances
 from reward_models._left_out import Case
 from reward_models._set_apart import chance, deviations

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
-from reward_models.floor import Floor, base_floor, check_name, open_floor
+from reward_models.floor import NOTHING, Floor, Meanings, base_floor, check_name, open_floor
 from synthesizeme.scoring import RewardScale
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
-Meanings = NDArray[np.float32]
-NOTHING: Meanings = np.zeros((0, 0), dtype=np.float32)
 MOST_PROMPTS = 512
 """Prompts of training that are known, those of the most users."""
 CALIBRATED_ON = 128
@@ -56,8 +51,8 @@ class Standing:
         if self.name == "none":
             return
         self.known = base_floor().meanings(_prompts_of_several(pairs))
-        self.__dict__.pop("floor", None)
-        if self.name.startswith("lm:") and self.floor is not None:
+        self.floor = open_floor(self.name, self.known)
+        if self.floor is not None:
             some = pairs[:: max(1, len(pairs) // CALIBRATED_ON)]
             prompts = [pair.prompt for pair in some] * 2
             self.floor.calibrate(
@@ -85,33 +80,31 @@ class Standing:
         tastes: Sequence[Reward | Failure],
     ) -> list[Reward | Failure]:
         """Rewards on the floor; failures stay."""
-        asked = [i for i, it in enumerate(tastes) if isinstance(it, Reward)]
-        if self.floor is None or not asked:
+        if self.floor is None:
             return list(tastes)
-        found = list(tastes)
-        fallen = self.floor.shortfalls([prompts[i] for i in asked], [responses[i] for i in asked])
-        for i, shortfall in zip(asked, fallen.tolist(), strict=True):
-            reward = found[i]
-            assert isinstance(reward, Reward)
-            found[i] = reward.on(0.0 - self.unit * shortfall)
-        return found
+        asked = [i for i, it in enumerate(tastes) if isinstance(it, Reward)]
+        floors = self._floors(self.floor, [prompts[i] for i in asked], [responses[i] for i in asked])
+        return [it.on(next(floors)) if isinstance(it, Reward) else it for it in tastes]
 
     def verdicts(
         self, comparisons: Sequence[Comparison], found: Sequence[Verdict | Failure]
     ) -> list[Verdict | Failure]:
         """Verdicts with the floors of both responses; failures stay."""
-        asked = [i for i, it in enumerate(found) if isinstance(it, Verdict)]
-        if self.floor is None or not asked:
+        if self.floor is None:
             return list(found)
-        prompts = [comparisons[i].prompt for i in asked] * 2
-        texts = [*(comparisons[i].first for i in asked), *(comparisons[i].second for i in asked)]
-        fallen = (0.0 - self.unit * self.floor.shortfalls(prompts, texts)).tolist()
-        on_floor = list(found)
-        for row, i in enumerate(asked):
-            verdict = on_floor[i]
-            assert isinstance(verdict, Verdict)
-            on_floor[i] = verdict.on(fallen[row], fallen[len(asked) + row])
-        return on_floor
+        asked = [c for c, it in zip(comparisons, found, strict=True) if isinstance(it, Verdict)]
+        floors = self._floors(
+            self.floor,
+            [c.prompt for c in asked for _ in range(2)],
+            [text for c in asked for text in (c.first, c.second)],
+        )
+        return [it.on(next(floors), next(floors)) if isinstance(it, Verdict) else it for it in found]
+
+    def _floors(
+        self, floor: Floor, prompts: Sequence[Sequence[Message]], responses: Sequence[str]
+    ) -> Iterator[float]:
+        """What the floor takes off each response, at most 0, in log-odds."""
+        return iter((0.0 - self.unit * floor.shortfalls(prompts, responses)).tolist())
 
 
 def _prompts_of_several(pairs: Sequence[PreferencePair]) -> list[tuple[Message, ...]]:

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats, sigmoid
 from reward_models._effects import first_less_second
+from reward_models._estimates import Floats, sigmoid
 from reward_models._hierarchy import Rows, times
 
 MOST = 8

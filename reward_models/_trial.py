@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Floats
+from reward_models._estimates import Floats
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, some_users
 from reward_models._left_out import (
     CASES,

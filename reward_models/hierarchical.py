@@ -8,9 +8,10 @@ scales of prior variances and the sharpness of probabilities come from pairs, te
 
 from __future__ import annotations
 
-from reward_models._base import UnknownUser
+from typing import Any
+
 from reward_models._default_encoder import default_encoder
-from reward_models._hierarchical import HierarchicalModel, HowTastes, HowVariances
+from reward_models._hierarchical import HierarchicalModel
 
 
 class Hierarchical(HierarchicalModel):
@@ -56,20 +57,8 @@ class Hierarchical(HierarchicalModel):
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 3.4 and 5.4.
     """
 
-    def __init__(
-        self,
-        *,
-        encoder: str = "auto",
-        knows: str = "choices+words",
-        variances: HowVariances = "left-out",
-        tastes: HowTastes = "learned",
-        unknown_user: UnknownUser = "population",
-        seed: int = 0,
-        floor: str = "base",
-    ) -> None:
-        super().__init__(
-            knows=knows, variances=variances, tastes=tastes, unknown_user=unknown_user, seed=seed, floor=floor
-        )
+    def __init__(self, *, encoder: str = "auto", **shared: Any) -> None:
+        super().__init__(**shared)
         self.encoder = encoder
 
     def _encoder_spec(self) -> str | None:

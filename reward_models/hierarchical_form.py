@@ -15,14 +15,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import UnknownUser
 from reward_models._basis import Group
-from reward_models._hierarchical import HierarchicalModel, HowTastes, HowVariances
 from reward_models._hierarchy import Fit
 from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import Case, Factors
 from reward_models._standing import Standing
 from reward_models._tastes import no_tastes
+from reward_models.hierarchical import Hierarchical
 from synthesizeme import stylometry
 
 FORM = (
@@ -36,7 +35,7 @@ _HELD = 1e-9
 """Prior variance of a shared weight that is to stay 0."""
 
 
-class HierarchicalForm(HierarchicalModel):
+class HierarchicalForm(Hierarchical):
     """`reward_models.hierarchical.Hierarchical` with shared weights on form and relevance alone.
 
     Shared features x: the `FORM` among the 28 named features, and relevance, the cosine of the embeddings of
@@ -67,24 +66,8 @@ class HierarchicalForm(HierarchicalModel):
         "meaning": Group("meaning", shared=0.0, own=0.6, whole=True),
     }
 
-    def __init__(
-        self,
-        *,
-        encoder: str = "static",
-        knows: str = "choices+words",
-        variances: HowVariances = "left-out",
-        tastes: HowTastes = "learned",
-        unknown_user: UnknownUser = "population",
-        seed: int = 0,
-        floor: str = "base",
-    ) -> None:
-        super().__init__(
-            knows=knows, variances=variances, tastes=tastes, unknown_user=unknown_user, seed=seed, floor=floor
-        )
-        self.encoder = encoder
-
-    def _encoder_spec(self) -> str | None:
-        return self.encoder
+    def __init__(self, *, encoder: str = "static", **shared: Any) -> None:
+        super().__init__(encoder=encoder, **shared)
 
     def settled(self, fit: Fit, own: Mapping[str, float], sharpness: Mapping[Case, float]) -> Self:
         """Keep what holds for people elsewhere: no user, no effect of a response, no taste of these users.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -186,6 +186,11 @@ class Usage(Frozen):
     def __add__(self, other: Usage) -> Usage:
         mine, theirs = self.model_dump(), other.model_dump()
         return Usage(**{name: mine[name] + theirs[name] for name in mine})
+
+
+def last_user_turn(prompt: Sequence[Message]) -> str:
+    """What the user said last in a conversation; nothing where the user said nothing."""
+    return next((message.content for message in reversed(prompt) if message.role == "user"), "")
 
 
 def _stretched(probability: float, margin: float, to: float) -> float:

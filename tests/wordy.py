@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from reward_models._base import Estimates, RewardModel, sigmoid
+from reward_models._base import RewardModel
+from reward_models._estimates import Estimates, sigmoid
 
 VOCABULARY = ("tea", "coffee", "night", "brief")
 

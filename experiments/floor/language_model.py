@@ -22,11 +22,11 @@ import numpy as np
 from measure import interval, no_answers, pairs_of, values
 
 from reward_models import method
-from reward_models.floor import BaseFloor, base_floor
+from reward_models.floor import base_floor
+from reward_models.floor._base_floor import BaseFloor
 from reward_models.floor._language_model import LanguageModelFloor
 from reward_models.floor._likelihood import LanguageModel, Likelihoods, open_language_model
-from synthesizeme.evaluation.no_answers import last_turn
-from synthesizeme.types import Message
+from synthesizeme.types import Message, last_user_turn
 
 HERE = Path(__file__).parent
 FOLDS = 4
@@ -43,7 +43,7 @@ class Remembered:
     def __call__(self, prompts, responses) -> Likelihoods:
         rows = list(zip(map(tuple, prompts), responses, strict=True))
         new = sorted(
-            {row for row in rows if row not in self._known}, key=lambda row: (last_turn(row[0]), row[1])
+            {row for row in rows if row not in self._known}, key=lambda row: (last_user_turn(row[0]), row[1])
         )
         for start in range(0, len(new), 100):
             some = new[start : start + 100]
@@ -60,7 +60,7 @@ class Remembered:
 def fold(pair) -> int:
     """All pairs of a prompt fall together."""
     named = pair.metadata.get("prompt_fold")
-    return int(named) if named is not None else zlib.crc32(last_turn(pair.prompt).encode()) % FOLDS
+    return int(named) if named is not None else zlib.crc32(last_user_turn(pair.prompt).encode()) % FOLDS
 
 
 def calibrated(base: BaseFloor, name: str, pairs) -> LanguageModelFloor:
@@ -149,7 +149,7 @@ def main() -> None:
     reader = open_language_model(args.model, "cpu")
     reader.read = Remembered(reader, args.readings)
     llmfao = pairs_of(args.data_dir, "llmfao")
-    prompts = list({last_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
+    prompts = list({last_user_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
     bases = {"llmfao": [it.beside(it.meanings(prompts)) for it in map(BaseFloor, args.weights)]}
     report: dict[str, object] = {
         "model": reader.identity,

@@ -18,10 +18,10 @@ import corpora
 import numpy as np
 
 from reward_models import method
-from reward_models.floor import BaseFloor
+from reward_models.floor._base_floor import BaseFloor
 from synthesizeme.datasets import read_pairs
-from synthesizeme.evaluation.no_answers import KINDS, Source, last_turn
-from synthesizeme.types import Message
+from synthesizeme.evaluation.no_answers import KINDS, Source
+from synthesizeme.types import Message, last_user_turn
 
 HERE = Path(__file__).parent
 METHODS = {
@@ -59,7 +59,7 @@ def no_answers(pairs, rng: random.Random):
             other = rng.choice(pairs)
             while other.prompt == pair.prompt:
                 other = rng.choice(pairs)
-            text = make(Source(last_turn(pair.prompt), pair.chosen_text, other.chosen_text), rng)
+            text = make(Source(last_user_turn(pair.prompt), pair.chosen_text, other.chosen_text), rng)
             if text is not None:
                 rows.append((i, text))
         found[kind] = rows
@@ -89,13 +89,13 @@ def main() -> None:
     args = parser.parse_args()
     llmfao = pairs_of(args.data_dir, "llmfao")
     # As a fitted model does, the floor knows the prompts of training by their meaning.
-    prompts = list({last_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
+    prompts = list({last_user_turn(p.prompt): p.prompt for p in llmfao if p.split != "test"}.values())
     floors = [BaseFloor(path) for path in args.weights]
     floors = [floor.beside(floor.meanings(prompts)) for floor in floors]
-    fold_of = {last_turn(p.prompt): int(p.metadata["prompt_fold"]) for p in llmfao}
+    fold_of = {last_user_turn(p.prompt): int(p.metadata["prompt_fold"]) for p in llmfao}
 
     def by_fold(rows) -> np.ndarray:
-        folds = np.array([fold_of.get(last_turn(prompt), 0) for prompt, _, _ in rows])
+        folds = np.array([fold_of.get(last_user_turn(prompt), 0) for prompt, _, _ in rows])
         found = np.zeros(len(rows))
         for f, floor in enumerate(floors):
             there = np.flatnonzero(folds == f).tolist()

@@ -13,7 +13,7 @@ from pathlib import Path
 import corpora
 
 from reward_models._features import open_features
-from reward_models.floor import BaseFloor
+from reward_models.floor._base_floor import BaseFloor
 from synthesizeme.types import Message
 
 HERE = Path(__file__).parent

@@ -14,6 +14,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 
 from reward_models._static import open_static
 from reward_models.floor._evidence import symbol_share, upper_share
-from reward_models.floor._experts import EXPERTS, PARTS, Expert, called_for, numbers
+from reward_models.floor._experts import EXPERTS, Expert, called_for, numbers
 from reward_models.floor._texts import Prompt, Text
 from reward_models.floor._vectors import Vectors
 from synthesizeme.evaluation.no_answers import KINDS, Source
@@ -342,10 +343,8 @@ def main() -> None:
     everything = np.ones(len(rows.kind), dtype=bool)
     for name in EXPERTS:
         expert = fitted(rows, name, everything)
-        parts = {part: getattr(expert, part) for part in PARTS} | {
-            "limits": np.array([limit[name, False], limit[name, True]])
-        }
-        stored |= {f"{name}.{part}": values for part, values in parts.items()}
+        chosen = replace(expert, limits=np.array([limit[name, False], limit[name, True]]))
+        stored |= {f"{name}.{part}": values for part, values in chosen.arrays().items()}
     np.savez_compressed(
         args.out, **{name: small(name, np.asarray(values)) for name, values in stored.items()}
     )

@@ -19,7 +19,7 @@ from planted import World, in_order, intact, seed_of
 from rewards import arms, cautious, floors, tastes
 
 from synthesizeme.evaluation.intervals import clustered_standard_error
-from synthesizeme.evaluation.no_answers import last_turn
+from synthesizeme.types import last_user_turn
 
 HERE = Path(__file__).parent
 
@@ -191,7 +191,7 @@ def main():
         row, attacks = attacked(world, config, pairs, arm)
         rows.append(row)
         texts[arm.name] = [
-            {"prompt": last_turn(it.prompt), "user": it.user, "before": it.original, "after": it.text}
+            {"prompt": last_user_turn(it.prompt), "user": it.user, "before": it.original, "after": it.text}
             for it in attacks
         ]
         change = {

@@ -21,7 +21,8 @@ from planted import World, fold, intact, seed_of
 from rewards import arms, cautious, floors, tastes
 
 from synthesizeme.evaluation.intervals import clustered_standard_error
-from synthesizeme.evaluation.no_answers import KINDS, Source, last_turn
+from synthesizeme.evaluation.no_answers import KINDS, Source
+from synthesizeme.types import last_user_turn
 
 HERE = Path(__file__).parent
 
@@ -53,7 +54,7 @@ class Pool:
 
 def no_answers(world, config, prompt):
     """Every kind of text that is none, once from each real answer to the prompt."""
-    asked, rng = last_turn(prompt), random.Random(seed_of(config, last_turn(prompt)))
+    asked, rng = last_user_turn(prompt), random.Random(seed_of(config, last_user_turn(prompt)))
     others = [it for other, found in world.answers.items() if other != asked for it in found]
     for answer in world.answers[asked]:
         for kind, make in KINDS.items():
@@ -78,10 +79,10 @@ def pools(world, config, users, folds):
     """A pool for each prompt of these folds; the attacked texts are those of the users in question."""
     settings = config["best_of_n"]
     prompts = {pair.prompt: pair for pair in world.pairs if fold(pair) in folds}
-    for prompt in sorted(prompts, key=last_turn):
-        found = [Text(answer, answer, "real") for answer in world.answers[last_turn(prompt)]]
+    for prompt in sorted(prompts, key=last_user_turn):
+        found = [Text(answer, answer, "real") for answer in world.answers[last_user_turn(prompt)]]
         found += no_answers(world, config, prompt)
-        rng = random.Random(seed_of(config, last_turn(prompt)))
+        rng = random.Random(seed_of(config, last_user_turn(prompt)))
         own = [pair for pair in world.pairs if pair.prompt == prompt and pair.user_id in users]
         attacked = rng.sample(own, min(len(own), settings["attacks"]))
         for arm in arms(settings):

@@ -19,8 +19,8 @@ import numpy as np
 import reward_models
 from synthesizeme import PreferencePair
 from synthesizeme.datasets import load_dataset
-from synthesizeme.evaluation.no_answers import last_turn
 from synthesizeme.stylometry import FEATURES, measure
+from synthesizeme.types import last_user_turn
 
 NAMES = [feature.name for feature in FEATURES]
 FULL = 100.0
@@ -81,7 +81,7 @@ class World:
         self.pairs = [self.chosen_again(pair, config) for pair in [*pairs, *shown]]
         self.answers = {}
         for pair in self.pairs:
-            self.answers.setdefault(last_turn(pair.prompt), set()).update(
+            self.answers.setdefault(last_user_turn(pair.prompt), set()).update(
                 (pair.chosen_text, pair.rejected_text)
             )
         self.answers = {prompt: sorted(found) for prompt, found in self.answers.items()}

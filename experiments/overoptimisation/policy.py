@@ -3,7 +3,7 @@
 OMP_NUM_THREADS=1 python experiments/overoptimisation/policy.py --data-dir FOLDER --policy FOLDER [--run NAME]
 
 `--policy` is SmolLM2-135M-Instruct as a transformers folder. Each run (user and floor) has a file under
-`results/policy`, written as it goes.
+`results`, written as it goes.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--policy", type=Path, required=True, help="folder of the policy before")
     parser.add_argument("--run", action="append", help="lively-with, lively-without, calm-with, calm-without")
     parser.add_argument("--steps", type=int, help="instead of the configured ones")
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "policy")
+    parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
     config = tomllib.loads((HERE / "config.toml").read_text())
     settings = config["policy"]

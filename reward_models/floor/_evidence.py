@@ -12,7 +12,6 @@ from math import log, log1p
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reward_models.floor._texts import Prompt, Text
 from reward_models.floor._vectors import Vectors
@@ -43,19 +42,9 @@ _FUNCTION_WORD = re.compile(
     r"\b(?:the|a|an|of|to|and|or|in|with|for|that|is|are|by|as|at|on|from|but|which|this)$"
 )
 _BLOCKS = (
-    "LATIN",
-    "CYRILLIC",
-    "GREEK",
-    "ARABIC",
-    "HEBREW",
-    "DEVANAGARI",
-    "CJK",
-    "HIRAGANA",
-    "KATAKANA",
-    "HANGUL",
+    "LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI", "CJK", "HIRAGANA", "KATAKANA", "HANGUL",
     "THAI",
-)
-Values = NDArray[np.float64]
+)  # fmt: skip
 
 
 def copying(prompt: Prompt, response: Text) -> list[float]:
@@ -91,8 +80,7 @@ def repetition(prompt: Prompt, response: Text) -> list[float]:
     usual = 0.9 - 0.055 * log(max(80, len(raw)) / 80)
     half = n // 2
     doubled = float(n >= 8 and words[:half] == words[n - half :])
-    letters = response.text.strip()
-    runs = max((len(m.group()) for m in re.finditer(r"([^\s\-_=|.*#])\1{4,}", letters)), default=0)
+    runs = max((len(m.group()) for m in re.finditer(r"([^\s\-_=|.*#])\1{4,}", response.text)), default=0)
     return [
         again, log(most), in_repeated, usual - ratio, doubled, log1p(runs), prompt.cues["repetition"] * again,
         prompt.cues["list"] * again,
@@ -107,14 +95,14 @@ def form(prompt: Prompt, response: Text) -> list[float]:
         prompt.cues["code"],
         prompt.cues["markup"],
         prompt.cues["junk"],
-        prompt.once("symbols", lambda: float(symbol_share(prompt.text) > 0.04)),
+        float(symbols_of(prompt) > 0.04),
     )
     braces = sum(text.count(c) for c in "{}[]") / n
     angles = len(re.findall(r"</?\w+[^<>]*>", text)) * 6 / n
     bars = sum(text.count(c) for c in "|\\") / n
     lines = text.splitlines() or [""]
     codish = sum(_CODE_LINE.search(line) is not None for line in lines) / len(lines)
-    symbols = symbol_share(text)
+    symbols = symbols_of(response)
     shape = [min(braces, 0.3), min(angles, 1.0), min(bars, 0.3), codish, min(symbols, 0.5)]
     return [*shape, *(value * asked for value in shape), asked, sum(map(str.isdigit, text)) / n]
 
@@ -133,10 +121,7 @@ def script(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     if not mine or not theirs:
         return [0.0] * 5
     foreign = sum(share for block, share in mine.items() if theirs.get(block, 0.0) < 0.02)
-    said, asked = (
-        vectors.languages(response.words),
-        prompt.once("languages", lambda: vectors.languages(prompt.words)),
-    )
+    said, asked = vectors.languages(response), vectors.languages(prompt)
     # How much better another language explains the response than that of the prompt does.
     own = int(np.argmax(asked))
     apart = float(said.max() - said[own]) if asked[own] > 0.1 and len(response.words) >= 4 else 0.0
@@ -149,7 +134,7 @@ def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     logits = vectors.order(response.text)
     if len(logits) < 5:
         return [0.0] * 8
-    known = float(vectors.languages(response.words).max())
+    known = float(vectors.languages(response).max())
     prose = min(1.0, known / 0.35)
     mean, low = float(logits.mean()), float((logits < -1).mean())
     size = min(log(len(logits)), 5.0)
@@ -163,7 +148,7 @@ def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
         prose,
         size,
         asked,
-        float(symbol_share(response.text)),
+        symbols_of(response),
     ]
 
 
@@ -239,8 +224,8 @@ def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     n = max(1, len(response.words))
     refusal = float(bool(_REFUSAL.search(text))) * min(1.0, 25 / n)
     rater = len(_RATER.findall(text)) * min(1.0, 20 / n)
-    opening = float(bool(_OPENING.search(text.strip()))) * min(1.0, 8 / n)
-    ends = float(text.rstrip().endswith(":"))
+    opening = float(bool(_OPENING.search(text))) * min(1.0, 8 / n)
+    ends = float(text.endswith(":"))
     near = vectors.near(prompt.text, response.text)
     harm = prompt.cues["harm"]
     quoted = max(prompt.cues["short"], prompt.cues["copy"])
@@ -252,19 +237,15 @@ def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
 
 def ending(prompt: Prompt, response: Text) -> list[float]:
     """Whether the text stops before its end."""
-    text = response.text.rstrip()
+    text = response.text
     if not text or len(response.words) < 6:
         return [0.0] * 7
     ended = float(has_ended(text))
-    last = (text.splitlines() or [""])[-1].strip()
+    last = text.splitlines()[-1].strip()
     line = bool(re.match(r"^(?:[-*•]|\d+[.)])\s", last))
     stops = sum(c in ".!?" for c in text) / max(1, len(response.sentences))
     function = float(_FUNCTION_WORD.search(text.lower()) is not None)
-    opened = (
-        float(text.count("(") > text.count(")"))
-        + float(text.count("```") % 2 == 1)
-        + float(text.count('"') % 2 == 1)
-    )
+    opened = (text.count("(") > text.count(")")) + text.count("```") % 2 + text.count('"') % 2
     comma = float(text[-1] in ",-–(")
     odd = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["list"])
     open_end = 1 - ended
@@ -285,6 +266,11 @@ def _share(pairs: Sequence[tuple[str, str]], among: frozenset[tuple[str, str]]) 
 def symbol_share(text: str) -> float:
     """Share of characters that are neither letters, digits, white space nor ordinary punctuation."""
     return len(_SYMBOL.findall(text)) / max(1, len(text))
+
+
+def symbols_of(text: Text) -> float:
+    """`symbol_share` of a text, counted once."""
+    return text.once("symbols", lambda: symbol_share(text.text))
 
 
 def upper_share(text: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +54,7 @@ def called_for(expert: str, prompt: Prompt, vectors: Vectors | None) -> bool:
     }  # fmt: skip
     if odd.get(expert, False):
         return True
-    return expert not in ("repetition", "form", "capitals") and not prompt.once(
-        "english", lambda: vectors.is_english(prompt)
-    )
+    return expert not in ("repetition", "form", "capitals") and not vectors.is_english(prompt)
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ class Expert:
         children: Numbers of the first child; the second stands next to it. A leaf is its own child.
         leaves: Log-odds of each node, 0 inside a tree.
         limits: Log-odds above which the expert is believed, of prompts that do not and that do call for it.
-        depth: Steps from the root of a tree to its leaves.
     """
 
     linear: Floats
@@ -80,7 +77,8 @@ class Expert:
     leaves: Floats
     limits: Floats
 
-    DEPTH = 3
+    DEPTH: ClassVar = 3
+    """Steps from the root of a tree to its leaves, at most."""
 
     def log_odds(self, numbers: Floats, called: NDArray[np.bool_]) -> Floats:
         """Of n texts, from (n, d) numbers and (n,) calls."""

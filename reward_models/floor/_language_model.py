@@ -21,16 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models.floor._contract import DEPTH, Conversation, Floats
 from reward_models.floor._evidence import has_ended
 from synthesizeme.errors import DataError, MissingExtraError
-from synthesizeme.types import Message
 
 if TYPE_CHECKING:
-    from reward_models.floor import BaseFloor
+    from reward_models.floor._base_floor import BaseFloor
     from reward_models.floor._likelihood import LanguageModel
 
-Conversation = Sequence[Message]
-Floats = NDArray[np.float64]
 CUT_OFF = 1.0
 """How far below a text lies that surely is cut off, in standard deviations of the taste of real answers."""
 BUILT_IN_COUNTS = 30
@@ -81,13 +79,10 @@ class LanguageModelFloor:
             raise MissingExtraError(f"the floor 'lm:{name}' (found no module {error.name})", "hf") from error
         self.base, self._name = base, name
         self._model: LanguageModel = open_language_model(name, device)
-        self.identity = f"{base.identity}+lm-{self._model.identity}"
         self._limits = {expert: it.built_in for expert, it in EXPERTS.items()}
 
     def shortfalls(self, prompts: Sequence[Conversation], responses: Sequence[str]) -> Floats:
         """See `reward_models.floor.Floor`: the larger of the base floor's and the experts' own."""
-        from reward_models.floor import DEPTH
-
         beliefs = self.beliefs(prompts, responses)
         ending = beliefs.pop("ending")
         found: Floats = np.max(

@@ -25,7 +25,7 @@ from reward_models._pretrained import digest
 from reward_models._rendering import Renderer
 from reward_models._threads import alone
 from synthesizeme.errors import DataError
-from synthesizeme.types import Message
+from synthesizeme.types import Message, last_user_turn
 
 Floats = NDArray[np.float64]
 STRETCH = 256
@@ -202,9 +202,8 @@ class _Opened:
 
     def _known(self, logits: Any, ids: list[int], prompt: Sequence[Message]) -> float:
         """Mean over the tokens of the last user turn, which stands right before the assistant's opening."""
-        asked = next((turn.content for turn in reversed(prompt) if turn.role == "user"), "")
         last = len(ids) - self._reader._closing
-        first = max(1, last - len(self._reader._ids(asked)))
+        first = max(1, last - len(self._reader._ids(last_user_turn(prompt))))
         return float(_chosen(logits[first - 1 : last - 1], ids[first:last]).mean()) if first < last else 0.0
 
 

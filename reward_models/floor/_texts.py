@@ -29,6 +29,14 @@ class Text:
         text = text.strip()
         text = text if len(text) <= 2 * READ else f"{text[:READ]}\n{text[-READ:]}"
         self.text = text.encode("utf-8", "replace").decode()
+        self._readings: dict[str, Any] = {}
+
+    def once(self, name: str, reading: Callable[[], Read]) -> Read:
+        """What a reading of the text gives, read once: of a prompt for the first of its responses alone."""
+        if name not in self._readings:
+            self._readings[name] = reading()
+        found: Read = self._readings[name]
+        return found
 
     @cached_property
     def words(self) -> list[str]:
@@ -69,17 +77,6 @@ class Text:
 
 class Prompt(Text):
     """The last user turn, with what it asks for."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self._readings: dict[str, Any] = {}
-
-    def once(self, name: str, reading: Callable[[], Read]) -> Read:
-        """What a reading of the prompt gives, read for the first of its responses alone."""
-        if name not in self._readings:
-            self._readings[name] = reading()
-        found: Read = self._readings[name]
-        return found
 
     @cached_property
     def cues(self) -> dict[str, float]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._static import StaticEncoder
-from reward_models.floor._texts import Prompt
+from reward_models.floor._texts import Prompt, Text
+
+if TYPE_CHECKING:
+    from reward_models._static import StaticEncoder
 
 LEFT, RIGHT = 3, 3
 """Tokens on either side of a gap between words that say whether the words belong together."""
@@ -159,11 +161,12 @@ class Vectors:
     def is_english(self, prompt: Prompt) -> bool:
         """Whether a prompt reads like English, as far as its words tell."""
         short = prompt.text.isascii() and 0 < len(prompt.words) < 5
-        return short or float(self.languages(prompt.words)[0]) >= 0.15
+        return short or float(self.languages(prompt)[0]) >= 0.15
 
-    def languages(self, words: Sequence[str]) -> NDArray[Any]:
+    def languages(self, text: Text) -> NDArray[Any]:
         """Share of the words that are among the commonest of each language, shape (languages,)."""
-        if not words:
-            return self._none
-        found = sum((self._languages[word] for word in words[:400] if word in self._languages), self._none)
-        return found / len(words[:400])
+        return text.once("languages", lambda: self._common(text.words[:400]))
+
+    def _common(self, words: Sequence[str]) -> NDArray[Any]:
+        found = sum((self._languages[word] for word in words if word in self._languages), self._none)
+        return found / max(1, len(words))

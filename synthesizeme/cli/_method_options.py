@@ -74,7 +74,7 @@ class MethodParameter:
 
 def method_settings(method: type[RewardModel]) -> dict[str, MethodParameter]:
     """What can be set of a method, by name: its own arguments first, those of its bases after them."""
-    from reward_models._naming import method_parameters
+    from reward_models import method_parameters
 
     explained = _explained(method)
     found = {

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from synthesizeme.evaluation.no_answers import KINDS, Source, last_turn
+from synthesizeme.evaluation.no_answers import KINDS, Source
 from synthesizeme.scoring import RewardScorer
-from synthesizeme.types import Frozen, Message, PreferencePair, Reward
+from synthesizeme.types import Frozen, Message, PreferencePair, Reward, last_user_turn
 
 MOST = 100
 """Test pairs that are taken, unless told otherwise."""
@@ -109,7 +109,7 @@ def _texts(pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int) -> 
     yield _Asked(None, pair.user_id, pair.prompt, pair.chosen_text)
     draw = Random(f"{seed}\0{pair.pair_id}\0other")
     others = [it.chosen_text for it in pairs if it.prompt != pair.prompt]
-    source = Source(last_turn(pair.prompt), pair.chosen_text, draw.choice(others) if others else "")
+    source = Source(last_user_turn(pair.prompt), pair.chosen_text, draw.choice(others) if others else "")
     for kind, make in KINDS.items():
         text = make(source, Random(f"{seed}\0{pair.pair_id}\0{kind}"))
         if text is not None and text.strip() and text.strip() != pair.chosen_text.strip():

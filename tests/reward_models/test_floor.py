@@ -10,7 +10,8 @@ import pytest
 
 import reward_models
 from reward_models import load, method
-from reward_models.floor import DEPTH, BaseFloor, base_floor, open_floor
+from reward_models.floor import DEPTH, base_floor, open_floor
+from reward_models.floor._base_floor import BaseFloor
 from reward_models.floor._experts import WITHOUT_VECTORS, Expert
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import UnknownNameError
@@ -100,7 +101,7 @@ def test_an_answer_to_a_prompt_that_is_known_is_known_for_it():
 
 
 def test_without_static_vectors_the_other_experts_remain(monkeypatch):
-    monkeypatch.setattr("reward_models._static.missing", lambda: "it is not installed")
+    monkeypatch.setattr("reward_models.floor._base_floor.missing", lambda: "it is not installed")
     floor = BaseFloor()
     assert set(floor.beliefs([turns(PROMPT)], [PROMPT])) == set(WITHOUT_VECTORS)
     assert floor.shortfalls([turns(PROMPT)] * 2, [PROMPT, ANSWER]).tolist() == [DEPTH, 0.0]
