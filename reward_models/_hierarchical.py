@@ -220,7 +220,7 @@ class HierarchicalModel(RewardModel):
         learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
         both, n = items_of(known), len(known)
         outside = self.basis_.outside(self.variances_, both[:n], both[n:])
-        nobody = nobodys_choices(rows, learned, self.fit_, self.variances_, self.sharpness_, outside)
+        nobody = nobodys_choices(rows, own, learned, self.fit_, self.variances_, self.sharpness_, outside)
         ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
@@ -271,7 +271,7 @@ class HierarchicalModel(RewardModel):
         variance = (rows.own**2 * variances.own).sum(axis=1) + unjudged * variances.items
         known = np.zeros(len(value), dtype=bool)
         for state, some in by_state(states):
-            part = Rows(rows.shared[some], rows.own[some], rows.items[some])
+            part = rows[some]
             seen = np.zeros((len(some), 0))
             if state is not None:
                 value[some] += (part.own * state["mean"]).sum(axis=1)

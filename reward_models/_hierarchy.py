@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reward_models._effects import NONE, Effects, Numbers, first_less_second
 from reward_models._estimates import Floats, sigmoid
@@ -43,8 +44,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.shared)
 
-    def __getitem__(self, some: slice) -> Rows:
-        """Some of the rows, in their order."""
+    def __getitem__(self, some: slice | NDArray[Any]) -> Rows:
+        """Some of the rows: a stretch of them, or by their numbers or a mask."""
         return Rows(self.shared[some], self.own[some], self.items[some])
 
     def with_own(self, more: Floats) -> Rows:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from reward_models._effects import NONE
 from reward_models._estimates import Floats, sigmoid
-from reward_models._hierarchy import Fit, Rows, Variances, fit_own
+from reward_models._hierarchy import Fit, Own, Rows, Variances, fit_own
 from reward_models._left_out import Case, moderated
 from reward_models._shared_variance import shared_variance
 
@@ -112,6 +112,7 @@ def chance(style: Floats, probability: Floats, seed: int) -> float:
 
 def nobodys_choices(
     rows: Rows,
+    own: Own,
     learned: NDArray[np.bool_],
     fit: Fit,
     variances: Variances,
@@ -122,13 +123,14 @@ def nobodys_choices(
 
     Args:
         rows: The user's n pairs.
+        own: The user's deviations by all of them.
         learned: Whether each was among the pairs that `fit` is the fit of, shape (n,); those are left out.
         fit: Shared weights and effects.
         variances: Prior variances.
         sharpness: How sharp probabilities may be.
         outside: Variance of what no feature of a row represents, shape (n,).
     """
-    mean, variance = _nobodys_margins(rows, learned, fit, variances)
+    mean, variance = _nobodys_margins(rows, own, learned, fit, variances)
     variance = variance + outside
     judged = (rows.items != NONE).all(axis=1)
     sharp = np.where(judged, sharpness["nobody"], sharpness["nobody, new"])
@@ -136,7 +138,7 @@ def nobodys_choices(
 
 
 def _nobodys_margins(
-    rows: Rows, learned: NDArray[np.bool_], fit: Fit, variances: Variances
+    rows: Rows, own: Own, learned: NDArray[np.bool_], fit: Fit, variances: Variances
 ) -> tuple[Floats, Floats]:
     """Mean and variance of the margins of a user's pairs for nobody, both of shape (n,).
 
@@ -154,11 +156,12 @@ def _nobodys_margins(
     variance = (rows.own**2 * variances.own).sum(axis=1) + unjudged * variances.items
     fresh = ~learned
     if fresh.any():
-        part = _some(rows, fresh)
+        part = rows[fresh]
         variance[fresh] += shared_variance(fit, part, None, np.zeros((len(part), 0)))
     if learned.any():
-        part = _some(rows, learned)
-        own = fit_own(part, mean[learned], variances.own)
+        part = rows[learned]
+        if fresh.any():
+            own = fit_own(part, mean[learned], variances.own)
         margin = mean[learned] + part.own @ own.mean
         p = sigmoid(margin)
         noise = 1 / np.maximum(p * (1 - p), 1e-10)
@@ -169,10 +172,6 @@ def _nobodys_margins(
         variance[learned] = np.maximum(np.diag(inverse) - noise, 0) + (unjudged * variances.items)[learned]
         mean[learned] = working - inverse @ (block @ (working - mean[learned]))
     return mean, variance
-
-
-def _some(rows: Rows, which: NDArray[np.bool_]) -> Rows:
-    return Rows(rows.shared[which], rows.own[which], rows.items[which])
 
 
 def _shared_covariance(fit: Fit, rows: Rows) -> Floats:
