@@ -182,6 +182,16 @@ class Usage(Frozen):
     """Tokens received, summed over the distinct questions."""
     cost_usd: float = 0.0
     """Price of the distinct questions in US dollars where it is known, else 0."""
+    constrained: int = 0
+    """Distinct questions whose reply was held to a JSON schema, or to a continuation of the model's own turn."""
+    mended: int = 0
+    """Distinct questions whose reply could be read only after one more question about it."""
+    unreadable: int = 0
+    """Distinct questions whose reply came, and could not be read in any way that was tried."""
+    refused: int = 0
+    """Distinct questions that the endpoint or the model refused to answer."""
+    failed: int = 0
+    """Distinct questions without a reply: errors of transport, prompts that are too long, empty replies."""
 
     def __add__(self, other: Usage) -> Usage:
         mine, theirs = self.model_dump(), other.model_dump()
