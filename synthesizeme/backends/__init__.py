@@ -1,10 +1,13 @@
 """Language models: open one by name, ask it through a session."""
 
+from synthesizeme.backends._account import Account, Progress
 from synthesizeme.backends._base import Model, ModelSettings, open_model
 from synthesizeme.backends._budget import Budget, Caps
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Answer, Question, Token
-from synthesizeme.backends._session import Account, Progress, RetryPolicy, Session
+from synthesizeme.backends._form import Form, Structure
+from synthesizeme.backends._retry import RetryPolicy
+from synthesizeme.backends._session import Session
 from synthesizeme.files import default_cache_dir
 
 __all__ = [
@@ -13,12 +16,14 @@ __all__ = [
     "Budget",
     "CallCache",
     "Caps",
+    "Form",
     "Model",
     "ModelSettings",
     "Progress",
     "Question",
     "RetryPolicy",
     "Session",
+    "Structure",
     "Token",
     "default_cache_dir",
     "open_model",

@@ -5,37 +5,43 @@ A backend module has
 - ``PREFIXES``: model names it serves (``"builtin"`` exactly, or a prefix that ends in ``/`` or ``:``);
 - ``KIND``: what such a model is, in plain words, for profiles and help;
 - ``open_lm(name, settings) -> dspy.LM``: the language model. Its errors are those of ``dspy.lm15``;
-- ``ASYNCHRONOUS``: whether calls wait for something (network, batches) and should overlap.
+- ``ASYNCHRONOUS``: whether calls wait for something (network, batches) and should overlap;
+- ``WAYS``: what can be done beside asking in words: ``json`` (a schema may be sent), ``continue`` (the model's own
+  turn may be begun), ``choose`` (between words, by their exact probabilities), ``mend`` (a reply may be asked about).
 
 The file is the registration: nothing else lists backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthesizeme import discovery
+from synthesizeme.backends._form import STRUCTURES, Structure
 from synthesizeme.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
     import dspy
 
 LOCAL_SERVER = "local-server"
+SAMPLING_TEMPERATURE = 0.7
+"""At which a further sample of the same answer is drawn, unless a temperature is given."""
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """How to reach a model and what to ask of it. None means: the provider's own default."""
+    """How to reach a model and what to ask of it."""
 
     api_base: str | None = None
     """Address of an OpenAI-compatible server, e.g. ``http://127.0.0.1:8000/v1``."""
     api_key: str | None = field(default=None, repr=False)
-    """Key; None reads the provider's environment variable."""
+    """Key; None reads the provider's environment variable. White space and line ends around it are no part of it."""
     temperature: float | None = None
-    """Sampling temperature in [0, 2]; sent exactly as given, never changed."""
+    """Sampling temperature in [0, 2], sent exactly as given; None sends 0, and `SAMPLING_TEMPERATURE` for further
+    samples of the same answer."""
     max_tokens: int = 1024
     """Most tokens a reply may have."""
     timeout_s: float = 60.0
@@ -46,9 +52,17 @@ class ModelSettings:
     """Most prompts an in-process model reads at once."""
     device: str = "auto"
     """Where an in-process model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ..."""
+    structure: Structure = "auto"
+    """How replies are held to their form; see `synthesizeme.backends._form.Structure`."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Further fields of the request's JSON body, by name."""
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    """Further headers of a request to the server at `api_base`. They may hold secrets and are never shown."""
 
     def __post_init__(self) -> None:
         problems = []
+        if self.structure not in STRUCTURES:
+            problems.append(f"structure is {self.structure!r}; expected {', '.join(STRUCTURES)}")
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             problems.append(f"temperature is {self.temperature}; expected 0 to 2")
         if self.max_tokens < 1:
@@ -59,6 +73,13 @@ class ModelSettings:
             problems.append(f"batch_size is {self.batch_size}; expected 1 or more")
         if problems:
             raise ConfigError(problems)
+        object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
+
+    def temperature_of(self, sample_index: int) -> float:
+        """The temperature that is sent for a sample of an answer."""
+        if self.temperature is not None:
+            return self.temperature
+        return SAMPLING_TEMPERATURE if sample_index else 0.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,8 @@ class Model:
     asynchronous: bool
     """Whether its calls should overlap."""
     settings: ModelSettings = ModelSettings()
+    ways: frozenset[str] = frozenset()
+    """What can be done beside asking in words; `WAYS` of its backend."""
 
 
 def backends() -> Iterator[ModuleType]:
@@ -119,4 +142,27 @@ def open_model(name: str = "builtin", settings: ModelSettings | None = None) -> 
     """
     settings = settings or ModelSettings()
     module = find_backend(name, api_base=settings.api_base)
-    return Model(module.open_lm(name, settings), name, module.KIND, module.ASYNCHRONOUS, settings)
+    _check_settings(name, module, settings)
+    lm = module.open_lm(name, settings)
+    return Model(lm, name, module.KIND, module.ASYNCHRONOUS, settings, frozenset(module.WAYS))
+
+
+def _check_settings(name: str, module: ModuleType, settings: ModelSettings) -> None:
+    """Refuse what the backend of a model cannot do.
+
+    Raises:
+        ConfigError: it takes no such structure, no fields of a request, or no headers.
+    """
+    remote = module.__name__.rpartition(".")[2]
+    problems = []
+    if settings.structure not in ("auto", "words", *module.WAYS):
+        can = [it for it in STRUCTURES if it in ("auto", "words", *module.WAYS)]
+        problems.append(f"structure is {settings.structure!r}; {name} takes {' or '.join(can)}")
+    if settings.extra_body and remote not in ("local_server", "hosted"):
+        problems.append(f"extra_body is given, but {name} is asked in this process; leave it out")
+    if settings.headers and remote != "local_server":
+        problems.append(
+            f"headers are given, but {name} is not asked at an api_base; leave them out, or give one"
+        )
+    if problems:
+        raise ConfigError(problems)

@@ -18,7 +18,8 @@ from synthesizeme.errors import BudgetError, ConfigError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from synthesizeme.backends._calls import Answer, Question
+    from synthesizeme.backends._calls import Answer
+    from synthesizeme.backends._ladder import Sending
 
 Price = Callable[[int, int], float]
 """US dollars for so many prompt and completion tokens."""
@@ -31,7 +32,7 @@ class Caps:
     """Most that may be taken; None for no limit."""
 
     calls: int | None = None
-    """Calls sent; retries of one call count once."""
+    """Calls sent, those that mend a reply among them; retries of one call count once."""
     tokens: int | None = None
     """Tokens sent and received."""
     cost_usd: float | None = None
@@ -95,13 +96,13 @@ class Budget:
         self._returned: asyncio.Event | None = None
 
     @contextmanager
-    def admitted(self, question: Question) -> Iterator[list[Answer]]:
+    def admitted(self, sending: Sending) -> Iterator[list[Answer]]:
         """Send one call inside; put its answer into the list that this gives.
 
         Raises:
             BudgetError: the call might exceed a cap.
         """
-        most = self._most(question) if self.caps.any else None
+        most = self._most(sending) if self.caps.any else None
         if most is None:
             yield []
             return
@@ -111,13 +112,13 @@ class Budget:
             yield answers
 
     @asynccontextmanager
-    async def admitted_in_turn(self, question: Question) -> AsyncIterator[list[Answer]]:
+    async def admitted_in_turn(self, sending: Sending) -> AsyncIterator[list[Answer]]:
         """The same where other calls are in flight: waits for what they give back.
 
         Raises:
             BudgetError: the call might exceed a cap, whatever the others give back.
         """
-        most = self._most(question) if self.caps.any else None
+        most = self._most(sending) if self.caps.any else None
         if most is None:
             yield []
             return
@@ -142,10 +143,10 @@ class Budget:
                 self._returned.set()
                 self._returned = None
 
-    def _most(self, question: Question) -> _Amount:
+    def _most(self, sending: Sending) -> _Amount:
         """The most that a call may take."""
         sent = sum(
-            len(message.content.encode("utf-8", "replace")) + _PER_MESSAGE for message in question.messages
+            len(message.content.encode("utf-8", "replace")) + _PER_MESSAGE for message in sending.messages
         )
         return _Amount(1, sent + self._max_tokens, self._cost(sent, self._max_tokens))
 

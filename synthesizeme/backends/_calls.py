@@ -9,11 +9,15 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends._base import Model
+from synthesizeme.backends._endpoint import Endpoint, Feature
+from synthesizeme.backends._form import Form
 from synthesizeme.types import Message
 
 if TYPE_CHECKING:
     from dspy import lm15
     from dspy.lm15 import Request, Response
+
+    from synthesizeme.backends._ladder import Sending
 
 _TURNS_KEPT = 512
 TOP_LOGPROBS = 5
@@ -28,10 +32,14 @@ class Question:
     """System message first, if any; the last one is a user turn."""
     sample_index: int = 0
     """Which independent sample of the answer is wanted; 0 for the only one."""
+    form: Form | None = None
+    """What kind of reply is wanted; None for any text."""
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.sample_index, *((message.role, message.content) for message in self.messages)))
+        return hash(
+            (self.sample_index, self.form, *((message.role, message.content) for message in self.messages))
+        )
 
     def __hash__(self) -> int:
         return self._hash
@@ -58,6 +66,12 @@ class Answer:
     cost_usd: float = 0.0
     cut_off: bool = False
     """Whether the reply stopped at ``max_tokens``."""
+    constrained: bool = False
+    """Whether the reply was held to a JSON schema, or continues a turn that was begun for the model."""
+    mended: bool = False
+    """Whether it could be read only after one more question about it."""
+    readable: bool = True
+    """Whether it has the form that was wanted. What cannot be read is kept, and asked again by the next run."""
 
     def to_json(self) -> str:
         """One line of JSON, as the cache keeps it."""
@@ -75,32 +89,77 @@ class Answer:
 
 
 def question_key(model: Model, question: Question) -> str:
-    """SHA-256 over model, address, parameters, messages and sample index: the identity of a call."""
+    """SHA-256 over model, address, parameters, messages, form and sample index: the identity of a call."""
     settings = model.settings
     parts: list[Any] = [
-        model.lm.model, settings.api_base, settings.temperature, settings.max_tokens, settings.logprobs,
-        question.sample_index, [(message.role, message.content) for message in question.messages],
+        model.lm.model, settings.api_base, settings.temperature_of(question.sample_index), settings.max_tokens,
+        settings.logprobs, settings.structure, sorted(settings.extra_body.items()), question.sample_index,
+        question.form.identity if question.form else None,
+        [(message.role, message.content) for message in question.messages],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()
 
 
-def build_request(model: Model, question: Question, *, logprobs: bool) -> Request:
-    """The canonical DSPy request for a question. Samples beyond the first carry their index as seed."""
+def features(model: Model, sending: Sending, endpoint: Endpoint) -> set[Feature]:
+    """What a request for `sending` holds that the endpoint might refuse, and is not known to."""
+    held: dict[Feature, bool] = {
+        "max_tokens": True,
+        "logprobs": model.settings.logprobs,
+        "response_format": sending.way == "json",
+        "continue_final_message": sending.way == "continue",
+        "continuation": sending.way == "continue",
+        "system": any(message.role == "system" for message in sending.messages),
+        "seed": sending.sample_index > 0,
+        "temperature": True,
+    }
+    return {feature for feature, there in held.items() if there and endpoint.takes(feature)}
+
+
+def build_request(model: Model, sending: Sending, endpoint: Endpoint) -> Request:
+    """The canonical DSPy request. Samples beyond the first carry their index as seed.
+
+    What the endpoint refuses is left out: a system message stands at the head of the first user turn then. The
+    extensions hold what goes into the body as it is, and for a model in this process the words to choose from.
+    """
     from dspy import lm15
 
-    system = [message.content for message in question.messages if message.role == "system"]
-    turns = tuple(
-        _turn(message.role, message.content) for message in question.messages if message.role != "system"
-    )
+    sent, settings = features(model, sending, endpoint), model.settings
+    system = "\n\n".join(message.content for message in sending.messages if message.role == "system")
+    turns = [message for message in sending.messages if message.role != "system"]
+    if system and "system" not in sent:
+        place = next((n for n, message in enumerate(turns) if message.role == "user"), 0)
+        folded = Message(role="user", content=f"{system}\n\n{turns[place].content}")
+        turns, system = [*turns[:place], folded, *turns[place + 1 :]], ""
+    extensions = dict(settings.extra_body)
+    most: int | None = sending.max_tokens or settings.max_tokens
+    if "max_tokens" not in sent:
+        extensions, most = {"max_completion_tokens": most, **extensions}, None
+    if sending.way == "continue":
+        extensions |= _continuing(model, sending, sent)
     config = lm15.Config(
-        temperature=model.settings.temperature,
-        max_tokens=model.settings.max_tokens,
-        seed=question.sample_index or None,
-        logprobs=TOP_LOGPROBS if logprobs else None,
+        temperature=settings.temperature_of(sending.sample_index) if "temperature" in sent else None,
+        max_tokens=most,
+        seed=sending.sample_index if "seed" in sent else None,
+        logprobs=TOP_LOGPROBS if "logprobs" in sent else None,
+        response_format=_response_format(sending.form) if sending.way == "json" else None,
+        extensions=extensions or None,
     )
-    return lm15.Request(
-        model=model.lm.model, system="\n\n".join(system) or None, messages=turns, config=config
-    )
+    messages = tuple(_turn(message.role, message.content) for message in turns)
+    return lm15.Request(model=model.lm.model, system=system or None, messages=messages, config=config)
+
+
+def _continuing(model: Model, sending: Sending, sent: set[Feature]) -> dict[str, Any]:
+    """What tells an engine to go on with the last turn, which is the model's own."""
+    if "choose" in model.ways:
+        return {"choices": list(sending.form.words)} if sending.form and sending.form.words else {}
+    if "continue_final_message" not in sent:
+        return {}
+    return {"continue_final_message": True, "add_generation_prompt": False}
+
+
+def _response_format(form: Form | None) -> dict[str, Any]:
+    assert form is not None
+    return {"type": "json_schema", "name": form.name, "schema": json.loads(form.schema), "strict": True}
 
 
 @lru_cache(maxsize=_TURNS_KEPT)
@@ -121,13 +180,25 @@ def read_response(model: Model, response: Response) -> Answer:
         for item in response.logprobs or ()
     )
     return Answer(
-        text=(response.text or "").encode("utf-8", "replace").decode("utf-8"),
+        text=_whole(response.text or ""),
         tokens=tokens,
         prompt_tokens=usage.input_tokens or 0,
         completion_tokens=usage.output_tokens or 0,
         cost_usd=_price(model, response),
         cut_off=response.finish_reason == "length",
     )
+
+
+def thoughts_of(response: Response) -> str:
+    """What the model thought before its reply, where the endpoint tells it apart."""
+    from dspy import lm15
+
+    parts = response.message.parts
+    return _whole("\n".join(part.text for part in parts if isinstance(part, lm15.ThinkingPart))).strip()
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _alternatives(found: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:

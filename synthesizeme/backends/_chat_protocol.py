@@ -21,7 +21,7 @@ KEY_VARIABLE = "SYNTHESIZEME_API_KEY"
 
 _FINISH = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_call"}
 _TOO_LONG = re.compile(
-    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|"
+    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|"
     r"(?:longer|greater) than the (?:maximum|model)",
     re.IGNORECASE,
 )
@@ -34,12 +34,15 @@ _CODES = {
 }
 _STATUSES = {
     401: "AuthError", 402: "BillingError", 403: "AuthError", 404: "UnsupportedModelError",
-    408: "TimeoutError", 429: "RateLimitError", 504: "TimeoutError",
+    408: "TimeoutError", 413: "ContextLengthError", 429: "RateLimitError", 504: "TimeoutError",
 }  # fmt: skip
 
 
 def request_body(request: Request) -> dict[str, Any]:
-    """The JSON body for a canonical request. A setting that is None is absent, so the server's own holds."""
+    """The JSON body for a canonical request. A setting that is None is absent, so the server's own holds.
+
+    What the extensions hold goes in as it is, and wins.
+    """
     config = request.config
     messages = [{"role": message.role, "content": message.text or ""} for message in request.messages]
     if request.system:
@@ -55,7 +58,10 @@ def request_body(request: Request) -> dict[str, Any]:
     body.update({name: value for name, value in wanted.items() if value is not None})
     if config.logprobs is not None:
         body |= {"logprobs": True, "top_logprobs": config.logprobs}
-    return body
+    if config.response_format is not None:
+        inner = {name: value for name, value in config.response_format.items() if name != "type"}
+        body["response_format"] = {"type": "json_schema", "json_schema": inner}
+    return body | dict(config.extensions or {})
 
 
 class NotAnApiError(ValueError):
@@ -79,30 +85,76 @@ def read_reply(payload: bytes, request: Request) -> Response:
             raise lm15.ServerError(problem) from NotAnApiError(problem)
         start = payload[:80].decode("utf-8", "replace")
         raise lm15.ServerError(f"the reply is not JSON ({error}); it begins {start!r}") from error
-    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
-        raise read_error(500, {}, payload)
+    problem = _problem(body)
+    if problem is not None:
+        raise read_error(_status(problem), {}, json.dumps({"error": problem}).encode())
     try:
         choice = body["choices"][0]
         message = choice["message"]
         text = _text(message.get("content"))
         finish = _FINISH.get(choice.get("finish_reason"), "stop")
-        usage = body.get("usage") or {}
-        used = lm15.Usage(
-            input_tokens=_count(usage.get("prompt_tokens")),
-            output_tokens=_count(usage.get("completion_tokens")),
-        )
+        sent, received = _counts(body.get("usage") or {})
+        thoughts = _text(message.get("reasoning_content") or message.get("reasoning"))
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         start = payload[:80].decode("utf-8", "replace")
         raise lm15.ServerError(f"the reply is not a chat completion; it begins {start!r}") from error
+    if dropped := dropped_prompt(request, sent):
+        raise lm15.ContextLengthError(dropped)
     if refusal := message.get("refusal"):
         text, finish = str(refusal), "content_filter"
+    spoken: list[Any] = [lm15.ThinkingPart(thoughts)] if thoughts else []
     return lm15.Response(
         id=None,
         model=request.model,
-        message=lm15.Message.assistant(text),
+        message=lm15.Message.assistant([*spoken, lm15.TextPart(text)]),
         finish_reason=finish,
-        usage=used,
+        usage=lm15.Usage(input_tokens=sent, output_tokens=received),
         logprobs=_logprobs(choice.get("logprobs")),
+    )
+
+
+def _problem(body: Any) -> Any:
+    """The error in a reply that came with status 200, of the whole or of its choice; None where there is none."""
+    if not isinstance(body, dict):
+        return None
+    if body.get("error"):
+        return body["error"]
+    choices = body.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    if choice.get("error"):
+        return choice["error"]
+    return "the provider ended the reply with an error" if choice.get("finish_reason") == "error" else None
+
+
+def _status(problem: Any) -> int:
+    """The HTTP status that an error object names; 500 where it names none."""
+    code = problem.get("code") or problem.get("status") if isinstance(problem, dict) else None
+    number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else 0
+    return number if 400 <= number <= 599 else 500
+
+
+_LEAST_SEEN = 50
+"""Tokens of a prompt below which nothing is said about its size."""
+
+
+def dropped_prompt(request: Request, sent: int | None) -> str:
+    """What to say when a server read far fewer tokens than the prompt must have; empty where it may have read all.
+
+    It must have more than one token for two words between spaces, and more than one for 40 bytes of text in which
+    repeated characters count once: no tokenizer in use packs prose of any language as tightly, and text without
+    spaces is not taken for one word.
+    """
+    texts = [str(request.system or ""), *(message.text or "" for message in request.messages)]
+    words = sum(len(text.split()) for text in texts)
+    size = sum(
+        len(re.sub(r"(.)\1+", r"\1", text, flags=re.DOTALL).encode("utf-8", "replace")) for text in texts
+    )
+    least = max(words // 2, size // 40)
+    if not sent or least < _LEAST_SEEN or sent >= least:
+        return ""
+    return (
+        f"the server dropped most of the prompt: it counts {sent} tokens for {sum(map(len, texts)):,} characters, "
+        f"which have at least {least}. Cure: give the server a longer context"
     )
 
 
@@ -167,6 +219,16 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _counts(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Tokens read and written. Servers that leave tokens of their cache out of those read tell them apart."""
+    sent = _count(usage.get("prompt_tokens"))
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    if sent is not None and cached is not None and cached > sent:
+        sent += cached
+    return sent, _count(usage.get("completion_tokens"))
+
+
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
@@ -203,4 +265,10 @@ def _error_words(payload: bytes) -> tuple[str, str | None]:
     if not isinstance(error, dict):
         return str(error), None
     code = next((error[name] for name in ("code", "type") if isinstance(error.get(name), str)), None)
-    return str(error.get("message") or error), code
+    metadata, message = error.get("metadata"), str(error.get("message") or error)
+    behind = metadata.get("raw") if isinstance(metadata, dict) else None
+    named = error.get("param")
+    for more in (behind, named):
+        if isinstance(more, str) and more and more not in message:
+            message += f" ({more[:300]})"
+    return message, code

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from synthesizeme.backends._endpoint import Feature, objection
 from synthesizeme.errors import BackendError, CredentialError
 from synthesizeme.types import Failure
 
@@ -24,6 +27,31 @@ _CANNOT_CONNECT = frozenset(
 """Names of exceptions, of the standard library, of HTTP clients and ours: no such service answers there."""
 
 
+_WITHHELD = re.compile(
+    r"content[ _-]?filter|content[ _-]?polic|content management|moderation|flagged|usage (?:policies|guidelines)|"
+    r"safety|guardrail|prohibited content|inappropriate|responsible ai",
+    re.IGNORECASE,
+)
+"""The request itself was refused for what stands in it."""
+_FLAGGED = re.compile("moderation|flagged", re.IGNORECASE)
+_NOBODY_SERVES_IT = re.compile(r"no endpoints|no (?:allowed )?providers|data policy", re.IGNORECASE)
+"""A gateway has nobody for this one request."""
+_ABOUT_THE_KEY = re.compile(
+    r"\bkeys?\b|api.?key|token|auth|credential|permission|sign.?in|log.?in|account|billing|subscription|"
+    r"organi[sz]ation|access|not allowed to use",
+    re.IGNORECASE,
+)
+_MOST_REPLY = re.compile(r"max_(?:completion_|new_|output_)?tokens", re.IGNORECASE)
+_OVER_A_LIMIT = re.compile(
+    r"too (?:large|high|big|many)|exceed|at most|less than|greater than|larger than|maximum|up to|<=|\brange\b|"
+    r"must be|supports",
+    re.IGNORECASE,
+)
+_UNKNOWN = re.compile(r"not supported|unsupported|unrecogni[sz]ed|unknown|instead", re.IGNORECASE)
+_CONTEXT = re.compile(r"(?:context (?:length|window|size)(?: is| of|:)?|<=)\D{0,20}(\d{3,})", re.IGNORECASE)
+_PROMPT = re.compile(r"input|prompt|messages|context", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Fault:
     """One attempt that gave no answer."""
@@ -36,24 +64,35 @@ class Fault:
     """Seconds the endpoint asked us to wait."""
     fatal: BackendError | None = None
     """Set when no call can succeed: the run must stop."""
-    about_logprobs: bool = False
-    """Whether the model only objects to giving token probabilities."""
+    denied: BackendError | None = None
+    """Set when this call was denied in words that do not tell why: fatal if no call ever succeeds."""
+    objects_to: Feature | None = None
+    """What of the request the endpoint objects to, where its words name it."""
     unreachable: bool = False
     """Whether nothing that is such an endpoint answers at the address."""
     most_retries: int | None = None
     """Retries that are worth making, where that is fewer than the policy has."""
 
     @classmethod
-    def empty_reply(cls, answer: Answer) -> Fault:
+    def empty_reply(cls, answer: Answer, thoughts: str) -> Fault:
         """A reply without text: worth another attempt, never a verdict."""
-        detail = (
-            "the reply was cut off at max_tokens before any text" if answer.cut_off else "the reply is empty"
-        )
+        aside = f"; the model thought in {len(thoughts):,} characters apart from it" if thoughts else ""
+        if answer.cut_off:
+            detail = (
+                f"the reply was cut off at max_tokens before any text{aside}; give more with --max-tokens"
+            )
+        else:
+            detail = f"the reply is empty{aside}"
         return cls(Failure(kind="parse", detail=detail), transient=not answer.cut_off, most_retries=1)
 
 
-def classify(error: Exception, model: Model) -> Fault:
+def classify(error: Exception, model: Model, sent: Iterable[Feature] = ()) -> Fault:
     """Sort an exception raised by a `dspy.LM` call.
+
+    Args:
+        error: What was raised.
+        model: The model that was asked.
+        sent: What the request held that an endpoint may object to.
 
     Raises:
         Exception: what an engine in this process raised by a fault of its program, as it was raised.
@@ -64,30 +103,22 @@ def classify(error: Exception, model: Model) -> Fault:
     if isinstance(raised, _BUGS) and _runs_here(model):
         raise raised from None
     detail = _short(error)
-    where = f" at {model.settings.api_base}" if model.settings.api_base else ""
-    if isinstance(error, dspy_errors.LMAuthError | dspy_errors.LMNotConfiguredError):
-        keys = " or ".join(getattr(error, "env_keys", None) or ()) or "the provider's key variable"
-        message = f"{model.name}{where} rejected or lacks a key: {detail} Cure: set {keys}"
-        return Fault(_transport(detail), fatal=CredentialError(message))
-    if isinstance(error, dspy_errors.LMBillingError | dspy_errors.LMUnsupportedModelError):
-        message = f"{model.name}{where} cannot serve any call: {detail} "
-        cure = "Cure: check the model's name, the address and the account"
-        return Fault(_transport(detail), fatal=BackendError(message + cure))
+    if isinstance(error, dspy_errors.LMInvalidRequestError) and (stop := _over_limit(error, model)):
+        return Fault(_transport(detail), fatal=stop)
+    if (feature := _objection(error, sent)) is not None:
+        return Fault(_transport(detail), objects_to=feature)
     if isinstance(error, dspy_errors.ContextWindowExceededError):
         return Fault(Failure(kind="too_long", detail=detail))
-    if "logprob" in detail.lower() and isinstance(
-        error, dspy_errors.LMUnsupportedFeatureError | dspy_errors.LMInvalidRequestError
-    ):
-        return Fault(_transport(detail), about_logprobs=True)
+    if (refused := _refused(error, detail, model)) is not None:
+        return refused
     if _unreachable(error):
         return Fault(_transport(detail), transient=True, unreachable=True)
     if isinstance(error, TimeoutError | dspy_errors.LMTimeoutError):
         if getattr(error, "status", None) is None:
             detail = f"no reply within {model.settings.timeout_s:g} s"
         return Fault(_transport(detail), transient=True)
-    if isinstance(error, dspy_errors.LMInvalidRequestError) and _withheld(error):
-        return Fault(Failure(kind="refusal", detail=detail))
     if isinstance(error, dspy_errors.LMConfigurationError):
+        where = _where(model)
         return Fault(_transport(detail), fatal=BackendError(f"{model.name}{where} is not set up: {detail}"))
     if isinstance(error, dspy_errors.LMError):
         return Fault(
@@ -96,6 +127,71 @@ def classify(error: Exception, model: Model) -> Fault:
             retry_after=getattr(error, "retry_after", None),
         )
     return Fault(_transport(f"{type(error).__name__}: {detail}"), transient=isinstance(error, OSError))
+
+
+def _objection(error: Exception, sent: Iterable[Feature]) -> Feature | None:
+    """What of the request an error objects to, in its own words."""
+    from dspy.utils import exceptions as dspy_errors
+
+    other = dspy_errors.ContextWindowExceededError | dspy_errors.LMUnsupportedModelError
+    if isinstance(error, dspy_errors.LMServerError):
+        return objection(_said(error), sent, server_error=True)
+    about = dspy_errors.LMUnsupportedFeatureError | dspy_errors.LMInvalidRequestError
+    return (
+        objection(_said(error), sent) if isinstance(error, about) and not isinstance(error, other) else None
+    )
+
+
+def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
+    """A request that was refused: for what stands in it, for the key, or for good; None for other errors.
+
+    A 403 is about the key only where it says so, and a 404 about the model, unless nobody serves this one call.
+    """
+    from dspy.utils import exceptions as dspy_errors
+
+    refusal = Failure(kind="refusal", detail=detail)
+    said = f"{getattr(error, 'provider_code', None)} {_said(error)}"
+    if isinstance(error, dspy_errors.LMAuthError | dspy_errors.LMNotConfiguredError):
+        keys = " or ".join(getattr(error, "env_keys", None) or ()) or "the provider's key variable"
+        message = f"{model.name}{_where(model)} rejected or lacks a key: {detail} Cure: set {keys}"
+        rejected = CredentialError(message)
+        if getattr(error, "status", None) == 403:
+            about_key = _ABOUT_THE_KEY.search(said)
+            if _FLAGGED.search(said) or (_WITHHELD.search(said) and not about_key):
+                return Fault(refusal)
+            if not about_key:
+                return Fault(refusal, denied=rejected)
+        return Fault(_transport(detail), fatal=rejected)
+    if isinstance(error, dspy_errors.LMBillingError | dspy_errors.LMUnsupportedModelError):
+        message = f"{model.name}{_where(model)} cannot serve any call: {detail} "
+        hopeless = BackendError(message + "Cure: check the model's name, the address and the account")
+        unserved = isinstance(error, dspy_errors.LMUnsupportedModelError) and _NOBODY_SERVES_IT.search(said)
+        return Fault(refusal, denied=hopeless) if unserved else Fault(_transport(detail), fatal=hopeless)
+    if isinstance(error, dspy_errors.LMInvalidRequestError) and _WITHHELD.search(said):
+        return Fault(refusal)
+    return None
+
+
+def _over_limit(error: Exception, model: Model) -> BackendError | None:
+    """What to say when no reply may be as long as was asked for; None where the error is about something else."""
+    detail = _said(error)
+    if not (_MOST_REPLY.search(detail) and _OVER_A_LIMIT.search(detail)) or _UNKNOWN.search(detail):
+        return None
+    most = model.settings.max_tokens
+    room = _CONTEXT.search(detail)
+    if room is None and _PROMPT.search(_MOST_REPLY.sub("", detail)):
+        return None
+    if room is not None and most < int(room[1]):
+        return None
+    limits = [number for text in re.findall(r"\d+", detail) if 0 < (number := int(text)) < most]
+    fewer = f"--max-tokens {max(limits)} or fewer" if limits and room is None else "a smaller --max-tokens"
+    return BackendError(
+        f"{model.name}{_where(model)} gives no replies of up to {most} tokens: {detail} Cure: give {fewer}"
+    )
+
+
+def _where(model: Model) -> str:
+    return f" at {model.settings.api_base}" if model.settings.api_base else ""
 
 
 def _runs_here(model: Model) -> bool:
@@ -115,14 +211,12 @@ def _unreachable(error: BaseException) -> bool:
     return not names.isdisjoint(_CANNOT_CONNECT)
 
 
-def _withheld(error: Exception) -> bool:
-    """Whether a content filter refused the request; providers give it a code or say it in the message."""
-    said = f"{getattr(error, 'provider_code', None)} {error}".lower()
-    return any(words in said for words in ("content_filter", "content_policy", "content management policy"))
+def _said(error: Exception) -> str:
+    """The endpoint's own words on one line, without the general advice that DSPy appends."""
+    return " ".join(str(error).partition("To fix:")[0].split()) or type(error).__name__
 
 
 def _short(error: Exception) -> str:
-    """The endpoint's own words on one line, without the general advice that DSPy appends."""
-    said = str(error).partition("To fix:")[0]
-    text = " ".join(said.split()) or type(error).__name__
+    """As much of the endpoint's own words as fits a message."""
+    text = _said(error)
     return text if len(text) <= _DETAIL else text[: _DETAIL - 1] + "…"

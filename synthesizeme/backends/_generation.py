@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 if TYPE_CHECKING:
     import torch
     from dspy.lm15 import LM15Error, Request, Response, TokenLogprob
@@ -56,42 +58,108 @@ class LocalModel:
         self._room = room if isinstance(room, int) and room > 0 else None
 
     @classmethod
-    def load(cls, place: str, *, device: str) -> LocalModel:
-        """Load from a folder or by hub name; ``auto`` is the first CUDA device, else the CPU."""
+    def load(cls, place: str, *, device: str, offline: bool = False) -> LocalModel:
+        """Load from a folder or by hub name; ``auto`` is the first CUDA device, else the CPU.
+
+        `offline` keeps to what was fetched from the hub before.
+        """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        model = AutoModelForCausalLM.from_pretrained(place, dtype="auto").to(device)
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=offline)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype="auto", local_files_only=offline).to(device)
         return cls(model, tokenizer)
 
     def answer(self, requests: Sequence[Request]) -> list[Response | Exception]:
         """One response, or the reason why there is none, for each of B requests."""
-        prompts = [self._prompt(request) for request in requests]
-        lengths = [len(ids) for ids in self._tokenizer(prompts, add_special_tokens=False)["input_ids"]]
-        rows = [row for row, length in enumerate(lengths) if self._fits(length, requests[row])]
+        found: dict[int, Response | Exception] = {}
+        prompts: dict[int, str] = {}
+        for row, request in enumerate(requests):
+            try:
+                prompts[row] = self._prompt(request)
+            except (TemplateError, ValueError) as error:
+                found[row] = _unfit(error)
+        lengths = {row: len(self._ids(prompt)) for row, prompt in prompts.items()}
+        for row, length in lengths.items():
+            if not self._fits(length, requests[row]):
+                found[row] = self._too_long(length, requests[row])
+        rows = [row for row in prompts if row not in found and not _choices(requests[row])]
         steps = (
             self._generate([requests[row] for row in rows], [prompts[row] for row in rows]) if rows else []
         )
-        places = {row: place for place, row in enumerate(rows)}
-        return [
-            self._response(request, steps, places[row], length)
-            if row in places
-            else self._too_long(length, request)
-            for row, (request, length) in enumerate(zip(requests, lengths, strict=True))
-        ]
+        for place, row in enumerate(rows):
+            found[row] = self._response(requests[row], steps, place, lengths[row])
+        for row in prompts:
+            if row not in found:
+                found[row] = self._chosen(requests[row], prompts[row])
+        return [found[row] for row in range(len(requests))]
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def _prompt(self, request: Request) -> str:
         turns = [{"role": message.role, "content": message.text or ""} for message in request.messages]
         if request.system:
             turns.insert(0, {"role": "system", "content": str(request.system)})
         own = None if self._tokenizer.chat_template else _PLAIN_FORMAT
+        begun = turns[-1]["role"] == "assistant"
         text: str = self._tokenizer.apply_chat_template(
-            turns, chat_template=own, tokenize=False, add_generation_prompt=True
+            turns,
+            chat_template=own,
+            tokenize=False,
+            add_generation_prompt=not begun,
+            continue_final_message=begun,
         )
         return text
+
+    def _chosen(self, request: Request, prompt: str) -> Response:
+        """Which of the words given goes on from the prompt: the likeliest, with the share of each.
+
+        The share of a word is exp(sum of the log-probabilities of its tokens), divided by that of all words.
+        """
+        import torch
+        from dspy import lm15
+
+        words = _choices(request)
+        before = self._ids(prompt)
+        # A word is read as it is written after the prompt: with the space that stands between them.
+        paths = [self._ids(f"{prompt} {word}")[len(before) :] for word in words]
+        rows = [before + path for path in paths]
+        width = max(map(len, rows))
+        padded = [row + [self._tokenizer.pad_token_id or 0] * (width - len(row)) for row in rows]
+        ids = torch.tensor(padded, device=self._model.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows]).to(ids.device)
+        with torch.inference_mode():
+            keep = width - len(before) + 1
+            logits = self._model(input_ids=ids, attention_mask=mask, logits_to_keep=keep).logits
+        logprobs = torch.log_softmax(logits.float(), dim=-1)
+        scores = torch.stack(
+            [
+                sum((logprobs[row, place, token] for place, token in enumerate(path)), torch.tensor(0.0))
+                for row, path in enumerate(paths)
+            ]
+        )
+        shares = torch.log_softmax(scores, dim=0).tolist()
+        best = max(range(len(words)), key=shares.__getitem__)
+        told = lm15.TokenLogprob(
+            token=f" {words[best]}",
+            logprob=shares[best],
+            top=tuple(
+                lm15.TopLogprob(token=f" {word}", logprob=share)
+                for word, share in zip(words, shares, strict=True)
+            ),
+        )
+        return lm15.Response(
+            id=None,
+            model=request.model,
+            message=lm15.Message.assistant(f" {words[best]}"),
+            finish_reason="stop",
+            usage=lm15.Usage(input_tokens=len(before), output_tokens=len(paths[best])),
+            logprobs=(told,),
+        )
 
     def _fits(self, length: int, request: Request) -> bool:
         return self._room is None or length + _most_tokens(request) <= self._room
@@ -204,6 +272,19 @@ class _RowSampler:
         chosen = logprobs.gather(1, tokens[:, None])[:, 0]
         self.steps.append(_Step(tokens.cpu(), chosen.cpu(), best.indices.cpu(), best.values.cpu()))
         return torch.full_like(scores, -torch.inf).scatter_(1, tokens[:, None], 0.0)
+
+
+def _choices(request: Request) -> Sequence[str]:
+    """The words of which one is to follow; none where the model may go on as it likes."""
+    return tuple(str(word) for word in (request.config.extensions or {}).get("choices", ()))
+
+
+def _unfit(error: Exception) -> LM15Error:
+    """What a chat template says of a conversation that it does not take."""
+    from dspy import lm15
+
+    unfit: LM15Error = lm15.InvalidRequestError(f"the chat template refuses the conversation: {error}")
+    return unfit
 
 
 def _most_tokens(request: Request) -> int:

@@ -4,75 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from synthesizeme.backends._account import Account, Progress, Reply
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._budget import Budget
 from synthesizeme.backends._cache import CallCache
-from synthesizeme.backends._calls import Answer, Question, build_request, question_key, read_response
+from synthesizeme.backends._calls import (
+    Answer,
+    Question,
+    build_request,
+    features,
+    question_key,
+    read_response,
+    thoughts_of,
+)
+from synthesizeme.backends._endpoint import Endpoint, endpoint_key
 from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
+from synthesizeme.backends._ladder import Sending, steps
 from synthesizeme.backends._loop import LoopThread
+from synthesizeme.backends._retry import RetryPolicy
 from synthesizeme.errors import BackendError, CacheError, ConfigError
-from synthesizeme.types import Failure, Usage
+from synthesizeme.types import Failure
 
 if TYPE_CHECKING:
     from dspy.lm15 import Response
 
-MAX_DELAY_S = 120.0
-_TAKEN = ("prompt_tokens", "completion_tokens", "cost_usd")
-FIRST_CONTACT_RETRIES = 2
-"""Retries when no connection can be made and none ever was in this session."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for a progress display."""
-
-    stage: str
-    done: int
-    total: int
-    usage: Usage
-    failures: int
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """What to do about transient faults (429, 5xx, resets, time-outs, empty replies)."""
-
-    retries: int = 5
-    """Attempts after the first one."""
-    backoff_s: float = 1.0
-    """Delay before the first retry in seconds; doubles each time, with jitter; Retry-After wins."""
-    give_up_after: int = 16
-    """Calls in a row that fail for good before the endpoint counts as unreachable."""
-
-    def __post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name)}; expected {least} or more"
-            for name, least in (("retries", 0), ("backoff_s", 0), ("give_up_after", 1))
-            if getattr(self, name) < least
-        ]
-        if problems:
-            raise ConfigError(problems)
-
-    def delay(self, attempt: int, retry_after: float | None, rng: random.Random) -> float:
-        """Seconds to wait before retry number `attempt` (0-based)."""
-        if retry_after is not None:
-            return min(max(retry_after, 0.0), MAX_DELAY_S)
-        return min(self.backoff_s * 2.0**attempt * (0.5 + rng.random() / 2), MAX_DELAY_S)
-
-
-@dataclass(frozen=True)
-class _Reply:
-    """An outcome with what it took to get it."""
-
-    outcome: Answer | Failure
-    retries: int = 0
-    cached: bool = False
+Report = Callable[[Question, Reply], None]
+DENIED_AT_FIRST = 3
+"""Calls in a row that are denied without a word why, before any answer, until that counts as a matter of the key."""
+FIRST_TRIES = 3
+"""Questions with a form that are put one at a time, at most, until one is answered and the way to ask is known."""
 
 
 class Session:
@@ -106,16 +72,23 @@ class Session:
         self.concurrency = concurrency
         self._cache = cache
         self._retry = retry or RetryPolicy()
-        self._progress = progress
+        self.progress = progress
         self._budget = budget or Budget()
         self._loop = LoopThread()
         self._slots: asyncio.Semaphore | None = None
         self._jitter = random.Random(0)
-        self._ask_logprobs = model.settings.logprobs
+        self.endpoint = Endpoint(model.name)
+        self._endpoint_known = ""
+        self._recall_endpoint()
+        self._settling: asyncio.Lock | None = None
         self._reached = False
+        self._answered = False
+        self._denied_in_a_row = 0
         self._failed_in_a_row = 0
         self._unkept: CacheError | None = None
         """Why the last reply could not be kept: nothing is sent after it."""
+        self._unread_now: set[str] = set()
+        """Keys of this session's own replies that could not be read: they are not asked again by it."""
 
     def __enter__(self) -> Session:
         return self
@@ -137,30 +110,28 @@ class Session:
         engine = self.model.lm._async_engine_spec
         disconnect = engine.aclose if hasattr(engine, "aclose") else self.model.lm.aclose
         self._loop.close(disconnect, for_good=for_good)
-        self._slots = None  # belongs to the loop that has ended
+        self._slots = self._settling = None  # belong to the loop that has ended
         self._unkept = None
 
     def account(self) -> Account:
         """A fresh account: asks through this session and counts what it asked."""
         return Account(self)
 
-    def answer(self, questions: Sequence[Question], report: Callable[[_Reply], None]) -> list[_Reply]:
+    def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
         """Answer distinct questions; `report` is called as each one finishes."""
         if not self.model.asynchronous:
             replies = []
             for question in questions:
                 replies.append(self._answer_here(question))
-                report(replies[-1])
+                report(question, replies[-1])
             return replies
         return self._loop.run(self._answer_all(questions, report))
 
-    async def _answer_all(
-        self, questions: Sequence[Question], report: Callable[[_Reply], None]
-    ) -> list[_Reply]:
+    async def _answer_all(self, questions: Sequence[Question], report: Report) -> list[Reply]:
         slots = self._slots = self._slots or asyncio.Semaphore(self.concurrency)
         over = False
 
-        async def one(question: Question) -> _Reply | None:
+        async def one(question: Question) -> Reply | None:
             nonlocal over
             async with slots:
                 if over:  # the slot of the call that ended the run; nothing more is sent
@@ -170,44 +141,81 @@ class Session:
                 except Exception:
                     over = True
                     raise
-            report(reply)
+            report(question, reply)
             return reply
 
         try:
+            first = await self._first_of(questions, one)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(question)) for question in questions]
+                tasks = [group.create_task(one(question)) for question in questions if question not in first]
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return [reply for task in tasks if (reply := task.result()) is not None]
+        others = iter([reply for task in tasks if (reply := task.result()) is not None])
+        return [first.get(question) or next(others) for question in questions]
+
+    async def _first_of(
+        self, questions: Sequence[Question], one: Callable[[Question], Coroutine[Any, Any, Reply | None]]
+    ) -> dict[Question, Reply]:
+        """The replies to the first questions with a form, asked one at a time until the way to ask is known.
+
+        So which way that is depends on the order of the questions alone, and not on who was answered first.
+        """
+        found: dict[Question, Reply] = {}
+        formed = [question for question in questions if question.form is not None and self.model.ways]
+        lock = self._settling = self._settling or asyncio.Lock()
+        for question in formed[:FIRST_TRIES]:
+            async with lock:
+                if self.endpoint.way is not None or (reply := await one(question)) is None:
+                    break
+                found[question] = reply
+        if formed:
+            self.endpoint.way = self.endpoint.way or "words"
+        return found
 
     def _key(self, question: Question) -> str:
         """What the question is kept under; nothing where nothing is kept."""
         return question_key(self.model, question) if self._cache else ""
 
-    def _recall(self, key: str) -> _Reply | None:
+    def _recall(self, key: str) -> Reply | None:
+        """What is known of a question; of replies that cannot be read only those of this session."""
         stored = self._cache.get(key) if self._cache else None
         try:
-            return _Reply(Answer.from_json(stored), cached=True) if stored is not None else None
+            answer = Answer.from_json(stored) if stored is not None else None
         except (ValueError, TypeError, KeyError):  # a damaged row is no answer: ask again
             return None
+        known = answer is not None and (answer.readable or key in self._unread_now)
+        return Reply(answer, cached=True) if answer is not None and known else None
 
-    def _finish(self, key: str, outcome: Answer | Failure, retries: int) -> _Reply:
+    def _finish(self, key: str, outcome: Answer | Failure, retries: int) -> Reply:
         if isinstance(outcome, Answer):
             self._failed_in_a_row = 0
-            self._keep(key, outcome)
+            if not outcome.readable:
+                self._unread_now.add(key)
+            self._keep(key, outcome.to_json())
         elif outcome.kind == "transport":
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._retry.give_up_after:
                 raise self._give_up(f"{self._failed_in_a_row} calls in a row failed", outcome)
-        return _Reply(outcome, retries)
+        self._keep_endpoint()
+        return Reply(outcome, retries)
 
-    def _keep(self, key: str, answer: Answer) -> None:
+    def _keep(self, key: str, text: str) -> None:
         try:
             if self._cache:
-                self._cache.put(key, answer.to_json())
+                self._cache.put(key, text)
         except CacheError as error:
             self._unkept = error
             raise
+
+    def _recall_endpoint(self) -> None:
+        if self._cache:
+            self.endpoint.recall(self._cache.get(endpoint_key(self.model)))
+        self._endpoint_known = self.endpoint.to_json()
+
+    def _keep_endpoint(self) -> None:
+        if (known := self.endpoint.to_json()) != self._endpoint_known:
+            self._endpoint_known = known
+            self._keep(endpoint_key(self.model), known)
 
     def _give_up(self, what: str, last: Failure) -> BackendError:
         self._failed_in_a_row = 0
@@ -217,146 +225,99 @@ class Session:
             "Cure: check that the server is up and its address right, then run again"
         )
 
-    def _answer_here(self, question: Question) -> _Reply:
+    def _answer_here(self, question: Question) -> Reply:
         """A model of this process that answers at once: no overlap, no retry."""
         key = self._key(question)
         if (reply := self._recall(key)) is not None:
             return reply
-        with self._budget.admitted(question) as taken:
-            request = build_request(self.model, question, logprobs=self._ask_logprobs)
+        ladder = steps(question, self.model, self.endpoint)
+        sending = next(ladder)
+        while True:
+            with self._budget.admitted(sending) as taken:
+                outcome = self._attempt_here(sending)
+                if isinstance(outcome, Answer):
+                    taken.append(outcome)
+            if isinstance(outcome, Fault) and outcome.fatal is not None:
+                raise outcome.fatal
             try:
-                outcome = self._read(ask(self.model, request))
-            except Exception as error:
-                outcome = classify(error, self.model)
-            if isinstance(outcome, Answer):
-                taken.append(outcome)
-        if isinstance(outcome, Answer):
-            return self._finish(key, outcome, 0)
-        if outcome.fatal is not None:
-            raise outcome.fatal
-        return self._finish(key, outcome.failure, 0)
+                sending = ladder.send(outcome.failure if isinstance(outcome, Fault) else outcome)
+            except StopIteration as end:
+                return self._finish(key, end.value, 0)
 
-    async def _answer_there(self, question: Question) -> _Reply:
+    def _attempt_here(self, sending: Sending) -> Answer | Fault:
+        request = build_request(self.model, sending, self.endpoint)
+        try:
+            return self._read(sending, ask(self.model, request))
+        except Exception as error:
+            return classify(error, self.model)
+
+    async def _answer_there(self, question: Question) -> Reply:
         key = self._key(question)
         if (reply := self._recall(key)) is not None:
             return reply
-        async with self._budget.admitted_in_turn(question) as taken:
-            reply = await self._tried(key, question)
-            if isinstance(reply.outcome, Answer) and not reply.cached:
-                taken.append(reply.outcome)
-        return reply if reply.cached else self._finish(key, reply.outcome, reply.retries)
+        ladder = steps(question, self.model, self.endpoint)
+        sending, retries = next(ladder), 0
+        while True:
+            async with self._budget.admitted_in_turn(sending) as taken:
+                reply = await self._tried(key, sending)
+                if isinstance(reply.outcome, Answer) and not reply.cached:
+                    taken.append(reply.outcome)
+            retries += reply.retries
+            if reply.cached:
+                return replace(reply, retries=retries)
+            try:
+                sending = ladder.send(reply.outcome)
+            except StopIteration as end:
+                return self._finish(key, end.value, retries)
 
-    async def _tried(self, key: str, question: Question) -> _Reply:
-        """The outcome of one question, which another process may have got while this one waited."""
+    async def _tried(self, key: str, sending: Sending) -> Reply:
+        """The outcome of one request, or that of its question, which another process got while this one waited."""
         retries = 0
-        while not isinstance(outcome := await self._attempt(question), Answer):
+        while not isinstance(outcome := await self._attempt(sending), Answer):
             if outcome.fatal is not None:
                 raise outcome.fatal
+            if outcome.denied is not None and not self._answered:
+                self._denied_in_a_row += 1
+                if self._denied_in_a_row >= DENIED_AT_FIRST:
+                    raise outcome.denied
             self._reached = self._reached or not outcome.unreachable
-            if retries >= self._most_retries(outcome):
+            if retries >= self._retry.most_retries(outcome, reached=self._reached):
                 if not self._reached:
                     raise self._give_up("no connection can be made", outcome.failure)
-                return _Reply(outcome.failure, retries)
+                return Reply(outcome.failure, retries)
             await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
             if (known := self._recall(key)) is not None:
                 return replace(known, retries=retries)
             retries += 1
-        self._reached = True
-        return _Reply(outcome, retries)
+        self._reached = self._answered = True
+        return Reply(outcome, retries)
 
-    def _most_retries(self, fault: Fault) -> int:
-        if not fault.transient:
-            return 0
-        limit = fault.most_retries
-        if fault.unreachable and not self._reached:
-            limit = FIRST_CONTACT_RETRIES
-        return self._retry.retries if limit is None else min(limit, self._retry.retries)
-
-    async def _attempt(self, question: Question) -> Answer | Fault:
+    async def _attempt(self, sending: Sending) -> Answer | Fault:
+        """One request, and again without what the endpoint objects to in words: one thing for each objection."""
         if self._unkept is not None:
             raise self._unkept
-        asked_logprobs = self._ask_logprobs
-        request = build_request(self.model, question, logprobs=asked_logprobs)
+        sent = features(self.model, sending, self.endpoint)
+        request = build_request(self.model, sending, self.endpoint)
         timed = getattr(self.model.lm._async_engine_spec, "timed", True)
         try:
             async with asyncio.timeout(self.model.settings.timeout_s if timed else None):
-                return self._read(await ask_in_turn(self.model, request))
+                return self._read(sending, await ask_in_turn(self.model, request))
         except Exception as error:
-            fault = classify(error, self.model)
-        if fault.about_logprobs and asked_logprobs:
-            self._ask_logprobs = False
-            return await self._attempt(question)
-        return fault
+            fault = classify(error, self.model, sent)
+        if fault.objects_to is None:
+            return fault
+        self.endpoint.refuse(fault.objects_to, fault.failure.detail)
+        needed = {"json": "response_format", "continue": "continuation"}.get(sending.way)
+        return fault if fault.objects_to == needed else await self._attempt(sending)
 
-    def _read(self, response: Response) -> Answer | Fault:
+    def _read(self, sending: Sending, response: Response) -> Answer | Fault:
         if response.finish_reason == "content_filter":
             return Fault(Failure(kind="refusal", detail="the endpoint withheld the reply (content filter)"))
         answer = read_response(self.model, response)
-        return answer if answer.text.strip() else Fault.empty_reply(answer)
-
-
-class Account:
-    """One scope of counting, e.g. one user's induction. Identical questions in it are asked once.
-
-    Args:
-        session: Through which the questions are asked.
-        within: A wider account: what it knows is not asked again but counts here all the same, so that
-            whoever decides by the counts decides alike whatever was asked before.
-    """
-
-    def __init__(self, session: Session, within: Account | None = None) -> None:
-        self.session = session
-        self._within = within
-        self.usage = Usage()
-        self.failures: dict[str, int] = {}
-        self._known: dict[Question, Answer | Failure] = {}
-
-    @property
-    def model(self) -> Model:
-        """The model behind the session."""
-        return self.session.model
-
-    def part(self) -> Account:
-        """An account inside this one, which begins to count at zero."""
-        return Account(self.session, self)
-
-    def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
-        """One outcome per question, in order. A failed call is a `Failure`, never an exception.
-
-        Raises:
-            BackendError: the endpoint is unreachable or refuses every call.
-            CredentialError: the key is missing or was rejected.
-            CacheError: a reply cannot be kept.
-        """
-        fresh = [question for question in dict.fromkeys(questions) if question not in self._known]
-        self.usage += Usage(calls=len(questions))
-        if self._within is not None:
-            found = dict(zip(questions, self._within.ask(questions, stage=stage), strict=True))
-            for question in fresh:
-                self._known[question] = found[question]
-                self._count(_Reply(found[question]))
-        else:
-            for question, reply in zip(fresh, self._ask_fresh(fresh, stage), strict=True):
-                self._known[question] = reply.outcome
-        return [self._known[question] for question in questions]
-
-    def _ask_fresh(self, fresh: Sequence[Question], stage: str) -> list[_Reply]:
-        done = 0
-
-        def report(reply: _Reply) -> None:
-            nonlocal done
-            done += 1
-            self._count(reply)
-            if self.session._progress:
-                failed = sum(self.failures.values())
-                self.session._progress(Progress(stage, done, len(fresh), self.usage, failed))
-
-        return self.session.answer(fresh, report)
-
-    def _count(self, reply: _Reply) -> None:
-        outcome, took = reply.outcome, {}
-        if isinstance(outcome, Failure):
-            self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
-        else:
-            took = {name: getattr(outcome, name) for name in _TAKEN}
-        self.usage += Usage(distinct_calls=1, cached_calls=int(reply.cached), retries=reply.retries, **took)
+        if answer.text.strip():
+            return answer
+        thoughts = thoughts_of(response)
+        spoken = replace(answer, text=thoughts, tokens=())
+        if thoughts and not answer.cut_off and sending.form is not None and sending.form.readable(spoken):
+            return spoken
+        return Fault.empty_reply(answer, thoughts)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KIND = "hosted language model"
 ASYNCHRONOUS = True
+WAYS = ("json", "mend")
 
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "ai21": ("AI21_API_KEY",),
@@ -63,10 +64,13 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     import dspy
 
     variables = KEY_VARIABLES[name.partition("/")[0]]
-    if variables and not settings.api_key and not any(os.environ.get(variable) for variable in variables):
+    held = next((key for variable in variables if (key := os.environ.get(variable))), "")
+    if variables and not settings.api_key and not held.strip():
         raise CredentialError(
             f"{name} needs a key. Cure: set {' or '.join(variables)}, or give api_key (--api-key-env)"
         )
+    clean = None if held == held.strip() else held.strip()  # DSPy reads the variable as it stands
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    key = {"api_key": settings.api_key} if settings.api_key else {}
+    given = settings.api_key or clean
+    key = {"api_key": given} if given else {}
     return dspy.LM(name, cache=False, num_retries=0, timeout=settings.timeout_s, **key)

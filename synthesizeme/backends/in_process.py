@@ -2,8 +2,8 @@
 
 Calls that wait at the same time are read as one batch, padded on the left. What a call gets does not depend
 on its batch (but for float noise): each row has its own temperature and its own random stream, seeded by its
-prompt and sample index. Where the user gives no temperature, the model's own generation settings decide
-whether and how warm it samples; cuts of the distribution (top-k, top-p) are not applied.
+prompt and sample index. Cuts of the distribution (top-k, top-p) are not applied. A turn that is begun for the model
+is gone on with; where the words are given that may follow, it is told how likely each of them is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PREFIXES = ("hf:",)
 KIND = "transformers language model in this process"
 ASYNCHRONOUS = True
+WAYS = ("continue", "choose")
+SECONDS_TO_ANSWER = 5.0
+"""How long the hub may take to answer before it counts as out of reach."""
 
 
 class InProcessEngine:
@@ -74,13 +77,17 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     from synthesizeme.backends._generation import LocalModel
 
     place = name.removeprefix("hf:")
+    offline = not Path(place).is_dir() and not hub_in_reach()
     try:
-        model = LocalModel.load(place, device=settings.device)
+        model = LocalModel.load(place, device=settings.device, offline=offline)
     except Exception as error:
         reason = " ".join(str(error).split())
+        cure = "give a folder with a causal language model and its tokenizer, or a name on the hub"
+        if offline:
+            reason = f"the hub is out of reach, and it was not fetched before ({reason[:200]})"
+            cure = "connect to the network, or give a folder"
         raise BackendError(
-            f"{name}: cannot be loaded: {type(error).__name__}: {reason} "
-            "Cure: give a folder with a causal language model and its tokenizer, or a name on the hub"
+            f"{name}: cannot be loaded: {type(error).__name__}: {reason} Cure: {cure}"
         ) from error
     batcher = Batcher(model.answer, size=settings.batch_size)
     return dspy.LM(
@@ -90,6 +97,20 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
         cache=False,
         num_retries=0,
     )
+
+
+def hub_in_reach() -> bool:
+    """Whether the hub answers at all: asked once and briefly, where loading a model would ask many times."""
+    import httpx
+    from huggingface_hub import constants, get_session
+
+    if constants.is_offline_mode():
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=SECONDS_TO_ANSWER)
+    except (httpx.HTTPError, OSError):
+        return False
+    return True
 
 
 def _fingerprint(folder: Path) -> str:

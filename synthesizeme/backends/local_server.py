@@ -2,15 +2,18 @@
 
 Chosen by an address (``--api-base``), not by a name: the model's name is sent exactly as given. The key is
 ``ModelSettings.api_key`` or ``$SYNTHESIZEME_API_KEY``; no provider's key is ever sent to a server by itself.
-Connections are kept open between calls; how many there are is the session's `concurrency`.
+Connections are kept open between calls; how many there are is the session's `concurrency`. ``$HTTP_PROXY``,
+``$HTTPS_PROXY`` and ``$NO_PROXY`` are honoured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from synthesizeme.backends._base import ModelSettings
 from synthesizeme.backends._chat_protocol import KEY_VARIABLE, read_error, read_reply, request_body
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 PREFIXES: tuple[str, ...] = ()
 KIND = "language model behind an OpenAI-compatible server"
 ASYNCHRONOUS = True
+WAYS = ("json", "continue", "mend")
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 """Longest reply that is read; a longer one is an error of the server."""
@@ -41,11 +45,15 @@ class ServerEngine:
         address: Base address, e.g. ``http://127.0.0.1:8000/v1``.
         key: Sent as a bearer token; None sends none.
         timeout_s: Seconds one attempt may take.
+        headers: Further headers; they win over those that are sent anyway.
     """
 
-    def __init__(self, address: str, *, key: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, address: str, *, key: str | None, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = address.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = ({"Authorization": f"Bearer {key}"} if key else {}) | dict(headers or {})
+        self._proxy = proxy_of(self.url)
         self._timeout_s = timeout_s
         self._clients: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
 
@@ -72,6 +80,17 @@ class ServerEngine:
             raise read_error(status, headers, payload)
         return read_reply(payload, request)
 
+    async def described(self, path: str) -> Any:
+        """What the server tells of itself at a path beside the endpoint, e.g. ``/models``; None where it does not."""
+        import aiohttp
+
+        try:
+            address = self.url.removesuffix("/chat/completions") + path
+            async with self._client().get(address, proxy=self._proxy) as response:
+                return await response.json(content_type=None) if response.status == 200 else None
+        except (aiohttp.ClientError, OSError, ValueError):
+            return None
+
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
@@ -81,7 +100,9 @@ class ServerEngine:
     async def _post(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         from dspy import lm15
 
-        call = self._client().post(self.url, json=request_body(request), allow_redirects=False)
+        call = self._client().post(
+            self.url, json=request_body(request), allow_redirects=False, proxy=self._proxy
+        )
         async with call as response:
             payload = bytearray()
             async for chunk in response.content.iter_any():
@@ -103,6 +124,14 @@ class ServerEngine:
                 headers=self._headers,
             )
         return self._clients[loop]
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for an address; None where it is asked directly."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 class BlockingEngine:
@@ -133,8 +162,8 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
 
     address = settings.api_base or ""
     _check(name, address)
-    key = settings.api_key or os.environ.get(KEY_VARIABLE)
-    engine = ServerEngine(address, key=key, timeout_s=settings.timeout_s)
+    key = settings.api_key or os.environ.get(KEY_VARIABLE, "").strip() or None
+    engine = ServerEngine(address, key=key, timeout_s=settings.timeout_s, headers=settings.headers)
     return dspy.LM(name, engine=BlockingEngine(engine), async_engine=engine, cache=False, num_retries=0)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synthesizeme.backends import Account, Question
+from synthesizeme.judges._forms import VERDICT
 from synthesizeme.judges._messages import judge_messages
 from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.judges.baselines import memory_profile
@@ -71,7 +72,7 @@ def demonstration_utilities(
             if shown := rng.sample(others, min(most_shown, len(others))):
                 trials.append((asked, shown))
                 questions += [
-                    Question(judge_messages(asked.compare(order), alone[pair.pair_id], prompt))
+                    Question(judge_messages(asked.compare(order), alone[pair.pair_id], prompt), form=VERDICT)
                     for pair in shown
                     for order in ORDERS
                 ]

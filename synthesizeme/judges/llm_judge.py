@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from synthesizeme.backends import Account, Answer, Question
+from synthesizeme.judges._forms import VERDICT
 from synthesizeme.judges._messages import comparison_message, context_messages
 from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.profile import UserProfile
@@ -88,7 +89,8 @@ class LLMJudge:
         return context_messages(profile, self._prompt)
 
     def _question(self, context: tuple[Message, ...], comparison: Comparison) -> Question:
-        return Question((*context, comparison_message(comparison, self._prompt)), self._sample_index)
+        messages = (*context, comparison_message(comparison, self._prompt))
+        return Question(messages, self._sample_index, VERDICT)
 
     def _read(self, question: Question, outcome: Answer | Failure) -> Verdict | Failure:
         result = verdict_or_failure(outcome)

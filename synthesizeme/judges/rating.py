@@ -11,6 +11,7 @@ from typing import Literal, Self
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.judges._forms import RATING
 from synthesizeme.judges._rating_reply import read_rating
 from synthesizeme.judges._reading import read_or_failure
 from synthesizeme.judges.anchored import Strength, chance, strength
@@ -255,7 +256,8 @@ class JudgeRewards:
             )
         )
         return Question(
-            (Message(role="system", content=system), Message(role="user", content="\n\n".join(parts)))
+            (Message(role="system", content=system), Message(role="user", content="\n\n".join(parts))),
+            form=RATING,
         )
 
     def _choice(self, number: int, choice: Demonstration) -> str:

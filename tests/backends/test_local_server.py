@@ -47,9 +47,13 @@ def test_sends_the_name_the_messages_and_the_users_settings(openai_stub):
     ]
 
 
-def test_a_temperature_that_is_not_given_is_not_sent(openai_stub):
+def test_no_temperature_is_left_to_the_server(openai_stub):
     ask(openai_stub, logprobs=False)
-    assert set(openai_stub.requests[0]) == {"model", "messages", "max_tokens"}
+    assert set(openai_stub.requests[0]) == {"model", "messages", "max_tokens", "temperature"}
+    model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
+    with Session(model, concurrency=1) as session:
+        session.account().ask([question(sample_index=index) for index in range(3)])
+    assert [body["temperature"] for body in openai_stub.requests] == [0.0, 0.0, 0.7, 0.7]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0])

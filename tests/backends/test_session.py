@@ -20,7 +20,7 @@ from openai_stub import Reply
 
 from synthesizeme.backends import Answer, CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.backends._calls import question_key
-from synthesizeme.backends._session import FIRST_CONTACT_RETRIES, MAX_DELAY_S
+from synthesizeme.backends._retry import FIRST_CONTACT_RETRIES, MAX_DELAY_S
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, CacheError, ConfigError, CredentialError
 from synthesizeme.types import Failure, Message, Usage
@@ -83,7 +83,6 @@ def test_another_model_address_setting_or_sample_is_another_call(openai_stub, tm
     models = [
         model_at(address),
         model_at(address, name="other"),
-        model_at(address, temperature=0.0),
         model_at(address, temperature=0.5),
         model_at(address, max_tokens=7),
         model_at(address, logprobs=False),

@@ -152,7 +152,7 @@ def test_the_number_of_workers_changes_nothing_and_the_temperature_is_sent_as_gi
     assert {request.get("temperature") for request in openai_stub.requests} == {0.7}
     openai_stub.requests.clear()
     induce("--out", "default")
-    assert {request.get("temperature") for request in openai_stub.requests} == {None}
+    assert {request.get("temperature") for request in openai_stub.requests} == {0.0}
 
 
 def test_the_key_named_on_the_command_line_is_sent(induce, openai_stub, monkeypatch):

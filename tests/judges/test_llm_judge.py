@@ -173,10 +173,10 @@ def test_an_empty_reply_and_a_missing_script_line_are_failures():
 
 
 @pytest.mark.parametrize("temperature", [None, 0.0, 0.7])
-def test_the_users_temperature_is_sent_as_it_is(temperature):
+def test_the_users_temperature_is_sent_as_it_is_and_zero_without(temperature):
     asked = account([FIRST], settings=ModelSettings(temperature=temperature))
     LLMJudge(asked).compare([comparison()])
-    assert asked.model.lm.engine.requests[0].config.temperature == temperature
+    assert asked.model.lm.engine.requests[0].config.temperature == (temperature or 0.0)
 
 
 def test_samples_are_other_questions_and_another_prompt_is_another_question():

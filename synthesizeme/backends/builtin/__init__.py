@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PREFIXES = ("builtin",)
 KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
+WAYS: tuple[str, ...] = ()
 MODEL_ID = "builtin/rule-reader-1"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 

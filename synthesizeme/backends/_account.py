@@ -1,0 +1,111 @@
+"""Counting what is asked: one account for each thing whose cost is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from synthesizeme.backends._calls import Answer, Question
+from synthesizeme.types import Failure, Usage
+
+if TYPE_CHECKING:
+    from synthesizeme.backends._base import Model
+    from synthesizeme.backends._session import Session
+
+_TAKEN = ("prompt_tokens", "completion_tokens", "cost_usd")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for a progress display."""
+
+    stage: str
+    done: int
+    total: int
+    usage: Usage
+    failures: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An outcome with what it took to get it."""
+
+    outcome: Answer | Failure
+    retries: int = 0
+    cached: bool = False
+
+
+class Account:
+    """One scope of counting, e.g. one user's induction. Identical questions in it are asked once.
+
+    Args:
+        session: Through which the questions are asked.
+        within: A wider account: what it knows is not asked again but counts here all the same, so that
+            whoever decides by the counts decides alike whatever was asked before.
+    """
+
+    def __init__(self, session: Session, within: Account | None = None) -> None:
+        self.session = session
+        self._within = within
+        self.usage = Usage()
+        self.failures: dict[str, int] = {}
+        self._known: dict[Question, Answer | Failure] = {}
+
+    @property
+    def model(self) -> Model:
+        """The model behind the session."""
+        return self.session.model
+
+    def part(self) -> Account:
+        """An account inside this one, which begins to count at zero."""
+        return Account(self.session, self)
+
+    def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
+        """One outcome per question, in order. A failed call is a `Failure`, never an exception.
+
+        A reply that came and cannot be read is an `Answer` that is not `readable`.
+
+        Raises:
+            BackendError: the endpoint is unreachable or refuses every call.
+            CredentialError: the key is missing or was rejected.
+            CacheError: a reply cannot be kept.
+        """
+        fresh = [question for question in dict.fromkeys(questions) if question not in self._known]
+        self.usage += Usage(calls=len(questions))
+        if self._within is not None:
+            found = dict(zip(questions, self._within.ask(questions, stage=stage), strict=True))
+            for question in fresh:
+                self._known[question] = found[question]
+                self._count(question, Reply(found[question]))
+        else:
+            for question, reply in zip(fresh, self._ask_fresh(fresh, stage), strict=True):
+                self._known[question] = reply.outcome
+        return [self._known[question] for question in questions]
+
+    def _ask_fresh(self, fresh: Sequence[Question], stage: str) -> list[Reply]:
+        done = 0
+
+        def report(question: Question, reply: Reply) -> None:
+            nonlocal done
+            done += 1
+            self._count(question, reply)
+            if self.session.progress:
+                failed = sum(self.failures.values())
+                self.session.progress(Progress(stage, done, len(fresh), self.usage, failed))
+
+        return self.session.answer(fresh, report)
+
+    def _count(self, question: Question, reply: Reply) -> None:
+        outcome = reply.outcome
+        took = {"distinct_calls": 1, "cached_calls": int(reply.cached), "retries": reply.retries}
+        if isinstance(outcome, Failure):
+            self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
+            took["refused" if outcome.kind == "refusal" else "failed"] = 1
+        else:
+            took |= {name: getattr(outcome, name) for name in _TAKEN}
+            took |= {"constrained": int(outcome.constrained), "mended": int(outcome.mended)}
+            if not outcome.readable:
+                refuses = question.form is not None and question.form.refuses(outcome.text)
+                took["refused" if refuses else "unreadable"] = 1
+        self.usage += Usage(**took)
