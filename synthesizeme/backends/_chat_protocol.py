@@ -21,7 +21,7 @@ KEY_VARIABLE = "SYNTHESIZEME_API_KEY"
 
 _FINISH = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_call"}
 _TOO_LONG = re.compile(
-    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|"
+    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|inputs?\W{1,3}tokens|"
     r"(?:longer|greater) than the (?:maximum|model)",
     re.IGNORECASE,
 )

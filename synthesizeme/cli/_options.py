@@ -122,7 +122,7 @@ class ModelOptions:
         float | None,
         typer.Option(
             "--temperature",
-            help="Sampling temperature, sent exactly as given; without it the model's own default holds.",
+            help="Sampling temperature, sent exactly as given; by default 0, with --effort high 0.7.",
             min=0,
             max=2,
             metavar="T",
@@ -135,6 +135,36 @@ class ModelOptions:
             "--max-tokens", help="Most tokens of one reply.", min=1, metavar="N", rich_help_panel=MODEL_PANEL
         ),
     ] = 1024
+    structure: Annotated[
+        Literal["auto", "json", "words", "continue"],
+        typer.Option(
+            "--structure",
+            help="How a judge's replies are held to their form: words (by the prompt alone), json (by a schema that "
+            "the endpoint enforces), continue (the model's own turn is begun and its next word read), auto (in "
+            "words, and in another way where that cannot be read; learned once for each endpoint).",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = "auto"
+    extra_body: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--extra-body",
+            help="Further field of every request to an endpoint, in JSON: top_k=1, "
+            "chat_template_kwargs={\"enable_thinking\": false}. May be repeated.",
+            metavar="KEY=VALUE",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header",
+            help="Further header of every request to the server at --api-base; $NAME in it is read from the "
+            "environment. May be repeated.",
+            metavar="NAME=VALUE",
+            rich_help_panel=MODEL_PANEL,
+        ),
+    ] = None
     timeout: Annotated[
         float,
         typer.Option(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._options import ModelOptions
+from synthesizeme.cli._text import printable
 from synthesizeme.errors import ConfigError, CredentialError
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ def settings_of(options: ModelOptions) -> ModelSettings:
         temperature=options.temperature,
         max_tokens=options.max_tokens,
         timeout_s=options.timeout,
+        structure=options.structure,
+        extra_body=_body_fields(options.extra_body or ()),
+        headers=_headers(options.header or ()),
     )
 
 
@@ -104,10 +110,48 @@ def open_session(
         yield stack.enter_context(session)
 
 
+def _body_fields(given: Sequence[str]) -> dict[str, Any]:
+    """Fields of a request: what is no JSON is a text.
+
+    Raises:
+        ConfigError: one has no name, or is what the program sets itself.
+    """
+    fields: dict[str, Any] = {}
+    for assignment in given:
+        name, there, text = assignment.partition("=")
+        if not there or not name.strip():
+            raise ConfigError(f"--extra-body {printable(assignment, 60)}: expected KEY=VALUE, e.g. top_k=1")
+        if name.strip() in ("model", "messages", "stream", "n"):
+            raise ConfigError(f"--extra-body {name.strip()}: is set by the program; leave it out")
+        try:
+            fields[name.strip()] = json.loads(text)
+        except ValueError:
+            fields[name.strip()] = text
+    return fields
+
+
+def _headers(given: Sequence[str]) -> dict[str, str]:
+    """Headers by name. They may hold keys: no value is shown.
+
+    Raises:
+        ConfigError: one has no name, or what no header may hold.
+    """
+    headers: dict[str, str] = {}
+    for assignment in given:
+        name, there, text = assignment.partition("=")
+        value = os.path.expandvars(text).strip()
+        if not there or not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name.strip()):
+            raise ConfigError("--header: expected NAME=VALUE, where NAME is that of an HTTP header")
+        if not value or not value.isprintable():
+            raise ConfigError(f"--header {name.strip()}: is empty or holds control characters; expected text on one line")
+        headers[name.strip()] = value
+    return headers
+
+
 def _key(variable: str | None) -> str | None:
     if variable is None:
         return None
-    if not (key := os.environ.get(variable)):
+    if not (key := os.environ.get(variable, "").strip()):
         raise CredentialError(
             f"the environment variable {variable} (--api-key-env) is not set. Cure: set it to the key"
         )
