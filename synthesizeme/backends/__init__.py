@@ -1,7 +1,7 @@
 """Language models: open one by name, ask it through a session."""
 
 from synthesizeme.backends._account import Account, Progress
-from synthesizeme.backends._base import Model, ModelSettings, open_model
+from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, open_model
 from synthesizeme.backends._budget import Budget, Caps
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Answer, Question, Token
@@ -11,6 +11,7 @@ from synthesizeme.backends._session import Session
 from synthesizeme.files import default_cache_dir
 
 __all__ = [
+    "SAMPLING_TEMPERATURE",
     "Account",
     "Answer",
     "Budget",

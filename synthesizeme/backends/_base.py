@@ -75,6 +75,17 @@ class ModelSettings:
             raise ConfigError(problems)
         object.__setattr__(self, "api_key", (self.api_key or "").strip() or None)
 
+    def facts(self) -> dict[str, Any]:
+        """What of it may change answers, as plain values; never a key or a header."""
+        return {
+            "api_base": self.api_base,
+            "temperature": self.temperature_of(0),
+            "max_tokens": self.max_tokens,
+            "logprobs": self.logprobs,
+            "structure": self.structure,
+            "extra_body": dict(self.extra_body),
+        }
+
     def temperature_of(self, sample_index: int) -> float:
         """The temperature that is sent for a sample of an answer."""
         if self.temperature is not None:

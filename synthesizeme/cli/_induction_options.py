@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from synthesizeme.cli._options import JudgePrompt, Seed, Theta
+from synthesizeme.cli._options import JudgePrompt, ModelOptions, Seed, Theta
 
 if TYPE_CHECKING:
     from synthesizeme.personas.workflow import InductionSettings
@@ -21,7 +21,8 @@ class InductionOptions:
         Literal["low", "medium", "high"],
         typer.Option(
             "--effort",
-            help="Calls to spend on a user: at most 60, 100, 160 for 10, 20, 40 pairs; low half, high twice.",
+            help="Calls to spend on a user: at most 60, 100, 160 for 10, 20, 40 pairs; low half, high twice, "
+            "with replies that are sampled.",
         ),
     ] = "medium"
     search: Annotated[
@@ -31,6 +32,14 @@ class InductionOptions:
     seed: Seed = 0
     judge_prompt: JudgePrompt = "judge/default"
     theta: Theta = "persona/default"
+
+    def asking(self, model: ModelOptions) -> ModelOptions:
+        """The model's flags at this effort: the highest samples, unless a temperature is given."""
+        if self.effort != "high" or model.temperature is not None:
+            return model
+        from synthesizeme.backends import SAMPLING_TEMPERATURE
+
+        return replace(model, temperature=SAMPLING_TEMPERATURE)
 
     def settings(self, *, evaluate: bool = True, baselines: bool = False) -> InductionSettings:
         """The same for the library."""

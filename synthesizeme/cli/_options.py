@@ -150,7 +150,7 @@ class ModelOptions:
         typer.Option(
             "--extra-body",
             help="Further field of every request to an endpoint, in JSON: top_k=1, "
-            "chat_template_kwargs={\"enable_thinking\": false}. May be repeated.",
+            'chat_template_kwargs={"enable_thinking": false}. May be repeated.',
             metavar="KEY=VALUE",
             rich_help_panel=MODEL_PANEL,
         ),

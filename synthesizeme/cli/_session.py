@@ -143,7 +143,9 @@ def _headers(given: Sequence[str]) -> dict[str, str]:
         if not there or not re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name.strip()):
             raise ConfigError("--header: expected NAME=VALUE, where NAME is that of an HTTP header")
         if not value or not value.isprintable():
-            raise ConfigError(f"--header {name.strip()}: is empty or holds control characters; expected text on one line")
+            raise ConfigError(
+                f"--header {name.strip()}: is empty or holds control characters; expected text on one line"
+            )
         headers[name.strip()] = value
     return headers
 

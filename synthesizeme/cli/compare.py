@@ -151,7 +151,11 @@ def _measure(
             require_pairs(validation, options.max_error, source=f"{whole.name}, {unit.name}")
     with ExitStack() as stack:
         display = stack.enter_context(ComparisonDisplay())
-        session = stack.enter_context(open_session(model, display.calls)) if entered.judges else None
+        session = (
+            stack.enter_context(open_session(induction.asking(model), display.calls))
+            if entered.judges
+            else None
+        )
         pool = ScorerPool(induction.settings(), session, display.label, retrieval.settings())
         entrants = make_entrants(
             entered.names, entered.classes, entered.arguments, pool, entered.checkpoints, options.max_error

@@ -111,6 +111,7 @@ def evaluate(
     from synthesizeme.cli._session import check_model
 
     benchmarks = measured_on(options.benchmark, options.data)
+    model = induction.asking(model)
     of_lamp = is_lamp(benchmarks)
     of_nobody = is_reward_bench(benchmarks)
     names = _names(options, "" if of_nobody else USUAL if of_lamp else "default,both,longer")

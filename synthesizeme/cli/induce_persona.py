@@ -103,6 +103,7 @@ def induce_persona(
     from synthesizeme.datasets import read_pairs
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
+    model = induction.asking(model)
     if many.profiles is not None and not run.dry_run:
         refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
         check_model(model)

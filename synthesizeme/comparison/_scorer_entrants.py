@@ -80,8 +80,7 @@ class JudgeEntrant:
             facts["retrieval"] = self.pool.retrieval.facts()
         if self.pool.session is not None:
             model = self.pool.session.model
-            named = ("api_base", "temperature", "max_tokens", "logprobs")
-            facts["model"] = {"name": model.name, **{key: getattr(model.settings, key) for key in named}}
+            facts["model"] = {"name": model.name, **model.settings.facts()}
         return facts
 
     def lacks(self, benchmark: Benchmark, unit: Unit) -> str | None:

@@ -107,7 +107,8 @@ class InductionJob:
         """
         asked, how = self.model_settings, self.settings
         parts = [
-            self.model, asked.temperature, asked.max_tokens, how.effort, how.search, how.seed,
+            self.model, asked.temperature_of(0), asked.max_tokens, asked.structure,
+            sorted(asked.extra_body.items()), how.effort, how.search, how.seed,
             load_prompt(how.judge_prompt).prompt_id, load_prompt(how.theta).prompt_id,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

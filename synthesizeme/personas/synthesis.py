@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from synthesizeme.backends import Account, Question
+from synthesizeme.backends import Account, Answer, Form, Question
 from synthesizeme.judges import refuses, without_thoughts
 from synthesizeme.personas.evidence import Citations, evidence_text, read_citations, without_evidence_tags
 from synthesizeme.profile import Persona, PersonaSentence
@@ -123,6 +123,17 @@ def _number(digits: str) -> int:
     return int(digits) if len(digits) < 10 else 10**9
 
 
+def _form(choices: Sequence[Demonstration], evidence: Sequence[Evidence]) -> Form:
+    """A persona's form: a reply without a statement is not final."""
+    ids = [choice.comparison.pair_id for choice in choices]
+
+    def readable(answer: Answer) -> bool:
+        said = without_thoughts(answer.text)
+        return bool(_NO_STATEMENT.fullmatch(said) or parse_persona(answer.text, ids, evidence))
+
+    return Form(name="persona", readable=readable, refuses=refuses)
+
+
 def write_persona(
     account: Account,
     choices: Sequence[Demonstration],
@@ -154,7 +165,8 @@ def write_persona(
     messages = persona_messages(kept, theta, evidence)
     reason = ""
     for sample in range(attempts):
-        outcome = account.ask([Question(messages, sample)], stage="writing the persona")[0]
+        question = Question(messages, sample, _form(kept, evidence))
+        outcome = account.ask([question], stage="writing the persona")[0]
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
             continue

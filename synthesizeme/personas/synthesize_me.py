@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
@@ -289,8 +290,10 @@ class _Induction:
             model_kind=self.account.model.kind,
             settings={
                 "api_base": asked.api_base,
-                "temperature": asked.temperature,
+                "temperature": asked.temperature_of(0),
                 "max_tokens": asked.max_tokens,
+                "structure": asked.structure,
+                **({"extra_body": json.dumps(dict(asked.extra_body))} if asked.extra_body else {}),
                 "judge_prompt": method.judge_prompt.prompt_id,
                 "theta": method.theta.prompt_id,
                 "budget_calls": method.budget_calls,

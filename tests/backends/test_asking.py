@@ -110,7 +110,9 @@ def test_the_models_own_reply_is_gone_on_with_where_no_schema_is_taken(openai_st
     assert (usage.constrained, usage.mended, usage.unreadable) == (2, 2, 0)
 
 
-@pytest.mark.parametrize("said", ["Second", "Second.", "**Second**", "Preference: Second", " the second\n\nI think"])
+@pytest.mark.parametrize(
+    "said", ["Second", "Second.", "**Second**", "Preference: Second", " the second\n\nI think"]
+)
 def test_one_more_question_mends_a_reply_that_cannot_be_read(openai_stub, said):
     openai_stub.answer = server(mend=said)
     answers, usage = ask(openai_stub, questions(2))
@@ -127,7 +129,9 @@ def test_what_nothing_mends_is_unreadable_and_as_the_model_said_it(openai_stub):
     answers, usage = ask(openai_stub, questions(2))
     assert [(answer.text, answer.readable) for answer in answers] == [(VAGUE, False)] * 2
     assert (usage.unreadable, usage.mended, usage.refused, usage.failed) == (2, 0, 0, 0)
-    words = sum(len(message["content"].split()) for body in openai_stub.requests for message in body["messages"])
+    words = sum(
+        len(message["content"].split()) for body in openai_stub.requests for message in body["messages"]
+    )
     assert usage.prompt_tokens == words  # all that was tried is paid for
 
 

@@ -25,7 +25,9 @@ def ask(stub: OpenAIStub, texts, *, address=None, **settings):
 
 
 FLAGGED = Reply(status=403, error={"message": "Input was flagged by moderation"})
-NO_ENDPOINTS = Reply(status=404, error={"message": "No endpoints found matching your data policy", "code": 404})
+NO_ENDPOINTS = Reply(
+    status=404, error={"message": "No endpoints found matching your data policy", "code": 404}
+)
 FORBIDDEN = Reply(status=403, error={"message": "Forbidden"})
 
 
@@ -62,7 +64,9 @@ def test_a_403_about_the_key_ends_the_run_at_once(openai_stub, message):
 
 
 def inside(error, choices='[{"message": {"role": "assistant", "content": ""}, "finish_reason": "error"%s}]'):
-    return Reply(body=(f'{{"choices": {choices % (", " + chr(34) + "error" + chr(34) + ": " + error)}}}').encode())
+    return Reply(
+        body=(f'{{"choices": {choices % (", " + chr(34) + "error" + chr(34) + ": " + error)}}}').encode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,10 @@ def test_a_proxy_of_the_environment_is_asked_unless_it_says_otherwise(openai_stu
     assert openai_stub.headers[0]["Host"] == "models.invalid"
     monkeypatch.setenv("HTTPS_PROXY", "http://secure:1")
     monkeypatch.setenv("NO_PROXY", "intern.al")
-    found = [proxy_of(url) for url in ("http://a/v1", "https://a/v1", "https://m.intern.al/v1", "http://intern.al:8/v1")]
+    found = [
+        proxy_of(url)
+        for url in ("http://a/v1", "https://a/v1", "https://m.intern.al/v1", "http://intern.al:8/v1")
+    ]
     assert found == [proxy, "http://secure:1", None, None]
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
@@ -199,10 +206,12 @@ def test_a_key_is_sent_without_the_white_space_around_it(openai_stub, monkeypatc
 
 
 def test_further_fields_and_headers_are_sent_and_no_header_is_shown(openai_stub):
-    settings = ModelSettings(extra_body={"top_k": 1, "chat_template_kwargs": {"enable_thinking": False}}, headers={"X-Org": "secret"})
+    settings = ModelSettings(
+        extra_body={"top_k": 1, "chat_template_kwargs": {"enable_thinking": False}},
+        headers={"X-Org": "secret"},
+    )
     assert "secret" not in repr(settings)
     ask(openai_stub, ["q"], extra_body=settings.extra_body, headers=settings.headers)
     assert openai_stub.requests[0]["top_k"] == 1
     assert openai_stub.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
     assert openai_stub.headers[0]["X-Org"] == "secret"
-
