@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from reward_models._features import open_features
 from reward_models._pretrained import MINILM, is_here
 from reward_models._static import missing
-from synthesizeme.errors import SynthesizeMeError
+from synthesizeme.errors import SynthesizeMeError, install_line
 
 PREFERRED = ("minilm", "static")
 """Specifications of `open_features`, best first."""
@@ -45,7 +45,7 @@ def encoders_here() -> dict[str, tuple[bool | None, str]]:
         "static": (absent is None, "" if absent is None else f"package wordllama: {absent}")
     }
     if not all(find_spec(name) for name in ("sentence_transformers", "torch")):
-        found["minilm"] = False, "pip install 'synthesizeme-rewards[embeddings]'"
+        found["minilm"] = False, install_line("embeddings")
     elif is_here(MINILM):
         found["minilm"] = True, ""
     else:

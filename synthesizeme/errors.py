@@ -157,13 +157,17 @@ class UnknownNameError(SynthesizeMeError):
         self.kind, self.name, self.known = kind, name, names
 
 
+def install_line(extra: str) -> str:
+    """The command that installs an extra, in a checkout of this project."""
+    return f"pip install -c constraints.txt -e '.[{extra}]'"
+
+
 class MissingExtraError(SynthesizeMeError):
     """An optional dependency is missing."""
 
     def __init__(self, needed_for: str, extra: str) -> None:
         super().__init__(
-            f"{needed_for} needs an extra: pip install 'synthesizeme-rewards[{extra}]', "
-            f"or pip install -e '.[{extra}]' in a checkout"
+            f"{needed_for} needs an extra. Cure: in the checkout of this project, {install_line(extra)}"
         )
         self.extra = extra
 

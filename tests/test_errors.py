@@ -63,7 +63,7 @@ def test_an_unknown_name_lists_the_names_there_are_and_the_nearest():
 
 def test_a_judge_error_carries_the_raw_reply_and_a_missing_extra_the_pip_line():
     assert JudgeError("no preference", reply="Hm.").reply == "Hm."
-    assert "pip install 'synthesizeme-rewards[hf]'" in str(MissingExtraError("hf: models", "hf"))
+    assert "pip install -c constraints.txt -e '.[hf]'" in str(MissingExtraError("hf: models", "hf"))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,8 @@ class LocalModel:
         ends = own.eos_token_id if own.eos_token_id is not None else tokenizer.eos_token_id
         self._ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
         room = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._room = room if isinstance(room, int) and room > 0 else None
+        self.room = room if isinstance(room, int) and room > 0 else None
+        """Tokens of its context; None where no limit is known."""
 
     @classmethod
     def load(cls, place: str, *, device: str, offline: bool = False) -> LocalModel:
@@ -162,14 +163,14 @@ class LocalModel:
         )
 
     def _fits(self, length: int, request: Request) -> bool:
-        return self._room is None or length + _most_tokens(request) <= self._room
+        return self.room is None or length + _most_tokens(request) <= self.room
 
     def _too_long(self, length: int, request: Request) -> LM15Error:
         from dspy import lm15
 
         error: LM15Error = lm15.ContextLengthError(
             f"the prompt has {length} tokens and the reply may have {_most_tokens(request)}; "
-            f"the model's context has {self._room}"
+            f"the model's context has {self.room}"
         )
         return error
 

@@ -54,8 +54,13 @@ class InProcessEngine:
 class BlockingEngine:
     """The same for code that calls without awaiting."""
 
-    def __init__(self, batcher: Batcher[Request, Response]) -> None:
+    def __init__(self, batcher: Batcher[Request, Response], room: int | None) -> None:
         self._batcher = batcher
+        self._room = room
+
+    def context(self, name: str) -> int | None:
+        """Tokens of the model's context, where it has a limit."""
+        return self._room
 
     def complete(self, request: Request) -> Response:
         """Wait for the batch that `request` ends up in; raises as `InProcessEngine.complete`."""
@@ -92,7 +97,7 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     batcher = Batcher(model.answer, size=settings.batch_size)
     return dspy.LM(
         f"{name}{_fingerprint(Path(place))}",
-        engine=BlockingEngine(batcher),
+        engine=BlockingEngine(batcher, model.room),
         async_engine=InProcessEngine(batcher),
         cache=False,
         num_retries=0,

@@ -134,6 +134,19 @@ def proxy_of(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
+def context_in(described: Any, name: str) -> int | None:
+    """Tokens of a model's context, in what a server lists of its models (vLLM, llama.cpp, gateways)."""
+    listed = described.get("data") if isinstance(described, dict) else None
+    models = [it for it in listed or () if isinstance(it, dict)]
+    for model in [it for it in models if it.get("id") == name] or models[:1]:
+        inner = model.get("meta") if isinstance(model.get("meta"), dict) else {}
+        for field in ("max_model_len", "n_ctx", "context_length", "max_context_length", "n_ctx_train"):
+            for place in (model, inner):
+                if isinstance(place.get(field), int) and place[field] > 0:
+                    return int(place[field])
+    return None
+
+
 class BlockingEngine:
     """The same for code that calls without awaiting, e.g. DSPy's optimizers."""
 
@@ -144,6 +157,10 @@ class BlockingEngine:
     def complete(self, request: Request) -> Response:
         """One attempt; raises as `ServerEngine.complete`."""
         return self._loop.run(self._engine.complete(request))
+
+    def context(self, name: str) -> int | None:
+        """Tokens of the context of model `name`, where the server tells."""
+        return context_in(self._loop.run(self._engine.described("/models")), name)
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,21 +1,22 @@
-"""``doctor``: what is installed, which models would work, where data and the cache are."""
+"""``doctor``: what is installed, which models would work, where data and the cache are; or one model, tried."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+import typer
+
+from synthesizeme.cli._doctor_model import asks_for_a_model, show_tried, tried_model
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, DataDir
+from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions
 from synthesizeme.cli._text import print_json, printable, terminal
+from synthesizeme.errors import SynthesizeMeError, install_line
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
-EXTRAS = {
-    "hf": ("torch", "transformers"),
-    "optimize": ("optuna", "gepa"),
-    "retrieval": ("bm25s",),
-    "serve": ("fastapi", "uvicorn", "prometheus-client", "orjson"),
-}
+DISTRIBUTION = "synthesizeme-rewards"
+_BUNDLES = ("all", "dev")
+"""Extras that are other extras together."""
 BASE = (
     "dspy", "litellm", "huggingface-hub", "pyarrow", "numpy", "pydantic", "rich", "typer",
     "aiohttp", "wordllama",
@@ -23,8 +24,23 @@ BASE = (
 
 
 @spread
-def doctor(common: CommonOptions, data_dir: DataDir = None) -> None:
-    """Say what is installed, which models would work, where data is looked for; nothing is sent."""
+def doctor(
+    context: typer.Context, model: ModelOptions, common: CommonOptions, data_dir: DataDir = None
+) -> None:
+    """Say what is installed, which models would work, where data is looked for; nothing is sent.
+
+    With --model one comparison is put to that model, and what was found out about it is told: how its
+    verdicts can be read, what it refuses, how fast it is. The cache is left alone.
+    """
+    if asks_for_a_model(context):
+        tried = tried_model(model)
+        if common.json:
+            print_json(tried)
+        else:
+            show_tried(tried)
+        if tried["failure"] is not None:
+            raise SynthesizeMeError(f"{model.model} gave no verdict: {tried['failure']}")
+        return
     found = {
         "versions": _versions(),
         "extras": _extras(),
@@ -59,21 +75,52 @@ def _version(distribution: str) -> str | None:
 
 
 def _extras() -> dict[str, dict[str, Any]]:
+    """Every extra that the distribution declares, with what it brings and how to install it."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        names = metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    except PackageNotFoundError:
+        names = []
     found = {}
-    for extra, distributions in EXTRAS.items():
-        versions = {name: _version(name) for name in distributions}
-        cure = None if all(versions.values()) else f"pip install 'synthesizeme-rewards[{extra}]'"
-        found[extra] = {"versions": versions, "cure": cure}
+    for extra in names:
+        if extra not in _BUNDLES:
+            versions = {name: _version(name) for name in _brought(DISTRIBUTION, extra)}
+            found[extra] = {
+                "versions": versions,
+                "cure": None if all(versions.values()) else install_line(extra),
+            }
     return found
+
+
+def _brought(distribution: str, extra: str) -> list[str]:
+    """Distributions that an extra of another brings, those of extras of its own requirements among them."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    from packaging.requirements import Requirement
+
+    try:
+        lines = requires(distribution) or []
+    except PackageNotFoundError:
+        return []
+    names: list[str] = []
+    for wanted in map(Requirement, lines):
+        marker = wanted.marker
+        if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
+            continue
+        names.append(wanted.name)
+        for further in wanted.extras:
+            names += _brought(wanted.name, further)
+    return list(dict.fromkeys(names))
 
 
 def _backends() -> dict[str, dict[str, Any]]:
     from synthesizeme.backends import hosted
 
-    torch = all(_version(name) for name in EXTRAS["hf"])
+    torch = all(_version(name) for name in ("torch", "transformers"))
     found: dict[str, dict[str, Any]] = {
         "builtin": {"ready": True, "needs": "nothing"},
-        "hf:PATH_OR_NAME": {"ready": torch, "needs": "pip install 'synthesizeme-rewards[hf]'"},
+        "hf:PATH_OR_NAME": {"ready": torch, "needs": install_line("hf")},
         "any name with --api-base": {"ready": True, "needs": "a server at that address (not asked)"},
     }
     for provider, variables in hosted.KEY_VARIABLES.items():

@@ -39,7 +39,9 @@ def ask(folder, questions, *, concurrency=16, **settings):
 
 @pytest.mark.skipif(HAS_TORCH, reason="torch and transformers are installed")
 def test_without_torch_the_pip_line_is_told():
-    with pytest.raises(MissingExtraError, match=r"hf:some/model.*pip install 'synthesizeme-rewards\[hf\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"hf:some/model.*pip install -c constraints.txt -e '\.\[hf\]'"
+    ):
         open_model("hf:some/model")
 
 

@@ -51,7 +51,7 @@ def test_a_method_whose_library_is_missing_is_named_with_its_cure(monkeypatch):
     found, missing = open_methods(["lore", "longer", "hierarchical-stylometric"])
     assert list(found) == ["hierarchical-stylometric"]
     assert list(missing) == ["lore"]
-    assert "pip install 'synthesizeme-rewards[hf]'" in str(missing["lore"])
+    assert "pip install -c constraints.txt -e '.[hf]'" in str(missing["lore"])
 
 
 def test_variants_are_models_and_a_folder_is_a_name(tmp_path):
