@@ -16,6 +16,8 @@ enforces, ``continue`` by beginning the model's own turn, ``auto`` by the prompt
 STRUCTURES: tuple[Structure, ...] = get_args(Structure)
 Way = Literal["words", "json", "continue"]
 """How one question is sent."""
+_MARKS = r"[\s\"'*_`()\[\]]*"
+_WORD_ENDS = r"(?:\Z|[.!;:\n]|(?:response|answer|one|option)\b|,?\s*(?:because|since|as)\b|(?<=\n))"
 _QUOTED = 4000
 """Most characters of a reply that are quoted when it is asked about; the last ones count."""
 
@@ -65,11 +67,14 @@ class Form:
     def continued(self, text: str) -> str:
         """What follows `opening` in the continuation of a turn: the word, or the first line of the number.
 
-        Empty where the continuation begins with neither: the turn was not continued, or not as it should be.
+        Empty where it begins with neither: the turn was not continued, or not as it should be. A word counts where
+        the sentence ends after it, or gives its reason: "First or Second" and "First of all" choose nothing.
         """
         if self.words:
             choice = "|".join(map(re.escape, self.words))
-            found = re.match(rf"[\s\"'*_`(\[]*(?:the\s+)?(?:{choice})\b", text, re.IGNORECASE)
+            found = re.match(
+                rf"{_MARKS}(?:the\s+)?(?:{choice})\b(?={_MARKS}{_WORD_ENDS})", text, re.IGNORECASE
+            )
         else:
             found = re.match(r"[\s\"'*_`(\[]*\d[^\n]*", text)
         return found[0] if found else ""

@@ -72,7 +72,7 @@ def steps(question: Question, model: Model, endpoint: Endpoint) -> Steps:
                 return _total(again, spent)
             endpoint.tried.add("json")
     endpoint.way = endpoint.way or first
-    return (yield from _mended(plain, outcome, spent, model, endpoint, begun=first == "continue"))
+    return (yield from _mended(plain, outcome, spent, model, endpoint, opened=first == "continue"))
 
 
 def _first_way(form: Form, model: Model, endpoint: Endpoint) -> Way:
@@ -93,28 +93,31 @@ def _in_way(plain: Sending, way: Way, form: Form) -> Steps:
         return (
             replace(outcome, constrained=True) if way == "json" and isinstance(outcome, Answer) else outcome
         )
-    outcome = yield _opened(plain, form, form.opening)
+    outcome = yield _opened(plain, form.opening)
     if isinstance(outcome, Failure):
         return outcome
-    return _after(form, "", outcome, constrained=True) or replace(outcome, readable=False, constrained=True)
+    found = _after(form, "", _unechoed(outcome, form.opening), constrained=True)
+    return found or replace(outcome, readable=False, constrained=True)
 
 
 def _mended(
-    plain: Sending, unread: Answer, spent: list[Answer], model: Model, endpoint: Endpoint, *, begun: bool
+    plain: Sending, unread: Answer, spent: list[Answer], model: Model, endpoint: Endpoint, *, opened: bool
 ) -> Steps:
     """The reply continued, or asked about; as it was, where that does not help.
 
-    `begun`: whether the turn was begun for the model already.
+    `opened`: whether the turn was begun for the model already.
     """
     form = plain.form
     assert form is not None
     quoted = form.quoted(unread.text)
-    continues = model.settings.structure in ("auto", "continue") and not begun
+    continues = model.settings.structure in ("auto", "continue") and not opened
     if continues and _may("continue", form, model, endpoint):
-        outcome = yield _opened(plain, form, f"{quoted}\n{form.opening}")
+        begun = f"{quoted}\n{form.opening}"
+        outcome = yield _opened(plain, begun)
         if isinstance(outcome, Answer):
             spent.append(outcome)
-            if (found := _after(form, quoted, outcome, constrained=True)) is not None:
+            going_on = _unechoed(outcome, begun, form.opening)
+            if (found := _after(form, quoted, going_on, constrained=True)) is not None:
                 return _total(replace(found, mended=True), spent)
             endpoint.tried.add("continue")
     if form.mending and "mend" in model.ways:
@@ -127,9 +130,19 @@ def _mended(
     return _total(replace(unread, readable=False), spent)
 
 
-def _opened(plain: Sending, form: Form, beginning: str) -> Sending:
+def _opened(plain: Sending, beginning: str) -> Sending:
     turn = Message(role="assistant", content=beginning)
     return replace(plain, messages=(*plain.messages, turn), way="continue", max_tokens=CONTINUED_TOKENS)
+
+
+def _unechoed(answer: Answer, *beginnings: str) -> Answer:
+    """The continuation of a turn alone, where a server repeats the beginning that it was given."""
+    text = answer.text
+    for beginning in beginnings:
+        if text.lstrip().startswith(beginning.strip()):
+            text = text.lstrip()[len(beginning.strip()) :]
+            break
+    return replace(answer, text=text)
 
 
 def _after(form: Form, before: str, answer: Answer, *, constrained: bool = False) -> Answer | None:

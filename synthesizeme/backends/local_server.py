@@ -159,8 +159,11 @@ class BlockingEngine:
         return self._loop.run(self._engine.complete(request))
 
     def context(self, name: str) -> int | None:
-        """Tokens of the context of model `name`, where the server tells."""
-        return context_in(self._loop.run(self._engine.described("/models")), name)
+        """Tokens of the context of model `name`, where the server tells; connections are closed again."""
+        try:
+            return context_in(self._loop.run(self._engine.described("/models")), name)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,6 +22,11 @@ def _can(read: Callable[[Answer], Any], answer: Answer) -> bool:
     return True
 
 
+def _one_of(numbers: range) -> dict[str, Any]:
+    """One of these numbers, as a list: bounds of integers are not taken by every endpoint."""
+    return {"type": "integer", "enum": list(numbers)}
+
+
 def _schema(**properties: dict[str, Any]) -> str:
     """A JSON schema that wants all of its properties, in this order, and no other."""
     return json.dumps(
@@ -39,7 +44,7 @@ VERDICT = Form(
     schema=_schema(
         reasoning={"type": "string"},
         preference={"type": "string", "enum": ["First", "Second"]},
-        confidence={"type": "integer"},
+        confidence=_one_of(range(50, 101)),
     ),
     opening="Preference:",
     words=("First", "Second"),
@@ -51,7 +56,7 @@ VERDICT = Form(
 """Which of two responses the user prefers."""
 RATING = Form(
     name="rating",
-    schema=_schema(reasoning={"type": "string"}, rating={"type": "integer"}),
+    schema=_schema(reasoning={"type": "string"}, rating=_one_of(range(101))),
     opening="Rating:",
     mending="Which rating is that, by what you just said? Answer with one whole number from 0 to 100.",
     readable=partial(_can, read_rating),

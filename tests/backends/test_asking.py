@@ -298,3 +298,20 @@ def test_a_verdict_that_stands_in_the_thoughts_is_read_and_else_that_is_said(ope
     openai_stub.answer = lambda body: Reply(None, message={field: CLEAR}, finish_reason="length")
     (failure,), _ = ask(openai_stub, questions(3)[2:])
     assert "cut off at max_tokens" in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "preference"),
+    [
+        (" Second", "second"), ("Preference: Second", "second"), ("Second, since it is short", "second"),
+        (" First or Second", None), ("First/Second", None), (" Secondly, it", None), ("Hm.", None),
+        ("First of all, both are fine", None), ("First, let me think", None), (" First\nConfidence: 70", "first"),
+        ("**First** response", "first"), ("second.", "second"),
+    ],
+)  # fmt: skip
+def test_a_turn_that_was_begun_is_read_with_or_without_its_beginning(openai_stub, said, preference):
+    openai_stub.answer = server(**{"continue": said})
+    (answer,), usage = ask(openai_stub, structure="continue")
+    assert answer.readable == (preference is not None)
+    assert preference is None or read_verdict(answer).preference == preference
+    assert usage.constrained == 1
