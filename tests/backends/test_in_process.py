@@ -12,6 +12,8 @@ import tiny_llama
 
 from synthesizeme.backends import ModelSettings, Question, Session, open_model
 from synthesizeme.errors import BackendError, MissingExtraError
+from synthesizeme.judges._forms import RATING, VERDICT
+from synthesizeme.judges._reading import read_verdict
 from synthesizeme.types import Failure, Message
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
@@ -108,16 +110,92 @@ def test_samples_follow_the_distribution_at_the_users_temperature(folder, temper
 
 
 @needs_torch
-def test_without_a_temperature_the_models_own_settings_hold(folder, tmp_path):
-    questions = [ask_for(PROMPT, index) for index in range(4)]
-    assert len({a.text for a in ask(folder, questions)}) == 1  # saved without do_sample: greedy
+def test_without_a_temperature_the_likeliest_is_taken_whatever_the_models_own_settings_say(folder, tmp_path):
     warm = tiny_llama.make(tmp_path / "warm")
     settings = json.loads((warm / "generation_config.json").read_text())
     (warm / "generation_config.json").write_text(
         json.dumps(settings | {"do_sample": True, "temperature": 1.3})
     )
-    assert [a.text for a in ask(warm, questions)] == [a.text for a in ask(warm, questions, temperature=1.3)]
-    assert len({a.text for a in ask(warm, questions)}) == 4
+    assert [a.text for a in ask(warm, [ask_for(PROMPT)])] == [a.text for a in ask(folder, [ask_for(PROMPT)])]
+    again = [ask_for(PROMPT, index) for index in range(1, 4)]
+    assert [a.text for a in ask(warm, again)] == [a.text for a in ask(warm, again, temperature=0.7)]
+
+
+def verdict(text, index=0):
+    return Question(ask_for(text).messages, index, VERDICT)
+
+
+@needs_torch
+def test_a_turn_that_is_begun_is_decided_by_the_exact_probabilities_of_the_words(folder):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    asked = [verdict("long " * n + PROMPT) for n in range(4)]
+    answers = ask(folder, asked, structure="continue")
+    assert answers == ask(folder, asked, structure="continue", concurrency=1)
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    words = tokenizer.convert_tokens_to_ids(["First", "Second"])
+    for question, answer in zip(asked, answers, strict=True):
+        text = (
+            f"<system> please answers </s><user> {question.messages[1].content} </s><assistant> Preference:"
+        )
+        with torch.no_grad():
+            logits = model(**tokenizer(text, return_tensors="pt", return_token_type_ids=False)).logits[0, -1]
+        p = torch.softmax(logits[words], 0)[0].item()
+        found = read_verdict(answer)
+        assert answer.text == f"Preference: {'First' if p >= 0.5 else 'Second'}"
+        assert (found.probability, found.probability_source) == (pytest.approx(p, abs=1e-4), "logprobs")
+        assert answer.constrained
+
+
+@needs_torch
+def test_a_reply_that_cannot_be_read_is_gone_on_with(folder):
+    (plain,) = ask(folder, [ask_for(PROMPT)])
+    (answer,) = ask(folder, [verdict(PROMPT)])
+    assert answer.mended
+    assert answer.text.startswith(f"{plain.text}\nPreference: ")
+    assert read_verdict(answer).reasoning == plain.text
+    assert answer.prompt_tokens > 2 * plain.prompt_tokens  # both requests are counted
+
+
+@needs_torch
+def test_a_number_that_is_begun_is_generated(folder):
+    (answer,) = ask(folder, [Question(ask_for(PROMPT).messages, 0, RATING)], structure="continue")
+    assert not answer.readable  # the tiny model knows no number
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "words", ["System role not supported", "Conversation roles must alternate user/assistant"]
+)
+def test_a_template_without_a_system_role_gets_it_in_the_first_user_turn(folder, tmp_path, words, caplog):
+    template = (
+        "{% for message in messages %}{% if message['role'] == 'system' %}{{ raise_exception('WORDS') }}{% endif %}"
+        "<{{ message['role'] }}> {{ message['content'] }} </s>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    plain = tiny_llama.make(tmp_path, template=template.replace("WORDS", words))
+    answers = ask(plain, [ask_for(PROMPT), ask_for("long " + PROMPT)])
+    expected = Question((Message(role="user", content=f"please answers\n\n{PROMPT}"),))
+    assert answers[0].text == ask(folder, [expected])[0].text
+    assert sum(words in line for line in caplog.messages) == 1
+
+
+@needs_torch
+def test_a_hub_name_without_a_hub_is_told_within_seconds(monkeypatch):
+    import time
+
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(
+        BackendError, match=r"the hub is out of reach.*Cure: connect to the network, or give a folder"
+    ):
+        open_model("hf:no-such-owner/no-such-model")
+    assert time.monotonic() - started < 30
 
 
 @needs_torch
