@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
+from openai_stub import Reply
+
 import synthesizeme
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_doctor_tells_versions_models_data_and_cache(command, monkeypatch, tmp_path):
@@ -37,3 +44,63 @@ def test_doctor_finds_data(command, tmp_path):
     (tmp_path / "polis.jsonl.gz").write_bytes(b"")
     found = command("doctor", "--json", "--data-dir", tmp_path).json["data"]["found"]
     assert found["polis"] == str(tmp_path / "polis.jsonl.gz")
+
+
+def test_every_extra_is_listed_with_a_line_that_installs_it(command, monkeypatch):
+    from synthesizeme.cli import doctor
+
+    declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    known = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name in ("optuna", "bm25s") else known(name))
+    extras = command("doctor", "--json").json["extras"]
+    assert set(extras) == declared - {"all", "dev"}
+    assert extras["optimize"]["versions"]["optuna"] is None
+    assert "gepa" in extras["optimize"]["versions"]
+    assert {name for name, extra in extras.items() if extra["cure"]} >= {"optimize", "retrieval"}
+    assert extras["retrieval"]["cure"] == "pip install -c constraints.txt -e '.[retrieval]'"
+
+
+def test_a_model_is_tried_with_one_comparison(command, openai_stub):
+    content = [{"token": "Preference: First", "logprob": -0.1, "top_logprobs": []}]
+    openai_stub.answer = lambda body: Reply("Preference: First", logprobs={"content": content})
+    ran = command("doctor", "--model", "my/model", "--api-base", openai_stub.base_url, "--json")
+    assert ran.status == 0, ran.err
+    found = ran.json
+    assert (found["verdict"], found["failure"], found["read_by"]) == ("first", None, "its words")
+    assert (found["token_probabilities"], found["system_message"], found["refuses"]) == (True, True, [])
+    assert found["usd_per_million_tokens"] is None
+    assert found["tokens_per_second"] > 0
+    assert found["context_tokens"] is None
+    assert len(openai_stub.requests) == 1
+
+
+def test_what_a_difficult_model_wants_is_found_out(command, openai_stub):
+    def answer(body):
+        if body["messages"][0]["role"] == "system":
+            return Reply(status=400, error={"message": "System role not supported"})
+        if "logprobs" in body:
+            return Reply(status=400, error={"message": "logprobs are not available"})
+        return '{"reasoning": "", "preference": "Second"}' if "response_format" in body else "Hm, both."
+
+    openai_stub.answer = answer
+    ran = command("doctor", "--model", "m", "--api-base", openai_stub.base_url)
+    shown = " ".join(ran.out.split())
+    assert ran.status == 0, ran.err
+    assert "read by a JSON schema" in shown
+    assert "refuses logprobs, system" in shown
+    assert "refused; stands in the first user turn" in shown
+    assert "not given" in shown
+
+
+def test_a_model_that_gives_no_verdict_is_a_failure(command, openai_stub):
+    openai_stub.answer = lambda body: "Hm, both."
+    ran = command("doctor", "--model", "m", "--api-base", openai_stub.base_url)
+    assert ran.status == 1
+    assert "m gave no verdict: parse" in ran.err
+    openai_stub.answer = lambda body: Reply(status=401, error={"message": "bad key"})
+    assert "bad key" in command("doctor", "--model", "m", "--api-base", openai_stub.base_url).err
+
+
+def test_the_builtin_model_is_tried_too_when_it_is_named(command):
+    found = command("doctor", "--model", "builtin", "--json").json
+    assert (found["read_by"], found["usd_per_million_tokens"]) == ("its words", [0.0, 0.0])
