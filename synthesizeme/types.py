@@ -183,7 +183,7 @@ class Usage(Frozen):
     cost_usd: float = 0.0
     """Price of the distinct questions in US dollars where it is known, else 0."""
     constrained: int = 0
-    """Distinct questions whose reply was held to a JSON schema, or to a continuation of the model's own turn."""
+    """Distinct questions whose reply was held to a JSON schema, or continued a turn begun for the model."""
     mended: int = 0
     """Distinct questions whose reply could be read only after one more question about it."""
     unreadable: int = 0

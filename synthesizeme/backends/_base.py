@@ -6,8 +6,9 @@ A backend module has
 - ``KIND``: what such a model is, in plain words, for profiles and help;
 - ``open_lm(name, settings) -> dspy.LM``: the language model. Its errors are those of ``dspy.lm15``;
 - ``ASYNCHRONOUS``: whether calls wait for something (network, batches) and should overlap;
-- ``WAYS``: what can be done beside asking in words: ``json`` (a schema may be sent), ``continue`` (the model's own
-  turn may be begun), ``choose`` (between words, by their exact probabilities), ``mend`` (a reply may be asked about).
+- ``WAYS``: what can be done beside asking in words: ``json`` (a schema may be sent), ``continue`` (the
+  model's own turn may be begun), ``choose`` (between words, by their exact probabilities), ``mend`` (a reply
+  may be asked about).
 
 The file is the registration: nothing else lists backends.
 """
@@ -38,10 +39,10 @@ class ModelSettings:
     api_base: str | None = None
     """Address of an OpenAI-compatible server, e.g. ``http://127.0.0.1:8000/v1``."""
     api_key: str | None = field(default=None, repr=False)
-    """Key; None reads the provider's environment variable. White space and line ends around it are no part of it."""
+    """Key; None reads the provider's environment variable. White space around it is no part of it."""
     temperature: float | None = None
-    """Sampling temperature in [0, 2], sent exactly as given; None sends 0, and `SAMPLING_TEMPERATURE` for further
-    samples of the same answer."""
+    """Sampling temperature in [0, 2], sent exactly as given; None sends 0, and `SAMPLING_TEMPERATURE` for
+    further samples of the same answer."""
     max_tokens: int = 1024
     """Most tokens a reply may have."""
     timeout_s: float = 60.0

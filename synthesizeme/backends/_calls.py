@@ -71,7 +71,7 @@ class Answer:
     mended: bool = False
     """Whether it could be read only after one more question about it."""
     readable: bool = True
-    """Whether it has the form that was wanted. What cannot be read is kept, and asked again by the next run."""
+    """Whether it has the form that was wanted. What has not is kept, and asked again by the next run."""
 
     def to_json(self) -> str:
         """One line of JSON, as the cache keeps it."""
@@ -92,8 +92,9 @@ def question_key(model: Model, question: Question) -> str:
     """SHA-256 over model, address, parameters, messages, form and sample index: the identity of a call."""
     settings = model.settings
     parts: list[Any] = [
-        model.lm.model, settings.api_base, settings.temperature_of(question.sample_index), settings.max_tokens,
-        settings.logprobs, settings.structure, sorted(settings.extra_body.items()), question.sample_index,
+        model.lm.model, settings.api_base, settings.temperature_of(question.sample_index),
+        settings.max_tokens, settings.logprobs, settings.structure, sorted(settings.extra_body.items()),
+        question.sample_index,
         question.form.identity if question.form else None,
         [(message.role, message.content) for message in question.messages],
     ]  # fmt: skip
@@ -118,8 +119,9 @@ def features(model: Model, sending: Sending, endpoint: Endpoint) -> set[Feature]
 def build_request(model: Model, sending: Sending, endpoint: Endpoint) -> Request:
     """The canonical DSPy request. Samples beyond the first carry their index as seed.
 
-    What the endpoint refuses is left out: a system message stands at the head of the first user turn then. The
-    extensions hold what goes into the body as it is, and for a model in this process the words to choose from.
+    What the endpoint refuses is left out: a system message stands at the head of the first user turn then.
+    The extensions hold what goes into the body as it is, and for a model in this process the words to choose
+    from.
     """
     from dspy import lm15
 

@@ -21,7 +21,8 @@ KEY_VARIABLE = "SYNTHESIZEME_API_KEY"
 
 _FINISH = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_call"}
 _TOO_LONG = re.compile(
-    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|inputs?\W{1,3}tokens|"
+    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|"
+    r"inputs?\W{1,3}tokens|"
     r"(?:longer|greater) than the (?:maximum|model)",
     re.IGNORECASE,
 )
@@ -114,7 +115,7 @@ def read_reply(payload: bytes, request: Request) -> Response:
 
 
 def _problem(body: Any) -> Any:
-    """The error in a reply that came with status 200, of the whole or of its choice; None where there is none."""
+    """The error in a reply with status 200, of the whole or of its choice; None where there is none."""
     if not isinstance(body, dict):
         return None
     if body.get("error"):
@@ -138,11 +139,11 @@ _LEAST_SEEN = 50
 
 
 def dropped_prompt(request: Request, sent: int | None) -> str:
-    """What to say when a server read far fewer tokens than the prompt must have; empty where it may have read all.
+    """What to say when a server read far fewer tokens than the prompt must have; empty where it may be all.
 
-    It must have more than one token for two words between spaces, and more than one for 40 bytes of text in which
-    repeated characters count once: no tokenizer in use packs prose of any language as tightly, and text without
-    spaces is not taken for one word.
+    It must have more than one token for two words between spaces, and more than one for 40 bytes of text in
+    which repeated characters count once: no tokenizer in use packs prose of any language as tightly, and text
+    without spaces is not taken for one word.
     """
     texts = [str(request.system or ""), *(message.text or "" for message in request.messages)]
     words = sum(len(text.split()) for text in texts)
@@ -153,8 +154,8 @@ def dropped_prompt(request: Request, sent: int | None) -> str:
     if not sent or least < _LEAST_SEEN or sent >= least:
         return ""
     return (
-        f"the server dropped most of the prompt: it counts {sent} tokens for {sum(map(len, texts)):,} characters, "
-        f"which have at least {least}. Cure: give the server a longer context"
+        f"the server dropped most of the prompt: it counts {sent} tokens for {sum(map(len, texts)):,} "
+        f"characters, which have at least {least}. Cure: give the server a longer context"
     )
 
 

@@ -1,8 +1,8 @@
 """What was found out about an endpoint: what it refuses, and how its replies come out readable.
 
-An endpoint that objects to one thing in a request says so in words. That thing is named once in the log and not
-sent to it again; where no words tell, nothing is guessed. What is known is kept beside the finished calls, so that the
-next run begins with it.
+An endpoint that objects to one thing in a request says so in words. That thing is named once in the log and
+not sent to it again; where no words tell, nothing is guessed. What is known is kept beside the finished
+calls, so that the next run begins with it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from synthesizeme.backends._form import Way
 
 Feature = Literal[
-    "max_tokens", "logprobs", "response_format", "continue_final_message", "continuation", "system", "seed", "temperature"
+    "max_tokens", "logprobs", "response_format", "continue_final_message", "continuation", "system", "seed",
+    "temperature",
 ]  # fmt: skip
 """What a request may hold that some endpoints refuse."""
 

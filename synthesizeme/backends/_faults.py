@@ -28,8 +28,8 @@ _CANNOT_CONNECT = frozenset(
 
 
 _WITHHELD = re.compile(
-    r"content[ _-]?filter|content[ _-]?polic|content management|moderation|flagged|usage (?:policies|guidelines)|"
-    r"safety|guardrail|prohibited content|inappropriate|responsible ai",
+    r"content[ _-]?filter|content[ _-]?polic|content management|moderation|flagged|"
+    r"usage (?:policies|guidelines)|safety|guardrail|prohibited content|inappropriate|responsible ai",
     re.IGNORECASE,
 )
 """The request itself was refused for what stands in it."""
@@ -43,8 +43,8 @@ _ABOUT_THE_KEY = re.compile(
 )
 _MOST_REPLY = re.compile(r"max_(?:completion_|new_|output_)?tokens", re.IGNORECASE)
 _OVER_A_LIMIT = re.compile(
-    r"too (?:large|high|big|many)|exceed|at most|less than|greater than|larger than|maximum|up to|<=|\brange\b|"
-    r"must be|supports",
+    r"too (?:large|high|big|many)|exceed|at most|less than|greater than|larger than|maximum|up to|<=|"
+    r"\brange\b|must be|supports",
     re.IGNORECASE,
 )
 _UNKNOWN = re.compile(r"not supported|unsupported|unrecogni[sz]ed|unknown|instead", re.IGNORECASE)
@@ -145,7 +145,7 @@ def _objection(error: Exception, sent: Iterable[Feature]) -> Feature | None:
 def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
     """A request that was refused: for what stands in it, for the key, or for good; None for other errors.
 
-    A 403 is about the key only where it says so, and a 404 about the model, unless nobody serves this one call.
+    A 403 is about the key only where it says so; a 404 is about the model, unless nobody serves this call.
     """
     from dspy.utils import exceptions as dspy_errors
 
@@ -173,7 +173,7 @@ def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
 
 
 def _over_limit(error: Exception, model: Model) -> BackendError | None:
-    """What to say when no reply may be as long as was asked for; None where the error is about something else."""
+    """What to say when no reply may be as long as was asked for; None where the error is another."""
     detail = _said(error)
     if not (_MOST_REPLY.search(detail) and _OVER_A_LIMIT.search(detail)) or _UNKNOWN.search(detail):
         return None

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from synthesizeme.backends._calls import Answer
 
 Structure = Literal["auto", "json", "words", "continue"]
-"""How replies are held to their form: ``words`` by the prompt alone, ``json`` by a JSON schema that the endpoint
-enforces, ``continue`` by beginning the model's own turn, ``auto`` by the prompt and by more where that fails."""
+"""How replies are held to their form: ``words`` by the prompt alone, ``json`` by a JSON schema that the
+endpoint enforces, ``continue`` by beginning the model's own turn, ``auto`` by the prompt and by more where
+that fails."""
 STRUCTURES: tuple[Structure, ...] = get_args(Structure)
 Way = Literal["words", "json", "continue"]
 """How one question is sent."""
@@ -41,7 +42,7 @@ class Form:
     name: str
     """What is sought, in a word; also the schema's name."""
     schema: str = ""
-    """JSON schema of the reply, as text; empty where there is none. What is to be thought first stands first."""
+    """JSON schema of the reply, as text; empty where there is none. What is thought first stands first."""
     opening: str = ""
     """How the model's own turn begins where it is continued, e.g. ``Preference:``; empty where it is not."""
     words: tuple[str, ...] = ()
@@ -67,8 +68,9 @@ class Form:
     def continued(self, text: str) -> str:
         """What follows `opening` in the continuation of a turn: the word, or the first line of the number.
 
-        Empty where it begins with neither: the turn was not continued, or not as it should be. A word counts where
-        the sentence ends after it, or gives its reason: "First or Second" and "First of all" choose nothing.
+        Empty where it begins with neither: the turn was not continued, or not as it should be. A word counts
+        where the sentence ends after it, or gives its reason: "First or Second" and "First of all" choose
+        nothing.
         """
         if self.words:
             choice = "|".join(map(re.escape, self.words))

@@ -1,13 +1,14 @@
 """The ways in which one question is put until its reply can be read, cheapest first.
 
-A question with a form is asked in words, as its prompt says. Only where the reply cannot be read is more done:
+A question with a form is asked in words, as its prompt says. Only where the reply cannot be read is more
+done:
 
 1. once more, with a JSON schema that the endpoint enforces;
 2. the model's own reply, continued with the words before the verdict;
 3. one question about the reply.
 
-What makes the reply of a session's first such question readable is how all others are asked from the start, if it is
-the schema; the reasoning stays before the verdict either way. A refusal is not asked about.
+Where it is the schema that makes the reply to a session's first such question readable, all others are asked
+with it from the start; the reasoning stays before the verdict either way. A refusal is not asked about.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[Question, Reply], None]
 DENIED_AT_FIRST = 3
-"""Calls in a row that are denied without a word why, before any answer, until that counts as a matter of the key."""
+"""Calls that are denied without a word why, before any answer, until that counts as a matter of the key."""
 FIRST_TRIES = 3
-"""Questions with a form that are put one at a time, at most, until one is answered and the way to ask is known."""
+"""Questions with a form that are put one at a time, at most, until the way to ask is known."""
 
 
 class Session:
@@ -271,7 +271,7 @@ class Session:
                 return self._finish(key, end.value, retries)
 
     async def _tried(self, key: str, sending: Sending) -> Reply:
-        """The outcome of one request, or that of its question, which another process got while this one waited."""
+        """The outcome of one request, or of its question, which another process got while this one waited."""
         retries = 0
         while not isinstance(outcome := await self._attempt(sending), Answer):
             if outcome.fatal is not None:
@@ -293,7 +293,7 @@ class Session:
         return Reply(outcome, retries)
 
     async def _attempt(self, sending: Sending) -> Answer | Fault:
-        """One request, and again without what the endpoint objects to in words: one thing for each objection."""
+        """One request, and again without what the endpoint objects to in words, one thing at a time."""
         if self._unkept is not None:
             raise self._unkept
         sent = features(self.model, sending, self.endpoint)

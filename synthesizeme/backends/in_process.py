@@ -2,8 +2,8 @@
 
 Calls that wait at the same time are read as one batch, padded on the left. What a call gets does not depend
 on its batch (but for float noise): each row has its own temperature and its own random stream, seeded by its
-prompt and sample index. Cuts of the distribution (top-k, top-p) are not applied. A turn that is begun for the model
-is gone on with; where the words are given that may follow, it is told how likely each of them is.
+prompt and sample index. Cuts of the distribution (top-k, top-p) are not applied. A turn that is begun for the
+model is gone on with; where the words are given that may follow, it is told how likely each of them is.
 """
 
 from __future__ import annotations

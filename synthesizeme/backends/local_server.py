@@ -81,7 +81,7 @@ class ServerEngine:
         return read_reply(payload, request)
 
     async def described(self, path: str) -> Any:
-        """What the server tells of itself at a path beside the endpoint, e.g. ``/models``; None where it does not."""
+        """What the server tells of itself at a path beside the endpoint, e.g. ``/models``, or None."""
         import aiohttp
 
         try:

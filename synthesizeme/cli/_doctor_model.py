@@ -100,8 +100,10 @@ def show_tried(found: dict[str, Any]) -> None:
     line("system message", "taken" if found["system_message"] else "refused; stands in the first user turn")
     line("refuses", ", ".join(found["refuses"]) or "nothing that was sent")
     price = found["usd_per_million_tokens"]
-    line("price", "not known" if price is None else f"{dollars(price[0])} and {dollars(price[1])} a million tokens "
-         "read and written")  # fmt: skip
+    read_and_written = (
+        "not known" if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
+    )
+    line("price of a million tokens", read_and_written)
     speed = found["tokens_per_second"]
     line("speed", f"{found['seconds']:.1f} s" + ("" if speed is None else f", {speed:g} tokens a second"))
     context = found["context_tokens"]

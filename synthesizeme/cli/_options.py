@@ -139,9 +139,10 @@ class ModelOptions:
         Literal["auto", "json", "words", "continue"],
         typer.Option(
             "--structure",
-            help="How a judge's replies are held to their form: words (by the prompt alone), json (by a schema that "
-            "the endpoint enforces), continue (the model's own turn is begun and its next word read), auto (in "
-            "words, and in another way where that cannot be read; learned once for each endpoint).",
+            help="How a judge's replies are held to their form: words (by the prompt alone), json (by a "
+            "schema that the endpoint enforces), continue (the model's own turn is begun and its next word "
+            "read), auto (in words, and in another way where that cannot be read; learned once for each "
+            "endpoint).",
             rich_help_panel=MODEL_PANEL,
         ),
     ] = "auto"

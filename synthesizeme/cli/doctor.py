@@ -1,4 +1,4 @@
-"""``doctor``: what is installed, which models would work, where data and the cache are; or one model, tried."""
+"""``doctor``: what is installed, which models would work, where data and the cache are; one model, tried."""
 
 from __future__ import annotations
 

@@ -48,7 +48,8 @@ VERDICT = Form(
     ),
     opening="Preference:",
     words=("First", "Second"),
-    mending="Which response does the user prefer, by what you just said? Answer with one word: First or Second.",
+    mending="Which response does the user prefer, by what you just said? Answer with one word: First or "
+    "Second.",
     readable=partial(_can, read_verdict),
     refuses=refuses,
     said=without_thoughts,
