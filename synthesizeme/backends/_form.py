@@ -57,6 +57,11 @@ class Form:
     """A reply without the thoughts before it."""
 
     @property
+    def has_ways(self) -> bool:
+        """Whether there is another way to such a reply than to ask for it in words."""
+        return bool(self.schema or self.opening)
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What makes it another question."""
         return self.name, self.schema, self.opening, self.words, self.mending
@@ -66,7 +71,7 @@ class Form:
         return self.said(reply).strip()[-_QUOTED:] or "..."
 
     def continued(self, text: str) -> str:
-        """What follows `opening` in the continuation of a turn: the word, or the first line of the number.
+        """What follows `opening` in the continuation of a turn: the word, or the number with its scale.
 
         Empty where it begins with neither: the turn was not continued, or not as it should be. A word counts
         where the sentence ends after it, or gives its reason: "First or Second" and "First of all" choose
@@ -78,5 +83,5 @@ class Form:
                 rf"{_MARKS}(?:the\s+)?(?:{choice})\b(?={_MARKS}{_WORD_ENDS})", text, re.IGNORECASE
             )
         else:
-            found = re.match(r"[\s\"'*_`(\[]*\d[^\n]*", text)
+            found = re.match(r"[\s\"'*_`(\[]*\d(?:[^\n,;]|[,;](?=\d))*", text)
         return found[0] if found else ""

@@ -58,8 +58,8 @@ def steps(question: Question, model: Model, endpoint: Endpoint) -> Steps:
         first = "words"
         outcome = yield from _in_way(plain, first, form)
     if isinstance(outcome, Failure) or form.readable(outcome):
-        if isinstance(outcome, Answer) and endpoint.way is None:
-            endpoint.way = first
+        if isinstance(outcome, Answer) and form.has_ways:
+            endpoint.way = endpoint.way or first
         return outcome
     if form.refuses(outcome.text):
         return replace(outcome, readable=False)
@@ -72,7 +72,8 @@ def steps(question: Question, model: Model, endpoint: Endpoint) -> Steps:
                 endpoint.way = endpoint.way or "json"
                 return _total(again, spent)
             endpoint.tried.add("json")
-    endpoint.way = endpoint.way or first
+    if form.has_ways:
+        endpoint.way = endpoint.way or first
     return (yield from _mended(plain, outcome, spent, model, endpoint, opened=first == "continue"))
 
 

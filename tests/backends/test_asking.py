@@ -148,7 +148,7 @@ def test_a_rating_is_mended_too(openai_stub):
     openai_stub.answer = server(mend="72")
     (answer,), _ = ask(openai_stub, questions(form=RATING))
     assert read_rating(answer) == pytest.approx(0.72)
-    openai_stub.answer = server(continue_=None, **{"continue": " 31 of 100, I'd say"})
+    openai_stub.answer = server(**{"continue": " 31, I'd say"})
     (answer,), _ = ask(openai_stub, questions(form=RATING), structure="continue")
     assert read_rating(answer) == pytest.approx(0.31)
 
