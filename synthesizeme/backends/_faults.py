@@ -71,7 +71,7 @@ class Fault:
     unreachable: bool = False
     """Whether nothing that is such an endpoint answers at the address."""
     most_retries: int | None = None
-    """Retries that are worth making, where that is fewer than the policy has."""
+    """Retries after such a fault that are worth making, where that is fewer than the policy has."""
 
     @classmethod
     def empty_reply(cls, answer: Answer, thoughts: str) -> Fault:

@@ -272,7 +272,7 @@ class Session:
 
     async def _tried(self, key: str, sending: Sending) -> Reply:
         """The outcome of one request, or of its question, which another process got while this one waited."""
-        retries = 0
+        retries = capped = 0
         while not isinstance(outcome := await self._attempt(sending), Answer):
             if outcome.fatal is not None:
                 raise outcome.fatal
@@ -281,13 +281,15 @@ class Session:
                 if self._denied_in_a_row >= DENIED_AT_FIRST:
                     raise outcome.denied
             self._reached = self._reached or not outcome.unreachable
-            if retries >= self._retry.most_retries(outcome, reached=self._reached):
+            made = retries if outcome.most_retries is None else capped
+            if made >= self._retry.most_retries(outcome, reached=self._reached):
                 if not self._reached:
                     raise self._give_up("no connection can be made", outcome.failure)
                 return Reply(outcome.failure, retries)
             await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
             if (known := self._recall(key)) is not None:
                 return replace(known, retries=retries)
+            capped += outcome.most_retries is not None
             retries += 1
         self._reached = self._answered = True
         return Reply(outcome, retries)

