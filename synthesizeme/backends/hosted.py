@@ -64,7 +64,7 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     import dspy
 
     variables = KEY_VARIABLES[name.partition("/")[0]]
-    held = next((key for variable in variables if (key := os.environ.get(variable))), "")
+    held = next((value for variable in variables if (value := os.environ.get(variable))), "")
     if variables and not settings.api_key and not held.strip():
         raise CredentialError(
             f"{name} needs a key. Cure: set {' or '.join(variables)}, or give api_key (--api-key-env)"

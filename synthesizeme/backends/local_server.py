@@ -36,6 +36,7 @@ CONNECT_TIMEOUT_S = 10.0
 """Longest wait for a connection, unless the whole attempt has less."""
 KEEP_ALIVE_S = 60.0
 """How long an idle connection is kept."""
+_CONTEXT_FIELDS = ("max_model_len", "n_ctx", "context_length", "max_context_length", "n_ctx_train")
 
 
 class ServerEngine:
@@ -139,11 +140,11 @@ def context_in(described: Any, name: str) -> int | None:
     listed = described.get("data") if isinstance(described, dict) else None
     models = [it for it in listed or () if isinstance(it, dict)]
     for model in [it for it in models if it.get("id") == name] or models[:1]:
-        inner = model.get("meta") if isinstance(model.get("meta"), dict) else {}
-        for field in ("max_model_len", "n_ctx", "context_length", "max_context_length", "n_ctx_train"):
-            for place in (model, inner):
-                if isinstance(place.get(field), int) and place[field] > 0:
-                    return int(place[field])
+        inner = model.get("meta")
+        for place in (model, inner if isinstance(inner, dict) else {}):
+            for field in _CONTEXT_FIELDS:
+                if isinstance(found := place.get(field), int) and found > 0:
+                    return found
     return None
 
 

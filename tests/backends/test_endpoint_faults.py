@@ -6,7 +6,7 @@ import pytest
 from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import ModelSettings, Question, RetryPolicy, Session, open_model
-from synthesizeme.backends.local_server import proxy_of
+from synthesizeme.backends.local_server import context_in, proxy_of
 from synthesizeme.errors import BackendError, CredentialError
 from synthesizeme.types import Message
 
@@ -215,3 +215,16 @@ def test_further_fields_and_headers_are_sent_and_no_header_is_shown(openai_stub)
     assert openai_stub.requests[0]["top_k"] == 1
     assert openai_stub.requests[0]["chat_template_kwargs"] == {"enable_thinking": False}
     assert openai_stub.headers[0]["X-Org"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("listed", "context"),
+    [
+        ({"data": [{"id": "other", "max_model_len": 1}, {"id": "m", "max_model_len": 4096}]}, 4096),
+        ({"data": [{"id": "x.gguf", "meta": {"n_ctx_train": 8192, "n_vocab": 5}}]}, 8192),
+        ({"data": [{"id": "m", "context_length": 128_000, "meta": None}]}, 128_000),
+        ({"data": [{"id": "m"}]}, None), ({"data": None}, None), ([], None), (None, None), ({"data": [5]}, None),
+    ],
+)  # fmt: skip
+def test_a_context_is_read_from_what_servers_list(listed, context):
+    assert context_in(listed, "m") == context

@@ -10,6 +10,7 @@ from synthesizeme.backends import Budget, Caps, ModelSettings, Question, Session
 from synthesizeme.errors import BudgetError, ConfigError
 from synthesizeme.induction import run
 from synthesizeme.induction.job import model_budget
+from synthesizeme.judges._forms import VERDICT
 from synthesizeme.types import Message
 
 
@@ -72,9 +73,9 @@ def test_a_call_from_the_cache_takes_nothing(job, openai_stub):
     sent = len(openai_stub.requests)
     again = job(caps=Caps(calls=1))
     with again.open_session() as session:
-        for own in [[body["messages"] for body in openai_stub.requests][:20]]:
-            asked = [Question(tuple(Message(**message) for message in messages)) for messages in own]
-            assert len(session.account().ask(asked)) == 20
+        judged = [body["messages"] for body in openai_stub.requests if "<pair" not in str(body["messages"])]
+        asked = [Question(tuple(Message(**turn) for turn in turns), form=VERDICT) for turns in judged[:20]]
+        assert len(session.account().ask(asked)) == 20
     assert len(openai_stub.requests) == sent
 
 
