@@ -52,13 +52,14 @@ def steps(question: Question, model: Model, endpoint: Endpoint) -> Steps:
     plain = Sending(question.messages, question.sample_index, form=form)
     if form is None:
         return (yield plain)
+    settles = form.has_ways and structure == "auto"
     first = _first_way(form, model, endpoint)
     outcome = yield from _in_way(plain, first, form)
     if isinstance(outcome, Failure) and first != "words" and not endpoint.promises(first):
         first = "words"
         outcome = yield from _in_way(plain, first, form)
     if isinstance(outcome, Failure) or form.readable(outcome):
-        if isinstance(outcome, Answer) and form.has_ways:
+        if isinstance(outcome, Answer) and settles:
             endpoint.way = endpoint.way or first
         return outcome
     if form.refuses(outcome.text):
@@ -72,7 +73,7 @@ def steps(question: Question, model: Model, endpoint: Endpoint) -> Steps:
                 endpoint.way = endpoint.way or "json"
                 return _total(again, spent)
             endpoint.tried.add("json")
-    if form.has_ways:
+    if settles:
         endpoint.way = endpoint.way or first
     return (yield from _mended(plain, outcome, spent, model, endpoint, opened=first == "continue"))
 

@@ -161,7 +161,8 @@ class Session:
         So which way that is depends on the order of the questions alone, and not on who was answered first.
         """
         found: dict[Question, Reply] = {}
-        formed = [it for it in questions if it.form is not None and it.form.has_ways and self.model.ways]
+        settles = bool(self.model.ways) and self.model.settings.structure == "auto"
+        formed = [it for it in questions if settles and it.form is not None and it.form.has_ways]
         lock = self._settling = self._settling or asyncio.Lock()
         for question in formed[:FIRST_TRIES]:
             async with lock:

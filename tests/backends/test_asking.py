@@ -315,3 +315,12 @@ def test_a_turn_that_was_begun_is_read_with_or_without_its_beginning(openai_stub
     assert answer.readable == (preference is not None)
     assert preference is None or read_verdict(answer).preference == preference
     assert usage.constrained == 1
+
+
+@pytest.mark.parametrize("structure", ["json", "continue"])
+def test_a_structure_that_was_asked_for_is_no_habit(openai_stub, tmp_path, structure):
+    openai_stub.answer = server(words=CLEAR, json=JSON, **{"continue": " First"})
+    with CallCache(tmp_path) as cache:
+        ask(openai_stub, questions(3), cache=cache, structure=structure)
+        ask(openai_stub, questions(3), cache=cache)
+    assert ways(openai_stub) == [structure] * 3 + ["words"] * 3
