@@ -107,7 +107,8 @@ def train(
 
     Returns:
         The trained network, whole also where the training sharded it; and ``seconds``, ``steps``, ``tokens``
-        (padding not counted), ``loss`` (mean over steps and processes) and ``bfloat16`` (1 if it was used).
+        (padding not counted), ``loss`` (mean over steps and processes), ``bfloat16`` (1 if it was used) and
+        ``learned``: how many numbers were trained, with a `lora_rank` those of adapters and head alone.
 
     Raises:
         MissingExtraError: TRL, or what it needs, is not installed.
@@ -122,6 +123,7 @@ def train(
         backbone = network.backbone
         if lora_rank:
             network.backbone = _adapted(backbone, lora_rank)
+        learned = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
         trainer = RewardTrainer(
             model=network,
             args=_arguments(schedule, scratch, rows=len(columns["chosen_ids"])),
@@ -149,6 +151,7 @@ def train(
             "tokens": float(trainer._total_train_tokens),
             "loss": float(loss),
             "bfloat16": float(in_bfloat16(schedule.precision)),
+            "learned": float(learned),
         }
 
 

@@ -238,10 +238,10 @@ def _show(profile: UserProfile, found: OneComparison, rule: SelectiveRule | None
     console.print(Text(headline, style="bold"))
     if verdict.reasoning:
         console.print(Text(printable(verdict.reasoning)))
-    same = "the same in both orders" if found.consistent else "depends on the order"
+    orders = "is the same in both orders" if found.consistent else "depends on the order"
     console.print(
         Text(
-            f"The verdict is {same}: P(first) = {found.shown.probability:.2f} as given, "
+            f"The verdict {orders}: P(first) = {found.shown.probability:.2f} as given, "
             f"{1 - found.swapped.probability:.2f} with the responses exchanged.",
             style="dim",
         )
