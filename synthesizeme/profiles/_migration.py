@@ -97,7 +97,9 @@ def _named(tables: list[str]) -> str:
 def _refuse_other_file(database: Database, found: str | None, others: list[str], *, create: bool) -> None:
     if found is not None or (create and not others):
         return
-    problem = f"holds no profile store, but {_named(others)}" if others else "is empty; expected a profile store"
+    problem = (
+        f"holds no profile store, but {_named(others)}" if others else "is empty; expected a profile store"
+    )
     cure = "name another file; `synthesizeme profiles import` makes a store"
     raise DataError(problem, source=database.place, cure=cure)
 
