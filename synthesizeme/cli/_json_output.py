@@ -1,4 +1,4 @@
-"""Standard output for JSON alone: what libraries and other processes print meanwhile goes to standard error."""
+"""Standard output for JSON alone: what libraries and processes print meanwhile goes to standard error."""
 
 from __future__ import annotations
 

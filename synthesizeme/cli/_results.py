@@ -112,7 +112,9 @@ def show_pooled(results: Sequence[UserResult]) -> None:
     outcomes = pooled_outcomes(results)
     console = terminal()
     if not outcomes:
-        console.print(Text(f"{count(len(results), 'user')}; nothing was evaluated."))
+        measured = any(result.outcomes for result in results)
+        why = "people and simulations are not measured together" if measured else "nothing was evaluated"
+        console.print(Text(f"{count(len(results), 'user')}; {why}."))
         return
     console.print(Text(f"All {count(len(results), 'user')}", style="bold"))
     _print_accuracy(console, outcomes)

@@ -72,9 +72,11 @@ def estimate_json(
 
 
 def pooled_outcomes(results: Sequence[UserResult]) -> dict[str, Outcome]:
-    """Outcomes of the users joined, for each judge."""
+    """Outcomes of the users joined, for each judge; none where some are people and others simulations."""
     from synthesizeme.evaluation.harness import pool
 
+    if len({result.respondents for result in results if result.outcomes}) > 1:
+        return {}
     names = dict.fromkeys(name for result in results for name in result.outcomes)
     return {
         name: pool(result.outcomes[name] for result in results if name in result.outcomes) for name in names

@@ -101,6 +101,7 @@ def induce_persona(
     """
     from synthesizeme.cli._session import check_model
     from synthesizeme.datasets import read_pairs
+    from synthesizeme.personas.store import refuse_replacing
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
@@ -129,6 +130,8 @@ def induce_persona(
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     check_writable(run.folder)
+    for user, own in users.items():
+        refuse_replacing(run.folder, user, [pair.pair_id for pair in own])
     known = gather(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
@@ -162,10 +165,8 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 
     Raises:
         ConfigError: there are several and the flags choose none, or the one asked for is not there.
-        DataError: people chose some of the pairs and simulations others, and they are to be measured.
     """
     from synthesizeme.datasets import by_user
-    from synthesizeme.evaluation.apart import refuse_mixture
 
     user = run.user
     if user is not None and run.all_users:
@@ -180,8 +181,6 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
             f"{source} has {len(users)} users; name one with --user ID, or take them --all-users. "
             f"Its users: {id_list(users)}"
         )
-    if not run.no_evaluate:
-        refuse_mixture(pairs, str(source))
     return users
 
 

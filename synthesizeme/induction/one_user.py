@@ -30,7 +30,7 @@ from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.record import InductionNote, InductionRecord
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import PreferencePair, Usage
+from synthesizeme.types import PreferencePair, Usage, respondents
 
 STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
 """What no user is to blame for: the run ends."""
@@ -135,7 +135,9 @@ class _Work:
         made = self.known.provenance if self.known else None
         splits = made.splits if made else {}
         split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
-        judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
+        judged = None
+        if respondents(pairs) != "mixed":  # the accuracy on people's choices and on others' are not compared
+            judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(
             self.session, split, self.job.settings,
             account=self.making, evaluation=self.measuring, split_rule=rule,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import BackendError, ConfigError, DataError
+from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
@@ -120,6 +121,9 @@ class SynthesizeMe:
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
         run = _Induction(self, account, user_id, train, validation, evidence)
+        people, simulated = counted([*train, *validation])
+        if people and simulated:
+            run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")
         if len(train) + len(validation) < LEAST_PAIRS or not train:
             run.notes.append(
                 f"not enough pairs: {len(train)} train and {len(validation)} validation, expected at least "

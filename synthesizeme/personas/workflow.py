@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
@@ -14,6 +14,7 @@ from synthesizeme.errors import (
     CacheError,
     ConfigError,
     CredentialError,
+    DataError,
     SynthesizeMeError,
 )
 from synthesizeme.evaluation.apart import refuse_mixture
@@ -25,7 +26,7 @@ from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage
+from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
 
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
@@ -138,10 +139,12 @@ def induce_user(
         evidence: What a reward model learned from this user's train and validation pairs.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
+    Test pairs of which a person chose in some and a simulation in others are not measured on, and a note
+    says so; learned from are both.
+
     Raises:
-        DataError: pairs of several users, choices of a person and of a simulation, with a split in some
-            rows only, or with survey answers that cannot be read where they are needed; evidence that names
-            other pairs.
+        DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
+            be read where they are needed; evidence that names other pairs.
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
         CacheError: replies cannot be kept any more.
@@ -149,17 +152,21 @@ def induce_user(
             result says so.
     """
     account, evaluation = account or session.account(), evaluation or session.account()
-    who = refuse_mixture(pairs)
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
+    history, test = _halves(split)
+    apart = _mixture(test) if settings.evaluate else None
+    if apart is not None:
+        settings = replace(settings, evaluate=False)
     allotment = plan_calls(split, settings, budget_calls)
     method = settings.method(session, allotment.budget)
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
     outcomes: dict[str, Outcome] = {}
     error = None
+    if apart is not None:
+        notes.append(apart)
     if allotment.evaluation:
-        history, test = _halves(split)
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
         except (BudgetError, CacheError):
@@ -176,7 +183,7 @@ def induce_user(
         call_limit=allotment.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
-        respondents=who,
+        respondents=respondents(test if outcomes else split),
         evaluation_error=error,
         notes=tuple(notes),
     )
@@ -287,6 +294,15 @@ def plan_calls(
         n_train, len(history) - n_train, len(test), wanted,
         effort=settings.effort, search=settings.search, evaluate=settings.evaluate, budget_calls=budget_calls,
     )  # fmt: skip
+
+
+def _mixture(test: Sequence[PreferencePair]) -> str | None:
+    """Why these pairs are not measured on together, if they are not."""
+    try:
+        refuse_mixture(test)
+    except DataError as refused:
+        return f"not measured: {refused}"
+    return None
 
 
 def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list[PreferencePair]]:

@@ -345,3 +345,19 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
     assert ran.returncode == 141
     assert all(line.endswith("· 0 failed") for line in ran.stderr.splitlines()), "progress alone"
     assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}
+
+
+def test_the_folder_of_another_user_with_the_same_id_is_refused_before_anything_is_asked(
+    command, row, write_rows
+):
+    def rows(what):
+        return write_rows([row(n, pair_id=f"{what}{n}") for n in range(5)], f"{what}.jsonl")
+
+    assert command("induce-persona", rows("a"), "--no-evaluate").status == 0
+    assert command("induce-persona", rows("a"), "--no-evaluate").status == 0
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    refused = command("induce-persona", rows("b"), "--no-evaluate")
+    assert refused.status == 1
+    assert "another user with the same id" in refused.err
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
+    assert command("induce-persona", rows("b"), "--no-evaluate", "--out", "other").status == 0

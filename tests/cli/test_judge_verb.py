@@ -118,6 +118,9 @@ def test_whether_the_order_mattered_is_said_in_a_sentence(capsys, consistent, sa
     from synthesizeme.profile import UserProfile
     from synthesizeme.types import Verdict
 
-    first, second = Verdict(preference="first", probability=0.9), Verdict(preference="second", probability=0.1)
+    first, second = (
+        Verdict(preference="first", probability=0.9),
+        Verdict(preference="second", probability=0.1),
+    )
     _show(UserProfile(user_id="u"), OneComparison(first, first, second if consistent else first), None)
     assert said in " ".join(capsys.readouterr().out.split())

@@ -99,10 +99,10 @@ def chatty() -> typer.Typer:
     @app.command()
     @spread
     def verb(common: CommonOptions) -> None:
-        print("a library")
+        sys.stdout.write("a library\n")
         os.write(1, b"a library in C\n")
         subprocess.run([sys.executable, "-c", "print('a process')"], check=True)
-        print_json({"n": 1}) if common.json else print("done")
+        print_json({"n": 1}) if common.json else typer.echo("done")
 
     return app
 
