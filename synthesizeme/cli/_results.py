@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Price = float | None
 WIDE = 80
 """Columns of a terminal that shows the whole accuracy table."""
+_TO_LOOK_AT = ("failures", "caution", "note")
 _ACCURACY_COLUMNS = ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent")
 
 
@@ -37,7 +38,7 @@ def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> 
     facts = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, text in _facts(result, files, model):
         facts.add_row(
-            Text(name, style="dim"), Text(text, style="yellow" if name in ("failures", "note") else "")
+            Text(name, style="dim"), Text(text, style="yellow" if name in _TO_LOOK_AT else "")
         )
     console.print(facts)
     if result.outcomes:
@@ -94,6 +95,7 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     if result.outcomes:
         facts.append(("evaluation", _usage_line(result.evaluation_usage)))
     facts.append(("files", f"{folder}/: {', '.join(path.name for path in files.values())}"))
+    facts += [("caution", printable(caution.text)) for caution in result.profile.cautions]
     return [*facts, *(("note", printable(note)) for note in result.notes)]
 
 

@@ -29,6 +29,7 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         "usage": usage_json(result.usage),
         "evaluation_usage": usage_json(result.evaluation_usage),
         "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
+        "cautions": [caution.model_dump(mode="json") for caution in result.profile.cautions],
         "files": {name: str(path) for name, path in files.items()},
         **({"evidence": [item.model_dump(mode="json") for item in evidence]} if evidence else {}),
         **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),

@@ -250,6 +250,8 @@ def _show(result: UserResult, files: Mapping[str, Path], model: Model, output: P
     if output is not None:
         output.show(lambda: show_result(result, files, model))
         return
+    for caution in result.profile.cautions:
+        say(f"Caution: user {printable(result.user_id, 60)}: {printable(caution.text)}")
     for note in result.notes:
         say(f"Note: user {printable(result.user_id, 60)}: {printable(note)}")
 

@@ -95,7 +95,10 @@ def judge(
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
-        print_json({"user_id": known.user_id, **told, "usage": account.usage.model_dump()})
+        cautions = [caution.model_dump(mode="json") for caution in known.cautions]
+        print_json(
+            {"user_id": known.user_id, **told, "cautions": cautions, "usage": account.usage.model_dump()}
+        )
     else:
         _show(known, found, rule)
 
@@ -246,5 +249,7 @@ def _show(profile: UserProfile, found: OneComparison, rule: SelectiveRule | None
             style="dim",
         )
     )
+    for caution in profile.cautions:
+        console.print(Text(f"Caution: {printable(caution.text)}.", style="yellow"))
     if rule is not None:
         console.print(Text(rule.in_words(), style="dim"))

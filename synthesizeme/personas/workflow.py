@@ -22,6 +22,7 @@ from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.personas.allotment import Allotment, allot
+from synthesizeme.personas.cautions import measured, with_cautions
 from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
@@ -169,6 +170,7 @@ def induce_user(
     if allotment.evaluation:
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
+            profile = with_cautions(profile, measured(outcomes["both"]))
         except (BudgetError, CacheError):
             raise
         except SynthesizeMeError as problem:
