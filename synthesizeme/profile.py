@@ -63,10 +63,10 @@ class Caution(Frozen):
     """A reason not to rely on a profile; the rules are in `synthesizeme.personas.cautions`."""
 
     kind: Literal["inconsistent", "chance", "repetition"]
-    """What is wrong: verdicts that turn with the order, verdicts not better than chance, repeated statements."""
+    """What is wrong: verdicts that turn with the order, verdicts no better than chance, repeated statements."""
     text: str
     """The same in a sentence, with its numbers and what to do."""
-    figures: dict[str, float]
+    figures: dict[str, int | float]
     """The numbers, by name; shares in [0, 1]."""
 
 

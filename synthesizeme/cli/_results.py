@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from synthesizeme.cli._progress import replies
 from synthesizeme.cli._results_json import pooled_outcomes
 from synthesizeme.cli._text import count, dollars, printable, terminal
 
@@ -37,9 +38,7 @@ def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> 
     console.print(Panel(_persona(result), title=title, title_align="left"))
     facts = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, text in _facts(result, files, model):
-        facts.add_row(
-            Text(name, style="dim"), Text(text, style="yellow" if name in _TO_LOOK_AT else "")
-        )
+        facts.add_row(Text(name, style="dim"), Text(text, style="yellow" if name in _TO_LOOK_AT else ""))
     console.print(facts)
     if result.outcomes:
         _print_accuracy(console, result.outcomes)
@@ -240,4 +239,4 @@ def _usage_line(usage: Usage, limit: str = "") -> str:
         parts.append(f"{usage.retries} retried")
     if usage.cost_usd:
         parts.append(dollars(usage.cost_usd))
-    return ", ".join(parts)
+    return ", ".join([*parts, *replies(usage)])

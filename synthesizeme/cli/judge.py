@@ -69,6 +69,7 @@ def judge(
     Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
     are judged first, and where the judge is not sure enough it abstains.
     """
+    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.errors import ConfigError, JudgeError
     from synthesizeme.evaluation.harness import evaluate
@@ -83,7 +84,8 @@ def judge(
     known = _profile(profile, user)
     comparison = _comparison(known.user_id, asked)
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
-    with open_session(model, None) as session:
+    with ProgressDisplay() as display, open_session(model, display) as session:
+        display.label(known.user_id, 1, 1)
         account, prompt = session.account(), load_prompt(judge_prompt)
         rule = None
         if max_error is not None:

@@ -18,6 +18,7 @@ from synthesizeme.errors import (
     DataError,
     StoreConflictError,
     StoreError,
+    UnreadableError,
 )
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.induction import drift
@@ -81,6 +82,7 @@ def induce_stored_user(
 
     Raises:
         Exception: one of `STOPS`.
+        UnreadableError: most replies of the model cannot be read.
     """
     spent = Usage()
     for _ in range(_TURNS):
@@ -98,6 +100,8 @@ def induce_stored_user(
             return UserDone(user_id, None, stopped=str(error), usage=spent + work.usage)
         except STOPS:
             raise
+        except UnreadableError as error:
+            raise error.about(user_id) from error
         except Exception as error:
             _logger.debug("user %r failed", user_id, exc_info=True)
             record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)

@@ -1,15 +1,16 @@
 """Statements that say the same, merged into one.
 
-Two statements are compared by their words: case, punctuation and order do not matter, nor does the ending of a
-word (two words are alike when they share their beginning, at least four letters and `ALIKE` of the longer one),
-and verbs of liking are one word. In scripts without spaces, pairs of neighbouring characters are the words.
-What a negation governs, the rest of its
-clause, is not the same as without it. Statements say the same when both negate as often, and
+Two statements are compared by their words: case, punctuation and order do not matter, nor does the ending of
+a word (two words are alike when they share their beginning, at least four letters and `ALIKE` of the longer
+one), and verbs of liking are one word. In scripts without spaces, pairs of neighbouring characters are the
+words. What a negation governs, the rest of its clause, is not the same as without it. Statements say the same
+when both negate as often, and
 
 - they share `SHARED` of all their words, or
 - all words of the one are among those of the other, and it is no shorter than `CONTAINED` of it.
 
-The earlier one keeps its place, the one with more words its wording, and the citations of both are joined.
+What says the same as one of several that were merged goes with them. The first keeps its place, the one with
+most words its wording, and the citations of all are joined.
 """
 
 from __future__ import annotations
@@ -41,17 +42,16 @@ _UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
 def without_repetition(persona: Persona) -> Persona:
     """The persona with statements that say the same merged; `PersonaSentence.repeats` counts what went in."""
-    kept: list[tuple[PersonaSentence, _Words]] = []
+    kept: list[tuple[PersonaSentence, list[_Words]]] = []
     for sentence in persona.sentences:
         words = _words(sentence.text)
-        for place, (other, others) in enumerate(kept):
-            if _same(words, others):
-                longer = words.content if len(words.content) > len(others.content) else others.content
-                text, said = (sentence.text, words) if longer is words.content else (other.text, others)
-                kept[place] = _joined(other, sentence, text), said
+        for place, (first, members) in enumerate(kept):
+            if any(_same(words, other) for other in members):
+                fuller = len(words.content) > max(len(other.content) for other in members)
+                kept[place] = _joined(first, sentence, (sentence if fuller else first).text), [*members, words]
                 break
         else:
-            kept.append((sentence, words))
+            kept.append((sentence, [words]))
     return persona.model_copy(update={"sentences": tuple(sentence for sentence, _ in kept)})
 
 
@@ -97,15 +97,17 @@ def _shared(short: Sequence[str], long: Sequence[str]) -> int:
 
 def _alike(one: str, other: str) -> bool:
     longest = max(len(one), len(other))
-    same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    same = next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     return same >= max(_LEAST_LETTERS, ALIKE * longest)
 
 
 def _words(text: str) -> _Words:
-    """The words of a statement, those that a negation governs marked.
+    r"""The words of a statement, those that a negation governs marked.
 
     >>> _words("The user does NOT like lists; lists!").content
-    ('the', 'user', 'does', '-\\x00', '-lists', 'lists')
+    ('the', 'user', 'does', '-\x00', '-lists', 'lists')
     """
     lists = _lists()
     plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")

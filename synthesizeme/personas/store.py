@@ -110,8 +110,8 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
     before = _pairs_of(known)
     if before and pair_ids and before.isdisjoint(pair_ids):
         raise DataError(
-            f"holds the profile of a user {user_id[:60]!r} that was made of {len(before)} other pairs, none of "
-            f"which is among the {len(pair_ids)} pairs here: another user with the same id",
+            f"holds the profile of a user {user_id[:60]!r} that was made of {len(before)} other pairs, none "
+            f"of which is among the {len(pair_ids)} pairs here: another user with the same id",
             source=str(folder),
             cure=cure,
         )

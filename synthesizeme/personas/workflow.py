@@ -16,6 +16,7 @@ from synthesizeme.errors import (
     CredentialError,
     DataError,
     SynthesizeMeError,
+    UnreadableError,
 )
 from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
@@ -149,6 +150,7 @@ def induce_user(
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
         CacheError: replies cannot be kept any more.
+        UnreadableError: most replies of the model cannot be read, by the induction or the evaluation.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
@@ -171,7 +173,7 @@ def induce_user(
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
             profile = with_cautions(profile, measured(outcomes["both"]))
-        except (BudgetError, CacheError):
+        except (BudgetError, CacheError, UnreadableError):
             raise
         except SynthesizeMeError as problem:
             error = str(problem)
@@ -218,6 +220,7 @@ def induce_users(
         ConfigError: the budget is too small for so many users, or the call cache cannot be used.
         CredentialError: the key is missing or was rejected.
         BudgetError: a cap of the session is reached.
+        UnreadableError: most replies of the model cannot be read; says about which user it was asked.
     """
     if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
         raise ConfigError(
@@ -239,6 +242,8 @@ def induce_users(
             )  # fmt: skip
         except (ConfigError, CredentialError, BudgetError):
             raise
+        except UnreadableError as error:
+            raise error.about(user_id) from error
         except SynthesizeMeError as error:
             unreachable = unreachable + 1 if isinstance(error, BackendError) else 0
             yield UserFailure(user_id, str(error))

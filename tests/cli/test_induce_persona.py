@@ -14,8 +14,9 @@ from synthesizeme.cli._results import show_result
 from synthesizeme.errors import BackendError
 from synthesizeme.personas import workflow
 from synthesizeme.personas.store import ProfileDirectory, directory_name, load_profile
+from synthesizeme.types import Usage
 
-USAGE = {"calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd"}
+USAGE = set(Usage.model_fields)
 JUDGES = {"default", "persona", "demonstrations", "both"}
 NOT_A_MODEL = "rule-based reader, not a language model"
 

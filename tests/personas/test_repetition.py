@@ -29,7 +29,10 @@ DIFFERENT = [
     ("The user prefers short answers.", "The user prefers long answers."),
     ("The user likes jokes in answers.", "The user does not like jokes in answers."),
     ("The user likes answers with jokes.", "The user likes answers without jokes."),
-    ("The user prefers short answers over long answers.", "The user prefers long answers over short answers."),
+    (
+        "The user prefers short answers over long answers.",
+        "The user prefers long answers over short answers.",
+    ),
     ("The user wants more detail and less praise.", "The user wants less detail and more praise."),
     ("The user likes lists, no tables.", "The user likes tables, no lists."),
     ("The user likes stories.", "The user likes stories about the sea with short sentences and a moral."),
