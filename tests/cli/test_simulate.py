@@ -132,7 +132,7 @@ def test_flags_that_do_not_go_together(command, tmp_path, arguments, problem):
 
 def test_no_choice_at_all_is_a_failure(command, cast, sample, tmp_path):
     replies = tmp_path / "replies.json"
-    replies.write_text('["I like both."]')
+    replies.write_text('["Preference: Tie", "Preference: Tie", "I like both."]')
     ran = command(
         "simulate",
         "--personas",
@@ -145,7 +145,8 @@ def test_no_choice_at_all_is_a_failure(command, cast, sample, tmp_path):
         tmp_path / "x.jsonl",
     )
     assert ran.status == 1
-    assert "failures parse 120" in ran.err
+    assert "none of 120 comparisons got a choice: " in ran.err
+    assert "ties, failures parse " in ran.err
 
 
 @pytest.mark.parametrize("flag", ["--pool", "--personas"])
