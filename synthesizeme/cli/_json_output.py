@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TextIO
-
-
-@dataclass(frozen=True)
-class _Reserved:
-    """Standard output as it was, and where JSON goes."""
-
-    before: TextIO
-    descriptor: int
-    output: TextIO
-
+from typing import Any, TextIO, cast
 
 _STANDARD_OUTPUT = 1
 """What code in C and other processes print to, whatever `sys.stdout` is."""
-_reserved: _Reserved | None = None
+
+
+class _Diverted:
+    """What stands in for `sys.stdout` meanwhile: it writes to standard error.
+
+    Args:
+        before: `sys.stdout` as it was.
+        output: Where JSON goes.
+        descriptor: A copy of the descriptor of standard output.
+    """
+
+    def __init__(self, before: TextIO, output: TextIO, descriptor: int) -> None:
+        self.before, self.output, self.descriptor = before, output, descriptor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 def reserve() -> None:
@@ -28,33 +32,31 @@ def reserve() -> None:
 
     Does nothing where standard output is no file of the system, as in a notebook.
     """
-    global _reserved
-    if _reserved is not None:
+    before = sys.stdout
+    if isinstance(before, _Diverted):
         return
     with suppress(OSError, ValueError):
-        before = sys.stdout
         before.flush()
         errors, copy = sys.stderr.fileno(), os.dup(before.fileno())
         output = os.fdopen(copy, "w", encoding=before.encoding, errors="backslashreplace")
-        _reserved = _Reserved(before, os.dup(_STANDARD_OUTPUT), output)
+        diverted = _Diverted(before, output, os.dup(_STANDARD_OUTPUT))
         os.dup2(errors, _STANDARD_OUTPUT)
-        sys.stdout = sys.stderr
+        sys.stdout = cast(TextIO, diverted)
 
 
 def stream() -> TextIO:
     """Where JSON is written."""
-    return sys.stdout if _reserved is None else _reserved.output
+    return sys.stdout.output if isinstance(sys.stdout, _Diverted) else sys.stdout
 
 
 def release() -> None:
     """Give standard output back; what can no longer be written is let go."""
-    global _reserved
-    kept, _reserved = _reserved, None
-    if kept is None:
+    diverted = sys.stdout
+    if not isinstance(diverted, _Diverted):
         return
-    sys.stdout = kept.before
+    sys.stdout = diverted.before
     with suppress(OSError, ValueError):
-        os.dup2(kept.descriptor, _STANDARD_OUTPUT)
-        os.close(kept.descriptor)
+        os.dup2(diverted.descriptor, _STANDARD_OUTPUT)
+        os.close(diverted.descriptor)
     with suppress(OSError, ValueError):
-        kept.output.close()
+        diverted.output.close()

@@ -101,7 +101,6 @@ def induce_persona(
     """
     from synthesizeme.cli._session import check_model
     from synthesizeme.datasets import read_pairs
-    from synthesizeme.personas.store import refuse_replacing
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
@@ -129,9 +128,7 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    check_writable(run.folder)
-    for user, own in users.items():
-        refuse_replacing(run.folder, user, [pair.pair_id for pair in own])
+    _check_places(run.folder, users)
     known = gather(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
@@ -144,6 +141,15 @@ def induce_persona(
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
+
+
+def _check_places(out: Path, users: Users) -> None:
+    """Refuse a folder that cannot be written, or holds something else, before any work is done."""
+    from synthesizeme.personas.store import refuse_replacing
+
+    check_writable(out)
+    for user, own in users.items():
+        refuse_replacing(out, user, [pair.pair_id for pair in own])
 
 
 def _problem(done: Done, failed: Sequence[UserFailure]) -> str:

@@ -7,8 +7,8 @@
 - ``repetition``: the writer said the same again, and `synthesizeme.personas.repetition` merged it.
 
 Verdicts are those of the whole profile on test pairs, where it was measured on enough of them. Else both
-orders are those of the validation pairs, judged as demonstrations were selected, and agreement is that on train
-pairs judged with the persona, which was written from them: what is no better than chance there is so anywhere.
+orders are those of the validation pairs, judged as demonstrations were selected, and agreement is that on
+train pairs judged with the persona, which was written from them: what is at chance there is so anywhere.
 
 References:
     Wilson (1927), Probable inference, the law of succession, and statistical inference.
@@ -91,9 +91,9 @@ def _of_verdicts(found: Verdicts) -> Iterator[Caution]:
         share = found.consistent / n
         yield Caution(
             kind="inconsistent",
-            text=f"the judge's choice turns with the order: it was the same in both for {found.consistent} "
-            f"of {n} pairs ({100 * share:.0f} %, expected {100 * LEAST_CONSISTENT:.0f} or more). Cure: another "
-            "model, or another judge prompt",
+            text="the judge's choice turns with the order: it was the same in both for "
+            f"{found.consistent} of {n} pairs ({100 * share:.0f} %, expected {100 * LEAST_CONSISTENT:.0f} or "
+            "more). Cure: another model, or another judge prompt",
             figures={
                 "pairs": n,
                 "consistent": found.consistent,

@@ -48,7 +48,8 @@ def without_repetition(persona: Persona) -> Persona:
         for place, (first, members) in enumerate(kept):
             if any(_same(words, other) for other in members):
                 fuller = len(words.content) > max(len(other.content) for other in members)
-                kept[place] = _joined(first, sentence, (sentence if fuller else first).text), [*members, words]
+                text = sentence.text if fuller else first.text
+                kept[place] = _joined(first, sentence, text), [*members, words]
                 break
         else:
             kept.append((sentence, [words]))

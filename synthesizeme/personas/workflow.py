@@ -131,6 +131,8 @@ def induce_user(
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
+    Test pairs of people and of simulations together are not measured on, and a note says so.
+
     Args:
         session: The model.
         pairs: One user's pairs; those without a split get a seeded one.
@@ -140,9 +142,6 @@ def induce_user(
         evaluation: Counts those of the evaluation.
         evidence: What a reward model learned from this user's train and validation pairs.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
-
-    Test pairs of which a person chose in some and a simulation in others are not measured on, and a note
-    says so; learned from are both.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
@@ -159,29 +158,24 @@ def induce_user(
     counts = Counter(pair.split for pair in split)
     history, test = _halves(split)
     apart = _mixture(test) if settings.evaluate else None
-    if apart is not None:
-        settings = replace(settings, evaluate=False)
-    allotment = plan_calls(split, settings, budget_calls)
-    method = settings.method(session, allotment.budget)
+    asked = settings if apart is None else replace(settings, evaluate=False)
+    allotment = plan_calls(split, asked, budget_calls)
+    method = asked.method(session, allotment.budget)
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
+    notes += [note for note in (apart, allotment.note if not allotment.evaluation else "") if note]
     outcomes: dict[str, Outcome] = {}
     error = None
-    if apart is not None:
-        notes.append(apart)
     if allotment.evaluation:
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
-            profile = with_cautions(profile, measured(outcomes["both"]))
         except (BudgetError, CacheError, UnreadableError):
             raise
         except SynthesizeMeError as problem:
             error = str(problem)
             notes.append(f"the evaluation failed, the profile is whole: {error}")
-    elif allotment.note:
-        notes.append(allotment.note)
     return UserResult(
-        profile=profile,
+        profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
         call_limit=allotment.induction,
