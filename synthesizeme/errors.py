@@ -109,7 +109,7 @@ class UnreadableError(BackendError):
         about = "" if user_id is None else f"user {user_id[:60]!r}: "
         super().__init__(f"{about}{problem}. It says: {reply!r}. Cure: {cure}")
         self.problem, self.reply, self.cure, self.user_id = problem, reply, cure, user_id
-        self.question: object = None
+        self.question: Any = None
         """The question that `reply` answers, for whoever knows about whom it was asked."""
 
     def about(self, user_id: str) -> UnreadableError:

@@ -63,7 +63,7 @@ class Caution(Frozen):
     """A reason not to rely on a profile; the rules are in `synthesizeme.personas.cautions`."""
 
     kind: Literal["inconsistent", "chance", "repetition"]
-    """What is wrong: verdicts that turn with the order, or are at chance, or statements that were repeated."""
+    """What is wrong: verdicts that turn with the order, or are at chance, or statements that repeat."""
     text: str
     """The same in a sentence, with its numbers and what to do."""
     figures: dict[str, int | float]
