@@ -45,7 +45,8 @@ def test_json_has_the_promised_shape_and_nothing_else_is_printed(command, sample
     assert set(ran.json) == {"users"}
     (user,) = ran.json["users"]
     assert set(user) == {
-        "user_id", "persona", "pairs", "usage", "evaluation_usage", "accuracy", "files",
+        "user_id", "persona", "pairs", "usage", "evaluation_usage", "accuracy", "cautions",
+        "files",
     }  # fmt: skip
     assert user["user_id"] == "tobias"
     assert user["persona"].startswith("The user")
@@ -295,10 +296,10 @@ def test_when_every_user_fails_nothing_else_is_claimed(command, sample, row, wri
     assert "Error: the only user failed\n" in one.err
 
 
-def half_dumb(request):
-    """A model that gives no verdict in about half of its replies."""
+def dull(request):
+    """A model that gives no verdict in about a third of its replies."""
     text = "".join(message.text for message in request.messages)
-    return "?" if len(text) % 2 else "Reasoning: short\nPreference: First\nConfidence: 70"
+    return "Reasoning: short\nPreference: First\nConfidence: 70" if len(text) % 3 else "?"
 
 
 @pytest.mark.parametrize("columns", [60, 100])
@@ -313,7 +314,7 @@ def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch
             json.dumps(row(i, prompt=[{"role": "user", "content": "x" * (i + 1)}])) + "\n" for i in range(30)
         )
     )
-    model = scripted_model(half_dumb)
+    model = scripted_model(dull)
     result = workflow.induce_user(
         Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, workflow.InductionSettings()
     )
