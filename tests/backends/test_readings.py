@@ -40,7 +40,8 @@ def test_half_of_eight_or_more_replies_have_to_be_verdicts(readable, goes_on, as
     said = str(stopped.value)
     assert "user 'ada': scripted: only " in said
     assert "It says: 'A fine pair of answers.'. Cure: another model (--model)" in said
-    assert "--structure" in said and "--max-tokens" in said
+    assert "--structure" in said
+    assert "--max-tokens" in said
     assert LEAST_REPLIES <= asking.usage.distinct_calls <= 10
     assert str(pickle.loads(pickle.dumps(stopped.value))) == said
     sent = len(asking.model.lm.engine.requests)

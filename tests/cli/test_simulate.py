@@ -105,7 +105,8 @@ def test_who_chose_and_is_also_simulated_is_induced_but_not_measured_on_both(com
     (user,) = ran.json["users"]
     assert user["persona"]
     assert user["accuracy"] == {}
-    assert "not measured:" in ran.err and "no figure can speak of both" in ran.err
+    assert "not measured:" in ran.err
+    assert "no figure can speak of both" in ran.err
     notes = json.loads(Path(user["files"]["profile"]).read_text())["provenance"]["notes"]
     assert "learned from 6 choices of people and 6 of simulations" in notes
     stored = command("induce-persona", mixed, "--profiles", "s.db", "--all-users", "--json")

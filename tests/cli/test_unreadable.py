@@ -15,7 +15,7 @@ def muddled(readable):
     """Answers that are a verdict for so many in a hundred questions, whatever is asked about a reply."""
 
     def answer(body):
-        asked = [message for message in body["messages"] if message["role"] == "user"][0]["content"]
+        asked = next(message for message in body["messages"] if message["role"] == "user")["content"]
         if "<pair " in asked:
             return "The user prefers short answers. [1]"
         drawn = hashlib.sha256(asked.encode()).digest()[0] * 100 // 256
@@ -75,7 +75,8 @@ def test_it_stops_with_the_model_what_it_said_and_the_cure(command, openai_stub,
     assert f"It says: '{SAID}'. Cure: another model" in ran.err
     assert "stub: only " in ran.err
     assert "user 'ann': " in ran.err or "user 'bob': " in ran.err
-    assert "--structure" in ran.err and "--max-tokens" in ran.err
+    assert "--structure" in ran.err
+    assert "--max-tokens" in ran.err
     questions = {json.dumps(body["messages"][:2]) for body in openai_stub.requests}
     assert len(questions) <= 16, "no more than it takes, and what was in flight"
 
