@@ -54,7 +54,7 @@ def test_who_is_named_is_the_one_the_model_was_asked_about():
     asking = account(lambda request: "Preference: First" if "ship" in request.messages[0].text else "Hm.")
     ships = [pair(number, user="ann", chosen=f"A ship {number}.") for number in range(10)]
     boats = [pair(number, user="bob", chosen=f"A boat {number}.") for number in range(20)]
-    with pytest.raises(UnreadableError, match="^user 'bob': "):
+    with pytest.raises(UnreadableError, match=r"^user 'bob': "):
         evaluate(LLMJudge(asking), [*ships, *boats])
 
 
