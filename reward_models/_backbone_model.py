@@ -66,10 +66,7 @@ class BackboneModel(RewardModel):
             NotFittedError: before `fit`.
         """
         states = sum(int(array.size) for state in self._fitted().values() for array in state.values())
-        return states + self._trained_size()
-
-    def _trained_size(self) -> int:
-        return sum(weight.numel() for weight in self.network_.parameters())
+        return states + int(self.training_["learned"])
 
     def _schedule(self) -> Schedule:
         positive = ("epochs", "batch_size", "learning_rate")

@@ -107,7 +107,8 @@ def train(
 
     Returns:
         The trained network, whole also where the training sharded it; and ``seconds``, ``steps``, ``tokens``
-        (padding not counted), ``loss`` (mean over steps and processes) and ``bfloat16`` (1 if it was used).
+        (no padding), ``loss`` (mean over steps and processes), ``bfloat16`` (1 if used) and ``learned``:
+        numbers that were trained, with a `lora_rank` those of adapters and head alone.
 
     Raises:
         MissingExtraError: TRL, or what it needs, is not installed.
@@ -122,6 +123,7 @@ def train(
         backbone = network.backbone
         if lora_rank:
             network.backbone = _adapted(backbone, lora_rank)
+        learned = sum(it.numel() for it in network.parameters() if it.requires_grad)
         trainer = RewardTrainer(
             model=network,
             args=_arguments(schedule, scratch, rows=len(columns["chosen_ids"])),
@@ -132,8 +134,7 @@ def train(
         trainer.remove_callback(PrinterCallback)
         whole = copy.deepcopy(network) if trainer.is_fsdp_enabled else None
         started = time.perf_counter()
-        result = trainer.train()
-        seconds = time.perf_counter() - started
+        result, seconds = trainer.train(), time.perf_counter() - started
         loss = trainer.accelerator.reduce(torch.tensor(result.training_loss), reduction="mean")
         if whole is None:
             trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
@@ -149,6 +150,7 @@ def train(
             "tokens": float(trainer._total_train_tokens),
             "loss": float(loss),
             "bfloat16": float(in_bfloat16(schedule.precision)),
+            "learned": float(learned),
         }
 
 

@@ -63,9 +63,6 @@ class Pplug(SoftPromptModel):
     def _reserved(self) -> int:
         return 2
 
-    def _trained_size(self) -> int:
-        return sum(weight.numel() for weight in self.network_.parameters() if weight.requires_grad)
-
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
         if self.temperature <= 0:
             raise ConfigError(f"temperature is {self.temperature}; expected more than 0")

@@ -6,7 +6,8 @@
     │   └── CacheError       the cache of finished calls can no longer be read or written
     ├── PromptError          a prompt file or a value for it is wrong
     ├── BackendError         a model cannot be reached or refuses to work at all
-    │   └── CredentialError  the key a provider needs is missing or was rejected
+    │   ├── CredentialError  the key a provider needs is missing or was rejected
+    │   └── UnreadableError  most of a model's replies cannot be read (carries one of them)
     ├── BudgetError          a cap on calls, tokens or cost is reached
     ├── JudgeError           a reply could not be read (carries the raw reply)
     ├── NotFittedError       a model was used before ``fit``
@@ -92,6 +93,30 @@ class BackendError(SynthesizeMeError):
 
 class CredentialError(BackendError):
     """The key a provider needs is missing or was rejected; names its environment variable."""
+
+
+class UnreadableError(BackendError):
+    """Most of a model's replies cannot be read; the run does not go on.
+
+    Args:
+        problem: Which model, and how many of its replies.
+        reply: What it said last.
+        cure: What the reader can do about it.
+        user_id: About whom it was asked, where that is known.
+    """
+
+    def __init__(self, problem: str, *, reply: str, cure: str, user_id: str | None = None) -> None:
+        about = "" if user_id is None else f"user {user_id[:60]!r}: "
+        super().__init__(f"{about}{problem}. It says: {reply!r}. Cure: {cure}")
+        self.problem, self.reply, self.cure, self.user_id = problem, reply, cure, user_id
+        self.question: Any = None
+        """The question that `reply` answers, for whoever knows about whom it was asked."""
+
+    def about(self, user_id: str) -> UnreadableError:
+        """The same error, saying about whom the model was asked; unchanged where it says so already."""
+        if self.user_id is not None:
+            return self
+        return UnreadableError(self.problem, reply=self.reply, cure=self.cure, user_id=user_id)
 
 
 class BudgetError(SynthesizeMeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ class PersonaSentence(Frozen):
     """Pairs the writer cited for it; empty when it cited none."""
     evidence: tuple[str, ...] = ()
     """Features of the evidence it cited for it; see `Provenance.evidence`."""
+    repeats: int = Field(default=0, ge=0)
+    """How many further statements of the writer said the same and were merged into this one."""
 
 
 class Persona(Frozen):
@@ -55,6 +57,17 @@ class Candidate(Frozen):
     """Questions that got no verdict."""
     selected: bool = False
     """Whether the profile uses it."""
+
+
+class Caution(Frozen):
+    """A reason not to rely on a profile; the rules are in `synthesizeme.personas.cautions`."""
+
+    kind: Literal["inconsistent", "chance", "repetition"]
+    """What is wrong: verdicts that turn with the order, or are at chance, or statements that repeat."""
+    text: str
+    """The same in a sentence, with its numbers and what to do."""
+    figures: dict[str, int | float]
+    """The numbers, by name; shares in [0, 1]."""
 
 
 class Provenance(Frozen):
@@ -103,6 +116,8 @@ class UserProfile(Frozen):
     """What kind of user this is; None when the pairs support no statement."""
     demonstrations: tuple[Demonstration, ...] = ()
     """The past choices that teach a judge best."""
+    cautions: tuple[Caution, ...] = ()
+    """Reasons not to rely on it; empty when nothing speaks against it."""
     version: int = PROFILE_VERSION
     """Version of this document's format."""
     provenance: Provenance | None = None

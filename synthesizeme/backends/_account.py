@@ -24,7 +24,6 @@ class Progress:
     done: int
     total: int
     usage: Usage
-    failures: int
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class Account:
 
         Raises:
             BackendError: the endpoint is unreachable or refuses every call.
+            UnreadableError: too few replies can be read, where the form of the questions insists on a share.
             CredentialError: the key is missing or was rejected.
             CacheError: a reply cannot be kept.
         """
@@ -85,14 +85,16 @@ class Account:
 
     def _ask_fresh(self, fresh: Sequence[Question], stage: str) -> list[Reply]:
         done = 0
+        for question in fresh:
+            self.session.readings.check(question)
 
         def report(question: Question, reply: Reply) -> None:
             nonlocal done
             done += 1
             self._count(question, reply)
             if self.session.progress:
-                failed = sum(self.failures.values())
-                self.session.progress(Progress(stage, done, len(fresh), self.usage, failed))
+                self.session.progress(Progress(stage, done, len(fresh), self.usage))
+            self.session.readings.add(question, reply.outcome)
 
         return self.session.answer(fresh, report)
 

@@ -49,6 +49,8 @@ class Form:
     """The words of which one follows `opening`; empty for a number."""
     mending: str = ""
     """What is asked about a reply that cannot be read; empty where nothing is."""
+    least_readable: float = field(default=0.0, compare=False)
+    """Share of a session's replies that has to be readable for it to go on; 0 insists on none."""
     readable: Callable[[Answer], bool] = field(default=_any, compare=False, repr=False)
     """Whether an answer can be read. Only such answers are final."""
     refuses: Callable[[str], bool] = field(default=_never, compare=False, repr=False)

@@ -27,6 +27,7 @@ from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._ladder import Sending, steps
 from synthesizeme.backends._loop import LoopThread
+from synthesizeme.backends._readings import Readings
 from synthesizeme.backends._retry import RetryPolicy
 from synthesizeme.errors import BackendError, CacheError, ConfigError
 from synthesizeme.types import Failure
@@ -80,6 +81,7 @@ class Session:
         self.endpoint = Endpoint(model.name)
         self._endpoint_known = ""
         self._recall_endpoint()
+        self.readings = Readings(model)
         self._settling: asyncio.Lock | None = None
         self._reached = False
         self._answered = False

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from synthesizeme.cli._progress import usage_facts
 from synthesizeme.cli._text import count, printable, say
 from synthesizeme.comparison.runner import Step, Watcher
 from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
@@ -88,10 +89,8 @@ class ComparisonDisplay(Watcher):
 
     def calls(self, progress: Progress) -> None:
         """How the calls of a judge go on; safe to call from any thread."""
-        usage = progress.usage
         self._calls = (
-            f"{self._user}: {progress.stage} {progress.done}/{progress.total}, "
-            f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached), {progress.failures} failed"
+            f"{self._user}: {progress.stage} {progress.done}/{progress.total}, {usage_facts(progress.usage)}"
         )
 
     def _say(self, line: str) -> None:

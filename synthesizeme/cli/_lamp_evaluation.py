@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthesizeme.cli._options import ModelOptions
+from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def lamp_reports(
         for name in benchmarks:
             display.label(name, 1, 1)
             data = load_lamp(name, split=options.split, data_dir=data_dir)
+            if data.invented:
+                say(f"Note: {name} is in no folder of data; a small sample of invented authors is taken.")
             ranking = read_ranking(options.ranking, data) if options.ranking else None
             run = LampRun(
                 data.first_users(max_users),

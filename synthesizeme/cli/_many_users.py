@@ -13,6 +13,7 @@ import typer
 from synthesizeme.cli._many_users_options import ManyUsersOptions
 from synthesizeme.cli._options import ModelOptions
 from synthesizeme.cli._places import check_writable, write_profile
+from synthesizeme.cli._progress import replies
 from synthesizeme.cli._session import cache_place, settings_of
 from synthesizeme.cli._text import count, dollars, print_json, printable, say
 from synthesizeme.errors import SynthesizeMeError
@@ -120,14 +121,22 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, intake: 
 
 
 def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
-    from synthesizeme.induction import run
+    from synthesizeme.backends import Progress
+    from synthesizeme.induction import RunSummary, run
+
+    finished = RunSummary()
+
+    def on_call(now: Progress) -> None:
+        _show(display, finished + RunSummary(usage=now.usage), total)
 
     def on_user(user: UserDone, summary: RunSummary) -> None:
+        nonlocal finished
+        finished = summary
         _show(display, summary, total)
         if work.out is not None and user.profile is not None:
             write_profile(work.out, user.profile, work.settings.judge_prompt, {})
 
-    return run(job, on_user)
+    return run(job, on_user, on_call)
 
 
 def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
@@ -142,7 +151,8 @@ def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total:
 def _show(display: ProgressDisplay, summary: RunSummary, total: int) -> None:
     from synthesizeme.backends import Progress
 
-    display(Progress("done", summary.users, max(total, summary.users), summary.usage, summary.failed))
+    stage = f"{summary.failed:,} failed, done" if summary.failed else "done"
+    display(Progress(stage, summary.users, max(total, summary.users), summary.usage))
 
 
 def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
@@ -154,16 +164,20 @@ def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
     usage = summary.usage
     tokens = usage.prompt_tokens + usage.completion_tokens
     cost = f", {dollars(usage.cost_usd)}" if usage.cost_usd else ""
+    became = "".join(f", {words}" for words in replies(usage))
     yield (
         f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls:,} cached, {usage.retries:,} retries), "
-        f"{count(tokens, 'token')}{cost}."
+        f"{count(tokens, 'token')}{cost}{became}."
     )
     if summary.unanswered:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in summary.unanswered.items())
         yield f"Without a usable answer, retries notwithstanding: {kinds}."
     for name, pooled in summary.accuracy.items():
         yield f"  {name}: {100 * pooled.correct / pooled.pairs:.1f} % of {count(pooled.pairs, 'test pair')}"
-    for kind, named in (("failed", summary.failures), ("drifted", summary.drifts)):
+    if summary.cautioned:
+        yield f"{count(summary.cautioned, 'profile')} with a caution; `synthesizeme profiles show` shows it."
+    kinds_named = (("failed", summary.failures), ("drifted", summary.drifts), ("caution", summary.cautions))
+    for kind, named in kinds_named:
         for user in named[:NAMED]:
             yield f"  {kind}: user {printable(user.user_id, 60)}: {printable(user.why, 200)}"
 

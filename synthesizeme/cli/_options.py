@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from synthesizeme.cli._config_file import apply_config_file
+from synthesizeme.cli._json_output import reserve
 
 MODEL_PANEL = "Model"
 CACHE_PANEL = "Cache"
@@ -26,6 +27,12 @@ def _remember_debug(context: typer.Context, value: bool) -> bool:
 def _remember_cache(context: typer.Context, value: bool) -> bool:
     if isinstance(context.obj, dict):
         context.obj["calls_kept"] = not value
+    return value
+
+
+def _reserve_output(value: bool) -> bool:
+    if value:
+        reserve()
     return value
 
 
@@ -81,6 +88,7 @@ class CommonOptions(PlainOptions):
         typer.Option(
             "--json",
             help="Print one JSON object on standard output and nothing else there.",
+            callback=_reserve_output,
             rich_help_panel=OTHER_PANEL,
         ),
     ] = False

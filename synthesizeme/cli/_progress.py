@@ -12,6 +12,7 @@ from synthesizeme.cli._text import count, dollars, printable, say
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Progress
+    from synthesizeme.types import Usage
 
 SECONDS_BEFORE_FIRST_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
@@ -89,21 +90,30 @@ class ProgressDisplay:
         line = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=max(1, now.total), completed=now.done, width=20)
         line.add_row(Text(self._label, style="bold"), Text(now.stage), bar, Text(f"{now.done}/{now.total}"))
-        return Group(line, Text(_facts(now), style="dim"))
+        return Group(
+            line,
+            Text(usage_facts(now.usage), style="yellow" if replies(now.usage) or now.usage.failed else "dim"),
+        )
 
     def _show_line(self, now: Progress) -> None:
         """Not a terminal: a line now and then, none in a short run."""
         if time.monotonic() >= self._say_at:
             self._say_at = time.monotonic() + SECONDS_BETWEEN_LINES
-            say(f"{self._label}: {now.stage} {now.done}/{now.total}; {_facts(now)}")
+            say(f"{self._label}: {now.stage} {now.done}/{now.total}; {usage_facts(now.usage)}")
 
 
-def _facts(now: Progress) -> str:
-    usage = now.usage
+def usage_facts(usage: Usage) -> str:
+    """Calls, tokens and cost of a run, and what became of the replies."""
     tokens = usage.prompt_tokens + usage.completion_tokens
-    parts = [f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached)", count(tokens, "token")]
+    parts = [f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls:,} cached)", count(tokens, "token")]
     if usage.cost_usd:
         parts.append(dollars(usage.cost_usd))
     if usage.retries:
-        parts.append(f"{usage.retries} retried")
-    return " · ".join([*parts, f"{now.failures} failed"])
+        parts.append(f"{usage.retries:,} retried")
+    return " · ".join([*parts, *replies(usage), f"{usage.failed:,} failed"])
+
+
+def replies(usage: Usage) -> list[str]:
+    """How many replies were mended, could not be read, or refuse to answer: only those that there were."""
+    counts = {"mended": usage.mended, "unreadable": usage.unreadable, "refused": usage.refused}
+    return [f"{number:,} {what}" for what, number in counts.items() if number]

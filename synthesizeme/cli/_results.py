@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from synthesizeme.cli._progress import replies
 from synthesizeme.cli._results_json import pooled_outcomes
 from synthesizeme.cli._text import count, dollars, printable, terminal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Price = float | None
 WIDE = 80
 """Columns of a terminal that shows the whole accuracy table."""
+_TO_LOOK_AT = ("failures", "caution", "note")
 _ACCURACY_COLUMNS = ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent")
 
 
@@ -36,9 +38,7 @@ def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> 
     console.print(Panel(_persona(result), title=title, title_align="left"))
     facts = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for name, text in _facts(result, files, model):
-        facts.add_row(
-            Text(name, style="dim"), Text(text, style="yellow" if name in ("failures", "note") else "")
-        )
+        facts.add_row(Text(name, style="dim"), Text(text, style="yellow" if name in _TO_LOOK_AT else ""))
     console.print(facts)
     if result.outcomes:
         _print_accuracy(console, result.outcomes)
@@ -94,6 +94,7 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     if result.outcomes:
         facts.append(("evaluation", _usage_line(result.evaluation_usage)))
     facts.append(("files", f"{folder}/: {', '.join(path.name for path in files.values())}"))
+    facts += [("caution", printable(caution.text)) for caution in result.profile.cautions]
     return [*facts, *(("note", printable(note)) for note in result.notes)]
 
 
@@ -112,7 +113,9 @@ def show_pooled(results: Sequence[UserResult]) -> None:
     outcomes = pooled_outcomes(results)
     console = terminal()
     if not outcomes:
-        console.print(Text(f"{count(len(results), 'user')}; nothing was evaluated."))
+        measured = any(result.outcomes for result in results)
+        why = "people and simulations are not measured together" if measured else "nothing was evaluated"
+        console.print(Text(f"{count(len(results), 'user')}; {why}."))
         return
     console.print(Text(f"All {count(len(results), 'user')}", style="bold"))
     _print_accuracy(console, outcomes)
@@ -236,4 +239,4 @@ def _usage_line(usage: Usage, limit: str = "") -> str:
         parts.append(f"{usage.retries} retried")
     if usage.cost_usd:
         parts.append(dollars(usage.cost_usd))
-    return ", ".join(parts)
+    return ", ".join([*parts, *replies(usage)])

@@ -10,12 +10,8 @@ if TYPE_CHECKING:
     from synthesizeme.evaluation.harness import Outcome
     from synthesizeme.personas.estimate import Estimate, UserEstimate
     from synthesizeme.personas.workflow import UserFailure, UserResult
-    from synthesizeme.types import Usage
 
 Price = float | None
-USAGE_KEYS = (
-    "calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd",
-)  # fmt: skip
 
 
 def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
@@ -26,9 +22,10 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         "user_id": result.user_id,
         "persona": None if persona is None else persona.text,
         "pairs": dict(result.pairs),
-        "usage": usage_json(result.usage),
-        "evaluation_usage": usage_json(result.evaluation_usage),
+        "usage": result.usage.model_dump(),
+        "evaluation_usage": result.evaluation_usage.model_dump(),
         "accuracy": {name: _accuracy_json(outcome) for name, outcome in result.outcomes.items()},
+        "cautions": [caution.model_dump(mode="json") for caution in result.profile.cautions],
         "files": {name: str(path) for name, path in files.items()},
         **({"evidence": [item.model_dump(mode="json") for item in evidence]} if evidence else {}),
         **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),
@@ -43,12 +40,6 @@ def failure_json(failure: UserFailure) -> dict[str, str]:
 def pooled_json(results: Sequence[UserResult]) -> dict[str, Any]:
     """Accuracy of each judge over all users."""
     return {name: _accuracy_json(outcome) for name, outcome in pooled_outcomes(results).items()}
-
-
-def usage_json(usage: Usage) -> dict[str, Any]:
-    """What calls cost."""
-    values = usage.model_dump()
-    return {key: values[key] for key in USAGE_KEYS}
 
 
 def estimate_json(
@@ -72,9 +63,11 @@ def estimate_json(
 
 
 def pooled_outcomes(results: Sequence[UserResult]) -> dict[str, Outcome]:
-    """Outcomes of the users joined, for each judge."""
+    """Outcomes of the users joined, for each judge; none where some are people and others simulations."""
     from synthesizeme.evaluation.harness import pool
 
+    if len({result.respondents for result in results if result.outcomes}) > 1:
+        return {}
     names = dict.fromkeys(name for result in results for name in result.outcomes)
     return {
         name: pool(result.outcomes[name] for result in results if name in result.outcomes) for name in names

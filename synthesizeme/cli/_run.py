@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from synthesizeme.cli import _json_output
 from synthesizeme.cli._text import printable
 from synthesizeme.errors import CacheError, ConfigError, SynthesizeMeError, UnknownNameError
 
@@ -33,7 +34,7 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
             standalone_mode=False,
             obj=state,
         )
-        sys.stdout.flush()
+        _json_output.stream().flush()
         if status == INTERRUPTED:
             _say_interrupted(state)
         return status if isinstance(status, int) else OK
@@ -47,6 +48,7 @@ def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
             traceback.print_exc()
         return _report(error, name)
     finally:
+        _json_output.release()
         _settle()
 
 

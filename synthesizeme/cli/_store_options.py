@@ -39,7 +39,8 @@ class StoreOptions:
         bool,
         typer.Option(
             "--migrate",
-            help="Bring the tables of PostgreSQL up to date first; in SQLite this is done anyway.",
+            help="Bring the tables of PostgreSQL up to date first; in SQLite, and in an empty database, this "
+            "is done anyway.",
         ),
     ] = False
 

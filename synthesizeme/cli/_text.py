@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from synthesizeme.cli._json_output import stream
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -49,9 +51,10 @@ def dollars(amount: float | None) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON object on standard output; characters that the terminal cannot show are escaped."""
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    output = stream()
+    encoding = (output.encoding or "").lower().replace("-", "")
     text = json.dumps(value, indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
-    sys.stdout.write(f"{text}\n")
+    output.write(f"{text}\n")
 
 
 def terminal() -> Console:

@@ -47,8 +47,8 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             "--benchmark",
-            help=f"{BENCHMARKS}, lamp/1 to lamp/7 and lamp-time/1 to /7 (an invented sample where no "
-            "folder of data is named), reward-bench-2 (what "
+            help=f"{BENCHMARKS}, lamp/1 to lamp/7 and lamp-time/1 to /7 (an invented sample where "
+            "they are in no folder of data), reward-bench-2 (what "
             "users cost trained models in general quality). A name without /… runs all of its family, e.g. "
             "personal-reward-bench.",
             metavar="NAME",

@@ -128,7 +128,7 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    check_writable(run.folder)
+    _check_places(run.folder, users)
     known = gather(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
@@ -141,6 +141,15 @@ def induce_persona(
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
+
+
+def _check_places(out: Path, users: Users) -> None:
+    """Refuse a folder that cannot be written, or holds something else, before any work is done."""
+    from synthesizeme.personas.store import refuse_replacing
+
+    check_writable(out)
+    for user, own in users.items():
+        refuse_replacing(out, user, [pair.pair_id for pair in own])
 
 
 def _problem(done: Done, failed: Sequence[UserFailure]) -> str:
@@ -162,10 +171,8 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 
     Raises:
         ConfigError: there are several and the flags choose none, or the one asked for is not there.
-        DataError: people chose some of the pairs and simulations others, and they are to be measured.
     """
     from synthesizeme.datasets import by_user
-    from synthesizeme.evaluation.apart import refuse_mixture
 
     user = run.user
     if user is not None and run.all_users:
@@ -180,8 +187,6 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
             f"{source} has {len(users)} users; name one with --user ID, or take them --all-users. "
             f"Its users: {id_list(users)}"
         )
-    if not run.no_evaluate:
-        refuse_mixture(pairs, str(source))
     return users
 
 
@@ -251,6 +256,8 @@ def _show(result: UserResult, files: Mapping[str, Path], model: Model, output: P
     if output is not None:
         output.show(lambda: show_result(result, files, model))
         return
+    for caution in result.profile.cautions:
+        say(f"Caution: user {printable(result.user_id, 60)}: {printable(caution.text)}")
     for note in result.notes:
         say(f"Note: user {printable(result.user_id, 60)}: {printable(note)}")
 

@@ -69,6 +69,7 @@ def judge(
     Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
     are judged first, and where the judge is not sure enough it abstains.
     """
+    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.errors import ConfigError, JudgeError
     from synthesizeme.evaluation.harness import evaluate
@@ -83,7 +84,8 @@ def judge(
     known = _profile(profile, user)
     comparison = _comparison(known.user_id, asked)
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
-    with open_session(model, None) as session:
+    with ProgressDisplay() as display, open_session(model, display) as session:
+        display.label(known.user_id, 1, 1)
         account, prompt = session.account(), load_prompt(judge_prompt)
         rule = None
         if max_error is not None:
@@ -95,7 +97,10 @@ def judge(
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
-        print_json({"user_id": known.user_id, **told, "usage": account.usage.model_dump()})
+        cautions = [caution.model_dump(mode="json") for caution in known.cautions]
+        print_json(
+            {"user_id": known.user_id, **told, "cautions": cautions, "usage": account.usage.model_dump()}
+        )
     else:
         _show(known, found, rule)
 
@@ -238,13 +243,15 @@ def _show(profile: UserProfile, found: OneComparison, rule: SelectiveRule | None
     console.print(Text(headline, style="bold"))
     if verdict.reasoning:
         console.print(Text(printable(verdict.reasoning)))
-    same = "the same in both orders" if found.consistent else "depends on the order"
+    orders = "is the same in both orders" if found.consistent else "depends on the order"
     console.print(
         Text(
-            f"The verdict is {same}: P(first) = {found.shown.probability:.2f} as given, "
+            f"The verdict {orders}: P(first) = {found.shown.probability:.2f} as given, "
             f"{1 - found.swapped.probability:.2f} with the responses exchanged.",
             style="dim",
         )
     )
+    for caution in profile.cautions:
+        console.print(Text(f"Caution: {printable(caution.text)}.", style="yellow"))
     if rule is not None:
         console.print(Text(rule.in_words(), style="dim"))

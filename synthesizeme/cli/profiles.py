@@ -127,6 +127,8 @@ def show(
     for sentence in persona.sentences if persona else ():
         typer.echo(f"  {printable(sentence.text)}")
     typer.echo(f"  {count(len(found.profile.demonstrations), 'demonstration')}")
+    for caution in found.profile.cautions:
+        typer.echo(f"  caution: {printable(caution.text)}")
     typer.echo("versions:")
     for note in notes:
         typer.echo(f"  {_note(note)}")

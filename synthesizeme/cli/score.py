@@ -17,6 +17,7 @@ from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, wit
 from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
+from synthesizeme.cli._json_output import reserve, stream
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._own_taste import meant, show_own_taste
 from synthesizeme.cli._shape_options import ShapeOptions
@@ -125,6 +126,8 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
         raise ConfigError("--weights needs --user ID")
     if options.max_error is not None and options.history is None:
         raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
+    if options.as_json or not options.weights:
+        reserve()
     model = opened(options.model)
     if options.unknown_user is not None:
         model.unknown_user = options.unknown_user
@@ -147,9 +150,9 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
     for line in _lines(ScalarRewards(model, settings), options, abstainer):
         read += 1
         failed += "error" in line
-        sys.stdout.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        stream().write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
         if read % options.batch_size == 0:
-            sys.stdout.flush()
+            stream().flush()
     if abstainer is not None:
         say(abstainer.selection.in_words())
     if failed:

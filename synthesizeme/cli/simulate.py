@@ -11,6 +11,7 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
 from synthesizeme.cli._places import check_apart
+from synthesizeme.cli._progress import replies
 from synthesizeme.cli._text import count, print_json, printable
 from synthesizeme.errors import ConfigError, DataError
 
@@ -115,7 +116,8 @@ def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOpti
         f"{count(len(found.pairs), 'choice')}, {_without(found)}{same}."
     )
     if usage is not None:
-        typer.echo(f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
+        became = "".join(f", {words}" for words in replies(usage))
+        typer.echo(f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached){became}.")
     typer.echo(f"Written to {printable(str(options.out))}.")
 
 
@@ -154,6 +156,7 @@ def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated,
     personas, pool = _personas(Path(str(options.personas))), read_pool(Path(str(options.pool)))
     prompt = load_prompt(options.play_prompt)
     with ProgressDisplay() as display, open_session(model, display) as session:
+        display.label(count(len(personas), "simulated user"), 1, 1)
         account = session.account()
         found = simulate(
             role_played(account, personas, prompt),

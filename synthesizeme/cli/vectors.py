@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -29,12 +30,14 @@ from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Dose, PersonaVectors
+    from reward_models.persona_vectors.screening import ScreenedPair
 
 Texts = Annotated[
     list[str] | None, typer.Option("--prompt", help="A prompt; may be given several times.", metavar="TEXT")
 ]
 Lines = Annotated[Path | None, typer.Option("--prompts", help="File with one prompt a line.", metavar="FILE")]
 MOST_SHOWN = 20
+"""Pairs that `screen` prints at most, both ends of the order."""
 
 
 def app() -> typer.Typer:
@@ -257,14 +260,25 @@ def screen(
                     "push": float(pushes.mean()), "standard_error": error, "pairs": documents})  # fmt: skip
         return
     typer.echo("  chosen  rejected      push  pair  (beside the policy's own answer)")
-    for row in rows[:MOST_SHOWN]:
-        numbers = f"{row.chosen:+8.3f}  {row.rejected:+8.3f}  {row.push:+8.3f}"
-        typer.echo(f"{numbers}  {printable(row.pair_id, 60)}")
-    typer.echo(f"{row.chosen:+8.3f}  {row.rejected:+8.3f}  {row.push:+8.3f}  {printable(row.pair_id, 60)}")
+    for line in _screened_lines(rows):
+        typer.echo(line)
     typer.echo(
         f"{count(len(rows), 'pair')} along {printable(found.trait)}: mean push {pushes.mean():+.3f}, "
         f"standard error {error:.3f}."
     )
+
+
+def _screened_lines(rows: Sequence[ScreenedPair]) -> Iterator[str]:
+    """A line a pair, the most pushed first; of more than `MOST_SHOWN` the beginning and the end."""
+    left_out = max(0, len(rows) - MOST_SHOWN)
+    half = MOST_SHOWN // 2 if left_out else len(rows)
+    for place, row in enumerate(rows):
+        if half <= place < half + left_out:
+            if place == half:
+                yield f"  … {count(left_out, 'pair')} between them"
+            continue
+        numbers = f"{row.chosen:+8.3f}  {row.rejected:+8.3f}  {row.push:+8.3f}"
+        yield f"{numbers}  {printable(row.pair_id, 60)}"
 
 
 def _layer(found: PersonaVectors) -> int:

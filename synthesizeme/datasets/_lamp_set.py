@@ -103,12 +103,13 @@ class LampSet(Frozen):
 
 
 def load_lamp(name: str, *, split: str = "dev", data_dir: str | Path | None = None) -> LampSet:
-    """A task from ``DIR[/lamp][/user|/time]/LaMP_N``, or the shipped sample where no folder is named at all.
+    """A task from ``DIR[/lamp][/user|/time]/LaMP_N``, or the shipped sample where it is in no such folder.
 
     Args:
         name: ``lamp/1`` to ``lamp/7`` (user-based), ``lamp-time/1`` to ``lamp-time/7`` (time-based).
         split: ``train``, ``dev`` or ``test``; the published test split has no golds.
-        data_dir: Folder to look in first; then comes ``$SYNTHESIZEME_DATA_DIR``.
+        data_dir: Folder to look in first; then comes ``$SYNTHESIZEME_DATA_DIR``. Where this is given the
+            task has to be in one of them.
 
     Raises:
         UnknownNameError: there is no such task.
@@ -117,8 +118,13 @@ def load_lamp(name: str, *, split: str = "dev", data_dir: str | Path | None = No
     task = lamp_task(name)
     separation: Separation = "time" if name.lower().startswith("lamp-time") else "user"
     places = data_places(data_dir)
-    invented = not places
-    folder = _folder(places or [resource(SAMPLE).parent], task, separation, split)
+    folder = _folder(places, task, separation, split)
+    invented = folder is None and data_dir is None
+    if invented:
+        places = [*places, resource(SAMPLE).parent]
+        folder = _folder(places, task, separation, split)
+    if folder is None:
+        raise _nowhere(places, task, separation, split)
     questions = read_questions(folder / f"{split}_questions.json", task)
     outputs, candidates = folder / f"{split}_outputs.json", folder / f"{split}_candidates.json"
     if not outputs.is_file():
@@ -138,7 +144,8 @@ def load_lamp(name: str, *, split: str = "dev", data_dir: str | Path | None = No
     )
 
 
-def _folder(places: Sequence[Path], task: LampTask, separation: Separation, split: str) -> Path:
+def _folder(places: Sequence[Path], task: LampTask, separation: Separation, split: str) -> Path | None:
+    """The first folder of the places that holds the questions of the task."""
     looked = [
         place / root / part / task.name / inner
         for place in places
@@ -146,11 +153,12 @@ def _folder(places: Sequence[Path], task: LampTask, separation: Separation, spli
         for part in _FOLDERS[separation]
         for inner in ("", split)
     ]
-    for folder in looked:
-        if (folder / f"{split}_questions.json").is_file():
-            return folder
+    return next((folder for folder in looked if (folder / f"{split}_questions.json").is_file()), None)
+
+
+def _nowhere(places: Sequence[Path], task: LampTask, separation: Separation, split: str) -> DataError:
     named = ", ".join(dict.fromkeys(str(place) for place in places))
-    raise DataError(
+    return DataError(
         f"{task.name} ({separation}-based) was not found in {named}",
         cure=f"put its files into lamp/{separation}/{task.name}/{split}_questions.json there "
         "(lamp-benchmark.github.io has them)",

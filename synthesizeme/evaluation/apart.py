@@ -17,12 +17,18 @@ def refuse_mixture(pairs: Sequence[PreferencePair], source: str | None = None) -
     """
     kind = respondents(pairs)
     if kind == "mixed":
-        counts = Counter(pair.simulated for pair in pairs)
+        people, simulated = counted(pairs)
         raise DataError(
-            f"{counts[False]} of the pairs to be measured on are choices of people and {counts[True]} of "
-            "simulations; no figure can speak of both",
+            f"{people} of the pairs to be measured on are choices of people and {simulated} of simulations; "
+            "no figure can speak of both",
             source=source,
             field=f"metadata.{SIMULATED}",
             cure="measure each apart: `synthesizeme data convert IN OUT --respondents human` (or simulated).",
         )
     return kind
+
+
+def counted(pairs: Sequence[PreferencePair]) -> tuple[int, int]:
+    """How many choices people made, and how many simulations."""
+    counts = Counter(pair.simulated for pair in pairs)
+    return counts[False], counts[True]

@@ -18,6 +18,7 @@ from synthesizeme.errors import (
     DataError,
     StoreConflictError,
     StoreError,
+    UnreadableError,
 )
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.induction import drift
@@ -30,7 +31,7 @@ from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.record import InductionNote, InductionRecord
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import PreferencePair, Usage
+from synthesizeme.types import PreferencePair, Usage, respondents
 
 STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
 """What no user is to blame for: the run ends."""
@@ -81,6 +82,7 @@ def induce_stored_user(
 
     Raises:
         Exception: one of `STOPS`.
+        UnreadableError: most replies of the model cannot be read.
     """
     spent = Usage()
     for _ in range(_TURNS):
@@ -98,6 +100,8 @@ def induce_stored_user(
             return UserDone(user_id, None, stopped=str(error), usage=spent + work.usage)
         except STOPS:
             raise
+        except UnreadableError as error:
+            raise error.about(user_id) from error
         except Exception as error:
             _logger.debug("user %r failed", user_id, exc_info=True)
             record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)
@@ -135,7 +139,9 @@ class _Work:
         made = self.known.provenance if self.known else None
         splits = made.splits if made else {}
         split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
-        judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
+        judged = None
+        if respondents(pairs) != "mixed":  # the accuracy on people's choices and on others' are not compared
+            judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(
             self.session, split, self.job.settings,
             account=self.making, evaluation=self.measuring, split_rule=rule,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
 
-from synthesizeme.backends import Session
-from synthesizeme.errors import CacheError, DataError, StoreError
+from synthesizeme.backends import Progress, Session
+from synthesizeme.errors import CacheError, DataError, StoreError, UnreadableError
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
 from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
@@ -15,25 +15,29 @@ from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
 
-ENDS = (CacheError, DataError, StoreError)
-"""What ends a run where it stands: nothing more could be kept."""
+ENDS = (CacheError, DataError, StoreError, UnreadableError)
+"""What ends a run where it stands: nothing more could be kept, or most of what comes cannot be read."""
 UNREACHABLE_USERS = 8
 """Users in a row that the model answered nothing about before no further user is begun."""
 OnUser = Callable[[UserDone, RunSummary], None]
 """Told of each user as it is finished, with the run so far."""
 
 
-def run(job: InductionJob, on_user: OnUser | None = None) -> RunSummary:
+def run(
+    job: InductionJob, on_user: OnUser | None = None, progress: Callable[[Progress], None] | None = None
+) -> RunSummary:
     """Bring every user of the job's shard up to date.
 
     What is finished is in the store; a run that was killed at any moment goes on with the others. A user that
     fails is recorded and the others go on. When the budget is used up, or the model answered none of
     `UNREACHABLE_USERS` users in a row, no further user is begun; when the store cannot be reached for longer
-    than it is waited for, or a disk is full, the calls in flight are given up too. The summary says why.
+    than it is waited for, a disk is full, or most replies of the model cannot be read, the calls in flight
+    are given up too. The summary says why.
 
     Args:
         job: What to do.
         on_user: Told of each user, from the thread that called.
+        progress: Told of every call, with the counts of the one user it is about; from any thread.
 
     Raises:
         ConfigError: the settings, the store or the cache cannot be used.
@@ -41,7 +45,7 @@ def run(job: InductionJob, on_user: OnUser | None = None) -> RunSummary:
         DataError: the store cannot be opened.
         StoreError: likewise.
     """
-    with job.open_store() as store, job.open_session() as session:
+    with job.open_store() as store, job.open_session(progress) as session:
         walk = _Walk(store, session, job, on_user or (lambda user, summary: None))
         # Where nothing is waited for, threads would only take turns.
         return walk.together(job.concurrency) if session.model.asynchronous else walk.one_by_one()
@@ -156,7 +160,10 @@ def summed(user: UserDone) -> RunSummary:
     if record.drifted and (check := record.drift):
         loss = f"lost {check.loss:.2f} ± {check.standard_error:.2f} of accuracy on {check.recent_pairs} pairs"
         drifts = (NamedUser(user_id=user.user_id, why=loss),)
+    found = user.profile.cautions if user.profile else ()
+    cautions = tuple(NamedUser(user_id=user.user_id, why=caution.text) for caution in found[:1])
     return beside + RunSummary(
-        done=1, drifted=len(drifts), drifts=drifts, usage=record.usage, unanswered=record.unanswered,
+        done=1, cautioned=len(cautions), cautions=cautions,
+        drifted=len(drifts), drifts=drifts, usage=record.usage, unanswered=record.unanswered,
         accuracy={name: Pooled(correct=c, pairs=n) for name, (c, n) in record.accuracy.items() if n},
     )  # fmt: skip

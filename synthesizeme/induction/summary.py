@@ -63,6 +63,10 @@ class RunSummary(Frozen):
     """The first users that failed."""
     drifts: tuple[NamedUser, ...] = ()
     """The first users that drifted."""
+    cautioned: int = 0
+    """Of those done, users whose profile has a caution."""
+    cautions: tuple[NamedUser, ...] = ()
+    """The first users whose profile has one."""
     stopped: str | None = None
     """Why users were left for another run, if any were."""
 
@@ -81,6 +85,8 @@ class RunSummary(Frozen):
             },
             failures=(*self.failures, *other.failures)[:EXAMPLES],
             drifts=(*self.drifts, *other.drifts)[:EXAMPLES],
+            cautioned=self.cautioned + other.cautioned,
+            cautions=(*self.cautions, *other.cautions)[:EXAMPLES],
             stopped=self.stopped or other.stopped,
         )
 

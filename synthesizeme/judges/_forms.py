@@ -50,6 +50,7 @@ VERDICT = Form(
     words=("First", "Second"),
     mending="Which response does the user prefer, by what you just said? Answer with one word: First or "
     "Second.",
+    least_readable=0.5,
     readable=partial(_can, read_verdict),
     refuses=refuses,
     said=without_thoughts,

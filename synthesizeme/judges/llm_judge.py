@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from synthesizeme.backends import Account, Answer, Question
+from synthesizeme.errors import UnreadableError
 from synthesizeme.judges._forms import VERDICT
 from synthesizeme.judges._messages import comparison_message, context_messages
 from synthesizeme.judges._reading import verdict_or_failure
@@ -59,13 +60,22 @@ class LLMJudge:
         return None if context is None else self._question(context, comparison)
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
-        """One verdict or failure per comparison, in order; all are asked in one go."""
+        """One verdict or failure per comparison, in order; all are asked in one go.
+
+        Raises:
+            BackendError: the model cannot be reached, or most of its replies cannot be read.
+        """
         questions = [
             None if context is None else self._question(context, comparison)
             for context, comparison in zip(self._contexts(comparisons), comparisons, strict=True)
         ]
         asked = [question for question in questions if question is not None]
-        outcomes = iter(self._account.ask(asked, stage=self.name))
+        try:
+            outcomes = iter(self._account.ask(asked, stage=self.name))
+        except UnreadableError as error:
+            whose = {q: comparison.user_id for q, comparison in zip(questions, comparisons, strict=True)}
+            user_id = whose.get(error.question)
+            raise (error if user_id is None else error.about(user_id)) from error.__cause__
         return [
             self._read(question, next(outcomes))
             if question is not None

@@ -53,6 +53,8 @@ def generation_prompt_json(profile: UserProfile, prompt: PromptTemplate | None =
 def persona_markdown(profile: UserProfile) -> str:
     """The persona for people: each sentence with the pairs that support it, and how it was made."""
     parts = [f"# Persona of {_code(profile.user_id)}"]
+    if profile.cautions:
+        parts.append("\n".join(f"- **Caution:** {_plain(caution.text)}." for caution in profile.cautions))
     if profile.persona is None:
         parts.append("There is no persona; the notes below say why.")
     else:

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,8 +42,8 @@ def directory_name(user_id: str) -> str:
 def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str]) -> dict[str, Path]:
     """Write a profile and its documents into the user's folder under `root`, and enter it in the index.
 
-    A new folder appears whole. In one that exists already each file is replaced whole, and documents of
-    an earlier run that this one does not have are removed.
+    A new folder appears whole. In one of the same user each file is replaced whole, and documents of an
+    earlier run that this one does not have are removed.
 
     Args:
         root: Folder of all users; made if it does not exist.
@@ -54,10 +54,11 @@ def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str])
         Path of each file, by file name.
 
     Raises:
-        DataError: the place cannot be written.
+        DataError: the place cannot be written, or holds something else; see `refuse_replacing`.
     """
     texts = {PROFILE: profile.to_json(), **documents}
     name = directory_name(profile.user_id)
+    refuse_replacing(root, profile.user_id, _pairs_of(profile))
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         partial = root / f".{name}.{secrets.token_hex(4)}.partial"
@@ -70,6 +71,54 @@ def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str])
             shutil.rmtree(partial, ignore_errors=True)
         _enter(root, profile.user_id, name)
     return {file: root / name / file for file in texts}
+
+
+def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -> None:
+    """Refuse to write a user's profile over anything but an earlier profile of the same user.
+
+    Two users of different data may have the same id: a profile that was made of pairs none of which is among
+    those of the new one is another user's.
+
+    Args:
+        root: Folder of all users.
+        user_id: The user.
+        pair_ids: Pairs that the new profile is made of, where they are known.
+
+    Raises:
+        DataError: `root` is itself the folder of a user, its index cannot be read, or the user's folder in
+            it holds something else.
+    """
+    folder = root / directory_name(user_id)
+    cure = "name another folder, or move this one away"
+    if (root / PROFILE).is_file():
+        raise DataError(
+            f"is the folder of one user, since it holds a {PROFILE}; expected a folder of all users",
+            source=str(root),
+            cure="name the folder above it, or a new one",
+        )
+    if (root / INDEX).exists():
+        _read_index(root)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / PROFILE).is_file():
+        problem = f"holds files and no {PROFILE}; expected the folder of user {user_id[:60]!r}"
+        raise DataError(problem, source=str(folder), cure=cure)
+    known = load_profile(folder / PROFILE)
+    if known.user_id != user_id:
+        problem = f"holds the profile of user {known.user_id[:60]!r}; expected that of {user_id[:60]!r}"
+        raise DataError(problem, source=str(folder), cure=cure)
+    before = _pairs_of(known)
+    if before and pair_ids and before.isdisjoint(pair_ids):
+        raise DataError(
+            f"holds the profile of a user {user_id[:60]!r} that was made of {len(before)} other pairs, none "
+            f"of which is among the {len(pair_ids)} pairs here: another user with the same id",
+            source=str(folder),
+            cure=cure,
+        )
+
+
+def _pairs_of(profile: UserProfile) -> set[str]:
+    return set(profile.provenance.splits) if profile.provenance else set()
 
 
 def load_profile(path: Path) -> UserProfile:

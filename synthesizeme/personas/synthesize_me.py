@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import BackendError, ConfigError, DataError
+from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
+from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions
 from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
 from synthesizeme.personas.paper_search import paper_search
 from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
+from synthesizeme.personas.repetition import without_repetition
 from synthesizeme.personas.selection import (
     Contender,
     candidate_report,
@@ -120,6 +124,9 @@ class SynthesizeMe:
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
         run = _Induction(self, account, user_id, train, validation, evidence)
+        people, simulated = counted([*train, *validation])
+        if people and simulated:
+            run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")
         if len(train) + len(validation) < LEAST_PAIRS or not train:
             run.notes.append(
                 f"not enough pairs: {len(train)} train and {len(validation)} validation, expected at least "
@@ -153,6 +160,7 @@ class _Induction:
         self.pools: list[TracePool] = []
         self.judges: list[LLMJudge] = []
         self.notes: list[str] = []
+        self.verdicts = Verdicts("train")
 
     def judge(
         self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
@@ -182,6 +190,8 @@ class _Induction:
             second = self._bootstrap(
                 "bootstrapping with the persona", train, self.persona, plan.second_chances
             )
+            firsts = [traces[0].score for traces in second.traces.values()]
+            self.verdicts = replace(self.verdicts, judged=len(firsts), correct=sum(firsts))
         self._select(first, second, train, plan.contenders, plan.limit)
         if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
@@ -224,7 +234,7 @@ class _Induction:
         )  # fmt: skip
         if note and note not in self.notes:
             self.notes.append(note)
-        return persona
+        return persona and without_repetition(persona)
 
     def _select(
         self, first: TracePool, pool: TracePool, train: Sequence[PreferencePair], count: int, limit: int
@@ -255,6 +265,8 @@ class _Induction:
         ]
         winner = race(base, contenders, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1)
         self.demonstrations = winner.demonstrations
+        ordered, consistent = in_both_orders(winner.scores)
+        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
         self.candidates = [
             candidate_report(contender, base, selected=contender is winner)
             for contender in [base, *contenders]
@@ -313,12 +325,13 @@ class _Induction:
             failures=self._failures(),
             notes=tuple(self.notes),
         )
-        return UserProfile(
+        made = UserProfile(
             user_id=self.user_id,
             persona=self.persona,
             demonstrations=self.demonstrations,
             provenance=provenance,
         )
+        return with_cautions(made, self.verdicts)
 
 
 def _one_user(pairs: Sequence[PreferencePair]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
@@ -14,18 +14,21 @@ from synthesizeme.errors import (
     CacheError,
     ConfigError,
     CredentialError,
+    DataError,
     SynthesizeMeError,
+    UnreadableError,
 )
 from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.personas.allotment import Allotment, allot
+from synthesizeme.personas.cautions import measured, with_cautions
 from synthesizeme.personas.plan import LEAST_CALLS, Effort
 from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage
+from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
 
 UNREACHABLE_USERS = 2
 """Users in a row whose model cannot be reached before the others are not tried any more."""
@@ -128,6 +131,8 @@ def induce_user(
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
+    Test pairs of people and of simulations together are not measured on, and a note says so.
+
     Args:
         session: The model.
         pairs: One user's pairs; those without a split get a seeded one.
@@ -139,44 +144,44 @@ def induce_user(
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
-        DataError: pairs of several users, choices of a person and of a simulation, with a split in some
-            rows only, or with survey answers that cannot be read where they are needed; evidence that names
-            other pairs.
+        DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
+            be read where they are needed; evidence that names other pairs.
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
         CacheError: replies cannot be kept any more.
+        UnreadableError: most replies of the model cannot be read, by the induction or the evaluation.
         BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
             result says so.
     """
     account, evaluation = account or session.account(), evaluation or session.account()
-    who = refuse_mixture(pairs)
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
-    allotment = plan_calls(split, settings, budget_calls)
-    method = settings.method(session, allotment.budget)
+    history, test = _halves(split)
+    apart = _mixture(test) if settings.evaluate else None
+    asked = settings if apart is None else replace(settings, evaluate=False)
+    allotment = plan_calls(split, asked, budget_calls)
+    method = asked.method(session, allotment.budget)
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
+    notes += [note for note in (apart, allotment.note if not allotment.evaluation else "") if note]
     outcomes: dict[str, Outcome] = {}
     error = None
     if allotment.evaluation:
-        history, test = _halves(split)
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
-        except (BudgetError, CacheError):
+        except (BudgetError, CacheError, UnreadableError):
             raise
         except SynthesizeMeError as problem:
             error = str(problem)
             notes.append(f"the evaluation failed, the profile is whole: {error}")
-    elif allotment.note:
-        notes.append(allotment.note)
     return UserResult(
-        profile=profile,
+        profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
         call_limit=allotment.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
-        respondents=who,
+        respondents=respondents(test if outcomes else split),
         evaluation_error=error,
         notes=tuple(notes),
     )
@@ -209,6 +214,7 @@ def induce_users(
         ConfigError: the budget is too small for so many users, or the call cache cannot be used.
         CredentialError: the key is missing or was rejected.
         BudgetError: a cap of the session is reached.
+        UnreadableError: most replies of the model cannot be read; says about which user it was asked.
     """
     if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
         raise ConfigError(
@@ -230,6 +236,8 @@ def induce_users(
             )  # fmt: skip
         except (ConfigError, CredentialError, BudgetError):
             raise
+        except UnreadableError as error:
+            raise error.about(user_id) from error
         except SynthesizeMeError as error:
             unreachable = unreachable + 1 if isinstance(error, BackendError) else 0
             yield UserFailure(user_id, str(error))
@@ -287,6 +295,15 @@ def plan_calls(
         n_train, len(history) - n_train, len(test), wanted,
         effort=settings.effort, search=settings.search, evaluate=settings.evaluate, budget_calls=budget_calls,
     )  # fmt: skip
+
+
+def _mixture(test: Sequence[PreferencePair]) -> str | None:
+    """Why these pairs are not measured on together, if they are not."""
+    try:
+        refuse_mixture(test)
+    except DataError as refused:
+        return f"not measured: {refused}"
+    return None
 
 
 def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list[PreferencePair]]:

@@ -33,8 +33,9 @@ def open_store(
         url: A path or ``sqlite:///PATH`` for SQLite in a file, made if it does not exist, or
             ``postgresql://…`` for a PostgreSQL database.
         key_file: File with the key of an encrypted store; a new store gets encrypted with it.
-        create: Whether a SQLite file that does not exist is made.
-        migrate: Whether to bring the tables up to date; by default in SQLite only.
+        create: Whether a SQLite file that does not exist, or is empty, becomes a store.
+        migrate: Whether to make the tables and bring them up to date; by default in SQLite, and in a
+            PostgreSQL database without any table.
         patience: Seconds a busy or absent database is waited for, by default 30.
 
     Raises:
@@ -43,7 +44,8 @@ def open_store(
         SealError: the key is missing or wrong, or the store has none.
         StoreError: the tables are of a newer version, or of an older one and `migrate` is not set.
         StoreUnavailableError: the database cannot be reached.
-        DataError: the file cannot be used, or is not there and `create` is not set.
+        DataError: the file cannot be used, is the database of something else, or is not there or empty and
+            `create` is not set. It is left as it was.
     """
     seal = open_seal(None if key_file is None else Path(key_file))
     database = _opened(url, create=create, migrate=migrate, patience=patience)
@@ -71,7 +73,7 @@ def migrate_store(url: str | Path, *, patience: float | None = None) -> tuple[st
     from synthesizeme.profiles._migration import REVISIONS, bring_up_to_date
 
     try:
-        return bring_up_to_date(database, migrate=True), REVISIONS[-1]
+        return bring_up_to_date(database, create=True, migrate=True), REVISIONS[-1]
     finally:
         database.close()
 
@@ -93,8 +95,7 @@ def _connected(
     from synthesizeme.profiles._migration import bring_up_to_date
 
     place = _parsed(url)
-    embedded = place.get_backend_name() == "sqlite"
-    if embedded:
+    if place.get_backend_name() == "sqlite":
         path = Path(place.database or "")
         if not create and not path.exists():
             cure = "check the path; `synthesizeme profiles import` makes a store"
@@ -102,10 +103,8 @@ def _connected(
         _sqlite.make_file(path)
     database = Database(place, PATIENCE if patience is None else patience)
     try:
-        if embedded:
-            database.prepare_file()
         if check:
-            bring_up_to_date(database, migrate=embedded if migrate is None else migrate)
+            bring_up_to_date(database, create=create, migrate=migrate)
     except BaseException:
         database.close()
         raise

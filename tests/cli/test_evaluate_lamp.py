@@ -21,6 +21,21 @@ def test_the_sample_runs_at_once_and_says_what_it_is(command):
     assert [row.name for row in report.rows] == ["default", "retrieval-bm25"]
 
 
+def test_a_folder_of_other_data_leaves_the_sample(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("SYNTHESIZEME_DATA_DIR", str(tmp_path))
+    ran = command("evaluate", "--benchmark", "lamp/2", "--scorers", "random")
+    assert ran.status == 0, ran.err
+    assert "lamp/2 is in no folder of data; a small sample of invented authors is taken" in ran.err
+    assert "Shipped sample of invented authors" in ran.out
+    named = command("evaluate", "--benchmark", "lamp/2", "--scorers", "random", "--data-dir", tmp_path)
+    assert named.status == 1
+    assert f"LaMP_2 (user-based) was not found in {tmp_path}" in named.err
+    write_planted(tmp_path, 2, users=3, items=4)
+    ran = command("evaluate", "--benchmark", "lamp/2", "--scorers", "random")
+    assert ran.status == 0, ran.err
+    assert "invented" not in ran.out + ran.err
+
+
 def test_a_family_is_all_its_tasks(command):
     ran = command("evaluate", "--benchmark", "lamp-time", "--scorers", "random", "--json")
     assert ran.status == 0, ran.err

@@ -14,8 +14,9 @@ from synthesizeme.cli._results import show_result
 from synthesizeme.errors import BackendError
 from synthesizeme.personas import workflow
 from synthesizeme.personas.store import ProfileDirectory, directory_name, load_profile
+from synthesizeme.types import Usage
 
-USAGE = {"calls", "distinct_calls", "cached_calls", "prompt_tokens", "completion_tokens", "cost_usd"}
+USAGE = set(Usage.model_fields)
 JUDGES = {"default", "persona", "demonstrations", "both"}
 NOT_A_MODEL = "rule-based reader, not a language model"
 
@@ -44,7 +45,8 @@ def test_json_has_the_promised_shape_and_nothing_else_is_printed(command, sample
     assert set(ran.json) == {"users"}
     (user,) = ran.json["users"]
     assert set(user) == {
-        "user_id", "persona", "pairs", "usage", "evaluation_usage", "accuracy", "files",
+        "user_id", "persona", "pairs", "usage", "evaluation_usage", "accuracy", "cautions",
+        "files",
     }  # fmt: skip
     assert user["user_id"] == "tobias"
     assert user["persona"].startswith("The user")
@@ -294,10 +296,10 @@ def test_when_every_user_fails_nothing_else_is_claimed(command, sample, row, wri
     assert "Error: the only user failed\n" in one.err
 
 
-def half_dumb(request):
-    """A model that gives no verdict in about half of its replies."""
+def dull(request):
+    """A model that gives no verdict in about a third of its replies."""
     text = "".join(message.text for message in request.messages)
-    return "?" if len(text) % 2 else "Reasoning: short\nPreference: First\nConfidence: 70"
+    return "Reasoning: short\nPreference: First\nConfidence: 70" if len(text) % 3 else "?"
 
 
 @pytest.mark.parametrize("columns", [60, 100])
@@ -312,7 +314,7 @@ def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch
             json.dumps(row(i, prompt=[{"role": "user", "content": "x" * (i + 1)}])) + "\n" for i in range(30)
         )
     )
-    model = scripted_model(half_dumb)
+    model = scripted_model(dull)
     result = workflow.induce_user(
         Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, workflow.InductionSettings()
     )
@@ -345,3 +347,19 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
     assert ran.returncode == 141
     assert all(line.endswith("· 0 failed") for line in ran.stderr.splitlines()), "progress alone"
     assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}
+
+
+def test_the_folder_of_another_user_with_the_same_id_is_refused_before_anything_is_asked(
+    command, row, write_rows
+):
+    def rows(what):
+        return write_rows([row(n, pair_id=f"{what}{n}") for n in range(5)], f"{what}.jsonl")
+
+    assert command("induce-persona", rows("a"), "--no-evaluate").status == 0
+    assert command("induce-persona", rows("a"), "--no-evaluate").status == 0
+    before = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
+    refused = command("induce-persona", rows("b"), "--no-evaluate")
+    assert refused.status == 1
+    assert "another user with the same id" in refused.err
+    assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == before
+    assert command("induce-persona", rows("b"), "--no-evaluate", "--out", "other").status == 0

@@ -106,3 +106,21 @@ def test_no_verdict_is_a_failure_never_a_tie(command, mara, tmp_path):
     assert ran.status == 1
     assert ran.out == ""
     assert "refusal" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("consistent", "said"),
+    [(True, "The verdict is the same in both orders:"), (False, "The verdict depends on the order:")],
+)
+def test_whether_the_order_mattered_is_said_in_a_sentence(capsys, consistent, said):
+    from synthesizeme.cli.judge import _show
+    from synthesizeme.judges.one_comparison import OneComparison
+    from synthesizeme.profile import UserProfile
+    from synthesizeme.types import Verdict
+
+    first, second = (
+        Verdict(preference="first", probability=0.9),
+        Verdict(preference="second", probability=0.1),
+    )
+    _show(UserProfile(user_id="u"), OneComparison(first, first, second if consistent else first), None)
+    assert said in " ".join(capsys.readouterr().out.split())

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import subprocess
+import sys
+
 import pytest
 import typer
 
+from synthesizeme.cli._groups import spread
+from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._run import run
-from synthesizeme.cli._text import id_list, printable
+from synthesizeme.cli._text import id_list, print_json, printable
 from synthesizeme.errors import BackendError, CacheError, ConfigError, DataError, UnknownNameError
 
 
@@ -82,3 +90,39 @@ def test_text_from_data_cannot_move_the_cursor():
     assert printable("x" * 50, 10) == "x" * 9 + "…"
     listed = id_list(str(number) for number in range(100))
     assert listed.endswith("59 and 40 more")
+
+
+def chatty() -> typer.Typer:
+    """A verb amid libraries and processes that print."""
+    app = typer.Typer()
+
+    @app.command()
+    @spread
+    def verb(common: CommonOptions) -> None:
+        sys.stdout.write("a library\n")
+        os.write(1, b"a library in C\n")
+        subprocess.run([sys.executable, "-c", "print('a process')"], check=True)
+        print_json({"n": 1}) if common.json else typer.echo("done")
+
+    return app
+
+
+def test_with_json_nothing_else_reaches_standard_output(capfd):
+    before = sys.stdout
+    assert run(chatty(), "verb", ["--json"]) == 0
+    ran = capfd.readouterr()
+    assert json.loads(ran.out) == {"n": 1}
+    assert all(said in ran.err for said in ("a library\n", "a library in C\n", "a process\n"))
+    assert sys.stdout is before
+    assert run(chatty(), "verb", []) == 0
+    assert capfd.readouterr().out == "a library\na library in C\na process\ndone\n"
+
+
+def test_a_reader_of_json_that_went_away_ends_the_command(tmp_path):
+    code = (
+        "import sys; from synthesizeme.cli import main; import time; time.sleep(0.5); "
+        "sys.exit(main(['prompts', 'list', '--json']))"
+    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} | true; echo ${{PIPESTATUS[0]}}"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert (ran.stdout.strip(), ran.stderr) == ("141", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -77,13 +78,42 @@ def test_a_mixture_is_refused_and_can_be_taken_apart(command, cast, sample, row,
     people = [row(number) for number in range(8)]
     made = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     mixed = write_rows([*people, *made], "mixed.jsonl")
-    refused = command("induce-persona", mixed, "--all-users", "--out", tmp_path / "o")
+    asked = write_rows([{**it, "split": "test"} for it in [*people, *made]], "asked.jsonl")
+    refused = command("evaluate", "--data", asked, "--scorers", "longer")
     assert refused.status == 1
     assert "no figure can speak of both" in refused.err
-    assert not (tmp_path / "o").exists()
+    ran = command("induce-persona", mixed, "--all-users", "--json")
+    assert ran.status == 0, ran.err
+    assert all(user["accuracy"] for user in ran.json["users"])
+    assert ran.json["pooled"] == {}
+    shown = command("induce-persona", mixed, "--all-users")
+    assert "people and simulations are not measured together" in shown.out
     ran = command("data", "convert", mixed, tmp_path / "people.jsonl", "--respondents", "human", "--json")
     assert ran.json["pairs_written"] == 8
     assert respondents(read_pairs(tmp_path / "people.jsonl").pairs) == "human"
+
+
+def test_who_chose_and_is_also_simulated_is_induced_but_not_measured_on_both(command, row, write_rows):
+    splits = ["train"] * 8 + ["validation"] * 4 + ["test"] * 4
+    rows = [
+        row(number, split=split, metadata={"simulated": {"by": "m", "persona": "p"}} if number % 2 else None)
+        for number, split in enumerate(splits)
+    ]
+    mixed = write_rows(rows, "mixed.jsonl")
+    ran = command("induce-persona", mixed, "--json")
+    assert ran.status == 0, ran.err
+    (user,) = ran.json["users"]
+    assert user["persona"]
+    assert user["accuracy"] == {}
+    assert "not measured:" in ran.err
+    assert "no figure can speak of both" in ran.err
+    notes = json.loads(Path(user["files"]["profile"]).read_text())["provenance"]["notes"]
+    assert "learned from 6 choices of people and 6 of simulations" in notes
+    stored = command("induce-persona", mixed, "--profiles", "s.db", "--all-users", "--json")
+    assert (stored.status, stored.json["done"], stored.json["accuracy"]) == (0, 1, {}), stored.err
+    pure = [{**it, "metadata": {}} if it["split"] == "test" else it for it in rows]
+    ran = command("induce-persona", write_rows(pure, "pure.jsonl"), "--json")
+    assert ran.json["users"][0]["accuracy"]["both"]["n"] == 4
 
 
 @pytest.mark.parametrize(
@@ -103,7 +133,7 @@ def test_flags_that_do_not_go_together(command, tmp_path, arguments, problem):
 
 def test_no_choice_at_all_is_a_failure(command, cast, sample, tmp_path):
     replies = tmp_path / "replies.json"
-    replies.write_text('["I like both."]')
+    replies.write_text('["Preference: Tie", "Preference: Tie", "I like both."]')
     ran = command(
         "simulate",
         "--personas",
@@ -116,7 +146,8 @@ def test_no_choice_at_all_is_a_failure(command, cast, sample, tmp_path):
         tmp_path / "x.jsonl",
     )
     assert ran.status == 1
-    assert "failures parse 120" in ran.err
+    assert "none of 120 comparisons got a choice: " in ran.err
+    assert "ties, failures parse " in ran.err
 
 
 @pytest.mark.parametrize("flag", ["--pool", "--personas"])

@@ -166,6 +166,24 @@ def test_screen_the_sample(command, extracted, policies, sample, tmp_path):
     assert "6 pairs along loud" in done.out
 
 
+@pytest.mark.parametrize("number", [1, 19, 20, 21, 60])
+def test_screening_shows_both_ends_and_no_pair_twice(number):
+    from reward_models.persona_vectors.screening import ScreenedPair
+    from synthesizeme.cli.vectors import MOST_SHOWN, _screened_lines
+
+    rows = [
+        ScreenedPair(pair_id=f"p{place}", user_id="u", chosen=-float(place), rejected=0.0)
+        for place in range(number)
+    ]
+    lines = list(_screened_lines(rows))
+    shown = [line.split()[-1] for line in lines if "between them" not in line]
+    assert (shown[0], shown[-1]) == ("p0", f"p{number - 1}")
+    assert len(shown) == len(set(shown)) == min(number, MOST_SHOWN)
+    assert [line for line in lines if "between them" in line] == (
+        [f"  … {number - MOST_SHOWN} pair{'s' * (number > 21)} between them"] if number > MOST_SHOWN else []
+    )
+
+
 def with_effects(folder, effects):
     facts = folder / "vectors.json"
     document = json.loads(facts.read_text())

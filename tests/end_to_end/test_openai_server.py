@@ -100,7 +100,7 @@ def test_replies_that_are_no_verdict_are_counted_and_neither_wrong_nor_tied(indu
         number = int(re.findall(r"fathom (\d+)\?", asked)[-1])
         return (
             "I am sorry, I cannot help with that."
-            if number % 4 == 0 and "<pair" not in asked
+            if number % 7 == 0 and "<pair" not in asked
             else calm_reader(body)
         )
 
@@ -110,7 +110,7 @@ def test_replies_that_are_no_verdict_are_counted_and_neither_wrong_nor_tied(indu
     profile = load_profile(Path(user["files"]["profile"]))
     assert profile.provenance.failures["refusal"] > 0
     test = {pair for pair, split in profile.provenance.splits.items() if split == "test"}
-    refused = sum(int(pair[1:]) % 4 == 0 for pair in test)
+    refused = sum(int(pair[1:]) % 7 == 0 for pair in test)
     for accuracy in user["accuracy"].values():
         assert accuracy["failures"] == 2 * refused
         assert accuracy["ties"] == 0

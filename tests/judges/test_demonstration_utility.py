@@ -43,7 +43,7 @@ def test_a_demonstration_is_worth_whether_the_judge_is_right_with_it_alone():
 
 
 def test_failures_are_left_out_and_sizes_are_limits():
-    assert demonstration_utilities(account(lambda request: "Hm."), {"ada": history()}) == []
+    assert demonstration_utilities(account(lambda request: RuntimeError("down")), {"ada": history()}) == []
     asked = account(lambda request: "Preference: First")
     found = demonstration_utilities(
         asked, {"ada": history(), "bob": history()[:1]}, most_asked=2, most_shown=1

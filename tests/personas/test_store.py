@@ -15,9 +15,10 @@ from synthesizeme.personas.store import (
     ProfileDirectory,
     directory_name,
     load_profile,
+    refuse_replacing,
     save_profile,
 )
-from synthesizeme.profile import Persona, PersonaSentence, UserProfile
+from synthesizeme.profile import Persona, PersonaSentence, Provenance, UserProfile
 
 SAFE = set(string.ascii_letters + string.digits + "-")
 
@@ -71,6 +72,42 @@ def test_saving_again_replaces_and_removes_what_is_no_longer_there(tmp_path):
         "profile.json",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == [directory_name("ada"), "index.json"]
+
+
+def made_of(*pair_ids, user_id="ada"):
+    how = Provenance(
+        model="m", model_kind="k", search="economical", effort="low", seed=0, split_rule="given",
+        splits=dict.fromkeys(pair_ids, "train"),
+    )  # fmt: skip
+    return profile(user_id).model_copy(update={"provenance": how})
+
+
+def test_a_profile_is_written_over_an_earlier_one_of_the_same_user_alone(tmp_path):
+    own = tmp_path / directory_name("ada")
+    save_profile(tmp_path, made_of("p1", "p2"), {})
+    save_profile(tmp_path, made_of("p2", "p3"), {})
+    save_profile(tmp_path, profile(), {})
+    save_profile(tmp_path, made_of("p9"), {})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    with pytest.raises(
+        DataError, match=r"of a user 'ada' that was made of 1 other pairs.*Cure: name another"
+    ):
+        save_profile(tmp_path, made_of("p1"), {})
+    with pytest.raises(DataError, match=r"is the folder of one user.*Cure: name the folder above it"):
+        save_profile(own, profile("bob"), {})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+    (own / "profile.json").write_text(profile("bob").to_json())
+    with pytest.raises(DataError, match=r"holds the profile of user 'bob'; expected that of 'ada'"):
+        save_profile(tmp_path, profile(), {})
+    (own / "profile.json").rename(own / "notes.json")
+    with pytest.raises(DataError, match=r"holds files and no profile.json"):
+        save_profile(tmp_path, profile(), {})
+    assert [path.name for path in own.iterdir()] == ["notes.json"]
+    (own / "notes.json").unlink()
+    assert save_profile(tmp_path, profile(), {})["profile.json"].is_file()
+    (tmp_path / "index.json").write_text("[]")
+    with pytest.raises(DataError, match=r"index\.json"):
+        refuse_replacing(tmp_path, "bob")
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):

@@ -17,18 +17,13 @@ from synthesizeme.profiles._migration import REVISIONS
 DROP_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
 
 
-def test_an_empty_database_is_migrated_when_told_to(postgres):
+def test_an_empty_database_is_migrated_by_itself(postgres):
     url = postgres.empty("one")
-    with pytest.raises(
-        StoreError, match=r"holds no tables of a profile store.*Cure: run `synthesizeme profiles migrate"
-    ):
-        open_store(url)
-    assert migrate_store(url) == (None, REVISIONS[-1])
+    with open_store(url, create=False) as store:
+        assert store.users() == ()
     assert migrate_store(url) == (REVISIONS[-1], REVISIONS[-1])
-    with open_store(url) as store:
-        assert store.users() == ()
-    with open_store(postgres.empty("two"), migrate=True) as store:
-        assert store.users() == ()
+    with pytest.raises(StoreError, match=r"holds no tables of a profile store; expected revision"):
+        open_store(postgres.empty("two"), migrate=False)
 
 
 def test_many_may_migrate_at_once(postgres):
@@ -155,6 +150,8 @@ def test_tables_of_other_applications_are_left_alone(postgres, pair):
     url = postgres.empty("shared")
     for name in ("users", "pairs", "profiles", "alembic_version"):
         postgres.sql(f"CREATE TABLE shared.{name} (mine integer)", DATABASE)
+    with pytest.raises(StoreError, match=r"alembic_version.*Cure: run `synthesizeme profiles migrate"):
+        open_store(url)
     with open_store(url, migrate=True) as store:
         store.add_pairs("ada", [pair()])
         store.delete("ada")

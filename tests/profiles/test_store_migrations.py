@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from synthesizeme.errors import MissingExtraError, StoreError
+from synthesizeme.errors import DataError, MissingExtraError, StoreError
 from synthesizeme.profiles import migrate_store, open_store
 from synthesizeme.profiles._migration import FOLDER, REVISIONS, VERSION_TABLE
 from synthesizeme.profiles._tables import metadata
@@ -49,6 +49,37 @@ def test_a_file_is_migrated_when_it_is_opened(tmp_path, pair, folder):
         assert store.add_pairs("ada", [pair()]) == 1
     with pytest.raises(StoreError, match="holds no tables of a profile store"):
         open_store(tmp_path / "new.db", migrate=False)
+
+
+def foreign_database(path):
+    with closed(sqlite3.connect(path)) as raw, raw:
+        raw.execute("CREATE TABLE bookmarks (url text)")
+
+
+@pytest.mark.parametrize(
+    ("fill", "create", "said"),
+    [
+        (lambda path: path.write_bytes(b""), False, r"is empty; expected a profile store"),
+        (lambda path: path.write_text("user_id,prompt\n"), False, r"is no profile store"),
+        (lambda path: path.write_text("user_id,prompt\n" * 1000), True, r"is no profile store"),
+        (foreign_database, False, r"holds no profile store, but tables of something else: bookmarks"),
+        (foreign_database, True, r"holds no profile store, but tables of something else: bookmarks"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_left_as_it_was(tmp_path, fill, create, said):
+    place = tmp_path / "file"
+    fill(place)
+    before = place.read_bytes()
+    with pytest.raises(DataError, match=said + r".*Cure: "):
+        open_store(place, create=create)
+    assert place.read_bytes() == before
+    assert [it.name for it in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_empty_file_becomes_a_store_where_one_is_to_be_made(tmp_path, pair):
+    (tmp_path / "new.db").touch()
+    with open_store(tmp_path / "new.db") as store:
+        assert store.add_pairs("ada", [pair()]) == 1
 
 
 def test_a_newer_database_is_refused_and_left_alone(sqlite_place, pair):

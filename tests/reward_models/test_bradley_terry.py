@@ -93,10 +93,15 @@ def test_adapters_are_merged_and_the_checkpoint_is_an_ordinary_one(folder, tmp_p
     model = BradleyTerry(backbone=folder("llama"), lora_rank=4, **FAST | {"learning_rate": 1e-2}).fit(TRAIN)
     assert planted_words.accuracy(model, HELD_OUT) >= 0.9
     assert not [name for name, _ in model.network_.named_parameters() if "lora" in name]
+    whole = sum(weight.numel() for weight in model.network_.parameters())
+    linear = [it for it in model.network_.backbone.model.modules() if isinstance(it, torch.nn.Linear)]
+    adapters = sum(4 * (it.in_features + it.out_features) for it in linear)
+    assert model.parameters == adapters + model.network_.backbone.score.weight.numel() < whole
     model.save(tmp_path / "model")
     again = reward_models.load(tmp_path / "model")
     asked = [p.compare("chosen_first") for p in HELD_OUT]
     assert again.compare(asked) == model.compare(asked)
+    assert again.parameters == model.parameters
 
 
 def test_adapters_leave_the_base_weights_between_them_alone(folder):
