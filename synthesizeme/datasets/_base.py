@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from synthesizeme import discovery
+from synthesizeme.datasets._folders import SUFFIXES
 from synthesizeme.datasets._hub import download, hub_name
 from synthesizeme.datasets._intake import Intake, Row
-from synthesizeme.datasets._tables import SUFFIXES
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

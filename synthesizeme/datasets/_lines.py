@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from synthesizeme.datasets._encodings import not_utf8
 from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines, stream_lines
 from synthesizeme.datasets._intake import Row, SourceRow, shown
 from synthesizeme.errors import DataError
@@ -44,7 +45,8 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
             )
         elif raw.strip():
             try:
-                value = parse_json(raw.rstrip(b"\r\n"), source=source, line=line, offset=offset)
+                # A list that was cut into lines leaves a comma at their ends.
+                value = parse_json(raw.rstrip().removesuffix(b","), source=source, line=line, offset=offset)
             except DataError as error:
                 yield error
                 continue
@@ -75,12 +77,8 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
     try:
         text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte 0x{raw[error.start]:02x} at byte offset {offset + error.start} is not UTF-8",
-            source=source,
-            line=line,
-            cure="save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`",
-        ) from None
+        problem, cure = not_utf8(raw, error, offset)
+        raise DataError(problem, source=source, line=line, cure=cure) from None
     try:
         value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object
