@@ -14,7 +14,7 @@ from synthesizeme.datasets._columns import parse_columns
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
 from synthesizeme.datasets._intake import Intake, LeftOut
-from synthesizeme.datasets._reading import PairsFile, Source, open_source, read_pairs, stream_pairs
+from synthesizeme.datasets._reading import PairsFile, Source, open_source, read_pairs
 from synthesizeme.datasets._splits import (
     assign_splits,
     by_user,
@@ -53,6 +53,5 @@ __all__ = [
     "read_pairs",
     "read_words",
     "resplit",
-    "stream_pairs",
     "write_pairs",
 ]

@@ -92,7 +92,7 @@ def local_copy(source: str | Path, intake: Intake, files: Sequence[str] = ()) ->
     Raises:
         DataError: the hub data set cannot be fetched.
     """
-    named = None if isinstance(source, Path) or Path(source).exists() else hub_name(source)
+    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source)
     if named is None:
         return Path(source)
     intake.split = named.split or intake.split

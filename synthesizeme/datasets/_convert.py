@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,7 @@ def convert(
             not skipped, or no pair is left.
         UnknownNameError: there is no such format.
     """
-    if str(source) in made() and not Path(source).exists():
+    if str(source) in made() and not os.path.exists(source):
         written = write_pairs(target, load_dataset(str(source)))
         return ConvertReport(str(source), Path(target), str(source), written, written, reasons={})
     intake = Intake(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})

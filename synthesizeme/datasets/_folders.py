@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def data_files(source: Path, *, split: str | None = None) -> list[DataFile]:
     Raises:
         DataError: a folder holds no such file, or several configs of which none is the default.
     """
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return [DataFile(source, None)]
     found = sorted(_found(source))
     wanted = [(path, names) for path, names in found if split is None or split in names]

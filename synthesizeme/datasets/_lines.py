@@ -45,8 +45,7 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
             )
         elif raw.strip():
             try:
-                # A list that was cut into lines leaves a comma at their ends.
-                value = parse_json(raw.rstrip().removesuffix(b","), source=source, line=line, offset=offset)
+                value = parse_json(_without_comma(raw), source=source, line=line, offset=offset)
             except DataError as error:
                 yield error
                 continue
@@ -59,6 +58,12 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
                     line=line,
                     cure="if the file is one JSON list, `synthesizeme data convert` reads it",
                 )
+
+
+def _without_comma(raw: bytes) -> bytes:
+    """A line without its end, and without the comma that a list cut into lines leaves after an object."""
+    line, bare = raw.rstrip(b"\r\n"), raw.rstrip()
+    return bare[:-1] if bare.endswith(b",") and bare[:-1].rstrip().endswith(b"}") else line
 
 
 def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> Any:

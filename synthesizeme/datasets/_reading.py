@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -97,7 +98,7 @@ def open_source(source: str | Path, intake: Intake, format: str = "auto") -> Sou
     known = formats()
     if format not in ("auto", *known):
         raise UnknownNameError("format", format, ["auto", *known])
-    named = None if Path(source).exists() else hub_name(str(source))
+    named = None if os.path.exists(source) else hub_name(str(source))
     owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
     owner = format if format != "auto" else next(owners, None)
     path = local_copy(str(source), intake, known[owner].DOWNLOAD if owner else ())
@@ -143,21 +144,6 @@ def read_pairs(
     )
 
 
-def stream_pairs(source: str | Path, intake: Intake | None = None) -> Iterator[PreferencePair]:
-    """The pairs of a source, one in memory at a time; ids that come twice are left to whoever takes them.
-
-    Args:
-        source: As `read_pairs` takes it.
-        intake: How rows are taken in; by default a malformed one raises.
-
-    Raises:
-        DataError: the source cannot be read, or a row is bad and bad rows are not skipped.
-    """
-    intake = intake or Intake()
-    intake.unique_ids = False
-    return open_source(source, intake).pairs()
-
-
 def _told(path: Path, intake: Intake) -> str:
     """Format of a file or folder by what lies in it and by its first rows.
 
@@ -166,11 +152,11 @@ def _told(path: Path, intake: Intake) -> str:
     Raises:
         DataError: no row can be read, or no format knows the first of them.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         for name, module in formats().items():
             if locate(path, module.FILES):
                 return name
-    elif path.exists() and not path.is_file():
+    elif os.path.exists(path) and not path.is_file():
         return "jsonl"
     looked = Intake(skip_bad_rows=True, split=intake.split, columns=intake.columns)
     first = list(islice(rows_of(path, looked), LOOKED_AT))

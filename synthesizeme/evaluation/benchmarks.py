@@ -183,11 +183,19 @@ def _from_file(name: str) -> Benchmark:
     path = Path(name)
     if not os.path.isfile(name) and not name.endswith((".jsonl", ".jsonl.gz")):
         raise UnknownNameError("benchmark", name, [*_RECIPES, "a path of a .jsonl file with splits"])
-    pairs = read_pairs(path).pairs
+    return benchmark_of(read_pairs(path).pairs, name)
+
+
+def benchmark_of(pairs: Sequence[PreferencePair], source: str) -> Benchmark:
+    """The benchmark of pairs that carry `split`, called as the file they come from.
+
+    Raises:
+        DataError: they have no test pair, or some of them no split.
+    """
     return Benchmark(
-        name=path.name,
+        name=Path(source).name,
         description="Pairs of a file, in the split its rows give.",
-        folds=given_split(pairs, name),
+        folds=given_split(pairs, source),
     )
 
 
