@@ -42,7 +42,7 @@ def continued(place: SourceRow, field: str, prompt: list[Row], side: list[Row]) 
     Raises:
         DataError: the side neither repeats turns of the prompt nor goes on after them.
     """
-    for length in range(min(len(prompt), len(side)), 0, -1):
+    for length in range(min(len(prompt), len(side) - 1), 0, -1):
         if _same(prompt[-length:], side[:length]):
             return prompt + side[length:]
     if any(_same(side[at : at + len(prompt)], prompt) for at in range(len(side))):
