@@ -12,7 +12,7 @@ from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
 from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.errors import DataError
 
-CSV_SUFFIXES = (".csv", ".tsv")
+CSV_SUFFIXES = (".csv", ".tsv", ".tab")
 """Endings of such files, without that of a compression."""
 _DELIMITERS = ",;\t"
 _EXCEL = "sep="

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from synthesizeme.datasets._files import COMPRESSED
 from synthesizeme.errors import DataError
 
-TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab")
 """Endings of text files that rows are read from; one of a compression may follow."""
 SUFFIXES = (
     *TEXT_SUFFIXES,
@@ -125,7 +125,7 @@ def _config(folder: Path) -> Mapping[str, Any] | None:
         names = ", ".join(str(it.get("config_name")) for it in configs)
         cure = f"name the folder or a file of the one that is meant: {_patterns_in_words(configs)}"
         raise DataError(f"holds several configs: {names}", source=str(folder), cure=cure)
-    return (chosen or configs or [None])[0]
+    return next(iter(chosen or configs), None)
 
 
 def _configs(readme: Path) -> list[Mapping[str, Any]]:

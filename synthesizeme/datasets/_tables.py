@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,9 @@ from synthesizeme.datasets._csv import CSV_SUFFIXES, csv_rows
 from synthesizeme.datasets._files import COMPRESSED, open_bytes, refuse_pointer
 from synthesizeme.datasets._folders import DataFile, data_files
 from synthesizeme.datasets._intake import Intake, SourceRow
-from synthesizeme.datasets._lines import json_lines, parse_json
+from synthesizeme.datasets._json_list import json_items
+from synthesizeme.datasets._lines import json_lines
 from synthesizeme.errors import DataError
-
-MAX_LIST_BYTES = 1_000_000_000
-"""Largest JSON list, in bytes, since it has to be held whole."""
 
 _AT_A_TIME = 256
 """Rows of a binary table that are held at a time."""
@@ -54,23 +52,9 @@ def _rows(path: Path) -> Iterator[SourceRow | DataError]:
         return csv_rows(path)
     with open_bytes(path) as stream:
         beginning = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return _json_list(path) if beginning.startswith(b"[") else json_lines(path)
-
-
-def _json_list(path: Path) -> Iterator[SourceRow | DataError]:
-    source = str(path)
-    with open_bytes(path) as stream:
-        raw = stream.read(MAX_LIST_BYTES + 1)
-    if len(raw) > MAX_LIST_BYTES:
-        problem = f"the JSON list is larger than {MAX_LIST_BYTES:,} bytes"
-        raise DataError(problem, source=source, cure="write one object per line instead")
-    values: Sequence[Any] = parse_json(raw, source=source)
-    for number, value in enumerate(values, start=1):
-        if isinstance(value, dict):
-            yield SourceRow(source, number, value)
-        else:
-            problem = f"item {number} of the list is not an object"
-            yield DataError(problem, source=source, line=number, cure="give each row as one object")
+    if name.endswith(".txt") and not beginning.startswith((b"{", b"[")):  # as Excel calls text with tabs
+        return csv_rows(path)
+    return json_items(path) if beginning.startswith(b"[") else json_lines(path)
 
 
 def _numbered(path: Path, batches: Callable[[Path], Iterable[Any]]) -> Iterator[SourceRow]:

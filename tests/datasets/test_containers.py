@@ -9,10 +9,20 @@ import warnings
 import pyarrow
 import pyarrow.parquet
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from synthesizeme.datasets import read_pairs
+from synthesizeme.datasets import _json_list, read_pairs
 from synthesizeme.errors import DataError
 
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
 ROWS = [
     {"user_id": "é", "prompt": f"Wie weit, Käpt’n {n}? €", "chosen": f"Ja; {n},\nsehr", "rejected": "Nein"}
     for n in range(3)
@@ -109,6 +119,35 @@ def test_tables_as_other_programs_save_them(name, text, tmp_path):
     assert chosen(path) == EXPECTED
 
 
+@given(
+    values=st.lists(st.dictionaries(st.text(max_size=8), VALUES, max_size=3), max_size=5),
+    indent=st.sampled_from([None, 1]),
+    size=st.integers(1, 40),
+)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_list_is_read_item_by_item_wherever_a_block_ends(values, indent, size, tmp_path, monkeypatch):
+    monkeypatch.setattr(_json_list, "_CHUNK", size)
+    path = tmp_path / "list.json"
+    path.write_text("\n" + json.dumps(values, indent=indent, ensure_ascii=False) + " \n", encoding="utf-8")
+    assert [place.row for place in _json_list.json_items(path)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[{"a": 1},\n {"a": "x\\"]"}, {"a" 2}]', r":2: not JSON: .* at column 22\."),
+        ('[{"a": 1}, {"a": "x}]', "the list does not end"),
+        ('[{"a": 1}] {"a": 2}', "behind the end of the list"),
+        ('[{"a": 1},, {"a": 2}]', ":1: not JSON"),
+    ],
+)
+def test_lists_that_are_not_whole(text, found, tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=found):
+        list(_json_list.json_items(path))
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -140,7 +179,7 @@ def test_compressed_files_are_known_by_their_bytes(suffix, pack, tmp_path):
     assert chosen(path) == EXPECTED
     assert chosen(path.rename(tmp_path / "pairs.txt")) == EXPECTED
     path.write_bytes(pack(LINES.encode() * 200)[:-15])
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match=r"damaged"):
         read_pairs(path, skip_bad_rows=True)
     path.write_text(LINES)
     with pytest.raises(DataError, match=f"named .{suffix}"):
@@ -215,7 +254,7 @@ def test_a_hub_checkout_is_read_by_the_configs_of_its_readme(tmp_path):
         zip(EXPECTED, ["train", "train", "test"], strict=True)
     )
     (tmp_path / "README.md").write_text(CONFIGS.replace("default", "prefs"))
-    with pytest.raises(DataError, match="several configs: prefs, survey.*prefs/a-"):
+    with pytest.raises(DataError, match=r"several configs: prefs, survey.*prefs/a-"):
         read_pairs(tmp_path)
     assert len(chosen(tmp_path / "prefs")) == 3
 

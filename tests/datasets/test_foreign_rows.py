@@ -122,7 +122,7 @@ def test_what_stands_in_several_places_is_merged(case, write_lines):
 def test_sides_that_neither_repeat_nor_answer_the_prompt_are_refused(write_lines):
     other = turn("user", "Ho")
     path = write_lines({"user_id": "u", "prompt": [Q], "chosen": [other, A], "rejected": [other, B]})
-    with pytest.raises(DataError, match="field 'chosen': begins with 'Ho'.*--skip-bad-rows"):
+    with pytest.raises(DataError, match=r"field 'chosen': begins with 'Ho'.*--skip-bad-rows"):
         read_pairs(path)
 
 
@@ -181,7 +181,7 @@ def test_tools_and_developers_are_kept_as_text(write_lines):
         ("user", "[result of weather] wet"),
     ]  # fmt: skip
     nothing = {**PAIR, "chosen": [turn("assistant", None)]}
-    with pytest.raises(DataError, match="field 'chosen'.*expected"):
+    with pytest.raises(DataError, match=r"field 'chosen'.*expected"):
         read_pairs(write_lines(nothing))
 
 
@@ -201,7 +201,7 @@ def test_nan_and_blank_name_nobody(tmp_path):
     file = read_pairs(tmp_path / "a.parquet", user_id="me")
     assert [pair.user_id for pair in file.pairs] == ["1", "me", "me"]
     assert file.assumed == ("2 rows that name no user are of 'me'",)
-    with pytest.raises(DataError, match="--columns user_id=NAME"):
+    with pytest.raises(DataError, match=r"--columns user_id=NAME"):
         read_pairs(tmp_path / "a.parquet")
 
 
@@ -245,7 +245,7 @@ def test_columns_with_other_names(write_lines):
     pair = read_pairs(write_lines(row), columns=columns).pairs[0]
     assert (pair.user_id, texts(pair)[0]) == ("12", ("user", "Hi"))
     assert pair.metadata == {"meta": {"rater": 12, "site": "x"}}
-    with pytest.raises(DataError, match="--columns prompt=NAME"):
+    with pytest.raises(DataError, match=r"--columns prompt=NAME"):
         read_pairs(write_lines({"question": "?", "good": "a", "bad": "b"}))
     with pytest.raises(
         DataError, match=r"pairs\.jsonl:1: field 'chosen': there is no column 'better'; found"
@@ -255,5 +255,5 @@ def test_columns_with_other_names(write_lines):
 
 @pytest.mark.parametrize("wrong", ["prompt", "prompt=", "question=a", "prompt=a,prompt=b", "=a"])
 def test_wrong_assignments_of_columns(wrong):
-    with pytest.raises(ConfigError, match="--columns: found .*expected FIELD=COLUMN"):
+    with pytest.raises(ConfigError, match=r"--columns: found .*expected FIELD=COLUMN"):
         parse_columns([wrong])
