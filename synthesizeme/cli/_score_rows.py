@@ -109,12 +109,11 @@ def answers(
 
 def _question(place: SourceRow, user: str | None) -> Question:
     from synthesizeme.datasets._intake import shown
-    from synthesizeme.datasets._pairs import named_user
     from synthesizeme.serving.rows import read_about, read_prompt, read_response
 
     row = place.row
-    user_id = named_user(place, row.get("user_id")) or user
-    if not user_id:
+    user_id = row.get("user_id", user)
+    if not isinstance(user_id, str) or not user_id:
         raise place.error("no user is named; expected user_id in the row, or --user", field="user_id")
     kinds = [kind for kind in KINDS if any(row.get(field) is not None for field in kind)]
     if len(kinds) != 1:

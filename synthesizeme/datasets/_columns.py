@@ -34,11 +34,12 @@ _MESSAGE = tuple(
     for who, what in (("role", "content"), ("from", "value"))
 )
 _LITERAL = re.compile(
-    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<gap>\}\s*(?=\{))|\barray\((?P<array>)|"""
-    r""",\s*dtype=\w+(?P<dtype>)(?=\))|\b(?P<word>nan|NaT|null|true|false)\b""",
+    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<gap>\}\s*(?=\{))|\b(?:array|np\.\w+)\((?P<call>)|"""
+    r""",\s*dtype=\w+(?P<dtype>)(?=\))|\b(?P<word>nan|NaT|null|true|false|np\.True_|np\.False_)\b""",
     re.DOTALL,
 )
 _WORDS = {"nan": "None", "NaT": "None", "null": "None", "true": "True", "false": "False"}
+_WORDS |= {"np.True_": "True", "np.False_": "False"}
 
 
 def parse_columns(texts: Sequence[str]) -> dict[str, str]:
@@ -176,4 +177,4 @@ def _as_python(match: re.Match[str]) -> str:
         return "},"
     if match["word"] is not None:
         return _WORDS[match["word"]]
-    return "(" if match["array"] is not None else ""
+    return "(" if match["call"] is not None else ""

@@ -22,8 +22,9 @@ _EXCEL = "sep="
 def csv_rows(path: Path) -> Iterator[SourceRow | DataError]:
     """The rows of a CSV file with a header, every cell a text.
 
-    The delimiter is what the header has most of: comma, semicolon or tab. A column without a name and cells
-    beyond the header are left out where they are blank, as a delimiter at the ends of lines leaves them.
+    The delimiter is what the header has most of: comma, semicolon or tab. A first column without a name,
+    which numbers the rows of a data frame, is left out; so are other columns without a name and cells beyond
+    the header where they are blank, as a delimiter at the ends of lines leaves them.
 
     Raises:
         DataError: the file is not UTF-8 or not CSV, or two columns have one name.
@@ -36,7 +37,7 @@ def csv_rows(path: Path) -> Iterator[SourceRow | DataError]:
         raise DataError(problem, source=str(path), line=number, cure="rename or remove one of them")
     for line, cells in lines:
         width = len(header)
-        unnamed = [cell for name, cell in zip(header, cells, strict=False) if not name]
+        unnamed = [cell for name, cell in zip(header[1:], cells[1:], strict=False) if not name]
         if len(cells) < width or any(cell.strip() for cell in (*unnamed, *cells[width:])):
             problem = f"the row has {len(cells)} cells, the header {width}"
             cure = "quote cells that hold delimiters or line ends, and name every column"

@@ -56,7 +56,7 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
                     f"found {_kind(value)}; expected one JSON object per line",
                     source=source,
                     line=line,
-                    cure="if the file is one JSON list, `synthesizeme data convert` reads it",
+                    cure="write one JSON object per line, or one list of objects in the whole file",
                 )
 
 
@@ -93,8 +93,8 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
     except json.JSONDecodeError as error:
         problem = f"not JSON: {error.msg} at column {error.colno}"
         cure = (
-            "write one complete JSON object per line (`synthesizeme data convert` also reads one JSON list, "
-            "*.csv and *.parquet)"
+            "write one complete JSON object per line, or one list of objects; tables are known by their "
+            "names, *.csv, *.tsv, *.parquet or *.arrow"
         )
         raise DataError(problem, source=source, line=line + error.lineno - 1, cure=cure) from None
     except RecursionError:

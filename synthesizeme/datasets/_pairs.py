@@ -42,8 +42,12 @@ _EXPECTED = {
 """What should stand in a field, by the first word of pydantic's name for the problem."""
 
 
-def strict_pair(place: SourceRow) -> PreferencePair:
+def strict_pair(place: SourceRow, intake: Intake | None = None) -> PreferencePair:
     """The pair of a row in our own format; a row without `pair_id` gets one derived from its content.
+
+    Args:
+        place: The row.
+        intake: Has the owner of rows whose user is null, if there is one.
 
     Raises:
         DataError: anything is wrong with the row, or it is in another format.
@@ -61,6 +65,9 @@ def strict_pair(place: SourceRow) -> PreferencePair:
         raise place.error(problem, field=unknown[0][:80], cure=_or_convert(place, "put it into metadata"))
     try:
         fields = _written_out(place)
+        if intake is not None and not (fields["user_id"] or "").strip() and intake.user_id:
+            fields["user_id"] = intake.user_id
+            intake.owned += 1
         return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
     except Unjudgeable:
         raise

@@ -77,9 +77,9 @@ class Source:
         """What was assumed of the rows that were read, in words."""
         found = []
         if self.intake.owned:
-            found.append(f"{self.intake.owned:,} rows that name no user are of {shown(self.intake.user_id)}")
+            found.append(f"rows that name no user: {self.intake.owned:,}, of {shown(self.intake.user_id)}")
         if self.intake.zoneless:
-            found.append(f"{self.intake.zoneless:,} times without a zone are read as UTC")
+            found.append(f"times without a zone: {self.intake.zoneless:,}, read as UTC")
         return tuple(found)
 
 

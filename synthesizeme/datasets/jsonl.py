@@ -111,7 +111,7 @@ def _are_messages(turns: Any) -> bool:
 def _strict(rows: Iterable[SourceRow], intake: Intake) -> Iterator[PreferencePair]:
     for place in rows:
         try:
-            pair = strict_pair(place)
+            pair = strict_pair(place, intake)
         except DataError as error:
             intake.refuse(place, error)
             continue

@@ -33,6 +33,8 @@ SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
 
+_PROMPTS = ("prompt", "conversations", "messages")
+"""Columns that hold the conversation before the responses; the first that is there."""
 _SIDES = ("chosen", "rejected")
 _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
 
@@ -57,7 +59,8 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
     chosen, rejected = (messages(place, field, _turns(row[field]), role="assistant") for field in _SIDES)
     if empty := [field for field, turns in zip(_SIDES, (chosen, rejected), strict=True) if not turns]:
         raise place.error("is empty; expected a message", field=empty[0], cure="add it or remove the row")
-    prompt = messages(place, "prompt", _turns(row.get("prompt", [])), role="user")
+    asked = next((name for name in _PROMPTS if name in row), "prompt")
+    prompt = messages(place, asked, _turns(row.get(asked, [])), role="user")
     known: Row = {}
     if len(chosen) > 1 or len(rejected) > 1:
         whole = [
@@ -75,7 +78,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
         raise place.error(
             "no prompt, and no conversation that it could be read from", field="prompt", cure=cure
         )
-    apart = {*FIELDS, *SYSTEM_COLUMNS}
+    apart = {*FIELDS, *SYSTEM_COLUMNS, asked}
     return mapped_pair(
         place,
         intake,

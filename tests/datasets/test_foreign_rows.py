@@ -96,12 +96,25 @@ def test_objects_of_other_columns_are_read(tmp_path):
     assert (pair.split, pair.created_at) == (None, None)
 
 
+def test_a_data_frame_with_its_index_and_numpy_scalars(tmp_path):
+    lines = [",user_id,prompt,chosen,rejected,metadata"]
+    lines += [f"""{n},u,{n}?,a,b,"{{'ok': np.True_, 'n': np.int64({n})}}\"""" for n in range(3)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(lines))
+    assert [pair.metadata for pair in read_pairs(path).pairs] == [{"ok": True, "n": n} for n in range(3)]
+
+
 S = turn("system", "Be brief.")
 MERGED = {
     "sides repeat the last turn": ({"prompt": [S, Q, A, Q]}, [Q], [S, Q, A, Q]),
     "sides repeat everything": ({"prompt": [S, Q]}, [S, Q], [S, Q]),
     "sides know of a system turn": ({"prompt": "Hi"}, [S, Q], [S, Q]),
     "sides go on": ({"prompt": [S, Q, A]}, [Q], [S, Q, A, Q]),
+    "a dialogue": (
+        {"conversations": [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "Hi"}]},
+        [],
+        [S, Q],
+    ),
     "a system column": ({"prompt": "Hi", "system": "Be brief."}, [], [S, Q]),
     "a system column beside the same turn": ({"prompt": [S, Q], "system_prompt": "Be brief."}, [], [S, Q]),
     "a system column and whole sides": ({"system_prompt": "Be brief."}, [Q], [S, Q]),
@@ -200,7 +213,7 @@ def test_nan_and_blank_name_nobody(tmp_path):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "a.parquet")
     file = read_pairs(tmp_path / "a.parquet", user_id="me")
     assert [pair.user_id for pair in file.pairs] == ["1", "me", "me"]
-    assert file.assumed == ("2 rows that name no user are of 'me'",)
+    assert file.assumed == ("rows that name no user: 2, of 'me'",)
     with pytest.raises(DataError, match=r"--columns user_id=NAME"):
         read_pairs(tmp_path / "a.parquet")
 
@@ -212,7 +225,7 @@ def test_times_without_a_zone_are_of_utc_and_said(write_lines):
     found = sorted(pair.created_at for pair in file.pairs)
     assert found[0] == datetime(2024, 5, 1, tzinfo=UTC)
     assert [it.hour for it in map(lambda it: it.astimezone(UTC), found)] == [0, 8, 9, 10]
-    assert file.assumed == ("3 times without a zone are read as UTC",)
+    assert file.assumed == ("times without a zone: 3, read as UTC",)
 
 
 def test_the_later_layout_of_the_arena(write_lines):
