@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
@@ -79,22 +79,32 @@ def as_named(found: Iterable[Found], columns: Mapping[str, str]) -> Iterator[Fou
             yield SourceRow(place.source, place.line, row)
 
 
-def unfolded(found: Iterable[Found]) -> Iterator[Found]:
+def unfolded(found: Iterable[Found], note: Callable[[str], None]) -> Iterator[Found]:
     """Rows whose columns of messages as text hold messages.
 
-    Which columns these are is decided once, by the first `LOOKED_AT` rows: those of which most cells look
-    like messages, written as JSON, by Python or by NumPy. A cell of such a column that cannot be read makes
-    its row malformed. Other columns hold text as it stands, except that a column other than `TEXTS` of which
-    most cells are lists or objects holds these. A blank cell of an optional field is none.
+    Which columns these are is decided once, by the first `LOOKED_AT` rows: those of which at least half of
+    the cells that are not blank look like messages, written as JSON, by Python or by NumPy. A cell of such a
+    column that cannot be read makes its row malformed. Other columns hold text as it stands, except that a
+    column other than `TEXTS` of which at least half of the cells are lists or objects holds these. A blank
+    cell of an optional field is none.
+
+    Args:
+        found: The rows.
+        note: Is told of columns that are read as text though some of their cells look like messages.
     """
     rest = iter(found)
     first = list(islice(rest, LOOKED_AT))
     cells = _cells(place for place in first if isinstance(place, SourceRow))
-    messages = [name for name, texts in cells.items() if _most(map(_looks_like_messages, texts))]
+    alike = {name: sum(map(_looks_like_messages, texts)) for name, texts in cells.items()}
+    messages = [name for name, number in alike.items() if 2 * number >= len(cells[name])]
+    for name, number in alike.items():
+        if number and name not in messages:
+            note(f"column {shown(name)} read as text, though {number} of its first cells look like messages")
     values = [
         name
         for name, texts in cells.items()
-        if name not in TEXTS and _most(not isinstance(_value(text), str) for text in texts)
+        if name not in (*TEXTS, *messages)
+        and 2 * sum(not isinstance(_value(text), str) for text in texts) >= len(texts)
     ]
     for place in chain(first, rest):
         if isinstance(place, DataError):
@@ -131,11 +141,6 @@ def _cells(rows: Iterable[SourceRow]) -> dict[str, list[str]]:
             if isinstance(value, str) and value.strip():
                 found.setdefault(name, []).append(value)
     return found
-
-
-def _most(answers: Iterable[bool]) -> bool:
-    given = list(answers)
-    return 2 * sum(given) > len(given)
 
 
 def _looks_like_messages(cell: str) -> bool:

@@ -90,6 +90,8 @@ class Intake:
     """Rows that named no user and became those of `user_id`."""
     zoneless: int = field(default=0, init=False)
     """Times without a zone, which are read as UTC."""
+    notes: list[str] = field(default_factory=list, init=False)
+    """What else was assumed of the rows, in words."""
     _seen: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
 
     def reject(self, error: DataError) -> None:

@@ -124,7 +124,7 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
         if derived := has_no_id(fields):
             fields["pair_id"] = derived_id(fields)
         split = fields.get("split")
-        fields["split"] = SPLIT_NAMES.get(split, split) if isinstance(split, str) else split
+        fields["split"] = SPLIT_NAMES.get(split.lower(), split) if isinstance(split, str) else split
         pair = _validated(place, fields)
     except DataError as error:
         intake.refuse(place, error)

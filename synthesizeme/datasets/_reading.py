@@ -75,7 +75,7 @@ class Source:
 
     def assumed(self) -> tuple[str, ...]:
         """What was assumed of the rows that were read, in words."""
-        found = []
+        found = list(self.intake.notes)
         if self.intake.owned:
             found.append(f"rows that name no user: {self.intake.owned:,}, of {shown(self.intake.user_id)}")
         if self.intake.zoneless:
@@ -160,7 +160,7 @@ def _told(path: Path, intake: Intake) -> str:
         return "jsonl"
     looked = Intake(skip_bad_rows=True, split=intake.split, columns=intake.columns)
     first = list(islice(rows_of(path, looked), LOOKED_AT))
-    if known := next((name for place in first if (name := recognise(place.row))), None):
+    if known := next(filter(None, (recognise(place.row) for place in first)), None):
         return known
     if not first:
         nothing = DataError("the file holds no rows", source=str(path), cure="check the path")

@@ -31,7 +31,8 @@ def rows_of(source: Path, intake: Intake) -> Iterator[SourceRow]:
         DataError: nothing can be read, or a row is malformed and bad rows are not skipped.
     """
     for file in data_files(source, split=intake.split):
-        yield from _of_split(intake.rows(unfolded(as_named(_rows(file.path), intake.columns))), file)
+        named = as_named(_rows(file.path), intake.columns)
+        yield from _of_split(intake.rows(unfolded(named, intake.notes.append)), file)
 
 
 def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow]:
@@ -50,6 +51,8 @@ def _rows(path: Path) -> Iterator[SourceRow | DataError]:
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)
+    if not path.is_file():  # a pipe, which can be read but once, or nothing
+        return json_lines(path)
     with open_bytes(path) as stream:
         beginning = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
     if name.endswith(".txt") and not beginning.startswith((b"{", b"[")):  # as Excel calls text with tabs

@@ -85,6 +85,8 @@ def test_answers_that_are_json_stay_text_unless_their_column_holds_messages(tmp_
         pairs = read_pairs(path).pairs
         assert [pair.chosen_text for pair in pairs] == answers
         assert {pair.rejected_text for pair in pairs} == {"[]"}
+        (note,) = read_pairs(path).assumed
+        assert note == "column 'chosen' read as text, though 1 of its first cells look like messages"
 
 
 def test_objects_of_other_columns_are_read(tmp_path):
