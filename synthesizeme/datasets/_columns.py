@@ -34,7 +34,7 @@ _MESSAGE = tuple(
     for who, what in (("role", "content"), ("from", "value"))
 )
 _LITERAL = re.compile(
-    r"""(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|(?P<gap>\}\s*(?=\{))|\b(?:array|np\.\w+)\((?P<call>)|"""
+    r"""(?P<string>'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")|(?P<gap>\}\s*(?=\{))|\b(?:array|np\.\w+)\((?P<call>)|"""
     r""",\s*dtype=\w+(?P<dtype>)(?=\))|\b(?P<word>nan|NaT|null|true|false|np\.True_|np\.False_)\b""",
     re.DOTALL,
 )
@@ -166,12 +166,14 @@ def _value(cell: str) -> Any:
         return parse_json(cell.encode(), source="")
     except (DataError, UnicodeEncodeError):
         pass
-    try:
-        literal = ast.literal_eval(_LITERAL.sub(_as_python, cell.strip()))
-        found: Row | list[Any] | Any = parse_json(json.dumps(literal, allow_nan=False).encode(), source="")
-    except (DataError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return cell
-    return found if isinstance(found, list | dict) else cell
+    for text in (str.strip, lambda printed: _LITERAL.sub(_as_python, printed.strip())):
+        try:
+            spelt = json.dumps(ast.literal_eval(text(cell)), allow_nan=False)
+            found = parse_json(spelt.encode(), source="")
+        except (DataError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return found if isinstance(found, list | dict) else cell
+    return cell
 
 
 def _as_python(match: re.Match[str]) -> str:
