@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
-from synthesizeme.datasets._intake import Row, SourceRow, shown
+from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.datasets._lines import parse_json
 from synthesizeme.errors import ConfigError, DataError
 

@@ -4,6 +4,9 @@ import bz2
 import gzip
 import json
 import lzma
+import os
+import sys
+import threading
 import warnings
 
 import pyarrow
@@ -161,6 +164,16 @@ def test_tables_that_are_not_whole(text, found, tmp_path):
     path.write_text(text)
     with pytest.raises(DataError, match=found):
         read_pairs(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
+def test_a_pipe_is_read_once_as_our_own_format(tmp_path, pair_row):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines = "".join(json.dumps(pair_row(number)) + "\n" for number in range(3))
+    writer = threading.Thread(target=pipe.write_text, args=(lines,), daemon=True)
+    writer.start()
+    assert [pair.pair_id for pair in read_pairs(pipe).pairs] == ["p0", "p1", "p2"]
 
 
 def zstd(raw):
