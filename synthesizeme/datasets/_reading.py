@@ -75,7 +75,7 @@ class Source:
 
     def assumed(self) -> tuple[str, ...]:
         """What was assumed of the rows that were read, in words."""
-        found = list(self.intake.notes)
+        found = list(dict.fromkeys(self.intake.notes))
         if self.intake.owned:
             found.append(f"rows that name no user: {self.intake.owned:,}, of {shown(self.intake.user_id)}")
         if self.intake.zoneless:
