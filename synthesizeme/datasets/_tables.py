@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def _rows(path: Path) -> Iterator[SourceRow | DataError]:
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)
-    if not path.is_file():  # a pipe, which can be read but once, or nothing
+    if not os.path.isfile(path):  # a pipe, which can be read but once, or nothing
         return json_lines(path)
     with open_bytes(path) as stream:
         beginning = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
