@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from synthesizeme.types import Frozen
+from synthesizeme.types import Frozen, Moment
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are read; what comes after them is cut, and whoever reads a file says so."""
@@ -36,7 +36,7 @@ class OwnAnswer(Frozen):
     """The question as it was put."""
     text: Written
     """The answer, not blank; at most `LONGEST_TEXT` characters are kept."""
-    answered_at: datetime | None = None
+    answered_at: Moment | None = None
     """When it was given; None: before everything else that is known of the person."""
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Role = Literal["system", "user", "assistant"]
 Side = Literal["first", "second"]
@@ -27,6 +27,14 @@ ORDERS: tuple[Order, ...] = ("chosen_first", "rejected_first")
 SIMULATED = "simulated"
 """Metadata key of a pair that no person chose; who chose stands there, e.g. ``{"by": "builtin"}``."""
 _LOGIT_CLIP = 1e-6
+
+
+def _zoned(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+Moment = Annotated[datetime, AfterValidator(_zoned)]
+"""A time with a zone; one that names none is UTC, so that any two can be compared."""
 
 
 class Frozen(BaseModel):
@@ -64,7 +72,7 @@ class Comparison(Frozen):
     """Text of the response shown first."""
     second: str
     """Text of the response shown second."""
-    created_at: datetime | None = None
+    created_at: Moment | None = None
     """The moment as of which the user is asked; None: now. What the user said later is not used."""
 
     def swapped(self) -> Comparison:
@@ -87,7 +95,7 @@ class PreferencePair(Frozen):
     """The other response: one assistant message."""
     split: Split | None = None
     """Which part of the user's history it belongs to, if that was decided."""
-    created_at: datetime | None = None
+    created_at: Moment | None = None
     """When the choice was made."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything else the source knew; never shown to a judge."""

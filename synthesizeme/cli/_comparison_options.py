@@ -12,6 +12,7 @@ from synthesizeme.cli._about import About
 from synthesizeme.cli._abstaining import MaxError
 from synthesizeme.cli._config_file import ASSIGNMENT
 from synthesizeme.cli._options import BENCHMARKS, Benchmarked, DataDir, Engine, NoAnswers, Workers, folder
+from synthesizeme.cli._pairs_input import Columns
 
 Params = Annotated[
     list[str] | None,
@@ -39,6 +40,7 @@ class ComparisonOptions:
         ),
     ] = None
     data: Benchmarked = None
+    columns: Columns = None
     about: About = None
     scorers: Annotated[
         list[str] | None,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, DataDir
-from synthesizeme.cli._sources import located
+from synthesizeme.cli._pairs_input import Columns, read
 from synthesizeme.cli._text import count, print_json, printable, terminal
 from synthesizeme.errors import ConfigError
 
@@ -50,6 +48,7 @@ class LintOptions:
     format: Annotated[
         str, typer.Option("--format", help="Format of the file, if not to be told from its first row.")
     ] = "auto"
+    columns: Columns = None
     user_id: Annotated[
         str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")
     ] = None
@@ -110,25 +109,21 @@ def _of_benchmark(name: str, options: LintOptions) -> LintReport:
 
 
 def _of_file(source: str, options: LintOptions) -> LintReport:
-    from synthesizeme import datasets
     from synthesizeme.evaluation.lint import Declared, lint
 
     if options.benchmark is not None:
         raise ConfigError("a file and --benchmark exclude each other")
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / "pairs.jsonl"
-        report = datasets.convert(
-            located(source, options.data_dir), target,
-            format=options.format, skip_bad_rows=True, user_id=options.user_id,
-        )  # fmt: skip
-        pairs = datasets.read_pairs(target).pairs
-    reasons = {reason: n for reason, n in report.reasons.items() if reason != "malformed row"}
+    file = read(
+        source, format=options.format, columns=options.columns, user_id=options.user_id, skip_bad_rows=True,
+        data_dir=options.data_dir,
+    )  # fmt: skip
+    reasons = {reason: n for reason, n in file.reasons.items() if reason != "malformed row"}
     return lint(
-        pairs,
+        file.pairs,
         source=source,
         seen_items_by_design=options.seen_items,
         declared=Declared(pairs=options.expect_pairs, users=options.expect_users),
-        unreadable=[str(problem) for problem in report.skipped],
+        unreadable=[str(problem) for problem in file.skipped],
         left_out=reasons,
     )
 

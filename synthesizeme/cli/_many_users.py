@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ import typer
 
 from synthesizeme.cli._many_users_options import ManyUsersOptions
 from synthesizeme.cli._options import ModelOptions
+from synthesizeme.cli._pairs_input import say_left_out, say_recognised
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._progress import replies
 from synthesizeme.cli._session import cache_place, settings_of
-from synthesizeme.cli._text import count, dollars, print_json, printable, say
+from synthesizeme.cli._text import count, dollars, print_json, printable
 from synthesizeme.errors import SynthesizeMeError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class StoreWork:
     many: ManyUsersOptions
     out: Path | None = None
     calls: int | None = None
+    columns: Sequence[str] | None = None
     skip_bad_rows: bool = False
 
     def job(self) -> InductionJob:
@@ -74,10 +76,14 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
         SynthesizeMeError: users failed, or were left for another run; the others are stored.
     """
     from synthesizeme.cli._progress import ProgressDisplay
-    from synthesizeme.datasets import Intake
+    from synthesizeme.datasets import Intake, parse_columns
     from synthesizeme.profiles import open_store
 
-    job, intake = work.job(), Intake(skip_bad_rows=work.skip_bad_rows)
+    job = work.job()
+    intake = Intake(
+        skip_bad_rows=work.skip_bad_rows, user_id=work.user, unique_ids=False,
+        columns=parse_columns(work.columns or ()),
+    )  # fmt: skip
     if work.out is not None:
         check_writable(work.out)
     logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
@@ -103,20 +109,22 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
 
 
 def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, intake: Intake) -> Taken:
-    from synthesizeme.datasets import stream_pairs
+    from synthesizeme.datasets import open_source
     from synthesizeme.profiles.intake import Taken, take_pairs
 
     if path is None:
         return Taken(new=0, unchanged=0)
 
+    source = open_source(str(path), intake)
+    say_recognised(source.name, source.format)
+
     def chosen() -> Iterator[PreferencePair]:
-        for pair in stream_pairs(path, intake):
+        for pair in source.pairs():
             if pair.user_id == job.user if job.user is not None else job.shard.holds(pair.user_id):
                 yield pair
 
     taken = take_pairs(store, chosen())
-    if intake.bad:
-        say(f"Left out {count(len(intake.bad), 'bad row')}, the first: {printable(str(intake.bad[0]))}")
+    say_left_out(intake.bad[:NAMED], intake.reasons, source.assumed())
     return taken
 
 

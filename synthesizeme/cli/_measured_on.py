@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
 
@@ -34,20 +36,30 @@ def measured_on(benchmark: str | None, data: Path | None) -> list[str]:
     if benchmark is not None:
         return resolve_benchmarks(benchmark)
     path = str(data)
-    if not os.path.isfile(path):
-        raise DataError("there is no such file", source=path, cure="check the path of --data")
+    if not os.path.exists(path):
+        raise DataError("there is no such file or folder", source=path, cure="check the path of --data")
     return [path if os.sep in path else os.path.join(os.curdir, path)]
 
 
-def loaded(source: str, data_dir: Path | None) -> Benchmark:
+def loaded(source: str, data_dir: Path | None, columns: Sequence[str] | None = None) -> Benchmark:
     """The benchmark; where its numbers are not those its makers count, that is said.
 
+    Args:
+        source: Name of a benchmark, or path of pairs, whose format is said.
+        data_dir: Folder to look for data sets in.
+        columns: Assignments of ``--columns``, for a path.
+
     Raises:
+        ConfigError: an assignment of a column is wrong, or is given for a benchmark.
         UnknownNameError: there is no such benchmark.
         DataError: its data is nowhere, or cannot be read.
     """
-    from synthesizeme.evaluation.benchmarks import load_benchmark
+    from synthesizeme.evaluation.benchmarks import benchmark_names, benchmark_of, load_benchmark
 
+    if source not in benchmark_names() and os.path.exists(source):
+        return benchmark_of(read(source, columns=columns).pairs, source)
+    if columns:
+        raise ConfigError("--columns names columns of --data PAIRS; a benchmark has its own")
     benchmark = load_benchmark(source, data_dir)
     for what, found, declared in benchmark.departures:
         say(f"Note: {benchmark.name} has {found:,} {what}, its makers count {declared:,}.")

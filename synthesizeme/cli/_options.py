@@ -255,7 +255,12 @@ BENCHMARKS = (
 """Names for the help of --benchmark."""
 Benchmarked = Annotated[
     Path | None,
-    typer.Option("--data", help="A file of pairs with splits, instead of a benchmark.", metavar="PAIRS"),
+    typer.Option(
+        "--data",
+        help="Pairs with splits instead of a benchmark: a file or folder in any format that `synthesizeme "
+        "data convert` knows.",
+        metavar="PAIRS",
+    ),
 ]
 """``--data`` of the verbs that measure."""
 NoAnswers = Annotated[

@@ -10,6 +10,7 @@ import typer
 from synthesizeme.cli._about import About, read_about
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
+from synthesizeme.cli._pairs_input import KINDS, read
 from synthesizeme.cli._store_options import Store, StoreOptions, User
 from synthesizeme.cli._text import count, print_json, printable
 from synthesizeme.errors import ConfigError
@@ -63,7 +64,7 @@ def take_in(
         Path | None,
         typer.Option(
             "--pairs",
-            help="Also the pairs of this file, .jsonl or .jsonl.gz; rows of the test split are left out.",
+            help=f"Also these pairs: {KINDS}; rows of the test split are left out.",
             metavar="PAIRS",
         ),
     ] = None,
@@ -74,7 +75,6 @@ def take_in(
     Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
     that is not there is made.
     """
-    from synthesizeme.datasets import read_pairs
     from synthesizeme.personas.store import ProfileDirectory
     from synthesizeme.profiles.intake import take_pairs, take_profiles, take_words
 
@@ -82,7 +82,7 @@ def take_in(
         raise ConfigError("expected DIR, --pairs PAIRS or --about FILE; found none of them")
     profiles = {} if folder is None else ProfileDirectory(folder)
     words = read_about(about)
-    rows = () if pairs is None else read_pairs(pairs).pairs
+    rows = () if pairs is None else read(pairs).pairs
     with options.open(create=True) as store:
         appended = take_pairs(store, rows)
         spoken = take_words(store, words.values())

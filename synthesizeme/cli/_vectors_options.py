@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from synthesizeme.cli._options import ModelOptions, folder
+from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._text import printable, say
 from synthesizeme.errors import ConfigError, DataError
 
@@ -219,6 +220,4 @@ def read_prompts(texts: Sequence[str] | None, path: Path | None) -> list[tuple[M
 
 def pairs_of(path: Path, limit: int | None) -> list[PreferencePair]:
     """The first pairs of a file."""
-    from synthesizeme.datasets import read_pairs
-
-    return list(read_pairs(path).pairs)[:limit]
+    return list(read(path).pairs)[:limit]

@@ -13,6 +13,7 @@ import typer
 from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, new_file
+from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._places import check_apart
 from synthesizeme.cli._text import count, print_json, printable, say
 from synthesizeme.errors import ConfigError, DataError
@@ -139,13 +140,11 @@ def _store(options: AskOptions) -> ProfileStore:
 
 def _history(options: AskOptions, store: ProfileStore | None) -> list[PreferencePair]:
     """The user's pairs of every source, each once, none of the test split."""
-    from synthesizeme.datasets import read_pairs
-
     found: dict[str, PreferencePair] = {}
     recorded = options.answers if options.answers is not None and options.answers.exists() else None
     for source in (options.history, recorded):
         if source is not None:
-            mine = [pair for pair in read_pairs(source).pairs if pair.user_id == options.user]
+            mine = [pair for pair in read(source, user_id=options.user).pairs if pair.user_id == options.user]
             if source == options.history and not mine:
                 say(f"Note: {printable(str(source))} has no pair of user {printable(options.user, 60)!r}.")
             found |= {pair.pair_id: pair for pair in mine}

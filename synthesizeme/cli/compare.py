@@ -78,7 +78,7 @@ def compare(
     for source in sources:
         place = out if len(sources) == 1 else out / source.rpartition("/")[2]
         try:
-            benchmark = _with_words(loaded(source, options.data_dir), words)
+            benchmark = _with_words(loaded(source, options.data_dir, options.columns), words)
             report = _measure(benchmark, place, entered, options, induction, retrieval, model)
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")

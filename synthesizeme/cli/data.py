@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -12,11 +11,12 @@ import typer
 from synthesizeme.cli._groups import flowing, spread
 from synthesizeme.cli._lint import lint
 from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
+from synthesizeme.cli._pairs_input import Columns, read, say_left_out
 from synthesizeme.cli._sources import located
-from synthesizeme.cli._text import count, print_json, printable, say, terminal
+from synthesizeme.cli._text import count, print_json, printable, terminal
 
 if TYPE_CHECKING:
-    from synthesizeme.datasets import ConvertReport, PairsSummary
+    from synthesizeme.datasets import ConvertReport, PairsFile, PairsSummary
 
 Source = Annotated[
     str,
@@ -52,17 +52,26 @@ class ReadingOptions:
     """Flags of the verbs that read pairs in any format."""
 
     format: Format = "auto"
+    columns: Columns = None
     user_id: UserId = None
     skip_bad_rows: SkipBadRows = False
     data_dir: DataDir = None
 
-    def convert(self, source: str, target: Path) -> ConvertReport:
-        """Read `source` as the flags say and write it as our own JSON Lines."""
+    def read(self, source: str) -> PairsFile:
+        """The pairs of `source` as the flags say."""
+        return read(
+            source, format=self.format, columns=self.columns, user_id=self.user_id,
+            skip_bad_rows=self.skip_bad_rows, data_dir=self.data_dir,
+        )  # fmt: skip
+
+    def convert(self, source: str, target: Path, only: Literal["human", "simulated"] | None) -> ConvertReport:
+        """Read `source` as the flags say and write it as our own JSON Lines, pair by pair."""
         from synthesizeme import datasets
 
         return datasets.convert(
-            located(source, self.data_dir), target,
-            format=self.format, skip_bad_rows=self.skip_bad_rows, user_id=self.user_id,
+            located(source, self.data_dir), target, format=self.format,
+            columns=datasets.parse_columns(self.columns or ()), user_id=self.user_id,
+            skip_bad_rows=self.skip_bad_rows, only=only,
         )  # fmt: skip
 
 
@@ -80,13 +89,11 @@ def convert(
     ] = None,
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
-    report = reading.convert(source, target)
-    if respondents is not None:
-        report = _only(respondents, report)
+    report = reading.convert(source, target, respondents)
     if common.json:
         print_json(_report_json(report))
         return
-    _say_left_out(report)
+    say_left_out(report.skipped, report.reasons, report.assumed)
     typer.echo(
         f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))} "
         f"from {count(report.rows_read, 'row')} in the format {report.format}."
@@ -98,39 +105,26 @@ def inspect(source: Source, common: CommonOptions, reading: ReadingOptions) -> N
     """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
     from synthesizeme import datasets
 
-    with TemporaryDirectory() as folder:
-        target = Path(folder) / "pairs.jsonl"
-        report = reading.convert(source, target)
-        summary = datasets.inspect(datasets.read_pairs(target).pairs)
+    file = reading.read(source)
+    summary = datasets.inspect(file.pairs)
     if common.json:
-        print_json(
-            {"format": report.format, "left_out": dict(report.reasons), **summary.model_dump(mode="json")}
-        )
+        print_json({"format": file.format, "left_out": dict(file.reasons), **summary.model_dump(mode="json")})
         return
-    _say_left_out(report)
-    _show(source, report.format, summary)
+    _show(source, file.format, summary)
 
 
 @spread
 def split(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="File of pairs, .jsonl or .jsonl.gz.",
-            metavar="IN",
-        ),
-    ],
+    source: Source,
     target: Target,
     common: CommonOptions,
+    reading: ReadingOptions,
     seed: Seed = 0,
-    skip_bad_rows: SkipBadRows = False,
 ) -> None:
     """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
     from synthesizeme import datasets
 
-    file = datasets.read_pairs(source, skip_bad_rows=skip_bad_rows)
-    for problem in file.skipped:
-        say(f"left out: {printable(str(problem))}")
+    file = reading.read(source)
     pairs = datasets.resplit(file.pairs, seed)
     written = datasets.write_pairs(target, pairs)
     splits = dict(datasets.inspect(pairs).splits)
@@ -142,16 +136,6 @@ def split(
         typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
 
 
-def _only(kind: str, report: ConvertReport) -> ConvertReport:
-    """Write again what was converted, without the choices of the others."""
-    from synthesizeme import datasets
-
-    pairs = datasets.read_pairs(report.target).pairs
-    kept = [pair for pair in pairs if pair.simulated == (kind == "simulated")]
-    say(f"left out: {len(pairs) - len(kept)} x not {kind}")
-    return replace(report, pairs_written=datasets.write_pairs(report.target, kept))
-
-
 def _report_json(report: ConvertReport) -> dict[str, object]:
     return {
         "source": report.source,
@@ -161,14 +145,8 @@ def _report_json(report: ConvertReport) -> dict[str, object]:
         "pairs_written": report.pairs_written,
         "left_out": dict(report.reasons),
         "skipped_rows": [str(problem) for problem in report.skipped],
+        "assumed": list(report.assumed),
     }
-
-
-def _say_left_out(report: ConvertReport) -> None:
-    for problem in report.skipped:
-        say(f"left out: {printable(str(problem))}")
-    for reason, number in report.reasons.items():
-        say(f"left out: {number} x {printable(reason)}")
 
 
 def _show(source: str, format: str, summary: PairsSummary) -> None:

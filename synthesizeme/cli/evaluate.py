@@ -24,6 +24,7 @@ from synthesizeme.cli._options import (
     NoAnswers,
     folder,
 )
+from synthesizeme.cli._pairs_input import Columns
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
@@ -55,6 +56,7 @@ class EvaluationOptions:
         ),
     ] = None
     data: Benchmarked = None
+    columns: Columns = None
     scorers: Annotated[
         list[str] | None,
         typer.Option(
@@ -163,7 +165,7 @@ def _of_pairs(
     retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Iterator[Report | LampReport | TaxReport]:
-    for benchmark in [loaded(name, options.data_dir) for name in names]:
+    for benchmark in [loaded(name, options.data_dir, options.columns) for name in names]:
         yield _measure(benchmark, scorers, checkpoints, options, induction, retrieval, model)
 
 

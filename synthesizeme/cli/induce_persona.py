@@ -15,6 +15,7 @@ from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._many_users import StoreWork, induce_into_store
 from synthesizeme.cli._many_users_options import ManyUsersOptions, refuse_for_store, refuse_without_store
 from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
+from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
@@ -63,6 +64,7 @@ class RunOptions:
         bool, typer.Option("--baselines", help="Also measure a memory judge and a demographics judge.")
     ] = False
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Do not measure on test pairs.")] = False
+    columns: Columns = None
     skip_bad_rows: SkipBadRows = False
 
     @property
@@ -82,8 +84,8 @@ def induce_persona(
     pairs: Annotated[
         Path | None,
         typer.Argument(
-            help="JSON Lines, .jsonl or .jsonl.gz: one TRL preference row plus user_id per line. With "
-            "--profiles it may be left out: the pairs of the store are taken.",
+            help=f"{KINDS}. Rows that name no user are of --user. With --profiles it may be left out: the "
+            "pairs of the store are taken.",
             metavar="PAIRS",
             show_default=False,
         ),
@@ -100,7 +102,6 @@ def induce_persona(
     pairs, and tries again who failed.
     """
     from synthesizeme.cli._session import check_model
-    from synthesizeme.datasets import read_pairs
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
@@ -109,7 +110,7 @@ def induce_persona(
         check_model(model)
         work = StoreWork(
             pairs, run.user, settings, model, many, out=run.out,
-            calls=run.budget_calls, skip_bad_rows=run.skip_bad_rows,
+            calls=run.budget_calls, columns=run.columns, skip_bad_rows=run.skip_bad_rows,
         )  # fmt: skip
         induce_into_store(work, as_json=common.json)
         return
@@ -118,13 +119,10 @@ def induce_persona(
         raise ConfigError(
             "PAIRS is missing: name a file of pairs, or a store that holds some with --profiles"
         )
-    file = read_pairs(pairs, skip_bad_rows=run.skip_bad_rows)
+    file = read(pairs, columns=run.columns, user_id=run.user, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
     check_model(model)
     skipped = [str(problem) for problem in file.skipped]
-    if skipped:
-        listed = "".join(f"\n  {printable(problem)}" for problem in skipped)
-        say(f"Left out {count(len(skipped), 'bad row')}:{listed}")
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return

@@ -12,6 +12,7 @@ import typer
 from synthesizeme.cli._abstaining import ABSTAINED, MaxError
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
+from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._text import id_list, print_json, printable, terminal
 
 if TYPE_CHECKING:
@@ -124,11 +125,10 @@ def _validation(profile: UserProfile, history: Path, max_error: float) -> list[P
         DataError: it was made from some of them, they are too few, or the file cannot be read.
         ConfigError: `max_error` is not within (0, 1).
     """
-    from synthesizeme.datasets import read_pairs
     from synthesizeme.errors import DataError
     from synthesizeme.evaluation.selective import require_pairs
 
-    rows = read_pairs(history).pairs
+    rows = read(history, user_id=profile.user_id).pairs
     pairs = [it for it in rows if it.user_id == profile.user_id and it.split == "validation"]
     require_pairs(len(pairs), max_error, source=str(history))
     made_from = profile.provenance.splits if profile.provenance is not None else {}

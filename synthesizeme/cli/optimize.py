@@ -11,6 +11,7 @@ import typer
 
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta, new_file
+from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._text import count, print_json, printable, say
 
 
@@ -52,14 +53,14 @@ def optimize(
     """
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import check_model, model_of, open_session
-    from synthesizeme.datasets import assign_splits, by_user, read_pairs
+    from synthesizeme.datasets import assign_splits, by_user
     from synthesizeme.files import write_whole
     from synthesizeme.personas.optimize import optimize_theta, theta_document
     from synthesizeme.prompts import load_prompt
 
     check_model(model)
     base = load_prompt(theta)
-    split, _ = assign_splits(read_pairs(pairs, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
+    split, _ = assign_splits(read(pairs, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
     proposer = model_of(replace(model, model=prompt_model)) if prompt_model else None
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label("optimising the persona prompt", 1, 1)

@@ -20,6 +20,7 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._json_output import reserve, stream
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._own_taste import meant, show_own_taste
+from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.cli._text import count, id_list, printable, say
 from synthesizeme.errors import ConfigError, DataError
@@ -47,11 +48,13 @@ class ScoringOptions:
         Path | None,
         typer.Option(
             "--history",
-            help="Pairs to fit the user to first (without --user, every user of the file); the checkpoint "
-            "stays as it is. Rows of the test split are left out.",
+            help=f"Pairs to fit the user to first (without --user, every user of them): {KINDS}. The "
+            "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
+            "--user.",
             metavar="PAIRS",
         ),
     ] = None
+    columns: Columns = None
     about: Annotated[
         Path | None,
         typer.Option(
@@ -236,11 +239,12 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
 
 def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
     """The pairs of --history that may be learned from, and how many of the test split there are, by user."""
-    from synthesizeme.datasets import by_user, read_pairs
+    from synthesizeme.datasets import by_user
 
     if options.history is None:
         return {}, Counter()
-    user, users = options.user, by_user(read_pairs(options.history).pairs)
+    user = options.user
+    users = by_user(read(options.history, columns=options.columns, user_id=user).pairs)
     asked = {name: users.get(name, []) for name in (users if user is None else [user])}
     left_out = Counter({name: sum(it.split == "test" for it in pairs) for name, pairs in asked.items()})
     found = {name: [it for it in pairs if it.split != "test"] for name, pairs in asked.items()}

@@ -16,6 +16,7 @@ from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
 from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
+from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._text import count, print_json, printable, say, terminal
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
@@ -55,11 +56,11 @@ class TrainingOptions:
         Path | None,
         typer.Option(
             "--data",
-            help="Pairs, .jsonl or .jsonl.gz: one TRL preference row plus user_id per line. Rows of the test "
-            "split are left out.",
+            help=f"Pairs: {KINDS}. Rows of the test split are left out.",
             metavar="PAIRS",
         ),
     ] = None
+    columns: Columns = None
     about: About = None
     out: Annotated[
         Path | None,
@@ -190,13 +191,8 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
 
 def _read(source: Path, options: TrainingOptions) -> tuple[tuple[PreferencePair, ...], list[str]]:
     """The pairs of the file, and the rows left out in words, which are also said."""
-    from synthesizeme.datasets import read_pairs
-
-    file = read_pairs(source, skip_bad_rows=options.skip_bad_rows)
-    skipped = [str(problem) for problem in file.skipped]
-    for problem in skipped:
-        say(f"left out: {printable(problem)}")
-    return file.pairs, skipped
+    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
+    return file.pairs, [str(problem) for problem in file.skipped]
 
 
 def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -> dict[str, UserWords]:

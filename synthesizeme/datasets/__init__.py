@@ -10,9 +10,11 @@ from synthesizeme.datasets._base import (
     load_dataset,
     load_words,
 )
+from synthesizeme.datasets._columns import parse_columns
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
 from synthesizeme.datasets._intake import Intake, LeftOut
+from synthesizeme.datasets._reading import PairsFile, Source, open_source, read_pairs
 from synthesizeme.datasets._splits import (
     assign_splits,
     by_user,
@@ -22,7 +24,7 @@ from synthesizeme.datasets._splits import (
     resplit,
 )
 from synthesizeme.datasets._words import CutText, WordsFile, read_words
-from synthesizeme.datasets.jsonl import PairsFile, read_pairs, stream_pairs, write_pairs
+from synthesizeme.datasets.jsonl import write_pairs
 
 __all__ = [
     "ConvertReport",
@@ -32,6 +34,7 @@ __all__ = [
     "LeftOut",
     "PairsFile",
     "PairsSummary",
+    "Source",
     "WordsFile",
     "assign_splits",
     "by_user",
@@ -45,9 +48,10 @@ __all__ = [
     "inspect",
     "load_dataset",
     "load_words",
+    "open_source",
+    "parse_columns",
     "read_pairs",
     "read_words",
     "resplit",
-    "stream_pairs",
     "write_pairs",
 ]

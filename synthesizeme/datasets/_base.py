@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from synthesizeme import discovery
+from synthesizeme.datasets._folders import SUFFIXES
 from synthesizeme.datasets._hub import download, hub_name
 from synthesizeme.datasets._intake import Intake, Row
-from synthesizeme.datasets._tables import SUFFIXES
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
@@ -92,7 +92,7 @@ def local_copy(source: str | Path, intake: Intake, files: Sequence[str] = ()) ->
     Raises:
         DataError: the hub data set cannot be fetched.
     """
-    named = None if isinstance(source, Path) or Path(source).exists() else hub_name(source)
+    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source)
     if named is None:
         return Path(source)
     intake.split = named.split or intake.split

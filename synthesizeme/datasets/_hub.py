@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from synthesizeme.datasets._tables import SUFFIXES, is_data_file
+from synthesizeme.datasets._folders import SUFFIXES, is_data_file
 from synthesizeme.errors import DataError
 
 SECONDS_TO_ANSWER = 5.0
@@ -53,7 +53,7 @@ def download(name: str, files: Sequence[str] = (), *, env: Mapping[str, str] = o
         folder = snapshot_download(
             name,
             repo_type="dataset",
-            allow_patterns=list(files) or [f"*{suffix}" for suffix in SUFFIXES],
+            allow_patterns=list(files) or ["README.md", *(f"*{suffix}" for suffix in SUFFIXES)],
             etag_timeout=SECONDS_TO_ANSWER,
             local_files_only=offline,
             endpoint=env.get("HF_ENDPOINT"),

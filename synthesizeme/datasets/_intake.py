@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from synthesizeme.errors import DataError
@@ -13,12 +15,24 @@ from synthesizeme.types import PreferencePair
 Row = dict[str, Any]
 
 _SHOWN = 60
+_ZONELESS = re.compile(r"\s*\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d*)?)?)?\s*")
+
+
+class Unjudgeable(DataError):
+    """A row holds what no judge of text can read, such as an image; in a data set it is left out."""
 
 
 def shown(value: Any) -> str:
     """A value of the input as it stands in a message: its `repr`, shortened, safe for a terminal."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def is_zoneless(value: Any) -> bool:
+    """Whether a value of the input is a time that does not say of which zone it is."""
+    if isinstance(value, datetime):
+        return value.tzinfo is None
+    return isinstance(value, str) and _ZONELESS.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -61,15 +75,23 @@ class Intake:
         user_id: Owner of the rows that name none.
         split: Read only the files of this split of a folder or hub data set.
         unique_ids: Refuse a pair id that was seen before, for which all of them are remembered.
+        columns: Name of the column that holds a field of ours, where it is called otherwise.
     """
 
     skip_bad_rows: bool = False
     user_id: str | None = None
     split: str | None = None
     unique_ids: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)
     rows_read: int = field(default=0, init=False)
     bad: list[DataError] = field(default_factory=list, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
+    owned: int = field(default=0, init=False)
+    """Rows that named no user and became those of `user_id`."""
+    zoneless: int = field(default=0, init=False)
+    """Times without a zone, which are read as UTC."""
+    notes: list[str] = field(default_factory=list, init=False)
+    """What else was assumed of the rows, in words."""
     _seen: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
 
     def reject(self, error: DataError) -> None:
@@ -81,6 +103,17 @@ class Intake:
         if not self.skip_bad_rows:
             raise error
         self.bad.append(error)
+
+    def refuse(self, place: SourceRow, error: DataError) -> None:
+        """Record a row that is no pair: left out where it cannot be judged, else malformed.
+
+        Raises:
+            DataError: it is malformed, and bad rows are not skipped.
+        """
+        if isinstance(error, Unjudgeable):
+            self.leave_out(place, error.problem)
+        else:
+            self.reject(error)
 
     def leave_out(self, place: SourceRow, reason: str) -> None:
         """Record a row that makes no pair by the rule of its data set."""
@@ -105,6 +138,7 @@ class Intake:
         Raises:
             DataError: the id was seen before and bad rows are not skipped.
         """
+        self.zoneless += is_zoneless(place.row.get("created_at"))
         if not self.unique_ids:
             return pair
         if pair.pair_id not in self._seen:
@@ -138,4 +172,4 @@ class Intake:
                 if pair := make(place):
                     yield pair
             except DataError as error:
-                self.reject(error)
+                self.refuse(place, error)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from synthesizeme.datasets._encodings import not_utf8
 from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines, stream_lines
 from synthesizeme.datasets._intake import Row, SourceRow, shown
 from synthesizeme.errors import DataError
@@ -44,7 +45,7 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
             )
         elif raw.strip():
             try:
-                value = parse_json(raw.rstrip(b"\r\n"), source=source, line=line, offset=offset)
+                value = parse_json(_without_comma(raw), source=source, line=line, offset=offset)
             except DataError as error:
                 yield error
                 continue
@@ -55,8 +56,14 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
                     f"found {_kind(value)}; expected one JSON object per line",
                     source=source,
                     line=line,
-                    cure="if the file is one JSON list, `synthesizeme data convert` reads it",
+                    cure="write one JSON object per line, or one list of objects in the whole file",
                 )
+
+
+def _without_comma(raw: bytes) -> bytes:
+    """A line without its end, and without the comma that a list cut into lines leaves after an object."""
+    line, bare = raw.rstrip(b"\r\n"), raw.rstrip()
+    return bare[:-1] if bare.endswith(b",") and bare[:-1].rstrip().endswith(b"}") else line
 
 
 def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> Any:
@@ -75,12 +82,8 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
     try:
         text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"byte 0x{raw[error.start]:02x} at byte offset {offset + error.start} is not UTF-8",
-            source=source,
-            line=line,
-            cure="save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`",
-        ) from None
+        problem, cure = not_utf8(raw, error, offset)
+        raise DataError(problem, source=source, line=line, cure=cure) from None
     try:
         value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object
@@ -90,8 +93,8 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
     except json.JSONDecodeError as error:
         problem = f"not JSON: {error.msg} at column {error.colno}"
         cure = (
-            "write one complete JSON object per line (`synthesizeme data convert` also reads one JSON list, "
-            "*.csv and *.parquet)"
+            "write one complete JSON object per line, or one list of objects; tables are known by their "
+            "names, *.csv, *.tsv, *.parquet or *.arrow"
         )
         raise DataError(problem, source=source, line=line + error.lineno - 1, cure=cure) from None
     except RecursionError:

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from synthesizeme.datasets._base import recognise
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
+from synthesizeme.datasets._content import is_plain, message_of, name_text
+from synthesizeme.datasets._folders import SPLIT_NAMES
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, Unjudgeable, shown
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -22,15 +24,12 @@ FIELDS = tuple(PreferencePair.model_fields)
 """Fields of a row in our own format."""
 REQUIRED = ("user_id", "prompt", "chosen", "rejected")
 """Fields it cannot do without."""
-ROLES = {
-    "model": "assistant", "bot": "assistant", "gpt": "assistant", "ai": "assistant", "chatbot": "assistant",
-    "human": "user", "prompter": "user",
-}  # fmt: skip
-"""Foreign names of roles."""
-SPLIT_NAMES = {"val": "validation", "dev": "validation", "valid": "validation"}
-"""Foreign names of splits."""
 
 _CURE = "correct the row, or leave such rows out with --skip-bad-rows"
+_NOBODY = (
+    "name the column of the users with --columns user_id=NAME, or their one owner with "
+    "`synthesizeme data convert IN OUT --user-id ID`"
+)
 _EXPECTED = {
     "string": "text that is not empty",
     "tuple": "a list of messages",
@@ -43,8 +42,12 @@ _EXPECTED = {
 """What should stand in a field, by the first word of pydantic's name for the problem."""
 
 
-def strict_pair(place: SourceRow) -> PreferencePair:
+def strict_pair(place: SourceRow, intake: Intake | None = None) -> PreferencePair:
     """The pair of a row in our own format; a row without `pair_id` gets one derived from its content.
+
+    Args:
+        place: The row.
+        intake: Has the owner of rows whose user is null, if there is one.
 
     Raises:
         DataError: anything is wrong with the row, or it is in another format.
@@ -61,9 +64,26 @@ def strict_pair(place: SourceRow) -> PreferencePair:
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
         raise place.error(problem, field=unknown[0][:80], cure=_or_convert(place, "put it into metadata"))
     try:
-        return _validated(place, {**row, "pair_id": derived_id(row) if has_no_id(row) else row["pair_id"]})
+        fields = _written_out(place)
+        if intake is not None and not (fields["user_id"] or "").strip() and intake.user_id:
+            fields["user_id"] = intake.user_id
+            intake.owned += 1
+        return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
+    except Unjudgeable:
+        raise
     except DataError as error:
         raise place.error(error.problem, field=error.field, cure=_or_convert(place, _CURE)) from None
+
+
+def _written_out(place: SourceRow) -> Row:
+    """The fields that a row has, names as text, and parts and tools of its messages as text."""
+    row = {name: value for name, value in place.row.items() if value is not None or name in REQUIRED}
+    for name in ("user_id", "pair_id"):
+        row[name] = _name(place, name, row.get(name))
+    for name in ("prompt", "chosen", "rejected"):
+        if isinstance(row[name], list) and not all(map(is_plain, row[name])):
+            row[name] = messages(place, name, row[name], role="")
+    return row
 
 
 def has_no_id(row: Row) -> bool:
@@ -89,10 +109,12 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
     Raises:
         DataError: a field is missing or of the wrong type, and bad rows are not skipped.
     """
-    fields["user_id"] = intake.user_id if fields.get("user_id") is None else str(fields["user_id"])
     try:
+        named = named_user(place, fields.get("user_id"))
+        fields["user_id"] = named or intake.user_id
         if fields["user_id"] is None:
-            raise place.error("no user is named", field="user_id", cure="name one with --user-id")
+            raise place.error("no user is named", field="user_id", cure=_NOBODY)
+        fields["pair_id"] = _name(place, "pair_id", fields.get("pair_id"))
         fields["prompt"] = messages(place, "prompt", fields["prompt"], role="user")
         for field in ("chosen", "rejected"):
             fields[field] = messages(place, field, fields[field], role="assistant")
@@ -102,61 +124,49 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
         if derived := has_no_id(fields):
             fields["pair_id"] = derived_id(fields)
         split = fields.get("split")
-        fields["split"] = SPLIT_NAMES.get(split, split) if isinstance(split, str) else split
-        return intake.admit(place, _validated(place, fields), id_is_derived=derived)
+        fields["split"] = SPLIT_NAMES.get(split.lower(), split) if isinstance(split, str) else split
+        pair = _validated(place, fields)
     except DataError as error:
-        intake.reject(error)
+        intake.refuse(place, error)
         return None
+    intake.owned += not named
+    return intake.admit(place, pair, id_is_derived=derived)
+
+
+def named_user(place: SourceRow, value: Any) -> str | None:
+    """The id that a row gives its user; None where it is null, blank or NaN, and names nobody.
+
+    Raises:
+        DataError: it is a truth value, a number with a fraction, or no text.
+    """
+    name = _name(place, "user_id", value)
+    return name if name and name.strip() else None
+
+
+def _name(place: SourceRow, field: str, value: Any) -> str | None:
+    try:
+        return name_text(value)
+    except ValueError as error:
+        raise place.error(str(error), field=field, cure=_CURE) from None
 
 
 def messages(place: SourceRow, field: str, value: Any, *, role: str) -> list[Row]:
     """A foreign value as messages with our role names; a bare string gets `role`.
 
     Raises:
+        Unjudgeable: it holds an image or something else that is no text.
         DataError: it is neither a string nor made of messages with text.
     """
     turns = value if isinstance(value, list) else [value]
-    found = []
-    for turn in turns:
-        if isinstance(turn, str):
-            turn = {"role": role, "content": turn}
-        speaker, text = (
-            (turn.get("role", turn.get("from")), turn.get("content", turn.get("value")))
-            if isinstance(turn, dict)
-            else (None, None)
-        )
-        if not isinstance(speaker, str) or not isinstance(text, str):
-            problem = f"found {shown(turn)}; expected a string or messages with role and content"
-            raise place.error(problem, field=field, cure=_CURE)
-        found.append({"role": ROLES.get(speaker.lower(), speaker.lower()), "content": text})
-    return found
-
-
-def after_common_prompt(place: SourceRow, first: str, second: str) -> tuple[list[Row], Row, Row] | None:
-    """Split two whole conversations into their common prompt and the two differing responses after it.
-
-    Args:
-        place: The row.
-        first: Field of one conversation.
-        second: Field of the other.
-
-    Returns:
-        Prompt, response of `first`, response of `second`; None when the conversations do not part at two
-        assistant turns after a user turn.
-
-    Raises:
-        DataError: a field is not a list of messages.
-    """
-    ours, theirs = (messages(place, field, place.row[field], role="user") for field in (first, second))
-    shared = next(
-        (index for index, (one, two) in enumerate(zip(ours, theirs, strict=False)) if one != two), None
-    )
-    if not shared or ours[shared - 1]["role"] != "user":
-        return None
-    responses = ours[shared], theirs[shared]
-    if any(response["role"] != "assistant" for response in responses):
-        return None
-    return ours[:shared], *responses
+    try:
+        return [message_of(turn, role) for turn in turns]
+    except Unjudgeable as error:
+        cure = "only text can be judged; leave such rows out"
+        raise Unjudgeable(
+            error.problem, source=place.source, line=place.line, field=field, cure=cure
+        ) from None
+    except ValueError as error:
+        raise place.error(str(error), field=field, cure=_CURE) from None
 
 
 def _no_pair(fields: Mapping[str, Sequence[Row]]) -> str | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthesizeme.datasets._csv import CSV_SUFFIXES
+from synthesizeme.datasets._encodings import not_utf8
 from synthesizeme.datasets._files import MAX_LINE_BYTES, open_bytes
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import validated
@@ -112,7 +114,7 @@ def words_of(place: SourceRow) -> tuple[UserWords, list[CutText]]:
 
 def _documents(path: Path, user_id: str | None) -> Iterator[SourceRow]:
     if not path.name.endswith(TEXT_SUFFIXES):
-        of_table = path.name.endswith((".csv", ".csv.gz"))
+        of_table = path.name.removesuffix(".gz").endswith(CSV_SUFFIXES)
         for place in rows_of(path, Intake()):
             row = {name: cell for name, cell in place.row.items() if not (of_table and cell == "")}
             if user_id is not None and row.get("user_id") is None:
@@ -127,8 +129,7 @@ def _documents(path: Path, user_id: str | None) -> Iterator[SourceRow]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        problem = f"byte 0x{raw[error.start]:02x} at byte offset {error.start} is not UTF-8"
-        cure = "save the file as UTF-8, e.g. `iconv -f LATIN1 -t UTF-8`"
+        problem, cure = not_utf8(raw, error, 0)
         raise DataError(problem, source=str(path), cure=cure) from None
     yield SourceRow(str(path), 1, {"user_id": user_id or path.stem, "about": text})
 

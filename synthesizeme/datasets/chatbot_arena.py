@@ -7,9 +7,11 @@ A row of ``lmsys/chatbot_arena_conversations`` (Zheng et al. 2023, arXiv:2306.05
      "conversation_a": [{"content": "What is the difference ...?", "role": "user"}, {"content": "...", ...}],
      "conversation_b": [...]}
 
-Ties (``tie``, ``tie (bothbad)``) make no pair. The prompt is what both conversations have in common up to a
-user turn, the responses are the two that follow. Where a conversation goes on after them, the vote was given
-later than the pair shows: `metadata.turns` says how many turns there were.
+Later releases (lmarena-ai/arena-human-preference-100k and -140k) have the turns' content in parts, a
+``timestamp``, and ``judge_hash`` or ``evaluation_session_id`` for the judge; a session is then the user.
+Ties (``tie``, ``tie (bothbad)``, ``both_bad``) make no pair. The prompt is what both conversations have in
+common up to a user turn, the responses are the two that follow. Where a conversation goes on after them, the
+vote was given later than the pair shows: `metadata.turns` says how many turns there were.
 """
 
 from __future__ import annotations
@@ -17,24 +19,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._conversations import parted
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import after_common_prompt, mapped_pair
+from synthesizeme.datasets._pairs import mapped_pair, messages
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"
-SOURCES = ("lmsys/chatbot_arena_conversations",)
+SOURCES = (
+    "lmsys/chatbot_arena_conversations",
+    "lmarena-ai/arena-human-preference-100k",
+    "lmarena-ai/arena-human-preference-140k",
+)
 FILES = ("chatbot_arena_conversations", "chatbot_arena_conversations.jsonl")
 DOWNLOAD: tuple[str, ...] = ()
 
-_FIELDS = ("judge", "winner", "conversation_a", "conversation_b")
+_FIELDS = ("winner", "conversation_a", "conversation_b")
+_JUDGES = ("judge", "judge_hash", "user_id", "evaluation_session_id")
+"""Columns that say whose vote it is; the first that is filled."""
+_NO_WINNER = ("tie", "both_bad", "bothbad")
+"""Beginnings of a vote for neither."""
 
 
 def recognises(row: Row) -> bool:
     """Whether a row is a vote of the arena."""
-    return set(row) >= {"winner", "conversation_a", "conversation_b"}
+    return set(row) >= set(_FIELDS)
 
 
 def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
@@ -48,7 +60,7 @@ load = loader(read, DOWNLOAD)
 def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
     row = place.row
     winner = str(row.get("winner"))
-    if winner.startswith("tie"):
+    if winner.startswith(_NO_WINNER):
         intake.leave_out(place, "tie")
         return None
     missing = [field for field in _FIELDS if not row.get(field)]
@@ -57,27 +69,36 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
         field = missing[0] if missing else "winner"
         raise place.error(found, field=field, cure="correct the row, or leave it out with --skip-bad-rows")
     won, lost = ("a", "b") if winner == "model_a" else ("b", "a")
-    split = after_common_prompt(place, f"conversation_{won}", f"conversation_{lost}")
+    sides = f"conversation_{won}", f"conversation_{lost}"
+    split = parted(place, sides, *(messages(place, side, row[side], role="user") for side in sides))
     if split is None:
         intake.leave_out(place, "the two conversations have no differing responses to a common prompt")
         return None
-    prompt, chosen, rejected = split
     known = {
         "chosen_model": row.get(f"model_{won}"),
         "rejected_model": row.get(f"model_{lost}"),
         "language": row.get("language"),
-        "turns": row.get("turn"),
+        "turns": row.get("turn") or (1 + split.later // 2 if split.later else None),
         "shown_first": "chosen" if won == "a" else "rejected",
     }
-    stamp = row.get("tstamp")
     return mapped_pair(
         place,
         intake,
-        pair_id=row.get("question_id"),
-        user_id=row["judge"],
-        prompt=prompt,
-        chosen=chosen,
-        rejected=rejected,
-        created_at=datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int | float) else None,
+        pair_id=row.get("question_id") or row.get("id"),
+        user_id=next((row[name] for name in _JUDGES if row.get(name) is not None), None),
+        prompt=split.prompt,
+        chosen=split.first,
+        rejected=split.second,
+        split=row.get("split"),
+        created_at=_moment(row),
         metadata={key: value for key, value in known.items() if value is not None},
     )
+
+
+def _moment(row: Row) -> Any:
+    """When the vote was given: seconds since 1970, or a time that is of UTC if it names no zone."""
+    stamp = row.get("tstamp") or row.get("timestamp") or None
+    try:
+        return datetime.fromtimestamp(float(stamp), UTC) if isinstance(stamp, int | float | str) else stamp
+    except (ValueError, OverflowError, OSError):
+        return stamp

@@ -19,13 +19,11 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 from synthesizeme.datasets._base import loader
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._lines import json_lines
 from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets._tables import rows_of
 from synthesizeme.errors import DataError
@@ -36,57 +34,6 @@ DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
 SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PairsFile:
-    """What was read from a file of pairs."""
-
-    path: Path
-    """The file."""
-    pairs: tuple[PreferencePair, ...]
-    """Its pairs in file order, at least one."""
-    skipped: tuple[DataError, ...] = ()
-    """The bad rows that were left out, each with its line and the reason."""
-
-
-def read_pairs(path: str | Path, *, skip_bad_rows: bool = False) -> PairsFile:
-    """Read a JSON Lines file of pairs, ``.jsonl`` or ``.jsonl.gz``.
-
-    Args:
-        path: The file.
-        skip_bad_rows: Leave bad rows out and report them in `PairsFile.skipped`.
-
-    Raises:
-        DataError: the file cannot be read, holds no valid row, or a row is bad and bad rows are not skipped.
-    """
-    path, intake = Path(path), Intake(skip_bad_rows=skip_bad_rows)
-    pairs = tuple(_strict(intake.rows(json_lines(path)), intake))
-    if not pairs and intake.bad:
-        raise DataError(
-            f"none of the {len(intake.bad)} rows is a valid pair; the first problem is on line "
-            f"{intake.bad[0].line}: {intake.bad[0].field or 'row'}: {intake.bad[0].problem}",
-            source=str(path),
-            cure=intake.bad[0].cure,
-        )
-    if not pairs:
-        raise DataError("the file holds no rows", source=str(path), cure="check the path")
-    return PairsFile(path, pairs, tuple(intake.bad))
-
-
-def stream_pairs(path: str | Path, intake: Intake | None = None) -> Iterator[PreferencePair]:
-    """The pairs of such a file, one in memory at a time; ids that come twice are left to whoever takes them.
-
-    Args:
-        path: The file.
-        intake: How rows are taken in; by default a malformed one raises.
-
-    Raises:
-        DataError: the file cannot be read, or a row is bad and bad rows are not skipped.
-    """
-    intake = intake or Intake()
-    intake.unique_ids = False
-    return _strict(intake.rows(json_lines(Path(path))), intake)
 
 
 def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
@@ -157,16 +104,16 @@ def _are_messages(turns: Any) -> bool:
         isinstance(turns, list)
         and bool(turns)
         and all(isinstance(turn, dict) and set(turn) == {"role", "content"} for turn in turns)
-        and all(turn["role"] in get_args(Role) for turn in turns)
+        and all(turn["role"] in get_args(Role) and isinstance(turn["content"], str) for turn in turns)
     )
 
 
 def _strict(rows: Iterable[SourceRow], intake: Intake) -> Iterator[PreferencePair]:
     for place in rows:
         try:
-            pair = strict_pair(place)
+            pair = strict_pair(place, intake)
         except DataError as error:
-            intake.reject(error)
+            intake.refuse(place, error)
             continue
         if admitted := intake.admit(place, pair, id_is_derived=has_no_id(place.row)):
             yield admitted

@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._conversations import with_system
 from synthesizeme.datasets._intake import Intake, Row, shown
-from synthesizeme.datasets._pairs import mapped_pair
+from synthesizeme.datasets._pairs import mapped_pair, messages
 from synthesizeme.datasets._tables import rows_of
+from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"
@@ -43,9 +45,14 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
             problem = f"the field is missing; found {shown(list(row))}"
             intake.reject(place.error(problem, field=missing[0], cure="add it or remove the row"))
             continue
+        try:
+            context = messages(place, "context", row["context"], role="user")
+        except DataError as error:
+            intake.refuse(place, error)
+            continue
         pair_id = row.get("pair_id")
         if pair_id is None and row.get("conversation_id") is not None:
-            key = str(row["conversation_id"]), (len(row["context"]) - 1) // 2
+            key = str(row["conversation_id"]), (len(context) - 1) // 2
             pair_id = f"{key[0]}:{key[1]}:{count[key]}"
             count[key] += 1
         pair = mapped_pair(
@@ -53,10 +60,11 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
             intake,
             pair_id=pair_id,
             user_id=row.get("user_id"),
-            prompt=row["context"],
+            prompt=with_system(row, context),
             chosen=row["chosen"],
             rejected=row["rejected"],
             split=row.get("split"),
+            created_at=row.get("created_at"),
             metadata={name: row[name] for name in _KEPT if row.get(name) is not None},
         )
         if pair:

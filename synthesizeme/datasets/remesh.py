@@ -29,10 +29,10 @@ from typing import NamedTuple
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._csv import csv_cells
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._splits import by_user, split_at
-from synthesizeme.datasets._tables import csv_cells
 from synthesizeme.datasets._words import read_words
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import OwnAnswer, UserWords

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synthesizeme.datasets import jsonl, lamp, paper_format
+from synthesizeme.datasets import lamp, paper_format, read_pairs
 from synthesizeme.datasets._base import find_data, load_dataset, load_words
 from synthesizeme.datasets._splits import assign_splits
 from synthesizeme.errors import UnknownNameError
@@ -183,11 +183,19 @@ def _from_file(name: str) -> Benchmark:
     path = Path(name)
     if not os.path.isfile(name) and not name.endswith((".jsonl", ".jsonl.gz")):
         raise UnknownNameError("benchmark", name, [*_RECIPES, "a path of a .jsonl file with splits"])
-    pairs = jsonl.read_pairs(path).pairs
+    return benchmark_of(read_pairs(path).pairs, name)
+
+
+def benchmark_of(pairs: Sequence[PreferencePair], source: str) -> Benchmark:
+    """The benchmark of pairs that carry `split`, called as the file they come from.
+
+    Raises:
+        DataError: they have no test pair, or some of them no split.
+    """
     return Benchmark(
-        name=path.name,
+        name=Path(source).name,
         description="Pairs of a file, in the split its rows give.",
-        folds=given_split(pairs, name),
+        folds=given_split(pairs, source),
     )
 
 
@@ -223,7 +231,7 @@ def _remesh_words(data_dir: DataDir) -> Mapping[str, UserWords]:
 
 
 def _sample(data_dir: DataDir) -> Sequence[PreferencePair]:
-    pairs = jsonl.read_pairs(resource("data/sample/pairs.jsonl")).pairs
+    pairs = read_pairs(resource("data/sample/pairs.jsonl")).pairs
     return assign_splits(pairs, seed=SAMPLE_SEED)[0]
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synthesizeme.datasets._intake import SourceRow
-from synthesizeme.datasets._lines import json_lines
+from synthesizeme.datasets._intake import Intake, SourceRow
 from synthesizeme.datasets._pairs import derived_id, messages
+from synthesizeme.datasets._tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.simulation.answers import in_drawn_order
 from synthesizeme.types import Comparison, Message, PreferencePair
@@ -32,7 +32,7 @@ _CURE = (
 
 
 def read_pool(path: str | Path) -> list[Comparison]:
-    """The comparisons of a file of JSON Lines, plain or gzip, each in an order that says nothing.
+    """The comparisons of JSON Lines, a JSON list, CSV or Parquet, each in an order that says nothing.
 
     Rows with the same prompt and the same two responses are one.
 
@@ -40,7 +40,7 @@ def read_pool(path: str | Path) -> list[Comparison]:
         DataError: the file cannot be read, holds no row, a row is no comparison, or two different ones have
             the same id.
     """
-    found = distinct(_comparison(item) for item in json_lines(Path(path)))
+    found = distinct(_comparison(place) for place in rows_of(Path(path), Intake()))
     ids: dict[str, Comparison] = {}
     for comparison in found:
         if ids.setdefault(comparison.pair_id, comparison) is not comparison:
@@ -72,9 +72,7 @@ def asked_of(user_id: str, comparison: Comparison) -> Comparison:
     return in_drawn_order(comparison.model_copy(update={"user_id": user_id}))
 
 
-def _comparison(place: SourceRow | DataError) -> Comparison:
-    if isinstance(place, DataError):
-        raise place
+def _comparison(place: SourceRow) -> Comparison:
     row = place.row
     sides = next((pair for pair in SIDES if all(row.get(name) is not None for name in pair)), None)
     if sides is None or row.get("prompt") is None:

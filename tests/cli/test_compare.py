@@ -272,7 +272,7 @@ def test_missing_flags_and_places(command, planted):
     assert command("compare", "--data", planted, "--out", planted, "--scorers", "oracle").status == 2
     absent = command("compare", "--data", "absent.jsonl", "--out", "out", "--scorers", "oracle")
     assert absent.status == 1
-    assert "absent.jsonl: there is no such file. Cure: check the path of --data" in absent.err
+    assert "absent.jsonl: there is no such file or folder. Cure: check the path of --data" in absent.err
     assert not Path("out").exists()
 
 

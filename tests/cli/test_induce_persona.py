@@ -345,7 +345,9 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
     )  # fmt: skip
     os.close(theirs)
     assert ran.returncode == 141
-    assert all(line.endswith("· 0 failed") for line in ran.stderr.splitlines()), "progress alone"
+    recognised, *progress = ran.stderr.splitlines()
+    assert recognised == f"reading {sample} as jsonl: 60 pairs of 3 users"
+    assert all(line.endswith("· 0 failed") for line in progress), "progress alone"
     assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}
 
 

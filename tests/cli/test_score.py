@@ -200,7 +200,10 @@ def test_a_history_without_the_user_or_of_test_rows_alone(scored, row, write_row
 def test_a_history_of_several_users_fits_all_who_have_pairs_to_learn_from(scored, row, write_rows):
     path = write_rows([row(0, split="test"), row(1), row(2, user_id="bob", split="test")])
     ran = scored([{**PLAIN, "user_id": user} for user in ("ann", "bob")], "--history", path)
-    assert ran.err == "Fitted user 'ann' to 1 pair; 1 test pair left out.\n"
+    assert ran.err.splitlines() == [
+        f"reading {path} as jsonl: 3 pairs of 2 users",
+        "Fitted user 'ann' to 1 pair; 1 test pair left out.",
+    ]
     assert [line["status"] for line in lines(ran)] == ["scored", "population"]
     nobody = scored([PLAIN], "--history", write_rows([row(0, split="test")], "test.jsonl"))
     assert nobody.status == 1

@@ -77,7 +77,7 @@ def test_several_turns_are_compared_where_they_part(write_lines):
     ("changes", "field"),
     [
         ({"winner": "model_c"}, "winner"),
-        ({"judge": None}, "judge"),
+        ({"judge": None}, "user_id"),
         ({"conversation_a": None}, "conversation_a"),
         ({"conversation_a": [{"role": "user"}]}, "conversation_a"),
         ({"question_id": "q0"}, "pair_id"),

@@ -105,7 +105,7 @@ def test_unknown_formats(write_lines, out):
     ("name", "content", "found"),
     [
         ("bad.csv", b'user_id,prompt\n"a,b\n', "not CSV"),
-        ("long.csv", b"user_id\n" + b"x" * 200_000 + b"\n", "not CSV"),
+        ("long.csv", b"user_id\n" + b"x" * 10_000_001 + b"\n", "longer than 10,000,000 bytes"),
         ("latin.csv", b"user_id\ncaf\xe9\n", "not UTF-8"),
         ("bad.parquet", b"PAR1 no", "Parquet"),
         ("bad.json", b'[{"a": 1},', "not JSON"),

@@ -64,7 +64,9 @@ BAD_ROWS = {
     "no user": (lambda row: without(row, "user_id"), 2, "user_id", "missing"),
     "no rejected": (lambda row: without(row, "rejected"), 2, "rejected", "missing"),
     "unknown field": (lambda row: {**row, "score": 3}, 2, "score", "not a field"),
-    "number as user": (lambda row: {**row, "user_id": 7}, 2, "user_id", "found 7"),
+    "truth value as user": (lambda row: {**row, "user_id": True}, 2, "user_id", "found True; expected text or an integer"),
+    "fraction as user": (lambda row: {**row, "user_id": 7.5}, 2, "user_id", "found 7.5; expected text or an integer"),
+    "nobody as user": (lambda row: {**row, "user_id": None}, 2, "user_id", "found None; expected text"),
     "empty user": (lambda row: {**row, "user_id": ""}, 2, "user_id", "found ''; expected text"),
     "string prompt": (lambda row: {**row, "prompt": "Hi"}, 2, "prompt", MESSAGES),
     "string chosen": (lambda row: {**row, "chosen": "Hi"}, 2, "chosen", MESSAGES),
@@ -216,15 +218,7 @@ def test_missing_files_folders_and_impossible_paths(tmp_path):
 def test_no_valid_row_is_an_error_even_when_bad_rows_are_skipped(pair_row, write_lines):
     error = refusal(write_lines("{}", pair_row(user_id="")), skip_bad_rows=True)
     assert "none of the 2 rows" in str(error)
-    assert "line 1" in str(error)
-
-
-def test_papers_format_is_refused_by_name(write_lines):
-    turn = {"role": "user", "content": "Hi"}
-    row = {"user_id": "u", "context": [turn], "chosen": {"role": "model", "content": "a"}, "rejected": {}}
-    error = refusal(write_lines(row))
-    assert "paper-format" in str(error)
-    assert "synthesizeme data convert" in error.cure
+    assert "pairs.jsonl:1: field 'user_id'" in str(error)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
@@ -330,16 +324,16 @@ def test_recognises_only_whole_rows(pair_row):
 
 
 def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):
-    from synthesizeme.datasets import Intake, stream_pairs
+    from synthesizeme.datasets import Intake, open_source
     from synthesizeme.resources import resource
 
     lines = resource("data/sample/pairs.jsonl").read_text(encoding="utf-8").splitlines()[:3]
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join([*lines, lines[0], "{", lines[1]]) + "\n", encoding="utf-8")
-    stream = stream_pairs(path)
+    stream = open_source(path, Intake(unique_ids=False)).pairs()
     assert [next(stream).pair_id for _ in range(4)] == [f"sample-mara-0{n}" for n in (1, 2, 3, 1)]
     with pytest.raises(DataError, match=r"pairs\.jsonl:5: not JSON"):
         next(stream)
-    intake = Intake(skip_bad_rows=True)
-    assert len(list(stream_pairs(path, intake))) == 5
+    intake = Intake(skip_bad_rows=True, unique_ids=False)
+    assert len(list(open_source(path, intake).pairs())) == 5
     assert [bad.line for bad in intake.bad] == [5]

@@ -1,0 +1,173 @@
+"""Pairs out of a file, a folder or a hub data set in any format: the one way in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from synthesizeme.datasets._base import formats, local_copy, locate, recognise
+from synthesizeme.datasets._columns import LOOKED_AT
+from synthesizeme.datasets._hub import hub_name
+from synthesizeme.datasets._intake import Intake, LeftOut, shown
+from synthesizeme.datasets._tables import rows_of
+from synthesizeme.errors import DataError, UnknownNameError
+from synthesizeme.types import PreferencePair
+
+
+@dataclass(frozen=True)
+class PairsFile:
+    """What was read from a source of pairs."""
+
+    source: str
+    """File, folder or hub data set."""
+    format: str
+    """Format it is in."""
+    pairs: tuple[PreferencePair, ...]
+    """Its pairs in file order, at least one."""
+    rows_read: int = 0
+    """Rows of the source; one makes no pair, one or several."""
+    skipped: tuple[DataError, ...] = ()
+    """The malformed rows that were left out, each with its line and the reason."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Rows that make no pair by the rule of their format, such as ties."""
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Number of rows or parts of rows that made no pair, by reason."""
+    assumed: tuple[str, ...] = ()
+    """What was assumed of the rows, in words; see `Source.assumed`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source whose format is known, and what its rows go through."""
+
+    name: str
+    """File, folder or hub data set, as it was named."""
+    path: Path
+    """Where it lies here."""
+    format: str
+    """Name of its format."""
+    intake: Intake
+    """Keeps the tally."""
+
+    def pairs(self) -> Iterator[PreferencePair]:
+        """The pairs in file order, one in memory at a time.
+
+        Raises:
+            DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
+        """
+        return formats()[self.format].read(self.path, self.intake)
+
+    def nothing(self) -> DataError:
+        """What is wrong with a source that gave no pair."""
+        if not self.intake.rows_read:
+            return DataError("the file holds no rows", source=self.name, cure="check the path")
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in self.intake.reasons.items())
+        first = f"; the first: {self.intake.bad[0]}" if self.intake.bad else ""
+        return DataError(
+            f"none of the {self.intake.rows_read} rows makes a pair ({reasons}){first}",
+            source=self.name,
+            cure="a pair needs a prompt that ends with the user's turn and two different responses to it; "
+            f"correct the rows, or name their format, which was taken to be {self.format}, with --format",
+        )
+
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed of the rows that were read, in words."""
+        found = list(dict.fromkeys(self.intake.notes))
+        if self.intake.owned:
+            found.append(f"rows that name no user: {self.intake.owned:,}, of {shown(self.intake.user_id)}")
+        if self.intake.zoneless:
+            found.append(f"times without a zone: {self.intake.zoneless:,}, read as UTC")
+        return tuple(found)
+
+
+def open_source(source: str | Path, intake: Intake, format: str = "auto") -> Source:
+    """A source of pairs, its format told.
+
+    Args:
+        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
+        intake: How rows are taken in.
+        format: Name of the format, or ``auto``: the one that the first rows are in that any format knows.
+
+    Raises:
+        DataError: the source cannot be read, or no format knows its rows.
+        UnknownNameError: there is no such format.
+    """
+    known = formats()
+    if format not in ("auto", *known):
+        raise UnknownNameError("format", format, ["auto", *known])
+    named = None if os.path.exists(source) else hub_name(str(source))
+    owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
+    owner = format if format != "auto" else next(owners, None)
+    path = local_copy(str(source), intake, known[owner].DOWNLOAD if owner else ())
+    return Source(str(source), path, owner or _told(path, intake), intake)
+
+
+def read_pairs(
+    source: str | Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    user_id: str | None = None,
+    skip_bad_rows: bool = False,
+) -> PairsFile:
+    """Read all pairs of a source in any known format.
+
+    Args:
+        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
+        format: Name of the format, or ``auto`` to tell it from the first rows.
+        columns: Column of the source by field of ours, for columns with names that no format knows.
+        user_id: Owner of rows that name none.
+        skip_bad_rows: Leave malformed rows out and report them in `PairsFile.skipped`.
+
+    Raises:
+        DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
+            not skipped, or no pair is left.
+        UnknownNameError: there is no such format.
+    """
+    intake = Intake(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
+    opened = open_source(source, intake, format)
+    pairs = tuple(opened.pairs())
+    if not pairs:
+        raise opened.nothing()
+    return PairsFile(
+        source=opened.name,
+        format=opened.format,
+        pairs=pairs,
+        rows_read=intake.rows_read,
+        skipped=tuple(intake.bad),
+        left_out=tuple(intake.left_out),
+        reasons=intake.reasons,
+        assumed=opened.assumed(),
+    )
+
+
+def _told(path: Path, intake: Intake) -> str:
+    """Format of a file or folder by what lies in it and by its first rows.
+
+    A pipe, which can be read but once, is taken to be in our own format.
+
+    Raises:
+        DataError: no row can be read, or no format knows the first of them.
+    """
+    if os.path.isdir(path):
+        for name, module in formats().items():
+            if locate(path, module.FILES):
+                return name
+    elif os.path.exists(path) and not path.is_file():
+        return "jsonl"
+    looked = Intake(skip_bad_rows=True, split=intake.split, columns=intake.columns)
+    first = list(islice(rows_of(path, looked), LOOKED_AT))
+    if known := next(filter(None, (recognise(place.row) for place in first)), None):
+        return known
+    if not first:
+        nothing = DataError("the file holds no rows", source=str(path), cure="check the path")
+        raise next(iter(looked.bad), nothing)
+    raise DataError(
+        f"the format is not known; the first row has the fields {shown(list(first[0].row))}",
+        source=str(path),
+        cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
+        f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",
+    )
