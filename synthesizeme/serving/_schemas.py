@@ -8,6 +8,7 @@ from typing import Any
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
 from synthesizeme.serving.rows import MOST_PESSIMISM, PESSIMISM
+from synthesizeme.serving.stripping import KINDS
 
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
@@ -208,13 +209,18 @@ _ERROR = _object({"error": {"type": "string"}})
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBERS: Schema = {"type": "array", "items": _NUMBER}
 _JUDGED: Schema = {"type": ["boolean", "null"]}
+_STRIPPED: Schema = {
+    "type": "array", "items": {"enum": list(KINDS)},
+    "description": "What the row had beside prompt and answer, which is not scored.",
+}  # fmt: skip
 _SCORE = _object(
     {"value": _NUMBER, "taste": _TASTE, "floor": _FLOOR, "probability": _NUMBER, "standard_error": _NUMBER,
-     "judged": _JUDGED, **_STATUS}
+     "judged": _JUDGED, "stripped": _STRIPPED, **_STATUS}
 )  # fmt: skip
 _FLOORS: Schema = {**_object({"first": _FLOOR, "second": _FLOOR}), "type": ["object", "null"]}
 _MARGIN = _object({"margin": _NUMBER, "floors": _FLOORS, "probability": _NUMBER, "standard_error": _NUMBER,
                    "preference": {"enum": ["first", "second", "tie", None]}, "judged": _JUDGED,
+                   "stripped": _STRIPPED,
                    **_STATUS})  # fmt: skip
 _RESULTS: dict[str, Schema] = {
     "score": _or_results(_SCORE),
