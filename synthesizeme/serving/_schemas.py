@@ -90,7 +90,7 @@ class Pages:
         return Docs(summary, extra, responses)
 
     def _body(self, route: str) -> Schema | None:
-        texts = {"user_id": self._id(), "prompt": self._prompt()}
+        texts = {"user_id": self._user(), "prompt": self._prompt()}
         if route == "score":
             row = _object({**texts, "response": self._text()}, closed=True)
             row["properties"][PESSIMISM] = _PESSIMISM
@@ -105,7 +105,7 @@ class Pages:
         if route == "put_words":
             return self._said()
         if route == "get_reward":
-            label = {"anyOf": [self._id(), _object({"user_id": self._id()})]}
+            label = {"anyOf": [self._user(), _object({"user_id": self._user()})]}
             query = {"type": "string", "description": "The prompt, and the response after it."}
             prompt = {"type": "string", "minLength": 1, "pattern": r"\S"}
             return _object(
@@ -126,6 +126,10 @@ class Pages:
             "maxLength": self._limits.user_id,
             "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
         }
+
+    def _user(self) -> Schema:
+        digits = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+        return {"anyOf": [self._id(), digits], "description": "Text; a whole number is its digits."}
 
     def _words(self, *, blank: bool) -> Schema:
         found: Schema = {"type": "string", "maxLength": self._limits.text}

@@ -15,7 +15,7 @@ KINDS = (TEMPLATE, THOUGHTS, TOKENS)
 an answer; special tokens at both ends."""
 ALL, NONE = "all", "none"
 _SAID = {
-    TEMPLATE: "a prompt is the text of a chat template and was taken apart into its %d turns",
+    TEMPLATE: "a prompt is the text of a chat template and was taken apart into turns, of which there are %d",
     THOUGHTS: "%d characters of thoughts in a response are not scored",
     TOKENS: "%d characters of special tokens around a text are not scored",
 }

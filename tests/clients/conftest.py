@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
             missing.append(name)
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)}; run `make test-clients`", returncode=1)
+    os.environ["RAY_worker_niceness"] = "0"  # by default a busy machine hardly runs its workers
     config.clients = ", ".join(found)
 
 

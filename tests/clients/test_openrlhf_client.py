@@ -119,7 +119,7 @@ def test_every_row_makes_tensors_and_own_users_get_their_own_reward(
     found = experience(generated(place, tokenizer, asked, SUNNY))
     for name in ("rewards", "scores"):
         assert torch.isfinite(getattr(found, name).flatten()).all()
-    assert found.info["scored"].flatten().tolist() == [1, 1, 1, 1, 0, 0, 1, 1]
+    assert found.info["scored"].flatten().tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
     assert found.rewards.flatten().tolist()[:4] == pytest.approx(
         [expected(user, prompt, SUNNY) for user in ("u0", "u1") for prompt in PROMPTS], abs=1e-5
     )
