@@ -24,6 +24,7 @@ from pickle import PicklingError
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
+from synthesizeme.datasets._pairs import messages
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
@@ -264,5 +265,8 @@ def _text(completion: Any) -> Any:
     if not isinstance(completion, list) or len(completion) < 2:
         return completion
     said = [turn for turn in completion if isinstance(turn, dict) and turn.get("role") == "assistant"]
-    texts = [turn["content"] for turn in said if isinstance(turn.get("content"), str)]
-    return "\n\n".join(texts) if len(texts) == len(said) and texts else completion
+    try:
+        turns = messages(SourceRow(NAME, 1, {}), "response", said, role="assistant")
+    except DataError:
+        return completion  # which is then refused by name
+    return "\n\n".join(turn["content"] for turn in turns) if turns else completion

@@ -107,12 +107,13 @@ def compute_score(
 
 
 def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:
+    from synthesizeme.serving.verl_result import Result
+
     found = rewards.substituted(score)
-    return {
-        "score": found.value, "scored": found.scored, "status": found.status,
-        "taste": found.taste, "floor": found.floor, "below_floor": rewards.fallen(found),
-        "stripped": int(bool(found.stripped)),
-    }  # fmt: skip
+    return Result(
+        score=found.value, scored=found.scored, status=found.status, taste=found.taste, floor=found.floor,
+        below_floor=rewards.fallen(found), stripped=int(bool(found.stripped)),
+    )  # fmt: skip
 
 
 def _asked(info: Any, response: Any) -> Question | DataError:

@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
             missing.append(name)
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)}; run `make test-clients`", returncode=1)
-    os.environ["RAY_worker_niceness"] = "0"  # by default a busy machine hardly runs its workers
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (a busy machine would hardly run them)
     config.clients = ", ".join(found)
 
 
