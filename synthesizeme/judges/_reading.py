@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from synthesizeme import visible_text
 from synthesizeme.backends import Answer, Token
 from synthesizeme.errors import JudgeError
 from synthesizeme.types import Failure, Preference, Verdict
 
 Read = TypeVar("Read")
+
+_THOUGHT = re.compile(
+    r"\A(?:(?!<think).)*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL
+)
 
 
 def part(name: str) -> str:
@@ -34,7 +37,7 @@ _REFUSAL = re.compile(
 
 def without_thoughts(reply: str) -> str:
     """What a reply says after thinking; empty when it was cut off while it thought."""
-    return visible_text.without_thoughts(reply).strip()
+    return _THOUGHT.sub("", reply).strip()
 
 
 def read_verdict(answer: Answer) -> Verdict:
