@@ -14,12 +14,12 @@ from typing import NamedTuple
 from synthesizeme.types import Message, Role
 from synthesizeme.visible_text import without_special_tokens
 
-_ROLES: dict[str, Role] = {
-    **dict.fromkeys(("assistant", "model", "chatbot", "ai", "bot", "gpt", "response", "answer"), "assistant"),
-    **dict.fromkeys(("system", "developer", "system_prompt"), "system"),
-    "/inst": "assistant",
+_NAMES: dict[Role, tuple[str, ...]] = {
+    "assistant": ("assistant", "model", "chatbot", "ai", "bot", "gpt", "response", "answer", "/inst"),
+    "system": ("system", "developer", "system_prompt"),
 }
 """Whose turn a mark begins; whatever else it names (a user, a tool, an input) speaks to the model."""
+_ROLES = {name: role for role, names in _NAMES.items() for name in names}
 _WORD = r"(?P<role>[A-Za-z][\w-]*)"
 _LINE_END = r"(?:\n|\Z)"
 

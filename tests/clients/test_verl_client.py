@@ -24,7 +24,7 @@ from synthesizeme.errors import UnknownUserError
 from synthesizeme.types import Message
 
 SUNNY, FROSTY = "the sunny ship sails home!", "the frosty ship sails home?"
-(LINE,) = (line for line in spans("verl") if line.startswith("reward."))
+(LINE,) = (line for line in spans("verl") if "custom_reward_function.path=" in line)
 MANAGERS = ("naive", "dapo", "gdpo", "rate_limited", "remote")
 BATCH_MANAGERS = ("naive", "dapo", "batch", "prime")
 ROWS = [("u0", SUNNY), ("u0", FROSTY), ("u1", SUNNY), ("u1", FROSTY)]
