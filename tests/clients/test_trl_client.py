@@ -6,10 +6,12 @@ import http.server
 import json
 import re
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
+import trl
 from conftest import spans
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
@@ -138,22 +140,25 @@ def completions():
     server.shutdown()
 
 
-@pytest.mark.parametrize("make", [reward_function, async_reward_function], ids=["sync", "async"])
-def test_the_rollout_worker_of_async_grpo_takes_it_into_its_own_process(
-    policy, checkpoint, completions, monkeypatch, make
+def test_the_rollout_worker_of_async_grpo_takes_both_kinds_into_its_own_process(
+    policy, checkpoint, completions, monkeypatch
 ):
     from trl.experimental.async_grpo import async_rollout_worker as worker_module
 
     monkeypatch.setattr(worker_module, "is_vllm_available", lambda: True)  # its server is all that is asked
     _, tokenizer = parts(policy)
+    tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja").read_text()
     worker = worker_module.AsyncRolloutWorker(
-        model_name=str(policy), dataset=rows(), reward_funcs=[make(str(checkpoint))], processing_class=tokenizer,
-        num_generations=2, max_tokens=4, eos_token_ids=[tokenizer.eos_token_id],
+        model_name=str(policy), dataset=rows(), processing_class=tokenizer, num_generations=2, max_tokens=4,
+        reward_funcs=[reward_function(str(checkpoint)), async_reward_function(str(checkpoint))],
+        eos_token_ids=[tokenizer.eos_token_id],
         vllm_server_url=f"http://127.0.0.1:{completions.server_address[1]}",
     )  # fmt: skip
     worker.start()
     try:
-        samples = [worker.rollout_buffer.get(timeout=120) for _ in range(2)]
+        samples = [worker.rollout_buffer.get(timeout=200) for _ in range(2)]
     finally:
         worker.stop()
-    assert samples
+    assert {sample.group_id for sample in samples} == {samples[0].group_id}
+    assert sum(sample.advantage for sample in samples) == pytest.approx(0, abs=1e-4)
+    assert any(sample.advantage for sample in samples), "two different completions have different rewards"
