@@ -103,7 +103,7 @@ class Completions(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.path.startswith("/v1/completions"):
             return self._answer({})
-        tokens = [65 + self.server.asked % 20, 70, 75, 80]
+        tokens = [70, 75, 80, 85] * (1 + self.server.asked % 4)  # of different length, so of different reward
         self.server.asked += 1
         choice = {
             "index": 0, "text": "", "finish_reason": "stop", "token_ids": tokens,
