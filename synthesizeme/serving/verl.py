@@ -1,6 +1,6 @@
-"""A reward function for verl: ``reward.custom_reward_function.path`` names this file.
+"""A reward function for verl: ``reward.custom_reward_function.path`` names this module.
 
-    reward.custom_reward_function.path=.../synthesizeme/serving/verl.py
+    reward.custom_reward_function.path=pkg://synthesizeme.serving.verl
     +reward.custom_reward_function.reward_kwargs.model=CHECKPOINT
 
 Before verl 0.7.1 the two began with ``custom_reward_function``, which later versions do not read. verl does
