@@ -9,7 +9,13 @@ DEV_READY := $(VENV)/.ready-dev
 # A process for each core, each running whole files, so that what a file sets up is set up once.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check check-all format lint types bench clean
+# Clients whose pins exclude one another are installed without their dependencies.
+CLIENTS := .venv-clients
+CLIENTS_READY := $(CLIENTS)/.ready
+CLIENTS_LIBRARIES := pytest hypothesis httpx tensordict==0.10.0 hydra-core codetiming dill pandas torchdata pylatexenc
+CLIENTS_ALONE := openrlhf==0.11.2 verl==0.9.1
+
+.PHONY: demo test test-clients check check-all format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -27,6 +33,15 @@ demo: $(READY)  ## induce the personas of three invented users, see how well the
 
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+$(CLIENTS_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install $(PIP_FLAGS) --extra-index-url $(TORCH_INDEX) -c constraints.txt -e ".[train,serve,store,ray]" $(CLIENTS_LIBRARIES)
+	$(CLIENTS)/bin/python -m pip install $(PIP_FLAGS) --no-deps $(CLIENTS_ALONE)
+	touch $(CLIENTS_READY)
+
+test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Prometheus as they are, with README's own lines
+	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest tests/clients -W default --durations 10
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .
@@ -50,4 +65,4 @@ bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reward_speed/run.py
 
 clean:
-	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(CLIENTS) out dist .pytest_cache .mypy_cache .ruff_cache

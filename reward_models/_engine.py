@@ -54,7 +54,7 @@ def spread(name: str = "local", workers: int | None = None) -> Iterator[None]:
 
     Raises:
         UnknownNameError: there is no such engine.
-        ConfigError: `workers` is below 1, or given for ``local``.
+        ConfigError: `workers` is below 1, or given for ``local``, or the cluster cannot be joined.
         MissingExtraError: Ray is not installed.
     """
     if name not in ENGINES:

@@ -7,18 +7,14 @@ encoder by the same name or path, and keeps what it encodes in the cache of that
 from __future__ import annotations
 
 import copy
-import io
 import json
 import logging
 import os
 import socket
 import sys
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,12 +24,12 @@ import ray.data
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from reward_models import _checkpoint
 from reward_models._base import Histories, RewardModel, UserState, Words
 from reward_models._feature_cache import Unit, Vector
 from reward_models._features import Encoded, Encoder, open_features
 from reward_models._naming import method_parameters
-from synthesizeme.errors import DataError, SynthesizeMeError
+from reward_models._packing import packed, unpacked
+from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
@@ -63,7 +59,7 @@ class RayEngine:
                 if os.environ.get("RAY_ADDRESS")
                 else {"num_cpus": self.workers, "include_dashboard": False}
             )
-            ray.init(log_to_driver=False, logging_level="error", **local)
+            _join(local)
         settings = ray.data.DataContext.get_current()
         settings.enable_progress_bars, settings.raise_original_map_exception = False, True
         self.workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -129,6 +125,24 @@ class RayEngine:
             raise _cause(error) from error
 
 
+def _join(local: dict[str, Any]) -> None:
+    """Join the cluster of ``$RAY_ADDRESS``, or start one with these settings.
+
+    Raises:
+        ConfigError: it cannot be joined.
+    """
+    try:
+        ray.init(log_to_driver=False, logging_level="error", **local)
+    except Exception as error:  # of many kinds, some of them Ray's own
+        place = f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}" if not local else "one started here"
+        said = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise ConfigError(
+            f"the Ray cluster ({place}) cannot be joined: {said}. Cure: check the address, and that the "
+            f"cluster runs Ray {ray.__version__}; since Ray 2.60 a cluster may ask for a token: set "
+            "RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the cluster's own"
+        ) from error
+
+
 class _Encode:
     """Encodes rows of ``unit`` (JSON) to ``vector`` (bytes)."""
 
@@ -178,7 +192,7 @@ class _UserStates:
             import torch
 
             torch.set_num_threads(self._threads)
-        return _unpacked(ray.get(self._packed))
+        return unpacked(ray.get(self._packed))
 
 
 @contextmanager
@@ -191,22 +205,10 @@ def _located() -> Iterator[None]:
 
 
 def _packed(model: RewardModel) -> bytes:
-    """The checkpoint of a model without its users, as one tar archive."""
+    """A model without its users."""
     shared = copy.copy(model)
     shared.users_ = {}
-    with TemporaryDirectory() as folder:
-        _checkpoint.save(shared, Path(folder) / "model")
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            tar.add(Path(folder) / "model", arcname="model")
-    return archive.getvalue()
-
-
-def _unpacked(archive: bytes) -> RewardModel:
-    with TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(folder, filter="data")
-        return _checkpoint.load(Path(folder) / "model")
+    return packed(shared)
 
 
 def _travels(model: RewardModel) -> bool:

@@ -108,13 +108,13 @@ def answers(
 
 
 def _question(place: SourceRow, user: str | None) -> Question:
-    from synthesizeme.datasets._intake import shown
-    from synthesizeme.serving.rows import read_about, read_prompt, read_response
+    from synthesizeme.datasets._intake import SourceRow, shown
+    from synthesizeme.serving.rows import read_about, read_prompt, read_response, read_user
 
     row = place.row
-    user_id = row.get("user_id", user)
-    if not isinstance(user_id, str) or not user_id:
+    if row.get("user_id", user) is None:
         raise place.error("no user is named; expected user_id in the row, or --user", field="user_id")
+    user_id = read_user(SourceRow(place.source, place.line, {"user_id": user, **row}))
     kinds = [kind for kind in KINDS if any(row.get(field) is not None for field in kind)]
     if len(kinds) != 1:
         raise place.error(
@@ -142,7 +142,7 @@ def _reward(found: Score, asked: Question) -> dict[str, Any]:
         "probability": found.probability,
         "standard_error": found.standard_error,
         "status": _STATUS[found.status],
-        **({} if found.judged is None else {"judged": found.judged}),
+        **_beside(found),
     }
 
 
@@ -158,8 +158,14 @@ def _margin(found: Margin, asked: Question) -> dict[str, Any]:
         "standard_error": found.standard_error,
         "prefers": sides[found.preference],
         "status": _STATUS[found.status],
-        **({} if found.judged is None else {"judged": found.judged}),
+        **_beside(found),
     }
+
+
+def _beside(found: Score | Margin) -> dict[str, Any]:
+    """What is said of a row only where there is something to say."""
+    judged = {} if found.judged is None else {"judged": found.judged}
+    return {**judged, **({"stripped": list(found.stripped)} if found.stripped else {})}
 
 
 def _abstained(found: Margin, asked: Question, abstainer: Abstainer) -> dict[str, Any]:

@@ -43,6 +43,19 @@ class ShapeOptions:
         ),
     ] = None
 
+    strip: Annotated[
+        str,
+        typer.Option(
+            "--strip",
+            help="What of a row is not scored: all, none, or some of template (chat templates around "
+            "prompts), thoughts (<think> and the like) and tokens (special tokens at both ends) joined by +.",
+            metavar="KINDS",
+            rich_help_panel=PANEL,
+        ),
+    ] = "all"
+
     def settings(self) -> dict[str, Any]:
         """The fields by name."""
-        return {"pessimism": self.pessimism, "normalize": self.normalize, "clip": self.clip}
+        return {
+            "pessimism": self.pessimism, "normalize": self.normalize, "clip": self.clip, "strip": self.strip,
+        }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +21,23 @@ BACKBONE = "backbone"
 IMPERSONAL = ("bradley-terry",)
 IN_WORDS = ("persona-prompted",)
 """Methods whose backbone knows the user by words before the prompt."""
+DTYPE = "float32"
+"""Numbers in which rewards are computed here; vLLM would take float16."""
+_README = """# A reward model: one logit, no activation
+
+The reward of a conversation that ends with the response is the logit of this sequence classifier
+({method}), on the text of its own chat template.{persona} It reads {window} tokens; what is
+longer has to be shortened first. Special tokens are in the template, so the tokenizer adds none.
+
+    {command}
+
+    POST /classify
+    {request}
+
+The reward is the only number of `probs`. With transformers: `pipeline("text-classification", model="{out}",
+function_to_apply="none")` on the text of `tokenizer.apply_chat_template(messages, tokenize=False)`.
+"""
+_PERSONA = " The persona of the user is the system turn; without one it answers for nobody."
 
 
 @dataclass(frozen=True)
@@ -42,12 +61,13 @@ class ExportOptions:
 def export(options: ExportOptions, common: CommonOptions) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
-    The reward is the logit: switch activations off (function_to_apply="none", or use_activation false). It is
-    taste alone, without the floor on which the model stands here.
+    The folder's README.md has the command and the request for vLLM. The reward is the logit: switch
+    activations off (function_to_apply="none", or use_activation false). It is taste alone, without the floor
+    on which the model stands here.
     """
     from reward_models import load
 
-    model = load(options.model)
+    model: Any = load(options.model)
     if model.name not in (*IMPERSONAL, *IN_WORDS):
         raise ConfigError(
             f"--model {options.model}: {model.name} is no sequence classifier by itself; these can be "
@@ -57,10 +77,53 @@ def export(options: ExportOptions, common: CommonOptions) -> None:
     if options.out.exists() and any(options.out.iterdir()):
         raise ConfigError(f"{options.out}: holds files; name a new folder")
     shutil.copytree(options.model / BACKBONE, options.out, dirs_exist_ok=True)
-    facts = {"method": model.name, "to": options.to, "out": str(options.out)}
+    window = model.renderer_.max_length
+    _alone(options.out, model.tokenizer_, window)
+    out = str(options.out)
+    facts = {
+        "method": model.name, "to": options.to, "out": out, "window": window, "dtype": DTYPE,
+        "command": f"vllm serve {shlex.quote(out)} --dtype {DTYPE}",
+        "request": {
+            "model": out, "messages": _messages(model.name), "use_activation": False,
+            "add_generation_prompt": False,
+        },
+    }  # fmt: skip
+    written = _README.format(
+        **facts | {"request": json.dumps(facts["request"])},
+        persona=_PERSONA if model.name in IN_WORDS else "",
+    )
+    (options.out / "README.md").write_text(written, encoding="utf-8")
     if common.json:
         print_json(facts)
         return
-    typer.echo(f"{model.name} written to {printable(str(options.out))}.")
+    typer.echo(f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.")
+    typer.echo(f"Serve it: {printable(str(facts['command']))}")
+    typer.echo(f"Ask it: POST /classify {printable(json.dumps(facts['request']))}")
     if model.name in IN_WORDS:
         typer.echo("It knows a user by the persona before the prompt; without one it answers for nobody.")
+
+
+def _messages(method: str) -> list[dict[str, str]]:
+    turns = [{"role": "user", "content": "PROMPT"}, {"role": "assistant", "content": "RESPONSE"}]
+    return [{"role": "system", "content": "PERSONA"}, *turns] if method in IN_WORDS else turns
+
+
+def _alone(out: Path, tokenizer: Any, window: int) -> None:
+    """Write into an exported folder what this program knows beside it.
+
+    The window; that rewards are computed in float32 and are no probabilities; and that the chat template has
+    all special tokens, so that a rendered text gets none a second time.
+    """
+    _set(out / "config.json", dtype=DTYPE, problem_type="regression")
+    kept = {"chat_template": tokenizer.chat_template} if not (out / "chat_template.jinja").exists() else {}
+    _set(
+        out / "tokenizer_config.json",
+        model_max_length=window, tokenizer_class="PreTrainedTokenizerFast", add_bos_token=False,
+        add_eos_token=False, **kept,
+    )  # fmt: skip
+    _set(out / "tokenizer.json", post_processor=None, truncation=None, padding=None)
+
+
+def _set(path: Path, **values: Any) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(document | values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.errors import DataError, RewardError
+from synthesizeme.errors import DataError, RewardError, UnknownUserError
 from synthesizeme.serving._metrics import Metrics
 from synthesizeme.serving._queue import ModelQueue
 from synthesizeme.serving._requests import (
@@ -23,13 +24,14 @@ from synthesizeme.serving._requests import (
     user_of,
     words_in,
 )
-from synthesizeme.serving.openrlhf_payload import reply, rows
+from synthesizeme.serving.openrlhf_payload import cause, refusal, reply, rows
 from synthesizeme.serving.protocol import Margin, Question, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
+_log = logging.getLogger(__name__)
 _PAIR_TEXTS = ("prompt", "chosen", "rejected")
 _NOT_HERE = "nothing is known of this user"
 
@@ -50,6 +52,7 @@ class Endpoints:
     ) -> None:
         self.queue, self.users, self.limits, self.read_only = queue, users, limits, read_only
         self.closing = False
+        self._told: set[type[Exception]] = set()
         self._metrics = metrics
 
     async def score(self, request: Request) -> Response:
@@ -72,26 +75,25 @@ class Endpoints:
         )
         try:
             asked = rows(queries, prompts, labels)
-        except DataError as error:
-            raise in_words(error) from None
-        for row in asked:
-            if isinstance(row, DataError):
-                raise in_words(row)
-        good = cast(list[Question], asked)
-        for number, row in enumerate(good, start=1):
-            if row.about is not None:
-                raise Refused(422, "expected no words here; PUT them to /v1/users/ID/words", field=ABOUT,
-                              at=f"row {number}")  # fmt: skip
-            if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
-                raise Refused(422, f"more than {self.limits.text:,} characters", at=f"row {number}")
-        found = await self._scores(good)
-        unknown = [row.user_id for row, it in zip(good, found, strict=True) if it.status == "unknown_user"]
-        if unknown:
-            raise Refused(
-                422, f"user {unknown[0]!r} is unknown to the model, and this server refuses unknown users",
-                user_id=unknown[0],
-            )  # fmt: skip
-        return answer(reply(found, self.queue.rewards.fallen))
+            for number, row in enumerate(asked, start=1):
+                if row.about is not None:
+                    raise DataError(
+                        "expected no words here", source="row", line=number, field=ABOUT,
+                        cure="PUT them to /v1/users/ID/words",
+                    )  # fmt: skip
+                if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
+                    raise DataError(
+                        f"more than {self.limits.text:,} characters", source="row", line=number,
+                        cure="a larger --max-text",
+                    )  # fmt: skip
+            found = await self._scores(asked)
+            if refused := refusal(asked, found):
+                raise refused
+        except (DataError, UnknownUserError) as error:
+            self._say_refused(error)
+            raise _told(error) from None
+        rewards = self.queue.rewards
+        return answer(reply(found, rewards.substituted, rewards.fallen))
 
     async def add_pairs(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("pairs",))
@@ -141,6 +143,11 @@ class Endpoints:
         model: Any = self.queue.rewards.model
         return answer({"status": "ready", "model": model.name, "users": len(model.users_)})
 
+    def _say_refused(self, error: DataError | UnknownUserError) -> None:
+        if type(error) not in self._told:
+            self._told.add(type(error))
+            _log.warning("%s", cause(error))
+
     async def _added(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
             return await self.queue.run(work)
@@ -184,6 +191,13 @@ class Endpoints:
         return found
 
 
+def _told(error: DataError | UnknownUserError) -> Refused:
+    if isinstance(error, DataError):
+        return in_words(error)
+    problem = f"user {error.user_id!r} is unknown to the model, and this server refuses unknown users"
+    return Refused(422, f"{problem}; start it with --unknown-user population", user_id=error.user_id)
+
+
 def _replaces(request: Request) -> bool:
     replace = request.query_params.get("replace", "false")
     if replace not in ("true", "false"):
@@ -196,6 +210,7 @@ def _score(found: Score) -> dict[str, Any]:
         "value": found.value, "taste": found.taste, "floor": found.floor,
         "probability": found.probability, "standard_error": found.standard_error,
         "status": found.status, "scored": found.scored, "judged": found.judged,
+        "stripped": found.stripped,
     }  # fmt: skip
 
 
@@ -205,5 +220,5 @@ def _margin(found: Margin) -> dict[str, Any]:
         "floors": found.floors and {"first": found.floors[0], "second": found.floors[1]},
         "probability": found.probability, "standard_error": found.standard_error,
         "preference": found.preference, "status": found.status, "scored": found.scored,
-        "judged": found.judged,
+        "judged": found.judged, "stripped": found.stripped,
     }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
 from synthesizeme.serving.rows import MOST_PESSIMISM, PESSIMISM
+from synthesizeme.serving.stripping import KINDS
 
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
@@ -89,7 +90,7 @@ class Pages:
         return Docs(summary, extra, responses)
 
     def _body(self, route: str) -> Schema | None:
-        texts = {"user_id": self._id(), "prompt": self._prompt()}
+        texts = {"user_id": self._user(), "prompt": self._prompt()}
         if route == "score":
             row = _object({**texts, "response": self._text()}, closed=True)
             row["properties"][PESSIMISM] = _PESSIMISM
@@ -104,7 +105,7 @@ class Pages:
         if route == "put_words":
             return self._said()
         if route == "get_reward":
-            label = {"anyOf": [self._id(), _object({"user_id": self._id()})]}
+            label = {"anyOf": [self._user(), _object({"user_id": self._user()})]}
             query = {"type": "string", "description": "The prompt, and the response after it."}
             prompt = {"type": "string", "minLength": 1, "pattern": r"\S"}
             return _object(
@@ -125,6 +126,10 @@ class Pages:
             "maxLength": self._limits.user_id,
             "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$",
         }
+
+    def _user(self) -> Schema:
+        digits = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+        return {"anyOf": [self._id(), digits], "description": "Text; a whole number is its digits."}
 
     def _words(self, *, blank: bool) -> Schema:
         found: Schema = {"type": "string", "maxLength": self._limits.text}
@@ -208,13 +213,18 @@ _ERROR = _object({"error": {"type": "string"}})
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBERS: Schema = {"type": "array", "items": _NUMBER}
 _JUDGED: Schema = {"type": ["boolean", "null"]}
+_STRIPPED: Schema = {
+    "type": "array", "items": {"enum": list(KINDS)},
+    "description": "What the row had beside prompt and answer, which is not scored.",
+}  # fmt: skip
 _SCORE = _object(
     {"value": _NUMBER, "taste": _TASTE, "floor": _FLOOR, "probability": _NUMBER, "standard_error": _NUMBER,
-     "judged": _JUDGED, **_STATUS}
+     "judged": _JUDGED, "stripped": _STRIPPED, **_STATUS}
 )  # fmt: skip
 _FLOORS: Schema = {**_object({"first": _FLOOR, "second": _FLOOR}), "type": ["object", "null"]}
 _MARGIN = _object({"margin": _NUMBER, "floors": _FLOORS, "probability": _NUMBER, "standard_error": _NUMBER,
                    "preference": {"enum": ["first", "second", "tie", None]}, "judged": _JUDGED,
+                   "stripped": _STRIPPED,
                    **_STATUS})  # fmt: skip
 _RESULTS: dict[str, Schema] = {
     "score": _or_results(_SCORE),

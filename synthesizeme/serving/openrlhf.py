@@ -1,61 +1,94 @@
-"""A reward function for OpenRLHF: give this file as ``--reward.remote_url``.
+"""A reward function for OpenRLHF: give this file, or one of your own, as ``--reward.remote_url``.
 
-    SYNTHESIZEME_REWARD_MODEL=CHECKPOINT python -m openrlhf.cli.train_ppo_ray \
-        --reward.remote_url .../synthesizeme/serving/openrlhf.py --data.label_key user_id ...
+The variables of `synthesizeme.serving.places.SETTING_VARIABLES` and ``SYNTHESIZEME_REWARD_MODEL`` tell this
+file what to do. They do not reach workers of a Ray cluster that already runs; there a file of your own names
+the settings, with paths that every machine of the cluster sees:
+
+    from synthesizeme.serving.openrlhf import reward_function
+    reward_func = reward_function("/shared/model", unknown_user="population")
 
 Or give the address of `synthesizeme serve`, ``http://127.0.0.1:8000/get_reward``. Either way the user's id
 rides in the label, bare or as ``{"user_id": ..., "label": ...}``. Without a server the label may also hold
-``"about"``: what the user said beside choices, which makes known a user whom the model does not know. The
-environment holds the settings, ``SYNTHESIZEME_UNKNOWN_USER``, ``SYNTHESIZEME_ON_ERROR``,
-``SYNTHESIZEME_PESSIMISM``, ``SYNTHESIZEME_NORMALIZE``, ``SYNTHESIZEME_CLIP`` and ``SYNTHESIZEME_FLOOR``, and
-a store of users, ``SYNTHESIZEME_PROFILES``. Where it names no model, the population that is shipped answers.
-Leave OpenRLHF's own normalisation off: it is that of its own reward models.
+``"about"``: what the user said beside choices, which makes known a user whom the model does not know.
+OpenRLHF goes on without a reward, or ends, where it gets none, so ``unknown_user="population"`` is the choice
+for data with unknown users. Leave OpenRLHF's own normalisation off: it is that of its own reward models.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+RewardFunction = Callable[..., dict[str, Any]]
+_log = logging.getLogger("synthesizeme.serving.openrlhf")
 
-def reward_func(
-    queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **kwargs: Any
-) -> dict[str, Any]:
-    """Rewards of the responses, each for the user its label names.
+
+def reward_function(model: str | None = None, **settings: Any) -> RewardFunction:
+    """A function as OpenRLHF calls it, whose settings need no environment.
 
     Args:
-        queries: Prompt and response in one text.
-        prompts: The prompts alone.
-        labels: A user id each, or JSON with ``user_id``.
-        **kwargs: Anything else OpenRLHF passes; not read.
-
-    Returns:
-        ``rewards``, ``scores`` (probabilities, NaN where the reward is not the user's own) and
-        ``extra_logs``: ``taste`` and ``floor`` in the model's own unit, and 0 or 1 for ``scored``,
-        ``below_floor`` (the response is hardly an answer) and every status; tensors of shape (n,) where torch
-        is loaded, else lists. A row that even the population cannot answer gets the mean of the rewards so
-        far, and no floor.
-
-    Raises:
-        UnknownUserError: a user is unknown and unknown users are refused.
-        RewardError: a row cannot be read or scored and `on_error` is ``raise``.
-        ConfigError: the model knows nobody, or a setting is wrong.
+        model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``, else
+            the population that is shipped.
+        **settings: ``profiles`` and the others of `synthesizeme.serving.places.opened`.
     """
-    # OpenRLHF ships this function by value to its workers, so nothing at the top of the file is needed here.
-    from synthesizeme.errors import UnknownUserError
-    from synthesizeme.serving.openrlhf_payload import reply, rows
+    told: set[type[Exception]] = set()
+
+    def reward_func(
+        queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any], **kwargs: Any
+    ) -> dict[str, Any]:
+        """Rewards of the responses, each for the user its label names.
+
+        Args:
+            queries: Prompt and response in one text.
+            prompts: The prompts alone.
+            labels: A user id each, or JSON with ``user_id``.
+            **kwargs: Anything else OpenRLHF passes; not read.
+
+        Returns:
+            `synthesizeme.serving.openrlhf_payload.reply`, tensors of shape (n,) where torch is loaded, else
+            lists.
+
+        Raises:
+            UnknownUserError: a user is unknown and unknown users are refused.
+            DataError: a row cannot be read.
+            RewardError: a row cannot be scored and `on_error` is ``raise``.
+            ConfigError: the model knows nobody, or a setting is wrong.
+        """
+        from synthesizeme.serving.openrlhf_payload import cause
+
+        try:
+            return _answer(model, settings, queries, prompts, labels)
+        except Exception as error:
+            if type(error) not in told:
+                told.add(type(error))
+                _log.error("%s", cause(error))
+            raise
+
+    return reward_func
+
+
+reward_func = reward_function()
+
+
+def _answer(
+    model: str | None,
+    settings: dict[str, Any],
+    queries: Sequence[str],
+    prompts: Sequence[str],
+    labels: Sequence[Any],
+) -> dict[str, Any]:
+    from synthesizeme.serving.openrlhf_payload import refusal, reply, rows
     from synthesizeme.serving.places import opened
     from synthesizeme.serving.rows import answered
 
-    rewards = opened()
+    rewards = opened(model, **settings)
     asked = rows(queries, prompts, labels)
     found = answered(rewards, asked)
-    for row, score in zip(asked, found, strict=True):
-        if score.status == "unknown_user" and not isinstance(row, Exception):
-            raise UnknownUserError(row.user_id)
-    answer = reply([rewards.substituted(score) for score in found], rewards.fallen)
-    answer["scores"] = [float("nan") if score is None else score for score in answer["scores"]]
+    if refused := refusal(asked, found):
+        raise refused
+    answer = reply(found, rewards.substituted, rewards.fallen)
     torch = sys.modules.get("torch")
     if torch is None:
         return answer

@@ -5,29 +5,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.serving.protocol import STATUSES, Question, Score
 from synthesizeme.serving.rows import ABOUT, tried
+from synthesizeme.visible_text import without_special_tokens
 
 SOURCE = "get_reward"
-_END = re.compile(r"(?:\s*(?:<\|[^|<>]{1,40}\|>|</s>|<eos>|<end_of_turn>))+\s*\Z")
-"""Special tokens that a decoded query may end with; they are no part of what the policy said."""
+SHORTEST_OVERLAP = 8
+"""Characters that a query must share with the end of a prompt that was cut to fit the policy's window."""
+_BROKEN = "\ufffd"
+"""What a decoder makes of the rest of a letter that was cut in two."""
 
 
-def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) -> list[Question | DataError]:
-    """A question for every query, or what is wrong with it.
+def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) -> list[Question]:
+    """A question for every query.
 
     Args:
-        queries: Prompt and response in one text, as decoded.
-        prompts: The prompts alone, each the beginning of its query.
+        queries: Prompt and response in one text, as decoded: special tokens may stand around it, and of a
+            prompt that is too long for the policy only the end.
+        prompts: The prompts alone, whole.
         labels: The user of each: an id, or JSON with ``user_id`` and maybe ``about``, what the user said
             beside choices (and ``label``, which is not read).
 
     Raises:
-        DataError: the three differ in length.
+        DataError: the three differ in length, or a row cannot be read; both are faults of the data set or of
+            the command, which no other reward would mend.
     """
     if not len(queries) == len(prompts) == len(labels):
         raise DataError(
@@ -39,38 +45,99 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
     return [_row(number, *row) for number, row in enumerate(zip(queries, prompts, labels, strict=True), 1)]
 
 
-def reply(scores: Sequence[Score], fallen: Callable[[Score], int]) -> dict[str, Any]:
-    """The answer, one number a row: ``scores`` is P(preferred), null where it is not the user's own.
+def refusal(asked: Sequence[Question], found: Sequence[Score]) -> UnknownUserError | None:
+    """Why a batch is refused as a whole: one of its users is unknown, and unknown users are refused."""
+    unknown = [row.user_id for row, score in zip(asked, found, strict=True) if score.status == "unknown_user"]
+    return UnknownUserError(unknown[0]) if unknown else None
+
+
+def cause(error: Exception) -> str:
+    """What is logged of a refusal, since OpenRLHF drops its reason."""
+    return (
+        f"OpenRLHF gets no reward and may end on that: {error} (said once for this kind; OpenRLHF itself "
+        "shows no reason)"
+    )
+
+
+def reply(
+    scores: Sequence[Score], substituted: Callable[[Score], Score], fallen: Callable[[Score], int]
+) -> dict[str, Any]:
+    """The answer: numbers alone, of which OpenRLHF makes tensors; ``scored`` 0 marks what is not the user's.
 
     Args:
         scores: What the scalar path said.
+        substituted: `ScalarRewards.substituted`.
         fallen: `ScalarRewards.fallen`.
+
+    Returns:
+        ``rewards``; ``scores``, each P(preferred to a typical response); and ``extra_logs``: ``taste`` and
+        ``floor`` in the model's own unit, and 0 or 1 for ``scored``, ``below_floor``, ``stripped`` and
+        every status.
     """
+    given = [substituted(score) for score in scores]
     logs: dict[str, list[float | None]] = {
-        "scored": [score.scored for score in scores],
-        "taste": [score.taste for score in scores],
-        "floor": [score.floor for score in scores],
-        "below_floor": [fallen(score) for score in scores],
+        "scored": [score.scored for score in given],
+        "taste": [score.taste for score in given],
+        "floor": [score.floor for score in given],
+        "below_floor": [fallen(score) for score in given],
+        "stripped": [int(bool(score.stripped)) for score in given],
     }
     for status in STATUSES:
-        logs[status] = [int(score.status == status) for score in scores]
+        logs[status] = [int(score.status == status) for score in given]
     return {
-        "rewards": [score.value for score in scores],
-        "scores": [score.probability if score.scored else None for score in scores],
+        "rewards": [score.value for score in given],
+        "scores": [score.probability for score in given],
         "extra_logs": logs,
     }
 
 
-def _row(number: int, query: Any, prompt: Any, label: Any) -> Question | DataError:
+def _row(number: int, query: Any, prompt: Any, label: Any) -> Question:
     place = SourceRow(SOURCE, number, {})
     for field, value in (("query", query), ("prompts", prompt)):
         if not isinstance(value, str):
-            return place.error(f"found {shown(value)}; expected text", field=field)
-    if not query.startswith(prompt):
-        return place.error("does not begin with its prompt", field="query")
-    response = _END.sub("", query[len(prompt) :])
+            raise place.error(f"found {shown(value)}; expected text", field=field)
+    response = _after(query, prompt)
+    if response is None:
+        raise place.error(
+            "does not begin with its prompt, nor with the end of it", field="query",
+            cure="give OpenRLHF prompts that its tokenizer decodes to themselves, or a larger --data.max_len",
+        )  # fmt: skip
     row = {"user_id": label, **_of_user(label), "prompt": prompt, "response": response}
-    return tried(SourceRow(SOURCE, number, row))
+    found = tried(SourceRow(SOURCE, number, row))
+    if isinstance(found, DataError):
+        cure = "name the column with the user ids with --data.label_key" if found.field == "user_id" else None
+        raise place.error(found.problem, field=found.field, cure=cure or found.cure)
+    return found
+
+
+def _after(query: str, prompt: str) -> str | None:
+    """What a query says after its prompt, or after as much of the end of the prompt as stands before it."""
+    if query.startswith(prompt):
+        return query[len(prompt) :]
+    bare = query.find(without_special_tokens(query).lstrip(_BROKEN))
+    for begun in (query, query[bare:]):
+        shared = _overlap("".join(begun.split()), "".join(prompt.split()))
+        if shared:
+            last = next(islice(re.finditer(r"\S", begun), shared - 1, None))
+            return begun[last.end() :].removeprefix(prompt[len(prompt.rstrip()) :])
+    return None
+
+
+def _overlap(query: str, prompt: str) -> int:
+    """Characters of the longest beginning of a query that the prompt ends with; 0 where there are too few."""
+    pattern = query[: len(prompt)]
+    borders, length = [0] * len(pattern), 0
+    for i in range(1, len(pattern)):  # the prefix function of Knuth, Morris and Pratt
+        while length and pattern[i] != pattern[length]:
+            length = borders[length - 1]
+        length += pattern[i] == pattern[length]
+        borders[i] = length
+    length = 0
+    for letter in prompt:
+        while length and (length == len(pattern) or letter != pattern[length]):
+            length = borders[length - 1]
+        length += bool(pattern) and letter == pattern[length]
+    return length if length >= min(SHORTEST_OVERLAP, len(prompt)) else 0
 
 
 def _of_user(label: Any) -> dict[str, Any]:

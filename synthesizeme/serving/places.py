@@ -25,6 +25,7 @@ SETTING_VARIABLES = {
     "normalize": "SYNTHESIZEME_NORMALIZE",
     "clip": "SYNTHESIZEME_CLIP",
     "floor": "SYNTHESIZEME_FLOOR",
+    "strip": "SYNTHESIZEME_STRIP",
 }
 """Environment variables with the settings, for loops that pass no arguments."""
 
@@ -41,6 +42,7 @@ def opened(
     normalize: bool | str | None = None,
     clip: float | str | None = None,
     floor: str | None = None,
+    strip: str | None = None,
 ) -> ScalarRewards:
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
@@ -56,6 +58,7 @@ def opened(
         normalize: Likewise; true or false, or its text.
         clip: Likewise; a number, or its text.
         floor: Likewise; by default what the model stands on.
+        strip: Likewise.
 
     Raises:
         ConfigError: the model knows nobody while unknown users are refused, a setting is wrong, or the model
@@ -69,6 +72,7 @@ def opened(
     given: dict[str, Any] = {
         "unknown_user": unknown_user, "on_error": on_error,
         "pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor,
+        "strip": strip,
     }  # fmt: skip
     found = {
         name: os.environ.get(variable) if given[name] in (None, "") else given[name]
@@ -86,7 +90,12 @@ def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarReward
     from reward_models import POPULATION
 
     if name == str(POPULATION):
-        _log.warning("the shipped population answers; another model: model=DIR, or %s", MODEL_VARIABLE)
+        _log.warning(
+            "no reward model is named: the shipped population answers, for all users alike unless a store "
+            "knows them. Name one with model=DIR or %s; variables of a driver do not reach the workers of a "
+            "Ray cluster that already runs, a file with reward_function(model=DIR) does",
+            MODEL_VARIABLE,
+        )
     if profiles is None:
         return _with_users(name, open_rewards(name), settings)
     from synthesizeme.profiles import StoredProfiles, StoredUsers, open_store

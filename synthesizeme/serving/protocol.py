@@ -14,6 +14,7 @@ from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.settings import Settings, shaped, without_standard_errors
+from synthesizeme.serving.stripping import Stripper, read_strip
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
 Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
@@ -58,6 +59,8 @@ class Score(NamedTuple):
     floor: float | None = None
     """What it costs that it is no answer to its prompt, at most 0, in the same unit. `value` is taste + floor
     as long as `Settings` ask for nothing else."""
+    stripped: tuple[str, ...] = ()
+    """What the row had beside prompt and answer, which is not scored (`synthesizeme.serving.stripping`)."""
 
     @property
     def scored(self) -> int:
@@ -79,6 +82,7 @@ class Margin(NamedTuple):
     judged: bool | None = None
     floors: tuple[float, float] | None = None
     """`Score.floor` of the first and of the second response; `value` holds their difference."""
+    stripped: tuple[str, ...] = ()
 
     @property
     def scored(self) -> int:
@@ -125,6 +129,7 @@ class ScalarRewards:
         self.counts: Counter[Status] = Counter()
         """Answers given so far, by status."""
         model.unknown_user = "population"
+        self._strip = Stripper(read_strip(self.settings.strip) or frozenset())
         self._introduced: dict[str, UserWords] = {}
         self._told_unread = False
         self._lock = threading.Lock()
@@ -150,11 +155,14 @@ class ScalarRewards:
         return self._sum / self._number if self._number else None
 
     def substituted(self, score: Score) -> Score:
-        """The same score; without a value the `typical` one and no floor, for loops that need a number."""
+        """The same score; without a value that of a typical answer, for loops that need a number.
+
+        That is the `typical` value, no floor, and the probability .5 of being preferred to itself.
+        """
         if score.value is not None:
             return score
         usual = self.typical or 0.0
-        return score._replace(value=usual, taste=usual, floor=0.0)
+        return score._replace(value=usual, taste=usual, floor=0.0, probability=0.5)
 
     def introduce(self, words: Iterable[UserWords | None]) -> None:
         """Let the model know users whom it does not know by what they said; it changes nothing for others.
@@ -200,8 +208,14 @@ class ScalarRewards:
     def scores(self, questions: Sequence[Question]) -> list[Score]:
         """`score` without the exception: a row that failed carries its `error` instead."""
         self.introduce(question.about for question in questions)
+        seen = [self._strip(question.prompt, question.response) for question in questions]
+        questions = [
+            question._replace(prompt=it.prompt, response=it.responses[0])
+            for question, it in zip(questions, seen, strict=True)
+        ]
         with self._lock:
             given = self._answers(_Kind(self._score, Score, _lent_question), questions)
+            given = [it._replace(stripped=of.stripped) for it, of in zip(given, seen, strict=True)]
             found = [self._shaped(score, it) for score, it in zip(given, questions, strict=True)]
             values = [score.value for score in found if score.value is not None]
             self._sum, self._number = self._sum + sum(values), self._number + len(values)
@@ -209,8 +223,15 @@ class ScalarRewards:
 
     def margins(self, comparisons: Sequence[Comparison]) -> list[Margin]:
         """`compare` without the exception: a row that failed carries its `error` instead."""
+        seen = [self._strip(row.prompt, row.first, row.second) for row in comparisons]
+        comparisons = [
+            row.model_copy(update={"prompt": it.prompt, "first": it.responses[0], "second": it.responses[1]})
+            if it.stripped else row
+            for row, it in zip(comparisons, seen, strict=True)
+        ]  # fmt: skip
         with self._lock:
-            return self._answers(_Kind(self.model.compare, Margin, _lent_comparison), comparisons)
+            given = self._answers(_Kind(self.model.compare, Margin, _lent_comparison), comparisons)
+        return [it._replace(stripped=of.stripped) for it, of in zip(given, seen, strict=True)]
 
     def unread(self, error: Exception) -> Score:
         """The score of a row that could not even be read; counted like any other."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
+from numbers import Integral
 from typing import Any
 
 from pydantic import ValidationError
@@ -69,14 +70,19 @@ def read_response(place: SourceRow, field: str = "response", *, blank: bool = Tr
 
 
 def read_user(place: SourceRow, field: str = "user_id") -> str:
-    """The id of a row's user.
+    """The id of a row's user; a whole number is its digits.
 
     Raises:
-        DataError: it is missing, blank or not text.
+        DataError: it is missing, blank, or neither text nor a whole number.
     """
     value = place.row.get(field)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
     if not isinstance(value, str) or not value.strip():
-        raise place.error("names no user; expected text that is not blank", field=field)
+        raise place.error(
+            f"found {shown(value)}, which names no user; expected text that is not blank, or a whole number",
+            field=field,
+        )
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.scoring import RewardScale
+from synthesizeme.serving.stripping import ALL, KINDS, NONE, read_strip
 
 _WORDS = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -58,6 +59,9 @@ class Settings:
     how far below any answer lies what is none."""
     floor: str | None = None
     """What rewards stand on, ``base``, ``none`` or ``lm:NAME``; None: what the model stands on."""
+    strip: str = ALL
+    """What is not scored: ``all``, ``none``, or some of ``template``, ``thoughts`` and ``tokens`` joined by
+    ``+`` (`synthesizeme.serving.stripping`)."""
 
     def __post_init__(self) -> None:
         problems = [
@@ -77,6 +81,10 @@ class Settings:
             problems.append("clip is in units of the scale; give normalize too")
         if self.floor is not None:
             problems += _no_floor(self.floor)
+        if not isinstance(self.strip, str) or read_strip(self.strip) is None:
+            problems.append(
+                f"strip is {self.strip!r}; expected {ALL}, {NONE}, or some of {', '.join(KINDS)} joined by +"
+            )
         if problems:
             raise ConfigError(problems)
 
@@ -136,7 +144,7 @@ def parsed(name: str, value: Any) -> Any:
     Raises:
         ConfigError: the text is none of the setting's.
     """
-    if not isinstance(value, str) or name in _WORDS or name == "floor":
+    if not isinstance(value, str) or name in _WORDS or name in ("floor", "strip"):
         return value
     if name == "normalize":
         if value.strip().lower() not in _TRUTH:

@@ -1,28 +1,34 @@
-"""The reward of a user's own taste for TRL's ``GRPOTrainer``, with ``user_id`` as a column of the data set.
+"""The reward of a user's own taste for TRL's trainers, with ``user_id`` as a column of the data set.
 
     from synthesizeme.serving.trl import reward_function
 
     trainer = GRPOTrainer(model, reward_funcs=reward_function("CHECKPOINT"), train_dataset=rows, ...)
 
-A row is ``{"prompt": text or messages, "user_id": ...}``. A column ``about`` with what the user said beside
-choices (text, or an object with fields of `synthesizeme.feedback.UserWords`) makes known a user whom the
-model does not know. What was not scored is None. TRL logs a row for which every reward function gives None in
-full: with private prompts, answer unknown users by the population, or leave them out of the data.
+It serves ``GRPOTrainer``, ``RLOOTrainer``, ``OnlineDPOTrainer`` and ``AsyncGRPOTrainer`` alike. A row is
+``{"prompt": text or messages, "user_id": ...}``. A column ``about`` with what the user said beside choices
+(text, or an object with fields of `synthesizeme.feedback.UserWords`) makes known a user whom the model does
+not know. What was not scored is None, which is said once for each reason. ``OnlineDPOTrainer`` then trains on
+an arbitrary choice, and TRL logs a row for which every reward function gives None in full: with that trainer,
+or with private prompts, answer unknown users by the population, or leave them out of the data.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.errors import ConfigError
+from synthesizeme.datasets._pairs import messages
+from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
-from synthesizeme.serving.protocol import ScalarRewards, Score
+from synthesizeme.serving.protocol import Question, ScalarRewards, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
 from synthesizeme.serving.settings import Settings
 
@@ -43,15 +49,17 @@ def reward_function(
     normalize: bool | None = None,
     clip: float | None = None,
     floor: str | None = None,
+    strip: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
-) -> Callable[..., Rewards]:
-    """A reward function for ``reward_funcs``.
+) -> PersonalReward:
+    """A reward function for ``reward_funcs``, which can be pickled.
 
     Through TRL's ``log_metric`` it logs ``personal_reward/scored``, the share of rows that got their own
     user's reward; and of the rows with a reward the mean ``taste`` and the mean ``floor``, in the model's own
-    unit, and ``below_floor``, the share whose response is hardly an answer to its prompt. It warns once, when
-    users that are unknown first get None. Its attribute ``counts`` holds the rows so far by status.
+    unit, ``below_floor``, the share whose response is hardly an answer to its prompt, and ``stripped``, the
+    share of which something was not scored. It warns once for each status whose rows get None. Its attribute
+    ``counts`` holds the rows so far by status.
 
     Args:
         model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`). By
@@ -69,6 +77,8 @@ def reward_function(
         clip: Largest absolute value of a normalised reward.
         floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; a fitted model is put on it. By
             default what the model stands on.
+        strip: What is not scored, by default ``all`` of chat templates around prompts, thoughts and special
+            tokens; ``none``, or some of ``template``, ``thoughts`` and ``tokens`` joined by ``+``.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
 
@@ -77,15 +87,11 @@ def reward_function(
             knows nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor}
-    scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
-    batches = _Batches(scalar, user_column, about_column)
-
-    def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
-        return batches.rewards(prompts, completions, columns)
-
-    _name(personal_reward, batches)
-    return personal_reward
+    settings = {
+        "unknown_user": unknown_user, "on_error": on_error, "pessimism": pessimism, "normalize": normalize,
+        "clip": clip, "floor": floor, "strip": strip,
+    }  # fmt: skip
+    return PersonalReward(model, profiles, settings, user_column, about_column)
 
 
 def async_reward_function(
@@ -98,43 +104,64 @@ def async_reward_function(
     normalize: bool | None = None,
     clip: float | None = None,
     floor: str | None = None,
+    strip: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
-) -> Callable[..., Awaitable[Rewards]]:
+) -> AsyncPersonalReward:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    settings = {"pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor}
-    scalar = _opened(model, profiles, unknown_user=unknown_user, on_error=on_error, **settings)
-    batches = _Batches(scalar, user_column, about_column)
-
-    async def personal_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
-        return await asyncio.to_thread(batches.rewards, prompts, completions, columns)
-
-    _name(personal_reward, batches)
-    return personal_reward
+    settings = {
+        "unknown_user": unknown_user, "on_error": on_error, "pessimism": pessimism, "normalize": normalize,
+        "clip": clip, "floor": floor, "strip": strip,
+    }  # fmt: skip
+    return AsyncPersonalReward(
+        personal_reward, PersonalReward(model, profiles, settings, user_column, about_column)
+    )
 
 
-def _opened(
-    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Any
-) -> ScalarRewards:
-    if model is None or isinstance(model, str | Path):
-        return opened(None if model is None else str(model), profiles=profiles, **settings)
-    return ScalarRewards(model, Settings(**{name: it for name, it in settings.items() if it is not None}))
+class PersonalReward:
+    """The rewards of a batch as TRL asks for them; see `reward_function` for the arguments.
 
+    Pickled, a model that was given fitted travels along as its checkpoint; one that was named is opened where
+    it arrives.
+    """
 
-def _name(function: Any, batches: _Batches) -> None:
-    function.__name__ = function.__qualname__ = NAME
-    function.counts = batches.scalar.counts
+    def __init__(
+        self,
+        model: PersonalRewards | str | Path | None,
+        profiles: str | None,
+        settings: dict[str, Any],
+        user_column: str,
+        about_column: str,
+    ) -> None:
+        self.__name__ = NAME
+        self._made = (model, profiles, settings, user_column, about_column)
+        self._user_column, self._about_column = user_column, about_column
+        self._scalar = _opened(model, profiles, **settings)
+        self._told: set[Status] = set()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        model, *rest = self._made
+        if model is None or isinstance(model, str | Path):
+            return type(self), self._made
+        from reward_models import RewardModel
+        from reward_models._packing import packed
 
-class _Batches:
-    """The rewards of one function's batches, and its one warning."""
+        if not isinstance(model, RewardModel):
+            raise PicklingError(f"{model.name} cannot travel to another process; name it: model='judge:NAME'")
+        return _rebuilt, (packed(model), *rest)
 
-    def __init__(self, scalar: ScalarRewards, user_column: str, about_column: str) -> None:
-        self.scalar, self._user_column, self._about_column = scalar, user_column, about_column
-        self._warned = False
+    @property
+    def counts(self) -> Counter[Status]:
+        """Rows so far by status."""
+        return self._scalar.counts
 
-    def rewards(self, prompts: Sequence[Any], completions: Sequence[Any], columns: dict[str, Any]) -> Rewards:
-        """The reward of every row."""
+    def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> Rewards:
+        """The reward of every row.
+
+        Raises:
+            ConfigError: the data set has no column with users.
+            RewardError: a row cannot be read or scored and `on_error` is ``raise``.
+        """
         users = columns.get(self._user_column)
         if users is None:
             names = ", ".join(sorted(name for name, value in columns.items() if isinstance(value, list)))
@@ -147,9 +174,9 @@ class _Batches:
             {"user_id": user, "prompt": prompt, "response": _text(completion), ABOUT: about}
             for user, prompt, completion, about in zip(users, prompts, completions, said, strict=True)
         ]
-        places = [SourceRow(NAME, number, row) for number, row in enumerate(rows, start=1)]
-        found = answered(self.scalar, [tried(place) for place in places])
-        self._warn([user for user, score in zip(users, found, strict=True) if score.status == "unknown_user"])
+        asked = [tried(SourceRow(NAME, number, row)) for number, row in enumerate(rows, start=1)]
+        found = answered(self._scalar, asked)
+        self._say_none(asked, found)
         if callable(log_metric := columns.get("log_metric")):
             for name, value in self._metrics(found).items():
                 log_metric(f"{NAME}/{name}", value)
@@ -160,20 +187,77 @@ class _Batches:
             "scored": [float(score.scored) for score in found],
             "taste": [score.taste for score in found if score.taste is not None],
             "floor": [score.floor for score in found if score.floor is not None],
-            "below_floor": [float(self.scalar.fallen(score)) for score in found if score.floor is not None],
+            "below_floor": [float(self._scalar.fallen(score)) for score in found if score.floor is not None],
+            "stripped": [float(bool(score.stripped)) for score in found if score.value is not None],
         }
         return {name: sum(values) / len(values) for name, values in metrics.items() if values}
 
-    def _warn(self, unknown: Sequence[str]) -> None:
-        if unknown and not self._warned:
-            self._warned = True
+    def _say_none(self, asked: Sequence[Question | DataError], found: Sequence[Score]) -> None:
+        """Warn, once for each status, of the rows that got None."""
+        none = [row for row, score in enumerate(found) if score.value is None]
+        for row in none:
+            status = found[row].status
+            if status in self._told:
+                continue
+            self._told.add(status)
+            same = sum(found[other].status == status for other in none)
             _log.warning(
-                "users in this batch that the model does not know, whose rows get no reward: %d, the first "
-                "%s. Cure: fit them to their pairs (profiles=URL of a store), leave them out of the data, or "
-                "set unknown_user to 'population'. This is said once; `counts` has the rows so far",
-                len(set(unknown)),
-                shown(unknown[0]),
+                "%d of %d rows in this batch get None in place of a reward (%s), the first because %s%s. TRL "
+                "trains on nothing where all are None. This is said once; `counts` has the rows so far",
+                same,
+                len(found),
+                status,
+                _why(asked[row], found[row]),
+                "" if len(none) < len(found) else "; no row of the batch has a reward",
             )
+
+
+def _rebuilt(model: bytes, *rest: Any) -> PersonalReward:
+    from reward_models._packing import unpacked
+
+    return PersonalReward(unpacked(model), *rest)
+
+
+class AsyncPersonalReward(functools.partial[Any]):
+    """The same as a coroutine function."""
+
+    __name__ = NAME
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """Rows so far by status."""
+        reward: PersonalReward = self.args[0]
+        return reward.counts
+
+
+async def personal_reward(
+    reward: PersonalReward, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any
+) -> Rewards:
+    """The rewards of a batch; TRL calls them by the name of this function."""
+    return await asyncio.to_thread(reward, prompts, completions, **columns)
+
+
+def _why(asked: Question | DataError, score: Score) -> str:
+    if isinstance(asked, Question) and score.status == "unknown_user":
+        return (
+            f"the model does not know user {shown(asked.user_id)}. Cure: fit them to their pairs "
+            "(profiles=URL of a store), leave them out of the data, or set unknown_user to 'population'"
+        )
+    if isinstance(score.error, DataError):
+        problem, field = score.error.problem, score.error.field
+        if problem.startswith("found") and field != "user_id":
+            problem = problem.partition("; ")[2]  # what was found may be private
+        return f"of row {score.error.line}: {field}: {problem}"
+    ours = isinstance(score.error, SynthesizeMeError)
+    return str(score.error) if ours else f"the model raised {type(score.error).__name__}"
+
+
+def _opened(
+    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Any
+) -> ScalarRewards:
+    if model is None or isinstance(model, str | Path):
+        return opened(None if model is None else str(model), profiles=profiles, **settings)
+    return ScalarRewards(model, Settings(**{name: it for name, it in settings.items() if it is not None}))
 
 
 def _text(completion: Any) -> Any:
@@ -181,5 +265,8 @@ def _text(completion: Any) -> Any:
     if not isinstance(completion, list) or len(completion) < 2:
         return completion
     said = [turn for turn in completion if isinstance(turn, dict) and turn.get("role") == "assistant"]
-    texts = [turn["content"] for turn in said if isinstance(turn.get("content"), str)]
-    return "\n\n".join(texts) if len(texts) == len(said) and texts else completion
+    try:
+        turns = messages(SourceRow(NAME, 1, {}), "response", said, role="assistant")
+    except DataError:
+        return completion  # which is then refused by name
+    return "\n\n".join(turn["content"] for turn in turns) if turns else completion

@@ -1,30 +1,40 @@
-"""A reward function for verl: ``custom_reward_function.path`` names this file.
+"""A reward function for verl: ``reward.custom_reward_function.path`` names this module.
 
-    custom_reward_function.path=.../synthesizeme/serving/verl.py
-    +custom_reward_function.reward_kwargs.model=CHECKPOINT
+    reward.custom_reward_function.path=pkg://synthesizeme.serving.verl
+    +reward.custom_reward_function.reward_kwargs.model=CHECKPOINT
 
-verl does not hand over the prompt, so the data set's ``extra_info`` carries it: ``{"prompt": text or
-messages, "user_id": ...}``, and maybe ``"about"``: what the user said beside choices, as text or an object
-with fields of `synthesizeme.feedback.UserWords`, which makes known a user whom the model does not know. The
-checkpoint may also be named by the environment variable ``SYNTHESIZEME_REWARD_MODEL``; it is read once in a
-process.
+Before verl 0.7.1 the two began with ``custom_reward_function``, which later versions do not read. verl does
+not hand over the prompt, so the data set's ``extra_info`` carries it: ``{"prompt": text or messages,
+"user_id": ...}``, and maybe ``"about"``: what the user said beside choices, as text or an object with fields
+of `synthesizeme.feedback.UserWords`, which makes known a user whom the model does not know. The checkpoint
+may also be named by the environment variable ``SYNTHESIZEME_REWARD_MODEL``; it is read once in a process.
+
+An exception ends a training run, but verl's managers ``rate_limited`` and ``prime`` take the reward to be 0
+instead: with these, answer unknown users by the population and watch ``scored``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizeme.errors import DataError
-    from synthesizeme.serving.protocol import Question
+    from synthesizeme.serving.protocol import Question, ScalarRewards, Score
+
+_CURE = 'give every row of the data set extra_info={"prompt": text or messages, "user_id": text}.'
 
 
 def compute_score(
-    data_source: Any,
-    solution_str: str,
-    ground_truth: Any,
+    data_source: Any = None,
+    solution_str: Any = None,
+    ground_truth: Any = None,
     extra_info: dict[str, Any] | None = None,
     *,
+    data_sources: Any = None,
+    solution_strs: Sequence[Any] | None = None,
+    ground_truths: Any = None,
+    extra_infos: Sequence[Any] | None = None,
     model: str | None = None,
     profiles: str | None = None,
     unknown_user: str | None = None,
@@ -33,9 +43,10 @@ def compute_score(
     normalize: bool | str | None = None,
     clip: float | str | None = None,
     floor: str | None = None,
+    strip: str | None = None,
     **reward_kwargs: Any,
-) -> dict[str, Any]:
-    """The reward of one response for the user that `extra_info` names.
+) -> Any:
+    """The reward of one response for the user that `extra_info` names, or those of a batch.
 
     Args:
         data_source: Not read.
@@ -43,6 +54,10 @@ def compute_score(
         ground_truth: Not read.
         extra_info: ``prompt`` (text, or messages as a list or array), ``user_id`` and maybe ``about`` of
             the row.
+        data_sources: Not read.
+        solution_strs: The responses, where verl's manager ``batch`` asks for all of them at once.
+        ground_truths: Not read.
+        extra_infos: The `extra_info` of each.
         model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``, else
             the population that is shipped.
         profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
@@ -54,11 +69,13 @@ def compute_score(
         normalize: Whether rewards have mean 0 and standard deviation 1 over the training answers.
         clip: Largest absolute value of a normalised reward.
         floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; by default what the model stands on.
+        strip: What is not scored, by default ``all`` of templates, thoughts and special tokens.
         **reward_kwargs: Anything else verl passes; not read.
 
     Returns:
         ``score``, ``scored`` (1: the user's own reward, 0: a substitute), ``status``, ``taste`` and ``floor``
-        in the model's own unit, and ``below_floor`` (1: the response is hardly an answer, else 0).
+        in the model's own unit, ``below_floor`` (1: the response is hardly an answer, else 0) and
+        ``stripped`` (1: something was not scored); for a batch a list of these.
 
     Raises:
         UnknownUserError: the user is unknown and unknown users are refused; names the user.
@@ -71,18 +88,32 @@ def compute_score(
     from synthesizeme.serving.rows import answered
 
     rewards = opened(
-        model, profiles=profiles, unknown_user=unknown_user, on_error=on_error,
-        pessimism=pessimism, normalize=normalize, clip=clip, floor=floor,
+        model, profiles=profiles, unknown_user=unknown_user, on_error=on_error, pessimism=pessimism,
+        normalize=normalize, clip=clip, floor=floor, strip=strip,
     )  # fmt: skip
-    asked = _asked(extra_info, solution_str)
-    (found,) = answered(rewards, [asked])
-    if found.status == "unknown_user" and not isinstance(asked, DataError):
-        raise UnknownUserError(asked.user_id)
-    found = rewards.substituted(found)
-    return {
-        "score": found.value, "scored": found.scored, "status": found.status,
-        "taste": found.taste, "floor": found.floor, "below_floor": rewards.fallen(found),
-    }  # fmt: skip
+    several = solution_strs is not None
+    responses = [solution_str] if solution_strs is None else list(solution_strs)
+    infos = [extra_info] if extra_infos is None else list(extra_infos)
+    if len(infos) != len(responses):
+        problem = f"found {len(infos)} for {len(responses)} responses; expected one for each"
+        raise DataError(problem, field="extra_info", cure=_CURE)
+    asked = [_asked(info, response) for info, response in zip(infos, responses, strict=True)]
+    found = answered(rewards, asked)
+    for row, score in zip(asked, found, strict=True):
+        if score.status == "unknown_user" and not isinstance(row, DataError):
+            raise UnknownUserError(row.user_id)
+    results = [_result(rewards, score) for score in found]
+    return results if several else results[0]
+
+
+def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:
+    from synthesizeme.serving.verl_result import Result
+
+    found = rewards.substituted(score)
+    return Result(
+        score=found.value, scored=found.scored, status=found.status, taste=found.taste, floor=found.floor,
+        below_floor=rewards.fallen(found), stripped=int(bool(found.stripped)),
+    )  # fmt: skip
 
 
 def _asked(info: Any, response: Any) -> Question | DataError:
@@ -96,26 +127,28 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     from synthesizeme.serving.protocol import Question
     from synthesizeme.serving.rows import ABOUT, read_about, read_prompt, read_response, read_user
 
-    cure = 'give every row of the data set extra_info={"prompt": text or messages, "user_id": text}.'
     if not isinstance(info, dict):
         problem = f"found {shown(info)}; expected a dict with prompt and user_id"
-        raise DataError(problem, field="extra_info", cure=cure)
-    prompt: Any = info.get("prompt")
-    row = {
-        "user_id": info.get("user_id"),
-        "prompt": prompt.tolist() if hasattr(prompt, "tolist") else prompt,  # parquet gives arrays
-        "response": response,
-        ABOUT: info.get(ABOUT),
-    }
+        raise DataError(problem, field="extra_info", cure=_CURE)
+    row = {name: _lists(info.get(name)) for name in ("user_id", "prompt", ABOUT)} | {"response": response}
     place = SourceRow("extra_info", 1, row)
     try:
         user_id, turns = read_user(place), read_prompt(place)
     except DataError as error:
         found = f"found {shown(row[str(error.field)])}"
         problem = error.problem if error.problem.startswith("found") else f"{found}: {error.problem}"
-        raise DataError(problem, source="extra_info", field=error.field, cure=cure) from None
+        raise DataError(problem, source="extra_info", field=error.field, cure=_CURE) from None
     said = read_about(place, user_id)
     try:
         return Question(user_id, turns, read_response(place), said)
     except DataError as error:
         return error
+
+
+def _lists(value: Any) -> Any:
+    """A value with lists and numbers of Python in place of the arrays that parquet gives."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_lists(item) for item in value]
+    return {name: _lists(item) for name, item in value.items()} if isinstance(value, dict) else value

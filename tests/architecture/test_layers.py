@@ -16,7 +16,7 @@ MODULES = sorted(
 MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 
 LAYERS = (
-    ("errors", "files", "types", "feedback", "profile", "scoring", "temperature"),
+    ("errors", "files", "types", "feedback", "profile", "scoring", "temperature", "visible_text"),
     ("discovery", "resources", "prompts", "config", "stylometry", "token_budget"),
     ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,11 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reward_models"))
 import tiny_backbones  # noqa: E402
 
 
-@pytest.fixture
-def trained(sample, tmp_path):
+@pytest.fixture(params=["llama", "bert"])
+def trained(sample, tmp_path, request):
     pairs = read_pairs(sample).pairs[:8]
     texts = [text for pair in pairs for text in (pair.chosen_text, pair.rejected_text)]
-    backbone = tiny_backbones.make(tmp_path / "tiny", texts, shape="llama")
+    backbone = tiny_backbones.make(tmp_path / "tiny", texts, shape=request.param)
     method = reward_models.method("bradley-terry")
     model = method(backbone=str(backbone), epochs=1, batch_size=4, max_length=64, precision="float32").fit(
         pairs
@@ -29,18 +30,41 @@ def trained(sample, tmp_path):
     return model, tmp_path / "checkpoint", pairs
 
 
-def test_transformers_gives_the_same_rewards(command, trained, tmp_path):
+def test_transformers_gives_the_same_rewards_of_messages_and_of_their_text(command, trained, tmp_path):
     model, checkpoint, pairs = trained
-    done = command("export", "--model", checkpoint, "--to", "hf", tmp_path / "exported")
+    out = tmp_path / "exported"
+    done = command("export", "--model", checkpoint, "--to", "hf", out, "--json")
     assert done.status == 0, done.err
-    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "exported")
-    transformers.AutoTokenizer.from_pretrained(tmp_path / "exported")
-    assert classifier.config.num_labels == 1
-    pair = pairs[0]
-    ids = model.renderer_(pair.prompt, pair.chosen_text, "").ids
-    with torch.inference_mode():
-        logit = classifier(input_ids=torch.tensor([ids])).logits[0, 0].item()
-    assert logit == pytest.approx(model.rewards([pair.prompt], [pair.chosen_text], ["ann"])[0], abs=1e-5)
+    facts = json.loads(done.out)
+    assert (facts["window"], facts["command"]) == (64, f"vllm serve {out} --dtype float32")
+    assert facts["request"]["add_generation_prompt"] is facts["request"]["use_activation"] is False
+    told = (out / "README.md").read_text()
+    assert facts["command"] in told
+    assert json.dumps(facts["request"]) in told
+    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    assert (classifier.config.num_labels, classifier.dtype) == (1, torch.float32)
+    assert tokenizer.model_max_length == 64
+    pipeline = transformers.pipeline(
+        "text-classification", model=classifier, tokenizer=tokenizer, function_to_apply="none"
+    )
+    for prompt, response in [
+        (pair.prompt, text[:40]) for pair in pairs[:2] for text in (pair.chosen_text, pair.rejected_text)
+    ]:
+        short = prompt[-1:]
+        rendered = model.renderer_(short, response, "")
+        turns = [{"role": turn.role, "content": turn.content} for turn in short] + [
+            {"role": "assistant", "content": response}
+        ]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False)
+        if rendered.cut:
+            continue
+        assert tokenizer(text)["input_ids"] == rendered.ids, "no special token comes twice"
+        (expected,) = model.rewards([short], [response], ["ann"])
+        with torch.inference_mode():
+            logit = classifier(input_ids=torch.tensor([rendered.ids])).logits[0, 0].item()
+        assert logit == pytest.approx(expected, abs=1e-5)
+        assert pipeline(text)[0]["score"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_folder_that_holds_something_is_left_alone(command, trained, tmp_path):

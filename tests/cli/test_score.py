@@ -78,6 +78,32 @@ def test_rewards_are_those_of_the_model(scored, trained):
     ]  # fmt: skip
 
 
+def test_thoughts_and_special_tokens_are_not_scored_unless_asked_for(scored):
+    thought = f"<think>{LONG}</think>\n{PLAIN['response']}</s>"
+    rows = [
+        PLAIN,
+        {**PLAIN, "response": thought},
+        {"prompt": PLAIN["prompt"], "first": thought, "second": PLAIN["response"]},
+    ]
+    plain, bare, both = lines(scored(rows, "--user", "mara"))
+    assert bare["stripped"] == both["stripped"] == ["thoughts", "tokens"]
+    assert (bare["value"], both["margin"]) == (plain["value"], 0)
+    _, whole, _ = lines(scored(rows, "--user", "mara", "--strip", "none"))
+    assert "stripped" not in whole
+    assert whole["value"] != plain["value"]
+    refused = scored(rows, "--strip", "tags")
+    assert refused.status == 2
+    assert "strip is 'tags'; expected all, none, or some of template, thoughts, tokens" in refused.err
+
+
+def test_a_whole_number_is_a_user_by_its_digits(scored):
+    by_text, by_number = lines(
+        scored([{**PLAIN, "user_id": "7"}, {**PLAIN, "user_id": 7}], "--unknown-user", "population")
+    )
+    assert by_number["user_id"] == "7"
+    assert by_number["value"] == by_text["value"]
+
+
 def test_pairs_get_margins_and_exchanging_the_sides_negates_them(scored):
     row = {"prompt": PLAIN["prompt"], "first": PLAIN["response"], "second": LONG, "user_id": "mara"}
     turned = {**row, "first": row["second"], "second": row["first"]}

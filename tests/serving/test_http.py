@@ -40,7 +40,7 @@ def test_a_row_by_itself_and_rows_together_get_what_the_model_gives(serve, model
             **{name: pytest.approx(number, rel=1e-12) for name, number in numbers.items()},
             "status": "ok",
             "scored": 1,
-            "judged": reward.judged,
+            "judged": reward.judged, "stripped": [],
         }
     messages = {
         "prompt": [{"role": "user", "content": "Q?"}],
@@ -74,7 +74,7 @@ def test_an_unknown_user_has_no_value_or_the_populations(serve, model):
     refused = serve(model).post("/v1/score", {**ROW, "user_id": "mallory"}).json()
     assert refused == {
         "value": None, "taste": None, "floor": None, "probability": None, "standard_error": None,
-        "status": "unknown_user", "scored": 0, "judged": None,
+        "status": "unknown_user", "scored": 0, "judged": None, "stripped": [],
     }  # fmt: skip
     live = serve(model, unknown_user="population")
     lent = live.post("/v1/score", {**ROW, "user_id": "mallory"}).json()
@@ -242,7 +242,7 @@ BAD_BODIES = {
     "too many rows": (json.dumps({"rows": [ROW] * 257}), 422),
     "an unknown field": (json.dumps({**ROW, "admin": True}), 422),
     "a user of the wrong type": (json.dumps({**ROW, "user_id": {"$ne": None}}), 422),
-    "a user that is a number": (json.dumps({**ROW, "user_id": 0}), 422),
+    "a user that is no whole number": (json.dumps({**ROW, "user_id": 0.5}), 422),
     "no user": (json.dumps({**ROW, "user_id": ""}), 422),
     "a blank user": (json.dumps({**ROW, "user_id": " \n"}), 422),
     "a long user": (json.dumps({**ROW, "user_id": "u" * 257}), 422),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import pickle
 import time
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 import reward_models
-from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
+from synthesizeme.errors import ConfigError, DataError, UnknownUserError
 from synthesizeme.serving import openrlhf, places
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.openrlhf_payload import reply, rows
@@ -83,6 +84,7 @@ def test_the_client_gets_the_reward_of_the_response_alone(serve, model, sunny, l
             "taste": [direct["taste"]],
             "floor": [direct["floor"]],
             "below_floor": [0],
+            "stripped": [0],
             **{status: [int(status == "ok")] for status in STATUSES},
         },
     }
@@ -119,16 +121,29 @@ def test_an_unknown_user_is_422_with_a_reason_until_the_client_gives_up(serve, m
     assert "user 'mallory' is unknown" in body["error"]
 
 
-def test_a_substitute_has_a_reward_no_score_and_is_counted(serve, stub):
+def test_the_server_says_once_why_it_refused_since_openrlhf_drops_the_reason(serve, model, sunny, caplog):
+    live = serve(model)
+    for _ in range(3):
+        client(f"{live.url}/get_reward", payload(("mallory", "Q?", sunny)), tries=2)
+    live.post("/get_reward", {"query": ["Q? a"], "prompts": ["P?"], "labels": ["u0"]})
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [("mallory" in line, "does not begin with its prompt" in line) for line in said] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    assert "set unknown_user to 'population'" in said[0]
+
+
+def test_a_substitute_has_numbers_and_is_counted(serve, stub):
     live = serve(stub, unknown_user="population")
     found = client(f"{live.url}/get_reward", payload(("ann", "Q?", "3"), ("eve", "Q?", "4"), ("bob", "Q?", "raise for own"),
                                                      ("bob", "Q?", "raise")))  # fmt: skip
-    assert found["rewards"] == [3, 1004, 999, None]
-    assert found["scores"] == [0.5, None, None, None]
+    usual = (3 + 1004 + 999) / 3
+    assert found["rewards"] == [3, 1004, 999, usual]
+    assert found["scores"] == [0.5] * 4
     assert found["extra_logs"] == {
         "scored": [1, 0, 0, 0], "ok": [1, 0, 0, 0], "population": [0, 1, 0, 0], "unknown_user": [0] * 4,
         "too_long": [0] * 4, "error": [0, 0, 1, 1],
-        "taste": [3, 1004, 999, None], "floor": [0, 0, 0, None], "below_floor": [0] * 4,
+        "taste": [3, 1004, 999, usual], "floor": [0] * 4, "below_floor": [0] * 4, "stripped": [0] * 4,
     }  # fmt: skip
     page = live.client.get("/metrics").text
     assert 'synthesizeme_rows_total{status="population"} 1.0' in page
@@ -151,7 +166,7 @@ def test_on_error_raise_fails_the_request(serve, stub):
         ({"query": ["Q? a"], "prompts": ["P?"], "labels": ["u0"]}, "does not begin with its prompt"),
         ({"query": ["Q? a"], "prompts": ["Q?"], "labels": [None]}, "names no user"),
         ({"query": ["Q? a"], "prompts": ["Q?"], "labels": ['{"label": "42"}']}, "names no user"),
-        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": [7]}, "names no user"),
+        ({"query": ["Q? a"], "prompts": ["Q?"], "labels": [7.5]}, "names no user"),
         ({"query": [3], "prompts": ["Q?"], "labels": ["u0"]}, "expected text"),
         ({"query": "Q? a", "prompts": "Q?", "labels": "u0"}, "expected a list"),
         ({"query": [" a"], "prompts": [" "], "labels": ["u0"]}, "blank"),
@@ -163,17 +178,45 @@ def test_a_wrong_payload_is_422_and_says_what_is_wrong(serve, model, body, said)
     assert said in json.dumps(answer.json())
 
 
-@pytest.mark.parametrize(
-    "end", ["<|im_end|>", "</s>", "<|endoftext|>\n", "<|im_end|><|endoftext|>", " <eos>"]
-)
-def test_special_tokens_at_the_end_are_no_part_of_the_response(end):
-    (row,) = rows([f"Q? the answer{end}"], ["Q?"], ["u0"])
-    assert row.response == " the answer"
+LONG = "".join(f"Point {i} of the plan is to walk {i * i} steps. " for i in range(60)) + "What comes next?"
 
 
-def test_a_response_that_speaks_of_special_tokens_keeps_them():
-    (row,) = rows(["Q? use <|im_end|> or </s> in text"], ["Q?"], ["u0"])
-    assert row.response == " use <|im_end|> or </s> in text"
+@pytest.mark.parametrize("before", ["", "<s>", "<|begin_of_text|>", "<pad><pad><s> "])
+@pytest.mark.parametrize("kept", [len(LONG), len(LONG) - 1, 900, 17, 12])
+def test_a_query_begins_with_its_prompt_or_the_end_of_it_behind_special_tokens(before, kept):
+    (row,) = rows([f"{before}{LONG[-kept:]}Sit down."], [LONG], ["u0"])
+    assert row.response == "Sit down."
+    assert row.prompt[0].content == LONG
+
+
+def test_a_letter_cut_in_two_and_blanks_of_a_decoder_do_not_hide_the_prompt():
+    assert rows(["\ufffd" + LONG[-300:] + " Sit."], [LONG], ["u0"])[0].response == " Sit."
+    (row,) = rows(["<s> [INST] What now, then? [/INST] Sit."], ["<s>[INST]What now, then?[/INST]"], ["u0"])
+    assert row.response == " Sit."
+
+
+@pytest.mark.parametrize("query", ["Another prompt altogether? Sit.", "next? Sit.", "", "Sit."])
+def test_a_query_of_another_prompt_is_refused_in_the_same_way_by_both_routes(
+    serve, model, reward_func, named, caplog, query
+):
+    if query == "Another prompt altogether? Sit.":
+        assert (
+            serve(model)
+            .post("/get_reward", {"query": [query], "prompts": [LONG], "labels": ["u0"]})
+            .status_code
+            == 422
+        )
+    for _ in range(2):
+        with pytest.raises(DataError, match="does not begin with its prompt"):
+            reward_func([query], [LONG], ["u0"])
+    assert caplog.text.count("OpenRLHF gets no reward") == 1 + (query[:7] == "Another")
+
+
+def test_the_overlap_is_found_in_linear_time():
+    text = "ab" * 100_000
+    started = time.perf_counter()
+    assert rows([text[1:] + "cd"], [text + "x" + text], ["u0"])[0].response == "cd"
+    assert time.perf_counter() - started < 5
 
 
 def test_a_bare_id_may_look_like_broken_json():
@@ -188,8 +231,10 @@ def test_columns_of_different_length_are_refused():
 
 def test_the_reply_of_no_rows_is_empty(stub):
     fallen = ScalarRewards(stub).fallen
-    assert reply([], fallen)["rewards"] == []
-    assert reply([Score(None, None, None, "unknown_user")], fallen)["rewards"] == [None]
+    rewards = ScalarRewards(stub)
+    assert reply([], rewards.substituted, fallen)["rewards"] == []
+    (row,) = reply([Score(None, None, None, "error")], rewards.substituted, fallen)["rewards"]
+    assert row == 0, "before any reward a typical one is 0"
 
 
 # The file.
@@ -234,21 +279,25 @@ def test_the_file_refuses_an_unknown_user_by_name_or_asks_the_population(reward_
     named.setenv("SYNTHESIZEME_UNKNOWN_USER", "population")
     found = plain(reward_func(["Q?" + sunny], ["Q?"], ["mallory"]))
     assert math.isfinite(found["rewards"][0])
-    assert math.isnan(found["scores"][0])
+    assert 0 < found["scores"][0] < 1
     assert found["extra_logs"]["population"] == [1]
     assert found["extra_logs"]["scored"] == [0]
 
 
-def test_the_file_goes_on_past_a_row_it_cannot_read_or_raises(reward_func, named, sunny):
-    queries, prompts, labels = ["Q?" + sunny, "no"], ["Q?", "yes"], ["u0", "u0"]
-    found = plain(reward_func(queries, prompts, labels))
-    assert math.isfinite(found["rewards"][1])
-    assert found["extra_logs"]["error"] == [0, 1]
-    assert found["extra_logs"]["taste"] == pytest.approx(found["rewards"]), "a substitute has no floor"
+def test_a_file_of_ones_own_needs_no_environment_and_travels(checkpoint, tmp_path, sunny):
+    own = tmp_path / "reward.py"
+    own.write_text(
+        "from synthesizeme.serving.openrlhf import reward_function\n"
+        f"reward_func = reward_function({str(checkpoint)!r}, unknown_user='population')\n"
+    )
+    spec = importlib.util.spec_from_file_location("reward_func", own)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    asked = (["Q?" + sunny] * 2, ["Q?"] * 2, ["u0", "mallory"])
+    found = plain(module.reward_func(*asked))
     assert found["extra_logs"]["scored"] == [1, 0]
-    named.setenv("SYNTHESIZEME_ON_ERROR", "raise")
-    with pytest.raises(RewardError, match="does not begin with its prompt"):
-        reward_func(queries, prompts, labels)
+    cloudpickle = pytest.importorskip("cloudpickle")
+    assert plain(pickle.loads(cloudpickle.dumps(module.reward_func))(*asked)) == found
 
 
 def test_the_file_without_a_model_takes_the_shipped_population_and_says_how_to_name_one(

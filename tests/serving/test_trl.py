@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import pickle
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import two_tastes
+from conftest import Stub
 
 from reward_models import load
 from synthesizeme.datasets import read_pairs
@@ -97,7 +100,7 @@ def test_shares_and_means_are_logged_and_no_text(make, stub, caplog):
            log_extra=lambda *_: pytest.fail("nothing else is logged"))  # fmt: skip
     assert dict(logged) == {
         "personal_reward/scored": 0.5, "personal_reward/taste": (3 + 1004) / 2, "personal_reward/floor": 0,
-        "personal_reward/below_floor": 0,
+        "personal_reward/below_floor": 0, "personal_reward/stripped": 0,
     }  # fmt: skip
     assert caplog.text == ""
     logged.clear()
@@ -127,13 +130,53 @@ def test_unknown_users_are_warned_of_once_a_function(make, stub, caplog):
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     said = record.getMessage()
-    assert "whose rows get no reward: 2, the first 'eve" in said
+    assert "3 of 4 rows in this batch get None" in said
+    assert "(unknown_user), the first because the model does not know user 'eve" in said
     assert "Cure: " in said
     assert "population" in said
     assert eve[:60] not in said
     assert "secret" not in said
     called(make(stub), rows[1])
     assert len(caplog.records) == 2, "another function says it again"
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_that_cannot_be_read_are_warned_of_once_with_the_reason_and_without_their_text(
+    make, stub, caplog, kind
+):
+    function = make(stub)
+    for _ in range(2):
+        called(function, ("ann", "Q?", "3"), ROWS[kind], ROWS[kind])
+    said = [record.getMessage() for record in caplog.records if record.name.endswith(".trl")]
+    assert len(said) == 1
+    assert "2 of 3 rows in this batch get None in place of a reward (error)" in said[0]
+    assert {"a completion that makes the model raise": "ValueError", "a blank prompt": "blank",
+            "no user": "user_id: found None", "a prompt that ends with an answer": "does not end with a user turn",
+            "a completion that is no text": "response: expected a string",
+            "a message without content": "response: expected a string"}[kind] in said[0]  # fmt: skip
+    assert "hello" not in said[0]
+
+
+def test_a_batch_without_any_reward_says_so(make, stub, caplog):
+    assert called(make(stub), ("eve", "Q?", "4"), ("mallory", "Q?", "4")) == [None, None]
+    assert "no row of the batch has a reward" in caplog.text
+
+
+@pytest.mark.parametrize("user", [7, np.int64(7)], ids=["int", "numpy"])
+def test_a_whole_number_is_a_user_by_its_digits(make, user):
+    class_of_seven = Stub(users=("7",))
+    assert called(make(class_of_seven), (user, "Q?", "3")) == [3]
+
+
+def test_it_can_be_pickled_and_counts_on(make, checkpoint, model, sunny):
+    for given in (str(checkpoint), model):
+        function = make(given, unknown_user="population")
+        expected = called(function, ("u0", "Q?", sunny), ("eve", "Q?", sunny))
+        again = pickle.loads(pickle.dumps(function))
+        before = dict(again.counts)
+        assert called(again, ("u0", "Q?", sunny), ("eve", "Q?", sunny)) == expected
+        assert again.counts["ok"] == before.get("ok", 0) + 1
+        assert again.__name__ == function.__name__ == "personal_reward"
 
 
 def test_a_missing_column_is_named(make, stub):

@@ -37,7 +37,7 @@ def test_the_reward_is_that_of_the_users_own_model(score, model, sunny, frosty):
     expected = reward.value
     assert score(sunny) == {
         "score": expected, "scored": 1, "status": "ok",
-        "taste": reward.taste, "floor": reward.floor, "below_floor": 0,
+        "taste": reward.taste, "floor": reward.floor, "below_floor": 0, "stripped": 0,
     }  # fmt: skip
     assert score(sunny, prompt=[{"role": "user", "content": "Q?"}])["score"] == expected
     assert score(sunny)["score"] > score(frosty)["score"]
@@ -54,6 +54,24 @@ def test_the_model_is_read_once_and_may_be_named_by_the_environment(
     first = compute_score("s", sunny, "t", info)
     (copy / "model.json").unlink()
     assert compute_score(data_source="s", solution_str=sunny, ground_truth="t", extra_info=info) == first
+
+
+def test_a_batch_is_asked_for_in_the_plural_and_gives_what_its_rows_give(
+    score, compute_score, checkpoint, sunny, frosty
+):
+    infos = np.array([{"prompt": "Q?", "user_id": user} for user in ("u0", "u0", "u1")], dtype=object)
+    found = compute_score(
+        data_sources=np.array(["s"] * 3), solution_strs=[sunny, frosty, sunny], ground_truths=["t"] * 3,
+        extra_infos=infos, model=str(checkpoint),
+    )  # fmt: skip
+    assert found == [score(sunny), score(frosty), score(sunny, "u1")]
+    assert [it[0] for it in found] == [it["score"] for it in found], "the manager prime takes the first of a result"
+    with pytest.raises(DataError, match="found 1 for 2 responses"):
+        compute_score(solution_strs=[sunny] * 2, extra_infos=infos[:1], model=str(checkpoint))
+    with pytest.raises(UnknownUserError):
+        compute_score(
+            solution_strs=[sunny], extra_infos=[{"prompt": "Q?", "user_id": "mallory"}], model=str(checkpoint)
+        )
 
 
 def test_an_unknown_user_is_named_or_answered_by_the_population(score, sunny):
@@ -94,7 +112,7 @@ def test_the_messages_that_parquet_gives_as_an_array_are_read(score, sunny):
         ({"prompt": [{"role": "assistant", "content": "x"}]}, "prompt", "'assistant'"),
         ({"prompt": [{"role": "robot", "content": "x"}]}, "prompt", "'robot'"),
         ({"user": None}, "user_id", "None"),
-        ({"user": 7}, "user_id", "7"),
+        ({"user": 7.5}, "user_id", "7.5"),
         ({"user": ""}, "user_id", "''"),
         ({"user": " "}, "user_id", "' '"),
     ],
@@ -141,5 +159,5 @@ def test_without_a_model_the_shipped_population_answers(compute_score, sunny, mo
     (expected,) = reward_models.load().score([prompt], [sunny], ["u0"])
     assert found == {
         "score": expected.value, "scored": 0, "status": "population",
-        "taste": expected.taste, "floor": expected.floor, "below_floor": 0,
+        "taste": expected.taste, "floor": expected.floor, "below_floor": 0, "stripped": 0,
     }  # fmt: skip

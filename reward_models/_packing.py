@@ -1,0 +1,36 @@
+"""A fitted model as bytes, to travel to another process or machine: its checkpoint as one tar archive."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from reward_models import _checkpoint
+
+if TYPE_CHECKING:
+    from reward_models._base import RewardModel
+
+
+def packed(model: RewardModel) -> bytes:
+    """The checkpoint of a model.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+    """
+    with TemporaryDirectory() as folder:
+        _checkpoint.save(model, Path(folder) / "model")
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(Path(folder) / "model", arcname="model")
+    return archive.getvalue()
+
+
+def unpacked(archive: bytes) -> RewardModel:
+    """The model of a checkpoint that was packed."""
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        return _checkpoint.load(Path(folder) / "model")

@@ -1,0 +1,102 @@
+"""What a person gets to see of a language model's text: neither its thoughts nor special tokens.
+
+Thoughts are told by their marks (``<think>``, ``[THINK]``, ``◁think▷``, the channels of gpt-oss, ...),
+special tokens by their shape (``<|...|>``, ``</s>``, ``[PAD]``, ...), so that no tokenizer is needed. Code is
+left as it stands: an answer may speak of either.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WORD = r"(?:[a-z]{1,12}[:_])?(?:think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|inner_monologue)"
+_SURE = (
+    r"<(?:[a-z]{1,12}[:_])?think(?:ing)?\s*>|<\|(?:begin_of_)?(?:think(?:ing)?|thought)\|>"
+    r"|<\|start_thinking\|>|\[think\]|◁think▷"
+)
+_OPEN = rf"(?:{_SURE}|<{_WORD}\s*>|<\|channel>thought\b|<unused94>)"
+_CLOSE = (
+    rf"(?:</{_WORD}\s*>|<\|(?:end_of_|/)(?:think(?:ing)?|thought)\|>|<\|end_thinking\|>|\[/think\]|◁/think▷"
+    r"|<channel\|>|<unused95>)"
+)
+_FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
+_ANY = re.compile(rf"{_OPEN}|{_CLOSE}", _FLAGS)
+_CODE = r"```.*?```|`[^`\n]*`"
+_NEVER_OPENED = re.compile(rf"\A(?>{_CODE}|(?!{_OPEN}|{_CLOSE}).)*+{_CLOSE}", _FLAGS)
+"""All up to a closing mark whose opening one stood in the prompt."""
+_THOUGHT = re.compile(rf"(?P<code>{_CODE})|{_OPEN}.*?{_CLOSE}|(?:{_SURE}|^[ \t]*{_OPEN}).*\Z", _FLAGS)
+"""Code; a thought; one that was cut off, to the end of the text."""
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<>|]*(?:<\|[^<>|]*\|>[^<>|]*)??<\|message\|>")
+_BARE_CHANNEL = re.compile(r"\Aanalysis(?=\S).*?assistant(?:commentary.*?assistant)?final", re.DOTALL)
+"""The same once a tokenizer has left the marks out."""
+_SPOKEN = re.compile(r"\AHere(?: is|'s) my thought process:.*?(?:^Here(?: is|'s) my response:|\Z)", _FLAGS)
+
+_NAMED = (
+    r"/?s|(?:pad|eos|bos|unk|sep|cls|mask)(?:_token)?|eo[tdmp]|sop|bot|im_(?:start|end)|end_?of_?\w{1,20}|start_of_\w{1,20}"
+    r"|begin_of_\w{1,20}|start_header_id|end_header_id|eot_id|extra_id_\d+|unused_?\d+|reserved\w{0,30}"
+    r"|seed:[be]os|/?(?:tool_)?turn"
+)
+_TOKEN = (
+    r"(?:<[|｜][^<>|｜\n]{1,60}[|｜]>|<[|｜][\w.:/▁-]{1,40}>|<[\w.:/▁-]{1,40}[|｜]>|\[\|[^\[\]|\n]{1,40}\|\]"
+    rf"|<(?i:{_NAMED})>|<</?SYS>>|\[e~\[|\]~!?b\[?"
+    r"|\[/?(?:PAD|CLS|SEP|UNK|MASK|EOS|BOS|EOT|EOD|INST|SYSTEM_PROMPT|gMASK|sMASK|UNUSED_TOKEN_|control_)\d*\])"
+)
+_AT_START = re.compile(rf"\s*{_TOKEN}")
+_AT_END = re.compile(rf"{_TOKEN}\Z")
+_LONGEST = 80
+"""Characters of the longest special token."""
+_STRUCK = re.compile(r"<(/?)s>", re.IGNORECASE)
+
+
+def without_thoughts(text: str) -> str:
+    """The text without what was thought before, between or after what is said; empty where nothing is.
+
+    A thought that was cut off reaches to the end of the text; one whose opening mark stood in the prompt
+    begins with the text. Text without thoughts comes back as it is, otherwise without blanks around it.
+    """
+    found = _after_channels(text)
+    if any(mark in found for mark in "<[◁") and _ANY.search(found):
+        found = _NEVER_OPENED.sub("", found)
+        found = _THOUGHT.sub(lambda match: match["code"] or "", found)
+        found = _NEVER_OPENED.sub("", found)  # thoughts within thoughts leave a closing mark
+    elif found.startswith("Here"):
+        found = _SPOKEN.sub("", found)
+    return text if found == text else found.strip()
+
+
+def without_special_tokens(text: str) -> str:
+    """The text without special tokens, and blanks around them, at its beginning and its end.
+
+    ``<s>`` and ``</s>`` also strike text out in HTML: they stay where the text in between has one without the
+    other.
+    """
+    found = _trimmed(text)
+    if found != text and _STRUCK.search(text):
+        marks = [match[1] for match in _STRUCK.finditer(found)]
+        if marks.count("") != marks.count("/"):
+            return _trimmed(text, keep=("<s>", "</s>"))
+    return found
+
+
+def _after_channels(text: str) -> str:
+    """What the channels of gpt-oss give to the user: the final one."""
+    if "<|channel|>" in text:
+        parts = list(_CHANNEL.finditer(text))
+        final = [part for part in parts if part[1].lower() == "final"]
+        if final:
+            return text[final[-1].end() :]
+        return text[: parts[0].start()] if parts else text
+    return _BARE_CHANNEL.sub("", text) if text.startswith("analysis") else text
+
+
+def _trimmed(text: str, keep: tuple[str, ...] = ()) -> str:
+    start, end = 0, len(text)
+    while (match := _AT_START.match(text, start)) and match[0].strip().lower() not in keep:
+        start = match.end()
+    while end > start:
+        shown = text[start:end].rstrip() if end == len(text) else text[start:end]
+        match = _AT_END.search(shown, max(0, len(shown) - _LONGEST))
+        if match is None or match[0].lower() in keep:
+            break
+        end = start + len(shown[: match.start()].rstrip())
+    return text[start:end].lstrip() if start else text[start:end]
