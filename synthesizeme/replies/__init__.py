@@ -1,0 +1,1 @@
+"""Reading replies of free form: no model is asked here, and nothing is guessed."""

@@ -1,0 +1,166 @@
+"""Numbers on the scale in which they are written: 0.85, 85 %, 8/10, 4 out of 5, five stars, words."""
+
+from __future__ import annotations
+
+import re
+
+from synthesizeme.replies._words import Gloss
+
+LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
+"""What words of confidence stand for: low, very high, medium and high, as chances of being right."""
+_WIDEST_RANGE = 0.2
+"""A range as wide as this is its middle; a wider one says nothing."""
+_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+          "seventeen eighteen nineteen").split()  # fmt: skip
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_WORDS = {word: value for value, word in enumerate(_SMALL)} | {
+    word: 10 * value for value, word in enumerate(_TENS, 2)
+} | {"hundred": 100}  # fmt: skip
+_NUMBER = r"(?:\d{1,4}(?:[.,]\d+)?|[.,]\d+)"
+_PERCENT = (
+    r"%|percent|per cent|pct|por ciento|por cento|pour cent|prozent|procent|процентов|процента|процент|퍼센트|パーセント|في المئة|"
+    r"بالمئة|प्रतिशत|per cento"
+)
+_OUT_OF = r"/|out of|of|von|sur|de|su|из|van|over|na|من|में से|点満点中|分之"
+_READ = re.compile(
+    rf"(?P<n>{_NUMBER})\s*(?:(?:-|–|—|to|bis|a|à|~|до|から|至|到)\s*(?P<top>{_NUMBER})(?![\w.]))?\s*"
+    rf"(?:(?P<percent>{_PERCENT})|(?:{_OUT_OF})\s*(?:a\s+(?:possible\s+)?)?(?P<most>{_NUMBER})(?![\d])"
+    r"|(?P<tenths>成)|(?P<stars>stars?|estrellas|etoiles|sterne|星)|분|점|分|点)?",
+    re.MULTILINE,
+)
+_SCALE = re.compile(
+    r"(?:scale|skala|escala|echelle|шкал\w+|range)\s*(?:of|from|de|von|a|от)?\s*\(?(\d+)\s*(?:-|–|to|bis|a|до)\s*(\d+)|"
+    r"\(\s*(?:out of|max\.?|von|sur|de)\s*(\d+)\s*\)|^\s*\((\d+)\s*(?:-|–|to)\s*(\d+)\)",
+    re.MULTILINE,
+)
+_LEAD = r"[^\w.,\n\-−★]*(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|i|would|say|give|estimate|it|this|my|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa|ungefahr|environ|aproximadamente|cerca|около|примерно|约|大约|約|为|是|का|लगभग|حوالي|약|de)\b[^\w.,\n\-−★]*|约|大约|約|为|是|약\s*)*"
+_BEGIN = re.compile(_LEAD)
+
+
+class Unreadable(ValueError):
+    """A number whose scale cannot be told."""
+
+
+def chance_in(value: str, *, lowest: int = 0) -> float | None:
+    """A number at the beginning of `value` as a chance, in [0, 1]; None where no number stands there.
+
+    The scale is the one that is written: a percent sign, a number it is out of, stars (of five), a scale in
+    words. A bare number is read so:
+
+    - with a decimal sign and up to 1, it is of one: ``0.85``;
+    - a whole number from `lowest` to 100 is of the hundred that was asked for: ``85``, and ``8`` if `lowest` is 0;
+    - a whole number below `lowest` is of the hundred above 10 and of ten from 6 to 10; below that it might be
+      of five or of ten, and cannot be read;
+    - with a decimal sign and above 10 it is of the hundred; from 1 to 10 it might be of ten and cannot be read.
+
+    A narrow range is its middle.
+
+    Args:
+        value: What stands behind a label, `folded`.
+        lowest: The least whole number that was asked for.
+
+    Raises:
+        Unreadable: a number stands there, but not on any of these scales.
+    """
+    if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
+        most = len(stars[1]) + len(stars[2])
+        return len(stars[1]) / max(5, most)
+    spelled = _spelled_out(value)
+    lead = _BEGIN.match(spelled)
+    rest = spelled[lead.end() :] if lead else spelled
+    found = _READ.match(rest)
+    if found is None:
+        if re.match(r"\s*[-−]\s*\d", rest):
+            raise Unreadable(value)
+        return None
+    after = rest[found.end() :]
+    if _goes_on(after):
+        raise Unreadable(value)
+    number, top = _float(found["n"]), found["top"]
+    most = _most(found, after)
+    low = _on(number, found["n"], most, lowest)
+    if top is None:
+        return low
+    high = _on(_float(top), top, most, lowest)
+    if not low <= high <= low + _WIDEST_RANGE + 1e-9:
+        return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
+    return (low + high) / 2
+
+
+def _refuse(value: str) -> float:
+    raise Unreadable(value)
+
+
+def _goes_on(after: str) -> bool:
+    """Whether another number or a word that makes another thing of a number follows it."""
+    word = re.match(r"[\s,;]*(?=\w)", after)
+    if word is None:
+        return False
+    gloss = Gloss(after)
+    if any(gloss.end(kind, word.end()) for kind in ("or", "and", "perhaps")):
+        return True
+    if word[0].strip():
+        return re.match(r"[\s,;]*\d", after) is not None
+    kinds = ("confident", "because", "after", "but")
+    return not (any(gloss.end(kind, word.end()) for kind in kinds) or _HARMLESS.match(after, word.end()))
+
+
+_HARMLESS = re.compile(
+    r"(?:that|the|this|in|on|points?|pts|puntos|punkte|балл\w*|level|rating|score)\b|[全满分点中]"
+)
+
+
+def _float(digits: str) -> float:
+    return float(digits.replace(",", "."))
+
+
+def _most(found: re.Match[str], after: str) -> float | None:
+    """What a number is out of, where that is written."""
+    if found["percent"]:
+        return 100.0
+    if found["tenths"]:
+        return 10.0
+    if found["most"]:
+        return _float(found["most"])
+    named = _SCALE.search(after)
+    if named:
+        return float(next(it for it in (named[2], named[3], named[5]) if it))
+    return 5.0 if found["stars"] else None
+
+
+def _on(number: float, digits: str, most: float | None, lowest: int) -> float:
+    if most is not None:
+        return number / most if 0 < most and number <= most else _refuse(digits)
+    decimal = "." in digits or "," in digits
+    if decimal and number <= 1:
+        return number
+    if number > 100 or (decimal and number <= 10):
+        return _refuse(digits)
+    if decimal or number >= lowest or number > 10:
+        return number / 100
+    return number / 10 if number > 5 else _refuse(digits)
+
+
+def _spelled_out(value: str) -> str:
+    """Numbers in English words as digits."""
+    tens, small = "|".join(_TENS), "|".join(_SMALL[1:10])
+
+    def digits(match: re.Match[str]) -> str:
+        return str(sum(_WORDS[word] for word in re.split(r"[\s-]+", match[0])))
+
+    value = re.sub(r"\b(?:a|one) hundred\b", "100", value)
+    return re.sub(rf"\b(?:(?:{tens})[\s-](?:{small})|{'|'.join(_WORDS)})\b", digits, value)
+
+
+def level_in(value: str) -> float | None:
+    """A word of confidence at the beginning of `value` as a chance of being right; None without one."""
+    gloss, lead = Gloss(value), _LEVEL_LEAD.match(value)
+    for at in (lead.end() if lead else 0, 0):
+        found = [(gloss.end(level, at) or 0, chance) for level, chance in LEVELS.items()]
+        end, chance = max(found)
+        if end:
+            return chance
+    return None
+
+
+_LEVEL_LEAD = re.compile(r"[^\w\n]*(?:(?:is|i'm|i am|i|am|my|the|a|quite|pretty|rather|about)\b\s*)*")
