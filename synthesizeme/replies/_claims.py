@@ -126,35 +126,58 @@ class Claims:
         gloss, found, used = self.gloss, [], set()
         named = [it for it in self.named if begin <= it.start and it.end <= stop]
         for it in named:
-            at = self._past_fill(it.end, stop)
-            better = gloss.end("better", at)
-            if better is not None and self._ends(better, stop):
-                used.add(at)
-                found.append((it.start, better, it))
-            elif (suited := self._suits(at, stop)) is not None:
-                found.append((it.start, suited, it))
+            better = self._reach(it.end, stop, "better")
+            if better is not None and self._ends(better[1], stop):
+                used.add(better[0])
+                found.append((it.start, better[1], it))
+            elif (end := self._suits(it.end, stop) or self._beats(it.end, stop)) is not None:
+                found.append((it.start, end, it))
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
-                at = self._past_fill(last, stop)
-                mention = self._at.get(at)
-                if mention and mention.end <= stop and not (kind == "better" and first in used):
-                    if self._ends(mention.end, stop):
-                        found.append((first, mention.end, mention))
+                mention = self._named_at(last, stop)
+                if mention and (kind == "prefers" or first not in used) and self._ends(mention.end, stop):
+                    found.append((first, mention.end, mention))
         for first, last in gloss.spans("likes", begin, stop):
-            mention = self._at.get(self._past_fill(last, stop))
-            if mention and (more := gloss.end("more", self._past_fill(mention.end, stop))):
-                found.append((first, more, mention))
+            mention = self._named_at(last, stop)
+            more = self._reach(mention.end, stop, "more") if mention else None
+            if mention and more:
+                found.append((first, more[1], mention))
         return found
 
-    def _suits(self, at: int, stop: int) -> int | None:
-        """Where ``fits this user better`` or ``better fits`` ends that begins at `at`."""
-        suits, more = self.gloss.end("suits", at), self.gloss.end("more", at)
+    def _reach(self, position: int, end: int, kind: str) -> tuple[int, int] | None:
+        """Where a word of a kind begins and ends that only words that say nothing stand before."""
+        while position < end:
+            stop = self.gloss.end(kind, position)
+            if stop is not None:
+                return position, stop
+            further = self._past(position)
+            if further is None:
+                return None
+            position = further
+        return None
+
+    def _beats(self, position: int, stop: int) -> int | None:
+        """Where a comparison ends that names the other response in the middle: ``比第一个更好``, ``첫 번째보다 낫다``."""
+        at = self._past_fill(position, stop)
+        before = self.gloss.end("over", at)
+        other = self._named_at(before or at, stop)
+        behind = other.end if other else stop
+        if other and before is None:
+            while behind < stop and self.page[behind] in " \t":
+                behind += 1
+            behind = self.gloss.end("over_after", behind) or stop
+        better = self._reach(behind, stop, "better")
+        return better[1] if better and self._ends(better[1], stop) else None
+
+    def _suits(self, position: int, stop: int) -> int | None:
+        """Where ``fits this user better`` or ``better fits`` ends that begins at `position`."""
+        suits, more = self._reach(position, stop, "suits"), self._reach(position, stop, "more")
         if suits is not None:
-            for first, last in self.gloss.spans("more", suits, min(stop, suits + 60)):
-                if not re.search(r"[.!?;,\n]", self.page[suits:first]):
+            for first, last in self.gloss.spans("more", suits[1], min(stop, suits[1] + 60)):
+                if not re.search(r"[.!?;,\n]", self.page[suits[1] : first]):
                     return last
-        if more is not None:
-            return self.gloss.end("suits", self._past_fill(more, stop))
+        if more is not None and (after := self._reach(more[1], stop, "suits")):
+            return after[1]
         return None
 
     def _named_at(self, start: int, end: int) -> Mention | None:
@@ -164,15 +187,21 @@ class Claims:
     def _past_fill(self, position: int, end: int) -> int:
         """The first place behind words and signs that say nothing, or where a response is named."""
         while position < end and position not in self._at:
-            filled = self.gloss.end("fill", position) or self.gloss.end("nouns", position)
-            passes = self.gloss.end("over", position) or self.gloss.end("over_after", position)
-            if filled is not None and (passes is None or self.page[position:filled] in ("a", "der", "to be")):
-                position = filled
-            elif _GAP.match(self.page[position]):
-                position += 1
-            else:
+            further = self._past(position)
+            if further is None:
                 break
+            position = further
         return position
+
+    def _past(self, position: int) -> int | None:
+        """The place behind a word or a sign that says nothing; None if something else stands here."""
+        if position in self._at:
+            return None
+        filled = self.gloss.end("fill", position) or self.gloss.end("nouns", position)
+        passes = self.gloss.end("over", position) or self.gloss.end("over_after", position)
+        if filled is not None and (passes is None or self.page[position:filled] in ("a", "der", "to be")):
+            return filled
+        return position + 1 if _GAP.match(self.page[position]) else None
 
     def _ends(self, position: int, end: int) -> bool:
         """Whether a claim may end here: no further word, a reason, or what was not preferred."""
@@ -238,11 +267,16 @@ class Claims:
     def _own_clause(self, begin: int, first: int) -> int:
         """Where the clause begins that a claim stands in."""
         ends = [match.end() for match in re.finditer(r"[;:–—]", self.page[begin:first])]
-        own = max([begin, *(begin + it for it in ends), *(last for _, last in self.gloss.spans("but", begin, first))])
+        turns = [last for start, last in self.gloss.spans("but", begin, first) if not self._is_aside(start, last)]
+        own = max([begin, *(begin + it for it in ends), *turns])
         opened = re.compile(r"\W*").match(self.page, begin, first)
         at = opened.end() if opened else begin
         comma = self.page.rfind(",", begin, first)
         return max(own, comma) if self.gloss.end("since", at) is not None else own
+
+    def _is_aside(self, start: int, end: int) -> bool:
+        """Whether a word stands between commas, as in "I do not think, however, that"."""
+        return self.page[:start].rstrip().endswith(",") and self.page[end : end + 1] == ","
 
     def _withdrawn(self, start: int, end: int) -> bool:
         """Whether what follows a choice takes it back or makes it hang on something."""

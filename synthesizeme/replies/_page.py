@@ -25,6 +25,7 @@ _OVER = re.compile(
 _DATA = "conversation|turn|(?:first|second|chosen|rejected|new|liked)_response|past_choice|example"
 _SHOWN = re.compile(rf"<({_DATA})\b[^<>\n]*>(.*?)(?:</\1>|\Z)", _FLAGS)
 _FEW_WORDS = 3
+"""Between tags of the chosen response stands a name, and no response, if there are no more words."""
 _TABLE = re.compile(r"^([ \t]*\|[^\n]+\|[ \t]*)\n[ \t]*\|[-:| \t]+\|[ \t]*\n([ \t]*\|[^\n]+\|)", re.MULTILINE)
 
 
@@ -65,22 +66,25 @@ def _thoughts(reply: str) -> list[tuple[int, int]]:
     return [*found, (begun, len(reply))] if depth else found
 
 
-def page(reply: str) -> str:
+def page(reply: str) -> tuple[str, bool]:
     """What a reply says as `folded` lines of ``label: value``, every character where it is in the reply.
 
     Thoughts, data between the tags of our prompts and everything behind a mark of the turn's end are blank.
     Objects, tables, tags and marks of Markdown are undone.
+
+    Returns:
+        The page, and whether a mark of the turn's end stood in the reply.
     """
     text = reply.replace("\r", " ")
     for start, end in _thoughts(text):
         text = text[:start] + _spaces(text[start:end]) + text[end:]
-    text = _blank(_FINAL, text)
+    text, ended = _blank(_FINAL, text), False
     for mark in _OVER.finditer(text):
         if re.search(r"\w", _blank(_OVER, text[: mark.start()])):
-            text = text[: mark.start()].ljust(len(text))
+            text, ended = text[: mark.start()].ljust(len(text)), True
             break
     text = _SHOWN.sub(_blank_data, _blank(_OVER, text))
-    return _undo_marks(_undo_tables(_undo_tags(_undo_objects(folded(text)))))
+    return _undo_marks(_undo_tables(_undo_tags(_undo_objects(folded(text))))), ended
 
 
 def _spaces(text: str) -> str:
@@ -93,7 +97,8 @@ def _blank(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _blank_data(match: re.Match[str]) -> str:
-    return match[0] if len(match[2].split()) <= _FEW_WORDS and "\n\n" not in match[2] else _spaces(match[0])
+    named = match[1].lower() == "chosen_response" and len(match[2].split()) <= _FEW_WORDS
+    return match[0] if named else _spaces(match[0])
 
 
 def _undo_objects(text: str) -> str:
@@ -108,7 +113,7 @@ def _undo_objects(text: str) -> str:
             if character == "\\" and position + 1 < len(text):
                 written[position : position + 2] = "  "
                 position += 1
-            elif character == "\n":
+            elif character in "\n:":
                 written[position] = " "
             elif character == quote and re.match(r"\s*(?:[,:}\]]|\Z)", text[position + 1 :][:40]):
                 written[position], quote = " ", ""
@@ -159,17 +164,18 @@ def _is_label(text: str) -> bool:
     return any(name in vocabulary(kind) for kind in ("preference", "verdict", "confidence", "rating", "reasoning"))
 
 
-def header_cells(text: str) -> list[tuple[str, int, int]]:
-    """(name, start, end) of the cells in the first row under a header of labels, on a `page`."""
+def header_cells(text: str) -> list[tuple[int, list[tuple[str, int, int]]]]:
+    """Tables under a header of labels on a `page`: where each begins, (name, start, end) of its first row."""
     found = []
     for table in _TABLE.finditer(text):
-        if not _labelled(table[1]):
-            continue
-        names = [re.sub(r"[\W_]+", " ", cell).strip() for cell in table[1].strip().strip("|").split("|")]
-        start = table.start(2) + table[2].index("|") + 1
-        for name, cell in zip(names, table[2].strip().strip("|").split("|"), strict=False):
-            found.append((name, start, start + len(cell)))
-            start += len(cell) + 1
+        if _labelled(table[1]):
+            names = [re.sub(r"[\W_]+", " ", cell).strip() for cell in table[1].strip().strip("|").split("|")]
+            start = table.start(2) + table[2].index("|") + 1
+            cells = []
+            for name, cell in zip(names, table[2].strip().strip("|").split("|"), strict=False):
+                cells.append((name, start, start + len(cell)))
+                start += len(cell) + 1
+            found.append((table.start(), cells))
     return found
 
 

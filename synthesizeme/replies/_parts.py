@@ -65,11 +65,11 @@ def parts(gloss: Gloss, raw: str, *kinds: str) -> list[Part]:
         _with_value(gloss.text, it, ordered[place + 1][1] if place + 1 < len(ordered) else len(gloss.text))
         for place, it in enumerate(ordered)
     ]
-    for name, start, end in header_cells(gloss.text):
-        kind = next((kind for kind in kinds if name in vocabulary(kind)), "")
-        if kind:
-            made = [it for it in made if not start <= it.label < end]
-            made.append(Part(kind, start, start, end, False))
+    for begin, cells in header_cells(gloss.text):
+        made = [it for it in made if not begin <= it.label < cells[-1][2]]
+        for name, start, end in cells:
+            kind = next((kind for kind in kinds if name in vocabulary(kind)), "")
+            made += [Part(kind, start, start, end, False)] if kind else []
     return sorted(made, key=lambda it: it.start)
 
 

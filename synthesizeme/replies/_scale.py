@@ -24,7 +24,7 @@ _PERCENT = (
 _OUT_OF = r"/|out of|of|von|sur|de|su|из|van|over|na|من|में से|点満点中|分之"
 _READ = re.compile(
     rf"(?P<n>{_NUMBER})\s*(?:(?:-|–|—|to|bis|a|à|~|до|から|至|到)\s*(?P<top>{_NUMBER})(?![\w.]))?\s*"
-    rf"(?:(?P<percent>{_PERCENT})|(?:{_OUT_OF})\s*(?:a\s+(?:possible\s+)?)?(?P<most>{_NUMBER})(?![\d])"
+    rf"(?:(?P<percent>{_PERCENT})|(?:{_OUT_OF})\s*(?:a\s+(?:possible\s+)?)?(?P<most>{_NUMBER})(?![\d])(?:\s*(?:stars?|points?))?"
     r"|(?P<tenths>成)|(?P<stars>stars?|estrellas|etoiles|sterne|星)|분|점|分|点)?",
     re.MULTILINE,
 )

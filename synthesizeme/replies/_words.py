@@ -142,5 +142,5 @@ class Gloss:
         for start, character in enumerate(self.text):
             if ord(character) >= 0x600 or character in " 12":
                 for length in lengths:
-                    for kind in known.get(self.text[start : start + length], ()):
+                    for kind in known.get(self.text[start : start + length].ljust(length, "\0"), ()):
                         self._note(kind, start, start + length)

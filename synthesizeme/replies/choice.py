@@ -69,6 +69,7 @@ def read_choice(reply: str, *, cut_off: bool = False) -> StatedChoice:
         UnclearError: it does not say, or states its confidence in a number on no known scale.
     """
     reading = _Reading(reply)
+    cut_off = cut_off and not reading.ended
     claim = reading.answer(cut_off)
     place, differing = (None, ("", "")) if claim.mention is None else _differing(claim.mention, reading.page)
     return StatedChoice(
@@ -89,7 +90,7 @@ class _Reading:
 
     def __init__(self, reply: str) -> None:
         self.reply = reply
-        self.page = page_of(reply)
+        self.page, self.ended = page_of(reply)
         self.gloss = Gloss(self.page)
         self.parts = parts(self.gloss, reply, "preference", "verdict", "reasoning", "confidence")
         self.claims = Claims(self.gloss, reply)
@@ -126,7 +127,9 @@ class _Reading:
             if isinstance(found, Statement) and found.value is not None:
                 return found.value
         if cut_off:
-            return self._alone(limit) or "it was cut off before a preference"
+            whole = re.compile(r"\s*").match(self.page)
+            named = self._only(whole.end() if whole else 0, limit, whole=True)
+            return named if named and named.end >= limit - 1 else "it was cut off before a preference"
         return self._in_prose(limit) or self._alone(limit) or "it names no preference"
 
     def _sentences(self, start: int, limit: int) -> list[Statement[Claim]]:
@@ -223,15 +226,14 @@ class _Reading:
         line_start = max(self.page.rfind("\n", 0, claim.start), 0)
         line_end = self.page.find("\n", claim.end)
         line = self.page[line_start : line_end if line_end >= 0 else len(self.page)]
-        for start, end in self.gloss.spans("confident", line_start, line_start + len(line)):
-            before, after = _NUMBER_BEFORE.search(self.page, line_start, start), _NUMBER_AFTER.match(self.page, end)
-            number = before or after
+        for start, stop in self.gloss.spans("confident", line_start, end):
+            number = _NUMBER_BEFORE.search(self.page, line_start, start) or _NUMBER_AFTER.match(self.page, stop)
             if number is not None:
                 try:
                     return chance_in(number[1], lowest=LEAST_CONFIDENCE)
                 except Unreadable:
                     continue
-            surely = _SURELY.search(self.page, line_start, end)
+            surely = _SURELY.search(self.page, line_start, stop)
             if surely:
                 return level_in(surely[1])
         percent = _PERCENT.search(line)
