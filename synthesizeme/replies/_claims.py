@@ -254,13 +254,10 @@ class Claims:
         if re.search(r"\?[\"')]*\s*\Z", self.page[begin:stop]) or gloss.any(begin, first, "if", "which", "doubt"):
             return False
         own = self._own_clause(begin, first)
-        hedges = [it for kind in ("not", "perhaps") for it in gloss.spans(kind, own, first)]
-        inner = gloss.spans("not", first, last)
         if even:
-            pair = ("both", "either", "neither", "no")
-            hedges = [it for it in hedges if self.page[it[0] : it[1]] not in pair]
-            inner = []
-        if hedges or inner:
+            denied = [it for it in gloss.spans("not", own, first) if self.page[it[0] : it[1]] not in ("neither", "no")]
+            return not denied and not gloss.any(own, first, "perhaps") and not self._withdrawn(last, stop)
+        if gloss.any(own, first, "not", "perhaps", "both") or gloss.any(first, last, "not"):
             return False
         return not self._withdrawn(last, stop)
 
@@ -284,7 +281,7 @@ class Claims:
         end = stop.start() if stop else end
         reasons = self.gloss.spans("because", start, end)
         end = reasons[0][0] if reasons else end
-        if "?" in self.page[start : min(end, start + 3)] or self.gloss.any(start, end, "perhaps", "if", "doubt"):
+        if "?" in self.page[start : min(end, start + 3)] or self.gloss.any(start, end, "perhaps", "both", "if", "doubt"):
             return True
         clause = re.compile(r"[,(–—]").search(self.page, start, end)
         return self.gloss.any(start, clause.start() if clause else end, "not")

@@ -13,6 +13,10 @@ from synthesizeme.replies._words import Gloss
 Said = TypeVar("Said")
 
 
+class UnclearError(ValueError):
+    """A reply has no clear answer; the message says why."""
+
+
 @dataclass(frozen=True)
 class Statement(Generic[Said]):
     """Something that a reply says in one place; `value` is None where it was asked for and says nothing clear."""

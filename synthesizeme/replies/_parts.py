@@ -27,11 +27,12 @@ class Part(NamedTuple):
 
 _FINAL = re.compile(r"\b(?:final|revised|updated|corrected|new|finale|definitive|endgultige)\b|最终|最終|итогов|окончат")
 _NUMBERING = re.compile(r"\d{1,2}[.):]")
-_NOTE = r"[^\w\n]*(?:\([^()\n]*\))?"
+_NOTE = r"(?:[^\w\n:=]*\([^()\n]*\))?"
 _COLON = re.compile(
-    rf"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{{0,40}})?{_NOTE}[^\w\n.,;]*[:=→>–—-]"
+    rf"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{{0,40}})?{_NOTE}[^\w\n.,;]*?[:=→>–—-]"
 )
-_INLINE_COLON = re.compile(rf"{_NOTE}[ \t]*[:=]")
+_INLINE_COLON = re.compile(rf"{_NOTE}[ \t\"]*[:=]")
+_SIGNS = re.compile(r"(?:[ \t\n:=→>]|[–—-](?!\d))*")
 _HEADING = re.compile(r"[^\w\n]*\n")
 _STOPPED = re.compile(r"[.!?;,|)\"'—–-][ \t]+\Z")
 _STRONG = ("preference", "confidence", "rating")
@@ -75,8 +76,7 @@ def parts(gloss: Gloss, raw: str, *kinds: str) -> list[Part]:
 
 def _with_value(page: str, found: tuple[str, int, int, bool], limit: int) -> Part:
     kind, label, start, final = found
-    value = page[start:limit]
-    begun = min(start + len(value) - len(value.lstrip(" \t\n:=-–—→>")), limit)
+    begun = min(_SIGNS.match(page, start, limit).end(), limit)  # type: ignore[union-attr]
     line = page.find("\n", begun)
     return Part(kind, label, begun, min(limit, line) if line >= 0 else limit, final)
 

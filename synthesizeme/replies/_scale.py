@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple, NoReturn
 
 from synthesizeme.replies._words import Gloss
 
 LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
 """What words of confidence stand for: low, very high, medium and high, as chances of being right."""
+_FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""
 _SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -16,7 +18,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _WORDS = {word: value for value, word in enumerate(_SMALL)} | {
     word: 10 * value for value, word in enumerate(_TENS, 2)
 } | {"hundred": 100}  # fmt: skip
-_NUMBER = r"(?:\d{1,4}(?:[.,]\d+)?|[.,]\d+)"
+_NUMBER = r"(?:\d{1,4}(?:\.\d+|,\d{1,2}(?!\d))?|[.,]\d+)"
 _PERCENT = (
     r"%|percent|per cent|pct|por ciento|por cento|pour cent|prozent|procent|процентов|процента|процент|퍼센트|パーセント|في المئة|"
     r"بالمئة|प्रतिशत|per cento"
@@ -41,8 +43,19 @@ class Unreadable(ValueError):
     """A number whose scale cannot be told."""
 
 
-def chance_in(value: str, *, lowest: int = 0) -> float | None:
-    """A number at the beginning of `value` as a chance, in [0, 1]; None where no number stands there.
+class Measured(NamedTuple):
+    """A number that was read."""
+
+    chance: float
+    """On the scale from 0 to 1."""
+    start: int
+    """Where its digits begin in the value."""
+    end: int
+    """Where they end; `start` if it is spelled out or a range."""
+
+
+def number_in(value: str, *, lowest: int = 0) -> Measured | None:
+    """A number at the beginning of `value` on a scale from 0 to 1; None where no number stands there.
 
     The scale is the one that is written: a percent sign, a number it is out of, stars (of five), a scale in
     words. A bare number is read so:
@@ -53,7 +66,7 @@ def chance_in(value: str, *, lowest: int = 0) -> float | None:
       of five or of ten, and cannot be read;
     - with a decimal sign and above 10 it is of the hundred; from 1 to 10 it might be of ten and cannot be read.
 
-    A narrow range is its middle.
+    A narrow range is its middle; the whole range that was asked for says nothing.
 
     Args:
         value: What stands behind a label, `folded`.
@@ -63,31 +76,31 @@ def chance_in(value: str, *, lowest: int = 0) -> float | None:
         Unreadable: a number stands there, but not on any of these scales.
     """
     if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
-        most = len(stars[1]) + len(stars[2])
-        return len(stars[1]) / max(5, most)
+        return Measured(len(stars[1]) / max(5, len(stars[1]) + len(stars[2])), 0, 0)
     spelled = _spelled_out(value)
     lead = _BEGIN.match(spelled)
-    rest = spelled[lead.end() :] if lead else spelled
-    found = _READ.match(rest)
+    begin = lead.end() if lead else 0
+    found = _READ.match(spelled, begin)
     if found is None:
-        if re.match(r"\s*[-−]\s*\d", rest):
+        if re.match(r"\s*[-−]\s*\d", spelled[begin:]):
             raise Unreadable(value)
         return None
-    after = rest[found.end() :]
+    after = spelled[found.end() :]
     if _goes_on(after):
         raise Unreadable(value)
     number, top = _float(found["n"]), found["top"]
     most = _most(found, after)
     low = _on(number, found["n"], most, lowest)
     if top is None:
-        return low
+        start, end = found.span("n") if spelled == value else (begin, begin)
+        return Measured(low, start, end)
     high = _on(_float(top), top, most, lowest)
-    if not low <= high <= low + _WIDEST_RANGE + 1e-9:
-        return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
-    return (low + high) / 2
+    if low <= high <= low + _WIDEST_RANGE + 1e-9:
+        return Measured((low + high) / 2, begin, begin)
+    return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
 
 
-def _refuse(value: str) -> float:
+def _refuse(value: str) -> NoReturn:
     raise Unreadable(value)
 
 
@@ -130,15 +143,19 @@ def _most(found: re.Match[str], after: str) -> float | None:
 
 def _on(number: float, digits: str, most: float | None, lowest: int) -> float:
     if most is not None:
-        return number / most if 0 < most and number <= most else _refuse(digits)
+        if not number <= most or most == 0:
+            _refuse(digits)
+        return number / most
     decimal = "." in digits or "," in digits
     if decimal and number <= 1:
         return number
-    if number > 100 or (decimal and number <= 10):
-        return _refuse(digits)
-    if decimal or number >= lowest or number > 10:
-        return number / 100
-    return number / 10 if number > 5 else _refuse(digits)
+    if number > _HUNDRED or (decimal and number <= _TEN):
+        _refuse(digits)
+    if decimal or number >= lowest or number > _TEN:
+        return number / _HUNDRED
+    if number <= _FIVE:
+        _refuse(digits)
+    return number / _TEN
 
 
 def _spelled_out(value: str) -> str:

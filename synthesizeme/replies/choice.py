@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from os.path import commonprefix
 
 from synthesizeme.replies._claims import Claim, Claims
-from synthesizeme.replies._last_word import Statement, last_word, retraction
+from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
 from synthesizeme.replies._options import Choice, Mention
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._page import thoughts
 from synthesizeme.replies._parts import Part, ends_of_answers, parts
-from synthesizeme.replies._scale import Unreadable, chance_in, level_in
+from synthesizeme.replies._scale import Unreadable, level_in, number_in
 from synthesizeme.replies._words import Gloss
 
 LEAST_CONFIDENCE = 50
@@ -42,10 +42,6 @@ class StatedChoice:
     """Where in the reply this response begins to differ from the other in words; None for a tie."""
     words: tuple[str, str]
     """What stands there, and what would stand there for the other response, in lower case without accents."""
-
-
-class UnclearError(ValueError):
-    """A reply has no clear answer; the message says why."""
 
 
 def read_choice(reply: str, *, cut_off: bool = False) -> StatedChoice:
@@ -213,13 +209,13 @@ class _Reading:
         if cut_off and not self.page[part.end :].strip() and re.search(r"\d\s*\Z", value):
             return None
         try:
-            found = chance_in(value, lowest=LEAST_CONFIDENCE)
+            found = number_in(value, lowest=LEAST_CONFIDENCE)
         except Unreadable:
             shown = " ".join(value.split())[:60]
             raise UnclearError(
                 f"it states the confidence {shown!r}, which is on no scale that can be told"
             ) from None
-        return level_in(value) if found is None else found
+        return level_in(value) if found is None else found.chance
 
     def _inline(self, claim: Claim, end: int) -> float | None:
         """``85% confident`` or ``(80%)`` in the sentence of the claim."""
@@ -230,14 +226,14 @@ class _Reading:
             number = _NUMBER_BEFORE.search(self.page, line_start, start) or _NUMBER_AFTER.match(self.page, stop)
             if number is not None:
                 try:
-                    return chance_in(number[1], lowest=LEAST_CONFIDENCE)
+                    return _chance(number[1])
                 except Unreadable:
                     continue
             surely = _SURELY.search(self.page, line_start, stop)
             if surely:
                 return level_in(surely[1])
         percent = _PERCENT.search(line)
-        return chance_in(percent[1] or percent[2], lowest=LEAST_CONFIDENCE) if percent else None
+        return _chance(percent[1] or percent[2]) if percent else None
 
     def reasoning(self, claim: Claim) -> str:
         """What stands behind the label of reasoning, else what is said before the answer."""
@@ -255,6 +251,11 @@ class _Reading:
             zip(self.reply[:begun], self.page[:begun], strict=True)
         )  # fmt: skip
         return _tidy(said_before) or _tidy(thoughts(self.reply) if "<reasoning>" in self.reply.lower() else "")
+
+
+def _chance(number: str) -> float | None:
+    found = number_in(number, lowest=LEAST_CONFIDENCE)
+    return found.chance if found else None
 
 
 def _tidy(text: str) -> str:
