@@ -14,7 +14,7 @@ from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
 from synthesizeme.evaluation.personal import knowledge_changes
-from synthesizeme.judges import without_thoughts
+from synthesizeme.replies import without_thoughts
 from synthesizeme.lamp.choosing import Choice, choose
 from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, controls_of, voters, writers
 from synthesizeme.lamp.prompts import lamp_prompt

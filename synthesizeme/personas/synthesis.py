@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.backends import Account, Question
-from synthesizeme.judges import refuses, without_thoughts
+from synthesizeme.replies import refuses, without_thoughts
 from synthesizeme.personas.evidence import Citations, evidence_text, read_citations, without_evidence_tags
 from synthesizeme.profile import Persona, PersonaSentence
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text

@@ -7,7 +7,7 @@ from synthesizeme.replies._last_word import UnclearError
 from synthesizeme.replies._page import without_thoughts
 from synthesizeme.replies._scale import LEVELS, number_in
 from synthesizeme.replies._words import folded
-from synthesizeme.replies.choice import StatedChoice, read_choice
+from synthesizeme.replies.choice import StatedChoice, read_choice, refuses
 from synthesizeme.replies.rating import StatedRating, read_rating
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "number_in",
     "read_choice",
     "read_rating",
+    "refuses",
     "without_thoughts",
 ]

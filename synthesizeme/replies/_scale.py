@@ -52,6 +52,8 @@ class Measured(NamedTuple):
     """Where its digits begin in the value."""
     end: int
     """Where they end; `start` if it is spelled out or a range."""
+    most: float
+    """The largest number of its scale as it is written."""
 
 
 def number_in(value: str, *, lowest: int = 0) -> Measured | None:
@@ -76,7 +78,8 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
         Unreadable: a number stands there, but not on any of these scales.
     """
     if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
-        return Measured(len(stars[1]) / max(5, len(stars[1]) + len(stars[2])), 0, 0)
+        most = max(_FIVE, len(stars[1]) + len(stars[2]))
+        return Measured(len(stars[1]) / most, 0, 0, most)
     spelled = _spelled_out(value)
     lead = _BEGIN.match(spelled)
     begin = lead.end() if lead else 0
@@ -88,15 +91,15 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
     after = spelled[found.end() :]
     if _goes_on(after):
         raise Unreadable(value)
-    number, top = _float(found["n"]), found["top"]
-    most = _most(found, after)
-    low = _on(number, found["n"], most, lowest)
+    named, top = _most(found, after), found["top"]
+    most = _scale_of(found["n"], named, lowest)
+    low = _float(found["n"]) / most
     if top is None:
         start, end = found.span("n") if spelled == value else (begin, begin)
-        return Measured(low, start, end)
-    high = _on(_float(top), top, most, lowest)
+        return Measured(low, start, end, most)
+    high = _float(top) / _scale_of(top, named, lowest)
     if low <= high <= low + _WIDEST_RANGE + 1e-9:
-        return Measured((low + high) / 2, begin, begin)
+        return Measured((low + high) / 2, begin, begin, most)
     return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
 
 
@@ -141,21 +144,18 @@ def _most(found: re.Match[str], after: str) -> float | None:
     return 5.0 if found["stars"] else None
 
 
-def _on(number: float, digits: str, most: float | None, lowest: int) -> float:
-    if most is not None:
-        if not number <= most or most == 0:
-            _refuse(digits)
-        return number / most
-    decimal = "." in digits or "," in digits
+def _scale_of(digits: str, named: float | None, lowest: int) -> float:
+    """The largest number of the scale that a number is on; `named` where that is written."""
+    number, decimal = _float(digits), "." in digits or "," in digits
+    if named is not None:
+        return named if 0 < named and number <= named else _refuse(digits)
     if decimal and number <= 1:
-        return number
+        return 1
     if number > _HUNDRED or (decimal and number <= _TEN):
         _refuse(digits)
     if decimal or number >= lowest or number > _TEN:
-        return number / _HUNDRED
-    if number <= _FIVE:
-        _refuse(digits)
-    return number / _TEN
+        return _HUNDRED
+    return _TEN if number > _FIVE else _refuse(digits)
 
 
 def _spelled_out(value: str) -> str:

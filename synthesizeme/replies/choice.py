@@ -253,6 +253,12 @@ class _Reading:
         return _tidy(said_before) or _tidy(thoughts(self.reply) if "<reasoning>" in self.reply.lower() else "")
 
 
+def refuses(reply: str) -> bool:
+    """Whether a reply without an answer is a refusal to give one."""
+    gloss = Gloss(page_of(reply)[0])
+    return gloss.any(0, len(gloss.text), "refusal")
+
+
 def _chance(number: str) -> float | None:
     found = number_in(number, lowest=LEAST_CONFIDENCE)
     return found.chance if found else None

@@ -28,6 +28,8 @@ class StatedRating:
     """Where its digits begin in the reply."""
     end: int
     """Where they end; `start` where they are no digits."""
+    most: float
+    """The largest number of the scale in which it is written, such as 100, 10 or 1."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StatedRating) and other.chance == self.chance
@@ -90,7 +92,7 @@ def _rating(page: str, start: int, end: int, cut_off: bool) -> StatedRating | No
 
 
 def _placed(found: Measured, start: int) -> StatedRating:
-    return StatedRating(found.chance, start + found.start, start + found.end)
+    return StatedRating(found.chance, start + found.start, start + found.end, found.most)
 
 
 def _sentences(gloss: Gloss, start: int, end: int, cut_off: bool) -> list[Statement[StatedRating]]:
