@@ -8,7 +8,6 @@ from synthesizeme.errors import JudgeError
 from synthesizeme.judges._logprobs import mean_number
 
 
-
 def read_rating(answer: Answer) -> float:
     """The rating in a reply as a chance, in [0, 1], by the rules of `synthesizeme.replies.read_rating`.
 

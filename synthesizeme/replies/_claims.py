@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,7 +28,9 @@ Reading = Claim | Literal["unclear", "nothing"]
 _GAP = re.compile(r"[\s\"'()\[\]<>=:#_*-]")
 _QUOTED = re.compile(r'"[^"\n]{12,}"')
 _STOP = re.compile(r"(?:[.!?]+[\"')]*(?=\s|\Z|[^\x00-\u02ff])|\n)")
-_GENERAL = re.compile(r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)")
+_GENERAL = re.compile(
+    r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
+)
 _ASIDE = re.compile(r"\s*\([^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
 _EVEN_WORDS = ("tie", "even", "equal", "draw", "same")
 """Words that are a tie as a value, but not in the middle of a sentence."""
@@ -45,6 +48,7 @@ class Claims:
         self.gloss, self.page = gloss, gloss.text
         self.named = mentions(gloss, raw)
         self._at = {it.start: it for it in self.named}
+        self._starts = sorted(self._at)
 
     def value(self, start: int, end: int) -> Reading:
         """What stands behind a label that asks for a choice, from `start` to `end`."""
@@ -63,7 +67,7 @@ class Claims:
                 return "unclear"
             return self._unless_withdrawn(mention, start, loser.end, end)
         if re.match(r"\s*(?:[/&+|?]|-\s*\d)", rest) or self._joined(mention.end, end, "or"):
-            other = any(mention.end <= it.start < end and it.side != mention.side for it in self.named)
+            other = any(it.side != mention.side for it in self._named_within(mention.end, end))
             return "nothing" if other and not rest.lstrip().startswith("?") else "unclear"
         if self._joined(mention.end, end, "and", ","):
             return "unclear"
@@ -75,7 +79,14 @@ class Claims:
         at = self._past_fill(start, end)
         stop = self.gloss.end("tie", at)
         if stop is None and self.gloss.end("fill", start) is not None:
-            stop = next((b for a, b in self.gloss.spans("tie", start, end) if not re.search(r"\w", self.page[start:a])), None)
+            stop = next(
+                (
+                    b
+                    for a, b in self.gloss.spans("tie", start, end)
+                    if not re.search(r"\w", self.page[start:a])
+                ),
+                None,
+            )
         if stop is not None and stop <= end and self._ends(stop, end) and not self._withdrawn(stop, end):
             return Claim("tie", start, stop)
         found = self.said(start, end)
@@ -124,7 +135,7 @@ class Claims:
     def _constructions(self, begin: int, stop: int) -> list[tuple[int, int, Mention]]:
         """(from, to, response) of every place where a word of preferring stands next to a response."""
         gloss, found, used = self.gloss, [], set()
-        named = [it for it in self.named if begin <= it.start and it.end <= stop]
+        named = [it for it in self._named_within(begin, stop) if it.end <= stop]
         for it in named:
             better = self._reach(it.end, stop, "better")
             if better is not None and self._ends(better[1], stop):
@@ -179,6 +190,9 @@ class Claims:
         if more is not None and (after := self._reach(more[1], stop, "suits")):
             return after[1]
         return None
+
+    def _named_within(self, start: int, end: int) -> list[Mention]:
+        return self.named[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
     def _named_at(self, start: int, end: int) -> Mention | None:
         mention = self._at.get(self._past_fill(start, end))
@@ -241,7 +255,7 @@ class Claims:
             at += 1
         if self.gloss.end("over_after", at) is not None:
             return True
-        earlier = [it.end for it in self.named if begin <= it.start < mention.start]
+        earlier = [it.end for it in self._named_within(begin, mention.start)]
         if not earlier:
             return False
         return any(self._past_fill(last, mention.start) >= mention.start
@@ -251,11 +265,17 @@ class Claims:
     def _stands(self, first: int, last: int, begin: int, stop: int, *, even: bool = False) -> bool:
         """Whether nothing around a claim in its sentence takes it back."""
         gloss = self.gloss
-        if re.search(r"\?[\"')]*\s*\Z", self.page[begin:stop]) or gloss.any(begin, first, "if", "which", "doubt"):
+        if re.search(r"\?[\"')]*\s*\Z", self.page[begin:stop]) or gloss.any(
+            begin, first, "if", "which", "doubt"
+        ):
             return False
         own = self._own_clause(begin, first)
         if even:
-            denied = [it for it in gloss.spans("not", own, first) if self.page[it[0] : it[1]] not in ("neither", "no")]
+            denied = [
+                it
+                for it in gloss.spans("not", own, first)
+                if self.page[it[0] : it[1]] not in ("neither", "no")
+            ]
             return not denied and not gloss.any(own, first, "perhaps") and not self._withdrawn(last, stop)
         if gloss.any(own, first, "not", "perhaps", "both") or gloss.any(first, last, "not"):
             return False
@@ -264,7 +284,9 @@ class Claims:
     def _own_clause(self, begin: int, first: int) -> int:
         """Where the clause begins that a claim stands in."""
         ends = [match.end() for match in re.finditer(r"[;:–—]", self.page[begin:first])]
-        turns = [last for start, last in self.gloss.spans("but", begin, first) if not self._is_aside(start, last)]
+        turns = [
+            last for start, last in self.gloss.spans("but", begin, first) if not self._is_aside(start, last)
+        ]
         own = max([begin, *(begin + it for it in ends), *turns])
         opened = re.compile(r"\W*").match(self.page, begin, first)
         at = opened.end() if opened else begin
@@ -273,7 +295,7 @@ class Claims:
 
     def _is_aside(self, start: int, end: int) -> bool:
         """Whether a word stands between commas, as in "I do not think, however, that"."""
-        return self.page[:start].rstrip().endswith(",") and self.page[end : end + 1] == ","
+        return self.page[max(0, start - 3) : start].rstrip().endswith(",") and self.page[end : end + 1] == ","
 
     def _withdrawn(self, start: int, end: int) -> bool:
         """Whether what follows a choice takes it back or makes it hang on something."""
@@ -281,7 +303,9 @@ class Claims:
         end = stop.start() if stop else end
         reasons = self.gloss.spans("because", start, end)
         end = reasons[0][0] if reasons else end
-        if "?" in self.page[start : min(end, start + 3)] or self.gloss.any(start, end, "perhaps", "both", "if", "doubt"):
+        if "?" in self.page[start : min(end, start + 3)] or self.gloss.any(
+            start, end, "perhaps", "both", "if", "doubt"
+        ):
             return True
         clause = re.compile(r"[,(–—]").search(self.page, start, end)
         return self.gloss.any(start, clause.start() if clause else end, "not")

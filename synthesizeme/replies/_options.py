@@ -53,7 +53,10 @@ def _ordinal(gloss: Gloss) -> Iterator[Mention]:
     for start, end in gloss.spans("options", 0, len(page)):
         first, rival = options()[re.sub(r"[\s-]+", " ", page[start:end])]
         begin, stop = start, end
-        noun = next((it for at in (end, end + 1) if (it := gloss.end("nouns", at)) and not page[end:at].strip(" -")), None)
+        noun = next(
+            (it for at in (end, end + 1) if (it := gloss.end("nouns", at)) and not page[end:at].strip(" -")),
+            None,
+        )
         for before, behind in gloss.spans("prenouns", max(0, start - 20), start):
             begin = before if behind == start else begin
         yield Mention("first" if first else "second", begin, noun or stop, (start, end), rival)
@@ -69,10 +72,10 @@ def _numbered(gloss: Gloss) -> Iterator[Mention]:
 
 
 def _lone(page: str, raw: str) -> Iterator[Mention]:
+    alone = re.sub(r"[\W_]", "", page)
     for match in _BARE.finditer(page):
         place = match.start(1)
-        if match[1] in "ab" and not raw[place].isupper() and raw[place] not in "🅰🅱":
-            if re.sub(r"[\W_]", "", page) != match[1]:
-                continue
-        first, rival = _COUNTED[match[1]]
-        yield Mention("first" if first else "second", match.start(), match.end(), match.span(1), rival)
+        capital = match[1].isdigit() or raw[place].isupper() or raw[place] in "🅰🅱"
+        if capital or alone == match[1]:
+            first, rival = _COUNTED[match[1]]
+            yield Mention("first" if first else "second", match.start(), match.end(), match.span(1), rival)

@@ -7,16 +7,21 @@ import re
 from synthesizeme.replies._words import folded, vocabulary
 
 _FLAGS = re.IGNORECASE | re.DOTALL
-_NAMES = r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think|(?:inner_?)?monologue|cot"
+_NAMES = (
+    r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think|(?:inner_?)?monologue|cot"
+)
 _THINKING = re.compile(
     rf"<(?P<a>/?)(?:{_NAMES})>|\[(?P<b>/?)think(?:ing)?\]|◁(?P<c>/?)think▷|<unused9(?:4|(?P<d>5))>"
     r"|<\|(?:begin|start|(?P<e>end))_(?:of_)?(?:thought|thinking)\|>",
     _FLAGS,
 )
 _CHANNEL = re.compile(
-    r"<\|channel\|>\s*(?!final).*?(?=<\|channel\|>\s*final|\Z)|\Aanalysis(?=[A-Z\s]).*?assistant\s*final", re.DOTALL
+    r"<\|channel\|>\s*(?!final).*?(?=<\|channel\|>\s*final|\Z)|\Aanalysis(?=[A-Z\s]).*?assistant\s*final",
+    re.DOTALL,
 )
-_FINAL = re.compile(r"(?:<\|start\|>\s*assistant)?<\|channel\|>\s*final\s*<\|message\|>|<\|start\|>\s*assistant", _FLAGS)
+_FINAL = re.compile(
+    r"(?:<\|start\|>\s*assistant)?<\|channel\|>\s*final\s*<\|message\|>|<\|start\|>\s*assistant", _FLAGS
+)
 _OVER = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn|end_of_utterance)>|\[/?INST\]"
     r"|<</?SYS>>|^[ \t]*#{2,4}[ \t]*(?:instruction|user|human|input)\b|^[ \t]*(?:human|assistant|<user>)[ \t]*:",
@@ -161,7 +166,9 @@ def _labelled(header: str) -> bool:
 
 def _is_label(text: str) -> bool:
     name = re.sub(r"[\W_]+", " ", text).strip()
-    return any(name in vocabulary(kind) for kind in ("preference", "verdict", "confidence", "rating", "reasoning"))
+    return any(
+        name in vocabulary(kind) for kind in ("preference", "verdict", "confidence", "rating", "reasoning")
+    )
 
 
 def header_cells(text: str) -> list[tuple[int, list[tuple[str, int, int]]]]:

@@ -25,7 +25,9 @@ class Part(NamedTuple):
     """Whether the label says that it is the last word."""
 
 
-_FINAL = re.compile(r"\b(?:final|revised|updated|corrected|new|finale|definitive|endgultige)\b|最终|最終|итогов|окончат")
+_FINAL = re.compile(
+    r"\b(?:final|revised|updated|corrected|new|finale|definitive|endgultige)\b|最终|最終|итогов|окончат"
+)
 _NUMBERING = re.compile(r"\d{1,2}[.):]")
 _NOTE = r"(?:[^\w\n:=]*\([^()\n]*\))?"
 _COLON = re.compile(
@@ -35,6 +37,9 @@ _INLINE_COLON = re.compile(rf"{_NOTE}[ \t\"]*[:=]")
 _SIGNS = re.compile(r"(?:[ \t\n:=→>]|[–—-](?!\d))*")
 _HEADING = re.compile(r"[^\w\n]*\n")
 _STOPPED = re.compile(r"[.!?;,|)\"'—–-][ \t]+\Z")
+_LONGEST_WORD = 30
+_LONGEST_OPENING = 60
+"""Signs and a number may stand before a label at the beginning of a line, at most this many characters."""
 _STRONG = ("preference", "confidence", "rating")
 """Labels that need no colon."""
 _PROMPT = re.compile(
@@ -55,7 +60,9 @@ def parts(gloss: Gloss, raw: str, *kinds: str) -> list[Part]:
     for kind in kinds:
         for start, end in gloss.spans(kind, 0, len(gloss.text)):
             placed = _placed(gloss, raw, kind, start, end)
-            if placed and not any(label < placed[1] and placed[0] < value for _, label, value, _ in found.values()):
+            if placed and not any(
+                label < placed[1] and placed[0] < value for _, label, value, _ in found.values()
+            ):
                 final = _FINAL.search(gloss.text, placed[0], end) is not None
                 found[placed[0]] = (kind, *placed, final)
     if "verdict" in kinds:
@@ -91,14 +98,14 @@ def _placed(gloss: Gloss, raw: str, kind: str, start: int, end: int) -> tuple[in
     begin = start
     while (before := _word_before(gloss, line, begin)) is not None:
         begin = before
-    opening = _NUMBERING.sub("", page[line:begin])
-    if not re.search(r"\w", opening):
+    opening = page[line:begin].lstrip()
+    if len(opening) <= _LONGEST_OPENING and not re.search(r"\w", _NUMBERING.sub("", opening)):
         colon = _COLON.match(page, end) or _HEADING.match(page, end)
         if colon is None and kind in _STRONG and re.match(r"[^\w\n]*\w", page[end:]):
             return begin, end
         return (begin, colon.end()) if colon else None
     colon = _INLINE_COLON.match(page, end)
-    stopped = _STOPPED.search(page[line:begin]) or (kind == "confidence" and raw[begin].isupper())
+    stopped = _STOPPED.search(page[max(line, begin - 9) : begin]) or (kind == "confidence" and raw[begin].isupper())
     return (begin, colon.end()) if colon and stopped else None
 
 
@@ -106,7 +113,7 @@ def _word_before(gloss: Gloss, line: int, position: int) -> int | None:
     """Where a word begins that belongs to the label behind it, such as "final"."""
     text = gloss.text[line:position].rstrip(" \t:'-,")
     stop = line + len(text)
-    for start, end in reversed(gloss.spans("before", line, stop)):
+    for start, end in reversed(gloss.spans("before", max(line, stop - _LONGEST_WORD), stop)):
         if end == stop:
             return start
     return None

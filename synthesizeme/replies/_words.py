@@ -132,7 +132,8 @@ class Gloss:
             for parts, kind in known.get(token, ()):
                 last = place + len(parts) - 1
                 if tuple(written[place : last + 1]) == parts and all(
-                    _BETWEEN.fullmatch(self.text, tokens[it][1], tokens[it + 1][0]) for it in range(place, last)
+                    _BETWEEN.fullmatch(self.text, tokens[it][1], tokens[it + 1][0])
+                    for it in range(place, last)
                 ):
                     self._note(kind, tokens[place][0], tokens[last][1])
 

@@ -176,8 +176,15 @@ class _Reading:
         read = self.claims.value(start, end)
         if not isinstance(read, Claim):
             return None
-        tail = re.sub(r"\([^)]*\)|[^\w]|\d+%?|\b(?:confident|confidence|sure|certain)\b", "", self.page[read.end : end])
-        if tail or (read.mention and not read.mention.has_noun and read.mention.end - read.mention.start < _LETTER and not whole):
+        tail = re.sub(
+            r"\([^)]*\)|[^\w]|\d+%?|\b(?:confident|confidence|sure|certain)\b", "", self.page[read.end : end]
+        )
+        if tail or (
+            read.mention
+            and not read.mention.has_noun
+            and read.mention.end - read.mention.start < _LETTER
+            and not whole
+        ):
             return None
         return read
 
@@ -223,7 +230,9 @@ class _Reading:
         line_end = self.page.find("\n", claim.end)
         line = self.page[line_start : line_end if line_end >= 0 else len(self.page)]
         for start, stop in self.gloss.spans("confident", line_start, end):
-            number = _NUMBER_BEFORE.search(self.page, line_start, start) or _NUMBER_AFTER.match(self.page, stop)
+            number = _NUMBER_BEFORE.search(self.page, line_start, start) or _NUMBER_AFTER.match(
+                self.page, stop
+            )
             if number is not None:
                 try:
                     return _chance(number[1])
@@ -250,7 +259,9 @@ class _Reading:
             mark if plain.strip() or not mark.strip() else " " for mark, plain in
             zip(self.reply[:begun], self.page[:begun], strict=True)
         )  # fmt: skip
-        return _tidy(said_before) or _tidy(thoughts(self.reply) if "<reasoning>" in self.reply.lower() else "")
+        return _tidy(said_before) or _tidy(
+            thoughts(self.reply) if "<reasoning>" in self.reply.lower() else ""
+        )
 
 
 def refuses(reply: str) -> bool:
@@ -265,4 +276,5 @@ def _chance(number: str) -> float | None:
 
 
 def _tidy(text: str) -> str:
-    return text.strip().strip("*_#`|{}\"',").strip().strip("*_").strip()
+    """A part of a reply without the signs of its layout at both ends."""
+    return text.strip(" \t\r\n*_#`|{}\"',-")

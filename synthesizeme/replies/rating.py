@@ -62,7 +62,9 @@ def read_rating(reply: str, *, cut_off: bool = False) -> StatedRating:
     for it in answered:
         if it.kind == "rating":
             found = _rating(page, it.start, it.end, cut_off)
-            labelled.append(Statement(found, it.label, max(found.end, it.start) if found else it.end, it.final))
+            labelled.append(
+                Statement(found, it.label, max(found.end, it.start) if found else it.end, it.final)
+            )
     for limit in [*ends_of_answers(page, answered), len(page)]:
         cut = cut_off and limit == len(page)
 
@@ -118,7 +120,9 @@ def _alone(page: str, limit: int, cut_off: bool) -> list[StatedRating]:
     found = []
     for start, end in {lines[0], lines[-1]} if lines else ():
         line = page[start:end].strip()
-        if len(line) <= _ALONE and (_DIGITS.match(line.lstrip("*_\"'([ ~")) or re.match(r"[^\w]*[★⭐]", line)):
+        if len(line) <= _ALONE and (
+            _DIGITS.match(line.lstrip("*_\"'([ ~")) or re.match(r"[^\w]*[★⭐]", line)
+        ):
             rated = _rating(page, start, end, cut_off)
             rest = re.sub(r"[\W\d]|percent|stars?|out of|points?", "", line)
             found += [rated] if rated and not rest else []

@@ -50,7 +50,11 @@ def test_what_is_no_rating_is_no_number(text):
 
 
 def rated(before, word, listed, behind=""):
-    tokens = (Token(before, ()), Token(word, tuple((text, math.log(p)) for text, p in listed.items())), Token(behind, ()))
+    tokens = (
+        Token(before, ()),
+        Token(word, tuple((text, math.log(p)) for text, p in listed.items())),
+        Token(behind, ()),
+    )
     return read_rating(Answer(before + word + behind, tokens=tokens))
 
 
@@ -68,7 +72,9 @@ def rated(before, word, listed, behind=""):
         ("Rating: ", "80", {"80": 0.9}, "", 0.8),
     ],
 )
-def test_probabilities_of_whole_numbers_are_averaged_on_the_scale_that_is_written(before, word, listed, behind, chance):
+def test_probabilities_of_whole_numbers_are_averaged_on_the_scale_that_is_written(
+    before, word, listed, behind, chance
+):
     assert rated(before, word, listed, behind) == pytest.approx(chance)
 
 

@@ -12,6 +12,7 @@ from synthesizeme.judges._logprobs import CLIP
 from synthesizeme.judges._reading import read_verdict, verdict_or_failure
 from synthesizeme.types import Failure, Verdict
 
+
 @pytest.mark.parametrize(
     ("reply", "preference", "probability", "source"),
     [
@@ -146,7 +147,12 @@ def test_a_word_missing_from_the_top_is_bounded_by_the_last_of_it(alternatives, 
 
 @pytest.mark.parametrize(
     "alternatives",
-    [{"First": 2e-5, " The": 0.9, " It": 0.05}, {"First": 0.2, " Second": 0.2, " The": 0.5}, {" yes": 0.5}, {}],
+    [
+        {"First": 2e-5, " The": 0.9, " It": 0.05},
+        {"First": 0.2, " Second": 0.2, " The": 0.5},
+        {" yes": 0.5},
+        {},
+    ],
 )
 def test_where_both_words_weigh_little_the_stated_confidence_is_used(alternatives):
     listed = tuple((text, math.log(p)) for text, p in alternatives.items())
