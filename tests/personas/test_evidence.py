@@ -90,7 +90,7 @@ def test_replies_recorded_before_evidence_existed_are_still_found():
         "e3f5ff42829f5ed37207309b58a35477b26541af7a036c2713b842ec1ae7ae57",
     ]
     ids = [load_prompt(name).prompt_id for name in ("judge/default", "persona/default", "generation/default")]
-    assert ids == ["judge/default@1#4702d570", "persona/default@1#f2a10902", "generation/default@1#16013c63"]
+    assert ids == ["judge/default@2#1d16ac55", "persona/default@1#f2a10902", "generation/default@1#16013c63"]
 
 
 def test_neither_pairs_nor_statements_can_pose_as_evidence():
