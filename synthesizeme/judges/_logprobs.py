@@ -12,19 +12,19 @@ from synthesizeme.replies import folded
 LEAST_WEIGHT = 0.5
 """Share of what could have stood in a place that the words looked for must have together.
 
-The rest could all speak for one of them. From a half on, what is known of the words outweighs what is not; below
-it most of what the model would have said there is something else, and its leaning is not known.
+The rest could all speak for one of them. From a half on, what is known of the words outweighs what is not;
+below it most of what the model would have said there is something else, and its leaning is not known.
 """
 CLIP = 1e-6
 """No chance from log-probabilities is nearer to 0 or 1: they are cut and rounded on their way."""
 
 
 def chance_of(tokens: Sequence[Token], place: int, own: str, rival: str) -> float | None:
-    """P(own) / (P(own) + P(rival)) where `own` was generated, in [CLIP, 1 - CLIP]; None if too little is known.
+    """P(own) / (P(own) + P(rival)) where `own` was generated; None if too little is known.
 
-    A token that is the beginning of a word counts for it, behind white space and marks of emphasis. A word that
-    is not among the alternatives is less likely than the last of them, and than what they leave over: the larger
-    it could be, the nearer the chance is to one half, so that much is assumed.
+    A token that is the beginning of a word counts for it, behind white space and marks of emphasis. A word
+    that is not among the alternatives is less likely than the last of them, and than what they leave over:
+    the larger it could be, the nearer the chance is to one half, so that much is assumed.
 
     Args:
         tokens: Generated tokens with their alternatives.
@@ -59,8 +59,8 @@ def chance_of(tokens: Sequence[Token], place: int, own: str, rival: str) -> floa
 def mean_number(tokens: Sequence[Token], start: int, end: int, largest: float) -> float | None:
     """Mean of the whole numbers up to `largest` that stood in a place, weighted by their probabilities.
 
-    None where the number is spread over several tokens or holds more than digits, or where numbers have less than
-    `LEAST_WEIGHT` together.
+    None where the number is spread over several tokens or holds more than digits, or where numbers have less
+    than `LEAST_WEIGHT` together.
 
     Args:
         tokens: Generated tokens with their alternatives.

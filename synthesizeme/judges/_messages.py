@@ -18,14 +18,14 @@ def comparison_text(comparison: Comparison, prompt: PromptTemplate) -> str:
 
 
 UNKNOWN_CONFIDENCE = 75
-"""What a demonstration states where no judge said how sure it was: the middle between even and certain, in percent."""
+"""What a demonstration states where no judge said how sure it was: half way to certain, in percent."""
 
 
 def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) -> tuple[Message, Message]:
-    """A past choice as a question and its answer in the form that is asked for; without reasoning a bare label.
+    """A past choice as a question and its answer in the form that is asked for.
 
-    The confidence is what the judge itself gave the choice before it was verified, never 100 because the choice is
-    known: a judge that is shown certainty learns to state it.
+    The confidence is what the judge itself gave the choice before it was verified, never 100 because the
+    choice is known: a judge that is shown certainty learns to state it.
     """
     values = {
         "preference": demonstration.preference.capitalize(),

@@ -18,9 +18,9 @@ def read_verdict(answer: Answer) -> Verdict:
     """The verdict in a reply.
 
     Which response it prefers is read by the rules of `synthesizeme.replies.read_choice`. The probability of
-    "first" comes from the tokens' log-probabilities where the model gave them, else from the confidence the reply
-    states, else from the bare preference (0, 0.5 or 1). It is never on the other side of the preference: a verdict
-    that the model itself thinks the less likely counts as even.
+    "first" comes from the tokens' log-probabilities where the model gave them, else from the confidence the
+    reply states, else from the bare preference (0, 0.5 or 1). It is never on the other side of the
+    preference: a verdict that the model itself thinks the less likely counts as even.
 
     Raises:
         JudgeError: the reply names no clear preference, or a confidence on no scale that can be told.
@@ -29,7 +29,7 @@ def read_verdict(answer: Answer) -> Verdict:
         said = read_choice(answer.text, cut_off=answer.cut_off)
     except UnclearError as error:
         raise JudgeError(
-            f"no clear preference in the reply: {error}; expected a line 'Preference: First' or 'Preference: Second'",
+            f"no clear preference in the reply: {error}; expected 'Preference: First' or '... Second'",
             reply=answer.text,
         ) from None
     if said.side == "tie":

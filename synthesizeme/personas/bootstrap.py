@@ -100,7 +100,7 @@ def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[Preferen
 
 
 def reasoned(trace: Trace) -> Demonstration:
-    """A verified trace as a demonstration with its reasoning, and the chance that the judge gave the choice."""
+    """A verified trace as a demonstration with its reasoning and the chance the judge gave it."""
     verdict = trace.verdict
     given = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
     return Demonstration(

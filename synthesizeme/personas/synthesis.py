@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.backends import Account, Question
-from synthesizeme.replies import refuses, without_thoughts
-from synthesizeme.replies.statements import finished, says_nothing, speaks_of_user, statement_lines
 from synthesizeme.personas.evidence import Citations, evidence_text, read_citations, without_evidence_tags
 from synthesizeme.profile import Persona, PersonaSentence
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.replies import refuses, without_thoughts
+from synthesizeme.replies.statements import finished, says_nothing, speaks_of_user, statement_lines
 from synthesizeme.types import Demonstration, Evidence, Failure, Message
 
 UNEXPLAINED = "none given"
@@ -83,8 +83,8 @@ def parse_persona(
     """Sentences of a reply, with the pairs and the evidence cited in brackets after each.
 
     The reply may be lines, a list, a table, prose or JSON, in any language; see
-    `synthesizeme.replies.statements`. What cites nothing and does not speak of the user, such as a greeting, is
-    left out; beside evidence
+    `synthesizeme.replies.statements`. What cites nothing and does not speak of the user, such as a
+    greeting, is left out; beside evidence
     also sentences that name nothing but pairs and items that do not exist.
 
     Args:

@@ -30,6 +30,7 @@ _QUOTED = re.compile(r'"[^"\n]{12,}"')
 _STOP = re.compile(r"(?:[.!?]+[\"')]*(?=\s|\Z|[^\x00-\u02ff])|\n)")
 _GENERAL = re.compile(
     r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
+    r"|to\s+(?!the\s+(?:first|second|other|former|latter)|response|option|answer|[ab12]\b)"
 )
 _ASIDE = re.compile(r"\s*\([^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
 _EVEN_WORDS = ("tie", "even", "equal", "draw", "same")
@@ -168,7 +169,7 @@ class Claims:
         return None
 
     def _beats(self, position: int, stop: int) -> int | None:
-        """Where a comparison ends that names the other response in the middle: ``比第一个更好``, ``첫 번째보다 낫다``."""
+        """Where a comparison ends that names the other response in the middle: ``比第一个更好``."""
         at = self._past_fill(position, stop)
         before = self.gloss.end("over", at)
         other = self._named_at(before or at, stop)

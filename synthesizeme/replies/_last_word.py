@@ -19,7 +19,7 @@ class UnclearError(ValueError):
 
 @dataclass(frozen=True)
 class Statement(Generic[Said]):
-    """Something that a reply says in one place; `value` is None where it was asked for and says nothing clear."""
+    """Something that a reply says in one place; `value` is None where that is not clear."""
 
     value: Said | None
     start: int
@@ -77,7 +77,7 @@ def last_word(
 
 
 def retraction(gloss: Gloss, start: int, limit: int, answered: Sequence[Part]) -> int | None:
-    """Where a reply begins to think again after its answer, or says that it does not know; None if nowhere."""
+    """Where a reply begins to think again after its answer, or says that it does not know; or None."""
     page = gloss.text
     doubts = [begin for begin, _ in gloss.spans("doubt", start, limit)]
     for kind in ("retract", "aside"):
@@ -106,7 +106,7 @@ def _outside(page: str, start: int, end: int, answered: Sequence[Part]) -> str:
 
 
 def _complete(gloss: Gloss, last: Statement[Said], limit: int, answered: Sequence[Part]) -> bool:
-    """Whether nothing but parts of the form follows the answer, or the form was complete before anything did."""
+    """Whether nothing but parts of the form follows the answer, or the form was complete."""
     page = gloss.text
     line = page.find("\n", last.end, limit)
     rest = page[line if line >= 0 else limit : limit]

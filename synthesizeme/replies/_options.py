@@ -14,7 +14,7 @@ _COUNTED = {"1": (True, "2"), "2": (False, "1"), "a": (True, "b"), "b": (False, 
             "two": (False, "one"), "i": (True, "ii"), "ii": (False, "i")}  # fmt: skip
 _NUMBER = re.compile(
     r"[\s-]*(?:no\.?|number|nr\.?)?[\s#(\[-]*(1|2|a|b|one|two|ii|i(?!\s+[a-z]))(?![\w%])(?![.,]\d)"
-    r"(?!\s*(?:/|out of|stars?\b))[)\]]?"
+    r"(?!\s*(?:/|out of|stars?\b))(?:'s\b)?[)\]]?"
 )
 _BARE = re.compile(
     r"(?<![\w.,/%'-])#?(1|2|a|b)(?![\w'%])(?!-\w)(?![.,]\d)(?!\s*(?:/|out of|stars?\b))(?:\s*(?:nd|st)\b)?"
@@ -39,7 +39,7 @@ class Mention(NamedTuple):
 
 
 def mentions(gloss: Gloss, raw: str) -> list[Mention]:
-    """Every naming of a response on a page, in order; a lone letter counts where it is a capital in the reply."""
+    """Every naming of a response on a page, in order; a lone letter counts if it is a capital."""
     found = [*_ordinal(gloss), *_numbered(gloss), *_lone(gloss.text, raw)]
     kept: list[Mention] = []
     for it in sorted(found, key=lambda it: (it.start, -it.end)):

@@ -24,7 +24,8 @@ _FINAL = re.compile(
 )
 _OVER = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn|end_of_utterance)>|\[/?INST\]"
-    r"|<</?SYS>>|^[ \t]*#{2,4}[ \t]*(?:instruction|user|human|input)\b|^[ \t]*(?:human|assistant|<user>)[ \t]*:",
+    r"|<</?SYS>>|^[ \t]*#{2,4}[ \t]*(?:instruction|user|human|input)\b"
+    r"|^[ \t]*(?:human|assistant|<user>)[ \t]*:",
     _FLAGS | re.MULTILINE,
 )
 _DATA = "conversation|turn|(?:first|second|chosen|rejected|new|liked)_response|past_choice|example"
@@ -37,8 +38,8 @@ _TABLE = re.compile(r"^([ \t]*\|[^\n]+\|[ \t]*)\n[ \t]*\|[-:| \t]+\|[ \t]*\n([ \
 def without_thoughts(reply: str) -> str:
     """What a reply says: after thinking, before a mark that its turn is over; empty when only thoughts came.
 
-    A model thinks between tags (``<think>``, ``<reasoning>``, ``[THINK]`` and their like) or in another channel
-    than ``final``. What follows an end-of-turn token or a mark of another role is not its answer.
+    A model thinks between tags (``<think>``, ``<reasoning>``, ``[THINK]`` and their like) or in another
+    channel than ``final``. What follows an end-of-turn token or a mark of another role is not its answer.
     """
     said = reply
     for start, end in reversed(_thoughts(reply)):
@@ -57,7 +58,7 @@ def thoughts(reply: str) -> str:
 
 
 def _thoughts(reply: str) -> list[tuple[int, int]]:
-    """Where the reply thinks; a tag that is never closed thinks to the end, one never opened from the start."""
+    """Where the reply thinks; to the end if a tag is not closed, from the start if it is not opened."""
     found, depth, begun = [match.span() for match in _CHANNEL.finditer(reply)], 0, 0
     for tag in _THINKING.finditer(reply):
         closes = any(tag[name] for name in "abcde")

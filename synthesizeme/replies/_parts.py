@@ -31,7 +31,8 @@ _FINAL = re.compile(
 _NUMBERING = re.compile(r"\d{1,2}[.):]")
 _NOTE = r"(?:[^\w\n:=]*\([^()\n]*\))?"
 _COLON = re.compile(
-    rf"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{{0,40}})?{_NOTE}[^\w\n.,;]*?[:=→>–—-]"
+    r"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{0,40})?"
+    rf"{_NOTE}[^\w\n.,;]*?[:=→>–—-]"
 )
 _INLINE_COLON = re.compile(rf"{_NOTE}[ \t\"]*[:=]")
 _SIGNS = re.compile(r"(?:[ \t\n:=→>]|[–—-](?!\d))*")
@@ -105,7 +106,9 @@ def _placed(gloss: Gloss, raw: str, kind: str, start: int, end: int) -> tuple[in
             return begin, end
         return (begin, colon.end()) if colon else None
     colon = _INLINE_COLON.match(page, end)
-    stopped = _STOPPED.search(page[max(line, begin - 9) : begin]) or (kind == "confidence" and raw[begin].isupper())
+    stopped = _STOPPED.search(page[max(line, begin - 9) : begin]) or (
+        kind == "confidence" and raw[begin].isupper()
+    )
     return (begin, colon.end()) if colon and stopped else None
 
 

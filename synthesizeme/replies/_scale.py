@@ -12,15 +12,32 @@ LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
 _FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""
-_SMALL = ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-          "seventeen eighteen nineteen").split()  # fmt: skip
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SMALL = [
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORDS = {word: value for value, word in enumerate(_SMALL)} | {
     word: 10 * value for value, word in enumerate(_TENS, 2)
 } | {"hundred": 100}  # fmt: skip
 _NUMBER = r"(?:\d{1,4}(?:\.\d+|,\d{1,2}(?!\d))?|[.,]\d+)"
 _PERCENT = (
-    r"%|percent|per cent|pct|por ciento|por cento|pour cent|prozent|procent|процентов|процента|процент|퍼센트|パーセント|في المئة|"
+    r"%|percent|per cent|pct|por ciento|por cento|pour cent|prozent|procent|процентов|процента|процент|"
+    r"퍼센트|パーセント|في المئة|"
     r"بالمئة|प्रतिशत|per cento"
 )
 _OUT_OF = r"/|out of|of|von|sur|de|su|из|van|over|na|من|में से|点満点中|分之"
@@ -35,7 +52,12 @@ _SCALE = re.compile(
     r"\(\s*(?:out of|max\.?|von|sur|de)\s*(\d+)\s*\)|^\s*\((\d+)\s*(?:-|–|to)\s*(\d+)\)",
     re.MULTILINE,
 )
-_LEAD = r"[^\w.,\n\-−★]*(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|i|would|say|give|estimate|it|this|my|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa|ungefahr|environ|aproximadamente|cerca|около|примерно|约|大约|約|为|是|का|लगभग|حوالي|약|de)\b[^\w.,\n\-−★]*|约|大约|約|为|是|약\s*)*"
+_NO_NUMBER = r"[^\w.,\n\-−★]*"
+_LEAD = (
+    rf"{_NO_NUMBER}(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|would|say"
+    r"|give|estimate|it|this|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa"
+    rf"|ungefahr|environ|aproximadamente|cerca|около|примерно|लगभग|حوالي|de)\b{_NO_NUMBER}|(?:约|大约|為|为|是|약)\s*)*"
+)
 _BEGIN = re.compile(_LEAD)
 
 
@@ -63,10 +85,12 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
     words. A bare number is read so:
 
     - with a decimal sign and up to 1, it is of one: ``0.85``;
-    - a whole number from `lowest` to 100 is of the hundred that was asked for: ``85``, and ``8`` if `lowest` is 0;
+    - a whole number from `lowest` to 100 is of the hundred that was asked for: ``85``, and ``8`` if
+    `lowest` is 0;
     - a whole number below `lowest` is of the hundred above 10 and of ten from 6 to 10; below that it might be
       of five or of ten, and cannot be read;
-    - with a decimal sign and above 10 it is of the hundred; from 1 to 10 it might be of ten and cannot be read.
+    - with a decimal sign and above 10 it is of the hundred; from 1 to 10 it might be of ten and cannot be
+    read.
 
     A narrow range is its middle; the whole range that was asked for says nothing.
 
@@ -148,7 +172,7 @@ def _scale_of(digits: str, named: float | None, lowest: int) -> float:
     """The largest number of the scale that a number is on; `named` where that is written."""
     number, decimal = _float(digits), "." in digits or "," in digits
     if named is not None:
-        return named if 0 < named and number <= named else _refuse(digits)
+        return named if named > 0 and number <= named else _refuse(digits)
     if decimal and number <= 1:
         return 1
     if number > _HUNDRED or (decimal and number <= _TEN):

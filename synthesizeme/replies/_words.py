@@ -12,8 +12,11 @@ from importlib.resources import files
 
 _ACCENTS_END = 0x700
 """Below this code point accents are taken off: Latin, Greek, Cyrillic, Hebrew and Arabic letters."""
-_SAME = {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "ı": "i", "🅰": "a", "🅱": "b",
-         "\ufe0f": " ", "\u20e3": " ", "\u200b": " ", "\ufeff": " ", "\u00a0": " ", "、": ",", "。": "."}  # fmt: skip
+_SAME = {
+    "’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "ı": "i", "🅰": "a", "🅱": "b",
+         "\ufe0f": " ", "\u20e3": " ", "\u200b": " ", "\ufeff": " ", "\u00a0": " ",
+    "、": ",", "。": ".",
+}  # fmt: skip
 _TOKEN = re.compile(r"[^\W_]+")
 _BETWEEN = re.compile(r"[\s'-]{1,3}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from os.path import commonprefix
 
 from synthesizeme.replies._claims import Claim, Claims
 from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
@@ -20,7 +19,8 @@ LEAST_CONFIDENCE = 50
 _OPENING = 80
 _NUMBER_BEFORE = re.compile(r"(?<![\d.])(\d[\d.,]*\s*(?:%|percent|/\s*\d+|out of \d+)?)\s*\Z")
 _NUMBER_AFTER = re.compile(
-    r"\s*(?:level|score|is|of|at|:|=|around|about|约为|约|大约|为|\(|\s)*\s*([\d.]+\s*(?:%|/\s*\d+|out of \d+)?)"
+    r"\s*(?:level|score|is|of|at|:|=|around|about|约为|约|大约|为|\(|\s)*"
+    r"([\d.]+\s*(?:%|/\s*\d+|out of \d+)?)"
 )
 _PERCENT = re.compile(r"\(\s*(\d[\d.]*\s*%)\s*\)|[,;]\s*(\d[\d.]*\s*%)")
 _SURELY = re.compile(r"\b(?:am|i'm|with|,)\s+((?:\w+\s+){0,2}?\w+)\Z")
@@ -47,15 +47,16 @@ class StatedChoice:
 def read_choice(reply: str, *, cut_off: bool = False) -> StatedChoice:
     """The response that a reply prefers, in whichever words, language or layout it says so.
 
-    What counts, the strongest first: a label of preference (``Preference: Second``, in prose, JSON, a table, a
-    heading or a tag); another label that asks for a choice (``Verdict``, ``Answer``); sentences that say which
-    response is preferred; a response named alone in the first or the last line.
+    What counts, the strongest first: a label of preference (``Preference: Second``, in prose, JSON, a table,
+    a heading or a tag); another label that asks for a choice (``Verdict``, ``Answer``); sentences that say
+    which response is preferred; a response named alone in the first or the last line.
 
-    The answer is the last one of a kind, so that second thoughts are heard. It ends where something of another
-    question begins, such as a heading of the prompt, another role, or the form from its beginning: of a reply
-    that runs on into an invented next question, the first answer is read. In a reply that was cut off, an
-    answer counts if the rest of the form or nothing follows it; a draft is none. Sentences that contradict one
-    another without a conclusion are unclear, and so is what is denied, asked, or made to depend on something.
+    The answer is the last one of a kind, so that second thoughts are heard. It ends where something of
+    another question begins, such as a heading of the prompt, another role, or the form from its beginning: of
+    a reply that runs on into an invented next question, the first answer is read. In a reply that was cut
+    off, an answer counts if the rest of the form or nothing follows it; a draft is none. Sentences that
+    contradict one another without a conclusion are unclear, and so is what is denied, asked, or made to
+    depend on something.
 
     Args:
         reply: All of the reply.
@@ -77,7 +78,7 @@ def _differing(mention: Mention, page: str) -> tuple[int, tuple[str, str]]:
     """Where a named response differs from the other, and the two words from there on."""
     start, end = mention.word
     own, rival = page[start:end], mention.rival
-    shared = len(commonprefix([own, rival]))
+    shared = next((place for place, (a, b) in enumerate(zip(own, rival, strict=False)) if a != b), 0)
     return start + shared, (own[shared:], rival[shared:])
 
 
@@ -102,7 +103,7 @@ class _Reading:
         raise UnclearError(found)
 
     def _labelled(self, kind: str) -> list[Statement[Claim]]:
-        """What stands behind labels of a kind; templates are left out, and what is no choice behind weak ones."""
+        """What stands behind labels of a kind; templates are left out."""
         found: list[Statement[Claim]] = []
         for part in self.parts:
             if part.kind == kind:

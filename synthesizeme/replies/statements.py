@@ -5,18 +5,44 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from synthesizeme.replies._page import without_thoughts
 from synthesizeme.replies._words import Gloss, folded, vocabulary
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w-]*[ \t]*$", re.MULTILINE)
-_TEXTS = ("statement", "text", "sentence", "description", "preference", "content", "claim", "trait", "observation", "summary")
-_CITED = ("pairs", "pair", "evidence", "support", "supporting_pairs", "citations", "cites", "numbers", "references",
-          "pair_numbers", "sources", "based_on", "supported_by")  # fmt: skip
+_TEXTS = (
+    "statement",
+    "text",
+    "sentence",
+    "description",
+    "preference",
+    "content",
+    "claim",
+    "trait",
+    "observation",
+    "summary",
+)
+_CITED = (
+    *(
+        "pairs",
+        "pair",
+        "evidence",
+        "support",
+        "supporting_pairs",
+        "citations",
+        "cites",
+        "numbers",
+        "references",
+    ),
+    *("pair_numbers", "sources", "based_on", "supported_by"),
+)
 _STRING = re.compile(r"""(["'])((?:(?!\1)[^\\]|\\.)*)\1(?=\s*([:,}\]]|\Z))""", re.DOTALL)
 _NUMBERED = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):]|[a-z][.)])\s", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?])(\s*[\[(][^\[\]()]*[\])])?\s+(?=[^\s\[(])|(?<=[。！？])(\s*[\[(（【][^\[\]()]*[\])）】])?(?=[^\s\[(])")
+_SENTENCE = re.compile(
+    r"(?<=[.!?])(\s*[\[(][^\[\]()]*[\])])?\s+(?=[^\s\[(])|(?<=[。！？])(\s*[\[(（【][^\[\]()]*[\])）】])?(?=[^\s\[(])"
+)
 _NEAR = 40
 """A heading before a statement is no longer than this."""
 
@@ -24,8 +50,8 @@ _NEAR = 40
 def statement_lines(reply: str) -> list[str]:
     """The lines of a reply without thoughts, fences, table rules and the signs of JSON.
 
-    Of a JSON document every text is a line, with what it cites in brackets; prose that is all one paragraph is
-    a line for each sentence. What is cited stays where it stands.
+    Of a JSON document every text is a line, with what it cites in brackets; prose that is all one paragraph
+    is a line for each sentence. What is cited stays where it stands.
     """
     said = _FENCE.sub("", without_thoughts(reply)).strip()
     found = _document(said)
@@ -67,7 +93,7 @@ def says_nothing(reply: str) -> bool:
 
 
 def _document(said: str) -> list[str] | None:
-    """The texts of a JSON document; None where the reply is none. One that is broken gives what it has whole."""
+    """The texts of a JSON document; of a broken one, those it has whole; None of other text."""
     begun = re.search(r"[{\[](?=\s*[\"'{\[\]}])", said)
     if begun is None or re.search(r"\w", said[: begun.start()].rpartition("\n")[2]):
         return None
@@ -82,7 +108,11 @@ def _document(said: str) -> list[str] | None:
 def _texts(value: Any, key: str = "") -> Iterator[str]:
     if isinstance(value, str):
         for line in value.splitlines():
-            named = key and not speaks_of_user(line) and key.lower() not in (*_TEXTS, "persona", "statements", "profile")
+            named = (
+                key
+                and not speaks_of_user(line)
+                and key.lower() not in (*_TEXTS, "persona", "statements", "profile")
+            )
             yield f"{key.replace('_', ' ').capitalize()}: {line}" if named else line
     elif isinstance(value, list):
         for item in value:
@@ -106,7 +136,9 @@ def _cited(value: Any) -> str:
 def _plain_brackets(said: str) -> str:
     """Citations in the brackets and commas of other scripts as in ours."""
     said = said.translate(str.maketrans("【】（）", "[]()"))
-    return re.sub(r"[\[(][\d\s，、,;–-]+[\])]", lambda match: match[0].translate(str.maketrans("，、", ",,")), said)
+    return re.sub(
+        r"[\[(][\d\s，、,;–-]+[\])]", lambda match: match[0].translate(str.maketrans("，、", ",,")), said
+    )
 
 
 def _row(line: str) -> str:
@@ -127,9 +159,9 @@ def _unwrapped(said: str) -> list[str]:
     for line in said.splitlines():
         before = lines[-1].rstrip() if lines else ""
         goes_on = re.match(r"[ \t]*(?:[a-z]|[\[(]\s*(?:pairs?\b|\d))", line) and not _NUMBERED.match(line)
-        if before and goes_on and not re.search(r"[.:!?\])]$", before.rstrip("*")):
-            lines[-1] = f"{before} {line.strip()}"
-        elif before and re.fullmatch(r"[ \t]*[\[(][^\[\]()]*[\])][ \t]*", line) and re.search(r"\d", line):
+        opened = before and goes_on and not re.search(r"[.:!?\])]$", before.rstrip("*"))
+        cites = re.fullmatch(r"[ \t]*[\[(][^\[\]()]*\d[^\[\]()]*[\])][ \t]*", line)
+        if opened or (before and cites):
             lines[-1] = f"{before} {line.strip()}"
         else:
             lines.append(line)
@@ -138,9 +170,12 @@ def _unwrapped(said: str) -> list[str]:
 
 def _apart(line: str) -> list[str]:
     """The sentences of a paragraph, each with what it cites, if more than one of them speaks of the user."""
-    ends = [(match.end(1) if match[1] else match.end(2) if match[2] else match.start()) for match in _SENTENCE.finditer(line)]
+    ends = [
+        (match.end(1) if match[1] else match.end(2) if match[2] else match.start())
+        for match in _SENTENCE.finditer(line)
+    ]
     places = [0, *ends, len(line)]
-    pieces = [line[start:end].strip() for start, end in zip(places, places[1:], strict=False)]
+    pieces = [line[start:end].strip() for start, end in pairwise(places)]
     cited = [piece for piece in pieces if re.search(r"[\[(][^\[\]()]*\d[^\[\]()]*[\])]\W*$", piece)]
     speaking = [piece for piece in pieces if speaks_of_user(piece)]
     apart = len(cited) > 1 or (not cited and len(speaking) > 1)

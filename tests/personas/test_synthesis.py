@@ -60,7 +60,9 @@ FORMATS = {
     "windows lines": f"{SHORT} [1, 3]\r\n{WARM} [2]\r\n",
     "out of range": f"{SHORT} [1, 3, 99, 0]\n{WARM} [2, 10]",
     "repeated": f"{SHORT} [1, 3, 3, 1]\n{WARM} [2, 2]",
-    "objects": json.dumps({"statements": [{"statement": SHORT, "pairs": [1, 3]}, {"text": WARM, "evidence": "2"}]}),
+    "objects": json.dumps(
+        {"statements": [{"statement": SHORT, "pairs": [1, 3]}, {"text": WARM, "evidence": "2"}]}
+    ),
     "a list": json.dumps([f"{SHORT} [1, 3]", f"{WARM} [2]"], indent=2),
     "nested": json.dumps({"persona": {"statements": [f"{SHORT} [1, 3]", f"{WARM} [2]"]}}),
     "fenced": f'```json\n{{"statements": ["{SHORT} [1, 3]", "{WARM} [2]"]}}\n```',
@@ -281,7 +283,8 @@ def test_chatter_is_no_persona(reply):
 
 
 @pytest.mark.parametrize(
-    "reply", ["None", "none.", "<think>hm</think>**None**", '{"statements": []}', "无", "Keine.", "```\nNone\n```"]
+    "reply",
+    ["None", "none.", "<think>hm</think>**None**", '{"statements": []}', "无", "Keine.", "```\nNone\n```"],
 )
 def test_a_model_may_say_that_nothing_is_supported(reply):
     asked = account(lambda request: reply)

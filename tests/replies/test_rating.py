@@ -142,7 +142,7 @@ def test_the_scale_that_was_asked_for_decides_what_bare_numbers_are():
     assert number_in("8", lowest=50).chance == 0.8
     assert number_in("40", lowest=50).chance == 0.4
     for value in ("3", "0", "250"):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=value):
             number_in(value, lowest=50)
     assert number_in("50 to 100", lowest=50) is None
     assert number_in("very much", lowest=50) is None
