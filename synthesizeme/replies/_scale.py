@@ -102,8 +102,8 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
         Unreadable: a number stands there, but not on any of these scales.
     """
     if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
-        most = max(_FIVE, len(stars[1]) + len(stars[2]))
-        return Measured(len(stars[1]) / most, 0, 0, most)
+        shown = max(_FIVE, len(stars[1]) + len(stars[2]))
+        return Measured(len(stars[1]) / shown, 0, 0, shown)
     spelled = _spelled_out(value)
     lead = _BEGIN.match(spelled)
     begin = lead.end() if lead else 0
