@@ -205,7 +205,7 @@ def write_persona(
         said = without_thoughts(whole)
         unknown = read_citations(said, len(ids), len(evidence)).unknown if evidence else 0
         if sentences:
-            if not any(it.pair_ids for it in sentences) and sample + 1 < attempts:
+            if not any(it.pair_ids or it.evidence for it in sentences) and sample + 1 < attempts:
                 sentences = with_citations(account, messages, outcome.text, sentences, ids)
             if unknown:
                 notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")
