@@ -351,3 +351,5 @@ class Demonstration(Frozen):
     """The user's own choice."""
     reasoning: str = ""
     """Verified reasoning that led a judge to the same choice; empty for a bare label."""
+    confidence: float | None = Field(default=None, ge=0.5, le=1.0)
+    """The chance that the judge gave this choice before it was told, in [0.5, 1]; None if it gave none."""

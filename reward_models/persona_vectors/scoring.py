@@ -9,12 +9,11 @@ from reward_models.persona_vectors.authoring import Ask
 from reward_models.persona_vectors.traits import Trait
 from synthesizeme.errors import ConfigError
 from synthesizeme.prompts import as_data, load_prompt
+from synthesizeme.replies import UnclearError, read_rating
 from synthesizeme.types import Failure, Message
 
 Score = Callable[[Sequence[str], Sequence[str]], Sequence["float | Failure"]]
 """Scores answers to questions: one number from 0 to 100, or the reason why there is none, for each."""
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_SCALE = re.compile(r"\s*(?:/|out of)\s*100\b")
 _SENTENCE = re.compile(r"[^.!?]+(?:[.!?]+|$)")
 
 
@@ -54,17 +53,19 @@ def coherence_scorer(ask: Ask) -> RubricScorer:
 
 
 def read_score(reply: str | Failure) -> float | Failure:
-    """The last number of a reply.
+    """The score of a reply, from 0 to 100, on the scale in which it is written.
 
-    >>> read_score("Score: 85/100"), read_score("0 to 100? I would say 7.5")
-    (85.0, 7.5)
+    See `synthesizeme.replies.read_rating`.
+
+    >>> read_score("Score: 85/100"), read_score("8 out of 10")
+    (85.0, 80.0)
     """
     if isinstance(reply, Failure):
         return reply
-    numbers = [float(number) for number in _NUMBER.findall(_SCALE.sub("", reply))]
-    if not numbers or not 0 <= numbers[-1] <= 100:
-        return Failure(kind="parse", detail=f"no number from 0 to 100 in the reply {reply[:200]!r}")
-    return numbers[-1]
+    try:
+        return round(100 * read_rating(reply).chance, 9)
+    except UnclearError as error:
+        return Failure(kind="parse", detail=f"no number from 0 to 100 in the reply {reply[:200]!r}: {error}")
 
 
 class PatternScorer:

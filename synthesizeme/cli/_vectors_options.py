@@ -181,7 +181,7 @@ def open_asking(model: ModelOptions) -> Iterator[Ask]:
     from synthesizeme.backends import Answer, Question
     from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
-    from synthesizeme.judges._reading import without_thoughts
+    from synthesizeme.replies import without_thoughts
     from synthesizeme.types import Failure
 
     with ProgressDisplay() as display, open_session(model, display) as session:

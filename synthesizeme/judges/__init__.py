@@ -1,6 +1,5 @@
 """Judges: a comparison and a profile in, a verdict out."""
 
-from synthesizeme.judges._reading import refuses, without_thoughts
 from synthesizeme.judges.baselines import demographics_profile, memory_profile
 from synthesizeme.judges.demonstration_utility import Usefulness, demonstration_utilities
 from synthesizeme.judges.llm_judge import LLMJudge
@@ -15,6 +14,4 @@ __all__ = [
     "demographics_profile",
     "demonstration_utilities",
     "memory_profile",
-    "refuses",
-    "without_thoughts",
 ]

@@ -10,7 +10,8 @@ from typing import Any
 from synthesizeme.backends import Answer, Form
 from synthesizeme.errors import JudgeError
 from synthesizeme.judges._rating_reply import read_rating
-from synthesizeme.judges._reading import read_verdict, refuses, without_thoughts
+from synthesizeme.judges._reading import read_verdict
+from synthesizeme.replies import refuses, without_thoughts
 
 
 def _can(read: Callable[[Answer], Any], answer: Answer) -> bool:

@@ -17,15 +17,26 @@ def comparison_text(comparison: Comparison, prompt: PromptTemplate) -> str:
     )
 
 
+UNKNOWN_CONFIDENCE = 75
+"""What a demonstration states where no judge said how sure it was: half way to certain, in percent."""
+
+
 def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) -> tuple[Message, Message]:
-    """A past choice as a question and its answer; a bare label when there is no reasoning."""
-    preference = demonstration.preference.capitalize()
+    """A past choice as a question and its answer in the form that is asked for.
+
+    The confidence is what the judge itself gave the choice before it was verified, never 100 because the
+    choice is known: a judge that is shown certainty learns to state it.
+    """
+    values = {
+        "preference": demonstration.preference.capitalize(),
+        "confidence": str(
+            UNKNOWN_CONFIDENCE if demonstration.confidence is None else round(100 * demonstration.confidence)
+        ),
+    }
     if demonstration.reasoning:
-        answer = prompt.render(
-            "demonstration", reasoning=as_data(demonstration.reasoning), preference=preference
-        )
+        answer = prompt.render("demonstration", reasoning=as_data(demonstration.reasoning), **values)
     else:
-        answer = prompt.render("label", preference=preference)
+        answer = prompt.render("label", **values)
     question = comparison_message(demonstration.comparison, prompt)
     return question, Message(role="assistant", content=answer)
 

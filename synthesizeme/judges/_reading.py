@@ -2,102 +2,62 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from synthesizeme.backends import Answer, Token
+from synthesizeme.backends import Answer
 from synthesizeme.errors import JudgeError
-from synthesizeme.types import Failure, Preference, Verdict
+from synthesizeme.judges._logprobs import chance_of
+from synthesizeme.replies import StatedChoice, UnclearError, read_choice, refuses
+from synthesizeme.types import Failure, Verdict
 
 Read = TypeVar("Read")
-
-_THOUGHT = re.compile(
-    r"\A(?:(?!<think).)*</think(?:ing)?>|<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL
-)
-
-
-def part(name: str) -> str:
-    """Where a part of a reply begins: its name at the start of a line, or as a key of JSON."""
-    return rf"(?:^(?:[^\w\n]|_)*{name}[\W_]*|[\"']{name}[\"']\s*:[\W_]*)"
-
-
-FLAGS = re.IGNORECASE | re.MULTILINE | re.DOTALL
-_PREFERENCE = re.compile(
-    part("preference") + r"(?:the[\W_]+)?(first|second|tie)\b(?![*_\"' ]*(?:or\b|[/|]))", FLAGS
-)
-_CONFIDENCE = re.compile(part("confidence") + r"(\d{1,3}(?:\.\d+)?)", FLAGS)
-_REASONING = re.compile(part("reasoning") + rf"(.*?)(?={_PREFERENCE.pattern}|{part('confidence')}|\Z)", FLAGS)
-_REFUSAL = re.compile(
-    r"\bI(?:'m| am) (?:sorry|unable|not able)\b|\bI (?:can(?:'t|not)|won't|must decline)\b|\bas an AI\b",
-    re.IGNORECASE,
-)
-
-
-def without_thoughts(reply: str) -> str:
-    """What a reply says after thinking; empty when it was cut off while it thought."""
-    return _THOUGHT.sub("", reply).strip()
 
 
 def read_verdict(answer: Answer) -> Verdict:
     """The verdict in a reply.
 
-    The probability of "first" comes from the tokens' log-probabilities where the model gave them, else
-    from the confidence the reply states, else from the bare preference (0, 0.5 or 1). It is never on the
-    other side of the preference: a sampled verdict that the model thinks the less likely counts as even.
+    Which response it prefers is read by the rules of `synthesizeme.replies.read_choice`. The probability of
+    "first" comes from the tokens' log-probabilities where the model gave them, else from the confidence the
+    reply states, else from the bare preference (0, 0.5 or 1). It is never on the other side of the
+    preference: a verdict that the model itself thinks the less likely counts as even.
 
     Raises:
-        JudgeError: the reply names no preference.
+        JudgeError: the reply names no clear preference, or a confidence on no scale that can be told.
     """
-    text = without_thoughts(answer.text)
-    matches = list(_PREFERENCE.finditer(text))
-    if not matches:
+    try:
+        said = read_choice(answer.text, cut_off=answer.cut_off)
+    except UnclearError as error:
         raise JudgeError(
-            "no line 'Preference: First' or 'Preference: Second' in the reply", reply=answer.text
-        )
-    word = matches[-1][1].lower()
-    preference: Preference = "first" if word == "first" else "second" if word == "second" else "tie"
-    reasoning = _REASONING.search(text)
-    said = (reasoning[1] if reasoning else text[: matches[0].start()]).strip()
-    if preference == "tie":
-        return Verdict(preference="tie", probability=0.5, reasoning=said)
-    measured = probability_of_first(answer.tokens)
-    if measured is not None:
-        p = max(measured, 0.5) if preference == "first" else min(measured, 0.5)
-        return Verdict(preference=preference, probability=p, probability_source="logprobs", reasoning=said)
-    stated = _CONFIDENCE.search(text)
-    if stated and 50 <= float(stated[1]) <= 100:
-        p = float(stated[1]) / 100
-        p = p if preference == "first" else 1 - p
-        return Verdict(preference=preference, probability=p, probability_source="stated", reasoning=said)
-    return Verdict(preference=preference, probability=float(preference == "first"), reasoning=said)
+            f"no clear preference in the reply: {error}; expected 'Preference: First' or '... Second'",
+            reply=answer.text,
+        ) from None
+    if said.side == "tie":
+        return Verdict(preference="tie", probability=0.5, reasoning=said.reasoning)
+    measured = _measured(answer, said)
+    sure = said.confidence if measured is None else measured
+    source = "logprobs" if measured is not None else "verdict" if sure is None else "stated"
+    sure = 1.0 if sure is None else max(sure, 0.5)
+    return Verdict(
+        preference=said.side,
+        probability=sure if said.side == "first" else 1 - sure,
+        probability_source=source,
+        reasoning=said.reasoning,
+    )
 
 
-def refuses(reply: str) -> bool:
-    """Whether a reply without an answer is a refusal to give one."""
-    return _REFUSAL.search(reply.replace("’", "'")) is not None
-
-
-def probability_of_first(tokens: Sequence[Token]) -> float | None:
-    """P(First) / (P(First) + P(Second)) at the token where the last preference begins; None if unknown."""
-    text = "".join(token.text for token in tokens)
-    matches = list(_PREFERENCE.finditer(text))
-    if not matches:
+def _measured(answer: Answer, said: StatedChoice) -> float | None:
+    """The chance of the preferred response by the tokens; None where they do not tell."""
+    text = "".join(token.text for token in answer.tokens)
+    if not text:
         return None
-    position, end = matches[-1].start(1), 0
-    for token in tokens:
-        end += len(token.text)
-        if end > position:
-            break
-    mass = {"first": 0.0, "second": 0.0}
-    for alternative, logprob in token.alternatives:
-        beginning = alternative.strip(" *_\n").lower()
-        for word in mass:
-            if beginning and word.startswith(beginning):
-                mass[word] += math.exp(logprob)
-    total = sum(mass.values())
-    return mass["first"] / total if total > 0 else None
+    try:
+        spoken = said if text == answer.text else read_choice(text, cut_off=answer.cut_off)
+    except UnclearError:
+        return None
+    if spoken.place is None or spoken.side != said.side:
+        return None
+    return chance_of(answer.tokens, spoken.place, *spoken.words)
 
 
 def verdict_or_failure(outcome: Answer | Failure) -> Verdict | Failure:

@@ -14,7 +14,6 @@ from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
 from synthesizeme.evaluation.personal import knowledge_changes
-from synthesizeme.judges import without_thoughts
 from synthesizeme.lamp.choosing import Choice, choose
 from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, controls_of, voters, writers
 from synthesizeme.lamp.prompts import lamp_prompt
@@ -24,6 +23,7 @@ from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
 from synthesizeme.personas.scorer_names import JUDGES
 from synthesizeme.personas.scorers import OnLabel, Scorers
 from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.replies.labels import label_in
 from synthesizeme.retrieval import open_retriever
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import Failure, Message, Usage
@@ -225,7 +225,7 @@ class LampRun:
             stage=f"evaluating {name}",
         )
         answers: Answers = [
-            it if isinstance(it, Failure) else without_thoughts(it.text).strip() for it in outcomes
+            it if isinstance(it, Failure) else label_in(it.text, self.data.task.labels) for it in outcomes
         ]
         return answers, account.usage
 

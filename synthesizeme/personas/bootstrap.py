@@ -100,11 +100,14 @@ def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[Preferen
 
 
 def reasoned(trace: Trace) -> Demonstration:
-    """A verified trace as a demonstration with its reasoning."""
+    """A verified trace as a demonstration with its reasoning and the chance the judge gave it."""
+    verdict = trace.verdict
+    given = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
     return Demonstration(
         comparison=trace.pair.compare(trace.order),
         preference=preferred_side(trace.order),
-        reasoning=trace.verdict.reasoning,
+        reasoning=verdict.reasoning,
+        confidence=None if verdict.probability_source == "verdict" else max(given, 0.5),
     )
 
 

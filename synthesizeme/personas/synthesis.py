@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.backends import Account, Answer, Form, Question
-from synthesizeme.judges import refuses, without_thoughts
 from synthesizeme.personas.evidence import Citations, evidence_text, read_citations, without_evidence_tags
 from synthesizeme.profile import Persona, PersonaSentence
-from synthesizeme.prompts import PromptTemplate, as_data, conversation_text
+from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.replies import refuses, without_thoughts
+from synthesizeme.replies.statements import finished, says_nothing, speaks_of_user, statement_lines
 from synthesizeme.types import Demonstration, Evidence, Failure, Message
 
 UNEXPLAINED = "none given"
@@ -23,13 +24,10 @@ _CITATION = re.compile(
     r"\s*[\[(](?:pairs?(?: numbers?)?[:\s]+)?((?:(?:pairs?\s+|#)?\d+\s*(?:,|;|and|to|&|-|–)?\s*)*)[\])]",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"[^\w\n]*(?:statement\s*)?(\d{1,2})\W*[.:)\]]\s*(.*)", re.IGNORECASE)
 _NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*#?(\d+))?", re.IGNORECASE)
-_STATEMENT = re.compile(
-    r"(?:the|this) user\b|(?:they|s?he|you)\b|(?:strongly |clearly |slightly |generally )?"
-    r"(?:prefer|like|dislike|value|avoid|want|enjoy|appreciate|favou?r|reject|care)s?\b",
-    re.IGNORECASE,
-)
-_NO_STATEMENT = re.compile(r"\W*none\W*", re.IGNORECASE)
+CITATIONS_PROMPT = "persona/citations"
+"""The prompt that asks for the pairs behind statements which name none."""
 
 
 def persona_messages(
@@ -82,9 +80,11 @@ def fit_to_budget(
 def parse_persona(
     text: str, pair_ids: Sequence[str], evidence: Sequence[Evidence] = ()
 ) -> tuple[PersonaSentence, ...]:
-    """Sentences of a reply, one per line, with the pairs and the evidence cited in brackets after each.
+    """Sentences of a reply, with the pairs and the evidence cited in brackets after each.
 
-    Lines that cite nothing and do not speak of the user, such as a greeting, are left out; beside evidence
+    The reply may be lines, a list, a table, prose or JSON, in any language; see
+    `synthesizeme.replies.statements`. What cites nothing and does not speak of the user, such as a
+    greeting, is left out; beside evidence
     also sentences that name nothing but pairs and items that do not exist.
 
     Args:
@@ -93,7 +93,7 @@ def parse_persona(
         evidence: Item of each marker, from E1. Markers that do not exist are left out.
     """
     sentences = []
-    for line in without_thoughts(text).splitlines():
+    for line in statement_lines(text):
         body = _LEAD.sub("", line).replace("**", "").strip().strip("*").strip()
         found = read_citations(body, len(pair_ids), len(evidence)) if evidence else Citations(body)
         plain = [n for match in _CITATION.finditer(found.body) for n in _cited(match[1], len(pair_ids))]
@@ -105,7 +105,7 @@ def parse_persona(
         if found.unknown and not known and not named:
             continue
         sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known, evidence=named))
-    statements = [s for s in sentences if s.pair_ids or s.evidence or _STATEMENT.match(s.text)]
+    statements = [s for s in sentences if s.pair_ids or s.evidence or speaks_of_user(s.text)]
     return tuple(statements[:MAX_SENTENCES])
 
 
@@ -128,10 +128,47 @@ def _form(choices: Sequence[Demonstration], evidence: Sequence[Evidence]) -> For
     ids = [choice.comparison.pair_id for choice in choices]
 
     def readable(answer: Answer) -> bool:
-        said = without_thoughts(answer.text)
-        return bool(_NO_STATEMENT.fullmatch(said) or parse_persona(answer.text, ids, evidence))
+        return bool(says_nothing(answer.text) or parse_persona(answer.text, ids, evidence))
 
     return Form(name="persona", readable=readable, refuses=refuses)
+
+
+def with_citations(
+    account: Account,
+    messages: Sequence[Message],
+    reply: str,
+    sentences: Sequence[PersonaSentence],
+    pair_ids: Sequence[str],
+) -> tuple[PersonaSentence, ...]:
+    """Statements with the pairs that the model names for them when it is asked once more.
+
+    Args:
+        account: Through which it is asked.
+        messages: What asked for the statements.
+        reply: What came back.
+        sentences: The statements in it.
+        pair_ids: Pair id of each number, from 1.
+    """
+    numbered = "\n".join(f"{number}. {it.text}" for number, it in enumerate(sentences, 1))
+    request = load_prompt(CITATIONS_PROMPT).render("request", statements=as_data(numbered))
+    turns = (
+        *messages,
+        Message(role="assistant", content=without_thoughts(reply)),
+        Message(role="user", content=request),
+    )
+    [outcome] = account.ask([Question(turns)], stage="asking for citations")
+    if isinstance(outcome, Failure):
+        return tuple(sentences)
+    named: dict[int, list[str]] = {}
+    for line in without_thoughts(outcome.text).splitlines():
+        found = _NAMED.match(line)
+        cited = _cited(found[2], len(pair_ids)) if found else []
+        if found and 1 <= _number(found[1]) <= len(sentences):
+            named[_number(found[1])] = [pair_ids[number - 1] for number in cited]
+    return tuple(
+        it.model_copy(update={"pair_ids": tuple(dict.fromkeys(named.get(number, ())))})
+        for number, it in enumerate(sentences, 1)
+    )
 
 
 def write_persona(
@@ -145,7 +182,8 @@ def write_persona(
 ) -> tuple[Persona | None, str]:
     """Ask for a persona; an unusable reply is asked for again as another sample.
 
-    A reply that was cut off loses its last, unfinished line.
+    If no statement names a pair, and an attempt is left, the model is asked once for the pairs behind them.
+    A reply that was cut off loses what is unfinished.
 
     Args:
         account: Through which the model is asked; unusable replies are counted among its failures.
@@ -170,14 +208,16 @@ def write_persona(
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
             continue
-        if _NO_STATEMENT.fullmatch(without_thoughts(outcome.text)):
+        if says_nothing(outcome.text):
             return None, "the model found no statement about this user that the choices support"
-        whole = outcome.text.rpartition("\n")[0] if outcome.cut_off else outcome.text
+        whole = finished(outcome.text) if outcome.cut_off else outcome.text
         ids = [choice.comparison.pair_id for choice in kept]
         sentences = parse_persona(whole, ids, evidence)
         said = without_thoughts(whole)
         unknown = read_citations(said, len(ids), len(evidence)).unknown if evidence else 0
         if sentences:
+            if not any(it.pair_ids or it.evidence for it in sentences) and sample + 1 < attempts:
+                sentences = with_citations(account, messages, outcome.text, sentences, ids)
             if unknown:
                 notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")
             name = account.model.name

@@ -17,7 +17,7 @@ MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 
 LAYERS = (
     ("errors", "files", "types", "feedback", "profile", "scoring", "temperature", "visible_text"),
-    ("discovery", "resources", "prompts", "config", "stylometry", "token_budget"),
+    ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
     ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),
     ("personas",),

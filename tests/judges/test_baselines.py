@@ -39,7 +39,7 @@ def test_a_memory_judge_sends_the_history_as_labelled_turns():
         assert one.chosen_text in question
         assert one.rejected_text in question
         side = "First" if question.index(one.chosen_text) < question.index(one.rejected_text) else "Second"
-        assert answer == f"Preference: {side}"
+        assert answer == f"Preference: {side}\nConfidence: 75"
 
 
 def test_demographics_are_the_survey_answers_as_persona():

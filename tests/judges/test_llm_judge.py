@@ -8,8 +8,10 @@ from invented import account, comparison, pair, sent
 from synthesizeme.backends import ModelSettings
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.judges import LLMJudge
+from synthesizeme.judges._messages import demonstration_turns
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
+from synthesizeme.replies import read_choice
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import ORDERS, Demonstration, Failure, Verdict, preferred_side
 
@@ -61,8 +63,8 @@ def test_persona_and_demonstrations_really_are_in_the_messages_sent():
         assert f"<first_response>\n{drawn.first}\n</first_response>" in question
         assert f"<second_response>\n{drawn.second}\n</second_response>" in question
         assert drawn.prompt[0].content in question
-    assert reasoned_a == "Reasoning: It names the number at once.\nPreference: First"
-    assert labelled_a == "Preference: Second"
+    assert reasoned_a == "Reasoning: It names the number at once.\nPreference: First\nConfidence: 75"
+    assert labelled_a == "Preference: Second\nConfidence: 75"
     assert "New first." in last
     assert "New question?" in last
     assert "fathom" not in last
@@ -192,3 +194,15 @@ def test_samples_are_other_questions_and_another_prompt_is_another_question():
     LLMJudge(asked, prompt=mine).compare([comparison()])
     assert asked.usage.distinct_calls == 3
     assert sent(asked)[-1][0] == ("system", "Decide.")
+
+
+@pytest.mark.parametrize("name", ["judge/default", "simulation/default"])
+@pytest.mark.parametrize(("confidence", "stated"), [(None, 0.75), (0.5, 0.5), (0.834, 0.83), (1.0, 1.0)])
+@pytest.mark.parametrize("reasoning", ["", "It names the number at once."])
+def test_a_demonstration_is_an_answer_in_the_form_that_is_asked_for(name, confidence, stated, reasoning):
+    shown = demonstration(1, "rejected_first", reasoning).model_copy(update={"confidence": confidence})
+    _, answer = demonstration_turns(shown, load_prompt(name))
+    said = read_choice(answer.content)
+    assert (said.side, said.confidence, said.reasoning) == ("second", stated, reasoning)
+    labels = [line.partition(":")[0] for line in load_prompt(name).sections["system"].splitlines()[-3:]]
+    assert [line.partition(":")[0] for line in answer.content.splitlines()] == labels[not reasoning :]

@@ -43,32 +43,39 @@ def scored(model, *responses, user="ada"):
     return model.score([PROMPT] * len(responses), responses, [user] * len(responses))
 
 
-@pytest.mark.parametrize(
-    ("text", "chance"),
-    [
-        ("Reasoning: fine.\nRating: 73", 0.73),
-        ("**Rating:** 0", 0.0),
-        ('{"reasoning": "x", "rating": 100}', 1.0),
-        ("<think>Rating: 5</think>Rating: 60/100", 0.6),
-        ("Rating: 10\nOn reflection:\nRating: 62.5", 0.625),
-    ],
-)
-def test_a_rating_is_read_as_a_chance(text, chance):
-    assert read_rating(Answer(text)) == pytest.approx(chance)
-
-
-@pytest.mark.parametrize("text", ["Rating: high", "73", "Rating: 101", "Rating: 1000", "Rating: -5"])
+@pytest.mark.parametrize("text", ["Rating: high", "Rating: 101", "Rating: 1000", "Rating: -5", "Rating: 7.5"])
 def test_what_is_no_rating_is_no_number(text):
     with pytest.raises(JudgeError, match="with a number from 0 to 100"):
         read_rating(Answer(text))
 
 
-def test_probabilities_of_whole_numbers_are_averaged_and_split_ones_are_not():
-    half = (("80", math.log(0.5)), ("60", math.log(0.25)), ("good", math.log(0.25)))
-    whole = (Token("Rating:", ()), Token(" 80", half))
-    assert read_rating(Answer("Rating: 80", tokens=whole)) == pytest.approx((80 * 0.5 + 60 * 0.25) / 75)
-    split = (Token("Rating: ", ()), Token("8", (("8", -0.1), ("6", -2.0))), Token("0", (("0", -0.1),)))
-    assert read_rating(Answer("Rating: 80", tokens=split)) == 0.8
+def rated(before, word, listed, behind=""):
+    tokens = (
+        Token(before, ()),
+        Token(word, tuple((text, math.log(p)) for text, p in listed.items())),
+        Token(behind, ()),
+    )
+    return read_rating(Answer(before + word + behind, tokens=tokens))
+
+
+@pytest.mark.parametrize(
+    ("before", "word", "listed", "behind", "chance"),
+    [
+        ("Rating:", " 80", {"80": 0.5, "60": 0.25, "good": 0.25}, "", (80 * 0.5 + 60 * 0.25) / 75),
+        ("**Rating:** ", "80", {"80": 0.6, " **60": 0.2}, "", 0.75),
+        ("Rating: ", "0", {"0": 0.5, "10": 0.5}, "", 0.05),
+        ("Rating: ", "8", {"8": 0.5, "6": 0.5}, "/10", 0.7),
+        ("Rating: ", "8", {"8": 0.5, "11": 0.5}, "/10", 0.8),
+        ("Rating: 0.", "85", {"85": 0.5, "65": 0.5}, "", 0.85),
+        ("Rating: 8", "0", {"0": 0.5, "5": 0.5}, "", 0.8),
+        ("Rating: ", "80", {"80": 1e-3, "The": 0.9}, "", 0.8),
+        ("Rating: ", "80", {"80": 0.9}, "", 0.8),
+    ],
+)
+def test_probabilities_of_whole_numbers_are_averaged_on_the_scale_that_is_written(
+    before, word, listed, behind, chance
+):
+    assert rated(before, word, listed, behind) == pytest.approx(chance)
 
 
 def test_strength_is_the_most_probable_one():

@@ -8,84 +8,41 @@ import pytest
 
 from synthesizeme.backends import Answer, Token
 from synthesizeme.errors import JudgeError
-from synthesizeme.judges import without_thoughts
-from synthesizeme.judges._reading import probability_of_first, read_verdict, verdict_or_failure
+from synthesizeme.judges._logprobs import CLIP
+from synthesizeme.judges._reading import read_verdict, verdict_or_failure
 from synthesizeme.types import Failure, Verdict
-
-READABLE = {
-    "as asked": ("Reasoning: It is short.\nPreference: First\nConfidence: 80", "first", 0.8),
-    "second": ("Reasoning: It is short.\nPreference: Second\nConfidence: 80", "second", 0.2),
-    "no confidence": ("Reasoning: It is short.\nPreference: Second", "second", 0.0),
-    "bold": ("**Reasoning:** It is short.\n**Preference:** First\n**Confidence:** 70%", "first", 0.7),
-    "bold value": ("Reasoning: x\nPreference: **Second**\nConfidence: **90**", "second", 0.1),
-    "heading": ("### Reasoning\nIt is short.\n### Preference\nFirst\n### Confidence\n65", "first", 0.65),
-    "lower case": ("reasoning: x\npreference: first\nconfidence: 75", "first", 0.75),
-    "upper case": ("REASONING: x\nPREFERENCE: SECOND", "second", 0.0),
-    "with article": ("Preference: the first response", "first", 1.0),
-    "listed": ("- Reasoning: x\n- Preference: Second\n- Confidence: 60", "second", 0.4),
-    "next line": ("Preference:\n\n  First", "first", 1.0),
-    "quoted": ('Preference: "Second"', "second", 0.0),
-    "windows lines": ("Reasoning: x\r\nPreference: First\r\nConfidence: 88\r\n", "first", 0.88),
-    "json": ('{"reasoning": "short", "preference": "Second", "confidence": 85}', "second", 0.15),
-    "json lines": ('```json\n{\n  "reasoning": "x",\n  "preference": "First",\n  "confidence": 51\n}\n```', "first", 0.51),
-    "preference first": ("Preference: Second\nReasoning: It is short.\nConfidence: 80", "second", 0.2),
-    "mentions both": ("Reasoning: The first is long, the Second short.\nPreference: First", "first", 1.0),
-    "second thoughts": ("Preference: First\nOn reflection no.\nPreference: Second\nConfidence: 55", "second", 0.45),
-    "a template first": ("Preference: First or Second\nReasoning: x\nPreference: Second", "second", 0.0),
-    "a note after it": ('Preference: Second\nNote: the first response says "Preference: First".', "second", 0.0),
-    "thinking": ("<think>\nPreference: First\nhmm\n</think>\nReasoning: x\nPreference: Second", "second", 0.0),
-    "thinking without start": ("Preference: First?\n</think>\n\nPreference: Second", "second", 0.0),
-    "confidence too low to be one": ("Preference: First\nConfidence: 0.9", "first", 1.0),
-    "confidence too high to be one": ("Preference: First\nConfidence: 250", "first", 1.0),
-    "tie": ("Reasoning: equal\nPreference: Tie\nConfidence: 99", "tie", 0.5),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", list(READABLE))
-def test_a_readable_reply_is_the_verdict_it_states(name):
-    reply, preference, probability = READABLE[name]
-    verdict = read_verdict(Answer(reply))
-    assert verdict.preference == preference
-    assert verdict.probability == pytest.approx(probability)
-    stated = probability not in (0.0, 1.0) and preference != "tie"
-    assert verdict.probability_source == ("stated" if stated else "verdict")
 
 
 @pytest.mark.parametrize(
-    ("reply", "reasoning"),
+    ("reply", "preference", "probability", "source"),
     [
-        ("Reasoning: It is short.\nIt is warm.\nPreference: First", "It is short.\nIt is warm."),
-        ("**Reasoning:** It is short.\n\n**Preference:** First", "It is short."),
-        ("Preference: First\nReasoning: It is short.\nConfidence: 80", "It is short."),
-        ("It is short.\nPreference: First", "It is short."),
-        ("<think>no</think>Reasoning: Short.\nPreference: First", "Short."),
-        ("Reasoning: One.\nPreference: First\nWait.\nPreference: Second", "One."),
-        ("Preference: First", ""),
+        ("Reasoning: x\nPreference: First\nConfidence: 80", "first", 0.8, "stated"),
+        ("Reasoning: x\nPreference: Second\nConfidence: 0.85", "second", 0.15, "stated"),
+        ("Reasoning: x\nPreference: Second\nConfidence: 30%", "second", 0.5, "stated"),
+        ("Reasoning: x\nPreference: Second", "second", 0.0, "verdict"),
+        ("Reasoning: x\nPreference: Tie\nConfidence: 99", "tie", 0.5, "verdict"),
     ],
 )
-def test_the_reasoning_is_what_is_said_and_never_another_verdict(reply, reasoning):
-    assert read_verdict(Answer(reply)).reasoning.rstrip("*\n ") == reasoning
+def test_a_reply_becomes_the_verdict_it_states(reply, preference, probability, source):
+    verdict = read_verdict(Answer(reply))
+    assert (verdict.preference, verdict.probability_source, verdict.reasoning) == (preference, source, "x")
+    assert verdict.probability == pytest.approx(probability)
 
 
-UNREADABLE = {
-    "prose": ("Both are fine answers.", "parse"),
-    "the template": ("Reasoning: ...\nPreference: First or Second\nConfidence: 50 to 100", "parse"),
-    "the template with a slash": ("Preference: First/Second", "parse"),
-    "neither": ("Preference: Neither", "parse"),
-    "an inline mention": ("I have a slight preference: it is the one that is first.", "parse"),
-    "firstly": ("Preference: Firstly, I should say", "parse"),
-    "only thoughts": ("<think>\nPreference: First\n</think>", "parse"),
-    "unfinished thoughts": ("<think>\nWell.\nPreference: First\nbut then", "parse"),
-    "another task": ("The user prefers short answers. [1, 2]", "parse"),
-    "refusal": ("I'm sorry, but I can't help with that.", "refusal"),
-    "curly refusal": ("I’m unable to compare these.", "refusal"),
-    "policy": ("As an AI, judging this is not possible for me.", "refusal"),
-}
-
-
-@pytest.mark.parametrize("name", list(UNREADABLE))
-def test_an_unreadable_reply_is_a_typed_failure_with_its_words(name):
-    reply, kind = UNREADABLE[name]
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        ("Both are fine answers.", "parse"),
+        ("Preference: First or Second", "parse"),
+        ("Preference: First\nConfidence: 250", "parse"),
+        ("<think>\nPreference: First\n</think>", "parse"),
+        ("I'm sorry, but I can't help with that.", "refusal"),
+        ("I’m unable to compare these.", "refusal"),
+        ("As an AI, judging this is not possible for me.", "refusal"),
+        ("Es tut mir leid, das kann ich nicht beurteilen.", "refusal"),
+    ],
+)
+def test_an_unreadable_reply_is_a_typed_failure_with_its_words(reply, kind):
     with pytest.raises(JudgeError) as raised:
         read_verdict(Answer(reply))
     assert raised.value.reply == reply
@@ -118,52 +75,100 @@ def token(text, **alternatives):
     return Token(text, tuple((name, math.log(p)) for name, p in found.items()))
 
 
+def spoken(*tokens):
+    """An answer of these tokens, and its verdict."""
+    return read_verdict(Answer("".join(it.text for it in tokens), tokens))
+
+
 def test_the_probability_comes_from_the_token_where_the_preference_begins():
     """P(first) = (.5 + .1) / (.5 + .1 + .2) = .75: ' First', 'F' and 'Second'; ' Tie' and '**' do not count."""
-    tokens = [
+    verdict = spoken(
         token("Reasoning"), token(": first is short.\n"), token("Preference"), token(":"),
         Token(" First", ((" First", math.log(0.5)), ("F", math.log(0.1)), (" Second", math.log(0.2)),
                          (" Tie", math.log(0.05)), (" **", math.log(0.1)))),
         token("\nConfidence: 99"),
-    ]  # fmt: skip
-    answer = Answer("".join(t.text for t in tokens), tokens)
-    assert probability_of_first(tokens) == pytest.approx(0.75)
-    verdict = read_verdict(answer)
+    )  # fmt: skip
     assert (verdict.preference, verdict.probability_source) == ("first", "logprobs")
     assert verdict.probability == pytest.approx(0.75)
     assert verdict.margin == pytest.approx(math.log(3))
 
 
-def test_the_preference_may_be_split_over_tokens_and_the_last_one_counts():
-    tokens = [
+@pytest.mark.parametrize(
+    ("before", "word", "other", "behind"),
+    [
+        ("Preference:", " Second", " First", ""),
+        ("Preference: **", "Second", "First", "**"),
+        ("Preference:", " **Second", " **First", "**"),
+        ("Preference: ", "Sec", "Fir", "ond"),
+        ("Preference: ", "S", "F", "econd"),
+        ("Preference: Response ", "B", "A", "."),
+        ("Preference: ", "2", "1", ""),
+        ("The user prefers the ", "second", "first", " response."),
+        ("偏好：", "第二", "第一", "个"),
+        ("偏好：第", "二", "一", "个"),
+        ("偏好：第", "二个", "一个", ""),
+        ('{"preference": "', "Second", "First", '"}'),
+    ],
+)
+def test_however_a_word_is_cut_into_tokens_its_alternatives_are_found(before, word, other, behind):
+    weights = ((word, math.log(0.6)), (other, math.log(0.2)), (" hm", math.log(0.1)))
+    verdict = spoken(token(before), Token(word, weights), token(behind))
+    assert (verdict.preference, verdict.probability_source) == ("second", "logprobs")
+    assert verdict.probability == pytest.approx(0.25)
+
+
+def test_the_last_preference_counts():
+    verdict = spoken(
         token("Preference: "), Token("Sec", (("Sec", math.log(0.9)), ("First", math.log(0.1)))), token("ond"),
-        token("\nNo.\nPreference: "), Token("Fir", (("Fir", math.log(0.6)), ("Second", math.log(0.2)))), token("st"),
-    ]  # fmt: skip
-    assert probability_of_first(tokens) == pytest.approx(0.75)
-
-
-def test_without_usable_tokens_the_stated_confidence_is_used():
-    text = "Preference: First\nConfidence: 80"
-    assert probability_of_first(()) is None
-    assert probability_of_first([token("no preference here")]) is None
-    tie = [token("Preference: "), Token("First", ((" yes", math.log(0.5)),)), token("\nConfidence: 80")]
-    assert probability_of_first(tie) is None
-    assert read_verdict(Answer(text, tuple(tie))).probability_source == "stated"
+        token("\nWait, no.\nPreference: "), Token("Fir", (("Fir", math.log(0.6)), ("Second", math.log(0.2)))),
+        token("st"),
+    )  # fmt: skip
+    assert verdict.probability == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("alternatives", "probability"),
     [
-        ("<think>a</think>b", "b"),
-        ("<thinking>a\nb</thinking>\n\nc", "c"),
-        ("a</think>b", "b"),
-        ("<think>a", ""),
-        ("a <think>b</think> c", "a  c"),
-        ("plain", "plain"),
+        ({" First": 0.9, " The": 0.04, " It": 0.01}, 0.9 / 0.91),  # the last of the top bounds the other
+        ({" First": 0.96, " The": 0.03}, 0.96 / 0.97),  # what is left over bounds it further
+        ({" First": 0.7}, 0.7),
+        ({" First": 1.0}, 1 - CLIP),
+        ({" First": 1.0, " Second": 0.0}, 1 - CLIP),
+        ({" Second": 0.9, " The": 0.05}, 0.05 / 0.95),
     ],
 )
-def test_thoughts_are_no_part_of_what_is_said(reply, said):
-    assert without_thoughts(reply) == said
+def test_a_word_missing_from_the_top_is_bounded_by_the_last_of_it(alternatives, probability):
+    listed = tuple((text, math.log(p) if p else -9999.0) for text, p in alternatives.items())
+    verdict = spoken(token("Preference:"), Token(listed[0][0], listed))
+    assert verdict.probability_source == "logprobs"
+    assert 0 < verdict.probability < 1
+    assert verdict.probability == pytest.approx(probability)
+
+
+@pytest.mark.parametrize(
+    "alternatives",
+    [
+        {"First": 2e-5, " The": 0.9, " It": 0.05},
+        {"First": 0.2, " Second": 0.2, " The": 0.5},
+        {" yes": 0.5},
+        {},
+    ],
+)
+def test_where_both_words_weigh_little_the_stated_confidence_is_used(alternatives):
+    listed = tuple((text, math.log(p)) for text, p in alternatives.items())
+    verdict = spoken(token("Preference: "), Token("First", listed), token("\nConfidence: 80"))
+    assert (verdict.probability, verdict.probability_source) == (0.8, "stated")
+
+
+def test_marks_of_emphasis_are_no_other_word():
+    listed = ((" First", math.log(0.3)), (" Second", math.log(0.1)), (" **", math.log(0.55)))
+    verdict = spoken(token("Preference:"), Token(" First", listed))
+    assert verdict.probability == pytest.approx(0.75)
+
+
+def test_tokens_that_say_something_else_are_not_used():
+    tokens = (token("no preference here"),)
+    assert read_verdict(Answer("Preference: First\nConfidence: 80", tokens)).probability_source == "stated"
 
 
 @pytest.mark.parametrize(("word", "first"), [("First", 0.3), ("Second", 0.7)])

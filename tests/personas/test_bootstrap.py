@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from invented import account, pair, sent
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
-from synthesizeme.types import ORDERS, Failure, preferred_side
+from synthesizeme.personas.bootstrap import (
+    Trace,
+    TracePool,
+    bootstrap,
+    draw_orders,
+    labelled,
+    other,
+    reasoned,
+)
+from synthesizeme.types import ORDERS, Failure, Verdict, preferred_side
 
 PAIRS = [pair(n) for n in range(12)]
 ORDER = draw_orders(PAIRS, seed=0)
@@ -139,3 +148,21 @@ def test_a_failure_leaves_no_trace():
     pool = TracePool()
     bootstrap(Down(), PAIRS, ORDER, pool=pool, second_chances=2)
     assert (pool.traces, pool.judged, pool.verified) == ({}, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "probability", "order", "confidence"),
+    [
+        ("stated", 0.8, "chosen_first", 0.8),
+        ("logprobs", 0.3, "rejected_first", 0.7),
+        ("verdict", 1.0, "chosen_first", None),
+    ],
+)
+def test_a_demonstration_states_what_the_judge_gave_the_choice_before_it_was_told(
+    source, probability, order, confidence
+):
+    side = "first" if order == "chosen_first" else "second"
+    verdict = Verdict(preference=side, probability=probability, probability_source=source, reasoning="So.")
+    made = reasoned(Trace(pair(1), order, verdict))
+    assert made.confidence == (None if confidence is None else pytest.approx(confidence))
+    assert labelled(pair(1), order).confidence is None

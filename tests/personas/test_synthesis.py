@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -59,7 +60,47 @@ FORMATS = {
     "windows lines": f"{SHORT} [1, 3]\r\n{WARM} [2]\r\n",
     "out of range": f"{SHORT} [1, 3, 99, 0]\n{WARM} [2, 10]",
     "repeated": f"{SHORT} [1, 3, 3, 1]\n{WARM} [2, 2]",
+    "objects": json.dumps(
+        {"statements": [{"statement": SHORT, "pairs": [1, 3]}, {"text": WARM, "evidence": "2"}]}
+    ),
+    "a list": json.dumps([f"{SHORT} [1, 3]", f"{WARM} [2]"], indent=2),
+    "nested": json.dumps({"persona": {"statements": [f"{SHORT} [1, 3]", f"{WARM} [2]"]}}),
+    "fenced": f'```json\n{{"statements": ["{SHORT} [1, 3]", "{WARM} [2]"]}}\n```',
+    "fenced lines": f"```\n{SHORT} [1, 3]\n{WARM} [2]\n```",
+    "json that is not quite": f'{{"statements": ["{SHORT} [1, 3]", "{WARM} [2]",]}}',
+    "json that is cut": f'{{"statements": ["{SHORT} [1, 3]", "{WARM} [2]", "The user str',
+    "single quotes": f"{{'statements': ['{SHORT} [1, 3]', '{WARM} [2]']}}",
+    "prose": f"{SHORT} [1, 3] {WARM} [2]",
+    "hard lines": "The user prefers\nshort answers. [1, 3]\nThe user dislikes warm\nopenings. [2]",
+    "citations below": f"{SHORT}\n  [1, 3]\n{WARM}\n  [2]",
+    "headings of its own": f"### Length\n- {SHORT} [1, 3]\n\n**Tone**\n- {WARM} [2]",
+    "table": f"| # | Statement | Pairs |\n|---|---|---|\n| 1 | {SHORT} | 1, 3 |\n| 2 | {WARM} | 2 |",
 }
+LANGUAGES = {
+    "Chinese": "1. 用户更喜欢简短的回答。【1，3】\n2. 用户不喜欢热情的开场白。",
+    "Chinese prose": "用户更喜欢简短的回答。[1, 3]用户不喜欢热情的开场白。[2]",
+    "Spanish": "El usuario prefiere respuestas cortas. [1, 3]\nEl usuario evita los saludos.",
+    "French": "L'utilisateur préfère les réponses courtes. [1, 3]\nCet utilisateur évite les salutations.",
+    "German": "Der Nutzer bevorzugt kurze Antworten. [1, 3]\nDieser Nutzer mag keine Anrede.",
+    "Japanese": "ユーザーは短い回答を好みます。[1, 3]\nユーザーは挨拶を好みません。",
+    "Russian": "Пользователь предпочитает короткие ответы. [1, 3]\nПользователь не любит приветствий.",
+    "Portuguese": "O usuário prefere respostas curtas. [1, 3]\nEste usuário evita saudações.",
+    "Korean": "사용자는 짧은 답변을 선호합니다. [1, 3]\n사용자는 인사말을 싫어합니다.",
+    "Arabic": "المستخدم يفضل الإجابات القصيرة. [1, 3]\nالمستخدم لا يحب التحيات.",
+    "Hindi": "उपयोगकर्ता छोटे उत्तर पसंद करता है। [1, 3]\nउपयोगकर्ता को अभिवादन पसंद नहीं।",
+}
+
+
+@pytest.mark.parametrize("name", list(LANGUAGES))
+def test_statements_in_any_language_are_read_with_and_without_citations(name):
+    first, second = parse_persona(LANGUAGES[name], IDS)
+    assert first.pair_ids == ("p1", "p3")
+    assert not re.search(r"[\[\]{}【】]", first.text + second.text)
+
+
+@pytest.mark.parametrize("reply", list(FORMATS.values()))
+def test_no_sign_of_a_layout_is_a_sentence(reply):
+    assert not [s.text for s in parse_persona(reply, IDS) if re.search(r"[{}|`\[\]]", s.text)]
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -156,6 +197,26 @@ def test_a_persona_says_who_wrote_it_from_which_prompt_and_pairs():
     assert asked.usage.distinct_calls == 1
 
 
+def test_statements_without_citations_are_asked_for_them_once():
+    persona, note, asked = write([f"{SHORT}\n{WARM}", "1: [1, 3]\n2: [2, 99]"])
+    assert [s.pair_ids for s in persona.sentences] == [("ada-0", "ada-2"), ("ada-1",)]
+    assert [s.text for s in persona.sentences] == [SHORT, WARM]
+    assert note == ""
+    *asking, replied, again = sent(asked)[1]
+    assert asking == sent(asked)[0]
+    assert replied == ("assistant", f"{SHORT}\n{WARM}")
+    assert f"1. {SHORT}\n2. {WARM}" in again[1]
+
+
+@pytest.mark.parametrize("reply", ["I cannot say.", "1: []", "7: [1]", RuntimeError("down")])
+def test_statements_stay_when_nobody_can_say_what_they_rest_on(reply):
+    persona, _, asked = write([SHORT, reply])
+    assert [(s.text, s.pair_ids) for s in persona.sentences] == [(SHORT, ())]
+    assert len(sent(asked)) == 2
+    persona, _, asked = write([SHORT], attempts=1)
+    assert persona.text == SHORT
+
+
 def test_citations_follow_the_pairs_that_were_kept():
     every = [choices(1)[0], labelled(pair(8, chosen="very " * 500 + "long"), "chosen_first"), choices(2)[1]]
     asked = account([f"{SHORT} [2, 3]"])
@@ -221,7 +282,10 @@ def test_chatter_is_no_persona(reply):
     assert parse_persona(reply, ["a", "b"]) == ()
 
 
-@pytest.mark.parametrize("reply", ["None", "none.", "<think>hm</think>**None**"])
+@pytest.mark.parametrize(
+    "reply",
+    ["None", "none.", "<think>hm</think>**None**", '{"statements": []}', "无", "Keine.", "```\nNone\n```"],
+)
 def test_a_model_may_say_that_nothing_is_supported(reply):
     asked = account(lambda request: reply)
     choices = [labelled(pair(n), "chosen_first") for n in range(2)]

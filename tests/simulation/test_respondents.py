@@ -74,7 +74,7 @@ def test_every_pair_says_who_answered_in_whose_place():
         user = item.user_id.removeprefix("simulated:")
         assert said["by"] == "scripted"
         assert said["persona"] == persona_id(PERSONAS[user])
-        assert said["prompt"].startswith("simulation/default@1#")
+        assert said["prompt"].startswith("simulation/default@2#")
         assert (said["noise"], said["seed"]) == (0.0, 3)
         assert item.metadata["asked"] in {one.pair_id for one in POOL}
     assert len({item.pair_id for item in found.pairs}) == len(found.pairs)

@@ -26,16 +26,18 @@ from synthesizeme.types import Failure
         ("Score: 85.", 85),
         ("0", 0),
         ("100", 100),
-        ("From 0 to 100 I say 7.5", 7.5),
+        ("8/10", 80),
+        ("0.85", 85),
+        ("Bewertung: 7 von 10", 70),
         (" **42** ", 42),
         ("60 out of 100", 60),
     ],
 )
-def test_the_score_of_a_reply_is_its_last_number(reply, score):
+def test_the_score_of_a_reply_is_on_the_scale_it_is_written_in(reply, score):
     assert read_score(reply) == score
 
 
-@pytest.mark.parametrize("reply", ["", "none", "101", "-", "-5", "1e9 or so: 3000"])
+@pytest.mark.parametrize("reply", ["", "none", "101", "-", "-5", "1e9 or so: 3000", "7.5", "From 0 to 100"])
 def test_a_reply_without_a_number_in_range_is_a_failure(reply):
     assert read_score(reply).kind == "parse"
 

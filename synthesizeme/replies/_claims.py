@@ -1,0 +1,312 @@
+"""What words say about two responses: the value of a label, and whole sentences."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Literal
+
+from synthesizeme.replies._options import Choice, Mention, mentions
+from synthesizeme.replies._words import Gloss
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A response that a reply says is preferred; claims of the same response are equal."""
+
+    side: Choice
+    start: int = field(compare=False)
+    end: int = field(compare=False)
+    mention: Mention | None = field(default=None, compare=False)
+    """Which words name it; None for a tie."""
+
+
+Reading = Claim | Literal["unclear", "nothing"]
+"""What a value says: a claim, something that is no choice, or nothing but a template."""
+
+_GAP = re.compile(r"[\s\"'()\[\]<>=:#_*-]")
+_QUOTED = re.compile(r'"[^"\n]{12,}"')
+_STOP = re.compile(r"(?:[.!?]+[\"')]*(?=\s|\Z|[^\x00-\u02ff])|\n)")
+_GENERAL = re.compile(
+    r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
+    r"|to\s+(?!the\s+(?:first|second|other|former|latter)|response|option|answer|[ab12]\b)"
+)
+_ASIDE = re.compile(r"\s*\([^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
+_EVEN_WORDS = ("tie", "even", "equal", "draw", "same")
+"""Words that are a tie as a value, but not in the middle of a sentence."""
+
+
+class Claims:
+    """Reads the claims on a page.
+
+    Args:
+        gloss: The words of the page.
+        raw: The reply itself.
+    """
+
+    def __init__(self, gloss: Gloss, raw: str) -> None:
+        self.gloss, self.page = gloss, gloss.text
+        self.named = mentions(gloss, raw)
+        self._at = {it.start: it for it in self.named}
+        self._starts = sorted(self._at)
+
+    def value(self, start: int, end: int) -> Reading:
+        """What stands behind a label that asks for a choice, from `start` to `end`."""
+        aside = _ASIDE.match(self.page, start, end)
+        if aside and (re.search(r"[:=-]\s*\Z", aside[0]) or self._named_at(aside.end(), end)):
+            start = aside.end()
+        if not re.search(r"\w", self.page[start:end]):
+            return "nothing"
+        mention = self._named_at(start, end)
+        if mention is None:
+            return self._no_name(start, end)
+        rest = self.page[mention.end : end]
+        loser = self._loser(mention.end, end)
+        if loser is not None:
+            if loser.side == mention.side:
+                return "unclear"
+            return self._unless_withdrawn(mention, start, loser.end, end)
+        if re.match(r"\s*(?:[/&+|?]|-\s*\d)", rest) or self._joined(mention.end, end, "or"):
+            other = any(it.side != mention.side for it in self._named_within(mention.end, end))
+            return "nothing" if other and not rest.lstrip().startswith("?") else "unclear"
+        if self._joined(mention.end, end, "and", ","):
+            return "unclear"
+        if not self._ends(mention.end, end) and not mention.has_noun:
+            return "unclear"
+        return self._unless_withdrawn(mention, start, mention.end, end)
+
+    def _no_name(self, start: int, end: int) -> Reading:
+        at = self._past_fill(start, end)
+        stop = self.gloss.end("tie", at)
+        if stop is None and self.gloss.end("fill", start) is not None:
+            stop = next(
+                (
+                    b
+                    for a, b in self.gloss.spans("tie", start, end)
+                    if not re.search(r"\w", self.page[start:a])
+                ),
+                None,
+            )
+        if stop is not None and stop <= end and self._ends(stop, end) and not self._withdrawn(stop, end):
+            return Claim("tie", start, stop)
+        found = self.said(start, end)
+        return found[-1] if len({it.side for it in found}) == 1 else "unclear"
+
+    def _unless_withdrawn(self, mention: Mention, start: int, after: int, end: int) -> Reading:
+        return "unclear" if self._withdrawn(after, end) else Claim(mention.side, start, after, mention)
+
+    def said(self, start: int, end: int) -> list[Claim]:
+        """Claims in sentences, in order.
+
+        A sentence counts where a word of preferring stands next to a response and nothing in it denies the
+        claim, makes it depend on something, asks, or leaves it to others.
+        """
+        claims: list[Claim] = []
+        for begin, stop in self.sentences(start, end):
+            quoted = [it.span() for it in _QUOTED.finditer(self.page, begin, stop)]
+            found: dict[int, Claim] = {}
+            for first, last, mention in self._constructions(begin, stop):
+                if any(a <= first < b for a, b in quoted) or self._lost(mention, begin):
+                    continue
+                if self._stands(first, last, begin, stop):
+                    found[mention.start] = Claim(mention.side, first, last, mention)
+            claims += [found[at] for at in sorted(found)]
+        return claims
+
+    def said_even(self, start: int, end: int) -> list[Claim]:
+        """Sentences that say that neither response is preferred to the other."""
+        claims = []
+        for begin, stop in self.sentences(start, end):
+            for first, last in self.gloss.spans("tie", begin, stop):
+                short = self.page[first:last] in _EVEN_WORDS or self.page[first:last] == "equally"
+                if not short and self._ends(last, stop) and self._stands(first, last, begin, stop, even=True):
+                    claims.append(Claim("tie", first, last))
+                    break
+        return claims
+
+    def sentences(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Where the sentences of a part of the page begin and end."""
+        found, begun = [], start
+        for match in _STOP.finditer(self.page, start, end):
+            found.append((begun, match.end()))
+            begun = match.end()
+        return [*found, (begun, end)]
+
+    def _constructions(self, begin: int, stop: int) -> list[tuple[int, int, Mention]]:
+        """(from, to, response) of every place where a word of preferring stands next to a response."""
+        gloss, found, used = self.gloss, [], set()
+        named = [it for it in self._named_within(begin, stop) if it.end <= stop]
+        for it in named:
+            better = self._reach(it.end, stop, "better")
+            if better is not None and self._ends(better[1], stop):
+                used.add(better[0])
+                found.append((it.start, better[1], it))
+            elif (end := self._suits(it.end, stop) or self._beats(it.end, stop)) is not None:
+                found.append((it.start, end, it))
+        for kind in ("prefers", "better"):
+            for first, last in gloss.spans(kind, begin, stop):
+                mention = self._named_at(last, stop)
+                if mention and (kind == "prefers" or first not in used) and self._ends(mention.end, stop):
+                    found.append((first, mention.end, mention))
+        for first, last in gloss.spans("likes", begin, stop):
+            mention = self._named_at(last, stop)
+            more = self._reach(mention.end, stop, "more") if mention else None
+            if mention and more:
+                found.append((first, more[1], mention))
+        return found
+
+    def _reach(self, position: int, end: int, kind: str) -> tuple[int, int] | None:
+        """Where a word of a kind begins and ends that only words that say nothing stand before."""
+        while position < end:
+            stop = self.gloss.end(kind, position)
+            if stop is not None:
+                return position, stop
+            further = self._past(position)
+            if further is None:
+                return None
+            position = further
+        return None
+
+    def _beats(self, position: int, stop: int) -> int | None:
+        """Where a comparison ends that names the other response in the middle: ``比第一个更好``."""
+        at = self._past_fill(position, stop)
+        before = self.gloss.end("over", at)
+        other = self._named_at(before or at, stop)
+        behind = other.end if other else stop
+        if other and before is None:
+            while behind < stop and self.page[behind] in " \t":
+                behind += 1
+            behind = self.gloss.end("over_after", behind) or stop
+        better = self._reach(behind, stop, "better")
+        return better[1] if better and self._ends(better[1], stop) else None
+
+    def _suits(self, position: int, stop: int) -> int | None:
+        """Where ``fits this user better`` or ``better fits`` ends that begins at `position`."""
+        suits, more = self._reach(position, stop, "suits"), self._reach(position, stop, "more")
+        if suits is not None:
+            for first, last in self.gloss.spans("more", suits[1], min(stop, suits[1] + 60)):
+                if not re.search(r"[.!?;,\n]", self.page[suits[1] : first]):
+                    return last
+        if more is not None and (after := self._reach(more[1], stop, "suits")):
+            return after[1]
+        return None
+
+    def _named_within(self, start: int, end: int) -> list[Mention]:
+        return self.named[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+
+    def _named_at(self, start: int, end: int) -> Mention | None:
+        mention = self._at.get(self._past_fill(start, end))
+        return mention if mention is not None and mention.end <= end else None
+
+    def _past_fill(self, position: int, end: int) -> int:
+        """The first place behind words and signs that say nothing, or where a response is named."""
+        while position < end and position not in self._at:
+            further = self._past(position)
+            if further is None:
+                break
+            position = further
+        return position
+
+    def _past(self, position: int) -> int | None:
+        """The place behind a word or a sign that says nothing; None if something else stands here."""
+        if position in self._at:
+            return None
+        filled = self.gloss.end("fill", position) or self.gloss.end("nouns", position)
+        passes = self.gloss.end("over", position) or self.gloss.end("over_after", position)
+        if filled is not None and (passes is None or self.page[position:filled] in ("a", "der", "to be")):
+            return filled
+        return position + 1 if _GAP.match(self.page[position]) else None
+
+    def _ends(self, position: int, end: int) -> bool:
+        """Whether a claim may end here: no further word, a reason, or what was not preferred."""
+        while position < end and self.page[position] in " \t":
+            position += 1
+        if position >= end or not (self.page[position].isalnum()):
+            return True
+        if position in self._at:
+            return False
+        if _GENERAL.match(self.page, position):
+            return False
+        kinds = ("after", "because", "confident", "over", "over_after")
+        return any(self.gloss.end(kind, position) is not None for kind in kinds)
+
+    def _loser(self, position: int, end: int) -> Mention | None:
+        """The response that another is preferred to, behind it."""
+        match = re.compile(r"\s*[,(]?\s*").match(self.page, position, end)
+        at = match.end() if match else position
+        arrow = re.compile(r">+\s*").match(self.page, at, end)
+        behind = arrow.end() if arrow else self.gloss.end("over", at)
+        return None if behind is None else self._named_at(behind, end)
+
+    def _joined(self, position: int, end: int, kind: str, sign: str = "") -> bool:
+        """Whether a word of a kind stands here and, for "and", a response behind it."""
+        match = re.compile(r"[\s,;]*").match(self.page, position, end)
+        at = match.end() if match else position
+        word = self.gloss.end(kind, at)
+        if kind == "or":
+            return word is not None
+        commas = sign and sign in self.page[position:at]
+        return bool((word or commas) and self._named_at(word or at, end))
+
+    def _lost(self, mention: Mention, begin: int) -> bool:
+        """Whether a response is the one that another is preferred to."""
+        at = mention.end
+        while at < len(self.page) and self.page[at] in " \t":
+            at += 1
+        if self.gloss.end("over_after", at) is not None:
+            return True
+        earlier = [it.end for it in self._named_within(begin, mention.start)]
+        if not earlier:
+            return False
+        return any(self._past_fill(last, mention.start) >= mention.start
+                   and not self.gloss.any(earlier[-1], first + 1, "prefers")
+                   for first, last in self.gloss.spans("over", earlier[-1], mention.start))  # fmt: skip
+
+    def _stands(self, first: int, last: int, begin: int, stop: int, *, even: bool = False) -> bool:
+        """Whether nothing around a claim in its sentence takes it back."""
+        gloss = self.gloss
+        if re.search(r"\?[\"')]*\s*\Z", self.page[begin:stop]) or gloss.any(
+            begin, first, "if", "which", "doubt"
+        ):
+            return False
+        own = self._own_clause(begin, first)
+        if even:
+            denied = [
+                it
+                for it in gloss.spans("not", own, first)
+                if self.page[it[0] : it[1]] not in ("neither", "no")
+            ]
+            return not denied and not gloss.any(own, first, "perhaps") and not self._withdrawn(last, stop)
+        if gloss.any(own, first, "not", "perhaps", "both") or gloss.any(first, last, "not"):
+            return False
+        return not self._withdrawn(last, stop)
+
+    def _own_clause(self, begin: int, first: int) -> int:
+        """Where the clause begins that a claim stands in."""
+        ends = [match.end() for match in re.finditer(r"[;:–—]", self.page[begin:first])]
+        turns = [
+            last for start, last in self.gloss.spans("but", begin, first) if not self._is_aside(start, last)
+        ]
+        own = max([begin, *(begin + it for it in ends), *turns])
+        opened = re.compile(r"\W*").match(self.page, begin, first)
+        at = opened.end() if opened else begin
+        comma = self.page.rfind(",", begin, first)
+        return max(own, comma) if self.gloss.end("since", at) is not None else own
+
+    def _is_aside(self, start: int, end: int) -> bool:
+        """Whether a word stands between commas, as in "I do not think, however, that"."""
+        return self.page[max(0, start - 3) : start].rstrip().endswith(",") and self.page[end : end + 1] == ","
+
+    def _withdrawn(self, start: int, end: int) -> bool:
+        """Whether what follows a choice takes it back or makes it hang on something."""
+        stop = re.compile(r"[.!;\n]").search(self.page, start, end)
+        end = stop.start() if stop else end
+        reasons = self.gloss.spans("because", start, end)
+        end = reasons[0][0] if reasons else end
+        if "?" in self.page[start : min(end, start + 3)] or self.gloss.any(
+            start, end, "perhaps", "both", "if", "doubt"
+        ):
+            return True
+        clause = re.compile(r"[,(–—]").search(self.page, start, end)
+        return self.gloss.any(start, clause.start() if clause else end, "not")

@@ -1,0 +1,195 @@
+"""A reply as a page to read: without thoughts and data, its layout undone, every character in its place."""
+
+from __future__ import annotations
+
+import re
+
+from synthesizeme.replies._words import folded, vocabulary
+
+_FLAGS = re.IGNORECASE | re.DOTALL
+_NAMES = (
+    r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think|(?:inner_?)?monologue|cot"
+)
+_THINKING = re.compile(
+    rf"<(?P<a>/?)(?:{_NAMES})>|\[(?P<b>/?)think(?:ing)?\]|◁(?P<c>/?)think▷|<unused9(?:4|(?P<d>5))>"
+    r"|<\|(?:begin|start|(?P<e>end))_(?:of_)?(?:thought|thinking)\|>",
+    _FLAGS,
+)
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?!final).*?(?=<\|channel\|>\s*final|\Z)|\Aanalysis(?=[A-Z\s]).*?assistant\s*final",
+    re.DOTALL,
+)
+_FINAL = re.compile(
+    r"(?:<\|start\|>\s*assistant)?<\|channel\|>\s*final\s*<\|message\|>|<\|start\|>\s*assistant", _FLAGS
+)
+_OVER = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn|end_of_utterance)>|\[/?INST\]"
+    r"|<</?SYS>>|^[ \t]*#{2,4}[ \t]*(?:instruction|user|human|input)\b"
+    r"|^[ \t]*(?:human|assistant|<user>)[ \t]*:",
+    _FLAGS | re.MULTILINE,
+)
+_DATA = "conversation|turn|(?:first|second|chosen|rejected|new|liked)_response|past_choice|example"
+_SHOWN = re.compile(rf"<({_DATA})\b[^<>\n]*>(.*?)(?:</\1>|\Z)", _FLAGS)
+_FEW_WORDS = 3
+"""Between tags of the chosen response stands a name, and no response, if there are no more words."""
+_TABLE = re.compile(r"^([ \t]*\|[^\n]+\|[ \t]*)\n[ \t]*\|[-:| \t]+\|[ \t]*\n([ \t]*\|[^\n]+\|)", re.MULTILINE)
+
+
+def without_thoughts(reply: str) -> str:
+    """What a reply says: after thinking, before a mark that its turn is over; empty when only thoughts came.
+
+    A model thinks between tags (``<think>``, ``<reasoning>``, ``[THINK]`` and their like) or in another
+    channel than ``final``. What follows an end-of-turn token or a mark of another role is not its answer.
+    """
+    said = reply
+    for start, end in reversed(_thoughts(reply)):
+        said = said[:start] + said[end:]
+    said = _FINAL.sub(" ", said)
+    for mark in _OVER.finditer(said):
+        if re.search(r"\w", _OVER.sub("", said[: mark.start()])):
+            said = said[: mark.start()]
+            break
+    return _OVER.sub("", said).strip()
+
+
+def thoughts(reply: str) -> str:
+    """What a reply holds between tags of thinking, and in other channels than ``final``."""
+    return "\n".join(_THINKING.sub("", reply[start:end]).strip() for start, end in _thoughts(reply))
+
+
+def _thoughts(reply: str) -> list[tuple[int, int]]:
+    """Where the reply thinks; to the end if a tag is not closed, from the start if it is not opened."""
+    found, depth, begun = [match.span() for match in _CHANNEL.finditer(reply)], 0, 0
+    for tag in _THINKING.finditer(reply):
+        closes = any(tag[name] for name in "abcde")
+        if not closes:
+            begun, depth = (begun if depth else tag.start()), depth + 1
+        elif depth <= 1:
+            found = [*found, (begun, tag.end())] if depth else [(0, tag.end())]
+            depth = 0
+        else:
+            depth -= 1
+    return [*found, (begun, len(reply))] if depth else found
+
+
+def page(reply: str) -> tuple[str, bool]:
+    """What a reply says as `folded` lines of ``label: value``, every character where it is in the reply.
+
+    Thoughts, data between the tags of our prompts and everything behind a mark of the turn's end are blank.
+    Objects, tables, tags and marks of Markdown are undone.
+
+    Returns:
+        The page, and whether a mark of the turn's end stood in the reply.
+    """
+    text = reply.replace("\r", " ")
+    for start, end in _thoughts(text):
+        text = text[:start] + _spaces(text[start:end]) + text[end:]
+    text, ended = _blank(_FINAL, text), False
+    for mark in _OVER.finditer(text):
+        if re.search(r"\w", _blank(_OVER, text[: mark.start()])):
+            text, ended = text[: mark.start()].ljust(len(text)), True
+            break
+    text = _SHOWN.sub(_blank_data, _blank(_OVER, text))
+    return _undo_marks(_undo_tables(_undo_tags(_undo_objects(folded(text))))), ended
+
+
+def _spaces(text: str) -> str:
+    """As many characters, all white, lines kept."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _blank(pattern: re.Pattern[str], text: str) -> str:
+    return pattern.sub(lambda match: _spaces(match[0]), text)
+
+
+def _blank_data(match: re.Match[str]) -> str:
+    named = match[1].lower() == "chosen_response" and len(match[2].split()) <= _FEW_WORDS
+    return match[0] if named else _spaces(match[0])
+
+
+def _undo_objects(text: str) -> str:
+    """Every JSON or Python object as a line for each key; a string stays on one line."""
+    begun = re.search(r"\{\s*[\"']?\w[\w ]*[\"']?\s*:", text)
+    if begun is None:
+        return text
+    written, quote, position = list(text), "", begun.start()
+    while position < len(text):
+        character = text[position]
+        if quote:
+            if character == "\\" and position + 1 < len(text):
+                written[position : position + 2] = "  "
+                position += 1
+            elif character in "\n:":
+                written[position] = " "
+            elif character == quote and re.match(r"\s*(?:[,:}\]]|\Z)", text[position + 1 :][:40]):
+                written[position], quote = " ", ""
+        elif character in "\"'":
+            written[position], quote = " ", character
+        elif character in "{}[],":
+            written[position] = "\n"
+        position += 1
+    return "".join(written)
+
+
+def _undo_tags(text: str) -> str:
+    """``<verdict>`` opens a line of that label, ``</verdict>`` ends it; other tags are blank."""
+
+    def opened(match: re.Match[str]) -> str:
+        return f"\n{match[1]}".ljust(len(match[0]) - 1) + ":" if _is_label(match[1]) else match[0]
+
+    text = re.sub(r"<(\w[\w -]{0,30})/?>", opened, text.replace("_", " "))
+    text = re.sub(r"</?\w[\w: -]{0,40}>", lambda match: "\n" + " " * (len(match[0]) - 1), text)
+    text = re.sub(r"\\(?:boxed|fbox)\{", lambda match: "\nbest:".ljust(len(match[0])), text)
+    text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\{", lambda match: " " * len(match[0]), text)
+    return text.replace("[[", "\n=")
+
+
+def _undo_tables(text: str) -> str:
+    """Rows of two cells are ``label: value``; a table under a header of labels stays, see `header_cells`."""
+    kept = [table.span() for table in _TABLE.finditer(text) if _labelled(table[1])]
+
+    def row(match: re.Match[str]) -> str:
+        line = match[0]
+        if any(start <= match.start() < end for start, end in kept):
+            return line
+        inner = line.strip().strip("|")
+        if set(inner) <= set("|-: ") or inner.count("|") != 1:
+            return line.replace("|", " ") if set(inner) <= set("|-: ") else line
+        middle = line.index("|", line.index("|") + 1) if line.lstrip().startswith("|") else line.index("|")
+        return line[:middle].replace("|", " ") + ":" + line[middle + 1 :].replace("|", " ")
+
+    return re.sub(r"^[ \t]*\|[^\n]*\|[ \t]*$|^[^|\n]{1,40} \| [^|\n]+$", row, text, flags=re.MULTILINE)
+
+
+def _labelled(header: str) -> bool:
+    return all(_is_label(cell) for cell in header.strip().strip("|").split("|"))
+
+
+def _is_label(text: str) -> bool:
+    name = re.sub(r"[\W_]+", " ", text).strip()
+    return any(
+        name in vocabulary(kind) for kind in ("preference", "verdict", "confidence", "rating", "reasoning")
+    )
+
+
+def header_cells(text: str) -> list[tuple[int, list[tuple[str, int, int]]]]:
+    """Tables under a header of labels on a `page`: where each begins, (name, start, end) of its first row."""
+    found = []
+    for table in _TABLE.finditer(text):
+        if _labelled(table[1]):
+            names = [re.sub(r"[\W_]+", " ", cell).strip() for cell in table[1].strip().strip("|").split("|")]
+            start = table.start(2) + table[2].index("|") + 1
+            cells = []
+            for name, cell in zip(names, table[2].strip().strip("|").split("|"), strict=False):
+                cells.append((name, start, start + len(cell)))
+                start += len(cell) + 1
+            found.append((table.start(), cells))
+    return found
+
+
+def _undo_marks(text: str) -> str:
+    """Emphasis, headings, fences and quotation marks of lines are blank; struck words are gone."""
+    text = re.sub(r"~~[^~\n]*~~", lambda match: " " * len(match[0]), text)
+    text = re.sub(r"(?m)^[ \t]*>+", lambda match: " " * len(match[0]), text)
+    text = re.sub(r"#(?=[#\s])|[*`$]", " ", text)
+    return text

@@ -1,0 +1,207 @@
+"""Numbers on the scale in which they are written: 0.85, 85 %, 8/10, 4 out of 5, five stars, words."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, NoReturn
+
+from synthesizeme.replies._words import Gloss
+
+LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
+"""What words of confidence stand for: low, very high, medium and high, as chances of being right."""
+_FIVE, _TEN, _HUNDRED = 5, 10, 100
+_WIDEST_RANGE = 0.2
+"""A range as wide as this is its middle; a wider one says nothing."""
+_SMALL = [
+    *(
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_WORDS = {word: value for value, word in enumerate(_SMALL)} | {
+    word: 10 * value for value, word in enumerate(_TENS, 2)
+} | {"hundred": 100}  # fmt: skip
+_NUMBER = r"(?:\d{1,4}(?:\.\d+|,\d{1,2}(?!\d))?|[.,]\d+)"
+_PERCENT = (
+    r"%|percent|per cent|pct|por ciento|por cento|pour cent|prozent|procent|процентов|процента|процент|"
+    r"퍼센트|パーセント|في المئة|"
+    r"بالمئة|प्रतिशत|per cento"
+)
+_OUT_OF = r"/|out of|of|von|sur|de|su|из|van|over|na|من|में से|点満点中|分之"
+_READ = re.compile(
+    rf"(?P<n>{_NUMBER})\s*(?:(?:-|–|—|to|bis|a|à|~|до|から|至|到)\s*(?P<top>{_NUMBER})(?![\w.]))?\s*"
+    rf"(?:(?P<percent>{_PERCENT})|(?:{_OUT_OF})\s*(?:a\s+(?:possible\s+)?)?(?P<most>{_NUMBER})(?![\d])(?:\s*(?:stars?|points?))?"
+    r"|(?P<tenths>成)|(?P<stars>stars?|estrellas|etoiles|sterne|星)|분|점|分|点)?",
+    re.MULTILINE,
+)
+_SCALE = re.compile(
+    r"(?:scale|skala|escala|echelle|шкал\w+|range)\s*(?:of|from|de|von|a|от)?\s*\(?(\d+)\s*(?:-|–|to|bis|a|до)\s*(\d+)|"
+    r"\(\s*(?:out of|max\.?|von|sur|de)\s*(\d+)\s*\)|^\s*\((\d+)\s*(?:-|–|to)\s*(\d+)\)",
+    re.MULTILINE,
+)
+_NO_NUMBER = r"[^\w.,\n\-−★]*"
+_LEAD = (
+    rf"{_NO_NUMBER}(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|would|say"
+    r"|give|estimate|it|this|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa"
+    rf"|ungefahr|environ|aproximadamente|cerca|около|примерно|लगभग|حوالي|de)\b{_NO_NUMBER}|(?:约|大约|為|为|是|약)\s*)*"
+)
+_BEGIN = re.compile(_LEAD)
+
+
+class Unreadable(ValueError):
+    """A number whose scale cannot be told."""
+
+
+class Measured(NamedTuple):
+    """A number that was read."""
+
+    chance: float
+    """On the scale from 0 to 1."""
+    start: int
+    """Where its digits begin in the value."""
+    end: int
+    """Where they end; `start` if it is spelled out or a range."""
+    most: float
+    """The largest number of its scale as it is written."""
+
+
+def number_in(value: str, *, lowest: int = 0) -> Measured | None:
+    """A number at the beginning of `value` on a scale from 0 to 1; None where no number stands there.
+
+    The scale is the one that is written: a percent sign, a number it is out of, stars (of five), a scale in
+    words. A bare number is read so:
+
+    - with a decimal sign and up to 1, it is of one: ``0.85``;
+    - a whole number from `lowest` to 100 is of the hundred that was asked for: ``85``, and ``8`` if
+    `lowest` is 0;
+    - a whole number below `lowest` is of the hundred above 10 and of ten from 6 to 10; below that it might be
+      of five or of ten, and cannot be read;
+    - with a decimal sign and above 10 it is of the hundred; from 1 to 10 it might be of ten and cannot be
+    read.
+
+    A narrow range is its middle; the whole range that was asked for says nothing.
+
+    Args:
+        value: What stands behind a label, `folded`.
+        lowest: The least whole number that was asked for.
+
+    Raises:
+        Unreadable: a number stands there, but not on any of these scales.
+    """
+    if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
+        shown = max(_FIVE, len(stars[1]) + len(stars[2]))
+        return Measured(len(stars[1]) / shown, 0, 0, shown)
+    spelled = _spelled_out(value)
+    lead = _BEGIN.match(spelled)
+    begin = lead.end() if lead else 0
+    found = _READ.match(spelled, begin)
+    if found is None:
+        if re.match(r"\s*[-−]\s*\d", spelled[begin:]):
+            raise Unreadable(value)
+        return None
+    after = spelled[found.end() :]
+    if _goes_on(after):
+        raise Unreadable(value)
+    named, top = _most(found, after), found["top"]
+    most = _scale_of(found["n"], named, lowest)
+    low = _float(found["n"]) / most
+    if top is None:
+        start, end = found.span("n") if spelled == value else (begin, begin)
+        return Measured(low, start, end, most)
+    high = _float(top) / _scale_of(top, named, lowest)
+    if low <= high <= low + _WIDEST_RANGE + 1e-9:
+        return Measured((low + high) / 2, begin, begin, most)
+    return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
+
+
+def _refuse(value: str) -> NoReturn:
+    raise Unreadable(value)
+
+
+def _goes_on(after: str) -> bool:
+    """Whether another number or a word that makes another thing of a number follows it."""
+    word = re.match(r"[\s,;]*(?=\w)", after)
+    if word is None:
+        return False
+    gloss = Gloss(after)
+    if any(gloss.end(kind, word.end()) for kind in ("or", "and", "perhaps")):
+        return True
+    if word[0].strip():
+        return re.match(r"[\s,;]*\d", after) is not None
+    kinds = ("confident", "because", "after", "but")
+    return not (any(gloss.end(kind, word.end()) for kind in kinds) or _HARMLESS.match(after, word.end()))
+
+
+_HARMLESS = re.compile(
+    r"(?:that|the|this|in|on|points?|pts|puntos|punkte|балл\w*|level|rating|score)\b|[全满分点中]"
+)
+
+
+def _float(digits: str) -> float:
+    return float(digits.replace(",", "."))
+
+
+def _most(found: re.Match[str], after: str) -> float | None:
+    """What a number is out of, where that is written."""
+    if found["percent"]:
+        return 100.0
+    if found["tenths"]:
+        return 10.0
+    if found["most"]:
+        return _float(found["most"])
+    named = _SCALE.search(after)
+    if named:
+        return float(next(it for it in (named[2], named[3], named[5]) if it))
+    return 5.0 if found["stars"] else None
+
+
+def _scale_of(digits: str, named: float | None, lowest: int) -> float:
+    """The largest number of the scale that a number is on; `named` where that is written."""
+    number, decimal = _float(digits), "." in digits or "," in digits
+    if named is not None:
+        return named if named > 0 and number <= named else _refuse(digits)
+    if decimal and number <= 1:
+        return 1
+    if number > _HUNDRED or (decimal and number <= _TEN):
+        _refuse(digits)
+    if decimal or number >= lowest or number > _TEN:
+        return _HUNDRED
+    return _TEN if number > _FIVE else _refuse(digits)
+
+
+def _spelled_out(value: str) -> str:
+    """Numbers in English words as digits."""
+    tens, small = "|".join(_TENS), "|".join(_SMALL[1:10])
+
+    def digits(match: re.Match[str]) -> str:
+        return str(sum(_WORDS[word] for word in re.split(r"[\s-]+", match[0])))
+
+    value = re.sub(r"\b(?:a|one) hundred\b", "100", value)
+    return re.sub(rf"\b(?:(?:{tens})[\s-](?:{small})|{'|'.join(_WORDS)})\b", digits, value)
+
+
+def level_in(value: str) -> float | None:
+    """A word of confidence at the beginning of `value` as a chance of being right; None without one."""
+    gloss, lead = Gloss(value), _LEVEL_LEAD.match(value)
+    for at in (lead.end() if lead else 0, 0):
+        found = [(gloss.end(level, at) or 0, chance) for level, chance in LEVELS.items()]
+        end, chance = max(found)
+        if end:
+            return chance
+    return None
+
+
+_LEVEL_LEAD = re.compile(r"[^\w\n]*(?:(?:is|i'm|i am|i|am|my|the|a|quite|pretty|rather|about)\b\s*)*")

@@ -1,0 +1,189 @@
+"""Replies of many models, languages and layouts are read; what a person would call unclear never is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthesizeme.replies import UnclearError, read_choice
+from synthesizeme.replies._page import page
+
+HERE = Path(__file__).parent
+
+
+def rows(*names):
+    return [
+        json.loads(line)
+        for name in names
+        for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()
+    ]
+
+
+CLEAR = rows("clear")
+"""Replies with what they say: ``is``, and ``p``, the chance of the first that they state."""
+UNCLEAR = rows("unclear")
+UNSEEN = rows("unseen")
+"""Replies of other kinds, written before any rule was."""
+ENGLISH = [row["reply"] for row in CLEAR if row["reply"].isascii() and not row.get("cut_off")]
+
+
+def reading(reply, cut_off=False):
+    """(side, P(first)) of a reply; (None, None) where it is unclear."""
+    try:
+        said = read_choice(reply, cut_off=cut_off)
+    except UnclearError:
+        return None, None
+    if said.side == "tie":
+        return "tie", 0.5
+    sure = 1.0 if said.confidence is None else max(said.confidence, 0.5)
+    return said.side, round(sure if said.side == "first" else 1 - sure, 9)
+
+
+def expected(row):
+    side = row.get("is")
+    bare = {"first": 1.0, "second": 0.0, "tie": 0.5, None: None}[side]
+    return side, row.get("p", bare)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "least"), [(CLEAR, 150), (UNCLEAR, 100), (UNSEEN, 20)], ids=["clear", "unclear", "unseen"]
+)
+def test_every_reply_is_read_as_a_person_would(corpus, least):
+    assert len(corpus) >= least
+    wrong = [
+        (row["reply"], expected(row), found)
+        for row in corpus
+        if (found := reading(row["reply"], row.get("cut_off", False))) != expected(row)
+    ]
+    assert wrong == []
+
+
+EXCHANGE = {"first": "second", "second": "first", "1st": "2nd", "former": "latter", "latter": "former"}
+
+
+def exchanged(reply):
+    def other(match):
+        word = EXCHANGE[match[0].lower()]
+        return word.upper() if match[0].isupper() else word.capitalize() if match[0][0].isupper() else word
+
+    return re.sub(rf"\b(?:{'|'.join(EXCHANGE)})\b", other, reply, flags=re.IGNORECASE)
+
+
+def test_exchanging_first_and_second_exchanges_the_verdict():
+    for reply in ENGLISH:
+        side, p = reading(reply)
+        if exchanged(reply) == reply or re.search(r"\b(?:[AB]|[12]|at first sight)\b", reply):
+            continue
+        wanted = (side, p) if side == "tie" else (EXCHANGE[side], round(1 - p, 9))
+        assert reading(exchanged(reply)) == wanted, reply
+
+
+WRAPPINGS = {
+    "white space": "\n\n  {}  \n\n",
+    "thoughts": "<think>\nPreference: First? Preference: Second? I cannot tell.\n</think>\n\n{}",
+    "an end mark": "{}<|im_end|>",
+    "an end mark and more": "{}</s>\n<s>Preference: Second\nPreference: First",
+    "a final channel": "<|channel|>analysis<|message|>Preference: First<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>{}",
+    "windows lines": None,
+}
+
+
+@pytest.mark.parametrize("name", list(WRAPPINGS))
+@pytest.mark.parametrize("corpus", [CLEAR, UNCLEAR], ids=["clear", "unclear"])
+def test_what_stands_around_an_answer_changes_nothing(name, corpus):
+    for row in corpus:
+        reply, cut_off = row["reply"], row.get("cut_off", False)
+        if cut_off or re.search(
+            r"<\W*(?:think|reasoning|thought)|THINK|channel|think▷|^analysis|</s>|<\|im", reply
+        ):
+            continue
+        if not reply.strip(" .{}`json\n"):
+            continue
+        wrapped = (
+            reply.replace("\n", "\r\n") if WRAPPINGS[name] is None else WRAPPINGS[name].replace("{}", reply)
+        )
+        assert reading(wrapped) == expected(row), wrapped
+
+
+@pytest.mark.parametrize("side", ["First", "Second"])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The user prefers the {} response.", "The {} response is better.", "I would choose the {} one.",
+        "The better response is the {}.", "This user would go with the {} response.",
+    ],
+)  # fmt: skip
+def test_what_takes_a_sentence_back_makes_it_unclear(sentence, side):
+    said = sentence.format(side.lower())
+    assert reading(said)[0] == side.lower()
+    inner = said[0].lower() + said[1:]
+    for changed in (
+        f"I don't think {inner}", f"It is not true that {inner}", f"If the user is in a hurry, {inner}", f"Maybe {inner}",
+        f"I doubt that {inner}", f"Some would say that {inner}", f"Would you say that {said[:-1]}?",
+        f"{said[:-1]} if it is correct.", f"{said[:-1]}, or perhaps not.", f"{said} Or maybe not. I can't tell.",
+        f"{said} Wait, no.", f'A response that says "{said}" is cheating.', f"Nobody can say whether {inner}",
+    ):  # fmt: skip
+        assert reading(changed)[0] is None, changed
+
+
+@given(st.text(alphabet="abt 12.?\n:*-/(){}\"'|<>_firstecondprw", max_size=200))
+def test_any_text_is_read_or_refused_and_keeps_its_places(text):
+    reading(text)
+    reading(text, cut_off=True)
+    assert len(page(text)[0]) == len(text)
+
+
+@given(st.sampled_from(CLEAR), st.sampled_from(CLEAR))
+def test_what_follows_a_heading_of_the_prompt_is_not_read(row, invented):
+    reply = row["reply"]
+    if row.get("cut_off") or re.search(r"\bdraft\b|</?\w+>|<\|", reply):
+        return
+    tail = f"\n\nConversation:\nHow deep is it?\nFirst response:\nSix feet.\nSecond response:\nNine.\n{invented['reply']}"
+    for cut_off in (False, True):
+        assert reading(reply + tail, cut_off) == expected(row)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reasoning"),
+    [
+        ("Reasoning: It is short.\nIt is warm.\nPreference: First", "It is short.\nIt is warm."),
+        ("**Reasoning:** It is short.\n\n**Preference:** First", "It is short."),
+        ("Preference: First\nReasoning: It is short.\nConfidence: 80", "It is short."),
+        ("It is short.\nPreference: First", "It is short."),
+        ("<think>no</think>Reasoning: Short.\nPreference: First", "Short."),
+        ("Reasoning: One.\nPreference: First\nWait.\nPreference: Second", "One."),
+        ('{"reasoning": "It is short.", "preference": "First"}', "It is short."),
+        ("<reasoning>It is short.</reasoning>\n<preference>First</preference>", "It is short."),
+        ("Preference: First", ""),
+        ("理由：更简洁。\n偏好：第一", "更简洁。"),
+    ],
+)
+def test_the_reasoning_is_what_is_said_and_never_another_verdict(reply, reasoning):
+    assert read_choice(reply).reasoning == reasoning
+
+
+@pytest.mark.parametrize(
+    ("reply", "stood", "rival"),
+    [
+        ("Preference: Second", "Second", "first"),
+        ("Preference: Response B", "B", "a"),
+        ("偏好：第二个", "二个", "一"),
+        ("<think>First</think> The user prefers the first response.", "first response.", "second"),
+    ],
+)
+def test_the_place_is_where_the_two_responses_differ(reply, stood, rival):
+    said = read_choice(reply)
+    assert reply[said.place :].startswith(stood)
+    assert said.words[1] == rival
+
+
+def test_a_long_reply_takes_no_long_time():
+    loop = "The first response is better if the user likes it. " * 100
+    assert reading(loop)[0] is None
+    assert reading(loop + "\nPreference: Second")[0] == "second"
