@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -50,17 +51,27 @@ def as_rows(pairs, rng):
     return found
 
 
+@contextmanager
 def theirs(users, api_base, python):
-    """Per user: costs, and how many of both orders of each test pair were right."""
+    """Starts the public package on these users; what is given waits for it and tells what it found."""
     rows = {user: as_rows(pairs, Random(f"{SEED} {user}")) for user, pairs in users.items()}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, counting(api_base) as (counted, _):
         asked, found = Path(folder) / "users.json", Path(folder) / "found.json"
         asked.write_text(json.dumps(rows))
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environment["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it asks the network for a price list
-        command = [python, str(HERE / "theirs.py"), str(asked), api_base, str(found)]
-        subprocess.run(command, check=True, env=environment, cwd=folder)
-        return json.loads(found.read_text())
+        command = [python, str(HERE / "theirs.py"), str(asked), counted, str(found)]
+        process = subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.DEVNULL)
+
+        def done():
+            if process.wait():
+                raise SystemExit(f"the public package ended with status {process.returncode}: {command}")
+            return json.loads(found.read_text())
+
+        try:
+            yield done
+        finally:
+            process.kill()
 
 
 def opened(api_base):
@@ -121,22 +132,26 @@ def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--api-base", required=True, help="e.g. http://127.0.0.1:8000/v1")
     parser.add_argument("--python", required=True, help="interpreter of the public package's environment")
+    parser.add_argument("--searches", default=",".join(SEARCHES), help="of this project")
     parser.add_argument("--users", type=int, default=USERS)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "results.json")
     options = parser.parse_args(words)
     population = planted_population(options.users, TRAIN + VALIDATION + TEST, seed=SEED)
     users = {user: split(pairs) for user, pairs in population.by_user.items()}
-    measured = {"nobody": nobody(users, options.api_base)}
-    with counting(options.api_base) as (api_base, counts):
-        for search in SEARCHES:
-            measured[search] = ours(users, api_base, counts, search)
-            print(search, file=sys.stderr)
-        public = theirs(users, api_base, options.python)
-    measured["public package"] = public["users"]
     document = {
         "users": len(users), "pairs": {"train": TRAIN, "validation": VALIDATION, "test": TEST},
-        "dspy of the public package": public["dspy"], "summary": summary(measured), "by user": measured,
+        "seed": SEED, "by user": {},
     }  # fmt: skip
+    with theirs(users, options.api_base, options.python) as public:
+        document["by user"]["nobody"] = nobody(users, options.api_base)
+        with counting(options.api_base) as (api_base, counts):
+            for search in options.searches.split(","):
+                document["by user"][search] = ours(users, api_base, counts, search)
+                print(search, file=sys.stderr)
+        found = public()
+    document["by user"]["public package"] = found["users"]
+    document["dspy of the public package"] = found["dspy"]
+    document["summary"] = summary(document["by user"])
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(document, indent=1) + "\n")
     print(json.dumps(document["summary"], indent=1))

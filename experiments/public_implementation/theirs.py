@@ -55,9 +55,11 @@ def main(users, api_base, out):
     take()
     with open(users, encoding="utf-8") as stream:
         everyone = json.load(stream)
-    found = [measure(user, rows, lm, take) for user, rows in everyone.items()]
-    with open(out, "w", encoding="utf-8") as stream:
-        json.dump({"dspy": dspy.__version__, "users": found}, stream)
+    found = []
+    for user, rows in everyone.items():
+        found.append(measure(user, rows, lm, take))
+        with open(out, "w", encoding="utf-8") as stream:
+            json.dump({"dspy": dspy.__version__, "users": found}, stream)
 
 
 if __name__ == "__main__":
