@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +127,11 @@ def summary(measured):
     return found
 
 
+def write(document, out):
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--api-base", required=True, help="e.g. http://127.0.0.1:8000/v1")
@@ -147,13 +151,12 @@ def main(words=None):
         with counting(options.api_base) as (api_base, counts):
             for search in options.searches.split(","):
                 document["by user"][search] = ours(users, api_base, counts, search)
-                print(search, file=sys.stderr)
+                write(document, options.out)
         found = public()
     document["by user"]["public package"] = found["users"]
     document["dspy of the public package"] = found["dspy"]
     document["summary"] = summary(document["by user"])
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(document, indent=1) + "\n")
+    write(document, options.out)
     print(json.dumps(document["summary"], indent=1))
 
 

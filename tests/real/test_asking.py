@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import time
 
-SHORT = ("--max-tokens", 64)
+SHORT = ("--max-tokens", 64, "--timeout", 600)
 SMALL = (*SHORT, "--effort", "low")
 
 
@@ -57,7 +57,7 @@ def test_a_killed_run_goes_on_with_the_answers_it_has(command, server, pairs):
     induce = ("induce-persona", pairs, "--user", "mara", "--model", "smollm2", "--api-base", server, *SMALL,
               "--concurrency", 1)  # fmt: skip
     process, cache = command.start(*induce), command.place / "cache"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 600
     while answered(cache) < 5:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
