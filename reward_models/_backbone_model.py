@@ -120,7 +120,7 @@ class BackboneModel(RewardModel):
         return {"typical": self.typical_, "training": told}
 
     def _told(self) -> dict[str, float]:
-        return {name: self.training_[name] for name in ("kept", "dropped", "truncated")}
+        return {name: self.training_[name] for name in ("loss", "kept", "dropped", "truncated")}
 
     def _estimates(self, rewards: NDArray[np.float64]) -> Estimates:
         return Estimates(rewards, sigmoid(rewards - self.typical_))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._features import Features, Joined, Prompt, Stylometric
+from reward_models._features import Features, Joined, Prompt, Stylometric, read_parts
 from reward_models._hierarchy import Variances
 from reward_models._outside import WIDTH, Sketch, excess
 from reward_models._wording import wording
@@ -247,8 +247,8 @@ class Basis:
         if "wording" in self.groups:
             raw["wording"] = wording(responses)
         if self._parts:
-            answers = [part.responses(prompts, responses) for part in self._parts]
-            questions = [part.prompts(prompts) for part in self._parts]
+            answers = read_parts(self._parts, lambda part: part.responses(prompts, responses))
+            questions = read_parts(self._parts, lambda part: part.prompts(prompts))
             products = [unit(a) * unit(q) for a, q in zip(answers, questions, strict=True)]
             raw["relevance"] = np.stack([product.sum(axis=1) for product in products], axis=1)
             raw["meaning"] = self._evened(answers)

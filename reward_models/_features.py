@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from synthesizeme.types import Message
 Prompt = Sequence[Message]
 Matrix = NDArray[np.float32]
 WORDS = ("stylometric", "static", "minilm")
-SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last")
+SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last", "lm:NAME:mean:bfloat16")
 KEPT_AT_ONCE = 1024
 """Texts encoded before they go into the cache: an interruption loses no more."""
 
@@ -90,7 +90,8 @@ def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:
             ``minilm``, the sentence encoder all-MiniLM-L6-v2, from the hub or a package;
             NAME, another model of sentence-transformers;
             ``lm:NAME``, the hidden state of a language model at the last token, or with ``:mean`` their mean
-            over the response.
+            over the response; both of one model (``lm:NAME:mean+lm:NAME:last``) are one forward pass. With
+            ``:bfloat16`` behind, the weights are read in that format also on a CPU: faster, and rougher.
             NAME is a folder or a name on the hub. A ``+`` in the name of a folder that is here joins nothing;
             ``./minilm`` is a folder of that name.
         cache_dir: Folder of the cache; by default that of `synthesizeme.files.default_cache_dir`, and none if
@@ -124,15 +125,17 @@ def _parts(spec: str) -> list[str]:
 
 
 def _is_folder(part: str) -> bool:
-    name, _ = _language_model(part) if part.startswith("lm:") else (part, "")
+    name = _language_model(part)[0] if part.startswith("lm:") else part
     return Path(name).is_dir()
 
 
-def _language_model(part: str) -> tuple[str, str]:
-    """Name and reading of ``lm:NAME:READING``."""
+def _language_model(part: str) -> tuple[str, str, str]:
+    """Name, reading and format of ``lm:NAME:READING:FORMAT``."""
     name = part.removeprefix("lm:")
-    place, _, reading = name.rpartition(":")
-    return (place, reading) if place and reading in ("mean", "last") else (name, "last")
+    plain = name.removesuffix(":bfloat16")
+    dtype = "auto" if plain == name else "bfloat16"
+    place, _, reading = plain.rpartition(":")
+    return (place, reading, dtype) if place and reading in ("mean", "last") else (plain, "last", dtype)
 
 
 def _part(part: str, spec: str, cache_dir: Path | None) -> Features:
@@ -156,12 +159,13 @@ def _open(part: str, cache_dir: Path | None) -> Features:
 
         return Encoded(open_static())
     if part.startswith("lm:"):
-        name, reading = _language_model(part)
-        if name in ("", "mean", "last", ":mean", ":last"):
+        name, reading, dtype = _language_model(part)
+        if name.removeprefix(":") in ("", "mean", "last", "bfloat16"):
             raise UnknownNameError("features", part, SPECIFICATIONS)
         with _extra(part, "hf"):
             from reward_models._hidden_states import open_hidden_states
-        return Encoded(open_hidden_states(name, reading), open_cache(cache_dir), spec=part)
+        states = open_hidden_states(name, dtype)
+        return Columns(Encoded(states, open_cache(cache_dir), spec=part), reading, states.columns[reading])
     if not part or (":" in part and not Path(part).is_dir()):
         raise UnknownNameError("features", part, SPECIFICATIONS)
     with _extra(part, "embeddings"):
@@ -260,6 +264,44 @@ class Encoded:
             )
 
 
+class Columns:
+    """Some columns of features that an encoder gives together with others.
+
+    Args:
+        whole: All columns.
+        name: What these are called.
+        columns: Which they are.
+    """
+
+    def __init__(self, whole: Encoded, name: str, columns: slice) -> None:
+        self.whole, self.columns = whole, columns
+        self.identity = f"{name}-of-{whole.identity}"
+        self.dim = self.prompt_dim = len(range(whole.dim)[columns])
+
+    def responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
+        """These columns of the responses' vectors."""
+        return self.whole.responses(prompts, responses)[:, self.columns]
+
+    def prompts(self, prompts: Sequence[Prompt]) -> Matrix:
+        """These columns of the prompts' vectors."""
+        return self.whole.prompts(prompts)[:, self.columns]
+
+
+def read_parts(parts: Iterable[Features], read: Callable[[Features], Matrix]) -> list[Matrix]:
+    """What `read` gives of each part; an encoder whose columns are several parts is read once."""
+    wholes: dict[int, Matrix] = {}
+    found = []
+    for part in parts:
+        if not isinstance(part, Columns):
+            found.append(read(part))
+            continue
+        encoder = id(part.whole.encoder)
+        if encoder not in wholes:
+            wholes[encoder] = read(part.whole)
+        found.append(wholes[encoder][:, part.columns])
+    return found
+
+
 class Joined:
     """Several features side by side.
 
@@ -275,8 +317,8 @@ class Joined:
 
     def responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
         """Vectors of all parts, in their order."""
-        return np.concatenate([part.responses(prompts, responses) for part in self.parts], axis=1)
+        return np.concatenate(read_parts(self.parts, lambda part: part.responses(prompts, responses)), axis=1)
 
     def prompts(self, prompts: Sequence[Prompt]) -> Matrix:
         """Vectors of all parts, in their order."""
-        return np.concatenate([part.prompts(prompts) for part in self.parts], axis=1)
+        return np.concatenate(read_parts(self.parts, lambda part: part.prompts(prompts)), axis=1)

@@ -26,7 +26,7 @@ from safetensors.numpy import save as save_arrays
 
 from reward_models._base import Histories, RewardModel, UserState, Words
 from reward_models._feature_cache import Unit, Vector
-from reward_models._features import Encoded, Encoder, open_features
+from reward_models._features import Columns, Encoded, Encoder, open_features
 from reward_models._naming import method_parameters
 from reward_models._packing import packed, unpacked
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
@@ -159,6 +159,7 @@ class _Encode:
     def _encoder(self) -> Encoder:
         # On first use: what a worker raises while it is made ends it without saying why.
         features = open_features(self._spec)
+        features = features.whole if isinstance(features, Columns) else features
         assert isinstance(features, Encoded)
         if features.identity != self._identity:
             raise DataError(

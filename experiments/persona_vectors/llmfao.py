@@ -56,8 +56,8 @@ def trained(pairs, sizes, seed):
     )).to(device())  # fmt: skip
     model.generation_config = transformers.GenerationConfig(eos_token_id=0, pad_token_id=0)
     decoder = Decoder(model, words, batch_size=64)
-    rows = list({tuple(decoder.reading(pair.prompt, text).ids) for pair in pairs
-                 for text in (pair.chosen_text, pair.rejected_text)})  # fmt: skip
+    rows = list({(*decoder.reading(pair.prompt, text).ids, words.eos_token_id)[: sizes["length"]]
+                 for pair in pairs for text in (pair.chosen_text, pair.rejected_text)})  # fmt: skip
     rng, model = np.random.default_rng(seed), model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=sizes["learning_rate"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, sizes["learning_rate"], sizes["steps"])

@@ -49,6 +49,19 @@ def blocks_of(model: Any) -> Sequence[Any]:
     Raises:
         ConfigError: there is none, or more than one.
     """
+    return list(_named_blocks(model)[1])
+
+
+def stack_of(model: Any) -> Any:
+    """The module that runs the blocks and, behind them, the final norm.
+
+    Raises:
+        ConfigError: the blocks cannot be told.
+    """
+    return model.get_submodule(_named_blocks(model)[0].rpartition(".")[0])
+
+
+def _named_blocks(model: Any) -> tuple[str, Any]:
     depth = int(model.config.get_text_config().num_hidden_layers)
     lists = [
         (name.count("."), name, module)
@@ -63,12 +76,12 @@ def blocks_of(model: Any) -> Sequence[Any]:
             f"{type(model).__name__}: expected one list of {depth} blocks, found {names}; persona vectors "
             "need a decoder of transformers"
         )
-    return list(found[0][1])
+    return found[0]
 
 
 def hidden_of(output: Any) -> torch.Tensor:
-    """The hidden states (B, T, D) among what a block returns: a tensor, or a tuple that begins with it."""
-    hidden: torch.Tensor = output[0] if isinstance(output, tuple) else output
+    """The hidden states (B, T, D) among what a module returns: a tensor, or what begins with it."""
+    hidden: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
     return hidden
 
 
@@ -79,19 +92,15 @@ def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
 
 @contextmanager
 def watched(
-    blocks: Sequence[Any], see: Callable[[torch.Tensor], torch.Tensor]
+    modules: Sequence[Any], see: Callable[[torch.Tensor], torch.Tensor]
 ) -> Iterator[list[torch.Tensor]]:
-    """Inside, a forward pass fills the list with ``see(hidden)`` of every block, the first block's first.
-
-    What a block returns is seen as it is: ``output_hidden_states`` has one entry more than there are blocks,
-    and its last one is after the final norm.
-    """
+    """Inside, a forward pass fills the list with ``see(hidden)`` of what every module returns, as it is."""
     found: list[torch.Tensor] = []
 
-    def look(block: Any, inputs: Any, output: Any) -> None:
+    def look(module: Any, inputs: Any, output: Any) -> None:
         found.append(see(hidden_of(output)))
 
-    handles = [block.register_forward_hook(look) for block in blocks]
+    handles = [module.register_forward_hook(look) for module in modules]
     try:
         yield found
     finally:

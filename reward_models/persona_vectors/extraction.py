@@ -19,11 +19,11 @@ def difference_of_means(positive: States, negative: States) -> NDArray[np.float3
     """``v_l = mean(positive_l) - mean(negative_l)``.
 
     Args:
-        positive: Mean response activations of answers with the trait, (n, layers, D).
-        negative: The same without it, (m, layers, D).
+        positive: Mean response activations of answers with the trait, (n, layers + 1, D).
+        negative: The same without it, (m, layers + 1, D).
 
     Returns:
-        Shape (layers, D).
+        Shape (layers + 1, D).
 
     Raises:
         DataError: a side is empty, or a value is not finite.
@@ -79,7 +79,7 @@ def _check_own(decoder: Decoder, rollouts: Sequence[Rollout]) -> None:
 
 
 def response_states(decoder: Decoder, rollouts: Sequence[Rollout]) -> States:
-    """Mean response activations of rollouts under their instructions, (n, layers, D)."""
+    """Mean response activations of rollouts under their instructions, (n, layers + 1, D)."""
     return decoder.response_states(
         [asked(rollout.question) for rollout in rollouts],
         [rollout.answer for rollout in rollouts],
@@ -96,7 +96,7 @@ def random_like(vectors: PersonaVectors, seed: int) -> PersonaVectors:
 
 
 def shuffled(positive: States, negative: States, seed: int) -> NDArray[np.float32]:
-    """The difference of means after the labels were dealt out anew, (layers, D); it keeps its own length."""
+    """The difference of means (layers + 1, D) after the labels were dealt out anew, at its own length."""
     both = np.concatenate([positive, negative])
     order = np.random.default_rng(seed).permutation(len(both))
     return difference_of_means(both[order[: len(positive)]], both[order[len(positive) :]])

@@ -27,7 +27,7 @@ class Shift(NamedTuple):
 def projection(
     states: NDArray[np.float32], vectors: PersonaVectors, layer: int | None = None
 ) -> NDArray[np.float64]:
-    """``h_l . v_l / |v_l|`` of activations (n, layers, D), shape (n,)."""
+    """``h_l . v_l / |v_l|`` of activations (n, layers + 1, D), shape (n,)."""
     layer = vectors.layer if layer is None else layer
     unit = vectors.unit(layer)
     assert layer is not None  # `unit` raised otherwise

@@ -20,7 +20,7 @@ from synthesizeme.files import whole_file, write_whole
 if TYPE_CHECKING:
     from reward_models.persona_vectors._blocks import Identity
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 VECTORS, FACTS = "vectors.safetensors", "vectors.json"
 _CURE = "name a folder written by `synthesizeme vectors extract`, or extract again."
 
@@ -32,7 +32,11 @@ class PersonaVectors:
     trait: str
     """Name of the trait."""
     directions: NDArray[np.float32]
-    """Shape (layers, D): row l - 1 is the direction at layer l, in units of the activations."""
+    """Shape (layers + 1, D): row l - 1 is the direction at layer l, in units of the activations.
+
+    Layer l is what block l returns; the last row is of what the final norm makes of the last block's, for
+    reading only. The published implementation has the latter where it names the last layer.
+    """
     model: Mapping[str, Any]
     """`Identity` of the model: family, layers, width, fingerprint."""
     layer: int | None = None
@@ -52,7 +56,7 @@ class PersonaVectors:
                 f"vectors of {self.trait!r}: no layer was chosen. Cure: name one from 1 to "
                 f"{len(self.directions)}, or choose it by steering"
             )
-        check_layer(layer, len(self.directions), f"vectors of {self.trait!r}")
+        check_readable(layer, len(self.directions) - 1, f"vectors of {self.trait!r}")
         row: NDArray[np.float32] = self.directions[layer - 1]
         return row
 
@@ -74,7 +78,7 @@ class PersonaVectors:
         Raises:
             VectorError: there is no such layer.
         """
-        check_layer(layer, len(self.directions), f"vectors of {self.trait!r}")
+        check_readable(layer, len(self.directions) - 1, f"vectors of {self.trait!r}")
         return replace(self, layer=layer, facts={**self.facts, **facts})
 
     @property
@@ -162,8 +166,9 @@ class PersonaVectors:
         try:
             directions = load(data)["directions"]
             model = document["model"]
-            if directions.shape != (model["layers"], model["width"]):
-                raise ValueError(f"shape {directions.shape}; expected {(model['layers'], model['width'])}")
+            expected = (model["layers"] + 1, model["width"])
+            if directions.shape != expected:
+                raise ValueError(f"shape {directions.shape}; expected {expected}")
             effects = document["facts"].get("layer_effects", {}).values()
             if not all(isinstance(effect, int | float | None) for effect in effects):
                 raise ValueError("layer_effects: expected numbers or null")
@@ -175,13 +180,26 @@ class PersonaVectors:
 
 
 def check_layer(layer: int, layers: int, where: str) -> None:
-    """Refuse a layer that does not exist.
+    """Refuse to steer at a layer that does not exist.
 
     Raises:
         VectorError: names the layers there are.
     """
     if not 1 <= layer <= layers:
         raise VectorError(
-            f"{where}: there is no layer {layer}. Cure: name one from 1 to {layers}; layer l is what block l "
-            "returns, and the embeddings are none"
+            f"{where}: there is no layer {layer} to steer at. Cure: name one from 1 to {layers}; layer l is "
+            f"what block l returns, the embeddings are none, and {layers + 1} (the final norm's) is only read"
+        )
+
+
+def check_readable(layer: int, layers: int, where: str) -> None:
+    """Refuse to read a layer that does not exist.
+
+    Raises:
+        VectorError: names the layers there are.
+    """
+    if not 1 <= layer <= layers + 1:
+        raise VectorError(
+            f"{where}: there is no layer {layer}. Cure: name one from 1 to {layers + 1}; layer l is what "
+            f"block l returns, {layers + 1} what the final norm makes of it, and the embeddings are none"
         )

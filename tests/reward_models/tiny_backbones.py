@@ -6,12 +6,25 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SHAPES = ("bert", "gpt2", "llama", "qwen")
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def make(
-    folder: Path, texts: Iterable[str], *, shape: str = "bert", seed: int = 0, vocabulary: int = 400
+    folder: Path,
+    texts: Iterable[str],
+    *,
+    shape: str = "bert",
+    seed: int = 0,
+    vocabulary: int = 400,
+    chatml: bool = False,
 ) -> Path:
-    """Save model and tokenizer of one of `SHAPES` to `folder`: 2 layers of width 32, 256 positions."""
+    """Save model and tokenizer of one of `SHAPES` to `folder`: 2 layers of width 32, 256 positions.
+
+    The tokenizer of a decoder with `chatml` has that chat template and its marks; otherwise there is none.
+    """
     import torch
     import transformers
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -26,7 +39,7 @@ def make(
         )
         named = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True))
     else:
-        special = ["<|endoftext|>"]
+        special = ["<|endoftext|>", *(["<|im_start|>", "<|im_end|>"] if chatml else [])]
         raw = Tokenizer(models.BPE())
         raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         raw.decoder = decoders.ByteLevel()
@@ -35,6 +48,8 @@ def make(
         named = {"bos_token": special[0], "eos_token": special[0]}  # no padding token of its own
     raw.train_from_iterator(texts, trainer)
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, **named)
+    if chatml:
+        tokenizer.chat_template = CHATML
     size, heads = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}, {}
     if shape in ("llama", "qwen"):
         heads = {"num_key_value_heads": 1, "tie_word_embeddings": False}

@@ -34,3 +34,18 @@ def llama(folders):
     from reward_models.persona_vectors import open_decoder
 
     return open_decoder(str(folders["llama"]), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def chatml(tmp_path_factory):
+    """A tiny random Llama whose turns end as those of ChatML do: a mark of its own, and a new line."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    import tiny_backbones
+
+    from reward_models.persona_vectors import open_decoder
+
+    folder = tiny_backbones.make(
+        tmp_path_factory.mktemp("decoders") / "chatml", TEXTS * 9, shape="llama", chatml=True
+    )
+    return open_decoder(str(folder), device="cpu")

@@ -15,25 +15,53 @@ PROMPTS = [ask(text) for text in TEXTS]
 ANSWERS = ["Yes.", "The fox sleeps near the old tower and the lamp.", "No!", "The river."]
 
 
-def test_a_layer_is_the_hidden_state_of_its_index_but_the_last_which_is_before_the_norm(decoder):
+def published(decoder, prompt, answer, told=""):
+    """Mean response activations as the authors' code takes them: entry l of ``hidden_states``, from 1 on."""
+    turns = [{"role": "system", "content": told}] if told else []
+    turns += [{"role": message.role, "content": message.content} for message in prompt]
+    words = decoder.tokenizer
+    head = words.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    begin = len(words(head, add_special_tokens=False)["input_ids"])
+    ids = words(head + answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        states = decoder.model(ids, output_hidden_states=True).hidden_states
+    return np.stack([state[0, begin:].mean(dim=0).numpy() for state in states[1:]])
+
+
+@pytest.mark.parametrize("told", ["", "Answer calmly."])
+def test_means_are_those_of_the_published_code_and_both_sides_of_the_final_norm_are_there(chatml, told):
+    found = chatml.response_states(PROMPTS, ANSWERS, [told] * 4)
+    theirs = np.stack([published(chatml, *row, told) for row in zip(PROMPTS, ANSWERS, strict=True)])
+    assert found.shape == (4, chatml.layers + 1, 32)
+    assert np.allclose(found[:, : chatml.layers - 1], theirs[:, :-1], atol=1e-5)
+    assert np.allclose(found[:, -1], theirs[:, -1], atol=1e-5)
+    before = found[:, chatml.layers - 1]
+    assert not np.allclose(before, theirs[:, -1], atol=1e-3)
+    with torch.inference_mode():
+        read = chatml.reading(PROMPTS[0], ANSWERS[0], told)
+        normed = []
+        handle = chatml.model.model.norm.register_forward_pre_hook(lambda _, inputs: normed.append(inputs[0]))
+        chatml.model(torch.tensor([read.ids]))
+        handle.remove()
+    assert np.allclose(before[0], normed[0][0, read.begin :].mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_what_the_template_puts_behind_a_response_is_not_the_response(chatml):
+    for prompt, answer in zip(PROMPTS, ANSWERS, strict=True):
+        read = chatml.reading(prompt, answer)
+        assert chatml.tokenizer.decode(read.ids[read.begin : read.end]) == answer
+        assert "<|im_end|>" in chatml.tokenizer.decode(read.ids[: read.begin])
+
+
+def test_a_layer_is_the_hidden_state_of_its_index(decoder):
     reading = decoder.reading(PROMPTS[0], ANSWERS[1])
     assert 0 < reading.begin < len(reading.ids) - 1
     with torch.inference_mode():
         states = decoder.model(torch.tensor([reading.ids]), output_hidden_states=True).hidden_states
-    assert len(states) == decoder.layers + 1
     [found] = decoder.states([reading], mean=True)
-    for layer in range(1, decoder.layers):
-        by_hand = states[layer][0, reading.begin :].mean(dim=0)
+    for layer in [*range(1, decoder.layers), decoder.layers + 1]:
+        by_hand = states[min(layer, decoder.layers)][0, reading.begin :].mean(dim=0)
         assert np.allclose(found[layer - 1], by_hand.numpy(), atol=1e-5)
-    last = states[-1][0, reading.begin :].mean(dim=0).numpy()
-    assert not np.allclose(found[-1], last, atol=1e-3)
-    norm = {"gpt2": lambda m: m.transformer.ln_f}.get(decoder.model.config.model_type, lambda m: m.model.norm)
-    raw = []
-    handle = norm(decoder.model).register_forward_pre_hook(lambda module, inputs: raw.append(inputs[0]))
-    with torch.inference_mode():
-        decoder.model(torch.tensor([reading.ids]))
-    handle.remove()
-    assert np.allclose(found[-1], raw[0][0, reading.begin :].mean(dim=0).numpy(), atol=1e-5)
 
 
 def test_the_response_begins_where_the_prompt_ends(decoder):
@@ -46,7 +74,7 @@ def test_the_response_begins_where_the_prompt_ends(decoder):
 
 def test_states_do_not_depend_on_the_company_or_the_padding(decoder):
     together = decoder.response_states(PROMPTS, ANSWERS)
-    assert together.shape == (4, decoder.layers, 32)
+    assert together.shape == (4, decoder.layers + 1, 32)
     decoder.batch_size = 1
     alone = decoder.response_states(PROMPTS, ANSWERS)
     assert np.allclose(together, alone, atol=1e-5)
@@ -102,6 +130,17 @@ def test_a_model_has_one_identity_in_any_format_and_another_after_a_change(folde
     assert (
         len({identify(open_decoder(str(f), device="cpu").model).fingerprint for f in folders.values()}) == 3
     )
+
+
+def test_weights_are_read_in_the_format_asked_for(folders, llama):
+    half = open_decoder(str(folders["llama"]), device="cpu", dtype="bfloat16")
+    assert (half.model.dtype, llama.model.dtype) == (torch.bfloat16, torch.float32)
+    assert half.identity.fingerprint != llama.identity.fingerprint
+    rough, exact = (one.response_states(PROMPTS, ANSWERS) for one in (half, llama))
+    assert np.allclose(rough, exact, atol=0.05)
+    assert not np.allclose(rough, exact, atol=1e-5)
+    with pytest.raises(ConfigError, match="dtype is 'float8'; expected one of auto, float32, bfloat16"):
+        open_decoder(str(folders["llama"]), dtype="float8")
 
 
 def test_what_has_no_blocks_is_refused(folders):

@@ -148,7 +148,9 @@ def test_training_only(llama):
 
 @pytest.mark.parametrize("layer", [0, 3, -1])
 def test_a_layer_that_does_not_exist(decoder, layer):
-    with pytest.raises(VectorError, match=rf"there is no layer {layer}\. Cure: name one from 1 to 2"):
+    with pytest.raises(
+        VectorError, match=rf"there is no layer {layer} to steer at\. Cure: name one from 1 to 2"
+    ):
         Steering(decoder.model, direction(), layer=layer, alpha=1)
 
 

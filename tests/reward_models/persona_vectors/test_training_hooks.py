@@ -17,7 +17,7 @@ PROBES = [ask(text) for text in TEXTS[:2]]
 
 
 def vectors_of(decoder, layer=1):
-    drawn = np.random.default_rng(0).normal(size=(decoder.layers, decoder.width)).astype(np.float32)
+    drawn = np.random.default_rng(0).normal(size=(decoder.layers + 1, decoder.width)).astype(np.float32)
     return PersonaVectors("t", drawn, decoder.identity.document(), layer)
 
 

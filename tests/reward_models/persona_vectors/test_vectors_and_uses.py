@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 from reward_models.persona_vectors import (  # noqa: E402
     Dose,
     PersonaVectors,
+    Steering,
     choose_layer,
     difference_of_means,
     dose_response,
@@ -38,12 +39,13 @@ HERE = Identity("llama", 2, 2, "0123456789abcdef")
 
 
 def small(layer=1, **facts):
-    """Directions (3, 4) at layer 1 and (0, 2) at layer 2."""
-    return PersonaVectors("t", np.array([[3, 4], [0, 2]], dtype=np.float32), HERE.document(), layer, facts)
+    """Directions (3, 4) at layer 1, (0, 2) at layer 2 and (1, 0) after the final norm."""
+    rows = np.array([[3, 4], [0, 2], [1, 0]], dtype=np.float32)
+    return PersonaVectors("t", rows, HERE.document(), layer, facts)
 
 
 def of(decoder, seed=0, layer=1):
-    drawn = np.random.default_rng(seed).normal(size=(decoder.layers, decoder.width)).astype(np.float32)
+    drawn = np.random.default_rng(seed).normal(size=(decoder.layers + 1, decoder.width)).astype(np.float32)
     return PersonaVectors("t", drawn, decoder.identity.document(), layer)
 
 
@@ -98,6 +100,16 @@ def test_answers_of_another_model_are_no_source_of_a_vector(llama):
     extract(llama, "t", [row("positive", own)], [row("negative", "")])
     with pytest.raises(VectorError, match=f"given by the model ffff; this one is {own}"):
         extract(llama, "t", [row("positive", own)], [row("negative", "ffff")])
+
+
+def test_after_the_final_norm_a_model_is_read_and_not_steered(llama):
+    vectors = of(llama, layer=llama.layers + 1)
+    ids = torch.tensor([llama.reading(PROMPTS[0], "").ids])
+    with torch.inference_mode():
+        last = llama.model(ids, output_hidden_states=True).hidden_states[-1][0, -1].numpy()
+    assert project(llama, vectors, PROMPTS[:1]) == pytest.approx([last @ vectors.unit()], abs=1e-4)
+    with pytest.raises(VectorError, match=r"no layer 3 to steer at.*from 1 to 2.*3 .* is only read"):
+        Steering(llama.model, vectors.at(), layer=3, alpha=1)
 
 
 def test_projecting_a_prompt_and_the_shift_of_a_model(decoder, folders):
@@ -288,10 +300,10 @@ def test_every_use_checks_the_model(folders):
             use()
 
 
-@pytest.mark.parametrize("layer", [0, 3])
+@pytest.mark.parametrize("layer", [0, 4])
 def test_a_layer_that_does_not_exist_is_refused(layer):
     for use in (small().at, small().unit, small().chosen):
-        with pytest.raises(VectorError, match=f"there is no layer {layer}. Cure: name one from 1 to 2"):
+        with pytest.raises(VectorError, match=f"there is no layer {layer}. Cure: name one from 1 to 3"):
             use(layer)
     with pytest.raises(VectorError, match="has no length"):
-        replace(small(), directions=np.zeros((2, 2), dtype=np.float32)).unit(1)
+        replace(small(), directions=np.zeros((3, 2), dtype=np.float32)).unit(1)
