@@ -22,6 +22,7 @@ from synthesizeme.evaluation.intervals import clustered_standard_error
 from synthesizeme.types import last_user_turn
 
 HERE = Path(__file__).parent
+EDITS = ("delete", "insert", "swap", "repeat", "append", "append a span")
 
 
 class Attack:
@@ -46,26 +47,29 @@ class Attack:
 
     def proposal(self):
         """The words after one random edit."""
-        found, rng = list(self.pieces), self.rng
-        at = rng.randrange(len(found))
-        other = rng.choice(self.others)
-        edit = rng.choice(("delete", "insert", "swap", "repeat", "append", "append a span"))
-        if edit == "delete":
-            return found[:at] + found[at + 1 :] if len(found) > 1 else found
-        if edit == "insert":
-            found.insert(at, rng.choice(other))
-        elif edit == "swap":
-            to = rng.randrange(len(found))
-            found[at], found[to] = found[to], found[at]
-        elif edit == "repeat":
-            found.insert(at, found[at])
-        elif edit == "append":
-            found.append(rng.choice(other))
-        else:
-            length = rng.randint(*self.span)
-            begin = rng.randrange(max(1, len(other) - length))
-            found += other[begin : begin + length]
-        return found
+        at, other = self.rng.randrange(len(self.pieces)), self.rng.choice(self.others)
+        return edited(self.pieces, self.rng.choice(EDITS), at, other, self.span, self.rng)
+
+
+def edited(words, edit, at, other, span, rng):
+    """The words after an edit of that name at a place, with words of another answer where it needs some."""
+    found = list(words)
+    if edit == "delete":
+        return found[:at] + found[at + 1 :] if len(found) > 1 else found
+    if edit == "insert":
+        found.insert(at, rng.choice(other))
+    elif edit == "swap":
+        to = rng.randrange(len(found))
+        found[at], found[to] = found[to], found[at]
+    elif edit == "repeat":
+        found.insert(at, found[at])
+    elif edit == "append":
+        found.append(rng.choice(other))
+    else:
+        length = rng.randint(*span)
+        begin = rng.randrange(max(1, len(other) - length))
+        found += other[begin : begin + length]
+    return found
 
 
 def pieces(text):
