@@ -48,20 +48,28 @@ _LONGEST = 80
 _STRUCK = re.compile(r"<(/?)s>", re.IGNORECASE)
 
 
+def thoughts(text: str) -> list[tuple[int, int]]:
+    """Where the text thinks, marks included: (start, end) of each stretch, in order and apart from each other.
+
+    A thought that was cut off reaches to the end of the text; one whose opening mark stood in the prompt
+    begins with the text.
+    """
+    found = _channels(text)
+    begun = found[0][1] if found and not found[0][0] else 0
+    end = found[0][0] if found and found[0][0] else len(text)
+    if any(mark in text for mark in "<[◁") and _ANY.search(text, begun, end):
+        return _marked(text, begun, end, found)
+    spoken = _SPOKEN.match(text) if text.startswith("Here") else None
+    return [spoken.span()] if spoken else found
+
+
 def without_thoughts(text: str) -> str:
     """The text without what was thought before, between or after what is said; empty where nothing is.
 
-    A thought that was cut off reaches to the end of the text; one whose opening mark stood in the prompt
-    begins with the text. Text without thoughts comes back as it is, otherwise without blanks around it.
+    Text without `thoughts` comes back as it is, otherwise without blanks around it.
     """
-    found = _after_channels(text)
-    if any(mark in found for mark in "<[◁") and _ANY.search(found):
-        found = _NEVER_OPENED.sub("", found)
-        found = _THOUGHT.sub(lambda match: match["code"] or "", found)
-        found = _NEVER_OPENED.sub("", found)  # thoughts within thoughts leave a closing mark
-    elif found.startswith("Here"):
-        found = _SPOKEN.sub("", found)
-    return text if found == text else found.strip()
+    found = thoughts(text)
+    return _rest(text, found).strip() if found else text
 
 
 def without_special_tokens(text: str) -> str:
@@ -78,15 +86,46 @@ def without_special_tokens(text: str) -> str:
     return found
 
 
-def _after_channels(text: str) -> str:
-    """What the channels of gpt-oss give to the user: the final one."""
+def _channels(text: str) -> list[tuple[int, int]]:
+    """All but the channel of gpt-oss that is for the user, the final one: what stands before it, or all channels."""
     if "<|channel|>" in text:
         parts = list(_CHANNEL.finditer(text))
         final = [part for part in parts if part[1].lower() == "final"]
         if final:
-            return text[final[-1].end() :]
-        return text[: parts[0].start()] if parts else text
-    return _BARE_CHANNEL.sub("", text) if text.startswith("analysis") else text
+            return [(0, final[-1].end())]
+        return [(parts[0].start(), len(text))] if parts else []
+    bare = _BARE_CHANNEL.match(text) if text.startswith("analysis") else None
+    return [bare.span()] if bare else []
+
+
+def _marked(text: str, begun: int, end: int, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """`found`, and the thoughts between marks in the rest of the text, which reaches from `begun` to `end`."""
+    rest = text[begun:end]
+    unopened = _NEVER_OPENED.match(rest)
+    start = unopened.end() if unopened else 0
+    inside = [match.span() for match in _THOUGHT.finditer(rest[start:]) if match["code"] is None]
+    spans = [(0, start)] * bool(start) + [(start + first, start + last) for first, last in inside]
+    left = _NEVER_OPENED.match(_rest(rest, spans))  # thoughts within thoughts leave a closing mark
+    if left:
+        reach, place = left.end(), 0
+        for first, last in spans:
+            if place + reach <= first:
+                break
+            reach, place = reach - (first - place), last
+        spans = [(0, place + reach), *(span for span in spans if span[0] >= place + reach)]
+    moved = [(begun + first, begun + last) for first, last in spans]
+    if begun and moved and moved[0][0] == begun:
+        return [(0, moved[0][1]), *moved[1:]]
+    return [*found, *moved] if begun else [*moved, *found]
+
+
+def _rest(text: str, spans: list[tuple[int, int]]) -> str:
+    """The text without stretches of it."""
+    pieces, place = [], 0
+    for first, last in spans:
+        pieces.append(text[place:first])
+        place = last
+    return "".join([*pieces, text[place:]])
 
 
 def _trimmed(text: str, keep: tuple[str, ...] = ()) -> str:

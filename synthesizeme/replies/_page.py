@@ -4,24 +4,11 @@ from __future__ import annotations
 
 import re
 
+from synthesizeme import visible_text
 from synthesizeme.replies._words import folded, vocabulary
 
 _FLAGS = re.IGNORECASE | re.DOTALL
-_NAMES = (
-    r"think(?:ing)?|thoughts?|reasoning|reflection|scratchpad|analysis|seed:think|(?:inner_?)?monologue|cot"
-)
-_THINKING = re.compile(
-    rf"<(?P<a>/?)(?:{_NAMES})>|\[(?P<b>/?)think(?:ing)?\]|◁(?P<c>/?)think▷|<unused9(?:4|(?P<d>5))>"
-    r"|<\|(?:begin|start|(?P<e>end))_(?:of_)?(?:thought|thinking)\|>",
-    _FLAGS,
-)
-_CHANNEL = re.compile(
-    r"<\|channel\|>\s*(?!final).*?(?=<\|channel\|>\s*final|\Z)|\Aanalysis(?=[A-Z\s]).*?assistant\s*final",
-    re.DOTALL,
-)
-_FINAL = re.compile(
-    r"(?:<\|start\|>\s*assistant)?<\|channel\|>\s*final\s*<\|message\|>|<\|start\|>\s*assistant", _FLAGS
-)
+_TAG = re.compile(r"</?\w[\w:]*>")
 _OVER = re.compile(
     r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<(?:eos|bos|pad|end_of_turn|start_of_turn|end_of_utterance)>|\[/?INST\]"
     r"|<</?SYS>>|^[ \t]*#{2,4}[ \t]*(?:instruction|user|human|input)\b"
@@ -38,13 +25,9 @@ _TABLE = re.compile(r"^([ \t]*\|[^\n]+\|[ \t]*)\n[ \t]*\|[-:| \t]+\|[ \t]*\n([ \
 def without_thoughts(reply: str) -> str:
     """What a reply says: after thinking, before a mark that its turn is over; empty when only thoughts came.
 
-    A model thinks between tags (``<think>``, ``<reasoning>``, ``[THINK]`` and their like) or in another
-    channel than ``final``. What follows an end-of-turn token or a mark of another role is not its answer.
+    What follows an end-of-turn token or a mark of another role is not its answer.
     """
-    said = reply
-    for start, end in reversed(_thoughts(reply)):
-        said = said[:start] + said[end:]
-    said = _FINAL.sub(" ", said)
+    said = visible_text.without_thoughts(reply)
     for mark in _OVER.finditer(said):
         if re.search(r"\w", _OVER.sub("", said[: mark.start()])):
             said = said[: mark.start()]
@@ -53,23 +36,8 @@ def without_thoughts(reply: str) -> str:
 
 
 def thoughts(reply: str) -> str:
-    """What a reply holds between tags of thinking, and in other channels than ``final``."""
-    return "\n".join(_THINKING.sub("", reply[start:end]).strip() for start, end in _thoughts(reply))
-
-
-def _thoughts(reply: str) -> list[tuple[int, int]]:
-    """Where the reply thinks; to the end if a tag is not closed, from the start if it is not opened."""
-    found, depth, begun = [match.span() for match in _CHANNEL.finditer(reply)], 0, 0
-    for tag in _THINKING.finditer(reply):
-        closes = any(tag[name] for name in "abcde")
-        if not closes:
-            begun, depth = (begun if depth else tag.start()), depth + 1
-        elif depth <= 1:
-            found = [*found, (begun, tag.end())] if depth else [(0, tag.end())]
-            depth = 0
-        else:
-            depth -= 1
-    return [*found, (begun, len(reply))] if depth else found
+    """What a reply thinks, without the tags around it."""
+    return "\n".join(_TAG.sub("", reply[start:end]).strip() for start, end in visible_text.thoughts(reply))
 
 
 def page(reply: str) -> tuple[str, bool]:
@@ -82,9 +50,9 @@ def page(reply: str) -> tuple[str, bool]:
         The page, and whether a mark of the turn's end stood in the reply.
     """
     text = reply.replace("\r", " ")
-    for start, end in _thoughts(text):
+    for start, end in visible_text.thoughts(text):
         text = text[:start] + _spaces(text[start:end]) + text[end:]
-    text, ended = _blank(_FINAL, text), False
+    ended = False
     for mark in _OVER.finditer(text):
         if re.search(r"\w", _blank(_OVER, text[: mark.start()])):
             text, ended = text[: mark.start()].ljust(len(text)), True
