@@ -49,7 +49,7 @@ _STRUCK = re.compile(r"<(/?)s>", re.IGNORECASE)
 
 
 def thoughts(text: str) -> list[tuple[int, int]]:
-    """Where the text thinks, marks included: (start, end) of each stretch, in order and apart from each other.
+    """Where the text thinks, marks included: (start, end) of each stretch, in order.
 
     A thought that was cut off reaches to the end of the text; one whose opening mark stood in the prompt
     begins with the text.
@@ -87,7 +87,7 @@ def without_special_tokens(text: str) -> str:
 
 
 def _channels(text: str) -> list[tuple[int, int]]:
-    """All but the channel of gpt-oss that is for the user, the final one: what stands before it, or all channels."""
+    """What stands before the final channel of gpt-oss, the one for the user; all channels if none is final."""
     if "<|channel|>" in text:
         parts = list(_CHANNEL.finditer(text))
         final = [part for part in parts if part[1].lower() == "final"]
@@ -99,7 +99,7 @@ def _channels(text: str) -> list[tuple[int, int]]:
 
 
 def _marked(text: str, begun: int, end: int, found: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """`found`, and the thoughts between marks in the rest of the text, which reaches from `begun` to `end`."""
+    """`found`, and the thoughts between marks in the text from `begun` to `end`."""
     rest = text[begun:end]
     unopened = _NEVER_OPENED.match(rest)
     start = unopened.end() if unopened else 0
