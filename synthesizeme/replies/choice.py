@@ -202,20 +202,23 @@ class _Reading:
         return read if reason and self.gloss.end("because", reason.end()) and not any(alone[1:]) else None
 
     def confidence(self, claim: Claim, cut_off: bool) -> float | None:
-        """The stated chance of being right, from the answer's own block."""
+        """The stated chance of being right, from the answer's own block.
+
+        A number at the very end of a reply that was cut off may lack digits and is none.
+        """
+        if cut_off and re.search(r"\d\s*\Z", self.page):
+            return None
         end = next(limit for limit in self.ends if limit >= claim.end)
         stated = [it for it in self.parts if it.kind == "confidence" and it.start <= end]
         after = [it for it in stated if it.label >= claim.start]
         for part in [*after, *reversed([it for it in stated if it.label < claim.start])]:
-            found = self._confidence_at(part, cut_off)
+            found = self._confidence_at(part)
             if found is not None:
                 return found
         return self._inline(claim, end)
 
-    def _confidence_at(self, part: Part, cut_off: bool) -> float | None:
+    def _confidence_at(self, part: Part) -> float | None:
         value = self.page[part.start : part.end]
-        if cut_off and not self.page[part.end :].strip() and re.search(r"\d\s*\Z", value):
-            return None
         try:
             found = number_in(value, lowest=LEAST_CONFIDENCE)
         except Unreadable:
