@@ -40,7 +40,8 @@ def test_a_row_by_itself_and_rows_together_get_what_the_model_gives(serve, model
             **{name: pytest.approx(number, rel=1e-12) for name, number in numbers.items()},
             "status": "ok",
             "scored": 1,
-            "judged": reward.judged, "stripped": [],
+            "judged": reward.judged,
+            "stripped": [],
         }
     messages = {
         "prompt": [{"role": "user", "content": "Q?"}],

@@ -65,7 +65,9 @@ def test_a_batch_is_asked_for_in_the_plural_and_gives_what_its_rows_give(
         extra_infos=infos, model=str(checkpoint),
     )  # fmt: skip
     assert found == [score(sunny), score(frosty), score(sunny, "u1")]
-    assert [it[0] for it in found] == [it["score"] for it in found], "the manager prime takes the first of a result"
+    assert [it[0] for it in found] == [it["score"] for it in found], (
+        "the manager prime takes the first of a result"
+    )
     with pytest.raises(DataError, match="found 1 for 2 responses"):
         compute_score(solution_strs=[sunny] * 2, extra_infos=infos[:1], model=str(checkpoint))
     with pytest.raises(UnknownUserError):
