@@ -14,7 +14,7 @@ from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.settings import Settings, shaped, without_standard_errors
-from synthesizeme.serving.stripping import Stripper, read_strip
+from synthesizeme.serving.stripping import Seen, Stripper, read_strip
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
 Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
@@ -210,12 +210,12 @@ class ScalarRewards:
         self.introduce(question.about for question in questions)
         seen = [self._strip(question.prompt, question.response) for question in questions]
         questions = [
-            question._replace(prompt=it.prompt, response=it.responses[0])
+            question._replace(prompt=it.prompt, response=it.responses[0]) if it.stripped else question
             for question, it in zip(questions, seen, strict=True)
         ]
         with self._lock:
             given = self._answers(_Kind(self._score, Score, _lent_question), questions)
-            given = [it._replace(stripped=of.stripped) for it, of in zip(given, seen, strict=True)]
+            given = _telling(given, seen)
             found = [self._shaped(score, it) for score, it in zip(given, questions, strict=True)]
             values = [score.value for score in found if score.value is not None]
             self._sum, self._number = self._sum + sum(values), self._number + len(values)
@@ -231,7 +231,7 @@ class ScalarRewards:
         ]  # fmt: skip
         with self._lock:
             given = self._answers(_Kind(self.model.compare, Margin, _lent_comparison), comparisons)
-        return [it._replace(stripped=of.stripped) for it, of in zip(given, seen, strict=True)]
+        return _telling(given, seen)
 
     def unread(self, error: Exception) -> Score:
         """The score of a row that could not even be read; counted like any other."""
@@ -334,6 +334,14 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
     return made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged, **parts)
+
+
+def _telling(found: list[Found], seen: Sequence[Seen]) -> list[Found]:
+    """The same answers, with what was stripped of their rows."""
+    return [
+        answer._replace(stripped=it.stripped) if it.stripped else answer
+        for answer, it in zip(found, seen, strict=True)
+    ]
 
 
 def _lent_question(question: Question) -> Question:

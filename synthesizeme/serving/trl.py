@@ -20,7 +20,6 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
@@ -147,7 +146,7 @@ class PersonalReward:
         from reward_models._packing import packed
 
         if not isinstance(model, RewardModel):
-            raise PicklingError(f"{model.name} cannot travel to another process; name it: model='judge:NAME'")
+            raise TypeError(f"{model.name} cannot travel to another process; name it: model='judge:NAME'")
         return _rebuilt, (packed(model), *rest)
 
     @property

@@ -52,10 +52,9 @@ def compute_score(
         data_source: Not read.
         solution_str: The response.
         ground_truth: Not read.
-        extra_info: ``prompt`` (text, or messages as a list or array), ``user_id`` and maybe ``about`` of
-            the row.
+        extra_info: ``prompt`` (text, or messages as a list or array), ``user_id`` and maybe ``about``.
         data_sources: Not read.
-        solution_strs: The responses, where verl's manager ``batch`` asks for all of them at once.
+        solution_strs: The responses of a batch, where verl's manager ``batch`` asks for all at once.
         ground_truths: Not read.
         extra_infos: The `extra_info` of each.
         model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``, else
@@ -65,11 +64,11 @@ def compute_score(
             default of the shipped population without `profiles`) gives the population's reward.
         on_error: ``population`` (default) gives a response that cannot be scored the population's reward,
             and where there is none the mean of the rewards so far; ``raise`` raises.
-        pessimism: Standard errors that are taken off a reward, by default none.
-        normalize: Whether rewards have mean 0 and standard deviation 1 over the training answers.
-        clip: Largest absolute value of a normalised reward.
-        floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; by default what the model stands on.
-        strip: What is not scored, by default ``all`` of templates, thoughts and special tokens.
+        pessimism: See `Settings` in `synthesizeme.serving.settings`, as the next four.
+        normalize: Likewise.
+        clip: Likewise.
+        floor: Likewise.
+        strip: Likewise.
         **reward_kwargs: Anything else verl passes; not read.
 
     Returns:
@@ -83,17 +82,21 @@ def compute_score(
         RewardError: the response cannot be scored and `on_error` is ``raise``.
         ConfigError: the model knows nobody, or a setting is wrong.
     """
-    from synthesizeme.errors import DataError, UnknownUserError
     from synthesizeme.serving.places import opened
-    from synthesizeme.serving.rows import answered
 
     rewards = opened(
         model, profiles=profiles, unknown_user=unknown_user, on_error=on_error, pessimism=pessimism,
         normalize=normalize, clip=clip, floor=floor, strip=strip,
     )  # fmt: skip
-    several = solution_strs is not None
-    responses = [solution_str] if solution_strs is None else list(solution_strs)
-    infos = [extra_info] if extra_infos is None else list(extra_infos)
+    if solution_strs is None:
+        return _results(rewards, [solution_str], [extra_info])[0]
+    return _results(rewards, list(solution_strs), list(() if extra_infos is None else extra_infos))
+
+
+def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> list[dict[str, Any]]:
+    from synthesizeme.errors import DataError, UnknownUserError
+    from synthesizeme.serving.rows import answered
+
     if len(infos) != len(responses):
         problem = f"found {len(infos)} for {len(responses)} responses; expected one for each"
         raise DataError(problem, field="extra_info", cure=_CURE)
@@ -102,8 +105,7 @@ def compute_score(
     for row, score in zip(asked, found, strict=True):
         if score.status == "unknown_user" and not isinstance(row, DataError):
             raise UnknownUserError(row.user_id)
-    results = [_result(rewards, score) for score in found]
-    return results if several else results[0]
+    return [_result(rewards, score) for score in found]
 
 
 def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:

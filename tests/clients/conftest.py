@@ -29,7 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
             missing.append(name)
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)}; run `make test-clients`", returncode=1)
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (a busy machine would hardly run them)
     config.clients = ", ".join(found)
 
 
@@ -42,6 +41,12 @@ def spans(loop: str) -> list[str]:
     """The code in README's row about a training loop."""
     (row,) = re.findall(rf"^\| {loop} \|.*$", README, re.MULTILINE)
     return re.findall(r"`([^`]+)`", row)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_are_run() -> None:
+    """Ray gives its workers a low priority, with which a busy machine hardly runs them."""
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
 
 
 @pytest.fixture(scope="session")

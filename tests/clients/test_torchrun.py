@@ -40,7 +40,7 @@ def test_two_processes_train_one_policy(policy, checkpoint, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script),
          str(policy), str(checkpoint), str(tmp_path)],
-        capture_output=True, text=True, timeout=500, check=False,
+        capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))

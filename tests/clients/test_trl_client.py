@@ -8,6 +8,7 @@ import re
 import threading
 from pathlib import Path
 
+import accelerate
 import pytest
 import torch
 import transformers
@@ -146,12 +147,14 @@ def test_the_rollout_worker_of_async_grpo_takes_both_kinds_into_its_own_process(
     from trl.experimental.async_grpo import async_rollout_worker as worker_module
 
     monkeypatch.setattr(worker_module, "is_vllm_available", lambda: True)  # its server is all that is asked
+    accelerate.PartialState(cpu=True)  # as a trainer has made it by then
     _, tokenizer = parts(policy)
     tokenizer.chat_template = (Path(trl.__file__).parent / "chat_templates" / "qwen2_5.jinja").read_text()
     worker = worker_module.AsyncRolloutWorker(
         model_name=str(policy), dataset=rows(), processing_class=tokenizer, num_generations=2, max_tokens=4,
         reward_funcs=[reward_function(str(checkpoint)), async_reward_function(str(checkpoint))],
         eos_token_ids=[tokenizer.eos_token_id],
+        child_ready_timeout=900,
         vllm_server_url=f"http://127.0.0.1:{completions.server_address[1]}",
     )  # fmt: skip
     worker.start()

@@ -127,8 +127,8 @@ def test_openrlhf_takes_words_from_the_label(wordy):
     label = {"user_id": "new", "about": ABOUT, "label": "x"}
     rows = openrlhf_payload.rows(["Q? Tea."], ["Q?"], [label])
     assert [score.value for score in answered(ScalarRewards(wordy), rows)] == [1.0]
-    (bad,) = openrlhf_payload.rows(["Q? Tea."], ["Q?"], [{"user_id": "new", "about": ""}])
-    assert isinstance(bad, DataError)
+    with pytest.raises(DataError, match="blank"):
+        openrlhf_payload.rows(["Q? Tea."], ["Q?"], [{"user_id": "new", "about": ""}])
     (bare,) = openrlhf_payload.rows(["Q? Tea."], ["Q?"], ["new"])
     assert bare.about is None
 
