@@ -15,7 +15,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests" / folder) for folder in ("contracts", "profiles", "reward_models")]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CLIENTS = ("openrlhf", "verl", "trl", "ray", "torch", "tensordict", "hydra-core")
 
 
@@ -35,12 +34,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """The versions that are run."""
     return f"clients: {config.clients}"
-
-
-def spans(loop: str) -> list[str]:
-    """The code in README's row about a training loop."""
-    (row,) = re.findall(rf"^\| {loop} \|.*$", README, re.MULTILINE)
-    return re.findall(r"`([^`]+)`", row)
 
 
 @pytest.fixture(scope="session", autouse=True)

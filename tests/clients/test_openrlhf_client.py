@@ -15,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
-from conftest import spans
 from openrlhf.datasets.prompts_dataset import PromptDataset
 from openrlhf.utils.agent import SingleTurnAgentExecutor
+from readme_lines import spans
 
 import reward_models
 from synthesizeme.types import Message

@@ -13,8 +13,8 @@ import pytest
 import torch
 import transformers
 import trl
-from conftest import spans
 from datasets import Dataset
+from readme_lines import spans
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 

@@ -11,8 +11,8 @@ import pytest
 import ray
 import transformers
 import verl
-from conftest import spans
 from hydra import compose, initialize_config_dir
+from readme_lines import spans
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopManager
 from verl.trainer.ppo.reward import get_custom_reward_fn, load_reward_manager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Stub
 
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
@@ -63,16 +62,17 @@ WRITTEN = {
 }
 
 
-class Recorder(Stub):
-    """Keeps what it was asked to score."""
+@pytest.fixture
+def recorder(stub):
+    """A model that keeps what it was asked to score, in `seen`."""
+    answer, stub.seen = stub.score, []
 
-    def __init__(self):
-        super().__init__(("ann",))
-        self.seen = []
+    def score(prompts, responses, user_ids):
+        stub.seen += [([(t.role, t.content) for t in p], r) for p, r in zip(prompts, responses, strict=True)]
+        return answer(prompts, ["3"] * len(responses), user_ids)
 
-    def score(self, prompts, responses, user_ids):
-        self.seen += [([(t.role, t.content) for t in p], r) for p, r in zip(prompts, responses, strict=True)]
-        return super().score(prompts, ["3"] * len(responses), user_ids)
+    stub.score = score
+    return stub
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -84,12 +84,11 @@ def test_a_template_is_taken_apart_into_its_turns(name):
 
 
 @pytest.mark.parametrize("begun", ["<think>\n", "<think>\n\n</think>\n\n"])
-def test_what_the_template_began_to_think_is_no_answer(begun):
-    model = Recorder()
+def test_what_the_template_began_to_think_is_no_answer(recorder, begun):
     said = "so they ask</think>\n\nHere." if begun == "<think>\n" else "Here."
     prompt = (Message(role="user", content=WRITTEN["chatml"] + begun),)
-    (found,) = ScalarRewards(model).score([Question("ann", prompt, said + "<|im_end|>")])
-    assert model.seen == [(TURNS, "Here.")]
+    (found,) = ScalarRewards(recorder).score([Question("ann", prompt, said + "<|im_end|>")])
+    assert recorder.seen == [(TURNS, "Here.")]
     assert found.stripped == ("template", "thoughts", "tokens")
 
 
@@ -160,17 +159,16 @@ def test_the_server_says_what_was_stripped_of_scores_and_margins(serve, model, c
         ("tokens", "<think>x</think>Here."), ("tokens+thoughts", "Here."), ("template", "<think>x</think>Here.</s>"),
     ],
 )  # fmt: skip
-def test_what_is_stripped_is_a_setting(strip, left):
-    model = Recorder()
-    scalar = ScalarRewards(model, Settings(strip=strip))
+def test_what_is_stripped_is_a_setting(recorder, strip, left):
+    scalar = ScalarRewards(recorder, Settings(strip=strip))
     prompt = (Message(role="user", content=WRITTEN["chatml"]),)
     scalar.score([Question("ann", prompt, "<think>x</think>Here.</s>")])
     whole = [("user", WRITTEN["chatml"])] if strip == "none" else None
-    assert model.seen[0][1] == left
+    assert recorder.seen[0][1] == left
     if strip in ("all", "template"):
-        assert model.seen[0][0] == TURNS
+        assert recorder.seen[0][0] == TURNS
     elif whole:
-        assert model.seen[0][0] == whole
+        assert recorder.seen[0][0] == whole
 
 
 @pytest.mark.parametrize("strip", ["everything", "", "thoughts,tokens", True, None])
@@ -181,8 +179,7 @@ def test_another_setting_is_refused(strip):
         Settings(strip=strip)
 
 
-def test_earlier_answers_lose_their_thoughts_and_no_turn_is_lost():
-    model = Recorder()
+def test_earlier_answers_lose_their_thoughts_and_no_turn_is_lost(recorder):
     prompt = tuple(
         Message(role=role, content=text)
         for role, text in [
@@ -191,8 +188,10 @@ def test_earlier_answers_lose_their_thoughts_and_no_turn_is_lost():
             ("user", "So <think> it over"),
         ]
     )
-    ScalarRewards(model).margins(
+    ScalarRewards(recorder).margins(
         [Comparison(pair_id="1", user_id="ann", prompt=prompt, first="1", second="2")]
     )
-    ScalarRewards(model).score([Question("ann", prompt, "3")])
-    assert model.seen == [([("user", "</s>"), ("assistant", "I am."), ("user", "So <think> it over")], "3")]
+    ScalarRewards(recorder).score([Question("ann", prompt, "3")])
+    assert recorder.seen == [
+        ([("user", "</s>"), ("assistant", "I am."), ("user", "So <think> it over")], "3")
+    ]

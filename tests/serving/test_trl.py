@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import two_tastes
-from conftest import Stub
 
 from reward_models import load
 from synthesizeme.datasets import read_pairs
@@ -163,9 +162,9 @@ def test_a_batch_without_any_reward_says_so(make, stub, caplog):
 
 
 @pytest.mark.parametrize("user", [7, np.int64(7)], ids=["int", "numpy"])
-def test_a_whole_number_is_a_user_by_its_digits(make, user):
-    class_of_seven = Stub(users=("7",))
-    assert called(make(class_of_seven), (user, "Q?", "3")) == [3]
+def test_a_whole_number_is_a_user_by_its_digits(make, stub, user):
+    stub.users_["7"] = {}
+    assert called(make(stub), (user, "Q?", "3")) == [3]
 
 
 def test_it_can_be_pickled_and_counts_on(make, checkpoint, model, sunny):
