@@ -7,6 +7,8 @@ from copy import copy
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import reward_models
 from reward_models import load, method
@@ -16,7 +18,7 @@ from reward_models.floor._experts import WITHOUT_VECTORS, Expert
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation.no_answers import KINDS, Source
-from synthesizeme.types import Comparison, Message
+from synthesizeme.types import FLOOR_ERRS, Comparison, Message, Verdict
 
 PROMPT = "How do I keep basil alive on a windowsill through the winter?"
 ANSWER = (
@@ -129,12 +131,11 @@ def test_a_reward_is_its_taste_and_its_floor(fitted):
     assert answer.value == answer.taste
     assert echo.floor == pytest.approx(-DEPTH * model.standing.unit)
     assert echo.value == echo.taste + echo.floor
-    assert echo.probability < 0.05
     bare = copy(model).stand_on("none")
-    assert [it.value for it in bare.score([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2)] == [
-        echo.taste,
-        answer.taste,
-    ]
+    alone, beside = bare.score([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2)
+    assert [alone.value, beside.value] == [echo.taste, answer.taste]
+    assert answer.probability == beside.probability
+    assert echo.probability == pytest.approx(FLOOR_ERRS * alone.probability, abs=0.05)
 
 
 def test_pairs_are_compared_on_the_floor(fitted):
@@ -145,9 +146,19 @@ def test_pairs_are_compared_on_the_floor(fitted):
     turned = asked.model_copy(update={"first": PROMPT, "second": ANSWER})
     (verdict,), (opposite,) = model.compare([asked]), model.compare([turned])
     assert verdict.preference == "first"
-    assert verdict.probability > 0.95
+    (bare,) = copy(model).stand_on("none").compare([asked])
+    assert verdict.probability == pytest.approx(1 - FLOOR_ERRS * (1 - bare.probability), abs=0.05)
     assert opposite.margin == -verdict.margin
     assert opposite.probability == pytest.approx(1 - verdict.probability)
+
+
+@given(st.floats(0.001, 0.999), st.floats(-30, 0), st.floats(-30, 0))
+def test_a_probability_is_on_the_side_of_the_margin_and_never_surer_than_a_floor_that_errs(p, first, second):
+    taste = Verdict(preference="first" if p > 0.5 else "second" if p < 0.5 else "tie", probability=p)
+    verdict = taste.on(first, second)
+    assert (verdict.probability - 0.5) * verdict.margin >= 0
+    assert FLOOR_ERRS * p - 1e-9 <= verdict.probability <= 1 - FLOOR_ERRS * (1 - p) + 1e-9
+    assert taste.on(first, first).probability == p
 
 
 def test_a_checkpoint_keeps_what_the_floor_knows(fitted, tmp_path):
