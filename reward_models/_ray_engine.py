@@ -41,6 +41,8 @@ _ray_logger = logging.getLogger("ray.data")
 class RayEngine:
     """An engine on the Ray cluster of ``$RAY_ADDRESS``, or on one started here; use it as a context.
 
+    A cluster that happens to run on this machine is left alone.
+
     Args:
         workers: Processes to use; by default one for each core of the cluster.
     """
@@ -54,12 +56,8 @@ class RayEngine:
         _ray_logger.setLevel(logging.ERROR)
         self._own = not ray.is_initialized()
         if self._own:
-            local = (
-                {}
-                if os.environ.get("RAY_ADDRESS")
-                else {"num_cpus": self.workers, "include_dashboard": False}
-            )
-            _join(local)
+            own = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+            _join({} if os.environ.get("RAY_ADDRESS") else own)
         settings = ray.data.DataContext.get_current()
         settings.enable_progress_bars, settings.raise_original_map_exception = False, True
         self.workers = self.workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -126,7 +124,7 @@ class RayEngine:
 
 
 def _join(local: dict[str, Any]) -> None:
-    """Join the cluster of ``$RAY_ADDRESS``, or start one with these settings.
+    """Join the cluster of ``$RAY_ADDRESS``, or start one with `local`, the arguments of ``ray.init``.
 
     Raises:
         ConfigError: it cannot be joined.

@@ -184,6 +184,9 @@ class Usage(Frozen):
     """Distinct questions answered from the disk cache of an earlier run."""
     retries: int = 0
     """Attempts repeated after a transient fault."""
+    follow_ups: int = 0
+    """Further requests about replies that could not be read: the same question with a schema, the reply
+    continued, one more question about it."""
     prompt_tokens: int = 0
     """Tokens sent, summed over the distinct questions."""
     completion_tokens: int = 0

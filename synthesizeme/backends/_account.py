@@ -33,6 +33,7 @@ class Reply:
     outcome: Answer | Failure
     retries: int = 0
     cached: bool = False
+    follow_ups: int = 0
 
 
 class Account:
@@ -100,7 +101,8 @@ class Account:
 
     def _count(self, question: Question, reply: Reply) -> None:
         outcome = reply.outcome
-        took = {"distinct_calls": 1, "cached_calls": int(reply.cached), "retries": reply.retries}
+        took = {"distinct_calls": 1, "cached_calls": int(reply.cached)}
+        took |= {"retries": reply.retries, "follow_ups": reply.follow_ups}
         if isinstance(outcome, Failure):
             self.failures[outcome.kind] = self.failures.get(outcome.kind, 0) + 1
             took["refused" if outcome.kind == "refusal" else "failed"] = 1

@@ -189,7 +189,7 @@ class Session:
         known = answer is not None and (answer.readable or key in self._unread_now)
         return Reply(answer, cached=True) if answer is not None and known else None
 
-    def _finish(self, key: str, outcome: Answer | Failure, retries: int) -> Reply:
+    def _finish(self, key: str, outcome: Answer | Failure, retries: int, follow_ups: int) -> Reply:
         if isinstance(outcome, Answer):
             self._failed_in_a_row = 0
             if not outcome.readable:
@@ -200,7 +200,7 @@ class Session:
             if self._failed_in_a_row >= self._retry.give_up_after:
                 raise self._give_up(f"{self._failed_in_a_row} calls in a row failed", outcome)
         self._keep_endpoint()
-        return Reply(outcome, retries)
+        return Reply(outcome, retries, follow_ups=follow_ups)
 
     def _keep(self, key: str, text: str) -> None:
         try:
@@ -234,7 +234,7 @@ class Session:
         if (reply := self._recall(key)) is not None:
             return reply
         ladder = steps(question, self.model, self.endpoint)
-        sending = next(ladder)
+        sending, follow_ups = next(ladder), 0
         while True:
             with self._budget.admitted(sending) as taken:
                 outcome = self._attempt_here(sending)
@@ -245,7 +245,8 @@ class Session:
             try:
                 sending = ladder.send(outcome.failure if isinstance(outcome, Fault) else outcome)
             except StopIteration as end:
-                return self._finish(key, end.value, 0)
+                return self._finish(key, end.value, 0, follow_ups)
+            follow_ups += 1
 
     def _attempt_here(self, sending: Sending) -> Answer | Fault:
         request = build_request(self.model, sending, self.endpoint)
@@ -259,7 +260,7 @@ class Session:
         if (reply := self._recall(key)) is not None:
             return reply
         ladder = steps(question, self.model, self.endpoint)
-        sending, retries = next(ladder), 0
+        sending, retries, follow_ups = next(ladder), 0, 0
         while True:
             async with self._budget.admitted_in_turn(sending) as taken:
                 reply = await self._tried(key, sending)
@@ -267,11 +268,12 @@ class Session:
                     taken.append(reply.outcome)
             retries += reply.retries
             if reply.cached:
-                return replace(reply, retries=retries)
+                return replace(reply, retries=retries, follow_ups=follow_ups)
             try:
                 sending = ladder.send(reply.outcome)
             except StopIteration as end:
-                return self._finish(key, end.value, retries)
+                return self._finish(key, end.value, retries, follow_ups)
+            follow_ups += 1
 
     async def _tried(self, key: str, sending: Sending) -> Reply:
         """The outcome of one request, or of its question, which another process got while this one waited."""

@@ -110,6 +110,8 @@ def usage_facts(usage: Usage) -> str:
         parts.append(dollars(usage.cost_usd))
     if usage.retries:
         parts.append(f"{usage.retries:,} retried")
+    if usage.follow_ups:
+        parts.append(count(usage.follow_ups, "follow-up"))
     return " · ".join([*parts, *replies(usage), f"{usage.failed:,} failed"])
 
 

@@ -237,6 +237,8 @@ def _usage_line(usage: Usage, limit: str = "") -> str:
     parts.append(count(tokens, "token"))
     if usage.retries:
         parts.append(f"{usage.retries} retried")
+    if usage.follow_ups:
+        parts.append(count(usage.follow_ups, "follow-up"))
     if usage.cost_usd:
         parts.append(dollars(usage.cost_usd))
     return ", ".join([*parts, *replies(usage)])

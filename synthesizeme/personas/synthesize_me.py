@@ -321,7 +321,7 @@ class _Induction:
             traces_verified=sum(pool.verified for pool in self.pools),
             candidates=tuple(self.candidates),
             evidence=self.evidence,
-            usage=usage.model_copy(update={"cached_calls": 0, "retries": 0}),
+            usage=usage.model_copy(update={"cached_calls": 0, "retries": 0, "follow_ups": 0}),
             failures=self._failures(),
             notes=tuple(self.notes),
         )

@@ -351,7 +351,7 @@ def test_progress_is_told_after_every_call(openai_stub):
     seen = []
     with Session(model_at(openai_stub.base_url), concurrency=1, progress=seen.append) as session:
         session.account().ask([ask_for(str(n)) for n in range(3)], stage="judging")
-    assert [(p.stage, p.done, p.total, p.failures) for p in seen] == [
+    assert [(p.stage, p.done, p.total, p.usage.failed) for p in seen] == [
         ("judging", 1, 3, 0), ("judging", 2, 3, 1), ("judging", 3, 3, 1),
     ]  # fmt: skip
     assert [p.usage.distinct_calls for p in seen] == [1, 2, 3]

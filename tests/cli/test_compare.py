@@ -17,6 +17,7 @@ import pytest
 import reward_models
 from synthesizeme import discovery
 from synthesizeme.datasets import write_pairs
+from synthesizeme.errors import install_line
 from synthesizeme.evaluation import figures
 from synthesizeme.evaluation.benchmarks import load_benchmark
 from synthesizeme.evaluation.intervals import paired_difference
@@ -198,7 +199,7 @@ def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, as
     ran = command("compare", "--data", planted, "--scorers", asked, "--out", "out", "--no-cold-start")
     assert ran.status == status, ran.err
     assert "lore failed" in ran.err if status else "lore is left out" in ran.err
-    assert "pip install -c constraints.txt -e '.[" in ran.err
+    assert install_line("").removesuffix("]'") in ran.err
     names = [row.name for row in Report.from_json(Path("out/results.json").read_text()).rows]
     assert names == (["oracle"] if status else [MODEL, "oracle"])
 

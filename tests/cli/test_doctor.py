@@ -6,6 +6,7 @@ from pathlib import Path
 from openai_stub import Reply
 
 import synthesizeme
+from synthesizeme.errors import install_line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +58,7 @@ def test_every_extra_is_listed_with_a_line_that_installs_it(command, monkeypatch
     assert extras["optimize"]["versions"]["optuna"] is None
     assert "gepa" in extras["optimize"]["versions"]
     assert {name for name, extra in extras.items() if extra["cure"]} >= {"optimize", "retrieval"}
-    assert extras["retrieval"]["cure"] == "pip install -c constraints.txt -e '.[retrieval]'"
+    assert extras["retrieval"]["cure"] == install_line("retrieval")
 
 
 def test_a_model_is_tried_with_one_comparison(command, openai_stub):

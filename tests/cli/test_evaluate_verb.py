@@ -167,11 +167,17 @@ def test_a_terminal_gets_a_compact_table(command):
     assert "| scorer" in command(*arguments).out
 
 
-def test_where_nothing_was_answered_nothing_was_measured(command, tmp_path):
+def test_where_nothing_was_answered_nothing_was_measured(command, sample, tmp_path):
     (tmp_path / "replies.json").write_text('["I like both."]')
-    ran = command(
-        "evaluate", "--benchmark", "sample", "--scorers", "default", "--model", f"scripted:{tmp_path}/replies.json"
-    )  # fmt: skip
+    asked = ("evaluate", "--scorers", "default", "--model", f"scripted:{tmp_path}/replies.json")
+    ran = command(*asked, "--benchmark", "sample")
+    assert ran.status == 1
+    assert "0 of its 8 replies can be read" in ran.err
+    assert "| default" not in ran.out
+    rows = [json.loads(line) for line in sample.read_text().splitlines()[:7]]  # too few to conclude earlier
+    few = [{**row, "split": "train" if number < 4 else "test"} for number, row in enumerate(rows)]
+    (tmp_path / "few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in few))
+    ran = command(*asked, "--data", "few.jsonl")
     assert ran.status == 1
     assert "no scorer answered any question (parse)" in ran.err
     assert "| default" in ran.out

@@ -5,7 +5,7 @@ import pytest
 import reward_models
 from synthesizeme import discovery
 from synthesizeme.comparison.entrants import USUAL_RETRIEVAL, entrant_names, open_methods
-from synthesizeme.errors import UnknownNameError
+from synthesizeme.errors import UnknownNameError, install_line
 from synthesizeme.personas.retrieving import retrieval_judges
 from synthesizeme.personas.scorers import JUDGES as PLAIN_JUDGES
 from synthesizeme.personas.scorers import REFERENCES
@@ -51,7 +51,7 @@ def test_a_method_whose_library_is_missing_is_named_with_its_cure(monkeypatch):
     found, missing = open_methods(["lore", "longer", "hierarchical-stylometric"])
     assert list(found) == ["hierarchical-stylometric"]
     assert list(missing) == ["lore"]
-    assert "pip install -c constraints.txt -e '.[hf]'" in str(missing["lore"])
+    assert install_line("hf") in str(missing["lore"])
 
 
 def test_variants_are_models_and_a_folder_is_a_name(tmp_path):

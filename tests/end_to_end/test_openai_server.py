@@ -134,9 +134,10 @@ def test_a_server_that_is_not_there_is_one_message_with_a_cure(rows, tmp_path, m
     )
     out, err = capfd.readouterr()
     assert (status, out) == (1, "")
-    assert err.count("\n") == 1
-    assert "http://127.0.0.1:9/v1" in err
-    assert "Cure" in err
+    read, error = err.splitlines()
+    assert read.startswith(f"reading {rows} as jsonl")
+    assert "http://127.0.0.1:9/v1" in error
+    assert "Cure" in error
     assert not (tmp_path / "out").exists()
 
 

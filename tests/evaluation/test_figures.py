@@ -17,7 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
-from synthesizeme.errors import DataError, MissingExtraError
+from synthesizeme.errors import DataError, MissingExtraError, install_line
 from synthesizeme.evaluation._canvas import COLOURS, FAINT, WIDTH, style
 from synthesizeme.evaluation._figure_of_users import gain_by_user
 from synthesizeme.evaluation._lettering import TITLE, fitted, printable, spread, width_of, wrapped
@@ -506,7 +506,7 @@ class TestFiles:
 
     def test_without_matplotlib_the_extra_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(MissingExtraError, match=r"synthesizeme-rewards\[figures\]"):
+        with pytest.raises(MissingExtraError, match=re.escape(install_line("figures"))):
             draw([entrant("hierarchical")], tmp_path / "out", benchmark="made up")
         assert not (tmp_path / "out").exists()
 

@@ -10,7 +10,7 @@ import pytest
 from synthesizeme.backends import Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets.lamp import LampItem, LampQuestion, lamp_task, load_lamp, write_planted
-from synthesizeme.errors import ConfigError, DataError, UnknownNameError
+from synthesizeme.errors import ConfigError, DataError, UnknownNameError, UnreadableError
 from synthesizeme.lamp import Choice, LampRun, choose, lamp_prompt, rank_profiles, read_ranking, write_ranking
 from synthesizeme.personas.retrieving import RetrievalSettings
 from synthesizeme.retrieval import open_retriever
@@ -94,9 +94,13 @@ def test_a_language_model_answers_in_its_own_words(folder):
 
 
 def test_failures_are_wrong_answers_and_counted(folder):
-    (row,) = run(folder, 2, Session(scripted_model(lambda request: "Hm."))).report(["default"]).rows
+    each = ["Preference: First"] * 13 + ["Hm."]  # both orders of the 7 first comparisons of 15 tags
+    (row,) = run(folder, 2, Session(scripted_model(each * 40))).report(["default"]).rows
     assert row.failures == {"parse": 40}
     assert row.metrics["accuracy"].value == 0
+
+    with pytest.raises(UnreadableError, match=r"user 'author-00': .*0 of its 8 replies"):
+        run(folder, 2, Session(scripted_model(lambda request: "Hm."))).report(["default"])
 
 
 def test_empty_profiles_and_a_k_beyond_them_are_answered(folder, tmp_path):

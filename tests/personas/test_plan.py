@@ -61,7 +61,7 @@ def test_a_part_of_an_account_counts_alike_whatever_was_asked_before():
     questions = [ask("a"), ask("b"), ask("a"), ask("bad")]
     fresh, repeated = wider.part(), wider.part()
     assert fresh.ask(questions) == repeated.ask(questions)
-    expected = Usage(calls=4, distinct_calls=3, prompt_tokens=2, completion_tokens=8)
+    expected = Usage(calls=4, distinct_calls=3, prompt_tokens=2, completion_tokens=8, failed=1)
     assert fresh.usage == repeated.usage == expected
     assert fresh.failures == repeated.failures == wider.failures == {"transport": 1}
     assert (wider.usage.calls, wider.usage.distinct_calls) == (8, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from synthesizeme.errors import DataError, MissingExtraError, StoreError
+from synthesizeme.errors import DataError, MissingExtraError, StoreError, install_line
 from synthesizeme.profiles import migrate_store, open_store
 from synthesizeme.profiles._migration import FOLDER, REVISIONS, VERSION_TABLE
 from synthesizeme.profiles._tables import metadata
@@ -120,7 +121,7 @@ def test_what_is_not_installed_is_named_with_the_pip_line(missing, tmp_path, new
 
     monkeypatch.setattr(builtins, "__import__", without)
     url = "postgresql://postgres@/none?host=/nowhere" if missing == "psycopg" else tmp_path / "s.db"
-    with pytest.raises(MissingExtraError, match=r"synthesizeme-rewards\[store\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_line("store"))):
         open_store(url, key_file=new_key("k") if missing == "cryptography" else None)
 
 

@@ -142,8 +142,8 @@ def test_any_text_is_read_or_refused_and_keeps_its_places(text):
 @given(st.sampled_from(CLEAR), st.sampled_from(CLEAR))
 def test_what_follows_a_heading_of_the_prompt_is_not_read(row, invented):
     reply = row["reply"]
-    if row.get("cut_off") or re.search(r"\bdraft\b|</?\w+>|<\|", reply):
-        return
+    if row.get("cut_off") or re.search(r"\bdraft\b|</?\w+>|<\|", reply) or "<|channel|>" in invented["reply"]:
+        return  # all before a final channel was thought
     tail = f"\n\nConversation:\nHow deep is it?\nFirst response:\nSix feet.\nSecond response:\nNine.\n{invented['reply']}"
     for cut_off in (False, True):
         assert reading(reply + tail, cut_off) == expected(row)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import builtins
 import math
 import random
+import re
 
 import numpy as np
 import pytest
 from rank_bm25 import BM25Okapi
 
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError, install_line
 from synthesizeme.retrieval import open_retriever, retriever, retriever_names
 from synthesizeme.retrieval._base import by_score, words
 from synthesizeme.retrieval.bm25 import K1, B, Bm25
@@ -138,6 +139,6 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"synthesizeme-rewards\[retrieval\]"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_line("retrieval"))):
         open_retriever("bm25")
     assert Bm25(idf="okapi").retrieve("a b", ["a", "b", "c"], 1) == [1]

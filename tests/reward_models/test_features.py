@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zlib
@@ -12,7 +13,7 @@ import pytest
 from reward_models._feature_cache import FeatureCache
 from reward_models._features import KEPT_AT_ONCE, Encoded, Joined, Stylometric, open_features
 from synthesizeme import stylometry
-from synthesizeme.errors import DataError, MissingExtraError, UnknownNameError
+from synthesizeme.errors import DataError, MissingExtraError, UnknownNameError, install_line
 from synthesizeme.types import Message
 
 PROMPT = (Message(role="user", content="How do I cook rice?"),)
@@ -167,7 +168,8 @@ def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, spec, li
     for loaded in ("_encoder", "_hidden_states", "_backbone", "_threads"):
         monkeypatch.delitem(sys.modules, f"reward_models.{loaded}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtraError, match=rf"features '{spec.split('+')[-1]}' .*rewards\[{extra}\]"):
+    part = re.escape(spec.split("+")[-1])
+    with pytest.raises(MissingExtraError, match=f"features '{part}' .*{re.escape(install_line(extra))}"):
         open_features(spec)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import socket
 
 import pyarrow
@@ -16,7 +17,7 @@ from reward_models._features import open_features
 from synthesizeme.cli import main
 from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError, install_line
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import Message
 
@@ -73,8 +74,9 @@ def test_vectors_of_an_encoder_are_those_of_one_process_to_the_bit(cluster, tmp_
     spread_out = open_features(f"lm:{folder}:mean", cache_dir=tmp_path / "two")
     with using(cluster):
         assert spread_out.responses(prompts, texts).tobytes() == alone.tobytes()
-    units = [features.encoder.of_response(*row) for row in zip(prompts, texts, strict=True)]
-    assert len(open_cache(tmp_path / "two").get(features.identity, units, features.dim)) == len(units)
+    whole = features.whole
+    units = [whole.encoder.of_response(*row) for row in zip(prompts, texts, strict=True)]
+    assert len(open_cache(tmp_path / "two").get(whole.identity, units, whole.dim)) == len(units)
 
     worker = _ray_engine._Encode(f"lm:{folder}:mean", "another identity")
     with pytest.raises(DataError, match="bring the same files to every machine"):
@@ -157,7 +159,7 @@ def test_the_engine_is_chosen_by_name(monkeypatch):
         with pytest.raises(ConfigError, match="expected at least 1, with ray only"), spread(name, workers):
             pass
     monkeypatch.setitem(__import__("sys").modules, "reward_models._ray_engine", None)
-    with pytest.raises(MissingExtraError, match=r"synthesizeme-rewards\[ray\]"), spread("ray"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_line("ray"))), spread("ray"):
         pass
     assert active() is None
 

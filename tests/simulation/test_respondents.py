@@ -9,7 +9,7 @@ from invented import account, comparison, pair, sent
 
 from synthesizeme import Session, open_model
 from synthesizeme.datasets.synthetic import planted_population
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.errors import ConfigError, DataError, UnreadableError
 from synthesizeme.profile import UserProfile
 from synthesizeme.simulation.casting import persona_of, read_personas
 from synthesizeme.simulation.planted import PlantedRespondents, planted_respondents
@@ -85,8 +85,10 @@ def test_an_answer_that_turns_with_the_order_is_a_tie_and_a_failure_is_counted()
     _, always_first = played(lambda request: "Preference: First")
     assert (always_first.pairs, always_first.ties) == ((), 12)
     assert always_first.consistent == 0.0
-    _, unread = played(lambda request: "I like both.")
+    _, unread = played(["Preference: First"] * 12 + ["I like both."] * 12)
     assert (unread.pairs, unread.ties, unread.failures) == ((), 0, {"parse": 12})
+    with pytest.raises(UnreadableError, match=r"0 of its 8 replies can be read.*'I like both\.'"):
+        played(lambda request: "I like both.")
     _, once = played(["Preference: First"] * 12 + ["I'm sorry, I can't."] * 12)
     assert (once.pairs, once.failures) == ((), {"refusal": 12})
 

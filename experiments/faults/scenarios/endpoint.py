@@ -50,6 +50,7 @@ class Endpoint:
         with self._changed:
             self.asked: Counter[str] = Counter()
             """Requests by mark."""
+            self._bodies: set[str] = set()
             self.given: Counter[str] = Counter()
             """Replies by kind of fault; "" for good ones."""
             self.answers: dict[str, str] = {}
@@ -71,8 +72,8 @@ class Endpoint:
 
     @property
     def repeated(self) -> int:
-        """Requests beyond the first of each mark."""
-        return self.calls - len(self.asked)
+        """Requests beyond the first of each body."""
+        return self.calls - len(self._bodies)
 
     def wait_for(self, calls: int, seconds: float = 120.0) -> bool:
         """Wait until so many requests have come; whether they have."""
@@ -94,6 +95,7 @@ class Endpoint:
         mark = mark_of(body)
         with self._changed:
             self.asked[mark] += 1
+            self._bodies.add(f"{mark} {json.dumps(body.get('response_format'))}")
             self.late += time.monotonic() - self._seen.get(mark, float("inf")) > GRACE_S
             kind = self._kind(mark, self.asked[mark])
             self.given[kind] += 1

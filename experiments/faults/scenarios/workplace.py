@@ -25,7 +25,7 @@ from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import open_store
 from synthesizeme.profiles.intake import take_pairs
 from synthesizeme.profiles.views import every_user
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import PreferencePair, Usage
 
 MODEL = "m"
 IMPATIENT_S = 1.0
@@ -50,8 +50,8 @@ class Ran:
     @property
     def sent(self) -> int:
         """Calls that it says it sent."""
-        usage = self.summary.get("usage", {"distinct_calls": 0, "cached_calls": 0, "retries": 0})
-        return int(usage["distinct_calls"] - usage["cached_calls"] + usage["retries"])
+        usage = Usage(**self.summary.get("usage", {}))
+        return usage.distinct_calls - usage.cached_calls + usage.retries + usage.follow_ups
 
 
 class Workplace:

@@ -63,7 +63,7 @@ def test_a_reply_that_can_be_read_costs_one_call_in_words(openai_stub):
     answers, usage = ask(openai_stub, questions(5), concurrency=4)
     assert ways(openai_stub) == ["words"] * 5
     assert {read_verdict(answer).preference for answer in answers} == {"second"}
-    assert (usage.constrained, usage.mended, usage.unreadable) == (0, 0, 0)
+    assert (usage.constrained, usage.mended, usage.unreadable, usage.follow_ups) == (0, 0, 0, 0)
 
 
 def test_where_words_fail_and_a_schema_helps_it_is_sent_from_then_on(openai_stub, tmp_path):
@@ -122,6 +122,7 @@ def test_one_more_question_mends_a_reply_that_cannot_be_read(openai_stub, said):
     assert "Answer with one word" in asked["content"]
     assert {read_verdict(answer).preference for answer in answers} == {"second"}
     assert (usage.mended, usage.constrained, usage.unreadable) == (2, 0, 0)
+    assert usage.distinct_calls + usage.follow_ups == len(openai_stub.requests)
 
 
 def test_what_nothing_mends_is_unreadable_and_as_the_model_said_it(openai_stub):
