@@ -230,9 +230,9 @@ def _shifted(probability: float, by: float) -> float:
 
 
 FLOOR_ERRS = 0.5
-"""Chance that a text which its floor lowers is an answer after all: probabilities are averaged over both cases.
+"""Chance that a text which its floor lowers is an answer after all: probabilities average over both cases.
 
-Between real answers of LLMFAO (validation rows) it is .7; where a third of the texts so lowered are none, .5."""
+Between real answers of LLMFAO (validation rows) it is .7; where a third of the texts lowered are none, .5."""
 
 
 def _averaged(taste: float, lowered: float) -> float:
