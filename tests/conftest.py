@@ -30,6 +30,7 @@ def pytest_configure() -> None:
     """Whoever runs the tests may have set up the product; neither a test nor a process it starts sees that."""
     for name in filter(changes_the_product, list(os.environ)):
         del os.environ[name]
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (at Ray's low priority a busy machine hardly runs them)
 
 
 @pytest.fixture(scope="session", autouse=True)

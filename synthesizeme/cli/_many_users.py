@@ -172,12 +172,10 @@ def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
     usage = summary.usage
     tokens = usage.prompt_tokens + usage.completion_tokens
     cost = f", {dollars(usage.cost_usd)}" if usage.cost_usd else ""
-    further = f", {count(usage.follow_ups, 'follow-up')}" if usage.follow_ups else ""
+    sent = f"{usage.cached_calls:,} cached, {usage.retries:,} retries"
+    sent += f", {count(usage.follow_ups, 'follow-up')}" if usage.follow_ups else ""
     became = "".join(f", {words}" for words in replies(usage))
-    yield (
-        f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls:,} cached, {usage.retries:,} retries{further}), "
-        f"{count(tokens, 'token')}{cost}{became}."
-    )
+    yield (f"{count(usage.distinct_calls, 'call')} ({sent}), {count(tokens, 'token')}{cost}{became}.")
     if summary.unanswered:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in summary.unanswered.items())
         yield f"Without a usable answer, retries notwithstanding: {kinds}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
@@ -19,6 +19,11 @@ class NamedUser(Frozen):
     """The user."""
     why: str
     """What failed, or how far the pairs are from the profile."""
+
+
+def _first(named: Iterable[NamedUser]) -> tuple[NamedUser, ...]:
+    """The first users by their ids: the same ones in whatever order parts of a run are added."""
+    return tuple(sorted(named, key=lambda it: it.user_id)[:EXAMPLES])
 
 
 class Pooled(Frozen):
@@ -83,10 +88,10 @@ class RunSummary(Frozen):
                 name: self.accuracy.get(name, Pooled()) + other.accuracy.get(name, Pooled())
                 for name in judges
             },
-            failures=(*self.failures, *other.failures)[:EXAMPLES],
-            drifts=(*self.drifts, *other.drifts)[:EXAMPLES],
+            failures=_first((*self.failures, *other.failures)),
+            drifts=_first((*self.drifts, *other.drifts)),
             cautioned=self.cautioned + other.cautioned,
-            cautions=(*self.cautions, *other.cautions)[:EXAMPLES],
+            cautions=_first((*self.cautions, *other.cautions)),
             stopped=self.stopped or other.stopped,
         )
 
