@@ -1,4 +1,4 @@
-"""How much a probability should believe the floor: likelihood of validation choices by the chance that it errs.
+"""How much a probability should believe the floor: likelihood of validation choices by its chance to err.
 
 OMP_NUM_THREADS=1 python experiments/floor/errs.py --data-dir FOLDER        some minutes on one core
 """
