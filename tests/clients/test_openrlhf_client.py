@@ -52,9 +52,11 @@ def experience():
     """OpenRLHF's own way from a response to tensors; vLLM, which it imports for its engine, is not used."""
     vllm, engine = types.ModuleType("vllm"), types.ModuleType("openrlhf.trainer.ray.vllm_engine")
     vllm.SamplingParams = engine.batch_vllm_engine_call = object
-    sys.modules |= {"vllm": vllm, "openrlhf.trainer.ray.vllm_engine": engine}
-    from openrlhf.trainer.ppo_utils.experience import Experience
-    from openrlhf.trainer.ppo_utils.samples_generator import SamplesGenerator
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "vllm", vllm)
+        patch.setitem(sys.modules, "openrlhf.trainer.ray.vllm_engine", engine)
+        from openrlhf.trainer.ppo_utils.experience import Experience
+        from openrlhf.trainer.ppo_utils.samples_generator import SamplesGenerator
 
     def of(responses):
         made = [
