@@ -204,11 +204,11 @@ class _Reading:
     def confidence(self, claim: Claim, cut_off: bool) -> float | None:
         """The stated chance of being right, from the answer's own block.
 
-        A number at the very end of a reply that was cut off may lack digits and is none.
+        A number at the very end of a reply that was cut off there may lack digits and is none.
         """
-        if cut_off and re.search(r"\d\s*\Z", self.page):
-            return None
         end = next(limit for limit in self.ends if limit >= claim.end)
+        if cut_off and end >= len(self.page.rstrip()) and re.search(r"\d\s*\Z", self.page):
+            return None
         stated = [it for it in self.parts if it.kind == "confidence" and it.start <= end]
         after = [it for it in stated if it.label >= claim.start]
         for part in [*after, *reversed([it for it in stated if it.label < claim.start])]:
