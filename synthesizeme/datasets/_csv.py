@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from synthesizeme.datasets._encodings import not_utf8
+from synthesizeme.datasets._encodings import decoded
 from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
 from synthesizeme.datasets._intake import SourceRow
 from synthesizeme.errors import DataError
@@ -80,11 +80,7 @@ def _text_lines(path: Path) -> Iterator[str]:
         if raw is None:
             problem, cure = f"the line is longer than {MAX_LINE_BYTES:,} bytes", "check that it is a CSV file"
             raise DataError(problem, source=str(path), line=line, cure=cure)
-        try:
-            yield raw.decode("utf-8-sig" if offset == 0 else "utf-8")
-        except UnicodeDecodeError as error:
-            problem, cure = not_utf8(raw, error, offset)
-            raise DataError(problem, source=str(path), line=line, cure=cure) from None
+        yield decoded(raw, source=str(path), line=line, offset=offset)
 
 
 def _delimiter(header: str) -> str:

@@ -41,14 +41,27 @@ def as_utf8(stream: BinaryIO, head: bytes, source: str) -> BinaryIO:
     return stream
 
 
-def not_utf8(raw: bytes, error: UnicodeDecodeError, offset: int) -> tuple[str, str]:
-    """What bytes that are not UTF-8 most likely are, in words, and the cure.
+def decoded(raw: bytes, *, source: str, line: int | None = None, offset: int = 0) -> str:
+    """UTF-8 bytes as text, without the mark that may stand at the beginning of a file.
 
     Args:
         raw: The bytes.
-        error: What decoding them said.
+        source: File they come from.
+        line: 1-based line they begin on.
         offset: Where in their file they begin, in bytes.
+
+    Raises:
+        DataError: they are not UTF-8; says what they most likely are.
     """
+    try:
+        return raw.decode("utf-8-sig" if offset == 0 else "utf-8")
+    except UnicodeDecodeError as error:
+        problem, cure = _not_utf8(raw, error, offset)
+        raise DataError(problem, source=source, line=line, cure=cure) from None
+
+
+def _not_utf8(raw: bytes, error: UnicodeDecodeError, offset: int) -> tuple[str, str]:
+    """What bytes that are not UTF-8 most likely are, in words, and the cure."""
     byte = f"byte 0x{error.object[error.start]:02x} at byte offset {offset + error.start}"
     name = _likely(raw)
     if name is None:

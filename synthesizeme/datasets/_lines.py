@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from synthesizeme.datasets._encodings import not_utf8
+from synthesizeme.datasets._encodings import decoded
 from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines, stream_lines
 from synthesizeme.datasets._intake import Row, SourceRow, shown
 from synthesizeme.errors import DataError
@@ -79,11 +79,7 @@ def parse_json(raw: bytes, *, source: str, line: int = 1, offset: int = 0) -> An
         DataError: not UTF-8, not JSON, NaN or infinite numbers, a field given twice, lone surrogates, nested
             too deeply.
     """
-    try:
-        text = raw.decode("utf-8-sig" if offset == 0 else "utf-8")
-    except UnicodeDecodeError as error:
-        problem, cure = not_utf8(raw, error, offset)
-        raise DataError(problem, source=source, line=line, cure=cure) from None
+    text = decoded(raw, source=source, line=line, offset=offset)
     try:
         value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_object

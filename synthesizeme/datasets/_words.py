@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._csv import CSV_SUFFIXES
-from synthesizeme.datasets._encodings import not_utf8
+from synthesizeme.datasets._encodings import decoded
 from synthesizeme.datasets._files import MAX_LINE_BYTES, open_bytes
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import validated
@@ -126,11 +126,7 @@ def _documents(path: Path, user_id: str | None) -> Iterator[SourceRow]:
     if len(raw) > MAX_LINE_BYTES:
         problem = f"the text is larger than {MAX_LINE_BYTES:,} bytes"
         raise DataError(problem, source=str(path), cure=f"{LONGEST_TEXT:,} characters are read; shorten it")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problem, cure = not_utf8(raw, error, 0)
-        raise DataError(problem, source=str(path), cure=cure) from None
+    text = decoded(raw, source=str(path))
     yield SourceRow(str(path), 1, {"user_id": user_id or path.stem, "about": text})
 
 
