@@ -166,7 +166,7 @@ class Intake:
     def pairs(
         self, places: Iterable[SourceRow], make: Callable[[SourceRow], PreferencePair | None]
     ) -> Iterator[PreferencePair]:
-        """The pairs that `make` finds in rows; what it raises is a bad row, None was left out by rule."""
+        """The pairs that `make` finds in rows; what it raises is refused, None was left out by rule."""
         for place in places:
             try:
                 if pair := make(place):

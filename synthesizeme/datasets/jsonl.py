@@ -92,7 +92,7 @@ def recognises(row: Row) -> bool:
 
 def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     """The pairs of a file in this format, in any container that rows come in."""
-    return _strict(rows_of(source, intake), intake)
+    return intake.pairs(rows_of(source, intake), lambda place: _pair(place, intake))
 
 
 load = loader(read, DOWNLOAD)
@@ -108,15 +108,8 @@ def _are_messages(turns: Any) -> bool:
     )
 
 
-def _strict(rows: Iterable[SourceRow], intake: Intake) -> Iterator[PreferencePair]:
-    for place in rows:
-        try:
-            pair = strict_pair(place, intake)
-        except DataError as error:
-            intake.refuse(place, error)
-            continue
-        if admitted := intake.admit(place, pair, id_is_derived=has_no_id(place.row)):
-            yield admitted
+def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
+    return intake.admit(place, strict_pair(place, intake), id_is_derived=has_no_id(place.row))
 
 
 def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, compress: bool) -> int:

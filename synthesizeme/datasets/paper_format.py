@@ -17,10 +17,9 @@ from pathlib import Path
 
 from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._conversations import with_system
-from synthesizeme.datasets._intake import Intake, Row, shown
+from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import mapped_pair, messages
 from synthesizeme.datasets._tables import rows_of
-from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"
@@ -39,36 +38,33 @@ def recognises(row: Row) -> bool:
 def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
     """The pairs of a file or folder; ids are ``conversation:turn:count``."""
     count: Counter[tuple[str, int]] = Counter()
-    for place in rows_of(within(source, FILES), intake):
-        row = place.row
-        if missing := [field for field in ("context", "chosen", "rejected") if row.get(field) is None]:
-            problem = f"the field is missing; found {shown(list(row))}"
-            intake.reject(place.error(problem, field=missing[0], cure="add it or remove the row"))
-            continue
-        try:
-            context = messages(place, "context", row["context"], role="user")
-        except DataError as error:
-            intake.refuse(place, error)
-            continue
-        pair_id = row.get("pair_id")
-        if pair_id is None and row.get("conversation_id") is not None:
-            key = str(row["conversation_id"]), (len(context) - 1) // 2
-            pair_id = f"{key[0]}:{key[1]}:{count[key]}"
-            count[key] += 1
-        pair = mapped_pair(
-            place,
-            intake,
-            pair_id=pair_id,
-            user_id=row.get("user_id"),
-            prompt=with_system(row, context),
-            chosen=row["chosen"],
-            rejected=row["rejected"],
-            split=row.get("split"),
-            created_at=row.get("created_at"),
-            metadata={name: row[name] for name in _KEPT if row.get(name) is not None},
-        )
-        if pair:
-            yield pair
+    return intake.pairs(rows_of(within(source, FILES), intake), lambda place: _pair(place, intake, count))
 
 
 load = loader(read, DOWNLOAD)
+
+
+def _pair(place: SourceRow, intake: Intake, count: Counter[tuple[str, int]]) -> PreferencePair | None:
+    """The pair of a row; `count` has how many rows of a turn of a conversation came before it."""
+    row = place.row
+    if missing := [field for field in ("context", "chosen", "rejected") if row.get(field) is None]:
+        problem = f"the field is missing; found {shown(list(row))}"
+        raise place.error(problem, field=missing[0], cure="add it or remove the row")
+    context = messages(place, "context", row["context"], role="user")
+    pair_id = row.get("pair_id")
+    if pair_id is None and row.get("conversation_id") is not None:
+        key = str(row["conversation_id"]), (len(context) - 1) // 2
+        pair_id = f"{key[0]}:{key[1]}:{count[key]}"
+        count[key] += 1
+    return mapped_pair(
+        place,
+        intake,
+        pair_id=pair_id,
+        user_id=row.get("user_id"),
+        prompt=with_system(row, context),
+        chosen=row["chosen"],
+        rejected=row["rejected"],
+        split=row.get("split"),
+        created_at=row.get("created_at"),
+        metadata={name: row[name] for name in _KEPT if row.get(name) is not None},
+    )
