@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from synthesizeme import discovery
@@ -51,10 +53,11 @@ class DatasetModule(Protocol):
         """The pairs of a file or folder; what makes no pair goes to the intake."""
 
 
-def formats() -> dict[str, DatasetModule]:
-    """The modules that read a format, by name; generators of data are not among them."""
+@cache
+def formats() -> Mapping[str, DatasetModule]:
+    """The modules that read a format, by name; generators of data are not among them. Looked up once."""
     modules = {name: _module(name) for name in discovery.names(PACKAGE)}
-    return {name: module for name, module in modules.items() if not _is_made(module)}
+    return MappingProxyType({name: module for name, module in modules.items() if not _is_made(module)})
 
 
 def made() -> list[str]:
