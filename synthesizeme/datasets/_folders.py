@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from synthesizeme.datasets._csv import CSV_SUFFIXES
 from synthesizeme.datasets._files import COMPRESSED
 from synthesizeme.errors import DataError
 
-TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab")
+_TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)
 """Endings of text files that rows are read from; one of a compression may follow."""
 SUFFIXES = (
-    *TEXT_SUFFIXES,
-    *(f"{text}{packed}" for text in TEXT_SUFFIXES for packed in COMPRESSED),
+    *_TEXT_SUFFIXES,
+    *(f"{text}{packed}" for text in _TEXT_SUFFIXES for packed in COMPRESSED),
     ".parquet",
     ".arrow",
 )
@@ -87,7 +88,12 @@ def _found(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     else:
         for path in _rows_under(folder):
             inside = path.relative_to(folder)
-            yield path, (_SHARD.sub("", path.name.split(".")[0]), *reversed(inside.parts[:-1]))
+            yield path, (_stem(path), *reversed(inside.parts[:-1]))
+
+
+def _stem(path: Path) -> str:
+    """Name of a file without shard number and endings."""
+    return _SHARD.sub("", path.name.split(".")[0])
 
 
 def _rows_under(folder: Path) -> Iterator[Path]:
@@ -155,7 +161,7 @@ def _configured(folder: Path, config: Mapping[str, Any]) -> Iterator[tuple[Path,
             for file in inside:
                 if file not in seen and file.name.endswith(SUFFIXES):
                     seen.add(file)
-                    yield file, (split,) if split else (_SHARD.sub("", file.name.split(".")[0]),)
+                    yield file, (split or _stem(file),)
 
 
 def _patterns(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
