@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
+from synthesizeme.datasets._conversations import SYSTEM_COLUMNS
 from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.datasets._lines import parse_json
 from synthesizeme.errors import ConfigError, DataError
@@ -20,9 +21,9 @@ LOOKED_AT = 100
 TARGETS = ("prompt", "chosen", "rejected", "user_id", "pair_id", "split", "created_at", "system", "metadata")
 """Fields that another column can be named for."""
 TEXTS = frozenset({
-    "prompt", "context", "chosen", "rejected", "response", "first", "second", "system", "system_prompt",
-    "system_message", "user_id", "pair_id", "text", "about", "input", "output", "user_prompt",
-    "opening_prompt", "model_response", "result_x", "result_y",
+    "prompt", "context", "chosen", "rejected", "response", "first", "second", *SYSTEM_COLUMNS, "user_id",
+    "pair_id", "text", "about", "input", "output", "user_prompt", "opening_prompt", "model_response",
+    "result_x", "result_y",
 })  # fmt: skip
 """Columns whose cells are what somebody wrote, or a name: text, whatever it looks like, or messages."""
 
