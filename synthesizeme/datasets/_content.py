@@ -18,6 +18,7 @@ ROLES = {
 TOOLS = frozenset({"tool", "tool_response", "function", "function_response", "ipython", "observation"})
 """Roles of what a tool returned. It is text that the assistant is answered with, so a turn of the user."""
 
+_WRITTEN_OUT = TOOLS | {"developer"}
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _MEDIA = {
@@ -79,7 +80,7 @@ def is_plain(turn: Any) -> bool:
     """Whether a turn has nothing to be written out: `message_of` would at most rename its role."""
     if not isinstance(turn, Mapping):
         return True
-    foreign = isinstance(turn.get("role"), str) and turn["role"] in {*TOOLS, "developer"}
+    foreign = isinstance(turn.get("role"), str) and turn["role"] in _WRITTEN_OUT
     return not foreign and not _calls(turn) and not _is_parts(turn.get("content"))
 
 
