@@ -9,6 +9,8 @@ from synthesizeme.datasets._intake import Row, SourceRow, shown
 
 SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
 """Columns that hold a system turn."""
+NOT_PARTED = "the two conversations have no differing responses to a common prompt"
+"""Why two conversations that `parted` cannot split make no pair."""
 
 
 class Parted(NamedTuple):

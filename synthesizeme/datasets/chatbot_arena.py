@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._conversations import parted
+from synthesizeme.datasets._conversations import NOT_PARTED, parted
 from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
 from synthesizeme.datasets._pairs import mapped_pair, messages
 from synthesizeme.datasets._tables import rows_of
@@ -72,7 +72,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
     sides = f"conversation_{won}", f"conversation_{lost}"
     split = parted(place, sides, *(messages(place, side, row[side], role="user") for side in sides))
     if split is None:
-        intake.leave_out(place, "the two conversations have no differing responses to a common prompt")
+        intake.leave_out(place, NOT_PARTED)
         return None
     known = {
         "chosen_model": row.get(f"model_{won}"),

@@ -22,7 +22,7 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader
-from synthesizeme.datasets._conversations import SYSTEM_COLUMNS, continued, parted, with_system
+from synthesizeme.datasets._conversations import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
 from synthesizeme.datasets._intake import Intake, Row, SourceRow
 from synthesizeme.datasets._pairs import FIELDS, mapped_pair, messages
 from synthesizeme.datasets._tables import rows_of
@@ -69,7 +69,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
         ]
         found = parted(place, _SIDES, *whole)
         if found is None:
-            intake.leave_out(place, "the two conversations have no differing responses to a common prompt")
+            intake.leave_out(place, NOT_PARTED)
             return None
         prompt, chosen, rejected = found.prompt, [found.first], [found.second]
         known = {"later_turns": found.later} if found.later else {}
