@@ -7,13 +7,13 @@ a description of oneself, stated wishes, and demographics as named values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field
 
-from synthesizeme.types import Frozen, Moment
+from synthesizeme.types import Frozen, Moment, zoned
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are read; what comes after them is cut, and whoever reads a file says so."""
@@ -84,7 +84,7 @@ NO_WORDS: Mapping[str, UserWords] = MappingProxyType({})
 def reached(answer: OwnAnswer, moment: datetime | None) -> bool:
     """Whether an answer had been given at a moment; an answer or a moment without a time counts as reached.
 
-    Times of which only one has a time zone are compared as if both were UTC.
+    A time without a zone is taken as UTC.
     """
     if moment is None or answer.answered_at is None:
         return True
@@ -98,4 +98,4 @@ def by_user(words: Iterable[UserWords]) -> dict[str, UserWords]:
 
 def seconds(moment: datetime) -> float:
     """Seconds since 1970; a time without a zone is taken as UTC."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return zoned(moment).timestamp()

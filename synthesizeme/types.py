@@ -29,12 +29,13 @@ SIMULATED = "simulated"
 _LOGIT_CLIP = 1e-6
 
 
-def _zoned(value: datetime) -> datetime:
+def zoned(value: datetime) -> datetime:
+    """A time with a zone; one that names none is UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
-Moment = Annotated[datetime, AfterValidator(_zoned)]
-"""A time with a zone; one that names none is UTC, so that any two can be compared."""
+Moment = Annotated[datetime, AfterValidator(zoned)]
+"""A time that is `zoned`, so that any two can be compared."""
 
 
 class Frozen(BaseModel):
