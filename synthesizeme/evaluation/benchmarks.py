@@ -118,7 +118,7 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
     """Load a benchmark by name, or make one of a file of pairs that carry `split`.
 
     Args:
-        name: One of `benchmark_names`, or the path of a file in this project's format.
+        name: One of `benchmark_names`, or the path of a file of pairs in any format.
         data_dir: Folder to look in first; then come ``$SYNTHESIZEME_DATA_DIR`` and the hub.
 
     Raises:
