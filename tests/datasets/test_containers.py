@@ -135,37 +135,6 @@ def test_a_list_is_read_item_by_item_wherever_a_block_ends(values, indent, size,
     assert [place.row for place in _json_list.json_items(path)] == values
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ('[{"a": 1},\n {"a": "x\\"]"}, {"a" 2}]', r":2: not JSON: .* at column 22\."),
-        ('[{"a": 1}, {"a": "x}]', "the list does not end"),
-        ('[{"a": 1}] {"a": 2}', "behind the end of the list"),
-        ('[{"a": 1},, {"a": 2}]', ":1: not JSON"),
-    ],
-)
-def test_lists_that_are_not_whole(text, found, tmp_path):
-    path = tmp_path / "list.json"
-    path.write_text(text)
-    with pytest.raises(DataError, match=found):
-        list(_json_list.json_items(path))
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("user_id,prompt,chosen,rejected\nu,a,b\n", ":2: the row has 3 cells, the header 4"),
-        ("user_id,prompt,chosen,rejected\nu,a,b,c,d\n", ":2: the row has 5 cells, the header 4"),
-        ("user_id,prompt,chosen,chosen\nu,a,b,c\n", ":1: two columns have the name 'chosen'"),
-    ],
-)
-def test_tables_that_are_not_whole(text, found, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text(text)
-    with pytest.raises(DataError, match=found):
-        read_pairs(path)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")
 def test_a_pipe_is_read_once_as_our_own_format(tmp_path, pair_row):
     pipe = tmp_path / "pipe"
@@ -208,9 +177,16 @@ def test_compressed_files_are_known_by_their_bytes(suffix, pack, tmp_path):
         ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
         ("a.csv", b"", "empty"),
         ("a.arrow", b"abc", "not a readable Arrow file"),
+        ("a.json", b'[{"a": 1},\n {"a": "x\\"]"}, {"a" 2}]', r":2: not JSON: .* at column 22\."),
+        ("a.json", b'[{"a": 1}, {"a": "x}]', "the list does not end"),
+        ("a.json", b'[{"a": 1}] {"a": 2}', "behind the end of the list"),
+        ("a.json", b'[{"a": 1},, {"a": 2}]', ":1: not JSON"),
+        ("a.csv", b"user_id,prompt,chosen,rejected\nu,a,b\n", ":2: the row has 3 cells, the header 4"),
+        ("a.csv", b"user_id,prompt,chosen,rejected\nu,a,b,c,d\n", ":2: the row has 5 cells, the header 4"),
+        ("a.csv", b"user_id,prompt,chosen,chosen\nu,a,b,c\n", ":1: two columns have the name 'chosen'"),
     ],
 )
-def test_what_is_no_table_is_named(name, raw, found, tmp_path):
+def test_what_is_no_table_or_not_whole_is_named(name, raw, found, tmp_path):
     path = tmp_path / name
     path.write_bytes(raw)
     with pytest.raises(DataError, match=found):
