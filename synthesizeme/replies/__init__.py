@@ -5,13 +5,13 @@ Nothing is asked of a model here and nothing is guessed: what a person would cal
 
 from synthesizeme.replies._last_word import UnclearError
 from synthesizeme.replies._page import without_thoughts
-from synthesizeme.replies._scale import LEVELS, number_in
+from synthesizeme.replies._scale import SMALL_NUMBERS, number_in
 from synthesizeme.replies._words import folded
 from synthesizeme.replies.choice import StatedChoice, read_choice, refuses
 from synthesizeme.replies.rating import StatedRating, read_rating
 
 __all__ = [
-    "LEVELS",
+    "SMALL_NUMBERS",
     "StatedChoice",
     "StatedRating",
     "UnclearError",

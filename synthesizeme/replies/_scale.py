@@ -12,26 +12,13 @@ LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
 _FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""
-_SMALL = [
-    *(
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-    ),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-]
+SMALL_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+"""English words for the numbers from 0 to 19, each at the place of its number."""
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-_WORDS = {word: value for value, word in enumerate(_SMALL)} | {
+_WORDS = {word: value for value, word in enumerate(SMALL_NUMBERS)} | {
     word: 10 * value for value, word in enumerate(_TENS, 2)
 } | {"hundred": 100}  # fmt: skip
 _NUMBER = r"(?:\d{1,4}(?:\.\d+|,\d{1,2}(?!\d))?|[.,]\d+)"
@@ -184,7 +171,7 @@ def _scale_of(digits: str, named: float | None, lowest: int) -> float:
 
 def _spelled_out(value: str) -> str:
     """Numbers in English words as digits."""
-    tens, small = "|".join(_TENS), "|".join(_SMALL[1:10])
+    tens, small = "|".join(_TENS), "|".join(SMALL_NUMBERS[1:10])
 
     def digits(match: re.Match[str]) -> str:
         return str(sum(_WORDS[word] for word in re.split(r"[\s-]+", match[0])))

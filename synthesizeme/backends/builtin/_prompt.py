@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from synthesizeme.replies import SMALL_NUMBERS
+
 _FIELD = re.compile(r"<(\w+)(?: [^<>\n]*)?>\n?(.*?)\n?</\1>", re.DOTALL)
 _PAIR = re.compile(r'<pair number="(\d+)">\n(.*?)\n</pair>', re.DOTALL)
 _PAST = re.compile(r'<past_choice number="(\d+)">\n(.*?)\n</past_choice>', re.DOTALL)
@@ -18,21 +20,8 @@ _FINDING = re.compile(
 )
 _PREFERENCE = re.compile(r"^Preference: (First|Second)\b", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\w+)(?: short)?(?: lines| sentences| statements)?\b(?! sentences)")
-_NUMBERS = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+_NUMBERS = SMALL_NUMBERS[:13]
+"""Up to twelve, the most statements that a persona holds."""
 
 
 @dataclass(frozen=True)
