@@ -39,8 +39,7 @@ def tried_model(options: ModelOptions) -> dict[str, Any]:
     from synthesizeme.backends import Answer, RetryPolicy, Session
     from synthesizeme.cli._session import model_of
     from synthesizeme.errors import BackendError
-    from synthesizeme.judges import LLMJudge
-    from synthesizeme.judges._reading import verdict_or_failure
+    from synthesizeme.judges import LLMJudge, verdict_or_failure
     from synthesizeme.types import Comparison, Failure, Message
 
     model = model_of(options)
