@@ -28,11 +28,7 @@ def without_thoughts(reply: str) -> str:
     What follows an end-of-turn token or a mark of another role is not its answer.
     """
     said = visible_text.without_thoughts(reply)
-    for mark in _OVER.finditer(said):
-        if re.search(r"\w", _OVER.sub("", said[: mark.start()])):
-            said = said[: mark.start()]
-            break
-    return _OVER.sub("", said).strip()
+    return _OVER.sub("", said[: _turn_end(said)]).strip()
 
 
 def thoughts(reply: str) -> str:
@@ -52,13 +48,20 @@ def page(reply: str) -> tuple[str, bool]:
     text = reply.replace("\r", " ")
     for start, end in visible_text.thoughts(text):
         text = text[:start] + _spaces(text[start:end]) + text[end:]
-    ended = False
-    for mark in _OVER.finditer(text):
-        if re.search(r"\w", _blank(_OVER, text[: mark.start()])):
-            text, ended = text[: mark.start()].ljust(len(text)), True
-            break
+    over = _turn_end(text)
+    text = text[:over].ljust(len(text))
     text = _SHOWN.sub(_blank_data, _blank(_OVER, text))
-    return _undo_marks(_undo_tables(_undo_tags(_undo_objects(folded(text))))), ended
+    return _undo_marks(_undo_tables(_undo_tags(_undo_objects(folded(text))))), over is not None
+
+
+def _turn_end(text: str) -> int | None:
+    """Where the first mark stands, behind something that is said, that the turn is over; None without one."""
+    begun = 0
+    for mark in _OVER.finditer(text):
+        if re.search(r"\w", text[begun : mark.start()]):
+            return mark.start()
+        begun = mark.end()
+    return None
 
 
 def _spaces(text: str) -> str:
