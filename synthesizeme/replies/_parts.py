@@ -123,10 +123,10 @@ def _word_before(gloss: Gloss, line: int, position: int) -> int | None:
 
 
 def ends_of_answers(page: str, answered: Sequence[Part]) -> list[int]:
-    """Places where an answer may end because something of another question begins, in order.
+    """Places where an answer may end, in order: where another question begins, and the end of the page.
 
-    A heading of the prompt, a mark of a role, the words of the question, or the form from its beginning: a
-    second label of reasoning.
+    Another question begins with a heading of the prompt, a mark of a role, the words of the question, or the
+    form from its beginning: a second label of reasoning.
     """
     reasons = [it.label for it in answered if it.kind == "reasoning"]
-    return sorted([*(match.start() for match in _PROMPT.finditer(page)), *reasons[1:]])
+    return [*sorted([*(match.start() for match in _PROMPT.finditer(page)), *reasons[1:]]), len(page)]

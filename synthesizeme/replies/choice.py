@@ -91,7 +91,7 @@ class _Reading:
         self.gloss = Gloss(self.page)
         self.parts = parts(self.gloss, reply, "preference", "verdict", "reasoning", "confidence")
         self.claims = Claims(self.gloss, reply)
-        self.ends = [*ends_of_answers(self.page, self.parts), len(self.page)]
+        self.ends = ends_of_answers(self.page, self.parts)
 
     def answer(self, cut_off: bool) -> Claim:
         labelled = [self._labelled(kind) for kind in ("preference", "verdict")]

@@ -65,12 +65,12 @@ def read_rating(reply: str, *, cut_off: bool = False) -> StatedRating:
             labelled.append(
                 Statement(found, it.label, max(found.end, it.start) if found else it.end, it.final)
             )
-    for limit in [*ends_of_answers(page, answered), len(page)]:
+
+    def later(start: int, end: int) -> list[Statement[StatedRating]]:
+        return _sentences(gloss, start, end, cut_off)
+
+    for limit in ends_of_answers(page, answered):
         cut = cut_off and limit == len(page)
-
-        def later(start: int, end: int) -> list[Statement[StatedRating]]:
-            return _sentences(gloss, start, end, cut_off)
-
         read = last_word(gloss, labelled, limit, answered, cut_off=cut, later=later)
         if isinstance(read, Statement) and read.value is not None:
             return read.value
