@@ -109,15 +109,15 @@ def _complete(gloss: Gloss, last: Statement[Said], limit: int, answered: Sequenc
     """Whether nothing but parts of the form follows the answer, or the form was complete."""
     page = gloss.text
     line = page.find("\n", last.end, limit)
-    rest = page[line if line >= 0 else limit : limit]
     begin = line if line >= 0 else limit
-    if not re.search(r"\w", rest):
+    rest = page[begin:limit]
+    first = re.search(r"\w", rest)
+    if first is None:
         return True
     following = [it for it in answered if it.label >= last.end and it.label <= limit]
     if any(it.kind == "confidence" and re.search(r"\w", page[it.start : it.end]) for it in following):
         return True
-    first = re.search(r"\w", rest)
-    opened = begin + (first.start() if first else 0)
+    opened = begin + first.start()
     if any(it.label <= opened <= it.start for it in following):
         return True
     half_a_label = re.fullmatch(r"[^\w\n]*[^\W\d_]{1,12}[^\w\n]*", rest.strip("\n"))
