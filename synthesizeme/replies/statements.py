@@ -53,7 +53,7 @@ def statement_lines(reply: str) -> list[str]:
     Of a JSON document every text is a line, with what it cites in brackets; prose that is all one paragraph
     is a line for each sentence. What is cited stays where it stands.
     """
-    said = _FENCE.sub("", without_thoughts(reply)).strip()
+    said = _said(reply)
     found = _document(said)
     if found is not None:
         return found
@@ -67,7 +67,7 @@ def finished(reply: str) -> str:
 
     A JSON document stays: what it has whole is read.
     """
-    if _document(_FENCE.sub("", without_thoughts(reply)).strip()) is not None:
+    if _document(_said(reply)) is not None:
         return reply
     lines, _, last = reply.rpartition("\n")
     if lines.strip():
@@ -87,9 +87,14 @@ def speaks_of_user(line: str) -> bool:
 
 def says_nothing(reply: str) -> bool:
     """Whether a reply says that there is nothing to state."""
-    said = _FENCE.sub("", without_thoughts(reply)).strip()
+    said = _said(reply)
     word = re.sub(r"\s+", " ", re.sub(r"[^\w\s]", "", folded(said))).strip()
     return word in vocabulary("none") or _document(said) == []
+
+
+def _said(reply: str) -> str:
+    """A reply without thoughts and fences."""
+    return _FENCE.sub("", without_thoughts(reply)).strip()
 
 
 def _document(said: str) -> list[str] | None:
