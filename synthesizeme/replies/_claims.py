@@ -175,9 +175,7 @@ class Claims:
         other = self._named_at(before or at, stop)
         behind = other.end if other else stop
         if other and before is None:
-            while behind < stop and self.page[behind] in " \t":
-                behind += 1
-            behind = self.gloss.end("over_after", behind) or stop
+            behind = self.gloss.end("over_after", self._past_blanks(behind, stop)) or stop
         better = self._reach(behind, stop, "better")
         return better[1] if better and self._ends(better[1], stop) else None
 
@@ -218,10 +216,15 @@ class Claims:
             return filled
         return position + 1 if _GAP.match(self.page[position]) else None
 
-    def _ends(self, position: int, end: int) -> bool:
-        """Whether a claim may end here: no further word, a reason, or what was not preferred."""
+    def _past_blanks(self, position: int, end: int) -> int:
+        """The first place that is no blank, on the same line."""
         while position < end and self.page[position] in " \t":
             position += 1
+        return position
+
+    def _ends(self, position: int, end: int) -> bool:
+        """Whether a claim may end here: no further word, a reason, or what was not preferred."""
+        position = self._past_blanks(position, end)
         if position >= end or not (self.page[position].isalnum()):
             return True
         if position in self._at:
@@ -251,10 +254,7 @@ class Claims:
 
     def _lost(self, mention: Mention, begin: int) -> bool:
         """Whether a response is the one that another is preferred to."""
-        at = mention.end
-        while at < len(self.page) and self.page[at] in " \t":
-            at += 1
-        if self.gloss.end("over_after", at) is not None:
+        if self.gloss.end("over_after", self._past_blanks(mention.end, len(self.page))) is not None:
             return True
         earlier = [it.end for it in self._named_within(begin, mention.start)]
         if not earlier:
