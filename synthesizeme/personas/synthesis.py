@@ -84,8 +84,8 @@ def parse_persona(
 
     The reply may be lines, a list, a table, prose or JSON, in any language; see
     `synthesizeme.replies.statements`. What cites nothing and does not speak of the user, such as a
-    greeting, is left out; beside evidence
-    also sentences that name nothing but pairs and items that do not exist.
+    greeting, is left out; beside evidence also sentences that name nothing but pairs and items that do not
+    exist.
 
     Args:
         text: The reply.
@@ -123,17 +123,16 @@ def _number(digits: str) -> int:
     return int(digits) if len(digits) < 10 else 10**9
 
 
-def _form(choices: Sequence[Demonstration], evidence: Sequence[Evidence]) -> Form:
+def _form(pair_ids: Sequence[str], evidence: Sequence[Evidence]) -> Form:
     """A persona's form: a reply without a statement is not final."""
-    ids = [choice.comparison.pair_id for choice in choices]
 
     def readable(answer: Answer) -> bool:
-        return bool(says_nothing(answer.text) or parse_persona(answer.text, ids, evidence))
+        return bool(says_nothing(answer.text) or parse_persona(answer.text, pair_ids, evidence))
 
     return Form(name="persona", readable=readable, refuses=refuses)
 
 
-def with_citations(
+def _with_citations(
     account: Account,
     messages: Sequence[Message],
     reply: str,
@@ -201,9 +200,11 @@ def write_persona(
     if len(kept) < len(choices):
         notes.append(f"the persona was written from {len(kept)} of {len(choices)} pairs (context limit)")
     messages = persona_messages(kept, theta, evidence)
+    ids = [choice.comparison.pair_id for choice in kept]
+    form = _form(ids, evidence)
     reason = ""
     for sample in range(attempts):
-        question = Question(messages, sample, _form(kept, evidence))
+        question = Question(messages, sample, form)
         outcome = account.ask([question], stage="writing the persona")[0]
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
@@ -211,13 +212,12 @@ def write_persona(
         if says_nothing(outcome.text):
             return None, "the model found no statement about this user that the choices support"
         whole = finished(outcome.text) if outcome.cut_off else outcome.text
-        ids = [choice.comparison.pair_id for choice in kept]
         sentences = parse_persona(whole, ids, evidence)
         said = without_thoughts(whole)
         unknown = read_citations(said, len(ids), len(evidence)).unknown if evidence else 0
         if sentences:
             if not any(it.pair_ids or it.evidence for it in sentences) and sample + 1 < attempts:
-                sentences = with_citations(account, messages, outcome.text, sentences, ids)
+                sentences = _with_citations(account, messages, outcome.text, sentences, ids)
             if unknown:
                 notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")
             name = account.model.name
