@@ -173,10 +173,7 @@ def test_tokens_that_say_something_else_are_not_used():
 
 @pytest.mark.parametrize(("word", "first"), [("First", 0.3), ("Second", 0.7)])
 def test_a_sampled_verdict_that_the_model_thinks_less_likely_counts_as_even(word, first):
-    tokens = [
-        token("Preference: "),
-        Token(word, (("First", math.log(first)), ("Second", math.log(1 - first)))),
-    ]
-    verdict = read_verdict(Answer("".join(t.text for t in tokens), tokens))
+    listed = (("First", math.log(first)), ("Second", math.log(1 - first)))
+    verdict = spoken(token("Preference: "), Token(word, listed))
     assert verdict.preference == word.lower()
     assert (verdict.probability, verdict.margin) == (0.5, 0.0)
