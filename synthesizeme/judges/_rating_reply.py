@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from synthesizeme import replies
 from synthesizeme.backends import Answer
 from synthesizeme.errors import JudgeError
 from synthesizeme.judges._logprobs import mean_number
+from synthesizeme.replies import UnclearError
+from synthesizeme.replies import read_rating as stated_rating
 
 
 def read_rating(answer: Answer) -> float:
@@ -18,10 +19,10 @@ def read_rating(answer: Answer) -> float:
         JudgeError: the reply gives no number, or one on no scale that can be told.
     """
     try:
-        said = replies.read_rating(answer.text, cut_off=answer.cut_off)
+        said = stated_rating(answer.text, cut_off=answer.cut_off)
         text = "".join(token.text for token in answer.tokens)
-        spoken = said if text in ("", answer.text) else replies.read_rating(text, cut_off=answer.cut_off)
-    except replies.UnclearError as error:
+        spoken = said if text in ("", answer.text) else stated_rating(text, cut_off=answer.cut_off)
+    except UnclearError as error:
         raise JudgeError(
             f"no rating in the reply: {error}; expected a line 'Rating: ' with a number from 0 to 100",
             reply=answer.text,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from synthesizeme import visible_text
 from synthesizeme.replies._words import folded, vocabulary
+from synthesizeme.visible_text import thoughts as thoughts_in
+from synthesizeme.visible_text import without_thoughts as visible
 
 _FLAGS = re.IGNORECASE | re.DOTALL
 _TAG = re.compile(r"</?\w[\w:]*>")
@@ -27,13 +28,13 @@ def without_thoughts(reply: str) -> str:
 
     What follows an end-of-turn token or a mark of another role is not its answer.
     """
-    said = visible_text.without_thoughts(reply)
+    said = visible(reply)
     return _OVER.sub("", said[: _turn_end(said)]).strip()
 
 
 def thoughts(reply: str) -> str:
     """What a reply thinks, without the tags around it."""
-    return "\n".join(_TAG.sub("", reply[start:end]).strip() for start, end in visible_text.thoughts(reply))
+    return "\n".join(_TAG.sub("", reply[start:end]).strip() for start, end in thoughts_in(reply))
 
 
 def page(reply: str) -> tuple[str, bool]:
@@ -46,7 +47,7 @@ def page(reply: str) -> tuple[str, bool]:
         The page, and whether a mark of the turn's end stood in the reply.
     """
     text = reply.replace("\r", " ")
-    for start, end in visible_text.thoughts(text):
+    for start, end in thoughts_in(text):
         text = text[:start] + _spaces(text[start:end]) + text[end:]
     over = _turn_end(text)
     text = text[:over].ljust(len(text))
