@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from synthesizeme.replies import UnclearError, read_choice
 from synthesizeme.replies._page import page
+from synthesizeme.visible_text import thoughts
 
 HERE = Path(__file__).parent
 
@@ -142,9 +143,10 @@ def test_any_text_is_read_or_refused_and_keeps_its_places(text):
 @given(st.sampled_from(CLEAR), st.sampled_from(CLEAR))
 def test_what_follows_a_heading_of_the_prompt_is_not_read(row, invented):
     reply = row["reply"]
-    if row.get("cut_off") or re.search(r"\bdraft\b|</?\w+>|<\|", reply) or "<|channel|>" in invented["reply"]:
-        return  # all before a final channel was thought
     tail = f"\n\nConversation:\nHow deep is it?\nFirst response:\nSix feet.\nSecond response:\nNine.\n{invented['reply']}"
+    thought_before = any(start == 0 for start, _ in thoughts(tail))  # a final channel, the end of a thought
+    if row.get("cut_off") or re.search(r"\bdraft\b|</?\w+>|<\|", reply) or thought_before:
+        return
     for cut_off in (False, True):
         assert reading(reply + tail, cut_off) == expected(row)
 
