@@ -24,9 +24,9 @@ from synthesizeme.serving._requests import (
     user_of,
     words_in,
 )
-from synthesizeme.serving.openrlhf_payload import cause, refusal, reply, rows
+from synthesizeme.serving.openrlhf_payload import cause, reply, rows
 from synthesizeme.serving.protocol import Margin, Question, Score
-from synthesizeme.serving.rows import ABOUT, PESSIMISM
+from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair

@@ -79,9 +79,9 @@ def _answer(
     prompts: Sequence[str],
     labels: Sequence[Any],
 ) -> dict[str, Any]:
-    from synthesizeme.serving.openrlhf_payload import refusal, reply, rows
+    from synthesizeme.serving.openrlhf_payload import reply, rows
     from synthesizeme.serving.places import opened
-    from synthesizeme.serving.rows import answered
+    from synthesizeme.serving.rows import answered, refusal
 
     rewards = opened(model, **settings)
     asked = rows(queries, prompts, labels)

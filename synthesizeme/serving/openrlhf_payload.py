@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.errors import DataError, UnknownUserError
+from synthesizeme.errors import DataError
 from synthesizeme.serving.protocol import STATUSES, Question, Score
 from synthesizeme.serving.rows import ABOUT, tried
 from synthesizeme.visible_text import without_special_tokens
@@ -43,12 +43,6 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
             cure="name the column with the user ids with --data.label_key",
         )
     return [_row(number, *row) for number, row in enumerate(zip(queries, prompts, labels, strict=True), 1)]
-
-
-def refusal(asked: Sequence[Question], found: Sequence[Score]) -> UnknownUserError | None:
-    """Why a batch is refused as a whole: one of its users is unknown, and unknown users are refused."""
-    unknown = [row.user_id for row, score in zip(asked, found, strict=True) if score.status == "unknown_user"]
-    return UnknownUserError(unknown[0]) if unknown else None
 
 
 def cause(error: Exception) -> str:

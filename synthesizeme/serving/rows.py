@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from synthesizeme.datasets._intake import SourceRow, shown
 from synthesizeme.datasets._pairs import messages
 from synthesizeme.datasets._words import CutText, words_of
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.serving.protocol import Question, ScalarRewards, Score
 from synthesizeme.types import Message
@@ -168,6 +168,14 @@ def answered(rewards: ScalarRewards, rows: Sequence[Question | DataError]) -> li
     return rewards.insist(
         [rewards.unread(row) if isinstance(row, DataError) else next(scores) for row in rows]
     )
+
+
+def refusal(asked: Sequence[Question | DataError], found: Sequence[Score]) -> UnknownUserError | None:
+    """Why a batch is refused as a whole: one of its users is unknown, and unknown users are refused."""
+    for row, score in zip(asked, found, strict=True):
+        if isinstance(row, Question) and score.status == "unknown_user":
+            return UnknownUserError(row.user_id)
+    return None
 
 
 @cache

@@ -94,17 +94,16 @@ def compute_score(
 
 
 def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> list[dict[str, Any]]:
-    from synthesizeme.errors import DataError, UnknownUserError
-    from synthesizeme.serving.rows import answered
+    from synthesizeme.errors import DataError
+    from synthesizeme.serving.rows import answered, refusal
 
     if len(infos) != len(responses):
         problem = f"found {len(infos)} for {len(responses)} responses; expected one for each"
         raise DataError(problem, field="extra_info", cure=_CURE)
     asked = [_asked(info, response) for info, response in zip(infos, responses, strict=True)]
     found = answered(rewards, asked)
-    for row, score in zip(asked, found, strict=True):
-        if score.status == "unknown_user" and not isinstance(row, DataError):
-            raise UnknownUserError(row.user_id)
+    if refused := refusal(asked, found):
+        raise refused
     return [_result(rewards, score) for score in found]
 
 
