@@ -11,7 +11,10 @@ from reward_models._standing import Standing
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
 
-__all__ = ["POPULATION", "RewardModel", "Standing", "load", "method", "method_names", "method_parameters"]
+__all__ = [
+    "POPULATION", "RewardModel", "Standing", "load", "method", "method_names", "method_parameters", "packed",
+    "unpacked",
+]  # fmt: skip
 
 POPULATION = Path(__file__).parent / "population" / "checkpoint"
 """The checkpoint that is shipped: it knows nobody, and what people have in common; see `load`."""
@@ -69,3 +72,21 @@ def load(folder: Path | str = POPULATION) -> RewardModel:
     from reward_models._checkpoint import load
 
     return load(Path(folder))
+
+
+def packed(model: RewardModel) -> bytes:
+    """A fitted model as bytes, to travel to another process or machine; `unpacked` reads them.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+    """
+    from reward_models._packing import packed
+
+    return packed(model)
+
+
+def unpacked(archive: bytes) -> RewardModel:
+    """The model that was `packed`."""
+    from reward_models._packing import unpacked
+
+    return unpacked(archive)

@@ -142,8 +142,7 @@ class PersonalReward:
         model, *rest = self._made
         if model is None or isinstance(model, str | Path):
             return type(self), self._made
-        from reward_models import RewardModel
-        from reward_models._packing import packed
+        from reward_models import RewardModel, packed
 
         if not isinstance(model, RewardModel):
             raise TypeError(f"{model.name} cannot travel to another process; name it: model='judge:NAME'")
@@ -212,7 +211,7 @@ class PersonalReward:
 
 
 def _rebuilt(model: bytes, *rest: Any) -> PersonalReward:
-    from reward_models._packing import unpacked
+    from reward_models import unpacked
 
     return PersonalReward(unpacked(model), *rest)
 
