@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,15 +45,10 @@ def _workers_are_run() -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Knows u0 to u5: those with even numbers like sunny answers, the others frosty ones."""
+    """See `two_tastes.saved`."""
     import two_tastes
 
-    import reward_models
-
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    method = reward_models.method("hierarchical-stylometric")
-    method(variances="fixed").fit(two_tastes.population(6, 16)).save(folder)
-    return folder
+    return two_tastes.saved(tmp_path_factory.mktemp("trained") / "model")
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +64,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.add_special_tokens(
         {"eos_token": "<|im_end|>", "pad_token": "<|pad|>", "additional_special_tokens": ["<|im_start|>"]}
     )
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-    )
+    tokenizer.chat_template = tiny_backbones.CHATML
     tokenizer.padding_side = "left"
     model = transformers.AutoModelForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(len(tokenizer))
@@ -80,6 +73,14 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def tokenizer(policy: Path) -> Any:
+    """The policy's tokenizer."""
+    import transformers
+
+    return transformers.AutoTokenizer.from_pretrained(policy)
 
 
 @pytest.fixture

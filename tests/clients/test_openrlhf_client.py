@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import transformers
 from openrlhf.datasets.prompts_dataset import PromptDataset
 from openrlhf.utils.agent import SingleTurnAgentExecutor
 from readme_lines import spans
@@ -30,11 +29,6 @@ LINES = spans("OpenRLHF")
 (OWN_FILE,) = (line for line in LINES if line.startswith("reward_func ="))
 ADDRESS, LABEL_KEY = re.fullmatch(r"--reward\.remote_url (\S+) --data\.label_key (\S+)", REMOTE).groups()
 """As README tells them."""
-
-
-@pytest.fixture(scope="module")
-def tokenizer(policy):
-    return transformers.AutoTokenizer.from_pretrained(policy)
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,7 @@ def postgres():
 def test_four_shards_and_a_server_that_writes_share_a_database(postgres, serve, checkpoint):
     url = postgres.url("profiles")
     with open_store(url, migrate=True) as store:
-        take_pairs(
-            store, [pair for own in planted_population(USERS, 8, seed=5).by_user.values() for pair in own]
-        )
+        take_pairs(store, planted_population(USERS, 8, seed=5).pairs)
     address, _ = serve(f"synthesizeme serve --model {checkpoint} --profiles {url}")
     shards = [
         subprocess.Popen(

@@ -23,9 +23,7 @@ INDUCE = str(Path(sys.executable).with_name("induce-persona"))
 
 def store(place, users=60):
     with open_store(str(place)) as opened:
-        take_pairs(
-            opened, [pair for own in planted_population(users, 8, seed=5).by_user.values() for pair in own]
-        )
+        take_pairs(opened, planted_population(users, 8, seed=5).pairs)
     return str(place)
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray
-import transformers
 import verl
 from hydra import compose, initialize_config_dir
-from readme_lines import spans
+from readme_lines import README, spans
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopManager
 from verl.trainer.ppo.reward import get_custom_reward_fn, load_reward_manager
@@ -27,11 +26,6 @@ SUNNY, FROSTY = "the sunny ship sails home!", "the frosty ship sails home?"
 MANAGERS = ("naive", "dapo", "gdpo", "rate_limited", "remote")
 BATCH_MANAGERS = ("naive", "dapo", "batch", "prime")
 ROWS = [("u0", SUNNY), ("u0", FROSTY), ("u1", SUNNY), ("u1", FROSTY)]
-
-
-@pytest.fixture(scope="module")
-def tokenizer(policy):
-    return transformers.AutoTokenizer.from_pretrained(policy)
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +122,7 @@ def test_the_line_without_its_leading_word_is_not_read_and_readme_says_so(config
     config = configured()
     config.reward.custom_reward_function.path = None
     assert get_custom_reward_fn(config) is None
-    assert re.search(
-        r"before 0\.7\.1 .* no leading `reward\.`",
-        Path(__file__).parents[2].joinpath("README.md").read_text(),
-    )
+    assert re.search(r"before 0\.7\.1 .* no leading `reward\.`", README)
 
 
 @pytest.mark.parametrize("name", ["naive", "rate_limited"])

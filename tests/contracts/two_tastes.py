@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import reward_models
 from synthesizeme.types import Message, PreferencePair
 
 FILL = ["the", "ship", "sails", "over", "calm", "water", "toward", "a", "small", "island", "near", "home"]
@@ -31,6 +32,13 @@ def population(n_users=10, n_pairs=16, *, tastes=(SUNNY, FROSTY), seed=0, valida
         for user in range(n_users)
         for number in range(n_pairs)
     ]
+
+
+def saved(folder):
+    """The folder of a model that knows u0 to u5: those with even numbers like sunny answers, the others frosty."""
+    method = reward_models.method("hierarchical-stylometric")
+    method(variances="fixed").fit(population(6, 16)).save(folder)
+    return folder
 
 
 def pair(rng, user, number, liked, split=None):

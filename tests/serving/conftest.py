@@ -29,11 +29,8 @@ import two_tastes
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Knows u0 to u5 of two opposite tastes: those with even numbers like sunny answers, the others frosty."""
-    folder = tmp_path_factory.mktemp("served") / "model"
-    method = reward_models.method("hierarchical-stylometric")
-    method(variances="fixed").fit(two_tastes.population(6, 16)).save(folder)
-    return folder
+    """See `two_tastes.saved`."""
+    return two_tastes.saved(tmp_path_factory.mktemp("served") / "model")
 
 
 @pytest.fixture
