@@ -20,7 +20,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / ".venv-real"
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "reward_models")]
+sys.path[:0] = [
+    str(ROOT / "tests" / folder) for folder in ("", "reward_models", "reward_models/persona_vectors")
+]
 
 
 def found(pattern: str) -> Path:

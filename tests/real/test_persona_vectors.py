@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from asked_of_decoders import ask, published
 
 from reward_models.persona_vectors import PersonaVectors, open_decoder
-from synthesizeme.types import Message
 
 TRAIT = """---
 name: loud
@@ -41,30 +40,17 @@ def decoder(folder):
     return open_decoder(str(folder), device="cpu", dtype="float32", batch_size=4)
 
 
-def published(decoder, question, answer):
-    """Mean response activations of layers 1 to the last as the authors' code takes them."""
-    words = decoder.tokenizer
-    turns = [{"role": "user", "content": question}]
-    head = words.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    begin = len(words(head, add_special_tokens=False)["input_ids"])
-    ids = words(head + answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    with torch.inference_mode():
-        states = decoder.model(ids, output_hidden_states=True).hidden_states
-    return np.stack([state[0, begin:].mean(dim=0).numpy() for state in states[1:]])
-
-
 def cosines(one, other):
     return (one * other).sum(axis=-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
 
 
 def test_response_averages_are_those_of_the_published_code(decoder):
     rows = [
-        ("How do I cook rice?", "Boil it.\n\nKeep the lid on!"),
-        ("Why?", "No."),
-        ("A pet?", 'Rex, or "Bo".'),
+        (ask("How do I cook rice?"), "Boil it.\n\nKeep the lid on!"),
+        (ask("Why?"), "No."),
+        (ask("A pet?"), 'Rex, or "Bo".'),
     ]
-    asked = [(Message(role="user", content=question),) for question, _ in rows]
-    ours = decoder.response_states(asked, [answer for _, answer in rows])
+    ours = decoder.response_states([prompt for prompt, _ in rows], [answer for _, answer in rows])
     theirs = np.stack([published(decoder, *row) for row in rows])
     blocks = decoder.layers
     same = [*range(blocks - 1), blocks]  # ours after the final norm is their last

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from asked_of_decoders import TEXTS, ask
+from asked_of_decoders import TEXTS, ask, published
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -13,19 +13,6 @@ from synthesizeme.errors import ConfigError, DataError  # noqa: E402
 
 PROMPTS = [ask(text) for text in TEXTS]
 ANSWERS = ["Yes.", "The fox sleeps near the old tower and the lamp.", "No!", "The river."]
-
-
-def published(decoder, prompt, answer, told=""):
-    """Mean response activations as the authors' code takes them: entry l of ``hidden_states``, from 1 on."""
-    turns = [{"role": "system", "content": told}] if told else []
-    turns += [{"role": message.role, "content": message.content} for message in prompt]
-    words = decoder.tokenizer
-    head = words.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    begin = len(words(head, add_special_tokens=False)["input_ids"])
-    ids = words(head + answer, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    with torch.inference_mode():
-        states = decoder.model(ids, output_hidden_states=True).hidden_states
-    return np.stack([state[0, begin:].mean(dim=0).numpy() for state in states[1:]])
 
 
 @pytest.mark.parametrize("told", ["", "Answer calmly."])
