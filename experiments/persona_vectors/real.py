@@ -28,12 +28,8 @@ from reward_models.persona_vectors import (  # noqa: E402
     open_decoder,
     random_like,
 )
+from reward_models.persona_vectors.rollouts import asked  # noqa: E402
 from synthesizeme.stylometry import FEATURE, Text  # noqa: E402
-from synthesizeme.types import Message  # noqa: E402
-
-
-def asked(question):
-    return (Message(role="user", content=question),)
 
 
 def shown(trait, answers):
