@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -20,10 +20,8 @@ from reward_models.persona_vectors.rollouts import Generate, Prompt
 from synthesizeme.errors import ConfigError
 
 States = NDArray[np.float32]
-
-
 DType = Literal["auto", "float32", "bfloat16"]
-DTYPES: Sequence[DType] = ("auto", "float32", "bfloat16")
+DTYPES: tuple[DType, ...] = get_args(DType)
 
 
 class Decoder:
