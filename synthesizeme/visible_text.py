@@ -113,10 +113,7 @@ def _marked(text: str, begun: int, end: int, found: list[tuple[int, int]]) -> li
                 break
             reach, place = reach - (first - place), last
         spans = [(0, place + reach), *(span for span in spans if span[0] >= place + reach)]
-    moved = [(begun + first, begun + last) for first, last in spans]
-    if begun and moved and moved[0][0] == begun:
-        return [(0, moved[0][1]), *moved[1:]]
-    return [*found, *moved] if begun else [*moved, *found]
+    return sorted([*found, *((begun + first, begun + last) for first, last in spans)])
 
 
 def _rest(text: str, spans: list[tuple[int, int]]) -> str:
