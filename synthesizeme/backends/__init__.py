@@ -1,10 +1,11 @@
 """Language models: open one by name, ask it through a session."""
 
 from synthesizeme.backends._account import Account, Progress
+from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, open_model
 from synthesizeme.backends._budget import Budget, Caps
 from synthesizeme.backends._cache import CallCache
-from synthesizeme.backends._calls import Answer, Question, Token
+from synthesizeme.backends._calls import Question
 from synthesizeme.backends._form import Form, Structure
 from synthesizeme.backends._retry import RetryPolicy
 from synthesizeme.backends._session import Session

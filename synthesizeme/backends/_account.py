@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from synthesizeme.backends._calls import Answer, Question
+from synthesizeme.backends._answer import Answer
+from synthesizeme.backends._calls import Question
 from synthesizeme.types import Failure, Usage
 
 if TYPE_CHECKING:

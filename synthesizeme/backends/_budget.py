@@ -18,8 +18,8 @@ from synthesizeme.errors import BudgetError, ConfigError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from synthesizeme.backends._calls import Answer
-    from synthesizeme.backends._ladder import Sending
+    from synthesizeme.backends._answer import Answer
+    from synthesizeme.backends._calls import Sending
 
 Price = Callable[[int, int], float]
 """US dollars for so many prompt and completion tokens."""

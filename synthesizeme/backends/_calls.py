@@ -1,4 +1,4 @@
-"""A question to a language model, its answer, and how one attempt becomes the other."""
+"""A question to a language model, the requests that put it, and how a response becomes its answer."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._endpoint import Endpoint, Feature
-from synthesizeme.backends._form import Form
+from synthesizeme.backends._form import Form, Way
 from synthesizeme.types import Message
 
 if TYPE_CHECKING:
     from dspy import lm15
     from dspy.lm15 import Request, Response
-
-    from synthesizeme.backends._ladder import Sending
 
 _TURNS_KEPT = 512
 TOP_LOGPROBS = 5
@@ -46,46 +45,16 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Token:
-    """One generated token with the log-probabilities of its alternatives."""
+class Sending:
+    """One request."""
 
-    text: str
-    alternatives: tuple[tuple[str, float], ...]
-    """(token, natural log-probability), the generated one among them."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back for one question."""
-
-    text: str
-    tokens: tuple[Token, ...] = ()
-    """Empty where the model gives no probabilities."""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost_usd: float = 0.0
-    cut_off: bool = False
-    """Whether the reply stopped at ``max_tokens``."""
-    constrained: bool = False
-    """Whether the reply was held to a JSON schema, or continues a turn that was begun for the model."""
-    mended: bool = False
-    """Whether it could be read only after one more question about it."""
-    readable: bool = True
-    """Whether it has the form that was wanted. What has not is kept, and asked again by the next run."""
-
-    def to_json(self) -> str:
-        """One line of JSON, as the cache keeps it."""
-        return json.dumps(self.__dict__ | {"tokens": [[t.text, t.alternatives] for t in self.tokens]})
-
-    @classmethod
-    def from_json(cls, text: str) -> Answer:
-        """Read what `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        tokens = tuple(
-            Token(token, tuple((alternative, float(logprob)) for alternative, logprob in alternatives))
-            for token, alternatives in fields.pop("tokens")
-        )
-        return cls(tokens=tokens, **fields)
+    messages: tuple[Message, ...]
+    """What is sent; ends with a turn of the assistant where it is to be continued."""
+    sample_index: int = 0
+    way: Way = "words"
+    form: Form | None = None
+    max_tokens: int | None = None
+    """Most tokens of the reply, where fewer than usual do."""
 
 
 def question_key(model: Model, question: Question) -> str:

@@ -12,8 +12,8 @@ from synthesizeme.errors import BackendError, CredentialError
 from synthesizeme.types import Failure
 
 if TYPE_CHECKING:
+    from synthesizeme.backends._answer import Answer
     from synthesizeme.backends._base import Model
-    from synthesizeme.backends._calls import Answer
 
 _DETAIL = 300
 _BUGS = (AssertionError, AttributeError, NameError, TypeError)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from synthesizeme.backends._calls import Answer
+    from synthesizeme.backends._answer import Answer
 
 Structure = Literal["auto", "json", "words", "continue"]
 """How replies are held to their form: ``words`` by the prompt alone, ``json`` by a JSON schema that the

@@ -14,10 +14,11 @@ with it from the start; the reasoning stays before the verdict either way. A ref
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synthesizeme.backends._calls import Answer, Question, Token
+from synthesizeme.backends._answer import Answer, Token
+from synthesizeme.backends._calls import Question, Sending
 from synthesizeme.types import Failure, Message
 
 if TYPE_CHECKING:
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
 
 CONTINUED_TOKENS = 16
 """Most tokens of a turn that was begun for the model."""
-
-
-@dataclass(frozen=True)
-class Sending:
-    """One request."""
-
-    messages: tuple[Message, ...]
-    """What is sent; ends with a turn of the assistant where it is to be continued."""
-    sample_index: int = 0
-    way: Way = "words"
-    form: Form | None = None
-    max_tokens: int | None = None
-    """Most tokens of the reply, where fewer than usual do."""
-
-
 Steps = Generator[Sending, "Answer | Failure", "Answer | Failure"]
 """Gives what to send, takes what came back, returns the outcome of the question."""
 

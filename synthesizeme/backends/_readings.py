@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._base import Model
-from synthesizeme.backends._calls import Answer, Question
+from synthesizeme.backends._calls import Question
 from synthesizeme.errors import UnreadableError
 from synthesizeme.types import Failure
 

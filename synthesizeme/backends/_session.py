@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends._account import Account, Progress, Reply
+from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._budget import Budget
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import (
-    Answer,
     Question,
+    Sending,
     build_request,
     features,
     question_key,
@@ -25,7 +26,7 @@ from synthesizeme.backends._calls import (
 from synthesizeme.backends._endpoint import Endpoint, endpoint_key
 from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
-from synthesizeme.backends._ladder import Sending, steps
+from synthesizeme.backends._ladder import steps
 from synthesizeme.backends._loop import LoopThread
 from synthesizeme.backends._readings import Readings
 from synthesizeme.backends._retry import RetryPolicy

@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 from openai_stub import OpenAIStub
 
-from synthesizeme.backends import CallCache, ModelSettings, Question, Session, default_cache_dir, open_model
-from synthesizeme.backends._calls import Answer, Token
+from synthesizeme.backends import (
+    Answer,
+    CallCache,
+    ModelSettings,
+    Question,
+    Session,
+    Token,
+    default_cache_dir,
+    open_model,
+)
 from synthesizeme.errors import ConfigError
 from synthesizeme.types import Message
 
