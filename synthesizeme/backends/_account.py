@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._calls import Question
@@ -12,7 +12,7 @@ from synthesizeme.types import Failure, Usage
 
 if TYPE_CHECKING:
     from synthesizeme.backends._base import Model
-    from synthesizeme.backends._session import Session
+    from synthesizeme.backends._readings import Readings
 
 _TAKEN = ("prompt_tokens", "completion_tokens", "cost_usd")
 
@@ -37,6 +37,21 @@ class Reply:
     follow_ups: int = 0
 
 
+Report = Callable[[Question, Reply], None]
+"""Told of each question as it is answered."""
+
+
+class Asking(Protocol):
+    """What an account asks through: a `Session`, which makes the account."""
+
+    model: Model
+    progress: Callable[[Progress], None] | None
+    readings: Readings
+
+    def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
+        """Answer distinct questions, in order; `report` is called as each one finishes."""
+
+
 class Account:
     """One scope of counting, e.g. one user's induction. Identical questions in it are asked once.
 
@@ -46,7 +61,7 @@ class Account:
             whoever decides by the counts decides alike whatever was asked before.
     """
 
-    def __init__(self, session: Session, within: Account | None = None) -> None:
+    def __init__(self, session: Asking, within: Account | None = None) -> None:
         self.session = session
         self._within = within
         self.usage = Usage()

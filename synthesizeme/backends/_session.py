@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.backends._account import Account, Progress, Reply
+from synthesizeme.backends._account import Account, Progress, Reply, Report
 from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._budget import Budget
@@ -36,7 +36,6 @@ from synthesizeme.types import Failure
 if TYPE_CHECKING:
     from dspy.lm15 import Response
 
-Report = Callable[[Question, Reply], None]
 DENIED_AT_FIRST = 3
 """Calls that are denied without a word why, before any answer, until that counts as a matter of the key."""
 FIRST_TRIES = 3
