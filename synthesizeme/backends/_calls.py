@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -85,16 +86,16 @@ def features(model: Model, sending: Sending, endpoint: Endpoint) -> set[Feature]
     return {feature for feature, there in held.items() if there and endpoint.takes(feature)}
 
 
-def build_request(model: Model, sending: Sending, endpoint: Endpoint) -> Request:
+def build_request(model: Model, sending: Sending, sent: Set[Feature]) -> Request:
     """The canonical DSPy request. Samples beyond the first carry their index as seed.
 
-    What the endpoint refuses is left out: a system message stands at the head of the first user turn then.
-    The extensions hold what goes into the body as it is, and for a model in this process the words to choose
-    from.
+    `sent` are its `features`. What the endpoint refuses is left out: a system message stands at the head of
+    the first user turn then. The extensions hold what goes into the body as it is, and for a model in this
+    process the words to choose from.
     """
     from dspy import lm15
 
-    sent, settings = features(model, sending, endpoint), model.settings
+    settings = model.settings
     system = "\n\n".join(message.content for message in sending.messages if message.role == "system")
     turns = [message for message in sending.messages if message.role != "system"]
     if system and "system" not in sent:
@@ -119,7 +120,7 @@ def build_request(model: Model, sending: Sending, endpoint: Endpoint) -> Request
     return lm15.Request(model=model.lm.model, system=system or None, messages=messages, config=config)
 
 
-def _continuing(model: Model, sending: Sending, sent: set[Feature]) -> dict[str, Any]:
+def _continuing(model: Model, sending: Sending, sent: Set[Feature]) -> dict[str, Any]:
     """What tells an engine to go on with the last turn, which is the model's own."""
     if "choose" in model.ways:
         return {"choices": list(sending.form.words)} if sending.form and sending.form.words else {}

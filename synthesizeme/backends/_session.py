@@ -249,7 +249,8 @@ class Session:
             follow_ups += 1
 
     def _attempt_here(self, sending: Sending) -> Answer | Fault:
-        request = build_request(self.model, sending, self.endpoint)
+        sent = features(self.model, sending, self.endpoint)
+        request = build_request(self.model, sending, sent)
         try:
             return self._read(sending, ask(self.model, request))
         except Exception as error:
@@ -304,7 +305,7 @@ class Session:
         if self._unkept is not None:
             raise self._unkept
         sent = features(self.model, sending, self.endpoint)
-        request = build_request(self.model, sending, self.endpoint)
+        request = build_request(self.model, sending, sent)
         timed = getattr(self.model.lm._async_engine_spec, "timed", True)
         try:
             async with asyncio.timeout(self.model.settings.timeout_s if timed else None):
