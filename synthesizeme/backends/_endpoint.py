@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +24,8 @@ Feature = Literal[
     "temperature",
 ]  # fmt: skip
 """What a request may hold that some endpoints refuse."""
+NEEDS: Mapping[Way, Feature] = {"json": "response_format", "continue": "continuation"}
+"""Ways of asking that an endpoint has to take a feature for."""
 
 _logger = logging.getLogger("synthesizeme")
 _CONSEQUENCES: dict[Feature, str] = {
@@ -100,8 +102,7 @@ class Endpoint:
 
     def promises(self, way: Way) -> bool:
         """Whether a way of asking is worth trying."""
-        needs: dict[Way, Feature] = {"json": "response_format", "continue": "continuation"}
-        return way not in self.tried and (way not in needs or self.takes(needs[way]))
+        return way not in self.tried and (way not in NEEDS or self.takes(NEEDS[way]))
 
     def to_json(self) -> str:
         """What is known, as the cache keeps it."""

@@ -23,7 +23,7 @@ from synthesizeme.backends._calls import (
     read_response,
     thoughts_of,
 )
-from synthesizeme.backends._endpoint import Endpoint, endpoint_key
+from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key
 from synthesizeme.backends._engines import ask, ask_in_turn
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._ladder import steps
@@ -315,8 +315,7 @@ class Session:
         if fault.objects_to is None:
             return fault
         self.endpoint.refuse(fault.objects_to, fault.failure.detail)
-        needed = {"json": "response_format", "continue": "continuation"}.get(sending.way)
-        return fault if fault.objects_to == needed else await self._attempt(sending)
+        return fault if fault.objects_to == NEEDS.get(sending.way) else await self._attempt(sending)
 
     def _read(self, sending: Sending, response: Response) -> Answer | Fault:
         if response.finish_reason == "content_filter":
