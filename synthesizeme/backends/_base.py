@@ -109,6 +109,11 @@ class Model:
     ways: frozenset[str] = frozenset()
     """What can be done beside asking in words; `WAYS` of its backend."""
 
+    @property
+    def full_name(self) -> str:
+        """Its name and, where one is set, the address at which it is asked; for messages."""
+        return f"{self.name} at {self.settings.api_base}" if self.settings.api_base else self.name
+
 
 def backends() -> Iterator[ModuleType]:
     """All backend modules, by name."""

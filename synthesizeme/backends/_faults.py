@@ -118,8 +118,7 @@ def classify(error: Exception, model: Model, sent: Iterable[Feature] = ()) -> Fa
             detail = f"no reply within {model.settings.timeout_s:g} s"
         return Fault(_transport(detail), transient=True)
     if isinstance(error, dspy_errors.LMConfigurationError):
-        where = _where(model)
-        return Fault(_transport(detail), fatal=BackendError(f"{model.name}{where} is not set up: {detail}"))
+        return Fault(_transport(detail), fatal=BackendError(f"{model.full_name} is not set up: {detail}"))
     if isinstance(error, dspy_errors.LMError):
         return Fault(
             _transport(detail),
@@ -153,7 +152,7 @@ def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
     said = f"{getattr(error, 'provider_code', None)} {_said(error)}"
     if isinstance(error, dspy_errors.LMAuthError | dspy_errors.LMNotConfiguredError):
         keys = " or ".join(getattr(error, "env_keys", None) or ()) or "the provider's key variable"
-        message = f"{model.name}{_where(model)} rejected or lacks a key: {detail} Cure: set {keys}"
+        message = f"{model.full_name} rejected or lacks a key: {detail} Cure: set {keys}"
         rejected = CredentialError(message)
         if getattr(error, "status", None) == 403:
             about_key = _ABOUT_THE_KEY.search(said)
@@ -163,7 +162,7 @@ def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
                 return Fault(refusal, denied=rejected)
         return Fault(_transport(detail), fatal=rejected)
     if isinstance(error, dspy_errors.LMBillingError | dspy_errors.LMUnsupportedModelError):
-        message = f"{model.name}{_where(model)} cannot serve any call: {detail} "
+        message = f"{model.full_name} cannot serve any call: {detail} "
         hopeless = BackendError(message + "Cure: check the model's name, the address and the account")
         unserved = isinstance(error, dspy_errors.LMUnsupportedModelError) and _NOBODY_SERVES_IT.search(said)
         return Fault(refusal, denied=hopeless) if unserved else Fault(_transport(detail), fatal=hopeless)
@@ -186,12 +185,8 @@ def _over_limit(error: Exception, model: Model) -> BackendError | None:
     limits = [number for text in re.findall(r"\d+", detail) if 0 < (number := int(text)) < most]
     fewer = f"--max-tokens {max(limits)} or fewer" if limits and room is None else "a smaller --max-tokens"
     return BackendError(
-        f"{model.name}{_where(model)} gives no replies of up to {most} tokens: {detail} Cure: give {fewer}"
+        f"{model.full_name} gives no replies of up to {most} tokens: {detail} Cure: give {fewer}"
     )
-
-
-def _where(model: Model) -> str:
-    return f" at {model.settings.api_base}" if model.settings.api_base else ""
 
 
 def _runs_here(model: Model) -> bool:

@@ -222,9 +222,8 @@ class Session:
 
     def _give_up(self, what: str, last: Failure) -> BackendError:
         self._failed_in_a_row = 0
-        where = f" at {self.model.settings.api_base}" if self.model.settings.api_base else ""
         return BackendError(
-            f"{self.model.name}{where}: {what}; the last error was: {last.detail} "
+            f"{self.model.full_name}: {what}; the last error was: {last.detail} "
             "Cure: check that the server is up and its address right, then run again"
         )
 
