@@ -8,7 +8,9 @@ A backend module has
 - ``ASYNCHRONOUS``: whether calls wait for something (network, batches) and should overlap;
 - ``WAYS``: what can be done beside asking in words: ``json`` (a schema may be sent), ``continue`` (the
   model's own turn may be begun), ``choose`` (between words, by their exact probabilities), ``mend`` (a reply
-  may be asked about).
+  may be asked about);
+- ``TAKES``: the fields of `ModelSettings` that only some backends take, and this one does: ``extra_body``,
+  ``headers``.
 
 The file is the registration: nothing else lists backends.
 """
@@ -170,14 +172,13 @@ def _check_settings(name: str, module: ModuleType, settings: ModelSettings) -> N
     Raises:
         ConfigError: it takes no such structure, no fields of a request, or no headers.
     """
-    remote = module.__name__.rpartition(".")[2]
     problems = []
-    if settings.structure not in ("auto", "words", *module.WAYS):
-        can = [it for it in STRUCTURES if it in ("auto", "words", *module.WAYS)]
+    can = [it for it in STRUCTURES if it in ("auto", "words", *module.WAYS)]
+    if settings.structure not in can:
         problems.append(f"structure is {settings.structure!r}; {name} takes {' or '.join(can)}")
-    if settings.extra_body and remote not in ("local_server", "hosted"):
+    if settings.extra_body and "extra_body" not in module.TAKES:
         problems.append(f"extra_body is given, but {name} is asked in this process; leave it out")
-    if settings.headers and remote != "local_server":
+    if settings.headers and "headers" not in module.TAKES:
         problems.append(
             f"headers are given, but {name} is not asked at an api_base; leave them out, or give one"
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KIND = "hosted language model"
 ASYNCHRONOUS = True
 WAYS = ("json", "mend")
+TAKES = ("extra_body",)
 
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "ai21": ("AI21_API_KEY",),

@@ -27,6 +27,7 @@ PREFIXES = ("hf:",)
 KIND = "transformers language model in this process"
 ASYNCHRONOUS = True
 WAYS = ("continue", "choose")
+TAKES: tuple[str, ...] = ()
 SECONDS_TO_ANSWER = 5.0
 """How long the hub may take to answer before it counts as out of reach."""
 

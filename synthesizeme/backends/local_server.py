@@ -29,6 +29,7 @@ PREFIXES: tuple[str, ...] = ()
 KIND = "language model behind an OpenAI-compatible server"
 ASYNCHRONOUS = True
 WAYS = ("json", "continue", "mend")
+TAKES = ("extra_body", "headers")
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 """Longest reply that is read; a longer one is an error of the server."""

@@ -18,6 +18,7 @@ PREFIXES = ("scripted:",)
 KIND = "fixed replies, not a language model"
 ASYNCHRONOUS = False
 WAYS: tuple[str, ...] = ()
+TAKES: tuple[str, ...] = ()
 
 Script = Callable[["Request"], "str | Exception"]
 

@@ -41,6 +41,8 @@ def test_every_backend_says_what_it_is():
         assert isinstance(module.PREFIXES, tuple)
         assert isinstance(module.ASYNCHRONOUS, bool)
         assert module.KIND
+        assert set(module.WAYS) <= {"json", "continue", "choose", "mend"}
+        assert set(module.TAKES) <= {"extra_body", "headers"}
     assert len({module.KIND for module in modules.values()}) == len(modules)
 
 

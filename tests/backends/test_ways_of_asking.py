@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 
 import pytest
 from openai_stub import OpenAIStub, Reply
@@ -184,6 +185,25 @@ def test_a_model_that_has_no_such_structure_is_refused():
         open_model("builtin", ModelSettings(structure="json"))
     with pytest.raises(ConfigError, match="structure is 'xml'; expected auto, json, words, continue"):
         ModelSettings(structure="xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "refused"),
+    [
+        (
+            "builtin",
+            {"extra_body": {"top_k": 1}},
+            "extra_body is given, but builtin is asked in this process",
+        ),
+        ("builtin", {"headers": {"A": "1"}}, "headers are given, but builtin is not asked at an api_base"),
+        ("openai/x", {"headers": {"A": "1"}}, "headers are given, but openai/x is not asked at an api_base"),
+        ("openai/x", {"extra_body": {"top_k": 1}}, None),
+        ("x", {"extra_body": {"top_k": 1}, "headers": {"A": "1"}, "api_base": "http://127.0.0.1:1/v1"}, None),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused(name, settings, refused):
+    with nullcontext() if refused is None else pytest.raises(ConfigError, match=refused):
+        open_model(name, ModelSettings(api_key="k", **settings))
 
 
 @pytest.mark.parametrize("structure", ["auto", "json", "words", "continue"])

@@ -19,6 +19,7 @@ PREFIXES = ("builtin",)
 KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
 WAYS: tuple[str, ...] = ()
+TAKES: tuple[str, ...] = ()
 MODEL_ID = "builtin/rule-reader-1"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 
