@@ -186,8 +186,9 @@ class Session:
             answer = Answer.from_json(stored) if stored is not None else None
         except (ValueError, TypeError, KeyError):  # a damaged row is no answer: ask again
             return None
-        known = answer is not None and (answer.readable or key in self._unread_now)
-        return Reply(answer, cached=True) if answer is not None and known else None
+        if answer is None or not (answer.readable or key in self._unread_now):
+            return None
+        return Reply(answer, cached=True)
 
     def _finish(self, key: str, outcome: Answer | Failure, retries: int, follow_ups: int) -> Reply:
         if isinstance(outcome, Answer):
