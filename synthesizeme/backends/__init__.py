@@ -2,7 +2,7 @@
 
 from synthesizeme.backends._account import Account, Progress
 from synthesizeme.backends._answer import Answer, Token
-from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, open_model
+from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, find_backend, open_model
 from synthesizeme.backends._budget import Budget, Caps
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Question
@@ -28,5 +28,6 @@ __all__ = [
     "Structure",
     "Token",
     "default_cache_dir",
+    "find_backend",
     "open_model",
 ]

@@ -25,7 +25,7 @@ def check_model(options: ModelOptions) -> None:
     Raises:
         UnknownNameError: the name has an unknown prefix.
     """
-    from synthesizeme.backends._base import find_backend
+    from synthesizeme.backends import find_backend
 
     find_backend(options.model, api_base=options.api_base)
 

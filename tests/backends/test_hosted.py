@@ -11,8 +11,15 @@ import time
 import pytest
 from openai_stub import Reply
 
-from synthesizeme.backends import ModelSettings, Question, RetryPolicy, Session, hosted, open_model
-from synthesizeme.backends._base import find_backend
+from synthesizeme.backends import (
+    ModelSettings,
+    Question,
+    RetryPolicy,
+    Session,
+    find_backend,
+    hosted,
+    open_model,
+)
 from synthesizeme.errors import BackendError, CredentialError
 from synthesizeme.types import Message
 
@@ -74,7 +81,7 @@ def test_the_table_agrees_with_the_registry_of_dspy():
 def test_looking_for_a_backend_imports_no_client():
     assert find_backend("openai/gpt-4o", api_base=None) is hosted
     code = (
-        "import sys; from synthesizeme.backends._base import find_backend;"
+        "import sys; from synthesizeme.backends import find_backend;"
         "find_backend('openai/x', api_base=None);"
         "print([name for name in ('dspy', 'litellm', 'aiohttp', 'torch') if name in sys.modules])"
     )

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from synthesizeme.backends import ModelSettings, open_model
-from synthesizeme.backends._base import backends, find_backend
+from synthesizeme.backends import ModelSettings, find_backend, open_model
+from synthesizeme.backends._base import backends
 from synthesizeme.errors import ConfigError, UnknownNameError
 
 
