@@ -171,11 +171,12 @@ def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:
     yield f"{users}, {summary.drifted:,} drifted."
     usage = summary.usage
     tokens = usage.prompt_tokens + usage.completion_tokens
-    cost = f", {dollars(usage.cost_usd)}" if usage.cost_usd else ""
     sent = f"{usage.cached_calls:,} cached, {usage.retries:,} retries"
     sent += f", {count(usage.follow_ups, 'follow-up')}" if usage.follow_ups else ""
-    became = "".join(f", {words}" for words in replies(usage))
-    yield (f"{count(usage.distinct_calls, 'call')} ({sent}), {count(tokens, 'token')}{cost}{became}.")
+    parts = [f"{count(usage.distinct_calls, 'call')} ({sent})", count(tokens, "token")]
+    if usage.cost_usd:
+        parts.append(dollars(usage.cost_usd))
+    yield f"{', '.join([*parts, *replies(usage)])}."
     if summary.unanswered:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in summary.unanswered.items())
         yield f"Without a usable answer, retries notwithstanding: {kinds}."

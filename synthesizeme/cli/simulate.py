@@ -116,8 +116,8 @@ def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOpti
         f"{count(len(found.pairs), 'choice')}, {_without(found)}{same}."
     )
     if usage is not None:
-        became = "".join(f", {words}" for words in replies(usage))
-        typer.echo(f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached){became}.")
+        calls = f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached)"
+        typer.echo(f"{', '.join([calls, *replies(usage)])}.")
     typer.echo(f"Written to {printable(str(options.out))}.")
 
 
