@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from synthesizeme.backends._base import find_backend
+from synthesizeme.backends import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges._messages import judge_messages
