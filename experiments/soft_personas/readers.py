@@ -21,7 +21,7 @@ PPLUG = {
 }
 REFERENCES = ("references", "hierarchical-stylometric")
 READERS = (*UEM, "text history", *PPLUG, "persona-prompted", *REFERENCES)
-"""Everything that is measured, what takes longest first."""
+"""What is measured unless a table names others, what takes longest first."""
 CONDITIONS = ("own", "nobody", "another user", "labels swapped")
 
 
@@ -51,14 +51,22 @@ class Study:
         return {own[0].user_id: (own[:past], own[past:]) for own in each}
 
     def prepare(self):
-        """Train the backbone, from scratch, to read a user in words; the soft prompts begin with it."""
-        texts = [t for p in self.train for t in (p.prompt[0].content, p.chosen_text, p.rejected_text)]
-        place = self.folder / "fresh"
-        backbone.fresh(place, [*histories.all_words(), *texts], self.settings["backbone"], self.seed)
+        """Train the backbone to read a user in words; the soft prompts begin with it."""
         model = reward_models.method("persona-prompted")(
-            backbone=str(place), profiler=histories.Words(self.train), **self.shared, **self.settings["words"]
+            backbone=self.bare(),
+            profiler=histories.Words(self.train),
+            **self.shared,
+            **self.settings["words"],
         )
         model.fit(self.train).save(self.folder / "warm")
+
+    def bare(self):
+        """Folder of the backbone before any training: a given one, or one with random weights made here."""
+        settings = self.settings["backbone"]
+        if "folder" in settings:
+            return settings["folder"]
+        texts = [t for p in self.train for t in (p.prompt[0].content, p.chosen_text, p.rejected_text)]
+        return backbone.fresh(self.folder / "fresh", [*histories.all_words(), *texts], settings, self.seed)
 
     def fitted(self, name):
         """A model by its name in `READERS`."""
@@ -71,6 +79,9 @@ class Study:
             return model
         if name == "text history":
             return self._text_reader(warm)
+        if name == "bradley-terry":
+            settings = {**self.shared, **self.settings["words"]}
+            return reward_models.method(name)(backbone=self.bare(), **settings).fit(self.train)
         own, method = (UEM[name], "uem") if name in UEM else (PPLUG[name], "pplug")
         settings = {**self.shared, **self.settings[method], **own, "warm_start": warm}
         profiler = histories.Words(self.train)

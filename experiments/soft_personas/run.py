@@ -24,7 +24,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]  # runs from a checkout that is not installed
 
 
@@ -138,10 +137,11 @@ def report(out):
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     tables = written(results)
     print(tables)
-    if out.resolve().parent == HERE / "results":  # the README shows the last run that was kept
+    if out.resolve().parent == HERE / "results":  # the README shows each run that is kept
+        begin, end = f"<!-- tables of {out.name} -->", f"<!-- end of {out.name} -->"
         page = (HERE / "README.md").read_text()
-        before, _, rest = page.partition(BEGIN)
-        (HERE / "README.md").write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest.partition(END)[2]}")
+        before, _, rest = page.partition(begin)
+        (HERE / "README.md").write_text(f"{before}{begin}\n{tables}\n{end}{rest.partition(end)[2]}")
     try:
         import figure
     except ImportError:

@@ -2,7 +2,14 @@
 
 from synthesizeme.backends._account import Account, Progress
 from synthesizeme.backends._answer import Answer, Token
-from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, find_backend, open_model
+from synthesizeme.backends._base import (
+    SAMPLING_TEMPERATURE,
+    Model,
+    ModelSettings,
+    find_backend,
+    most_follow_ups,
+    open_model,
+)
 from synthesizeme.backends._budget import Budget, Caps
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Question
@@ -29,5 +36,6 @@ __all__ = [
     "Token",
     "default_cache_dir",
     "find_backend",
+    "most_follow_ups",
     "open_model",
 ]

@@ -123,6 +123,15 @@ def backends() -> Iterator[ModuleType]:
         yield discovery.load("synthesizeme.backends", name, kind="backend")
 
 
+def most_follow_ups(name: str, *, api_base: str | None) -> int:
+    """Requests beside the first that one question may take, where no reply to it can be read.
+
+    Raises:
+        UnknownNameError: no backend serves such a name.
+    """
+    return len({"json", "continue", "mend"} & set(find_backend(name, api_base=api_base).WAYS))
+
+
 def _serves(prefix: str, name: str) -> bool:
     return name.startswith(prefix) and len(name) > len(prefix) if prefix[-1] in "/:" else name == prefix
 

@@ -125,9 +125,10 @@ def show_estimate(
     user_ids: Sequence[str],
     found: Sequence[UserEstimate],
     prices: Sequence[tuple[Price, Price]],
+    follow_ups: int,
     model: str,
 ) -> None:
-    """What a dry run found, for people."""
+    """What a dry run found, for people; `follow_ups` are those that each call may take beside it."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -163,13 +164,13 @@ def show_estimate(
     for user_id, it in zip(user_ids, found, strict=True):
         if it.note:
             console.print(Text(f"{printable(user_id, 30)}: {it.note}", style="yellow"))
-    console.print(
-        Text(
-            "Calls are an upper bound; tokens are estimated from the lengths of the texts; "
-            "finished calls in the cache would not be made again.",
-            style="dim",
-        )
+    told = (
+        "Calls are an upper bound; tokens are estimated from the lengths of the texts; finished calls in the "
+        "cache would not be made again."
     )
+    if follow_ups:
+        told += f" A call whose reply cannot be read takes up to {count(follow_ups, 'follow-up')} more."
+    console.print(Text(told, style="dim"))
 
 
 def _print_accuracy(console: Console, outcomes: Mapping[str, Outcome]) -> None:

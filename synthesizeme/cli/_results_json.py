@@ -43,9 +43,12 @@ def pooled_json(results: Sequence[UserResult]) -> dict[str, Any]:
 
 
 def estimate_json(
-    user_ids: Sequence[str], found: Sequence[UserEstimate], prices: Sequence[tuple[Price, Price]]
+    user_ids: Sequence[str],
+    found: Sequence[UserEstimate],
+    prices: Sequence[tuple[Price, Price]],
+    follow_ups: int,
 ) -> dict[str, Any]:
-    """What a dry run found."""
+    """What a dry run found; `follow_ups` are those that each call may take beside it."""
 
     def one(estimate: Estimate, price: Price) -> dict[str, Any]:
         return {**estimate.__dict__, "cost_usd": price}
@@ -59,7 +62,7 @@ def estimate_json(
         }
         for user_id, it, price in zip(user_ids, found, prices, strict=True)
     ]
-    return {"dry_run": True, "users": users}
+    return {"dry_run": True, "most_follow_ups_per_call": follow_ups, "users": users}
 
 
 def pooled_outcomes(results: Sequence[UserResult]) -> dict[str, Outcome]:

@@ -50,9 +50,10 @@ class RunOptions:
         int | None,
         typer.Option(
             "--budget-calls",
-            help="Most distinct calls of this run, shared evenly by its users. Of a user's share the "
-            "evaluation is set aside first, unless the induction could then not judge every train pair. With "
-            "--profiles: most calls sent, whoever needs them; who gets none is left for another run.",
+            help="Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
+            "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless the "
+            "induction could then not judge every train pair. With --profiles: most calls sent, whoever needs "
+            "them; who gets none is left for another run.",
             min=1,
             metavar="N",
         ),
@@ -191,6 +192,7 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 def _estimate(
     users: Users, settings: InductionSettings, model: ModelOptions, budget: int | None, *, as_json: bool
 ) -> None:
+    from synthesizeme.backends import most_follow_ups
     from synthesizeme.personas.estimate import estimate_users, list_price
 
     found = estimate_users(list(users.values()), settings, budget_calls=budget, max_tokens=model.max_tokens)
@@ -199,10 +201,11 @@ def _estimate(
          list_price(model.model, it.evaluation, api_base=model.api_base))
         for it in found
     ]  # fmt: skip
+    follow_ups = most_follow_ups(model.model, api_base=model.api_base)
     if as_json:
-        print_json(estimate_json(list(users), found, prices))
+        print_json(estimate_json(list(users), found, prices, follow_ups))
     else:
-        show_estimate(list(users), found, prices, model.model)
+        show_estimate(list(users), found, prices, follow_ups, model.model)
 
 
 def _induce(

@@ -140,6 +140,7 @@ def test_dry_run_sends_and_writes_nothing(command, sample, tmp_path):
     ran = command("induce-persona", sample, "--all-users", "--dry-run", "--json")
     assert ran.status == 0
     mara = ran.json["users"][0]
+    assert ran.json["most_follow_ups_per_call"] == 0
     assert mara["induction"]["calls"] == 84
     assert mara["evaluation"]["calls"] == 32
     assert mara["induction"]["cost_usd"] == 0
@@ -156,6 +157,7 @@ def test_dry_run_needs_no_key_and_says_the_price_where_it_is_known(command, samp
     listed = command("induce-persona", sample, "--user", "mara", "--dry-run", "--model", "openai/gpt-4o-mini")
     assert listed.status == 0
     assert "$0.0" in listed.out
+    assert "cannot be read takes up to 2 follow-ups more" in " ".join(listed.out.split())
     own = command(
         "induce-persona", sample, "--user", "mara", "--dry-run", "--model", "m", "--api-base", "http://x/v1"
     )

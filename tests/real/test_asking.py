@@ -13,10 +13,11 @@ SMALL = (*SHORT, "--effort", "low")
 
 def test_induce_then_judge_and_a_dry_run_foresees_the_calls(command, door, pairs):
     induce = ("induce-persona", pairs, "--user", "mara", *door, *SMALL, "--out", "out")
-    [foreseen] = command(*induce, "--dry-run")["users"]
-    [user] = command(*induce)["users"]
+    dry = command(*induce, "--dry-run")
+    [foreseen], [user] = dry["users"], command(*induce)["users"]
     for stage, usage in (("induction", user["usage"]), ("evaluation", user["evaluation_usage"])):
         assert 0 < usage["distinct_calls"] <= foreseen[stage]["calls"], stage
+        assert usage["follow_ups"] <= dry["most_follow_ups_per_call"] * usage["distinct_calls"], stage
         assert min(usage["prompt_tokens"], usage["completion_tokens"]) > 0, stage
     for measured in user["accuracy"].values():
         assert measured["n"] <= 2
