@@ -52,8 +52,8 @@ class RunOptions:
             "--budget-calls",
             help="Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
             "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless the "
-            "induction could then not judge every train pair. With --profiles: most calls sent, whoever needs "
-            "them; who gets none is left for another run.",
+            "induction could then not judge every train pair. With --profiles: most calls sent, whoever "
+            "needs them; who gets none is left for another run.",
             min=1,
             metavar="N",
         ),
