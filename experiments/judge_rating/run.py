@@ -77,17 +77,16 @@ def main():
         rows["duels, both orders"] = {"accuracy": figures(accuracy_interval(pairwise)), "ties": pairwise.ties,
                                       "calls": account.usage.distinct_calls}  # fmt: skip
         for choices in config["choices"]:
-            for each in (False, True):
-                model = JudgeRewards(session, choices=choices, each=each).fit_users(histories)
-                outcome = evaluate(model, test)
-                rows[f"rating against {choices} past choices, {'a call each' if each else 'one call'}"] = {
-                    "accuracy": figures(accuracy_interval(outcome)),
-                    "agrees with duels": figures(agreement(votes(outcome), votes(pairwise), test)),
-                    "ties": outcome.ties,
-                    "failures": outcome.failures,
-                    "calls": model.usage.distinct_calls,
-                    "best of n": costs(model, session, profiles, test, config["best_of"]),
-                }
+            model = JudgeRewards(session, choices=choices).fit_users(histories)
+            outcome = evaluate(model, test)
+            rows[f"rating against {choices} past choices, one call"] = {
+                "accuracy": figures(accuracy_interval(outcome)),
+                "agrees with duels": figures(agreement(votes(outcome), votes(pairwise), test)),
+                "ties": outcome.ties,
+                "failures": outcome.failures,
+                "calls": model.usage.distinct_calls,
+                "best of n": costs(model, session, profiles, test, config["best_of"]),
+            }
     options.out.mkdir(parents=True, exist_ok=True)
     facts = {"respondents": "human", "model": options.model, "test_pairs": len(test), "rows": rows}
     (options.out / "results.json").write_text(json.dumps(facts, indent=2) + "\n")

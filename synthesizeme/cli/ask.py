@@ -60,14 +60,6 @@ class AskOptions:
             show_default=False,
         ),
     ] = None
-    criterion: Annotated[
-        Literal["predictions", "taste", "parameters"],
-        typer.Option(
-            "--criterion",
-            help="What an answer should tell about: the user's other choices in the pool; the weights of the "
-            "named features and of the directions in which users differ; or all of the user's parameters.",
-        ),
-    ] = "predictions"
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -113,7 +105,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
         store = stack.enter_context(_store(options)) if options.profiles is not None else None
         model: Any = opened(options.model)
         history = _history(options, store)
-        interview = Interview(model, options.user, pool, history, criterion=options.criterion)
+        interview = Interview(model, options.user, pool, history)
         if options.answers is None:
             if interview.would_forget:
                 say(
@@ -159,7 +151,6 @@ def _show_all(interview: Interview, options: AskOptions, *, as_json: bool) -> No
         print_json(
             {
                 "user_id": options.user,
-                "criterion": interview.criterion,
                 "answered": len(interview.history),
                 "left": interview.left,
                 "questions": [_plain(question) for question in questions],

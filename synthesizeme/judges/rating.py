@@ -51,8 +51,6 @@ class JudgeRewards:
         session: The model. Questions of one batch that are the same are asked once.
         profiles: What is known of users, by user id.
         choices: Most past choices of a user that are shown, drawn by the seed and the user.
-        each: Hold the response against each past choice in a call of its own: as many calls, whose chances
-            are combined, and a standard error that falls with their number.
         prompt: The prompt, ``judge/rating`` unless given.
         standing: What the rewards stand on; nothing unless given. A language model is no floor by itself: it
             rates what it is shown, and may be talked round.
@@ -77,7 +75,6 @@ class JudgeRewards:
         profiles: Mapping[str, UserProfile] | None = None,
         *,
         choices: int = CHOICES,
-        each: bool = False,
         prompt: PromptTemplate | None = None,
         standing: Standing | None = None,
         unknown_user: Literal["population", "refuse"] = "refuse",
@@ -87,7 +84,7 @@ class JudgeRewards:
         if choices < 1:
             raise ConfigError(f"choices is {choices}; expected 1 or more past choices as anchors")
         self.session, self.name = session, name
-        self.choices, self.each, self.seed = choices, each, seed
+        self.choices, self.seed = choices, seed
         self.unknown_user: Literal["population", "refuse"] = unknown_user
         self.standing = standing
         self.usage = Usage()
@@ -212,40 +209,29 @@ class JudgeRewards:
         verdicts = [_verdict(next(found), next(found)) for _ in comparisons]
         return verdicts if self.standing is None else self.standing.verdicts(comparisons, verdicts)
 
-    def questions(self, prompt: Sequence[Message], response: str, user_id: str) -> list[Question]:
-        """What is asked about one response: one question, or one for each past choice."""
-        profile = self.users_.get(user_id)
-        choices = profile.demonstrations if profile else ()
-        shown = [(choice,) for choice in choices] if self.each and choices else [choices]
-        return [self._question(profile, several, prompt, response) for several in shown]
-
     def _strengths(self, rows: Sequence[tuple[Sequence[Message], str, str]]) -> list[Strength | Failure]:
-        refused = [self.unknown_user == "refuse" and user not in self.users_ for *_, user in rows]
-        asked = [[] if no else self.questions(*row) for row, no in zip(rows, refused, strict=True)]
+        known = [self.unknown_user == "population" or user in self.users_ for *_, user in rows]
+        asked = [self.question(*row) for row, may in zip(rows, known, strict=True) if may]
         account = self.session.account()
         try:
-            outcomes = iter(account.ask([one for several in asked for one in several], stage=self.name))
+            outcomes = iter(account.ask(asked, stage=self.name))
         finally:
             self.usage += account.usage
             self.failures.update(account.failures)
         found: list[Strength | Failure] = []
-        for (*_, user), several in zip(rows, asked, strict=True):
-            read = [read_or_failure(next(outcomes), read_rating, "rating") for _ in several]
-            failed = [it for it in read if isinstance(it, Failure)]
-            if not several:
+        for (*_, user), may in zip(rows, known, strict=True):
+            if may:
+                read = read_or_failure(next(outcomes), read_rating, "rating")
+                found.append(read if isinstance(read, Failure) else strength(read))
+            else:
                 detail = f"neither a profile nor a pair of user {user!r} is known"
                 found.append(Failure(kind="unknown_user", detail=detail))
-            else:
-                found.append(failed[0] if failed else strength([it for it in read if isinstance(it, float)]))
         return found
 
-    def _question(
-        self,
-        profile: UserProfile | None,
-        choices: Sequence[Demonstration],
-        prompt: Sequence[Message],
-        response: str,
-    ) -> Question:
+    def question(self, prompt: Sequence[Message], response: str, user_id: str) -> Question:
+        """What is asked about one response."""
+        profile = self.users_.get(user_id)
+        choices = profile.demonstrations if profile else ()
         system = self._prompt.render("system")
         if profile is not None and profile.persona is not None:
             system += "\n\n" + self._prompt.render("persona", persona=as_data(profile.persona.text))

@@ -1,9 +1,9 @@
 """What gives the rewards, by name: a checkpoint folder, or a language model that rates.
 
-    judge:NAME[@URL][?choices=8&each=true&concurrency=64]
+    judge:NAME[@URL][?choices=8&concurrency=64]
 
 NAME is a model as on the command line (``builtin``, ``openai/...``), URL an OpenAI-compatible server. See
-`synthesizeme.judges.rating.JudgeRewards` for ``choices`` and ``each``. Either stands on a floor.
+`synthesizeme.judges.rating.JudgeRewards` for ``choices``. Either stands on a floor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from synthesizeme.scoring import PersonalRewards
 JUDGE = "judge:"
 _SPEC = re.compile(r"judge:(?P<name>[^?]+?)(?:@(?P<url>https?://[^?]+))?(?:\?(?P<options>.*))?")
 _NUMBERS = ("choices", "concurrency")
-_TRUTH = {"true": True, "false": False}
 
 
 class JudgeSpec(NamedTuple):
@@ -33,7 +32,6 @@ class JudgeSpec(NamedTuple):
     api_base: str | None = None
     """Server behind it."""
     choices: int = 8
-    each: bool = False
     concurrency: int = 8
 
 
@@ -47,20 +45,17 @@ def read_spec(text: str) -> JudgeSpec:
     if match is None:
         raise ConfigError(f"{text!r} names no judge; expected judge:NAME, or judge:NAME@http://HOST:PORT/v1")
     problems: list[str] = []
-    found: dict[str, int | bool] = {}
+    found: dict[str, int] = {}
     for key, value in parse_qsl(match["options"] or "", keep_blank_values=True):
         if key in _NUMBERS and value.isascii() and value.isdigit() and int(value) > 0:
             found[key] = int(value)
-        elif key == "each" and value in _TRUTH:
-            found[key] = _TRUTH[value]
         else:
             problems.append(
-                f"{text!r}: found {key}={value}; expected choices or concurrency with a whole number from 1 "
-                "on, or each=true"
+                f"{text!r}: found {key}={value}; expected choices=N or concurrency=N, N 1 or more"
             )
     if problems:
         raise ConfigError(problems)
-    return JudgeSpec(match["name"], match["url"], **found)  # type: ignore[arg-type]
+    return JudgeSpec(match["name"], match["url"], **found)
 
 
 def open_rewards(
@@ -95,4 +90,4 @@ def open_rewards(
     standing = Standing(
         "base", math.sqrt(PRIOR_VARIANCE)
     )  # strengths are shrunk from there, and scatter less
-    return JudgeRewards(session, known, choices=spec.choices, each=spec.each, standing=standing)
+    return JudgeRewards(session, known, choices=spec.choices, standing=standing)

@@ -1,21 +1,18 @@
-"""How much an answer is expected to tell: mutual information under a Gaussian posterior.
+"""How much an answer is expected to tell about a user's taste: mutual information under a Gaussian posterior.
 
 A user's margin on comparison i, f_i, is believed to be N(mean_i, covariance_ii); the answer is "first" with
 probability sigma(f_i). The covariance goes on, after the n margins, with that of K numbers which make up the
-user's taste. Where Gaussian formulas are used, an answer counts as a measurement of its margin with variance
-1 / E[sigma (1 - sigma)]. Everything is in bits.
+user's taste. An answer counts as a measurement of its margin with variance 1 / E[sigma (1 - sigma)].
+Everything is in bits.
 
 References:
-    Houlsby et al., "Bayesian Active Learning for Classification and Preference Learning" (2011), equation 2:
-    I(answer; f) = h(E[sigma(f)]) - E[h(sigma(f))], here by quadrature in place of their closed form for the
-    probit. MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), sections 3 and
-    4: the expected gain of the determinant, and what an answer tells about other points of the input.
+    MacKay, "Information-Based Objective Functions for Active Data Selection" (1992), section 3: the expected
+    gain of the determinant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +20,6 @@ from numpy.typing import NDArray
 from synthesizeme.errors import ConfigError
 
 Floats = NDArray[np.float64]
-Criterion = Literal["predictions", "taste", "parameters"]
-CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 _NODES = 64
 _LEAST_CURVATURE = 1e-10
 
@@ -57,39 +52,7 @@ def taste_information(mean: Floats, covariance: Floats) -> Floats:
     return np.asarray(-np.log2(1 - share) / 2, dtype=np.float64)
 
 
-def predictive_information(mean: Floats, covariance: Floats) -> Floats:
-    """What each answer is expected to tell about the other margins, their mean in bits, shape (n,).
-
-    Its own margin does not count: what was answered need not be predicted. The information about f_j is
-    -log2(1 - rho^2) / 2 with rho the correlation of the measurement and f_j.
-
-    Args:
-        mean: Means of the margins, shape (n,).
-        covariance: Their covariance, shape (n, n) or larger.
-    """
-    n = len(mean)
-    variance = np.maximum(np.diag(covariance)[:n], 1e-12)
-    explained = covariance[:n, :n] ** 2 / (_measured(mean, covariance)[:, None] * variance)
-    bits = -np.log2(1 - np.clip(explained, 0, 1 - 1e-12)) / 2
-    np.fill_diagonal(bits, 0.0)
-    return np.asarray(bits.sum(axis=1) / max(n - 1, 1), dtype=np.float64)
-
-
-def parameter_information(mean: Floats, covariance: Floats) -> Floats:
-    """What each answer is expected to tell about all of the user's parameters, in bits, shape (n,).
-
-    Args:
-        mean: Means of the margins, shape (n,).
-        covariance: Their covariance, shape (n, n) or larger.
-    """
-    points, weights = _quadrature(mean, covariance)
-    chance = _sigmoid(points)
-    return np.maximum(_entropy(chance @ weights) - _entropy(chance) @ weights, 0.0)
-
-
-def choose(
-    mean: Floats, covariance: Floats, n: int = 1, *, criterion: Criterion = "predictions"
-) -> list[Chosen]:
+def choose(mean: Floats, covariance: Floats, n: int = 1) -> list[Chosen]:
     """The comparisons to ask about, best first, each chosen as if those before it had been answered.
 
     The answers are not known yet, so the means stay; an answer shrinks the covariance by a matrix of rank
@@ -99,24 +62,20 @@ def choose(
         mean: Means of the margins of the pool, shape (m,).
         covariance: Of these margins and of the taste, shape (m + K, m + K).
         n: How many; the whole pool if it is smaller.
-        criterion: ``predictions``, ``taste`` or ``parameters``: see `predictive_information` and so on.
 
     Raises:
-        ConfigError: `n` is less than 1, there is no such criterion, or nothing is said of the taste.
+        ConfigError: `n` is less than 1, or nothing is said of the taste.
     """
     problems = [f"n is {n}; expected 1 or more"] if n < 1 else []
-    if criterion not in CRITERIA:
-        problems.append(f"criterion is {criterion!r}; expected {' or '.join(CRITERIA)}")
-    if criterion == "taste" and len(covariance) == len(mean):
-        problems.append("the covariance ends with the margins; criterion 'taste' needs that of the taste too")
+    if len(covariance) == len(mean):
+        problems.append("the covariance ends with the margins; expected that of the taste behind them")
     if problems:
         raise ConfigError(problems)
-    information = _INFORMATION[criterion]
     found: list[Chosen] = []
     left = np.arange(len(mean))
     while len(found) < n and len(left):
         kept = np.concatenate([left, np.arange(len(mean), len(covariance))])
-        bits = information(mean[left], covariance[np.ix_(kept, kept)])
+        bits = taste_information(mean[left], covariance[np.ix_(kept, kept)])
         best = int(bits.argmax())
         found.append(Chosen(int(left[best]), float(bits[best])))
         covariance = answered(mean, covariance, int(left[best]))
@@ -129,13 +88,6 @@ def answered(mean: Floats, covariance: Floats, place: int) -> Floats:
     column = covariance[:, place]
     measured = float(_measured(mean, covariance)[place])
     return np.asarray(covariance - np.outer(column, column) / measured, dtype=np.float64)
-
-
-_INFORMATION: dict[Criterion, Callable[[Floats, Floats], Floats]] = {
-    "taste": taste_information,
-    "parameters": parameter_information,
-    "predictions": predictive_information,
-}
 
 
 def _quadrature(mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
@@ -155,9 +107,3 @@ def _measured(mean: Floats, covariance: Floats) -> Floats:
 
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray((1 + np.tanh(x / 2)) / 2, dtype=np.float64)
-
-
-def _entropy(p: Floats) -> Floats:
-    """Entropy of a coin, in bits."""
-    q = np.clip(p, 1e-15, 1 - 1e-15)
-    return np.asarray(-q * np.log2(q) - (1 - q) * np.log2(1 - q), dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.simulation.answers import answer_id, answered_pair
-from synthesizeme.simulation.information import Criterion, Floats, choose
+from synthesizeme.simulation.information import Floats, choose
 from synthesizeme.simulation.pool import asked_of
 from synthesizeme.types import Comparison, PreferencePair, Side, Verdict
 
@@ -39,7 +39,6 @@ class Interview:
         user_id: Whom to ask, known to the model or new.
         pool: What can be asked about; comparisons that `history` answers already are left out.
         history: The user's earlier pairs, none of the test split; with any, the user is fitted to them first.
-        criterion: See `synthesizeme.simulation.information.choose`.
 
     Raises:
         ConfigError: the model has no joint posterior of its margins.
@@ -52,15 +51,13 @@ class Interview:
         user_id: str,
         pool: Sequence[Comparison],
         history: Sequence[PreferencePair] = (),
-        *,
-        criterion: Criterion = "predictions",
     ) -> None:
         if not callable(getattr(model, "margin_posterior", None)):
             raise ConfigError(
                 f"{model.name} does not know how sure it is of a user's margins together, so no question can "
                 "be chosen; expected hierarchical or hierarchical-stylometric"
             )
-        self.model, self.user_id, self.criterion = model, user_id, criterion
+        self.model, self.user_id = model, user_id
         self.history = list(history)
         if self.history:
             model.fit_user(user_id, self.history)
@@ -87,13 +84,13 @@ class Interview:
         """The `n` questions that tell most together, best first; fewer where no more are left.
 
         Raises:
-            ConfigError: `n` is less than 1, or there is no such criterion.
+            ConfigError: `n` is less than 1.
         """
         pool = list(self._open.values())
         if not pool:
             return []
         mean, covariance = self.model.margin_posterior(self.user_id, pool)
-        chosen = choose(mean, covariance, n, criterion=self.criterion)
+        chosen = choose(mean, covariance, n)
         verdicts = self.model.compare([pool[it.place] for it in chosen])
         return [
             Question(pool[it.place], it.bits, verdict.probability if isinstance(verdict, Verdict) else 0.5)
@@ -113,8 +110,7 @@ class Interview:
                 field="user_id",
                 cure="give the user's history, or forget the user first.",
             )
-        facts = {"information_bits": round(question.bits, 6), "criterion": self.criterion}
-        pair = answered_pair(question.comparison, side, facts)
+        pair = answered_pair(question.comparison, side, {"information_bits": round(question.bits, 6)})
         self.model.fit_user(self.user_id, [*self.history, pair])
         self.history.append(pair)
         self.skip(question)

@@ -78,24 +78,18 @@ def test_probabilities_of_whole_numbers_are_averaged_on_the_scale_that_is_writte
     assert rated(before, word, listed, behind) == pytest.approx(chance)
 
 
-def test_strength_is_the_most_probable_one():
-    for chances in ([0.9], [1.0, 1.0, 1.0], [0.2, 0.4, 0.9, 0.1]):
-        found = strength(chances)
+@pytest.mark.parametrize("won", [0.0, 0.2, 0.9, 1.0])
+def test_strength_is_the_most_probable_one(won):
+    found = strength(won)
 
-        def loss(t, chances=chances):
-            return -sum(c * math.log(expit(t)) + (1 - c) * math.log(expit(-t)) for c in chances) + t * t / 8
+    def loss(t):
+        return -won * math.log(expit(t)) - (1 - won) * math.log(expit(-t)) + t * t / 8
 
-        best = minimize_scalar(loss, bounds=(-9, 9), method="bounded", options={"xatol": 1e-9})
-        assert found.value == pytest.approx(best.x, abs=1e-5)
-        bend = (loss(best.x + 1e-3) - 2 * loss(best.x) + loss(best.x - 1e-3)) / 1e-6
-        assert found.variance == pytest.approx(1 / bend, rel=1e-3)
-    assert (
-        strength([1.0] * 9).value
-        > strength([1.0] * 3).value
-        > strength([0.9]).value
-        > strength([0.5]).value
-        == 0
-    )
+    best = minimize_scalar(loss, bounds=(-9, 9), method="bounded", options={"xatol": 1e-9})
+    assert found.value == pytest.approx(best.x, abs=1e-5)
+    bend = (loss(best.x + 1e-3) - 2 * loss(best.x) + loss(best.x - 1e-3)) / 1e-6
+    assert found.variance == pytest.approx(1 / bend, rel=1e-3)
+    assert strength(0.5).value == 0
 
 
 def test_the_best_of_n_costs_n_calls():
@@ -110,18 +104,6 @@ def test_the_best_of_n_costs_n_calls():
     assert len(sent(asked)) == model.usage.distinct_calls == 8
     scored(model, responses[0], responses[0])
     assert len(sent(asked)) == 9
-
-
-def test_each_past_choice_can_be_asked_about_alone():
-    model, asked = judge(each=True, choices=3)
-    model.fit(PAIRS)
-    found = scored(model, "Deep.", "Very deep indeed.")
-    assert len(sent(asked)) == 6
-    for turns in sent(asked):
-        assert turns[-1][1].count("<past_choice ") == 1
-    one, _ = judge()
-    one.fit(PAIRS)
-    assert found[0].standard_error < scored(one, "Deep.")[0].standard_error
 
 
 def test_the_anchors_are_the_same_for_every_response_and_are_the_users_own():
@@ -185,13 +167,6 @@ def test_a_reply_that_cannot_be_read_is_a_failure_and_no_number(reply, kind):
         model.rewards([PROMPT] * 2, ["Good.", "Bad."], ["ada"] * 2)
 
 
-def test_one_failed_anchor_is_no_reward():
-    replies = iter(["Rating: 50", "No idea.", "Rating: 50"])
-    model, _ = judge(lambda request: next(replies), each=True, choices=3)
-    model.fit(PAIRS)
-    assert scored(model, "Deep.")[0].kind == "parse"
-
-
 def test_a_comparison_is_two_ratings_in_whichever_order():
     model, asked = judge()
     model.fit(PAIRS)
@@ -226,8 +201,7 @@ def test_test_pairs_and_those_of_others_are_no_anchors():
         judge(choices=0)
 
 
-@pytest.mark.parametrize("each", [False, True])
-def test_the_builtin_model_rates_as_the_user_chooses(each):
+def test_the_builtin_model_rates_as_the_user_chooses():
     """Short answers for ada, long ones for bob: learned from the anchors alone."""
 
     def taste(user, number):
@@ -236,14 +210,12 @@ def test_the_builtin_model_rates_as_the_user_chooses(each):
         return pair(number, user=user, chosen=chosen, rejected=rejected)
 
     with Session(open_model("builtin")) as session:
-        model = JudgeRewards(session, each=each).fit(
-            [taste(user, n) for user in ("ada", "bob") for n in range(8)]
-        )
+        model = JudgeRewards(session).fit([taste(user, n) for user in ("ada", "bob") for n in range(8)])
         test = [taste(user, n) for user in ("ada", "bob") for n in range(20, 26)]
         outcome = evaluate(model, test)
     assert outcome.micro == 1.0
     assert outcome.failures == {}
-    assert model.usage.distinct_calls == 24 * (8 if each else 1)
+    assert model.usage.distinct_calls == 24
 
 
 def test_questions_of_one_batch_overlap_in_one_session():

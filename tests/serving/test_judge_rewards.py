@@ -65,8 +65,8 @@ def store(tmp_path):
         ("judge:openai/gpt-4o@2024", JudgeSpec("openai/gpt-4o@2024")),
         ("judge:llama@http://127.0.0.1:8000/v1", JudgeSpec("llama", "http://127.0.0.1:8000/v1")),
         (
-            "judge:a/b@https://h/v1?choices=2&each=true&concurrency=64",
-            JudgeSpec("a/b", "https://h/v1", 2, True, 64),
+            "judge:a/b@https://h/v1?choices=2&concurrency=64",
+            JudgeSpec("a/b", "https://h/v1", 2, 64),
         ),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_judge_is_named_in_one_line(text, spec):
     assert read_spec(text) == spec
 
 
-@pytest.mark.parametrize("text", ["judge:", "judge:x?choices=0", "judge:x?each=maybe", "judge:x?depth=3"])
+@pytest.mark.parametrize("text", ["judge:", "judge:x?choices=0", "judge:x?each=true", "judge:x?depth=3"])
 def test_a_judge_that_is_named_wrongly_is_refused(text):
     with pytest.raises(ConfigError, match="judge:"):
         open_rewards(text)
@@ -157,8 +157,7 @@ def test_a_judge_stands_on_the_floor_however_it_is_asked():
     answer, echo = model.score([prompt] * 2, texts, ["ada"] * 2)
     assert answer.floor > -0.5
     assert echo.value == echo.taste + echo.floor
-    best_of_many = strength([1.0] * 64).value
-    assert echo.floor < -2 * best_of_many, "no rating makes up for it"
+    assert echo.floor < -2 * strength(1.0).value, "no rating makes up for it"
     (verdict,) = model.compare(
         [Comparison(pair_id="p", user_id="ada", prompt=prompt, first=texts[1], second=texts[0])]
     )

@@ -48,7 +48,7 @@ def test_answers_refit_the_user_at_once_and_are_not_asked_again(model):
 
 
 def test_questions_come_best_first_and_a_skipped_one_never_again(model):
-    interview = Interview(model, "new", pool_of(LABELLED), criterion="parameters")
+    interview = Interview(model, "new", pool_of(LABELLED))
     several = interview.next(len(LABELLED) + 3)
     assert len(several) == len(LABELLED)
     assert all(a.bits >= b.bits - 1e-9 for a, b in pairwise(several[:2]))
