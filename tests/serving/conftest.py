@@ -155,7 +155,7 @@ class Live:
         """Let the stub keep a first request, so that all later ones wait until it may answer."""
         self.rewards.model.may_answer.clear()
         row = {"user_id": "ann", "prompt": "Q?", "response": answer}
-        first = self.in_thread(lambda: httpx.post(f"{self.url}/v1/score", json=row, timeout=30))
+        first = self.in_thread(lambda: self.post("/v1/score", row))
         until(lambda: len(self.rewards.model.asked) == 1)
         return first
 
