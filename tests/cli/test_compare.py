@@ -356,7 +356,15 @@ def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
 
 def test_the_sample_needs_no_flag_but_its_name(command):
     ran = command(
-        "compare", "--benchmark", "sample", "--scorers", f"{MODEL},default,both", "--out", "out", "--json", *FEW
+        "compare",
+        "--benchmark",
+        "sample",
+        "--scorers",
+        f"{MODEL},default,both",
+        "--out",
+        "out",
+        "--json",
+        *FEW,
     )
     assert ran.status == 0, ran.err
     report = Report.from_json(ran.out)
@@ -373,7 +381,17 @@ def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(
     shutil.copytree(trained, "mine")
     monkeypatch.setattr(reward_models.RewardModel, "fit", None)
     ran = command(
-        "compare", "--data", planted, "--scorers", "mine,oracle", "--resplits", 2, "--out", "out", "--json", *FEW
+        "compare",
+        "--data",
+        planted,
+        "--scorers",
+        "mine,oracle",
+        "--resplits",
+        2,
+        "--out",
+        "out",
+        "--json",
+        *FEW,
     )
     assert ran.status == 0, ran.err
     mine, oracle = ran.json["rows"]
