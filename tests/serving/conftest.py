@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 
 import two_tastes
 
-
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients of plain HTTP; to read the certificates of the world takes longer than most tests."""
 KEPT_OPEN = httpx.Limits(keepalive_expiry=None)
