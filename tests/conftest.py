@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +41,22 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYNTHESIZEME_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds for which the code under test chooses to wait, in order; it goes on at once."""
+    chosen: list[float] = []
+    let_others_run = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        if seconds > 0:
+            chosen.append(seconds)
+        await let_others_run(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(time, "sleep", chosen.append)
+    return chosen
 
 
 @pytest.fixture

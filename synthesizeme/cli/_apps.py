@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -46,8 +47,9 @@ def _root(
     """Take the flags that stand before a verb."""
 
 
+@cache
 def full_app() -> typer.Typer:
-    """`synthesizeme` with all its verbs."""
+    """`synthesizeme` with all its verbs; put together once in a process."""
     app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
     app.callback()(_root)
     app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
@@ -68,6 +70,7 @@ def full_app() -> typer.Typer:
     return app
 
 
+@cache
 def induce_persona_app() -> typer.Typer:
     """`induce-persona` alone."""
     app = typer.Typer(name="induce-persona", add_completion=False, pretty_exceptions_enable=False)

@@ -67,7 +67,7 @@ class OpenAIStub:
         return self
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -80,6 +80,13 @@ class OpenAIStub:
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         self.base_url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"
+
+    async def _end(self) -> None:
+        await self._runner.cleanup()
+        held = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in held:  # replies that were to come later
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -183,18 +183,15 @@ def test_a_template_without_a_system_role_gets_it_in_the_first_user_turn(folder,
 
 
 @needs_torch
-def test_a_hub_name_without_a_hub_is_told_within_seconds(monkeypatch):
-    import time
-
+def test_a_hub_name_without_a_hub_is_told_without_waiting_for_it(monkeypatch, waits):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    started = time.monotonic()
     with pytest.raises(
         BackendError, match=r"the hub is out of reach.*Cure: connect to the network, or give a folder"
     ):
         open_model("hf:no-such-owner/no-such-model")
-    assert time.monotonic() - started < 30
+    assert waits == []
 
 
 @needs_torch

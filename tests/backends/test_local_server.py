@@ -230,23 +230,20 @@ def test_an_empty_reply_is_asked_again_only_once(openai_stub):
 
 def test_a_late_reply_is_a_failure_of_transport(openai_stub):
     openai_stub.script(Reply(delay_s=5))
-    started = time.monotonic()
-    failure = ask(openai_stub, timeout_s=0.2)
-    assert failure == Failure(kind="transport", detail="no reply within 0.2 s")
-    assert time.monotonic() - started < 10
+    assert ask(openai_stub, timeout_s=0.2) == Failure(kind="transport", detail="no reply within 0.2 s")
 
 
-def test_retry_after_is_waited_for(openai_stub):
-    openai_stub.script(Reply(status=429, headers={"Retry-After": "0.4"}))
-    started = time.monotonic()
+def test_retry_after_is_waited_for(openai_stub, waits):
+    openai_stub.script(Reply(status=429, headers={"Retry-After": "40"}))
     assert ask(openai_stub, retry=QUICK).text == "First"
-    assert 0.4 <= time.monotonic() - started < 10
+    assert waits == [40]
 
 
-def test_retry_after_may_be_a_number_or_a_date():
+def test_retry_after_may_be_a_number_or_a_date(monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1e9)
     assert retry_after({"Retry-After": "2.5"}) == 2.5
     assert retry_after({"Retry-After": "-3"}) == 0
-    assert retry_after({"Retry-After": formatdate(time.time() + 30, usegmt=True)}) == pytest.approx(30, abs=2)
+    assert retry_after({"Retry-After": formatdate(time.time() + 30, usegmt=True)}) == 30
     assert retry_after({"Retry-After": formatdate(time.time() - 30, usegmt=True)}) == 0
     assert retry_after({"Retry-After": "soon"}) is None
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,6 +17,7 @@ import pytest
 
 import reward_models
 from synthesizeme import discovery
+from synthesizeme.cli import main
 from synthesizeme.datasets import write_pairs
 from synthesizeme.errors import install_line
 from synthesizeme.evaluation import figures
@@ -26,6 +28,8 @@ from synthesizeme.evaluation.report import Report
 
 MODEL = "hierarchical-stylometric"
 LORE = ["params.lore.features=stylometric", "params.lore.epochs=5", "params.lore.rank=2"]
+FEW = ("--no-answers", 2)
+"""Texts that are no answers, of two pairs: to read them all takes longer than everything else."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +46,23 @@ def planted(command) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A checkpoint that learned from the planted users."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_pairs(folder / "pairs.jsonl", opposites.population())
+    words = ["--method", MODEL, "--data", folder / "pairs.jsonl", "--out", folder / "mine"]
+    assert main(["train", *map(str, words)]) == 0
+    return folder / "mine"
+
+
 def measurement(name, folder="out"):
     return Measurement.model_validate_json(Path(f"{folder}/measurements/{name}.json").read_text())
 
 
 def test_one_table_of_models_judges_and_references(command, planted):
     ran = command(
-        "compare", "--data", planted, "--out", "out", "--json", *LORE,
+        "compare", "--data", planted, "--out", "out", "--json", *FEW, *LORE,
         "--scorers", f"{MODEL},lore,persona", "--scorers", "references",
     )  # fmt: skip
     assert ran.status == 0, ran.err
@@ -95,7 +109,7 @@ def test_one_table_of_models_judges_and_references(command, planted):
 
 def test_the_figures_are_drawn(command, planted):
     pytest.importorskip("matplotlib")
-    assert command("compare", "--data", planted, "--scorers", MODEL, "--out", "out").status == 0
+    assert command("compare", "--data", planted, "--scorers", MODEL, "--out", "out", *FEW).status == 0
     assert {path.name for path in Path("out/figures").iterdir()} >= {"accuracy.png", "history.png"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in Path("out/figures").iterdir())
 
@@ -122,10 +136,8 @@ def test_the_model_learns_from_train_and_validation_rows_alone(command, planted,
         "fit",
         lambda self, pairs, *words: (learned.append(pairs), fit(self, pairs, *words))[1],
     )
-    assert (
-        command("compare", "--data", planted, "--scorers", MODEL, "--out", "out", "--no-cold-start").status
-        == 0
-    )
+    words = ["compare", "--data", planted, "--scorers", MODEL, "--out", "out", "--no-cold-start", *FEW]
+    assert command(*words).status == 0
     [pairs] = learned
     assert [pair.pair_id for pair in pairs] == [
         p.pair_id for p in opposites.population() if p.split != "test"
@@ -133,7 +145,7 @@ def test_the_model_learns_from_train_and_validation_rows_alone(command, planted,
 
 
 def test_a_second_run_reads_what_is_finished(command, planted):
-    words = ["compare", "--data", planted, "--scorers", f"{MODEL},longer", "--out", "out"]
+    words = ["compare", "--data", planted, "--scorers", f"{MODEL},longer", "--out", "out", *FEW]
     first = command(*words)
     assert f"[1/4] {MODEL}, given split: 100.0 %" in first.err
     assert f"[3/4] {MODEL}, new users, half 2: 100.0 % after 16 pairs" in first.err
@@ -161,13 +173,14 @@ def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
     def stop(self, *told):
         raise KeyboardInterrupt
 
+    words = ["compare", "--data", planted, "--scorers", f"longer,{MODEL}", "--out", "out", *FEW]
     with monkeypatch.context() as patch:
         patch.setattr(reward_models.RewardModel, "fit", stop)
-        ran = command("compare", "--data", planted, "--scorers", f"longer,{MODEL}", "--out", "out")
+        ran = command(*words)
     assert ran.status == 130
     assert "Finished work is kept in out: the same command goes on there." in ran.err
     assert not Path("out/results.json").exists()
-    again = command("compare", "--data", planted, "--scorers", f"longer,{MODEL}", "--out", "out")
+    again = command(*words, "--no-cold-start")
     assert again.status == 0
     assert "1 finished unit found" in again.err
 
@@ -196,7 +209,7 @@ def test_a_missing_extra_is_said_with_its_cure(command, planted, monkeypatch, as
         return load(package, name, **more)
 
     monkeypatch.setattr(discovery, "load", only_one)
-    ran = command("compare", "--data", planted, "--scorers", asked, "--out", "out", "--no-cold-start")
+    ran = command("compare", "--data", planted, "--scorers", asked, "--out", "out", "--no-cold-start", *FEW)
     assert ran.status == status, ran.err
     assert "lore failed" in ran.err if status else "lore is left out" in ran.err
     assert install_line("").removesuffix("]'") in ran.err
@@ -224,14 +237,8 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
     )
     ran = command(
         "compare",
-        f"params.{MODEL}.variances=fixed",
-        "--data",
-        planted,
-        "--out",
-        "out",
-        "--config",
-        "run.toml",
-    )
+        f"params.{MODEL}.variances=fixed", "--data", planted, "--out", "out", "--config", "run.toml", *FEW
+    )  # fmt: skip
     assert ran.status == 0, ran.err
     kept = json.loads(Path(f"out/measurements/units/{MODEL}/given-split.json").read_text())
     assert kept["facts"]["arguments"] == {
@@ -292,7 +299,7 @@ def test_a_file_called_like_a_benchmark_is_the_file(command, planted):
 
 def test_one_user_has_no_wrong_user_control(command):
     write_pairs(Path("one.jsonl"), opposites.population(1, 0))
-    ran = command("compare", "--data", "one.jsonl", "--out", "out", "--scorers", f"{MODEL},persona")
+    ran = command("compare", "--data", "one.jsonl", "--out", "out", "--scorers", f"{MODEL},persona", *FEW)
     assert ran.status == 0, ran.err
     assert f"- {MODEL}: no wrong-user control: only one user has a history" in ran.out
     assert "- persona: no wrong-user control: only one user has a history" in ran.out
@@ -309,7 +316,8 @@ def test_users_can_be_limited_while_all_of_them_vote(command, planted):
 
 def test_two_results_side_by_side(command, planted):
     for out, methods in (("a", f"{MODEL},longer"), ("b", f"{MODEL},oracle")):
-        assert command("compare", "--data", planted, "--scorers", methods, "--out", out).status == 0
+        words = ["compare", "--data", planted, "--scorers", methods, "--out", out, "--no-cold-start", *FEW]
+        assert command(*words).status == 0
     ran = command("compare", "--diff", "a", "b/results.json", "--json")
     assert ran.status == 0, ran.err
     assert [row["name"] for row in ran.json["rows"]] == [MODEL, "longer", "oracle"]
@@ -328,9 +336,9 @@ def test_two_results_side_by_side(command, planted):
 def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
     leader, follower = pty.openpty()
     start = "import sys; from synthesizeme.cli import main; sys.exit(main())"
-    words = ["compare", "--data", planted, "--scorers", f"{MODEL},gpt4", "--out", "out"]
+    words = ["compare", "--data", planted, "--scorers", f"{MODEL},gpt4", "--out", "out", *FEW]
     running = subprocess.Popen(
-        [sys.executable, "-c", start, *words], cwd=tmp_path, stdout=follower, stderr=follower,
+        [sys.executable, "-c", start, *map(str, words)], cwd=tmp_path, stdout=follower, stderr=follower,
         env=os.environ | {"TERM": "xterm", "COLUMNS": "120"},
     )  # fmt: skip
     os.close(follower)
@@ -348,7 +356,15 @@ def test_on_a_terminal_the_work_is_shown_and_then_the_table(planted, tmp_path):
 
 def test_the_sample_needs_no_flag_but_its_name(command):
     ran = command(
-        "compare", "--benchmark", "sample", "--scorers", f"{MODEL},default,both", "--out", "out", "--json"
+        "compare",
+        "--benchmark",
+        "sample",
+        "--scorers",
+        f"{MODEL},default,both",
+        "--out",
+        "out",
+        "--json",
+        *FEW,
     )
     assert ran.status == 0, ran.err
     report = Report.from_json(ran.out)
@@ -359,11 +375,23 @@ def test_the_sample_needs_no_flag_but_its_name(command):
     assert default.gain is None
 
 
-def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(command, planted, monkeypatch):
-    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine").status == 0
+def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(
+    command, planted, trained, monkeypatch
+):
+    shutil.copytree(trained, "mine")
     monkeypatch.setattr(reward_models.RewardModel, "fit", None)
     ran = command(
-        "compare", "--data", planted, "--scorers", "mine,oracle", "--resplits", 2, "--out", "out", "--json"
+        "compare",
+        "--data",
+        planted,
+        "--scorers",
+        "mine,oracle",
+        "--resplits",
+        2,
+        "--out",
+        "out",
+        "--json",
+        *FEW,
     )
     assert ran.status == 0, ran.err
     mine, oracle = ran.json["rows"]
@@ -383,10 +411,10 @@ def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(com
     assert same.json["rows"][0]["controls"] == mine["controls"]
 
 
-def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted):
-    words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out"]
+def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted, trained):
+    words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out", *FEW]
     train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--overwrite"]
-    assert command(*train).status == 0
+    shutil.copytree(trained, "mine")
     assert command(*words).status == 0
     assert "1 finished unit found" in command(*words).err
     assert command(*train, "params.variances=fixed").status == 0
@@ -417,9 +445,9 @@ def test_texts_that_are_no_answers_are_counted_by_kind_for_reward_models_alone(c
 
 
 @pytest.mark.parametrize("verb", ["compare", "evaluate"])
-def test_a_floor_is_named_or_left_out(command, planted, verb):
-    assert command("train", "--method", MODEL, "--data", planted, "--out", "mine").status == 0
-    words = [verb, "--data", planted, "--scorers", "mine", "--out", "out", "--json"]
+def test_a_floor_is_named_or_left_out(command, planted, trained, verb):
+    shutil.copytree(trained, "mine")
+    words = [verb, "--data", planted, "--scorers", "mine", "--out", "out", "--json", "--no-answers", 6]
     bare, again = command(*words, "--no-floor"), command(*words, "--floor", "none")
     assert bare.status == again.status == 0, bare.err
     assert bare.json["rows"][0]["no_answers"] == again.json["rows"][0]["no_answers"]
@@ -429,12 +457,12 @@ def test_a_floor_is_named_or_left_out(command, planted, verb):
     assert "unknown floor 'bass'" in wrong.err
 
 
-def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted):
+def test_a_folder_that_is_no_checkpoint_and_two_of_one_name(command, planted, trained):
     missing = command("compare", "--data", planted, "--scorers", "out/nowhere", "--out", "r")
     assert missing.status == 1
     assert "no checkpoint can be read here" in missing.err
     for place in ("a/mine", "b/mine"):
-        assert command("train", "--method", MODEL, "--data", planted, "--out", place).status == 0
+        shutil.copytree(trained, place)
     twice = command("compare", "--data", planted, "--scorers", "a/mine,b/mine", "--out", "r")
     assert twice.status == 2
     assert f"two checkpoints are called 'mine ({MODEL})'" in twice.err
@@ -448,7 +476,7 @@ def test_one_method_takes_part_several_times_under_its_own_names(command, plante
     )
     ran = command(
         "compare", "params.no-tastes.tastes=none", "--data", planted, "--config", "run.toml", "--out",
-        "out", "--json",
+        "out", "--json", *FEW,
     )  # fmt: skip
     assert ran.status == 0, ran.err
     assert [row["name"] for row in ran.json["rows"]] == [MODEL, "no-search", "no-tastes"]

@@ -134,6 +134,12 @@ def held_out(name):
     return population(name, n_pairs=8, seed=1)
 
 
+@pytest.fixture(scope="module")
+def a_few(held_out):
+    """One or two pairs of every user, where each is to be asked by itself or by several models."""
+    return held_out[::5]
+
+
 def asked(pairs):
     return [pair.compare("chosen_first") for pair in pairs]
 
@@ -212,8 +218,8 @@ def test_a_margin_is_the_difference_of_two_rewards(fitted, held_out):
     assert np.subtract(of_chosen, of_rejected) == pytest.approx(margins, rel=1e-4, abs=1e-4)
 
 
-def test_scores_depend_on_nothing_else_in_the_batch(fitted, held_out):
-    prompts, texts, users = columns(held_out)
+def test_scores_depend_on_nothing_else_in_the_batch(fitted, a_few):
+    prompts, texts, users = columns(a_few)
     together = fitted.rewards(prompts, texts, users)
     alone = [fitted.rewards([p], [t], [u])[0] for p, t, u in zip(prompts, texts, users, strict=True)]
     turned = fitted.rewards(prompts[::-1], texts[::-1], users[::-1])[::-1]
@@ -223,10 +229,8 @@ def test_scores_depend_on_nothing_else_in_the_batch(fitted, held_out):
     )
     for other in (alone, turned, doubled[: len(texts)], doubled[len(texts) :], beside_a_long_one[:-1]):
         assert other == pytest.approx(together, rel=1e-4, abs=1e-4)
-    margins = [verdict.margin for verdict in fitted.compare(asked(held_out))]
-    assert [fitted.compare([c])[0].margin for c in asked(held_out)] == pytest.approx(
-        margins, rel=1e-4, abs=1e-4
-    )
+    margins = [verdict.margin for verdict in fitted.compare(asked(a_few))]
+    assert [fitted.compare([c])[0].margin for c in asked(a_few)] == pytest.approx(margins, rel=1e-4, abs=1e-4)
 
 
 def test_whether_a_text_was_judged_is_told_where_it_makes_a_difference(name, make, fitted, held_out):
@@ -341,7 +345,7 @@ def test_a_forgotten_user_is_answered_as_unknown(fitted, held_out):
     assert fitted.users == tuple(f"u{i}" for i in range(2, 10))
 
 
-def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, held_out, tmp_path):
+def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, held_out, a_few, tmp_path):
     said = UserWords(user_id="quiet", about="I like sunny answers.", demographics={"age": "30-39"})
     fitted.fit_user("quiet", [], said)
     fitted.save(tmp_path / "model")
@@ -352,10 +356,10 @@ def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, hel
     assert loaded.users == fitted.users
     assert loaded.params() == fitted.params()
     assert loaded.parameters == fitted.parameters
-    strangers = two_tastes.asked_as(held_out, "nobody")
     for model in (fitted, loaded):
         model.fit_user("new", two_tastes.asked_as(held_out[:6], "new"))
-    pairs = held_out + strangers + [p for who in ("new", "quiet") for p in two_tastes.asked_as(held_out, who)]
+    others = [p for who in ("nobody", "new", "quiet") for p in two_tastes.asked_as(a_few, who)]
+    pairs = held_out + others
     assert loaded.compare(asked(pairs)) == fitted.compare(asked(pairs))
     assert loaded.score(*columns(pairs)) == fitted.score(*columns(pairs))
 

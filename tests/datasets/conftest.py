@@ -49,7 +49,7 @@ def write_lines(tmp_path):
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data():
     """Folder of the human data that lies beside a checkout."""
     if not SHARED.is_dir():

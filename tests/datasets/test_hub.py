@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -39,13 +38,12 @@ def test_names_of_the_hub_and_local_paths(source, expected, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("env", [NOWHERE, {**NOWHERE, "HF_HUB_OFFLINE": "1"}])
-def test_a_hub_out_of_reach_is_said_soon(env):
-    begun = time.monotonic()
+def test_a_hub_out_of_reach_is_said_without_waiting_for_it(env, waits):
     with pytest.raises(
         DataError, match=r"no-such-owner/no-such-name: the hub is out of reach: .*Cure: connect"
     ):
         download("no-such-owner/no-such-name", env=env)
-    assert time.monotonic() - begun < 20
+    assert waits == []
 
 
 def test_where_data_is_looked_for(tmp_path):

@@ -56,6 +56,17 @@ def public(tmp_path):
     return folder.parent
 
 
+@pytest.fixture(scope="module")
+def pairs(shared_data):
+    """Those of the shared file, 11,816 of them."""
+    return remesh.load(shared_data)
+
+
+@pytest.fixture(scope="module")
+def words(shared_data):
+    return remesh.words(shared_data)
+
+
 def at(minute):
     return datetime(2024, 6, 25, 15, minute, tzinfo=UTC)
 
@@ -96,8 +107,7 @@ def test_public_words_count_from_the_first_choice_on_their_question_or_the_next(
     ]
 
 
-def test_an_answer_is_not_read_before_its_user_has_reached_the_question(shared_data):
-    words, pairs = remesh.words(shared_data), remesh.load(shared_data)
+def test_an_answer_is_not_read_before_its_user_has_reached_the_question(pairs, words):
     reached = asked = 0
     for pair in pairs:
         own = words[pair.user_id]
@@ -112,8 +122,9 @@ def test_an_answer_is_not_read_before_its_user_has_reached_the_question(shared_d
     assert 0 < len(words[first.user_id].texts(first.created_at)) < len(words[first.user_id].texts())
 
 
-def test_the_shared_pairs_and_words(shared_data):
-    pairs, words = load_dataset("remesh", data_dir=shared_data), load_words("remesh", data_dir=shared_data)
+def test_the_shared_pairs_and_words(shared_data, pairs, words):
+    assert load_dataset("remesh", data_dir=shared_data) == pairs
+    assert load_words("remesh", data_dir=shared_data) == words
     assert (len(pairs), len(words)) == (11_816, 670)
     assert {pair.user_id for pair in pairs} == words.keys()
     assert all(len(it.text) < LONGEST_TEXT for said in words.values() for it in said.answers)
@@ -122,22 +133,21 @@ def test_the_shared_pairs_and_words(shared_data):
     assert not any(it.question.startswith("Branch") for said in words.values() for it in said.answers)
 
 
-def test_the_given_split_is_in_time_order_and_a_random_one_can_be_drawn(shared_data):
+def test_the_given_split_is_in_time_order_and_a_random_one_can_be_drawn(pairs):
     order = {"train": 0, "validation": 1, "test": 2}
     latest = {}
-    for pair in remesh.load(shared_data):
+    for pair in pairs:
         rank = order[pair.split], pair.created_at
         assert latest.get(pair.user_id, rank) <= rank
         latest[pair.user_id] = rank
-    drawn = resplit(remesh.load(shared_data), seed=1)
+    drawn = resplit(pairs, seed=1)
     assert sum(pair.split == "test" for pair in drawn) / len(drawn) == pytest.approx(0.2, abs=0.02)
     assert drawn != resplit(drawn, seed=2)
 
 
-def test_their_own_text_stands_in_a_pair_only_where_another_wrote_the_same_few_words(shared_data):
-    words = remesh.words(shared_data)
+def test_their_own_text_stands_in_a_pair_only_where_another_wrote_the_same_few_words(pairs, words):
     own = {user: {it.text for it in said.answers} for user, said in words.items()}
-    found = [{it.chosen_text, it.rejected_text} & own[it.user_id] for it in remesh.load(shared_data)]
+    found = [{it.chosen_text, it.rejected_text} & own[it.user_id] for it in pairs]
     assert max(len(text.split()) for texts in found for text in texts) == 2
     assert sum(map(bool, found)) == 6
 

@@ -17,31 +17,36 @@ EXTRAS = (
     "sentence_transformers", "sklearn", "torch", "transformers", "trl",
 )  # fmt: skip
 METHOD = "hierarchical-stylometric"
+BETWEEN = "----- what the next one prints"
 
 
 @pytest.fixture
 def without_extras(environment, tmp_path):
-    """Runs the command line where no module of an extra can be imported."""
+    """Runs commands one after the other in a process where no module of an extra can be imported."""
     code = (
-        f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}));"
-        "from synthesizeme.cli import main; sys.exit(main(sys.argv[1:]))"
+        f"import json, sys; sys.modules.update(dict.fromkeys({EXTRAS!r}));"
+        "from synthesizeme.cli import main\n"
+        "for words in json.loads(sys.argv[1]):\n"
+        "    main(words) and sys.exit(1)\n"
+        f"    print({BETWEEN!r})"
     )
 
-    def run(*arguments):
+    def run(*commands):
+        words = json.dumps([[str(word) for word in command] for command in commands])
         ran = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False,
+            [sys.executable, "-W", "error", "-c", code, words],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+        return ran.stdout.split(BETWEEN)[:-1]
 
     return run
 
 
 def test_the_evidence_needs_no_extra_and_does_not_depend_on_one(without_extras, start, sample):
     arguments = ("induce-persona", sample, "--user", "tobias", "--evidence", "--no-evaluate", "--json")
-    bare = json.loads(without_extras(*arguments))["users"][0]
-    out, err = (process := start("synthesizeme", *arguments, "--no-cache")).communicate(timeout=120)
+    (bare,) = json.loads(*without_extras(arguments))["users"]
+    out, err = (process := start("synthesizeme", *arguments, "--no-cache")).communicate(timeout=300)
     assert process.returncode == 0, err
     (whole,) = json.loads(out)["users"]
     assert bare["evidence"]
@@ -52,10 +57,13 @@ def test_from_training_to_a_persona_that_names_what_it_rests_on(without_extras, 
     users = by_user(read_pairs(sample).pairs)
     pairs = {user: assign_splits(own, seed=0)[0] for user, own in users.items()}
     write_pairs(tmp_path / "split.jsonl", [pair for own in pairs.values() for pair in own])
-    without_extras("train", "--method", METHOD, "--data", "split.jsonl", "--out", "model")
     asked = ("induce-persona", "split.jsonl", "--all-users", "--no-evaluate", "--json")
-    trained = json.loads(without_extras(*asked, "--evidence-model", "model"))["users"]
-    fitted = json.loads(without_extras(*asked, "--evidence", "--out", "fitted"))["users"]
+    _, *said = without_extras(
+        ("train", "--method", METHOD, "--data", "split.jsonl", "--out", "model"),
+        (*asked, "--evidence-model", "model"),
+        (*asked, "--evidence", "--out", "fitted"),
+    )
+    trained, fitted = (json.loads(out)["users"] for out in said)
     # Both saw the same train and validation rows.
     assert [user.get("evidence") for user in trained] == [user.get("evidence") for user in fitted]
     apart = [user for user in trained if "evidence" in user]

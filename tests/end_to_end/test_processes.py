@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -29,19 +28,22 @@ def test_the_first_command_works_in_an_empty_home(start, sample, tmp_path):
 
 
 def test_both_commands_are_the_same_and_json_is_pure(start, sample):
-    alone = finish(start("induce-persona", sample, "--all-users", "--json", "--baselines"))
-    verb = finish(start("synthesizeme", "induce-persona", sample, "--all-users", "--json", "--baselines"))
+    words = (sample, "--user", "mara", "--json", "--baselines")
+    alone, verb = (
+        finish(start("induce-persona", *words)),
+        finish(start("synthesizeme", "induce-persona", *words)),
+    )
     assert alone[0] == verb[0] == 0
     first, second = (json.loads(ran[1])["users"] for ran in (alone, verb))
     assert [user["accuracy"] for user in first] == [user["accuracy"] for user in second]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["--user", "nobody"], 2), ([], 2), (["--nonsense"], 2), (["--user", "mara", "--model", "x/y"], 2)]
+    "arguments", [["--user", "nobody"], ["--nonsense"]]
 )  # fmt: skip
-def test_wrong_usage_is_status_two(start, sample, arguments, status):
+def test_wrong_usage_is_status_two(start, sample, arguments):
     found, out, err = finish(start("induce-persona", sample, *arguments))
-    assert found == status
+    assert found == 2
     assert out == ""
     assert "Traceback" not in err
 
@@ -54,25 +56,22 @@ def test_bad_data_is_status_one(start, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["induce-persona", "--help"], ["--version"]])
-def test_help_loads_nothing_heavy(environment, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "most"), [(["--help"], 450), (["induce-persona", "--help"], 550), (["--version"], 280)]
+)
+def test_help_loads_little_and_nothing_heavy(environment, arguments, most):
+    """What a start takes is told by what it loads: about 390, 490 and 220 modules, a third of them rich's and typer's."""
     code = (
         "import sys; from synthesizeme.cli import main; status = main(sys.argv[1:]);"
-        f"heavy = [name for name in {HEAVY!r} if name in sys.modules];"
-        "sys.exit(f'loaded {heavy}' if heavy else status)"
+        "print(*sys.modules, file=sys.stderr); sys.exit(status)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
-
-
-def test_help_takes_less_than_half_a_second_of_cpu(start):
-    finish(start("synthesizeme", "--help"))  # byte-compiles
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert finish(start("synthesizeme", "--help"))[0] == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime) < 0.5
+    loaded = set(ran.stderr.split())
+    assert loaded & set(HEAVY) == set()
+    assert len(loaded) <= most
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly(start, sample):

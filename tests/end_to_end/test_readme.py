@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from synthesizeme.cli import induce_persona_main, main
 from synthesizeme.evaluation.report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ COMMANDS = [
     for line in body.splitlines()
     if line.startswith(".venv/bin/")
 ]
-PROGRAMS = {"induce-persona": "induce_persona_main", "synthesizeme": "main"}
+PROGRAMS = {"induce-persona": induce_persona_main, "synthesizeme": main}
 
 
 def run(arguments, cwd):
@@ -39,14 +40,12 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     (folder / "data").symlink_to(ROOT / "data")
     (folder / "PAIRS.jsonl").symlink_to(ROOT / "data" / "sample" / "pairs.jsonl")
-    made = run(command("induce-persona", "data/sample/pairs.jsonl --all-users --out out/demo"), folder)
-    assert made.returncode == 0, made.stderr
-    return folder
-
-
-def command(program, arguments):
-    start = f"import sys; from synthesizeme.cli import {PROGRAMS[program]} as main; sys.exit(main())"
-    return [sys.executable, "-c", start, *shlex.split(arguments)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SYNTHESIZEME_CACHE_DIR", str(folder / ".cache"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        assert induce_persona_main(shlex.split("data/sample/pairs.jsonl --all-users --out out/demo")) == 0
+        yield folder
 
 
 def test_the_demo_of_the_makefile_is_the_one_tested_here():
@@ -56,11 +55,13 @@ def test_the_demo_of_the_makefile_is_the_one_tested_here():
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_runs(line, place):
+def test_every_command_runs(line, place, capfd):
+    """In this process; `test_processes` starts the installed commands as they are."""
     program, arguments = line.removeprefix(".venv/bin/").split(" ", 1)
-    done = run(command(program, arguments.replace("--user ID", "--user mara")), place)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    status = PROGRAMS[program](shlex.split(arguments.replace("--user ID", "--user mara")))
+    out, err = capfd.readouterr()
+    assert status == 0, err
+    assert out.strip()
 
 
 EXAMPLES = [body for language, body in BLOCKS if language == "python"]

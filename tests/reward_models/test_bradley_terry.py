@@ -35,7 +35,11 @@ def fitted(folder):
     return BradleyTerry(backbone=folder("bert"), **FAST).fit(TRAIN)
 
 
-@pytest.mark.parametrize("shape", ["bert", "gpt2", "llama", "qwen"])
+def test_learns_what_everybody_prefers(fitted):
+    assert planted_words.accuracy(fitted, HELD_OUT) >= 0.9
+
+
+@pytest.mark.parametrize("shape", ["gpt2", "llama", "qwen"])
 def test_learns_what_everybody_prefers_with_any_kind_of_backbone(folder, shape):
     model = BradleyTerry(backbone=folder(shape), **FAST).fit(TRAIN)
     assert planted_words.accuracy(model, HELD_OUT) >= 0.9
@@ -43,7 +47,7 @@ def test_learns_what_everybody_prefers_with_any_kind_of_backbone(folder, shape):
 
 def test_training_leaves_the_global_generators_alone(folder):
     state, arrays = torch.get_rng_state(), np.random.get_state()[1].copy()
-    BradleyTerry(backbone=folder("bert"), **FAST | {"epochs": 1}).fit(TRAIN)
+    BradleyTerry(backbone=folder("bert"), **FAST | {"epochs": 1}).fit(TRAIN[:8])
     assert torch.equal(state, torch.get_rng_state())
     assert np.array_equal(arrays, np.random.get_state()[1])
 
@@ -108,7 +112,7 @@ def test_adapters_leave_the_base_weights_between_them_alone(folder):
     from reward_models._backbone import open_backbone
 
     before = dict(open_backbone(folder("llama"), seed=0)[0].named_parameters())
-    model = BradleyTerry(backbone=folder("llama"), lora_rank=2, **FAST | {"epochs": 1}).fit(TRAIN)
+    model = BradleyTerry(backbone=folder("llama"), lora_rank=2, **FAST | {"epochs": 1}).fit(TRAIN[:8])
     after = dict(model.network_.backbone.named_parameters())
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert "score.weight" in moved

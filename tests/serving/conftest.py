@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 import sys
 import threading
 import time
@@ -25,6 +26,11 @@ from synthesizeme.types import Comparison, Failure, Reward, Verdict
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 
 import two_tastes
+
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP; to read the certificates of the world takes longer than most tests."""
+KEPT_OPEN = httpx.Limits(keepalive_expiry=None)
+"""A client closes no connection: one that has just been given to a thread still counts as idle to another."""
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +81,7 @@ class Stub:
 
     def score(self, prompts: Any, responses: Any, user_ids: Any) -> list[Reward | Failure]:
         self.asked.append(list(user_ids))
-        assert self.may_answer.wait(20)
+        assert self.may_answer.wait(120)
         return [self._one(text, user) for text, user in zip(responses, user_ids, strict=True)]
 
     def compare(self, comparisons: list[Comparison]) -> list[Verdict | Failure]:
@@ -155,7 +161,7 @@ class Live:
         """Let the stub keep a first request, so that all later ones wait until it may answer."""
         self.rewards.model.may_answer.clear()
         row = {"user_id": "ann", "prompt": "Q?", "response": answer}
-        first = self.in_thread(lambda: httpx.post(f"{self.url}/v1/score", json=row, timeout=30))
+        first = self.in_thread(lambda: self.post("/v1/score", row))
         until(lambda: len(self.rewards.model.asked) == 1)
         return first
 
@@ -210,6 +216,7 @@ def serve() -> Iterator[Callable[..., Live]]:
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=15,
+                timeout_keep_alive=600,
             )
         )
         thread = threading.Thread(target=server.run, daemon=True)
@@ -217,7 +224,8 @@ def serve() -> Iterator[Callable[..., Live]]:
         until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        live = Live(url, rewards, app.state.endpoints, server, thread, httpx.Client(base_url=url, timeout=30))
+        client = httpx.Client(base_url=url, timeout=120, verify=NO_CERTIFICATES, limits=KEPT_OPEN)
+        live = Live(url, rewards, app.state.endpoints, server, thread, client)
         running.append(live)
         return live
 

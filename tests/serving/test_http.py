@@ -90,7 +90,7 @@ def test_an_unknown_user_has_no_value_or_the_populations(serve, model):
 
 
 def test_many_clients_at_once_get_their_own_answers_from_shared_batches(serve, stub):
-    live = serve(stub)
+    live = serve(stub, settings=ServerSettings(deadline=120))
 
     def ask(number):
         user = ("ann", "bob", "eve")[number % 3]
