@@ -143,8 +143,7 @@ def _encoders() -> dict[str, Any]:
 
 
 def _data(data_dir: Any) -> dict[str, Any]:
-    from synthesizeme.datasets import data_places, formats
-    from synthesizeme.datasets._base import locate
+    from synthesizeme.datasets import data_places, formats, locate
     from synthesizeme.resources import resource
 
     places = data_places(data_dir)

@@ -171,7 +171,7 @@ def _lines(
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
     from synthesizeme.cli._score_rows import questions
-    from synthesizeme.datasets._lines import json_stream
+    from synthesizeme.datasets.rows import json_stream
 
     batch: list[Question | DataError] = []
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
