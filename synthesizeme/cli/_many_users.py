@@ -148,11 +148,11 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
 
 
 def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
-    from reward_models._engine import active, spread
+    from reward_models import use_engine
     from synthesizeme.induction.on_ray import run_on_ray
 
-    with spread("ray", work.many.workers):
-        workers = getattr(active(), "workers", None) or 1
+    with use_engine("ray", work.many.workers) as engine:
+        workers = getattr(engine, "workers", None) or 1
         return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
 
 

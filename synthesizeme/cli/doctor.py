@@ -131,14 +131,13 @@ def _backends() -> dict[str, dict[str, Any]]:
 
 
 def _encoders() -> dict[str, Any]:
-    from reward_models._default_encoder import encoders_here
-    from reward_models._static import LICENCE
+    from reward_models import STATIC_LICENCE, encoders_here
 
     here = encoders_here()
     return {
         "found": {name: {"ready": ready, "needs": needs} for name, (ready, needs) in here.items()},
         "default": next((name for name, (ready, _) in here.items() if ready), None),
-        "licence": LICENCE,
+        "licence": STATIC_LICENCE,
     }
 
 
