@@ -22,12 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from synthesizeme.cli._apps import full_app
     from synthesizeme.cli._run import run
 
-    return run(full_app(), "synthesizeme", arguments)
+    app = full_app()
+    return run(app, "synthesizeme", arguments, whole=app)
 
 
 def induce_persona_main(arguments: Sequence[str] | None = None) -> int:
     """The `induce-persona` command: the same as `synthesizeme induce-persona`. See `main`."""
-    from synthesizeme.cli._apps import induce_persona_app
+    from synthesizeme.cli._apps import full_app, induce_persona_app
     from synthesizeme.cli._run import run
 
-    return run(induce_persona_app(), "induce-persona", arguments)
+    return run(induce_persona_app(), "induce-persona", arguments, whole=full_app())
