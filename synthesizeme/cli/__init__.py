@@ -22,8 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from synthesizeme.cli._apps import full_app
     from synthesizeme.cli._run import run
 
-    app = full_app()
-    return run(app, "synthesizeme", arguments, whole=app)
+    return run(full_app(), "synthesizeme", arguments)
 
 
 def induce_persona_main(arguments: Sequence[str] | None = None) -> int:
