@@ -16,25 +16,20 @@ from typing import Any, ClassVar, Literal, Self
 
 from numpy.typing import NDArray
 
+from reward_models._checkpoint import Checkpoint, write
 from reward_models._engine import active
 from reward_models._estimates import Estimates, sigmoid
 from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
 from reward_models._naming import method_name, method_parameters
 from reward_models._reward_scale import reward_scale
 from reward_models._standing import Standing
+from reward_models._types import Histories, Prompt, UserState, Words
 from reward_models._user_effect import Sampled, sampled, user_effect
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.scoring import RewardScale
-from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
+from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
 
-Prompt = Sequence[Message]
-UserState = dict[str, NDArray[Any]]
-"""What is known of one user: named arrays."""
-Histories = Mapping[str, Sequence[PreferencePair]]
-"""Pairs by user id, in the order of the data."""
-Words = Mapping[str, UserWords]
-"""What users said beside their choices, by user id; most users said nothing."""
 UnknownUser = Literal["population", "refuse"]
 
 
@@ -170,7 +165,7 @@ class RewardModel(ABC):
             NotFittedError: before `fit`.
         """
         self._fitted()
-        return {**self._told(), **user_effect(self, self._sampled)}
+        return {**self._told(), **user_effect(self._user_state, self._margins, self._sampled)}
 
     def params(self) -> dict[str, Any]:
         """The arguments it was made with, plain values only."""
@@ -205,7 +200,7 @@ class RewardModel(ABC):
         self.learned_from = frozenset(pair.fingerprint for pair in pairs)
         silent = {user: () for user, said in words.items() if said and user not in histories}
         self.fit_users(silent, words)
-        self.reward_scale = reward_scale(self, pairs)
+        self.reward_scale = reward_scale(self.taste_rewards, pairs, self.seed)
         self.standing.learn(pairs, self.reward_scale)
         return self
 
@@ -318,10 +313,27 @@ class RewardModel(ABC):
         return self
 
     def save(self, folder: Path | str) -> None:
-        """Write a checkpoint folder, whole or not at all; see `reward_models._checkpoint`."""
-        from reward_models._checkpoint import save
+        """Write a checkpoint folder, whole or not at all; see `reward_models._checkpoint`.
 
-        save(self, Path(folder))
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: the place cannot be written, or holds something that is no checkpoint.
+        """
+        states = self._fitted()
+        limits, known = self.standing.kept()
+        stored = Checkpoint(
+            method=self.name, params=self.params(), facts=self._facts(), arrays=self._arrays(), users=states,
+            reward_scale=self.reward_scale, limits=limits, known=known, learned_from=self.learned_from,
+        )  # fmt: skip
+        write(stored, Path(folder), self._save_files)
+
+    def _take(self, stored: Checkpoint) -> None:
+        """Become the fitted model of a checkpoint; `_load_files` ran before. See `reward_models.load`."""
+        self._restore(stored.arrays, stored.facts)
+        self.users_ = stored.users
+        self.reward_scale, self.learned_from = stored.reward_scale, stored.learned_from
+        unit = 1.0 if stored.reward_scale is None else stored.reward_scale.scale
+        self.standing.restore(stored.limits, stored.known, unit)
 
     def _fitted(self) -> dict[str, UserState]:
         try:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._features import Features, Joined, Prompt, Stylometric, read_parts
+from reward_models._features import Joined, Stylometric, read_parts
 from reward_models._hierarchy import Variances
 from reward_models._outside import WIDTH, Sketch, excess
+from reward_models._types import Features, Prompt
 from reward_models._wording import wording
 from synthesizeme import stylometry
 from synthesizeme.types import PreferencePair

@@ -15,9 +15,11 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +27,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import synthesizeme
-from reward_models.floor import NOTHING
+from reward_models._types import UserState
+from reward_models.floor import NOTHING, Meanings
 from synthesizeme.errors import DataError
 from synthesizeme.files import writing
 from synthesizeme.scoring import RewardScale
-
-if TYPE_CHECKING:
-    from reward_models._base import RewardModel, UserState
 
 FORMAT_VERSION = 3
 KNOWN = "floor.prompts"
@@ -42,14 +42,41 @@ _SHAPES, _ENDS = "shapes:", "ends:"
 _COPY_AGAIN = "copy the whole folder again, or train again."
 
 
-def save(model: RewardModel, folder: Path) -> None:
-    """Write `model` into `folder`, whole or not at all: it is written beside it and takes its place.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds of a fitted model, beside the files that its method adds."""
+
+    method: str
+    """Name of the method."""
+    params: Mapping[str, Any]
+    """Arguments that it was made with, plain values."""
+    facts: Mapping[str, Any]
+    """Learned plain values."""
+    arrays: Mapping[str, NDArray[Any]]
+    """The shared weights by name."""
+    users: dict[str, UserState]
+    """State of every user by id."""
+    reward_scale: RewardScale | None
+    """What the rewards of training answers were like."""
+    limits: Mapping[str, float]
+    """Limits of the floor that were found in training."""
+    known: Meanings
+    """What prompts mean that the floor knows."""
+    learned_from: frozenset[str] | None
+    """Fingerprints of the pairs that were learned from."""
+
+
+def write(stored: Checkpoint, folder: Path, add_files: Callable[[Path], None] = lambda folder: None) -> None:
+    """Write a checkpoint folder, whole or not at all: it is written beside it and takes its place.
+
+    Args:
+        stored: What goes into it.
+        folder: The place.
+        add_files: Writes the further files of a method into the folder it is given.
 
     Raises:
-        NotFittedError: the model is not fitted.
         DataError: the place cannot be written, or holds something that is no checkpoint.
     """
-    states = model._fitted()
     check_place(folder)
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,21 +84,21 @@ def save(model: RewardModel, folder: Path) -> None:
         partial.mkdir()
     try:
         with writing(folder):
-            model._save_files(partial)
-            limits, known = model.standing.kept()
-            arrays = {**model._arrays(), KNOWN: known} if known.size else model._arrays()
+            add_files(partial)
+            arrays = {**stored.arrays, KNOWN: stored.known} if stored.known.size else stored.arrays
             save_file(_plain(arrays), partial / SHARED)
-            save_file(_laid_out(list(states.values())), partial / USERS)
-            (partial / USER_IDS).write_text(json.dumps(list(states)), encoding="utf-8")
-            if (learned := model.learned_from) is not None:
-                (partial / PAIRS).write_text(json.dumps(sorted(learned)), encoding="utf-8")
+            save_file(_laid_out(list(stored.users.values())), partial / USERS)
+            (partial / USER_IDS).write_text(json.dumps(list(stored.users)), encoding="utf-8")
+            if stored.learned_from is not None:
+                (partial / PAIRS).write_text(json.dumps(sorted(stored.learned_from)), encoding="utf-8")
+            scale = stored.reward_scale
             document = {
                 "format_version": FORMAT_VERSION,
-                "method": model.name,
-                "params": model.params(),
-                "facts": model._facts(),
-                "reward_scale": None if model.reward_scale is None else model.reward_scale.model_dump(),
-                "floor": limits,
+                "method": stored.method,
+                "params": stored.params,
+                "facts": stored.facts,
+                "reward_scale": None if scale is None else scale.model_dump(),
+                "floor": stored.limits,
                 "synthesizeme": synthesizeme.__version__,
                 "files": _digests(partial),
             }
@@ -97,41 +124,55 @@ def check_place(folder: Path) -> None:
         )
 
 
-def load(folder: Path) -> RewardModel:
-    """Read what `save` wrote.
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint, as far as its document's name tells."""
+    return (folder / MODEL).exists()
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read what `write` wrote.
 
     Raises:
         DataError: a file is missing, truncated or changed since, or the format is another version's.
-        UnknownNameError: this version has no such method.
     """
-    from reward_models import method
-
     document = _document(folder)
     _check_files(folder, document["files"])
-    kind = method(document["method"])
-    try:
-        model = kind(**document["params"])
-        model._load_files(folder)
+    with of_this_version(document["method"], folder):
         arrays = load_file(folder / SHARED)
         known = arrays.pop(KNOWN, NOTHING)
-        model._restore(arrays, document["facts"])
         user_ids = json.loads((folder / USER_IDS).read_text(encoding="utf-8"))
-        model.users_ = dict(
-            zip(user_ids, _taken_apart(load_file(folder / USERS), len(user_ids)), strict=True)
-        )
-        if document["reward_scale"] is not None:
-            model.reward_scale = RewardScale(**document["reward_scale"])
-        unit = 1.0 if model.reward_scale is None else model.reward_scale.scale
-        model.standing.restore(document.get("floor", {}), known, unit)
+        states = _taken_apart(load_file(folder / USERS), len(user_ids))
+        scale, learned_from = document["reward_scale"], None
         if PAIRS in document["files"]:
-            model.learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
+            learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
+        return Checkpoint(
+            method=document["method"],
+            params=document["params"],
+            facts=document["facts"],
+            arrays=arrays,
+            users=dict(zip(user_ids, states, strict=True)),
+            reward_scale=None if scale is None else RewardScale(**scale),
+            limits=document.get("floor", {}),
+            known=known,
+            learned_from=learned_from,
+        )
+
+
+@contextmanager
+def of_this_version(method: str, folder: Path) -> Iterator[None]:
+    """Inside, what a checkpoint lacks or holds otherwise is an error that names it.
+
+    Raises:
+        DataError: a part of it does not fit the method of this version.
+    """
+    try:
+        yield
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise DataError(
-            f"does not fit {document['method']!r} of this version ({type(error).__name__}: {error})",
+            f"does not fit {method!r} of this version ({type(error).__name__}: {error})",
             source=str(folder),
-            cure=_another_version(document),
+            cure="train it again.",
         ) from error
-    return model
 
 
 def _document(folder: Path) -> dict[str, Any]:

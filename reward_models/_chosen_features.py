@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from reward_models._default_encoder import default_encoder
-from reward_models._features import Features, open_features
+from reward_models._features import open_features
+from reward_models._types import Features
 from synthesizeme.errors import DataError
 
 

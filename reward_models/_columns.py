@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Prompt
 from reward_models._effects import NONE, Numbers
 from reward_models._estimates import Floats
-from reward_models._features import Features
 from reward_models._text_digest import text_digest
+from reward_models._types import Features, Prompt
 from synthesizeme.types import PreferencePair
 
 CLIP = 8.0

@@ -12,9 +12,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import is_sentence_transformer_model
 
 from reward_models._backbone import quiet
-from reward_models._features import Matrix, TextEncoder
 from reward_models._pretrained import MINILM, digest, locate
 from reward_models._threads import alone
+from reward_models._types import Matrix, TextEncoder
 from synthesizeme.errors import DataError
 
 ROWS_AT_ONCE = 64

@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reward_models._engine import active
 from reward_models._feature_cache import FeatureCache, Unit, Vector, open_cache
+from reward_models._types import Encoder, Features, Matrix, Prompt
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
-from synthesizeme.types import Message
 
-Prompt = Sequence[Message]
-Matrix = NDArray[np.float32]
 WORDS = ("stylometric", "static", "minilm")
 SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last", "lm:NAME:mean:bfloat16")
 KEPT_AT_ONCE = 1024
 """Texts encoded before they go into the cache: an interruption loses no more."""
-
-
-class Features(Protocol):
-    """A frozen map from texts to vectors; the same text gives the same vector, whatever its batch."""
-
-    identity: str
-    """What decides the values, for checkpoints and the cache."""
-    dim: int
-    """Length D of a response's vector."""
-    prompt_dim: int
-    """Length of a prompt's vector."""
-
-    def responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
-        """Vectors of the responses to these prompts, shape (n, D)."""
-
-    def prompts(self, prompts: Sequence[Prompt]) -> Matrix:
-        """Vectors of the prompts alone, shape (n, prompt_dim)."""
-
-
-class Encoder(Protocol):
-    """A frozen network from texts to vectors."""
-
-    identity: str
-    """What decides the values, wherever the network's files lie."""
-    dim: int
-    """Length of a vector."""
-
-    def of_response(self, prompt: Prompt, response: str) -> Unit:
-        """The texts that decide a response's vector."""
-
-    def of_prompt(self, prompt: Prompt) -> Unit:
-        """The texts that decide a prompt's vector."""
-
-    def encode(self, units: Sequence[Unit]) -> Matrix:
-        """Vectors, shape (n, dim), each the same in any company."""
-
-
-class TextEncoder(ABC):
-    """An encoder that reads a response without its prompt, and a prompt by its last user turn."""
-
-    def of_response(self, prompt: Prompt, response: str) -> Unit:
-        """The response."""
-        return (response,)
-
-    def of_prompt(self, prompt: Prompt) -> Unit:
-        """The last user turn."""
-        return (prompt[-1].content,)
-
-    def encode(self, units: Sequence[Unit]) -> Matrix:
-        """Vectors, shape (n, dim). Lone surrogates, which are no text, are read as question marks."""
-        return self._read([text.encode(errors="replace").decode() for (text,) in units])
-
-    @abstractmethod
-    def _read(self, texts: Sequence[str]) -> Matrix:
-        """Vectors of texts, shape (n, dim)."""
 
 
 def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:

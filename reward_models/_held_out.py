@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reward_models._base import Histories
+from reward_models._types import Histories
 from synthesizeme.types import PreferencePair
 
 HELD_OUT_SHARE = 0.2

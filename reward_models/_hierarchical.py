@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Histories, Prompt, RewardModel, UnknownUser, UserState, Words
+from reward_models._base import RewardModel, UnknownUser
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
 from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, first_less_second
@@ -27,6 +27,7 @@ from reward_models._shared_variance import by_state, shared_variance
 from reward_models._shown_weights import named_weights, own_taste
 from reward_models._tastes import Tastes, no_tastes
 from reward_models._trial import sharpness_by_case, sharpness_of, tried, with_tastes
+from reward_models._types import Histories, Prompt, UserState, Words
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import UserWords

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from reward_models import _losses
-from reward_models._base import Histories, UserState, Words
 from reward_models._feature_model import FeatureModel
 from reward_models._held_out import by_user, held_out_split
 from reward_models._profiler import content
 from reward_models._trainer import Schedule, train
+from reward_models._types import Histories, UserState, Words
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature

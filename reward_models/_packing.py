@@ -6,12 +6,9 @@ import io
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from reward_models import _checkpoint
-
-if TYPE_CHECKING:
-    from reward_models._base import RewardModel
+from reward_models._base import RewardModel
+from reward_models._methods import load
 
 
 def packed(model: RewardModel) -> bytes:
@@ -21,7 +18,7 @@ def packed(model: RewardModel) -> bytes:
         NotFittedError: the model is not fitted.
     """
     with TemporaryDirectory() as folder:
-        _checkpoint.save(model, Path(folder) / "model")
+        model.save(Path(folder) / "model")
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             tar.add(Path(folder) / "model", arcname="model")
@@ -33,4 +30,4 @@ def unpacked(archive: bytes) -> RewardModel:
     with TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             tar.extractall(folder, filter="data")
-        return _checkpoint.load(Path(folder) / "model")
+        return load(Path(folder) / "model")

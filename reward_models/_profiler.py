@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Histories
+from reward_models._types import Histories
 from synthesizeme import stylometry
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair

@@ -24,11 +24,12 @@ import ray.data
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from reward_models._base import Histories, RewardModel, UserState, Words
+from reward_models._base import RewardModel
 from reward_models._feature_cache import Unit, Vector
-from reward_models._features import Columns, Encoded, Encoder, open_features
+from reward_models._features import Columns, Encoded, open_features
 from reward_models._naming import method_parameters
 from reward_models._packing import packed, unpacked
+from reward_models._types import Encoder, Histories, UserState, Words
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from reward_models._types import Prompt
 from synthesizeme.scoring import RewardScale
-from synthesizeme.types import PreferencePair, Reward
+from synthesizeme.types import Failure, PreferencePair, Reward
 
-if TYPE_CHECKING:
-    from reward_models._base import RewardModel
-
+Score = Callable[[Sequence[Prompt], Sequence[str], Sequence[str]], Sequence[Reward | Failure]]
+"""Rewards of responses to prompts for users, each by its place in the three sequences."""
 PAIRS = 128
 """Training pairs, both answers of which are scored; the mean of 256 rewards is known to a sixteenth of a
 standard deviation."""
 _LEAST = 1e-9
 
 
-def reward_scale(model: RewardModel, pairs: Sequence[PreferencePair]) -> RewardScale | None:
+def reward_scale(score: Score, pairs: Sequence[PreferencePair], seed: int) -> RewardScale | None:
     """Mean, standard deviation and mean standard error of the tastes of both answers of training pairs.
 
     Training answers stand on no floor worth mentioning, and it is not asked.
 
     Args:
-        model: Fitted to the pairs; each answer is scored for the user whose pair it is of.
-        pairs: The training pairs, of which at most `PAIRS` are drawn by the model's seed.
+        score: Tastes of a model that is fitted to the pairs; each answer is scored for the user whose pair it
+            is of.
+        pairs: The training pairs, of which at most `PAIRS` are drawn.
+        seed: Seed of the draw.
 
     Returns:
         None where fewer than two answers can be scored, or all of them have the same reward.
     """
-    drawn = np.sort(np.random.default_rng(model.seed).permutation(len(pairs))[:PAIRS]).tolist()
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(pairs))[:PAIRS]).tolist()
     some = [pairs[i] for i in drawn]
-    found = model.taste_rewards(
+    found = score(
         [pair.prompt for pair in some] * 2,
         [*(pair.chosen_text for pair in some), *(pair.rejected_text for pair in some)],
         [pair.user_id for pair in some] * 2,

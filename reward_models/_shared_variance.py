@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import UserState
 from reward_models._effects import NONE
 from reward_models._estimates import Floats
 from reward_models._hierarchy import Fit, Rows, times
+from reward_models._types import UserState
 
 
 def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import UserState
 from reward_models._basis import STYLE
 from reward_models._estimates import Floats
 from reward_models._hierarchy import Fit, Variances
 from reward_models._left_out import Case
 from reward_models._set_apart import chance, deviations
 from reward_models._tastes import Tastes
+from reward_models._types import UserState
 from synthesizeme import stylometry
 from synthesizeme.types import Evidence, OwnTaste
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from reward_models import _losses
-from reward_models._base import Histories, UserState
 from reward_models._feature_model import FeatureModel
 from reward_models._held_out import held_out_split
 from reward_models._trainer import Schedule, minimise, train
+from reward_models._types import Histories, UserState
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

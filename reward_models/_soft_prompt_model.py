@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import own_randomness, quiet, score
 from reward_models._backbone_model import BackboneModel
-from reward_models._base import Histories, Prompt, UserState, Words
 from reward_models._estimates import Estimates
-from reward_models._features import Features, open_features
+from reward_models._features import open_features
 from reward_models._profiler import Profiler, content
 from reward_models._reward_training import Rows, in_turn, tokenized, train
 from reward_models._soft_prompt import HistoryCollator, Matrix, SoftPromptNetwork
+from reward_models._types import Features, Histories, Prompt, UserState, Words
 from reward_models._worded_user import WordedUser, pass_seeds
 from reward_models.persona_prompted import PersonaPrompted
 from synthesizeme.errors import ConfigError, DataError

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from tokenizers import Tokenizer
 
-from reward_models._features import Matrix, TextEncoder
+from reward_models._types import Matrix, TextEncoder
 from synthesizeme.errors import DataError
 
 REQUIREMENT = "wordllama==0.4.0.post1"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reward_models._estimates import Estimates
+from reward_models._types import Prompt, UserState
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
-
-if TYPE_CHECKING:
-    from reward_models._base import RewardModel
 
 USERS, PAIRS = 8, 16
 """At most so many users are asked about, and of each so many of their own training pairs."""
@@ -51,12 +49,23 @@ def sampled(
     return Sampled(pairs, {user: words[user] for user in users if user in words})
 
 
-def user_effect(model: RewardModel, sample: Sampled) -> dict[str, float]:
+def user_effect(
+    user_state: Callable[[Sequence[PreferencePair], UserWords | None], UserState],
+    margins: Callable[
+        [Sequence[Prompt], Sequence[str], Sequence[str], Sequence[UserState | None]], Estimates
+    ],
+    sample: Sampled,
+) -> dict[str, float]:
     """How far margins of the sampled pairs move with the history that they are read with.
 
     Three states answer for each user: one made of the sampled pairs, none, and one made of the same pairs
     with their labels swapped. It shows whether a history is read, not whether it helps: these pairs were
     trained on.
+
+    Args:
+        user_state: State of a user by pairs and words.
+        margins: Margins of pairs of responses for users with these states.
+        sample: The pairs.
 
     Returns:
         ``own history moves a margin by``: mean absolute difference to nobody's margin, in log-odds.
@@ -71,21 +80,21 @@ def user_effect(model: RewardModel, sample: Sampled) -> dict[str, float]:
     own, swapped = {}, {}
     for user, pairs in sample.pairs.items():
         said = sample.words.get(user)
-        own[user] = model._user_state(pairs, said)
-        swapped[user] = model._user_state([pair.swapped_labels() for pair in pairs], said)
+        own[user] = user_state(pairs, said)
+        swapped[user] = user_state([pair.swapped_labels() for pair in pairs], said)
     states = [
         *(own[user] for user, _ in asked),
         *(None for _ in asked),
         *(swapped[user] for user, _ in asked),
     ]
-    margins = model._margins(
+    found = margins(
         [pair.prompt for _, pair in asked] * 3,
         [pair.chosen_text for _, pair in asked] * 3,
         [pair.rejected_text for _, pair in asked] * 3,
         states,
     ).value.reshape(3, len(asked))
-    to_nobody, to_swapped = np.abs(margins[0] - margins[1:]).mean(axis=1)
-    share = float((np.sign(margins[0]) != np.sign(margins[1:])).any(axis=0).mean())
+    to_nobody, to_swapped = np.abs(found[0] - found[1:]).mean(axis=1)
+    share = float((np.sign(found[0]) != np.sign(found[1:])).any(axis=0).mean())
     return {
         "own history moves a margin by": round(float(to_nobody), 3),
         "swapped labels by": round(float(to_swapped), 3),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from reward_models._base import Histories, UserState
 from reward_models._profiler import (
     Floats,
     Profiler,
@@ -15,6 +14,7 @@ from reward_models._profiler import (
     differences,
     profile_text,
 )
+from reward_models._types import Histories, UserState
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from reward_models import _losses
-from reward_models._base import UserState
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._types import UserState
 
 LOG_STD = (-3.0, 2.0)
 """Where the predicted log-std stays: labels are 0 and 1, so that a smaller one would be overconfidence."""

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from reward_models._backbone_model import TextModel
-from reward_models._base import Histories, UserState
 from reward_models._profiler import Profiler
+from reward_models._types import Histories, UserState
 from reward_models._worded_user import WordedUser, pass_seeds
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import Histories, Prompt, RewardModel, UserState, Words
+from reward_models._base import RewardModel
 from reward_models._chosen_features import chosen_features, same_features
 from reward_models._columns import Columns, Rows, Side, read_pairs, read_side
 from reward_models._estimates import Estimates, Floats, sigmoid
 from reward_models._held_out import held_out_split
 from reward_models._regression import Weights, regress
+from reward_models._types import Histories, Prompt, UserState, Words
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair

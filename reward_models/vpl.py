@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models import _losses
-from reward_models._base import Histories, UserState, Words
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._types import Histories, UserState, Words
 from reward_models._user_effect import sampled, user_effect
 from synthesizeme.errors import ConfigError
 
@@ -128,7 +128,7 @@ class Vpl(HistoryModel):
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         states = super()._fit(histories, words)
         self.active_units_ = _active(np.stack([state["mean"] for state in states.values()]))
-        effect = user_effect(self, sampled(histories, words, self.seed))
+        effect = user_effect(self._user_state, self._margins, sampled(histories, words, self.seed))
         alike = len(states) > 1 and not self.active_units_
         self.collapsed_ = alike or bool(effect["user changes nothing"])
         if self.collapsed_:

@@ -126,7 +126,7 @@ def population(sources, *, seed=0):
     model = started(sources[LEARNED], seed=seed)
     settled(model, searched(model, tasks(model, sources, seed=seed)), sources, seed=seed)
     model.learned_from = frozenset(pair.fingerprint for pairs in sources.values() for pair in pairs)
-    model.reward_scale = reward_scale(model, sources[LEARNED])
+    model.reward_scale = reward_scale(model.taste_rewards, sources[LEARNED], model.seed)
     return model
 
 

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from reward_models._default_encoder import PREFERRED, default_encoder
 from reward_models.dense_retrieval._frozen import FrozenEncoder
-from reward_models.dense_retrieval._lessons import Lesson
+from reward_models.dense_retrieval._lessons import DOCUMENT, Lesson
 from synthesizeme.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from reward_models.dense_retrieval._distilled import DistilledEncoder
 
 __all__ = ["DistilledEncoder", "FrozenEncoder", "Lesson", "open_encoder"]
-
-DOCUMENT = "retriever.json"
-"""By which the folder of a distilled encoder is known."""
 
 
 def open_encoder(name: str = "") -> FrozenEncoder | DistilledEncoder:

@@ -16,12 +16,11 @@ from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reward_models._features import Matrix
 from reward_models._losses import retrieval_distillation
 from reward_models._trainer import Schedule, minimise, seeded, train
-from reward_models.dense_retrieval import DOCUMENT
+from reward_models._types import Matrix
 from reward_models.dense_retrieval._frozen import FrozenEncoder
-from reward_models.dense_retrieval._lessons import Lesson
+from reward_models.dense_retrieval._lessons import DOCUMENT, Lesson
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.files import whole_file, write_whole
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reward_models._features import Matrix, open_features
+from reward_models._features import open_features
+from reward_models._types import Matrix
 from synthesizeme.types import Message
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from synthesizeme.errors import DataError
 
+DOCUMENT = "retriever.json"
+"""By which the folder of an encoder that was taught is known."""
+
 
 @dataclass(frozen=True)
 class Lesson:

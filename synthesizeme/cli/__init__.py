@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def induce_persona_main(arguments: Sequence[str] | None = None) -> int:
     """The `induce-persona` command: the same as `synthesizeme induce-persona`. See `main`."""
-    from synthesizeme.cli._apps import induce_persona_app
+    from synthesizeme.cli._apps import full_app, induce_persona_app
     from synthesizeme.cli._run import run
 
-    return run(induce_persona_app(), "induce-persona", arguments)
+    return run(induce_persona_app(), "induce-persona", arguments, whole=full_app())

@@ -12,6 +12,8 @@ import typer
 from synthesizeme.config import Kind, Setting, load_config
 
 NOT_SETTINGS = frozenset({"config", "help", "diff"})
+APPLICATION = "application"
+"""Under which the state of a run has the application with all verbs, whose flags a file may name."""
 ASSIGNMENT = "NAME=VALUE"
 """Metavar of a flag that is a table in the file."""
 _KINDS: dict[Any, Kind] = {int: "whole number", float: "number", bool: "true or false"}
@@ -21,9 +23,7 @@ def apply_config_file(context: typer.Context, value: Path | None) -> Path | None
     """Read the file before the other flags are looked at, and make its values their defaults."""
     if value is None:
         return None
-    from synthesizeme.cli._apps import full_app
-
-    app = full_app()
+    app: typer.Typer = context.obj[APPLICATION]
     parameters = {verb: dict(_parameters(function)) for verb, function in verbs(app)}
     settings = {
         verb: {flag: setting for flag, (_, setting) in found.items()} for verb, found in parameters.items()

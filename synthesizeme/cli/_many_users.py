@@ -21,7 +21,7 @@ from synthesizeme.errors import SynthesizeMeError
 
 if TYPE_CHECKING:
     from synthesizeme.cli._progress import ProgressDisplay
-    from synthesizeme.datasets import Intake
+    from synthesizeme.datasets import ReadReport
     from synthesizeme.induction import InductionJob, RunSummary
     from synthesizeme.induction.one_user import UserDone
     from synthesizeme.personas.workflow import InductionSettings
@@ -76,11 +76,11 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
         SynthesizeMeError: users failed, or were left for another run; the others are stored.
     """
     from synthesizeme.cli._progress import ProgressDisplay
-    from synthesizeme.datasets import Intake, parse_columns
+    from synthesizeme.datasets import ReadReport, parse_columns
     from synthesizeme.profiles import open_store
 
     job = work.job()
-    intake = Intake(
+    report = ReadReport(
         skip_bad_rows=work.skip_bad_rows, user_id=work.user, unique_ids=False,
         columns=parse_columns(work.columns or ()),
     )  # fmt: skip
@@ -88,7 +88,7 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
         check_writable(work.out)
     logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
     with open_store(job.store, key_file=job.key_file, create=work.pairs is not None) as store:
-        taken = _take_in(store, work.pairs, job, intake)
+        taken = _take_in(store, work.pairs, job, report)
         total = 1 if job.user is not None else -(-store.totals().users // job.shard.count)
     with ProgressDisplay() as display:
         display.label("users", 1, 1)
@@ -99,7 +99,7 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
         )
     if as_json:
         print_json(
-            {"taken": taken.model_dump(), "skipped_rows": len(intake.bad), **summary.model_dump(mode="json")}
+            {"taken": taken.model_dump(), "skipped_rows": len(report.bad), **summary.model_dump(mode="json")}
         )
     else:
         for line in _lines(taken, summary):
@@ -108,14 +108,14 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
         raise SynthesizeMeError(problem)
 
 
-def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, intake: Intake) -> Taken:
+def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: ReadReport) -> Taken:
     from synthesizeme.datasets import open_source
     from synthesizeme.profiles.intake import Taken, take_pairs
 
     if path is None:
         return Taken(new=0, unchanged=0)
 
-    source = open_source(str(path), intake)
+    source = open_source(str(path), report)
     say_recognised(source.name, source.format)
 
     def chosen() -> Iterator[PreferencePair]:
@@ -124,7 +124,7 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, intake: 
                 yield pair
 
     taken = take_pairs(store, chosen())
-    say_left_out(intake.bad[:NAMED], intake.reasons, source.assumed())
+    say_left_out(report.bad[:NAMED], report.reasons, source.assumed())
     return taken
 
 
@@ -148,11 +148,11 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
 
 
 def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
-    from reward_models._engine import active, spread
+    from reward_models import use_engine
     from synthesizeme.induction.on_ray import run_on_ray
 
-    with spread("ray", work.many.workers):
-        workers = getattr(active(), "workers", None) or 1
+    with use_engine("ray", work.many.workers) as engine:
+        workers = getattr(engine, "workers", None) or 1
         return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
 
 

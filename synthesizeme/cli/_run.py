@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from synthesizeme.cli import _json_output
+from synthesizeme.cli._config_file import APPLICATION
 from synthesizeme.cli._text import printable
 from synthesizeme.errors import CacheError, ConfigError, SynthesizeMeError, UnknownNameError
 
@@ -21,12 +22,21 @@ _BROKEN_PIPE = 141
 _KEPT = " Finished calls are kept in the cache: the same command goes on where it stopped."
 
 
-def run(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> int:
-    """Run `app` and return its exit status; never raises, never shows a traceback unless asked to."""
+def run(
+    app: typer.Typer, name: str, arguments: Sequence[str] | None, *, whole: typer.Typer | None = None
+) -> int:
+    """Run a command and return its exit status; never raises, never shows a traceback unless asked to.
+
+    Args:
+        app: The command.
+        name: What it is called by.
+        arguments: What follows the name; those of the process by default.
+        whole: The application with all verbs, which a configuration file may speak of; `app` by default.
+    """
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    state: dict[str, Any] = {"debug": False, "calls_kept": False}
+    state: dict[str, Any] = {"debug": False, "calls_kept": False, APPLICATION: whole or app}
     try:
         status = _command(app).main(
             args=None if arguments is None else list(arguments),

@@ -11,7 +11,7 @@ from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
     from synthesizeme.cli._abstaining import Abstainer
-    from synthesizeme.datasets._intake import SourceRow
+    from synthesizeme.datasets.rows import SourceRow
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
     from synthesizeme.types import Message
@@ -108,7 +108,7 @@ def answers(
 
 
 def _question(place: SourceRow, user: str | None) -> Question:
-    from synthesizeme.datasets._intake import SourceRow, shown
+    from synthesizeme.datasets.rows import SourceRow, short_repr
     from synthesizeme.serving.rows import read_about, read_prompt, read_response, read_user
 
     row = place.row
@@ -118,8 +118,8 @@ def _question(place: SourceRow, user: str | None) -> Question:
     kinds = [kind for kind in KINDS if any(row.get(field) is not None for field in kind)]
     if len(kinds) != 1:
         raise place.error(
-            f"found the fields {shown(list(row))}; expected response, or chosen and rejected, or first and "
-            "second, beside prompt"
+            f"found the fields {short_repr(list(row))}; expected response, or chosen and rejected, or first "
+            "and second, beside prompt"
         )
     return Question(
         line=place.line,

@@ -126,7 +126,7 @@ def _measure(
     retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Report:
-    from reward_models import _engine
+    from reward_models import use_engine
     from synthesizeme.cli._comparison_progress import ComparisonDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.comparison.entrants import ScorerPool, make_entrants
@@ -160,7 +160,7 @@ def _measure(
         entrants = make_entrants(
             entered.names, entered.classes, entered.arguments, pool, entered.checkpoints, options.max_error
         )
-        stack.enter_context(_engine.spread(options.engine, options.workers))
+        stack.enter_context(use_engine(options.engine, options.workers))
         entered.report_missing(display)
         runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)
         compared = runner.run(entrants, named=entered.names)

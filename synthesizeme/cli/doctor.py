@@ -131,20 +131,18 @@ def _backends() -> dict[str, dict[str, Any]]:
 
 
 def _encoders() -> dict[str, Any]:
-    from reward_models._default_encoder import encoders_here
-    from reward_models._static import LICENCE
+    from reward_models import STATIC_LICENCE, encoders_here
 
     here = encoders_here()
     return {
         "found": {name: {"ready": ready, "needs": needs} for name, (ready, needs) in here.items()},
         "default": next((name for name, (ready, _) in here.items() if ready), None),
-        "licence": LICENCE,
+        "licence": STATIC_LICENCE,
     }
 
 
 def _data(data_dir: Any) -> dict[str, Any]:
-    from synthesizeme.datasets import data_places, formats
-    from synthesizeme.datasets._base import locate
+    from synthesizeme.datasets import data_places, formats, locate
     from synthesizeme.resources import resource
 
     places = data_places(data_dir)

@@ -121,7 +121,7 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
     With --max-error the rows of the split validation of --history are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
-    from reward_models import _engine
+    from reward_models import use_engine
     from synthesizeme.serving.protocol import ScalarRewards
     from synthesizeme.serving.settings import Settings
 
@@ -138,7 +138,7 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
         model.stand_on(name)
     abstainer = None
     if options.history is not None or options.about is not None:
-        with _engine.spread(options.engine, options.workers):
+        with use_engine(options.engine, options.workers):
             abstainer = _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
@@ -171,7 +171,7 @@ def _lines(
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
     from synthesizeme.cli._score_rows import questions
-    from synthesizeme.datasets._lines import json_stream
+    from synthesizeme.datasets.rows import json_stream
 
     batch: list[Question | DataError] = []
     rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)

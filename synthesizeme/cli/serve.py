@@ -169,7 +169,8 @@ def serve(
     /v1/users/ID export and forget one. /docs says it all, /metrics is for Prometheus.
     """
     from reward_models import POPULATION
-    from synthesizeme.serving.server import ServerOptions, run
+    from synthesizeme.serving.app import ServerOptions
+    from synthesizeme.serving.server import run
 
     read_about(options.about)
     if options.model is None:

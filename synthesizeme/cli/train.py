@@ -112,7 +112,7 @@ def train(
     Writes a checkpoint folder for `synthesizeme score` and `--scorers`. Rows without a split are used; test
     rows never are. To measure it later, the file needs test rows, or --holdout.
     """
-    from reward_models import _engine, method
+    from reward_models import method, use_engine
 
     kind = method(options.method)
     given = assignments(params or [], table or [])
@@ -142,7 +142,7 @@ def train(
     model = kind(**arguments)
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
-    with _engine.spread(options.engine, options.workers):
+    with use_engine(options.engine, options.workers):
         model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
@@ -175,14 +175,14 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
         ConfigError: a flag is missing, the place cannot be written, or a checkpoint must not be replaced.
         DataError: the place holds something that is no checkpoint.
     """
-    from reward_models._checkpoint import MODEL, check_place
+    from reward_models import check_place, is_checkpoint
 
     if options.data is None or options.out is None:
         given = {"--data PAIRS": options.data, "--out DIR": options.out}
         raise ConfigError([f"{flag} is missing" for flag, value in given.items() if value is None])
     check_writable(options.out)
     check_place(options.out)
-    if (options.out / MODEL).exists() and not options.overwrite:
+    if is_checkpoint(options.out) and not options.overwrite:
         raise ConfigError(
             f"--out {options.out}: holds a checkpoint; name another folder, or replace it with --overwrite"
         )

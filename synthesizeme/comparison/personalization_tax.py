@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from synthesizeme.datasets._reward_bench import TIES, GeneralQuestion
+from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion
 from synthesizeme.errors import ConfigError
 from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
@@ -87,8 +87,8 @@ class TaxReport(Frozen):
             "- **personalization tax**: score with a user's state minus the one without, in points, mean "
             "over users; below 0 is what personalization costs in general quality.\n"
             "- **95 %**: bootstrap over users; the questions are held fixed.\n"
-            f"- **{TIES}**: the benchmark's weighted score of accuracy and margins; other subsets: share of "
-            "questions whose right response has the highest reward.\n"
+            f"- **{TIES_SUBSET}**: the benchmark's weighted score of accuracy and margins; other subsets: "
+            "share of questions whose right response has the highest reward.\n"
         )
 
     def save(self, folder: Path) -> tuple[Path, Path]:
@@ -178,7 +178,7 @@ def _scores(
 
 
 def _score(subset: str, rewards: dict[str, Rewards]) -> float:
-    if subset != TIES:
+    if subset != TIES_SUBSET:
         return float(np.mean([best_of_n(it) for it in rewards.values()]))
     one, several = (
         {key.removeprefix(kind): it for key, it in rewards.items() if key.startswith(kind)}

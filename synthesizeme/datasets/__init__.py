@@ -9,12 +9,12 @@ from synthesizeme.datasets._base import (
     formats,
     load_dataset,
     load_words,
+    locate,
 )
-from synthesizeme.datasets._columns import parse_columns
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
-from synthesizeme.datasets._intake import Intake, LeftOut
 from synthesizeme.datasets._reading import PairsFile, Source, open_source, read_pairs
+from synthesizeme.datasets._reward_bench import TIES_SUBSET, GeneralQuestion, load_reward_bench
 from synthesizeme.datasets._splits import (
     assign_splits,
     by_user,
@@ -23,17 +23,21 @@ from synthesizeme.datasets._splits import (
     hold_out_responses,
     resplit,
 )
-from synthesizeme.datasets._words import CutText, WordsFile, read_words
+from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
 from synthesizeme.datasets.jsonl import write_pairs
+from synthesizeme.datasets.rows.columns import parse_columns
+from synthesizeme.datasets.rows.report import LeftOut, ReadReport
 
 __all__ = [
+    "TIES_SUBSET",
     "ConvertReport",
     "CutText",
     "DatasetModule",
-    "Intake",
+    "GeneralQuestion",
     "LeftOut",
     "PairsFile",
     "PairsSummary",
+    "ReadReport",
     "Source",
     "WordsFile",
     "assign_splits",
@@ -47,11 +51,14 @@ __all__ = [
     "hold_out_responses",
     "inspect",
     "load_dataset",
+    "load_reward_bench",
     "load_words",
+    "locate",
     "open_source",
     "parse_columns",
     "read_pairs",
     "read_words",
     "resplit",
+    "words_of",
     "write_pairs",
 ]

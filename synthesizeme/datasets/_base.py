@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from synthesizeme import discovery
-from synthesizeme.datasets._folders import SUFFIXES
 from synthesizeme.datasets._hub import download, hub_name
-from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.datasets.rows.folders import SUFFIXES
+from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
@@ -29,7 +29,7 @@ class Load(Protocol):
 
 
 class DatasetModule(Protocol):
-    """What a module of this package offers. Its file is its registration.
+    """What a module of this package offers. Its file is its registration; folders are none.
 
     One whose users also said something offers ``words(source: Path) -> dict[str, UserWords]``, see
     `load_words`.
@@ -49,20 +49,20 @@ class DatasetModule(Protocol):
     def recognises(self, row: Row) -> bool:
         """Whether the first row of some file is in this format; no two modules say yes to one row."""
 
-    def read(self, source: Path, intake: Intake) -> Iterator[PreferencePair]:
-        """The pairs of a file or folder; what makes no pair goes to the intake."""
+    def read(self, source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+        """The pairs of a file or folder; what makes no pair goes to the report."""
 
 
 @cache
 def formats() -> Mapping[str, DatasetModule]:
     """The modules that read a format, by name; generators of data are not among them. Looked up once."""
-    modules = {name: _module(name) for name in discovery.names(PACKAGE)}
+    modules = {name: _module(name) for name in discovery.names(PACKAGE, folders=False)}
     return MappingProxyType({name: module for name, module in modules.items() if not _is_made(module)})
 
 
 def made() -> list[str]:
     """Names of the modules that generate their pairs instead of reading them."""
-    return [name for name in discovery.names(PACKAGE) if _is_made(_module(name))]
+    return [name for name in discovery.names(PACKAGE, folders=False) if _is_made(_module(name))]
 
 
 def recognise(row: Row) -> str | None:
@@ -70,7 +70,9 @@ def recognise(row: Row) -> str | None:
     return next((name for name, module in formats().items() if module.recognises(row)), None)
 
 
-def loader(read: Callable[[Path, Intake], Iterator[PreferencePair]], download: Sequence[str] = ()) -> Load:
+def loader(
+    read: Callable[[Path, ReadReport], Iterator[PreferencePair]], download: Sequence[str] = ()
+) -> Load:
     """The `load` of a data set module, from its `read` and the files it needs from the hub."""
 
     def load(source: str | Path, **options: Any) -> list[PreferencePair]:
@@ -78,19 +80,19 @@ def loader(read: Callable[[Path, Intake], Iterator[PreferencePair]], download: S
 
         Args:
             source: Path, or ``owner/name[:split]`` for the hub.
-            **options: Those of `Intake`.
+            **options: Those of `ReadReport`.
 
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
-        intake = Intake(**options)
-        return list(read(local_copy(source, intake, download), intake))
+        report = ReadReport(**options)
+        return list(read(local_copy(source, report, download), report))
 
     return load
 
 
-def local_copy(source: str | Path, intake: Intake, files: Sequence[str] = ()) -> Path:
-    """A local path as it is; a hub name as the folder it was fetched to, its split noted in the intake.
+def local_copy(source: str | Path, report: ReadReport, files: Sequence[str] = ()) -> Path:
+    """A local path as it is; a hub name as the folder it was fetched to, its split noted in the report.
 
     Raises:
         DataError: the hub data set cannot be fetched.
@@ -98,7 +100,7 @@ def local_copy(source: str | Path, intake: Intake, files: Sequence[str] = ()) ->
     named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source)
     if named is None:
         return Path(source)
-    intake.split = named.split or intake.split
+    report.split = named.split or report.split
     return download(named.name, files)
 
 
@@ -171,7 +173,7 @@ def load_dataset(
         name: A module of this package.
         data_dir: Folder named by the user.
         env: Environment.
-        **options: Those of `Intake`; for a made data set those of its own `load`.
+        **options: Those of `ReadReport`; for a made data set those of its own `load`.
 
     Raises:
         UnknownNameError: no module is called so.
@@ -204,7 +206,7 @@ def load_words(
 
 
 def _module(name: str) -> DatasetModule:
-    return cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set"))
+    return cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set", folders=False))
 
 
 def _is_made(module: DatasetModule) -> bool:

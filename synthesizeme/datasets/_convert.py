@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthesizeme.datasets._base import load_dataset, made
-from synthesizeme.datasets._intake import Intake, LeftOut
 from synthesizeme.datasets._reading import Source, open_source
 from synthesizeme.datasets.jsonl import write_pairs
+from synthesizeme.datasets.rows.report import LeftOut, ReadReport
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair, Respondents, respondents
 
@@ -68,19 +68,19 @@ def convert(
     if str(source) in made() and not os.path.exists(source):
         written = write_pairs(target, load_dataset(str(source)))
         return ConvertReport(str(source), Path(target), str(source), written, written, reasons={})
-    intake = Intake(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
-    opened = open_source(source, intake, format)
+    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
+    opened = open_source(source, report, format)
     others: list[str] = []
     written = write_pairs(target, _kept(opened, only, others))
     return ConvertReport(
         source=str(source),
         target=Path(target),
         format=opened.format,
-        rows_read=intake.rows_read,
+        rows_read=report.rows_read,
         pairs_written=written,
-        reasons={**intake.reasons, **({f"not {only}": len(others)} if others else {})},
-        left_out=tuple(intake.left_out),
-        skipped=tuple(intake.bad),
+        reasons={**report.reasons, **({f"not {only}": len(others)} if others else {})},
+        left_out=tuple(report.left_out),
+        skipped=tuple(report.bad),
         assumed=opened.assumed(),
     )
 

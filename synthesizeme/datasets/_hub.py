@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from synthesizeme.datasets._folders import SUFFIXES, is_data_file
+from synthesizeme.datasets.rows.folders import SUFFIXES, is_data_file
 from synthesizeme.errors import DataError
 
 SECONDS_TO_ANSWER = 5.0

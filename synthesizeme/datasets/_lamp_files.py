@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from synthesizeme.datasets._files import open_bytes
-from synthesizeme.datasets._intake import Intake, SourceRow, shown
 from synthesizeme.datasets._lamp_tasks import LampTask
-from synthesizeme.datasets._lines import parse_json
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.files import open_bytes
+from synthesizeme.datasets.rows.json_rows import parse_json
+from synthesizeme.datasets.rows.report import ReadReport, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.types import Frozen
 
@@ -52,7 +52,7 @@ def read_questions(path: Path, task: LampTask) -> tuple[LampQuestion, ...]:
         DataError: it is no list of ``{"id", "input", "profile"[, "user_id"]}``, two share an id, or an item
             lacks a text that its task needs. An empty profile is allowed.
     """
-    found = [_question(place, task) for place in rows_of(path, Intake())]
+    found = [_question(place, task) for place in rows_of(path, ReadReport())]
     if repeated := [key for key, n in Counter(it.question_id for it in found).items() if n > 1]:
         raise DataError(
             f"{len(repeated)} questions share an id with another, the first is {repeated[0]!r}",
@@ -87,7 +87,9 @@ def read_golds(path: Path, task: LampTask, questions: Iterable[LampQuestion]) ->
         if isinstance(output, int | float) and not isinstance(output, bool):
             output = str(output)
         if not isinstance(output, str) or not output.strip():
-            problem = f"item {number} of golds has {shown(output)}; expected an answer in words or a number"
+            problem = (
+                f"item {number} of golds has {short_repr(output)}; expected an answer in words or a number"
+            )
             raise DataError(problem, source=str(path), line=number, field="output", cure="correct the item")
         found[str(row.get("id"))] = output.strip()
     check_ids(path, found, [question.question_id for question in questions])
@@ -106,7 +108,7 @@ def read_candidates(
     for number, row in enumerate(_answers(path, task, "candidates"), 1):
         outputs = row.get("outputs")
         if not isinstance(outputs, list) or not all(isinstance(it, str) and it.strip() for it in outputs):
-            problem = f"item {number} of candidates has {shown(outputs)}; expected a list of texts"
+            problem = f"item {number} of candidates has {short_repr(outputs)}; expected a list of texts"
             raise DataError(problem, source=str(path), line=number, field="outputs", cure="correct the item")
         if len(distinct := tuple(dict.fromkeys(it.strip() for it in outputs))) < 2:
             problem = f"item {number} of candidates has {len(distinct)} different texts; expected two or more"
@@ -167,7 +169,7 @@ def _answers(path: Path, task: LampTask, field: str) -> list[dict[str, Any]]:
         )
     rows = document.get(field)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        problem = f"found {shown(rows)}; expected a list of objects with id"
+        problem = f"found {short_repr(rows)}; expected a list of objects with id"
         raise DataError(problem, source=str(path), field=field, cure="check that it is the right file")
     return rows
 
@@ -175,12 +177,14 @@ def _answers(path: Path, task: LampTask, field: str) -> list[dict[str, Any]]:
 def _question(place: SourceRow, task: LampTask) -> LampQuestion:
     row = place.row
     if missing := [field for field in ("id", "input", "profile") if field not in row]:
-        problem = f"the field is missing; found {shown(list(row))}, expected id, input, profile"
+        problem = f"the field is missing; found {short_repr(list(row))}, expected id, input, profile"
         raise place.error(problem, field=missing[0], cure="check that it is a file of questions")
     if not isinstance(row["input"], str) or not row["input"].strip():
-        raise place.error(f"found {shown(row['input'])}; expected text", field="input", cure="add the text")
+        raise place.error(
+            f"found {short_repr(row['input'])}; expected text", field="input", cure="add the text"
+        )
     if not isinstance(row["profile"], list):
-        problem = f"found {shown(row['profile'])}; expected a list of items, which may be empty"
+        problem = f"found {short_repr(row['profile'])}; expected a list of items, which may be empty"
         raise place.error(problem, field="profile", cure="write [] for a user without a past")
     if task.kind == "reference" and task.references(row["input"]) is None:
         problem = 'the input does not end with the two references, [1]: "…" [2]: "…"'
@@ -201,7 +205,7 @@ def _question(place: SourceRow, task: LampTask) -> LampQuestion:
 
 def _item(place: SourceRow, number: int, item: Any, task: LampTask) -> LampItem:
     if not isinstance(item, dict):
-        problem = f"found {shown(item)}; expected an object with {', '.join(('id', *task.fields))}"
+        problem = f"found {short_repr(item)}; expected an object with {', '.join(('id', *task.fields))}"
         raise place.error(problem, field=f"profile[{number}]", cure="correct the item")
     values = {}
     for field in task.fields:
@@ -210,7 +214,8 @@ def _item(place: SourceRow, number: int, item: Any, task: LampTask) -> LampItem:
             value = str(value)
         if not isinstance(value, str) or not value.strip():
             raise place.error(
-                f"found {shown(value)}; expected text: an item of {task.name} has {', '.join(task.fields)}",
+                f"found {short_repr(value)}; expected text: an item of {task.name} has "
+                f"{', '.join(task.fields)}",
                 field=f"profile[{number}].{field}",
                 cure="leave the item out, or name the benchmark of the task that the file is of",
             )

@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from synthesizeme.datasets._base import formats, local_copy, locate, recognise
-from synthesizeme.datasets._columns import LOOKED_AT
 from synthesizeme.datasets._hub import hub_name
-from synthesizeme.datasets._intake import Intake, LeftOut, shown
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.columns import LOOKED_AT
+from synthesizeme.datasets.rows.report import LeftOut, ReadReport, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.types import PreferencePair
 
@@ -49,7 +49,7 @@ class Source:
     """Where it lies here."""
     format: str
     """Name of its format."""
-    intake: Intake
+    report: ReadReport
     """Keeps the tally."""
 
     def pairs(self) -> Iterator[PreferencePair]:
@@ -58,16 +58,16 @@ class Source:
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
-        return formats()[self.format].read(self.path, self.intake)
+        return formats()[self.format].read(self.path, self.report)
 
     def nothing(self) -> DataError:
         """What is wrong with a source that gave no pair."""
-        if not self.intake.rows_read:
+        if not self.report.rows_read:
             return DataError("the file holds no rows", source=self.name, cure="check the path")
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in self.intake.reasons.items())
-        first = f"; the first: {self.intake.bad[0]}" if self.intake.bad else ""
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in self.report.reasons.items())
+        first = f"; the first: {self.report.bad[0]}" if self.report.bad else ""
         return DataError(
-            f"none of the {self.intake.rows_read} rows makes a pair ({reasons}){first}",
+            f"none of the {self.report.rows_read} rows makes a pair ({reasons}){first}",
             source=self.name,
             cure="a pair needs a prompt that ends with the user's turn and two different responses to it; "
             f"correct the rows, or name their format, which was taken to be {self.format}, with --format",
@@ -75,20 +75,22 @@ class Source:
 
     def assumed(self) -> tuple[str, ...]:
         """What was assumed of the rows that were read, in words."""
-        found = list(dict.fromkeys(self.intake.notes))
-        if self.intake.owned:
-            found.append(f"rows that name no user: {self.intake.owned:,}, of {shown(self.intake.user_id)}")
-        if self.intake.zoneless:
-            found.append(f"times without a zone: {self.intake.zoneless:,}, read as UTC")
+        found = list(dict.fromkeys(self.report.notes))
+        if self.report.owned:
+            found.append(
+                f"rows that name no user: {self.report.owned:,}, of {short_repr(self.report.user_id)}"
+            )
+        if self.report.zoneless:
+            found.append(f"times without a zone: {self.report.zoneless:,}, read as UTC")
         return tuple(found)
 
 
-def open_source(source: str | Path, intake: Intake, format: str = "auto") -> Source:
+def open_source(source: str | Path, report: ReadReport, format: str = "auto") -> Source:
     """A source of pairs, its format told.
 
     Args:
         source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
-        intake: How rows are taken in.
+        report: How rows are taken in.
         format: Name of the format, or ``auto``: the one that the first rows are in that any format knows.
 
     Raises:
@@ -101,8 +103,8 @@ def open_source(source: str | Path, intake: Intake, format: str = "auto") -> Sou
     named = None if os.path.exists(source) else hub_name(str(source))
     owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
     owner = format if format != "auto" else next(owners, None)
-    path = local_copy(str(source), intake, known[owner].DOWNLOAD if owner else ())
-    return Source(str(source), path, owner or _told(path, intake), intake)
+    path = local_copy(str(source), report, known[owner].DOWNLOAD if owner else ())
+    return Source(str(source), path, owner or _told(path, report), report)
 
 
 def read_pairs(
@@ -127,8 +129,8 @@ def read_pairs(
             not skipped, or no pair is left.
         UnknownNameError: there is no such format.
     """
-    intake = Intake(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
-    opened = open_source(source, intake, format)
+    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
+    opened = open_source(source, report, format)
     pairs = tuple(opened.pairs())
     if not pairs:
         raise opened.nothing()
@@ -136,15 +138,15 @@ def read_pairs(
         source=opened.name,
         format=opened.format,
         pairs=pairs,
-        rows_read=intake.rows_read,
-        skipped=tuple(intake.bad),
-        left_out=tuple(intake.left_out),
-        reasons=intake.reasons,
+        rows_read=report.rows_read,
+        skipped=tuple(report.bad),
+        left_out=tuple(report.left_out),
+        reasons=report.reasons,
         assumed=opened.assumed(),
     )
 
 
-def _told(path: Path, intake: Intake) -> str:
+def _told(path: Path, report: ReadReport) -> str:
     """Format of a file or folder by what lies in it and by its first rows.
 
     A pipe, which can be read but once, is taken to be in our own format.
@@ -158,7 +160,7 @@ def _told(path: Path, intake: Intake) -> str:
                 return name
     elif os.path.exists(path) and not path.is_file():
         return "jsonl"
-    looked = Intake(skip_bad_rows=True, split=intake.split, columns=intake.columns)
+    looked = ReadReport(skip_bad_rows=True, split=report.split, columns=report.columns)
     first = list(islice(rows_of(path, looked), LOOKED_AT))
     if known := next(filter(None, (recognise(place.row) for place in first)), None):
         return known
@@ -166,7 +168,7 @@ def _told(path: Path, intake: Intake) -> str:
         nothing = DataError("the file holds no rows", source=str(path), cure="check the path")
         raise next(iter(looked.bad), nothing)
     raise DataError(
-        f"the format is not known; the first row has the fields {shown(list(first[0].row))}",
+        f"the format is not known; the first row has the fields {short_repr(list(first[0].row))}",
         source=str(path),
         cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",

@@ -16,12 +16,12 @@ from collections import Counter
 from pathlib import Path
 
 from synthesizeme.datasets._base import find_data
-from synthesizeme.datasets._intake import Intake, SourceRow, shown
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.report import ReadReport, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.types import Frozen, Message
 
 HUB_NAME = "allenai/reward-bench-2"
-TIES = "Ties"
+TIES_SUBSET = "Ties"
 _CURE = "fetch the file again from huggingface.co/datasets/allenai/reward-bench-2"
 
 
@@ -59,12 +59,12 @@ def read_reward_bench(source: Path) -> tuple[GeneralQuestion, ...]:
     Raises:
         DataError: see `load_reward_bench`.
     """
-    places = list(rows_of(source, Intake()))
+    places = list(rows_of(source, ReadReport()))
     found = [_question(place) for place in places]
     counts = Counter((it.subset, it.question_id) for it in found)
     for place, it in zip(places, found, strict=True):
         if counts[it.subset, it.question_id] > 1:
-            problem = f"found {shown(it.question_id)} more than once in {it.subset}; expected unique ids"
+            problem = f"found {short_repr(it.question_id)} more than once in {it.subset}; expected unique ids"
             raise place.error(problem, field="id", cure="name one file, or remove the repeated rows")
     return tuple(found)
 
@@ -73,18 +73,20 @@ def _question(place: SourceRow) -> GeneralQuestion:
     row = place.row
     for field in ("id", "prompt", "subset"):
         if not isinstance(row.get(field), str) or not row[field].strip():
-            raise place.error(f"found {shown(row.get(field))}; expected text", field=field, cure=_CURE)
+            raise place.error(f"found {short_repr(row.get(field))}; expected text", field=field, cure=_CURE)
     for field, counted in (("chosen", "num_correct"), ("rejected", "num_incorrect")):
         texts = row.get(field)
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            problem = f"found {shown(texts)}; expected a list of at least one text"
+            problem = f"found {short_repr(texts)}; expected a list of at least one text"
             raise place.error(problem, field=field, cure=_CURE)
         if row.get(counted, len(texts)) != len(texts):
-            problem = f"found {shown(row[counted])}, and {len(texts)} texts in {field!r}"
+            problem = f"found {short_repr(row[counted])}, and {len(texts)} texts in {field!r}"
             raise place.error(problem, field=counted, cure=_CURE)
     kind, _, number = row["id"].partition(":")
-    if row["subset"] == TIES and (kind not in ("ref", "tied") or not number):
-        problem = f"found {shown(row['id'])}; expected ref:NUMBER or tied:NUMBER in the subset {TIES}"
+    if row["subset"] == TIES_SUBSET and (kind not in ("ref", "tied") or not number):
+        problem = (
+            f"found {short_repr(row['id'])}; expected ref:NUMBER or tied:NUMBER in the subset {TIES_SUBSET}"
+        )
         raise place.error(problem, field="id", cure=_CURE)
     return GeneralQuestion(
         question_id=row["id"],

@@ -7,7 +7,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from synthesizeme.datasets._intake import shown
+from synthesizeme.datasets.rows.report import short_repr
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import PreferencePair, Split
 
@@ -37,8 +37,9 @@ def assign_splits(
     if mixed := [user for user, firsts in named.items() if len(firsts) > 1]:
         first = named[mixed[0]]
         raise DataError(
-            f"user {shown(mixed[0])} has rows with a split, the first being pair {_shown_pair(first[True])}, "
-            f"and rows without, the first being pair {_shown_pair(first[False])}; expected all or none",
+            f"user {short_repr(mixed[0])} has rows with a split, the first being pair "
+            f"{_shown_pair(first[True])}, and rows without, the first being pair "
+            f"{_shown_pair(first[False])}; expected all or none",
             field="split",
             cure="complete the splits or remove them; `synthesizeme data split` draws them afresh",
         )
@@ -182,7 +183,7 @@ def _with_split(pair: PreferencePair, split: str | None) -> PreferencePair:
 
 def _shown_pair(pair: PreferencePair) -> str:
     """A pair's id and, since that may have been derived, the beginning of what the user asked."""
-    return f"{shown(pair.pair_id)} ({shown(pair.prompt[-1].content)})"
+    return f"{short_repr(pair.pair_id)} ({short_repr(pair.prompt[-1].content)})"
 
 
 def _draw(

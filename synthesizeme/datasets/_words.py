@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._csv import CSV_SUFFIXES
-from synthesizeme.datasets._encodings import decoded
-from synthesizeme.datasets._files import MAX_LINE_BYTES, open_bytes
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import validated
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES
+from synthesizeme.datasets.rows.encodings import decoded
+from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, open_bytes
+from synthesizeme.datasets.rows.pairs import validated
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 
@@ -79,7 +79,7 @@ def read_words(path: str | Path, *, user_id: str | None = None) -> WordsFile:
     for place in _documents(path, user_id):
         said, longer = words_of(place)
         if said.user_id in words:
-            problem = f"{shown(said.user_id)} has words on line {lines[said.user_id]} already"
+            problem = f"{short_repr(said.user_id)} has words on line {lines[said.user_id]} already"
             raise place.error(problem, field="user_id", cure="put what one user said into one document")
         words[said.user_id], lines[said.user_id] = said, place.line
         cut += longer
@@ -115,7 +115,7 @@ def words_of(place: SourceRow) -> tuple[UserWords, list[CutText]]:
 def _documents(path: Path, user_id: str | None) -> Iterator[SourceRow]:
     if not path.name.endswith(TEXT_SUFFIXES):
         of_table = path.name.removesuffix(".gz").endswith(CSV_SUFFIXES)
-        for place in rows_of(path, Intake()):
+        for place in rows_of(path, ReadReport()):
             row = {name: cell for name, cell in place.row.items() if not (of_table and cell == "")}
             if user_id is not None and row.get("user_id") is None:
                 row["user_id"] = user_id
@@ -140,7 +140,7 @@ def _answers(place: SourceRow, row: Row) -> list[Row]:
     if "answers" in row:
         raise place.error("stands beside answers", field=OWN_ANSWERS, cure="give one of the two")
     if not isinstance(given, Mapping) or not all(isinstance(text, str) for text in given.values()):
-        problem = f"found {shown(given)}; expected an object of texts by question"
+        problem = f"found {short_repr(given)}; expected an object of texts by question"
         raise place.error(problem, field=OWN_ANSWERS, cure=_CURE)
     return [{"question": question, "text": text} for question, text in given.items()]
 
@@ -153,7 +153,7 @@ def _named_values(place: SourceRow, given: Mapping[str, Any]) -> dict[str, str]:
     """
     for name, value in given.items():
         if isinstance(value, list | dict):
-            problem = f"found {shown(value)}; expected text or a number"
+            problem = f"found {short_repr(value)}; expected text or a number"
             raise place.error(problem, field=f"demographics.{name}"[:80], cure=_CURE)
     return {name: str(value) for name, value in given.items() if value is not None}
 

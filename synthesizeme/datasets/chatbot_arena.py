@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._conversations import NOT_PARTED, parted
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import mapped_pair, messages
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.pairs import mapped_pair, messages
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.turns import NOT_PARTED, parted
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"
@@ -49,30 +49,32 @@ def recognises(row: Row) -> bool:
     return set(row) >= set(_FIELDS)
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
-    return intake.pairs(rows_of(within(source, FILES), intake), lambda place: _pair(place, intake))
+    return report.pairs(rows_of(within(source, FILES), report), lambda place: _pair(place, report))
 
 
 load = loader(read, DOWNLOAD)
 
 
-def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
+def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
     row = place.row
     winner = str(row.get("winner"))
     if winner.startswith(_NO_WINNER):
-        intake.leave_out(place, "tie")
+        report.leave_out(place, "tie")
         return None
     missing = [field for field in _FIELDS if not row.get(field)]
     if missing or winner not in ("model_a", "model_b"):
-        found = f"found {shown(winner)}; expected model_a, model_b or a tie" if not missing else "is missing"
+        found = (
+            f"found {short_repr(winner)}; expected model_a, model_b or a tie" if not missing else "is missing"
+        )
         field = missing[0] if missing else "winner"
         raise place.error(found, field=field, cure="correct the row, or leave it out with --skip-bad-rows")
     won, lost = ("a", "b") if winner == "model_a" else ("b", "a")
     sides = f"conversation_{won}", f"conversation_{lost}"
     split = parted(place, sides, *(messages(place, side, row[side], role="user") for side in sides))
     if split is None:
-        intake.leave_out(place, NOT_PARTED)
+        report.leave_out(place, NOT_PARTED)
         return None
     known = {
         "chosen_model": row.get(f"model_{won}"),
@@ -83,7 +85,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
     }
     return mapped_pair(
         place,
-        intake,
+        report,
         pair_id=row.get("question_id") or row.get("id"),
         user_id=next((row[name] for name in _JUDGES if row.get(name) is not None), None),
         prompt=split.prompt,

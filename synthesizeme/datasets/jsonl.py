@@ -17,15 +17,16 @@ import gzip
 import io
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import FIELDS, REQUIRED, has_no_id, strict_pair
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets._base import loader, recognise
+from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.files import whole_file
 from synthesizeme.types import PreferencePair, Role
@@ -90,9 +91,9 @@ def recognises(row: Row) -> bool:
     )
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file in this format, in any container that rows come in."""
-    return intake.pairs(rows_of(source, intake), lambda place: _pair(place, intake))
+    return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
 
 
 load = loader(read, DOWNLOAD)
@@ -108,8 +109,24 @@ def _are_messages(turns: Any) -> bool:
     )
 
 
-def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
-    return intake.admit(place, strict_pair(place, intake), id_is_derived=has_no_id(place.row))
+def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
+    try:
+        pair = strict_pair(place, report)
+    except Unjudgeable:
+        raise
+    except DataError as error:
+        cure = _or_convert(place, error.cure or "")
+        raise place.error(error.problem, field=error.field, cure=cure) from None
+    return report.admit(place, pair, id_is_derived=has_no_id(place.row))
+
+
+def _or_convert(place: SourceRow, cure: str) -> str:
+    """A cure, and the command that reads the row's file if the row is in a format other than our own."""
+    known = recognise(place.row)
+    if known in (None, "jsonl"):
+        return cure
+    command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
+    return f"{cure}; or run `{command}` and use its output"
 
 
 def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, compress: bool) -> int:
@@ -120,7 +137,7 @@ def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, co
                 line = json.dumps(_row(pair), ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError) as error:
                 cure = "keep only finite numbers, text, lists and objects in metadata"
-                problem = f"pair {shown(pair.pair_id)} cannot be written as JSON: {error}"
+                problem = f"pair {short_repr(pair.pair_id)} cannot be written as JSON: {error}"
                 raise DataError(problem, source=source, cure=cure) from None
             sink.write(line + b"\n")
             written += 1

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthesizeme.datasets._base import loader
-from synthesizeme.datasets._intake import Intake, Row
 from synthesizeme.datasets._lamp_files import (
     LampItem,
     LampQuestion,
@@ -33,6 +32,7 @@ from synthesizeme.datasets._lamp_pairs import lamp_pairs
 from synthesizeme.datasets._lamp_planted import planted_lamp, write_planted
 from synthesizeme.datasets._lamp_set import LampSet, load_lamp
 from synthesizeme.datasets._lamp_tasks import TASKS, LampTask, lamp_task
+from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -71,11 +71,11 @@ def recognises(row: Row) -> bool:
     return {"id", "input", "profile"} <= set(row)
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file of questions, or of the folder it lies in; the outputs stand beside it."""
     path = source
     if source.is_dir():
-        split = intake.split or "dev"
+        split = report.split or "dev"
         path = source / f"{split}{_ENDING}"
     outputs = path.with_name(path.name.removesuffix(_ENDING) + "_outputs.json")
     if not path.name.endswith(_ENDING):
@@ -90,7 +90,7 @@ def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
         questions=questions,
         golds=read_golds(outputs, task, questions),
     )
-    intake.rows_read += len(questions)
+    report.rows_read += len(questions)
     yield from lamp_pairs(data)
 
 

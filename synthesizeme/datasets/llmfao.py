@@ -21,10 +21,10 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._splits import split_at
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair, Split
 
@@ -44,20 +44,22 @@ def recognises(row: Row) -> bool:
     return set(row) >= {"id", "worker", "winner", "left", "right"}
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
     path = within(source, FILES)
-    return _from_raw(path, intake) if path.name == COMPARISONS else jsonl.read(path, intake)
+    return _from_raw(path, report) if path.name == COMPARISONS else jsonl.read(path, report)
 
 
 load = loader(read, DOWNLOAD)
 
 
-def _from_raw(path: Path, intake: Intake) -> Iterator[PreferencePair]:
+def _from_raw(path: Path, report: ReadReport) -> Iterator[PreferencePair]:
     folder = path.parent
-    answers = {str(place.row.get("id")): place.row for place in rows_of(folder / ANSWERS, Intake())}
+    answers = {str(place.row.get("id")): place.row for place in rows_of(folder / ANSWERS, ReadReport())}
     verdicts = {
-        judge: {place.row.get("id"): place.row.get("winner") for place in rows_of(folder / name, Intake())}
+        judge: {
+            place.row.get("id"): place.row.get("winner") for place in rows_of(folder / name, ReadReport())
+        }
         for judge, name in JUDGES.items()
         if (folder / name).exists()
     }
@@ -65,35 +67,35 @@ def _from_raw(path: Path, intake: Intake) -> Iterator[PreferencePair]:
     random.Random(7).shuffle(slugs)
     folds = {slug: position % FOLDS for position, slug in enumerate(slugs)}
     number = 0
-    for user_id, votes in sorted(_votes(path, answers, intake).items()):
+    for user_id, votes in sorted(_votes(path, answers, report).items()):
         for place, split in zip(votes, _splits(user_id, len(votes)), strict=True):
             fields = _fields(place.row, answers[place.row["id"]], verdicts, folds)
             pair_id = f"llmfao-{number:05d}"
-            if pair := mapped_pair(place, intake, pair_id=pair_id, user_id=user_id, split=split, **fields):
+            if pair := mapped_pair(place, report, pair_id=pair_id, user_id=user_id, split=split, **fields):
                 yield pair
             number += 1
 
 
-def _votes(path: Path, answers: Mapping[str, Row], intake: Intake) -> dict[str, list[SourceRow]]:
-    """The votes that make pairs, by user, in file order; the others go to the intake."""
+def _votes(path: Path, answers: Mapping[str, Row], report: ReadReport) -> dict[str, list[SourceRow]]:
+    """The votes that make pairs, by user, in file order; the others go to the report."""
     votes: dict[str, list[SourceRow]] = defaultdict(list)
     seen: set[tuple[str, frozenset[str]]] = set()
-    for place in rows_of(path, intake):
+    for place in rows_of(path, report):
         row = place.row
         if problem := _problem(row, answers):
-            intake.reject(_problem_at(place, *problem))
+            report.reject(_problem_at(place, *problem))
             continue
         texts = [answers[row["id"]][side].strip() for side in ("result_x", "result_y")]
         user_id = f"llmfao_w{row['worker']}"
         judged = user_id, frozenset(texts)
         if row["winner"] == "tie":
-            intake.leave_out(place, "tie")
+            report.leave_out(place, "tie")
         elif not all(texts):
-            intake.leave_out(place, "a response is blank")
+            report.leave_out(place, "a response is blank")
         elif texts[0] == texts[1]:
-            intake.leave_out(place, "both responses are the same text")
+            report.leave_out(place, "both responses are the same text")
         elif judged in seen:
-            intake.leave_out(place, "second judgement of the same two texts by the same worker")
+            report.leave_out(place, "second judgement of the same two texts by the same worker")
         else:
             seen.add(judged)
             votes[user_id].append(place)
@@ -103,11 +105,13 @@ def _votes(path: Path, answers: Mapping[str, Row], intake: Intake) -> dict[str, 
 def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
     """Field and sentence of what is wrong with a vote, if anything is."""
     if not {"id", "worker", "winner", "left", "right"} <= set(row):
-        return "winner", f"expected columns id, worker, winner, left, right; found {shown(list(row))}"
+        return "winner", f"expected columns id, worker, winner, left, right; found {short_repr(list(row))}"
     if row["winner"] not in ("left", "right", "tie"):
-        return "winner", f"found {shown(row['winner'])}; expected left, right or tie"
+        return "winner", f"found {short_repr(row['winner'])}; expected left, right or tie"
     return (
-        None if row["id"] in answers else ("id", f"found {shown(row['id'])}, which {ANSWERS} does not have")
+        None
+        if row["id"] in answers
+        else ("id", f"found {short_repr(row['id'])}, which {ANSWERS} does not have")
     )
 
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._conversations import with_system
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import mapped_pair, messages
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.pairs import mapped_pair, messages
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
+from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.turns import with_system
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"
@@ -35,20 +35,20 @@ def recognises(row: Row) -> bool:
     return {"user_id", "context", "chosen", "rejected"} <= set(row)
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder; ids are ``conversation:turn:count``."""
     count: Counter[tuple[str, int]] = Counter()
-    return intake.pairs(rows_of(within(source, FILES), intake), lambda place: _pair(place, intake, count))
+    return report.pairs(rows_of(within(source, FILES), report), lambda place: _pair(place, report, count))
 
 
 load = loader(read, DOWNLOAD)
 
 
-def _pair(place: SourceRow, intake: Intake, count: Counter[tuple[str, int]]) -> PreferencePair | None:
+def _pair(place: SourceRow, report: ReadReport, count: Counter[tuple[str, int]]) -> PreferencePair | None:
     """The pair of a row; `count` has how many rows of a turn of a conversation came before it."""
     row = place.row
     if missing := [field for field in ("context", "chosen", "rejected") if row.get(field) is None]:
-        problem = f"the field is missing; found {shown(list(row))}"
+        problem = f"the field is missing; found {short_repr(list(row))}"
         raise place.error(problem, field=missing[0], cure="add it or remove the row")
     context = messages(place, "context", row["context"], role="user")
     pair_id = row.get("pair_id")
@@ -58,7 +58,7 @@ def _pair(place: SourceRow, intake: Intake, count: Counter[tuple[str, int]]) -> 
         count[key] += 1
     return mapped_pair(
         place,
-        intake,
+        report,
         pair_id=pair_id,
         user_id=row.get("user_id"),
         prompt=with_system(row, context),

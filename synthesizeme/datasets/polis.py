@@ -19,7 +19,7 @@ from pathlib import Path
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._intake import Intake, Row
+from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "agreed against disagreed civic statements of Polis participants, in time order"
@@ -33,9 +33,9 @@ def recognises(row: Row) -> bool:
     return False
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of the file, or of the folder it lies in."""
-    return jsonl.read(within(source, FILES), intake)
+    return jsonl.read(within(source, FILES), report)
 
 
 load = loader(read, DOWNLOAD)

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
-from synthesizeme.datasets._lines import json_lines
-from synthesizeme.datasets._pairs import mapped_pair
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.json_rows import json_lines
+from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -51,12 +51,12 @@ def recognises(row: Row) -> bool:
     return {"conversation_history", "user_id"} <= set(row) or set(row) >= _LONG_FORM
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file of conversations or utterances, or of the folder it lies in."""
     path = within(source, FILES)
     profiles = _profiles((path if path.is_dir() else path.parent) / "survey.jsonl")
-    for conversation in _conversations(rows_of(path, intake)):
-        yield from _pairs_of(conversation, intake, profiles.get(conversation.row.get("user_id")))
+    for conversation in _conversations(rows_of(path, report)):
+        yield from _pairs_of(conversation, report, profiles.get(conversation.row.get("user_id")))
 
 
 load = loader(read, DOWNLOAD)
@@ -81,7 +81,7 @@ def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
         yield conversation
 
 
-def _pairs_of(place: SourceRow, intake: Intake, profile: Row | None) -> Iterator[PreferencePair]:
+def _pairs_of(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterator[PreferencePair]:
     turns: dict[int, tuple[list[Row], list[Row]]] = {}
     try:
         for turn in place.row["conversation_history"]:
@@ -92,7 +92,7 @@ def _pairs_of(place: SourceRow, intake: Intake, profile: Row | None) -> Iterator
     except (KeyError, TypeError, ValueError) as error:
         cure = "correct the row, or leave such rows out with --skip-bad-rows"
         problem = f"a turn cannot be read ({type(error).__name__}: {error}); expected turn, role and content"
-        intake.reject(place.error(problem, field="conversation_history", cure=cure))
+        report.reject(place.error(problem, field="conversation_history", cure=cure))
         return
     prompt: list[Row] = []
     for number in sorted(turns):
@@ -100,17 +100,17 @@ def _pairs_of(place: SourceRow, intake: Intake, profile: Row | None) -> Iterator
         prompt = prompt + said
         chosen = [answer for answer in answers if answer["about"].get("if_chosen")]
         if len(said) != 1 or len(chosen) != 1:
-            intake.leave_out(place, "a turn without exactly one question and one chosen response")
+            report.leave_out(place, "a turn without exactly one question and one chosen response")
             return
         for index, answer in enumerate(answers):
             if answer is not chosen[0]:
-                yield from _pair(place, intake, profile, (number, index), prompt, chosen[0], answer)
+                yield from _pair(place, report, profile, (number, index), prompt, chosen[0], answer)
         prompt = [*prompt, chosen[0]]
 
 
 def _pair(
     place: SourceRow,
-    intake: Intake,
+    report: ReadReport,
     profile: Row | None,
     where: tuple[int, int],
     prompt: list[Row],
@@ -119,7 +119,7 @@ def _pair(
 ) -> Iterator[PreferencePair]:
     row, better, worse = place.row, chosen["about"], rejected["about"]
     if better.get("score") is not None and better.get("score") == worse.get("score"):
-        intake.leave_out(place, "tie: both responses have the same score")
+        report.leave_out(place, "tie: both responses have the same score")
         return
     known = {
         "conversation_id": row.get("conversation_id"),
@@ -132,7 +132,7 @@ def _pair(
     }
     pair = mapped_pair(
         place,
-        intake,
+        report,
         pair_id=f"{row.get('conversation_id')}:{where[0]}:{where[1]}",
         user_id=row.get("user_id"),
         prompt=prompt,

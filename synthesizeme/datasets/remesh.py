@@ -29,11 +29,11 @@ from typing import NamedTuple
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._csv import csv_cells
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, shown
-from synthesizeme.datasets._pairs import mapped_pair
 from synthesizeme.datasets._splits import by_user, split_at
 from synthesizeme.datasets._words import read_words
+from synthesizeme.datasets.rows.csv_rows import csv_cells
+from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import OwnAnswer, UserWords
 from synthesizeme.feedback import by_user as by_id
@@ -72,12 +72,12 @@ def recognises(row: Row) -> bool:
     return len(row) == 2 and row.get("Name") == "Title"
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of ``remesh.jsonl.gz``, of the public tables below a folder, or of one dialogue's table."""
     path = within(source, FILES)
     if not _is_public(path):
-        return jsonl.read(path, intake)
-    return (pair for _, pair in _public_pairs(path, intake))
+        return jsonl.read(path, report)
+    return (pair for _, pair in _public_pairs(path, report))
 
 
 load = loader(read, DOWNLOAD)
@@ -91,7 +91,7 @@ def words(source: Path) -> dict[str, UserWords]:
     """
     path = within(source, FILES)
     if _is_public(path):
-        pairs = list(_public_pairs(path, Intake(skip_bad_rows=True)))
+        pairs = list(_public_pairs(path, ReadReport(skip_bad_rows=True)))
         said = _public_words(path, {author: pair.user_id for author, pair in pairs})
         histories = by_user(pair for _, pair in pairs)
     else:
@@ -100,7 +100,7 @@ def words(source: Path) -> dict[str, UserWords]:
             cure = f"put {WORDS[0]} beside it"
             raise DataError("no words of its users lie beside it", source=str(path), cure=cure)
         said = read_words(beside).words
-        histories = by_user(jsonl.read(path, Intake(skip_bad_rows=True)))
+        histories = by_user(jsonl.read(path, ReadReport(skip_bad_rows=True)))
     return {user: _in_time(own, histories.get(user, [])) for user, own in said.items()}
 
 
@@ -165,7 +165,7 @@ def _table(path: Path, column: str) -> tuple[list[str], list[SourceRow]]:
     return header, rows
 
 
-def _public_pairs(path: Path, intake: Intake) -> Iterator[tuple[str, PreferencePair]]:
+def _public_pairs(path: Path, report: ReadReport) -> Iterator[tuple[str, PreferencePair]]:
     """Participant and pair of every choice, users in the order of their ids, each user's in time order.
 
     Pairs are numbered as they stand in the tables, users within a topic by their first pair.
@@ -179,13 +179,13 @@ def _public_pairs(path: Path, intake: Intake) -> Iterator[tuple[str, PreferenceP
             for place in _table(tables.with_name(topic + TEXTS), "Thought ID")[1]
         }
         users: dict[str, list[tuple[str, SourceRow, datetime]]] = {}
-        for place, moment in _choices(tables.with_name(topic + PREFERENCES), thoughts, intake):
+        for place, moment in _choices(tables.with_name(topic + PREFERENCES), thoughts, report):
             own = users.setdefault(place.row["Participant ID"], [])
             own.append((f"remesh-{number}", place, moment))
             number += 1
         named = {f"remesh_{topic}_{index}": author for index, author in enumerate(users)}
         for user_id, author in sorted(named.items()):
-            yield from _pairs_of(user_id, users[author], thoughts, topic, intake)
+            yield from _pairs_of(user_id, users[author], thoughts, topic, report)
 
 
 def _pairs_of(
@@ -193,14 +193,14 @@ def _pairs_of(
     choices: list[tuple[str, SourceRow, datetime]],
     thoughts: Mapping[str, _Thought],
     topic: str,
-    intake: Intake,
+    report: ReadReport,
 ) -> Iterator[tuple[str, PreferencePair]]:
     ordered = sorted(choices, key=lambda choice: choice[2])
     for rank, (pair_id, place, moment) in enumerate(ordered):
         vote = place.row["Vote"]
         chosen, rejected = (thoughts[place.row[column]] for column in _SIDES[vote])
         pair = mapped_pair(
-            place, intake, pair_id=pair_id, user_id=user_id, prompt=chosen.question,
+            place, report, pair_id=pair_id, user_id=user_id, prompt=chosen.question,
             chosen=chosen.text, rejected=rejected.text, split=split_at(rank + 0.5, len(ordered)),
             created_at=moment,
             metadata={"topic": topic, "shown_first": "chosen" if vote == "Thought A" else "rejected"},
@@ -210,28 +210,28 @@ def _pairs_of(
 
 
 def _choices(
-    path: Path, thoughts: Mapping[str, _Thought], intake: Intake
+    path: Path, thoughts: Mapping[str, _Thought], report: ReadReport
 ) -> Iterator[tuple[SourceRow, datetime]]:
-    """The votes that make pairs and when they were cast, in file order; the others go to the intake."""
+    """The votes that make pairs and when they were cast, in file order; the others go to the report."""
     seen: set[tuple[str, frozenset[str]]] = set()
-    for place in intake.rows(_table(path, "Vote")[1]):
+    for place in report.rows(_table(path, "Vote")[1]):
         try:
             one, other = _shown(place, thoughts)
             moment = _moment(place)
         except DataError as error:
-            intake.reject(error)
+            report.reject(error)
             continue
         voter, texts = place.row["Participant ID"], frozenset((one.text, other.text))
         if place.row["Vote"] not in _SIDES:
-            intake.leave_out(place, f"neither is preferred: {place.row['Vote'][:40]}")
+            report.leave_out(place, f"neither is preferred: {place.row['Vote'][:40]}")
         elif voter in (one.author, other.author):
-            intake.leave_out(place, "a text is the participant's own")
+            report.leave_out(place, "a text is the participant's own")
         elif not all(texts):
-            intake.leave_out(place, "a response is blank")
+            report.leave_out(place, "a response is blank")
         elif len(texts) == 1:
-            intake.leave_out(place, "both responses are the same text")
+            report.leave_out(place, "both responses are the same text")
         elif (voter, texts) in seen:
-            intake.leave_out(place, "second choice between the same two texts by the same participant")
+            report.leave_out(place, "second choice between the same two texts by the same participant")
         else:
             seen.add((voter, texts))
             yield place, moment
@@ -243,7 +243,7 @@ def _shown(place: SourceRow, thoughts: Mapping[str, _Thought]) -> tuple[_Thought
         raise place.error("is missing or blank", field=missing[0], cure=cure)
     for column in _SIDES["Thought A"]:
         if place.row[column] not in thoughts:
-            problem = f"found {shown(place.row[column])}, which the table of texts does not have"
+            problem = f"found {short_repr(place.row[column])}, which the table of texts does not have"
             raise place.error(problem, field=column, cure=cure)
     return thoughts[place.row["Thought A ID"]], thoughts[place.row["Thought B ID"]]
 
@@ -252,7 +252,7 @@ def _moment(place: SourceRow) -> datetime:
     try:
         return datetime.strptime(place.row["Timestamp"], _TIME).replace(tzinfo=UTC)
     except ValueError:
-        problem = f"found {shown(place.row['Timestamp'])}; expected e.g. June 25, 2024 at 3:47 PM (GMT)"
+        problem = f"found {short_repr(place.row['Timestamp'])}; expected e.g. June 25, 2024 at 3:47 PM (GMT)"
         raise place.error(problem, field="Timestamp", cure="--skip-bad-rows leaves the row out") from None
 
 

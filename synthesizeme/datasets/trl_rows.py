@@ -7,9 +7,9 @@ Conversational or plain strings, with the prompt apart, at the head of both conv
     {"chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}], ...}
     {"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant: What?"}
 
-A system turn may stand in a column of its own. Such rows seldom say whose choice they are: `Intake.user_id`
-names the owner of those that do not. Further columns are kept in `metadata`, as is the number of
-``later_turns`` where the two conversations go on after the responses that differ.
+A system turn may stand in a column of its own. Such rows seldom say whose choice they are:
+`ReadReport.user_id` names the owner of those that do not. Further columns are kept in `metadata`, as
+is the number of ``later_turns`` where the two conversations go on after the responses that differ.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader
-from synthesizeme.datasets._conversations import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
-from synthesizeme.datasets._intake import Intake, Row, SourceRow
-from synthesizeme.datasets._pairs import FIELDS, mapped_pair, messages
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.turns import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "TRL preference rows: conversational or strings, prompt apart or implicit, any further columns"
@@ -44,15 +44,15 @@ def recognises(row: Row) -> bool:
     return {"chosen", "rejected"} <= set(row) and "context" not in row and not jsonl.recognises(row)
 
 
-def read(source: Path, intake: Intake) -> Iterator[PreferencePair]:
+def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
-    return intake.pairs(rows_of(source, intake), lambda place: _pair(place, intake))
+    return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
 
 
 load = loader(read, DOWNLOAD)
 
 
-def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
+def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
     row = {key: value for key, value in place.row.items() if value is not None}
     if missing := [field for field in _SIDES if field not in row]:
         raise place.error("is missing", field=missing[0], cure="add it or remove the row")
@@ -69,7 +69,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
         ]
         found = parted(place, _SIDES, *whole)
         if found is None:
-            intake.leave_out(place, NOT_PARTED)
+            report.leave_out(place, NOT_PARTED)
             return None
         prompt, chosen, rejected = found.prompt, [found.first], [found.second]
         known = {"later_turns": found.later} if found.later else {}
@@ -81,7 +81,7 @@ def _pair(place: SourceRow, intake: Intake) -> PreferencePair | None:
     apart = {*FIELDS, *SYSTEM_COLUMNS, asked}
     return mapped_pair(
         place,
-        intake,
+        report,
         pair_id=row.get("pair_id"),
         user_id=row.get("user_id"),
         prompt=with_system(row, prompt),

@@ -9,9 +9,15 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synthesizeme.datasets import lamp, paper_format, read_pairs
-from synthesizeme.datasets._base import find_data, load_dataset, load_words
-from synthesizeme.datasets._splits import assign_splits
+from synthesizeme.datasets import (
+    assign_splits,
+    find_data,
+    lamp,
+    load_dataset,
+    load_words,
+    paper_format,
+    read_pairs,
+)
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation._lint_values import Declared
 from synthesizeme.evaluation.folds import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from synthesizeme.datasets._splits import hold_out_responses, resplit
+from synthesizeme.datasets import hold_out_responses, resplit
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.types import Frozen, PreferencePair

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from synthesizeme.backends import Account, Question
 from synthesizeme.judges._forms import VERDICT
-from synthesizeme.judges._messages import judge_messages
 from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.judges.baselines import memory_profile
+from synthesizeme.judges.messages import judge_messages
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import ORDERS, Failure, Order, PreferencePair, Verdict, preferred_side

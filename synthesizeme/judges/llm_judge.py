@@ -8,8 +8,8 @@ from typing import Literal
 from synthesizeme.backends import Account, Answer, Question
 from synthesizeme.errors import UnreadableError
 from synthesizeme.judges._forms import VERDICT
-from synthesizeme.judges._messages import comparison_message, context_messages
 from synthesizeme.judges._reading import verdict_or_failure
+from synthesizeme.judges.messages import comparison_message, context_messages
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import Comparison, Failure, Message, Verdict

@@ -7,9 +7,9 @@ from typing import Any
 
 from synthesizeme.backends import Account
 from synthesizeme.errors import DataError
-from synthesizeme.judges._messages import comparison_message, demonstration_turns, system_message
 from synthesizeme.judges.baselines import memory_profile
 from synthesizeme.judges.llm_judge import LLMJudge
+from synthesizeme.judges.messages import comparison_message, demonstration_turns, system_message
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate
 from synthesizeme.token_budget import CountTokens, allot, count_pieces, cut

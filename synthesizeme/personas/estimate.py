@@ -10,7 +10,7 @@ from statistics import fmean
 from synthesizeme.backends import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
-from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.allotment import Allotment
 from synthesizeme.personas.plan import make_plan
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS

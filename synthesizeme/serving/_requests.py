@@ -11,7 +11,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.datasets._intake import SourceRow, shown
+from synthesizeme.datasets.rows import SourceRow, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.serving.protocol import Question
@@ -127,7 +127,7 @@ def list_of(body: dict[str, Any], field: str, limits: Limits) -> list[Any]:
     """
     value = body.get(field)
     if not isinstance(value, list) or not value:
-        raise Refused(422, f"found {shown(value)}; expected a list that is not empty", field=field)
+        raise Refused(422, f"found {short_repr(value)}; expected a list that is not empty", field=field)
     if len(value) > limits.rows:
         raise Refused(422, f"found {len(value):,}; expected at most {limits.rows:,}", field=field)
     return value
@@ -230,7 +230,7 @@ def _rows(body: dict[str, Any], fields: frozenset[str], limits: Limits) -> tuple
         raise Refused(422, f"found fields beside rows; expected rows alone, or {', '.join(sorted(fields))}")
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            raise Refused(422, f"found {shown(row)}; expected an object", at=f"row {number}")
+            raise Refused(422, f"found {short_repr(row)}; expected an object", at=f"row {number}")
         if not row.keys() <= fields:
             unknown = min(row.keys() - fields)
             raise Refused(

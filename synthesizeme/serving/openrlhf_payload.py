@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from synthesizeme.datasets._intake import SourceRow, shown
+from synthesizeme.datasets.rows import SourceRow, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.serving.protocol import STATUSES, Question, Score
 from synthesizeme.serving.rows import ABOUT, tried
@@ -89,7 +89,7 @@ def _row(number: int, query: Any, prompt: Any, label: Any) -> Question:
     place = SourceRow(SOURCE, number, {})
     for field, value in (("query", query), ("prompts", prompt)):
         if not isinstance(value, str):
-            raise place.error(f"found {shown(value)}; expected text", field=field)
+            raise place.error(f"found {short_repr(value)}; expected text", field=field)
     response = _after(query, prompt)
     if response is None:
         raise place.error(

@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.datasets._pairs import messages
-from synthesizeme.datasets._words import CutText, words_of
+from synthesizeme.datasets import CutText, words_of
+from synthesizeme.datasets.rows import SourceRow, messages, short_repr
 from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.serving.protocol import Question, ScalarRewards, Score
@@ -80,7 +79,8 @@ def read_user(place: SourceRow, field: str = "user_id") -> str:
         return str(int(value))
     if not isinstance(value, str) or not value.strip():
         raise place.error(
-            f"found {shown(value)}, which names no user; expected text that is not blank, or a whole number",
+            f"found {short_repr(value)}, which names no user; expected text that is not blank, or a whole "
+            "number",
             field=field,
         )
     return value
@@ -102,7 +102,7 @@ def read_words(value: Any, user_id: str, place: SourceRow) -> tuple[UserWords, l
     """
     document = {"about": value} if isinstance(value, str) else value
     if not isinstance(document, dict):
-        raise place.error(f"found {shown(value)}; expected text or an object", field=ABOUT)
+        raise place.error(f"found {short_repr(value)}; expected text or an object", field=ABOUT)
     if document.get("user_id") not in (None, user_id):
         raise place.error("are words of another user", field="user_id")
     return words_of(SourceRow(place.source, place.line, {**document, "user_id": user_id}))
@@ -134,7 +134,7 @@ def read_pessimism(place: SourceRow) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_PESSIMISM:
         raise place.error(
-            f"found {shown(value)}; expected a number of standard errors from 0 on", field=PESSIMISM
+            f"found {short_repr(value)}; expected a number of standard errors from 0 on", field=PESSIMISM
         )
     return float(value)
 

@@ -22,8 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.datasets._pairs import messages
+from synthesizeme.datasets.rows import SourceRow, messages, short_repr
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.places import opened
@@ -238,7 +237,7 @@ async def personal_reward(
 def _why(asked: Question | DataError, score: Score) -> str:
     if isinstance(asked, Question) and score.status == "unknown_user":
         return (
-            f"the model does not know user {shown(asked.user_id)}. Cure: fit them to their pairs "
+            f"the model does not know user {short_repr(asked.user_id)}. Cure: fit them to their pairs "
             "(profiles=URL of a store), leave them out of the data, or set unknown_user to 'population'"
         )
     if isinstance(score.error, DataError):

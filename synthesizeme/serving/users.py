@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from synthesizeme.datasets._intake import SourceRow
-from synthesizeme.datasets._pairs import messages, strict_pair
+from synthesizeme.datasets.rows import SourceRow, messages, strict_pair
 from synthesizeme.errors import DataError, StoreError
 from synthesizeme.feedback import UserWords
 from synthesizeme.profiles.store import Deleted

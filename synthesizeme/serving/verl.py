@@ -123,20 +123,20 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     Raises:
         DataError: the user or the prompt is missing or wrong, which is the data set's fault.
     """
-    from synthesizeme.datasets._intake import SourceRow, shown
+    from synthesizeme.datasets.rows import SourceRow, short_repr
     from synthesizeme.errors import DataError
     from synthesizeme.serving.protocol import Question
     from synthesizeme.serving.rows import ABOUT, read_about, read_prompt, read_response, read_user
 
     if not isinstance(info, dict):
-        problem = f"found {shown(info)}; expected a dict with prompt and user_id"
+        problem = f"found {short_repr(info)}; expected a dict with prompt and user_id"
         raise DataError(problem, field="extra_info", cure=_CURE)
     row = {name: _lists(info.get(name)) for name in ("user_id", "prompt", ABOUT)} | {"response": response}
     place = SourceRow("extra_info", 1, row)
     try:
         user_id, turns = read_user(place), read_prompt(place)
     except DataError as error:
-        found = f"found {shown(row[str(error.field)])}"
+        found = f"found {short_repr(row[str(error.field)])}"
         problem = error.problem if error.problem.startswith("found") else f"{found}: {error.problem}"
         raise DataError(problem, source="extra_info", field=error.field, cure=_CURE) from None
     said = read_about(place, user_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from synthesizeme.datasets._lines import json_lines
+from synthesizeme.datasets.rows import json_lines
 from synthesizeme.errors import DataError
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 

@@ -16,9 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synthesizeme.datasets._intake import Intake, SourceRow
-from synthesizeme.datasets._pairs import derived_id, messages
-from synthesizeme.datasets._tables import rows_of
+from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, messages, rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.simulation.answers import in_drawn_order
 from synthesizeme.types import Comparison, Message, PreferencePair
@@ -40,7 +38,7 @@ def read_pool(path: str | Path) -> list[Comparison]:
         DataError: the file cannot be read, holds no row, a row is no comparison, or two different ones have
             the same id.
     """
-    found = distinct(_comparison(place) for place in rows_of(Path(path), Intake()))
+    found = distinct(_comparison(place) for place in rows_of(Path(path), ReadReport()))
     ids: dict[str, Comparison] = {}
     for comparison in found:
         if ids.setdefault(comparison.pair_id, comparison) is not comparison:

@@ -1,10 +1,11 @@
-"""The layer rule, held by a walk over the syntax trees of both packages."""
+"""The house, held by a walk over the syntax trees: layers, privacy, no circle; sizes and names."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ FORBIDDEN_NAMES = ("utils", "util", "helpers", "helper", "common", "core", "mana
 
 
 def imports(tree):
-    """(module name, whether it is put off: inside a function, or for type checkers alone) of every import."""
+    """(full name of what is taken, whether it is put off: in a function or for type checkers) of every import."""
     found = []
 
     def visit(node, inside):
@@ -44,7 +45,6 @@ def imports(tree):
                 found.extend((alias.name, inside) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, "relative imports hide the layer"
-                found.append((child.module, inside))
                 found.extend((f"{child.module}.{alias.name}", inside) for alias in child.names)
             put_off = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
                 isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
@@ -62,38 +62,61 @@ def part_of(module):
     return name if package == "synthesizeme" and name in LAYER else None
 
 
-def breaches(relative, tree):
-    """Every import of a module, given by its path, that the layer rule forbids."""
-    package, *folders = Path(relative).with_suffix("").parts
-    if package == "synthesizeme" and folders == ["__init__"]:
-        return []  # the public names, each imported on first use
-    part = folders[0]
-    wrong = []
-    for module, inside in imports(tree):
-        top = module.partition(".")[0]
-        seen = part_of(module)
-        if top in HEAVY and package != "reward_models":
-            spreads = top == "ray" and folders == ["induction", "on_ray"]
-            allowed = (spreads or (part == "backends" and folders[1] in TENSOR_MODULES)) and inside
-        elif top == "dspy":
-            allowed = package == "synthesizeme" and part in ("backends", "judges", "personas")
-        elif top == "reward_models":
-            allowed = package == "reward_models" or (part in ("comparison", "serving", "cli") and inside)
-        elif seen is None:
-            allowed = True
-        elif package == "reward_models":
-            allowed = LAYER[seen] <= 1
-        elif seen == part:
-            allowed = True
-        elif part == "evaluation":
-            benchmarks = folders[1:] in (["benchmarks"], ["folds"]) and seen in BENCHMARKS_MAY_SEE
-            allowed = LAYER[seen] == 0 or benchmarks
-        else:
-            mine, theirs = LAYER[part], LAYER[seen]
-            allowed = theirs < mine or (theirs == mine and mine in SIBLINGS)
-        if not allowed:
-            wrong.append(module)
-    return wrong
+def seen_from(path, module, put_off):
+    """Whether the layer rule lets a module, given by its path, import another."""
+    package, *folders = Path(path).with_suffix("").parts
+    part, top, seen = folders[0], module.partition(".")[0], part_of(module)
+    if top in HEAVY and package != "reward_models":
+        spreads = top == "ray" and folders == ["induction", "on_ray"]
+        return put_off and (spreads or (part == "backends" and folders[1] in TENSOR_MODULES))
+    if top == "dspy":
+        return package == "synthesizeme" and part in ("backends", "judges", "personas")
+    if top == "reward_models":
+        return package == "reward_models" or (part in ("comparison", "serving", "cli") and put_off)
+    if seen is None or (package == "synthesizeme" and seen == part):
+        return True
+    if package == "reward_models":
+        return LAYER[seen] <= 1
+    if part == "evaluation":
+        benchmarks = folders[1:] in (["benchmarks"], ["folds"]) and seen in BENCHMARKS_MAY_SEE
+        return LAYER[seen] == 0 or benchmarks
+    return LAYER[seen] < LAYER[part] or (LAYER[seen] == LAYER[part] and LAYER[part] in SIBLINGS)
+
+
+def trespasses(path, module):
+    """Whether an import takes a name that is private to a folder which the module does not stand in."""
+    parts = module.split(".")
+    private = (at for at, part in enumerate(parts) if part.startswith("_") and not part.startswith("__"))
+    first = next(private, None)
+    return first is not None and list(Path(path).parts[:first]) != parts[:first]
+
+
+def dotted(path):
+    return ".".join(Path(path).with_suffix("").parts).removesuffix(".__init__")
+
+
+def faults(house):
+    """Every import of a house, a syntax tree by path, that its three rules forbid.
+
+    Layers: imports point down. Privacy: what begins with ``_`` belongs to the folder that it stands in, and to
+    the folders within it. Circles: none, those counted that an import inside a function hides.
+    """
+    # The public names of the package, each imported on first use, stand above everything.
+    taken = {path: imports(tree) for path, tree in house.items() if path != "synthesizeme/__init__.py"}
+    found = []
+    for path, names in taken.items():
+        found += [f"{path} sees {name}" for name, put_off in names if not seen_from(path, name, put_off)]
+    for path, names in taken.items():
+        found += [f"{path} takes the private {name}" for name, _ in names if trespasses(path, name)]
+    modules, below = {dotted(path) for path in taken}, TopologicalSorter()
+    for path, names in taken.items():
+        of_modules = (name if name in modules else name.rpartition(".")[0] for name, _ in names)
+        below.add(dotted(path), *(name for name in of_modules if name in modules and name != dotted(path)))
+    try:
+        below.prepare()
+    except CycleError as error:
+        found.append(" -> ".join(reversed(error.args[1])))
+    return found
 
 
 @cache
@@ -110,66 +133,82 @@ def offenders(found, modules=MODULES):
     return {named(path): wrong for path in modules if (wrong := found(path))}
 
 
-def test_a_module_sees_lower_layers_only():
-    assert offenders(lambda path: breaches(named(path), parsed(path))) == {}
+def test_layers_privacy_and_no_circle():
+    assert faults({named(path): parsed(path) for path in MODULES}) == []
 
 
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("synthesizeme/types.py", "from synthesizeme.prompts import as_data"),
-        ("synthesizeme/prompts.py", "import synthesizeme.datasets.jsonl"),
-        ("synthesizeme/datasets/x.py", "from synthesizeme.backends import Model"),
-        ("synthesizeme/backends/x.py", "def f():\n    from synthesizeme import judges"),
-        ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
-        ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
-        ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
-        ("synthesizeme/evaluation/harness.py", "from synthesizeme.datasets import read_pairs"),
-        ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.backends import Session"),
-        ("synthesizeme/personas/x.py", "if True:\n    from synthesizeme.cli import main"),
-        ("synthesizeme/evaluation/x.py", "import dspy"),
-        ("synthesizeme/cli/x.py", "def f():\n    import dspy"),
-        ("synthesizeme/datasets/x.py", "import torch"),
-        ("synthesizeme/backends/in_process.py", "import torch"),
-        ("synthesizeme/backends/_generation.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
-        ("synthesizeme/backends/hosted.py", "def f():\n    import transformers"),
-        ("synthesizeme/personas/x.py", "import reward_models"),
-        ("synthesizeme/evaluation/x.py", "def f():\n    import reward_models"),
-        ("synthesizeme/comparison/x.py", "import reward_models"),
-        ("synthesizeme/serving/x.py", "import reward_models"),
-        ("synthesizeme/serving/x.py", "def f():\n    import torch"),
-        ("synthesizeme/induction/x.py", "def f():\n    import ray"),
-        ("synthesizeme/induction/on_ray.py", "import ray"),
-        ("synthesizeme/induction/x.py", "from synthesizeme.serving import rows"),
-        ("synthesizeme/serving/x.py", "from synthesizeme.comparison import runner"),
-        ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
-        ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
-        ("reward_models/x.py", "import dspy"),
-    ],
+FORBIDDEN = (
+    ("synthesizeme/types.py", "from synthesizeme.prompts import as_data"),
+    ("synthesizeme/prompts.py", "import synthesizeme.datasets.jsonl"),
+    ("synthesizeme/datasets/x.py", "from synthesizeme.backends import Model"),
+    ("synthesizeme/backends/x.py", "def f():\n    from synthesizeme import judges"),
+    ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
+    ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
+    ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
+    ("synthesizeme/evaluation/harness.py", "from synthesizeme.datasets import read_pairs"),
+    ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.backends import Session"),
+    ("synthesizeme/personas/x.py", "if True:\n    from synthesizeme.cli import main"),
+    ("synthesizeme/evaluation/x.py", "import dspy"),
+    ("synthesizeme/cli/x.py", "def f():\n    import dspy"),
+    ("synthesizeme/datasets/x.py", "import torch"),
+    ("synthesizeme/backends/in_process.py", "import torch"),
+    ("synthesizeme/backends/_generation.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
+    ("synthesizeme/backends/hosted.py", "def f():\n    import transformers"),
+    ("synthesizeme/personas/x.py", "import reward_models"),
+    ("synthesizeme/evaluation/x.py", "def f():\n    import reward_models"),
+    ("synthesizeme/comparison/x.py", "import reward_models"),
+    ("synthesizeme/serving/x.py", "import reward_models"),
+    ("synthesizeme/serving/x.py", "def f():\n    import torch"),
+    ("synthesizeme/induction/x.py", "def f():\n    import ray"),
+    ("synthesizeme/induction/on_ray.py", "import ray"),
+    ("synthesizeme/induction/x.py", "from synthesizeme.serving import rows"),
+    ("synthesizeme/serving/x.py", "from synthesizeme.comparison import runner"),
+    ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
+    ("reward_models/x.py", "from synthesizeme.judges import LLMJudge"),
+    ("reward_models/x.py", "import dspy"),
+    ("synthesizeme/serving/x.py", "def f():\n    from synthesizeme.datasets._words import words_of"),
+    ("synthesizeme/serving/x.py", "from synthesizeme.datasets import _words"),
+    ("synthesizeme/cli/x.py", "def f():\n    from reward_models._engine import active"),
+    ("synthesizeme/cli/x.py", "from synthesizeme.personas.scorers import _opened"),
+    ("synthesizeme/datasets/x.py", "from synthesizeme.datasets.rows._x import f"),
+    ("reward_models/x.py", "from reward_models.floor._vectors import Vectors"),
 )
-def test_the_walk_sees_a_breach(path, source):
-    assert breaches(path, ast.parse(source))
-
-
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("synthesizeme/prompts.py", "from synthesizeme.resources import resource"),
-        ("synthesizeme/profile.py", "from synthesizeme.types import Frozen"),
-        ("synthesizeme/backends/in_process.py", "def f():\n    import torch"),
-        ("synthesizeme/backends/_generation.py", "if TYPE_CHECKING:\n    import torch"),
-        ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.datasets import load_dataset"),
-        ("synthesizeme/personas/x.py", "import dspy\nfrom synthesizeme.evaluation import evaluate"),
-        ("synthesizeme/cli/x.py", "from synthesizeme.personas import SynthesizeMe"),
-        ("reward_models/x.py", "import torch\nfrom synthesizeme.types import PreferencePair"),
-        ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
-        ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
-        ("synthesizeme/serving/x.py", "def f():\n    from reward_models import load"),
-        ("synthesizeme/induction/on_ray.py", "def f():\n    import ray"),
-    ],
+ALLOWED = (
+    ("synthesizeme/prompts.py", "from synthesizeme.resources import resource"),
+    ("synthesizeme/profile.py", "from synthesizeme.types import Frozen"),
+    ("synthesizeme/backends/in_process.py", "def f():\n    import torch"),
+    ("synthesizeme/backends/_generation.py", "if TYPE_CHECKING:\n    import torch"),
+    ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.datasets import load_dataset"),
+    ("synthesizeme/personas/x.py", "import dspy\nfrom synthesizeme.evaluation import evaluate"),
+    ("synthesizeme/cli/x.py", "from synthesizeme.personas import SynthesizeMe"),
+    ("reward_models/x.py", "import torch\nfrom synthesizeme.types import PreferencePair"),
+    ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
+    ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
+    ("synthesizeme/serving/x.py", "def f():\n    from reward_models import load"),
+    ("synthesizeme/induction/on_ray.py", "def f():\n    import ray"),
+    ("synthesizeme/datasets/rows/x.py", "from synthesizeme.datasets._words import words_of"),
+    (
+        "reward_models/floor/x.py",
+        "from reward_models._types import Prompt\nfrom reward_models.floor import _texts",
+    ),
+    ("reward_models/x.py", "from reward_models._x import __version__"),
 )
-def test_the_walk_lets_what_is_allowed_pass(path, source):
-    assert breaches(path, ast.parse(source)) == []
+CIRCLE = {
+    "synthesizeme/serving/a.py": "def f():\n    from synthesizeme.serving import b",
+    "synthesizeme/serving/b.py": "from synthesizeme.serving.c import g",
+    "synthesizeme/serving/c.py": "if TYPE_CHECKING:\n    from synthesizeme.serving.a import f",
+}
+
+
+def test_the_walk_sees_every_fault_and_nothing_else():
+    def found(house):
+        return faults({path: ast.parse(source) for path, source in house.items()})
+
+    assert [fault for fault in FORBIDDEN if not found(dict([fault]))] == []
+    assert [case for case in ALLOWED if found(dict([case]))] == []
+    (circle,) = found(CIRCLE)
+    assert {name[-1] for name in circle.split(" -> ")} == {"a", "b", "c"}
+    assert found({path: CIRCLE[path] for path in list(CIRCLE)[:2]}) == []
 
 
 def test_every_part_of_the_package_has_a_layer():

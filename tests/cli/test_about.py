@@ -12,10 +12,9 @@ import pytest
 from wordy import Wordy
 
 import reward_models
-from reward_models import _checkpoint
 from synthesizeme.datasets import read_pairs
 from synthesizeme.feedback import UserWords
-from synthesizeme.serving.server import ServerOptions, application, opened_store
+from synthesizeme.serving.app import ServerOptions, application, opened_store
 
 METHOD = "hierarchical-stylometric"
 ROW = {"prompt": "Tea or coffee?", "response": "Tea at night."}
@@ -72,7 +71,7 @@ def test_training_a_method_that_reads_no_words_says_so_and_learns_the_same(comma
     assert again.status == 0, again.err
     assert "pal-b reads no words of users; --about changes nothing there." in again.err
     assert (again.json["words"], again.json["parameters"]) == (0, first.json["parameters"])
-    one, other = (_checkpoint.load(Path(name)).users_["mara"] for name in "ab")
+    one, other = (reward_models.load(name).users_["mara"] for name in "ab")
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from synthesizeme.datasets import Intake, chatbot_arena, convert
+from synthesizeme.datasets import ReadReport, chatbot_arena, convert
 from synthesizeme.errors import DataError
 
 
@@ -44,14 +44,14 @@ def test_ties_and_what_cannot_be_compared_are_counted(write_lines):
         vote(conversation_b=talk("Hi", "")),
         vote(),
     )
-    intake = Intake()
-    assert len(list(chatbot_arena.read(path, intake))) == 1
-    assert intake.reasons == {
+    report = ReadReport()
+    assert len(list(chatbot_arena.read(path, report))) == 1
+    assert report.reasons == {
         "tie": 2,
         "the two conversations have no differing responses to a common prompt": 2,
         "a response is blank": 1,
     }
-    assert intake.rows_read == 6
+    assert report.rows_read == 6
 
 
 def test_several_turns_are_compared_where_they_part(write_lines):

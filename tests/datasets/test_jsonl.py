@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synthesizeme.datasets import jsonl, read_pairs, write_pairs
-from synthesizeme.datasets._files import MAX_LINE_BYTES
+from synthesizeme.datasets.rows.files import MAX_LINE_BYTES
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message, PreferencePair
 
@@ -324,16 +324,16 @@ def test_recognises_only_whole_rows(pair_row):
 
 
 def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):
-    from synthesizeme.datasets import Intake, open_source
+    from synthesizeme.datasets import ReadReport, open_source
     from synthesizeme.resources import resource
 
     lines = resource("data/sample/pairs.jsonl").read_text(encoding="utf-8").splitlines()[:3]
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join([*lines, lines[0], "{", lines[1]]) + "\n", encoding="utf-8")
-    stream = open_source(path, Intake(unique_ids=False)).pairs()
+    stream = open_source(path, ReadReport(unique_ids=False)).pairs()
     assert [next(stream).pair_id for _ in range(4)] == [f"sample-mara-0{n}" for n in (1, 2, 3, 1)]
     with pytest.raises(DataError, match=r"pairs\.jsonl:5: not JSON"):
         next(stream)
-    intake = Intake(skip_bad_rows=True, unique_ids=False)
-    assert len(list(open_source(path, intake).pairs())) == 5
-    assert [bad.line for bad in intake.bad] == [5]
+    report = ReadReport(skip_bad_rows=True, unique_ids=False)
+    assert len(list(open_source(path, report).pairs())) == 5
+    assert [bad.line for bad in report.bad] == [5]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from synthesizeme.datasets import Intake, convert, llmfao
+from synthesizeme.datasets import ReadReport, convert, llmfao
 from synthesizeme.errors import DataError
 
 
@@ -57,8 +57,8 @@ def raw(tmp_path):
 
 
 def test_the_rule_on_a_few_rows(raw):
-    intake = Intake()
-    pairs = list(llmfao.read(raw, intake))
+    report = ReadReport()
+    pairs = list(llmfao.read(raw, report))
     assert [(pair.pair_id, pair.user_id, pair.chosen_text) for pair in pairs] == [
         ("llmfao-00000", "llmfao_w5", "a"),
         ("llmfao-00001", "llmfao_w5", "d"),
@@ -71,7 +71,7 @@ def test_the_rule_on_a_few_rows(raw):
     ]
     assert pairs[1].metadata["shown_first"] == "rejected"
     assert (pairs[1].metadata["chosen_model"], pairs[1].metadata["rejected_model"]) == ("Y", "X")
-    assert intake.reasons == {
+    assert report.reasons == {
         "tie": 1,
         "both responses are the same text": 1,
         "a response is blank": 1,

@@ -1,6 +1,6 @@
 import pytest
 
-from synthesizeme.datasets import Intake, convert, paper_format, read_pairs
+from synthesizeme.datasets import ReadReport, convert, paper_format, read_pairs
 from synthesizeme.errors import DataError
 
 ASK = {"role": "user", "content": "Is it ok?"}
@@ -51,9 +51,9 @@ def test_rows_that_make_no_pair_are_counted_not_fatal(write_lines):
         row(context=[{**ASK, "content": ""}]),
         row(),
     )
-    intake = Intake()
-    assert len(list(paper_format.read(path, intake))) == 1
-    assert [(item.line, item.reason) for item in intake.left_out] == [
+    report = ReadReport()
+    assert len(list(paper_format.read(path, report))) == 1
+    assert [(item.line, item.reason) for item in report.left_out] == [
         (1, "both responses are the same text"),
         (2, "a response is blank"),
         (3, "the conversation does not end with a user turn"),

@@ -1,6 +1,6 @@
 import pytest
 
-from synthesizeme.datasets import Intake, convert, prism
+from synthesizeme.datasets import ReadReport, convert, prism
 from synthesizeme.errors import DataError
 
 
@@ -37,8 +37,8 @@ SURVEY = {
 
 
 def test_chosen_against_each_other_response_of_its_turn(write_lines):
-    intake = Intake()
-    pairs = list(prism.read(write_lines(CONVERSATION, name="conversations.jsonl"), intake))
+    report = ReadReport()
+    pairs = list(prism.read(write_lines(CONVERSATION, name="conversations.jsonl"), report))
     assert [(pair.pair_id, pair.chosen_text, pair.rejected_text) for pair in pairs] == [
         ("c0:0:0", "Oslo.", "Rome."),
         ("c0:1:1", "Fjords.", "Because."),
@@ -49,7 +49,7 @@ def test_chosen_against_each_other_response_of_its_turn(write_lines):
         "turn": 0, "conversation_id": "c0", "conversation_type": "unguided", "chosen_model": "best",
         "rejected_model": "m", "chosen_score": 90, "rejected_score": 40,
     }  # fmt: skip
-    assert intake.reasons == {"tie: both responses have the same score": 1, "a response is blank": 1}
+    assert report.reasons == {"tie: both responses have the same score": 1, "a response is blank": 1}
 
 
 def test_the_survey_beside_it_gives_the_profile(write_lines):
@@ -86,9 +86,9 @@ def test_utterances_give_the_same_pairs(write_lines):
 
 def test_a_turn_that_was_not_decided_ends_the_conversation(write_lines):
     history = [said(0, "Where to?"), answer(0, 0, "Rome.", 40), answer(0, 1, "Oslo.", 90), *HISTORY[5:]]
-    intake = Intake()
-    assert list(prism.read(write_lines({**CONVERSATION, "conversation_history": history}), intake)) == []
-    assert intake.reasons == {"a turn without exactly one question and one chosen response": 1}
+    report = ReadReport()
+    assert list(prism.read(write_lines({**CONVERSATION, "conversation_history": history}), report)) == []
+    assert report.reasons == {"a turn without exactly one question and one chosen response": 1}
 
 
 @pytest.mark.parametrize("history", [None, [{"turn": 0}], [{**said(0, "Hi"), "turn": "first"}]])

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from synthesizeme.datasets import Intake, convert, load_dataset, load_words, remesh, resplit
+from synthesizeme.datasets import ReadReport, convert, load_dataset, load_words, remesh, resplit
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import LONGEST_TEXT
 
@@ -72,8 +72,8 @@ def at(minute):
 
 
 def test_the_public_tables_give_pairs_in_time_order_numbered_as_they_stand(public):
-    intake = Intake()
-    pairs = list(remesh.read(public, intake))
+    report = ReadReport()
+    pairs = list(remesh.read(public, report))
     assert [(it.pair_id, it.user_id, it.chosen_text, it.rejected_text, it.created_at) for it in pairs] == [
         ("remesh-0", "remesh_parks_0", "The old trees.", "The ponds.", at(45)),
         ("remesh-1", "remesh_parks_1", "The ponds.", "Room to run.", at(47)),
@@ -83,7 +83,7 @@ def test_the_public_tables_give_pairs_in_time_order_numbered_as_they_stand(publi
     assert [it.prompt[0].content for it in pairs] == [LIKE, LIKE, WHY, LIKE]
     assert [it.split for it in pairs] == ["train", "train", "train", "validation"]
     assert pairs[1].metadata == {"topic": "parks", "shown_first": "rejected"}
-    assert intake.reasons == {
+    assert report.reasons == {
         "neither is preferred: I agree with both": 1,
         "second choice between the same two texts by the same participant": 1,
         "a text is the participant's own": 1,

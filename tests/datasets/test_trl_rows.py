@@ -1,6 +1,6 @@
 import pytest
 
-from synthesizeme.datasets import Intake, trl_rows
+from synthesizeme.datasets import ReadReport, trl_rows
 from synthesizeme.errors import DataError
 
 HI = {"role": "user", "content": "Hi"}
@@ -73,14 +73,14 @@ def test_malformed_rows(row, field, write_lines):
 
 
 def test_conversations_that_do_not_meet_make_no_pair(write_lines):
-    intake = Intake(user_id="me")
+    report = ReadReport(user_id="me")
     rows = [
         {"chosen": [HI, YES], "rejected": [{**HI, "content": "Ho"}, NO]},
         {"chosen": [HI, YES], "rejected": [HI, YES]},
         {"prompt": "Hi", "chosen": "a", "rejected": "a "},
     ]
-    assert list(trl_rows.read(write_lines(*rows), intake)) == []
-    assert intake.reasons == {
+    assert list(trl_rows.read(write_lines(*rows), report)) == []
+    assert report.reasons == {
         "the two conversations have no differing responses to a common prompt": 2,
         "both responses are the same text": 1,
     }

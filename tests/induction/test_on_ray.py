@@ -17,9 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 @pytest.fixture(scope="module")
 def cluster():
-    from reward_models._engine import spread
+    from reward_models import use_engine
 
-    with spread("ray", 2):
+    with use_engine("ray", 2):
         assert ray.cluster_resources()["CPU"] == 2
         yield
     assert not ray.is_initialized()

@@ -13,7 +13,7 @@ from invented import account, comparison, sent, user_says
 
 from synthesizeme.backends.builtin._prompt import read_demonstrations, read_persona, read_shown
 from synthesizeme.judges import LLMJudge
-from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.synthesis import persona_messages
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import DATA_TAGS, load_prompt, parse_prompt

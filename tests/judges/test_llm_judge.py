@@ -8,7 +8,7 @@ from invented import account, comparison, pair, sent
 from synthesizeme.backends import ModelSettings
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.judges import LLMJudge
-from synthesizeme.judges._messages import demonstration_turns
+from synthesizeme.judges.messages import demonstration_turns
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.replies import read_choice

@@ -4,7 +4,7 @@ import json
 
 from invented import pair, user_says
 
-from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.documents import generation_prompt_json, judge_prompt_json, persona_markdown
 from synthesizeme.profile import Persona, PersonaSentence, Provenance, UserProfile
 from synthesizeme.prompts import load_prompt

@@ -16,7 +16,7 @@ from synthesizeme.backends.builtin import _prompt
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets import assign_splits, read_pairs
 from synthesizeme.errors import DataError
-from synthesizeme.judges._messages import judge_messages
+from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.personas.bootstrap import labelled
 from synthesizeme.personas.documents import persona_markdown

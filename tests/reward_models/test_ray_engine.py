@@ -10,8 +10,8 @@ import socket
 import pyarrow
 import pytest
 
-from reward_models import method
-from reward_models._engine import active, spread, using
+from reward_models import method, use_engine
+from reward_models._engine import active, using
 from reward_models._feature_cache import open_cache
 from reward_models._features import open_features
 from synthesizeme.cli import main
@@ -151,15 +151,18 @@ def test_arguments_that_are_not_saved_keep_a_model_in_this_process(cluster, hist
 
 def test_the_engine_is_chosen_by_name(monkeypatch):
     assert active() is None
-    with spread("local"):
+    with use_engine("local"):
         assert active() is None
-    with pytest.raises(UnknownNameError, match="Known: local, ray"), spread("raay"):
+    with pytest.raises(UnknownNameError, match="Known: local, ray"), use_engine("raay"):
         pass
     for name, workers in (("local", 2), ("ray", 0)):
-        with pytest.raises(ConfigError, match="expected at least 1, with ray only"), spread(name, workers):
+        with (
+            pytest.raises(ConfigError, match="expected at least 1, with ray only"),
+            use_engine(name, workers),
+        ):
             pass
     monkeypatch.setitem(__import__("sys").modules, "reward_models._ray_engine", None)
-    with pytest.raises(MissingExtraError, match=re.escape(install_line("ray"))), spread("ray"):
+    with pytest.raises(MissingExtraError, match=re.escape(install_line("ray"))), use_engine("ray"):
         pass
     assert active() is None
 

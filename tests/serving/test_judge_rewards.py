@@ -226,7 +226,7 @@ def test_a_model_that_waits_is_never_run_between_requests(store, serve):
 
 
 def test_the_application_of_a_judge_knows_the_users_of_its_store(store):
-    from synthesizeme.serving.server import ServerOptions, application
+    from synthesizeme.serving.app import ServerOptions, application
 
     app = application(ServerOptions(model="judge:builtin?choices=2", profiles=store))
     known = app.state.endpoints.users.model.users_

@@ -20,7 +20,8 @@ import pytest
 from synthesizeme.cli import main
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.resources import resource
-from synthesizeme.serving.server import ServerOptions, application, run
+from synthesizeme.serving.app import ServerOptions, application
+from synthesizeme.serving.server import run
 
 TOKEN = "admin-token-123456"
 PAIR = {"prompt": "Q?", "chosen": "a sunny ship!", "rejected": "a frosty ship."}

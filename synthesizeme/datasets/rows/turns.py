@@ -1,14 +1,18 @@
-"""What stands in a message of a foreign row, as text and one of our three roles."""
+"""The turns of foreign conversations: each as text with one of our three roles, and two that begin alike.
+
+Two conversations of one beginning are put together from what a row has of them, and parted into the prompt
+and the two responses to it.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
-from synthesizeme.datasets._intake import Row, Unjudgeable, shown
+from synthesizeme.datasets.rows.report import Row, SourceRow, Unjudgeable, short_repr
 
 ROLES = {
     "model": "assistant", "bot": "assistant", "gpt": "assistant", "ai": "assistant", "chatbot": "assistant",
@@ -17,6 +21,10 @@ ROLES = {
 """Foreign names of roles."""
 TOOLS = frozenset({"tool", "tool_response", "function", "function_response", "ipython", "observation"})
 """Roles of what a tool returned. It is text that the assistant is answered with, so a turn of the user."""
+SYSTEM_COLUMNS = ("system", "system_prompt", "system_message")
+"""Columns that hold a system turn."""
+NOT_PARTED = "the two conversations have no differing responses to a common prompt"
+"""Why two conversations that `parted` cannot split make no pair."""
 
 _WRITTEN_OUT = TOOLS | {"developer"}
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text"})
@@ -46,7 +54,7 @@ def name_text(value: Any) -> str | None:
             return None
         if number.is_integer():
             return str(int(number))
-    raise ValueError(f"found {shown(value)}; expected text or an integer")
+    raise ValueError(f"found {short_repr(value)}; expected text or an integer")
 
 
 def message_of(turn: Any, role: str) -> Row:
@@ -61,7 +69,7 @@ def message_of(turn: Any, role: str) -> Row:
     if isinstance(turn, str):
         return {"role": role, "content": turn}
     if not isinstance(turn, Mapping) or not isinstance(speaker := turn.get("role", turn.get("from")), str):
-        raise ValueError(f"found {shown(turn)}; {_EXPECTED}")
+        raise ValueError(f"found {short_repr(turn)}; {_EXPECTED}")
     speaker = speaker.lower()
     content = turn.get("content", turn.get("value"))
     if content is None:
@@ -69,7 +77,7 @@ def message_of(turn: Any, role: str) -> Row:
     texts = [_text(content)] if content is not None else []
     texts += [_call(call) for call in _calls(turn)]
     if not texts or None in texts:
-        raise ValueError(f"found {shown(turn)}; {_EXPECTED}")
+        raise ValueError(f"found {short_repr(turn)}; {_EXPECTED}")
     text = "\n".join(part for part in texts if part)
     if speaker in TOOLS:
         return {"role": "user", "content": f"[result of {turn.get('name') or 'the tool'}] {text}"}
@@ -136,3 +144,86 @@ def _refuse_media(kind: str, part: Mapping[str, Any]) -> None:
 
 def _json(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+class Parted(NamedTuple):
+    """A prompt and the two responses to it."""
+
+    prompt: list[Row]
+    first: Row
+    second: Row
+    later: int
+    """Turns after the responses, of the longer conversation; the pair does not have them."""
+
+
+def with_system(row: Row, prompt: list[Row]) -> list[Row]:
+    """A prompt with the system turns that stand in columns of their own; one that it has stays once."""
+    texts = dict.fromkeys(
+        text for column in SYSTEM_COLUMNS if isinstance(text := row.get(column), str) and text.strip()
+    )
+    known = {turn["content"].strip() for turn in prompt if turn["role"] == "system"}
+    return [{"role": "system", "content": it} for it in texts if it.strip() not in known] + prompt
+
+
+def continued(place: SourceRow, field: str, prompt: list[Row], side: list[Row]) -> list[Row]:
+    """The whole conversation of a prompt and a side; turns that end one and begin the other stand once.
+
+    Args:
+        place: The row.
+        field: Field of the side.
+        prompt: Its turns; may be none.
+        side: Turns of the side, one or more.
+
+    Raises:
+        DataError: the side neither repeats turns of the prompt nor goes on after them.
+    """
+    for length in range(min(len(prompt), len(side) - 1), 0, -1):
+        if _same(prompt[-length:], side[:length]):
+            return prompt + side[length:]
+    if any(_same(side[at : at + len(prompt)], prompt) for at in range(len(side))):
+        return side
+    if side[0]["role"] == "assistant" or prompt[-1]["role"] != "user":
+        return prompt + side
+    raise place.error(
+        f"begins with {short_repr(side[0]['content'])}, which neither repeats nor answers the end of the "
+        f"prompt, {short_repr(prompt[-1]['content'])}",
+        field=field,
+        cure="give the conversation once, in the prompt or in both sides, or leave such rows out with "
+        "--skip-bad-rows",
+    )
+
+
+def parted(place: SourceRow, sides: tuple[str, str], first: list[Row], second: list[Row]) -> Parted | None:
+    """Split two whole conversations into their common prompt and the two differing responses after it.
+
+    Args:
+        place: The row.
+        sides: Names of the two, for messages.
+        first: Turns of the one.
+        second: Turns of the other.
+
+    Returns:
+        None when they do not part at two assistant turns after a user turn.
+
+    Raises:
+        DataError: a response is of several messages.
+    """
+    pairs = enumerate(zip(first, second, strict=False))
+    at = next((index for index, (one, two) in pairs if not _same([one], [two])), None)
+    if not at or first[at - 1]["role"] != "user":
+        return None
+    responses = first[at], second[at]
+    if any(response["role"] != "assistant" for response in responses):
+        return None
+    for field, turns in zip(sides, (first, second), strict=True):
+        if len(turns) > at + 1 and turns[at + 1]["role"] == "assistant":
+            problem = f"the response is {short_repr(turns[at:])}; expected one message"
+            raise place.error(problem, field=field, cure="join what the assistant said into one message")
+    return Parted(first[:at], *responses, max(len(first), len(second)) - at - 1)
+
+
+def _same(ours: Sequence[Row], theirs: Sequence[Row]) -> bool:
+    """Whether turns say the same; space around them does not count."""
+    return [(turn["role"], turn["content"].strip()) for turn in ours] == [
+        (turn["role"], turn["content"].strip()) for turn in theirs
+    ]

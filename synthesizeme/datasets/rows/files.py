@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from synthesizeme.datasets._encodings import as_utf8
+from synthesizeme.datasets.rows.encodings import as_utf8
 from synthesizeme.errors import DataError
 
 MAX_LINE_BYTES = 10_000_000

@@ -8,32 +8,31 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._columns import as_named, unfolded
-from synthesizeme.datasets._csv import CSV_SUFFIXES, csv_rows
-from synthesizeme.datasets._files import COMPRESSED, open_bytes, refuse_pointer
-from synthesizeme.datasets._folders import DataFile, data_files
-from synthesizeme.datasets._intake import Intake, SourceRow
-from synthesizeme.datasets._json_list import json_items
-from synthesizeme.datasets._lines import json_lines
+from synthesizeme.datasets.rows.columns import as_named, unfolded
+from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES, csv_rows
+from synthesizeme.datasets.rows.files import COMPRESSED, open_bytes, refuse_pointer
+from synthesizeme.datasets.rows.folders import DataFile, data_files
+from synthesizeme.datasets.rows.json_rows import json_items, json_lines
+from synthesizeme.datasets.rows.report import ReadReport, SourceRow
 from synthesizeme.errors import DataError
 
 _AT_A_TIME = 256
 """Rows of a binary table that are held at a time."""
 
 
-def rows_of(source: Path, intake: Intake) -> Iterator[SourceRow]:
+def rows_of(source: Path, report: ReadReport) -> Iterator[SourceRow]:
     """The rows of a file, or of the data files of a folder in name order.
 
-    Columns have the names that the intake gives them, and columns of messages that are written as text hold
+    Columns have the names that the report gives them, and columns of messages that are written as text hold
     messages (`unfolded`). Of a folder with several splits a row is of the split of its file, unless it names
     one itself.
 
     Raises:
         DataError: nothing can be read, or a row is malformed and bad rows are not skipped.
     """
-    for file in data_files(source, split=intake.split):
-        named = as_named(_rows(file.path), intake.columns)
-        yield from _of_split(intake.rows(unfolded(named, intake.notes.append)), file)
+    for file in data_files(source, split=report.split):
+        named = as_named(_rows(file.path), report.columns)
+        yield from _of_split(report.rows(unfolded(named, report.notes.append)), file)
 
 
 def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from synthesizeme.datasets._csv import CSV_SUFFIXES
-from synthesizeme.datasets._files import COMPRESSED
+from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES
+from synthesizeme.datasets.rows.files import COMPRESSED
 from synthesizeme.errors import DataError
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)

@@ -1,4 +1,7 @@
-"""JSON Lines as a stream of rows, every fault named by its line."""
+"""JSON as a stream of rows, one in memory at a time: an object a line, or one list of objects.
+
+Every fault is named by its line.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from synthesizeme.datasets._encodings import decoded
-from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines, stream_lines
-from synthesizeme.datasets._intake import Row, SourceRow, shown
+from synthesizeme.datasets.rows.encodings import decoded
+from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, open_bytes, raw_lines, stream_lines
+from synthesizeme.datasets.rows.report import Row, SourceRow, short_repr
 from synthesizeme.errors import DataError
 
 MAX_DEPTH = 64
 """Deepest nesting of lists and objects in one row."""
 
+_CHUNK = 1 << 18
+_OUTSIDE = re.compile(rb'["\[\]{},]')
+_INSIDE = re.compile(rb'["\\]')
+_MOST_PADDING = 10_000
+_CURE = "write one list of objects, or one object per line"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -32,6 +40,29 @@ def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
 def json_stream(stream: BinaryIO, source: str) -> Iterator[SourceRow | DataError]:
     """The rows of a JSON Lines stream, called `source` in errors, each as soon as its line is there."""
     return _rows(stream_lines(stream), source)
+
+
+def json_items(path: Path) -> Iterator[SourceRow | DataError]:
+    """The rows of a file that is one JSON list, numbered from 1; a comma after the last is allowed.
+
+    Raises:
+        DataError: the file cannot be read (`open_bytes`), is no JSON, or an item is too long.
+    """
+    source = str(path)
+    with open_bytes(path) as stream:
+        for number, (line, offset, raw) in enumerate(_items(stream, source), start=1):
+            try:
+                value = parse_json(raw, source=source, line=line, offset=offset)
+            except DataError as error:
+                if error.problem.startswith("not JSON"):  # where the next item begins is then not known
+                    raise
+                yield error
+                continue
+            if isinstance(value, dict):
+                yield SourceRow(source, number, value)
+            else:
+                problem = f"item {number} of the list is not an object"
+                yield DataError(problem, source=source, line=number, cure="give each row as one object")
 
 
 def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterator[SourceRow | DataError]:
@@ -112,7 +143,7 @@ def _object(fields: list[tuple[str, Any]]) -> Row:
     if len(value) < len(fields):
         names = [name for name, _ in fields]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"found the field {shown(twice)} twice in one object")
+        raise ValueError(f"found the field {short_repr(twice)} twice in one object")
     return value
 
 
@@ -156,3 +187,57 @@ def _refuse_surrogates(value: Any, source: str, line: int) -> None:
 def _kind(value: Any) -> str:
     names = {list: "a list", str: "a string", bool: "a truth value", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def _items(stream: BinaryIO, source: str) -> Iterator[tuple[int, int, bytes]]:
+    """Line and byte offset of every item, and its bytes behind spaces up to the column it begins in."""
+    buffer, gone, line, column, depth, quoted, at = b"", 0, 1, 0, 0, False, 0
+    while chunk := stream.read(_CHUNK):
+        buffer += chunk
+        begun = 0
+        while (found := (_INSIDE if quoted else _OUTSIDE).search(buffer, at)) is not None:
+            mark, at = found[0], found.end()
+            if mark == b"\\":
+                if at == len(buffer):  # what it escapes is in the next chunk
+                    at -= 1
+                    break
+                at += 1
+            elif mark == b'"':
+                quoted = not quoted
+            elif mark in b"[{":
+                depth += 1
+                if depth == 1:
+                    (line, column), begun = _after(buffer[:at], line, column), at
+            elif mark == b"," and depth > 1:
+                continue
+            else:
+                ended = mark != b","
+                depth -= ended
+                if ended and depth:
+                    continue
+                item = buffer[begun : found.start()]
+                if item.strip() or not ended:
+                    padding = b" " * min(column, _MOST_PADDING)
+                    yield line, gone + begun - len(padding), padding + item
+                (line, column), begun = _after(buffer[begun:at], line, column), at
+                if ended:
+                    _refuse_rest(buffer[at:] + stream.read(_CHUNK), source, line)
+                    return
+        at = (len(buffer) if found is None else at) - begun
+        buffer, gone = buffer[begun:], gone + begun
+        if len(buffer) > MAX_LINE_BYTES:
+            problem = f"an item of the list is longer than {MAX_LINE_BYTES:,} bytes"
+            raise DataError(problem, source=source, line=line, cure=_CURE)
+    raise DataError("not JSON: the list does not end", source=source, line=line, cure=_CURE)
+
+
+def _after(passed: bytes, line: int, column: int) -> tuple[int, int]:
+    """Line and column behind some bytes that began at a line and column."""
+    lines = passed.count(b"\n")
+    return line + lines, len(passed) - passed.rfind(b"\n") - 1 if lines else column + len(passed)
+
+
+def _refuse_rest(rest: bytes, source: str, line: int) -> None:
+    if rest.strip():
+        problem = f"not JSON: found {rest.strip()[:40]!r} behind the end of the list"
+        raise DataError(problem, source=source, line=line, cure=_CURE)

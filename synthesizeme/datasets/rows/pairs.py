@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from synthesizeme.datasets._base import recognise
-from synthesizeme.datasets._content import is_plain, message_of, name_text
-from synthesizeme.datasets._folders import SPLIT_NAMES
-from synthesizeme.datasets._intake import Intake, Row, SourceRow, Unjudgeable, shown
+from synthesizeme.datasets.rows.folders import SPLIT_NAMES
+from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
+from synthesizeme.datasets.rows.turns import is_plain, message_of, name_text
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -42,37 +40,32 @@ _EXPECTED = {
 """What should stand in a field, by the first word of pydantic's name for the problem."""
 
 
-def strict_pair(place: SourceRow, intake: Intake | None = None) -> PreferencePair:
+def strict_pair(place: SourceRow, report: ReadReport | None = None) -> PreferencePair:
     """The pair of a row in our own format; a row without `pair_id` gets one derived from its content.
 
     Args:
         place: The row.
-        intake: Has the owner of rows whose user is null, if there is one.
+        report: Has the owner of rows whose user is null, if there is one.
 
     Raises:
         DataError: anything is wrong with the row, or it is in another format.
     """
     row = place.row
     if missing := [field for field in REQUIRED if field not in row]:
-        problem = f"the field is missing; found {shown(list(row))}, expected {', '.join(REQUIRED)}"
-        raise place.error(problem, field=missing[0], cure=_or_convert(place, "add it"))
+        problem = f"the field is missing; found {short_repr(list(row))}, expected {', '.join(REQUIRED)}"
+        raise place.error(problem, field=missing[0], cure="add it")
     for field in ("prompt", "chosen", "rejected"):
         if isinstance(row[field], str):
-            problem = f"found the bare string {shown(row[field])}; expected a list of messages"
-            raise place.error(problem, field=field, cure=_or_convert(place, "write it as a message"))
+            problem = f"found the bare string {short_repr(row[field])}; expected a list of messages"
+            raise place.error(problem, field=field, cure="write it as a message")
     if unknown := [field for field in row if field not in FIELDS]:
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
-        raise place.error(problem, field=unknown[0][:80], cure=_or_convert(place, "put it into metadata"))
-    try:
-        fields = _written_out(place)
-        if intake is not None and not (fields["user_id"] or "").strip() and intake.user_id:
-            fields["user_id"] = intake.user_id
-            intake.owned += 1
-        return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
-    except Unjudgeable:
-        raise
-    except DataError as error:
-        raise place.error(error.problem, field=error.field, cure=_or_convert(place, _CURE)) from None
+        raise place.error(problem, field=unknown[0][:80], cure="put it into metadata")
+    fields = _written_out(place)
+    if report is not None and not (fields["user_id"] or "").strip() and report.user_id:
+        fields["user_id"] = report.user_id
+        report.owned += 1
+    return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
 
 
 def _written_out(place: SourceRow) -> Row:
@@ -97,12 +90,12 @@ def derived_id(row: Mapping[str, Any]) -> str:
     return f"row-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
-def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePair | None:
-    """The pair of a foreign row, or None when it was left out or rejected; the intake has the reason.
+def mapped_pair(place: SourceRow, report: ReadReport, **fields: Any) -> PreferencePair | None:
+    """The pair of a foreign row, or None when it was left out or rejected; the report has the reason.
 
     Args:
         place: Where the row stands.
-        intake: Keeps the tally.
+        report: Keeps the tally.
         **fields: Fields of `PreferencePair`; `prompt`, `chosen` and `rejected` may be a string, a message
             or a list of messages, roles and splits may have foreign names.
 
@@ -111,7 +104,7 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
     """
     try:
         named = named_user(place, fields.get("user_id"))
-        fields["user_id"] = named or intake.user_id
+        fields["user_id"] = named or report.user_id
         if fields["user_id"] is None:
             raise place.error("no user is named", field="user_id", cure=_NOBODY)
         fields["pair_id"] = _name(place, "pair_id", fields.get("pair_id"))
@@ -119,7 +112,7 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
         for field in ("chosen", "rejected"):
             fields[field] = messages(place, field, fields[field], role="assistant")
         if reason := _no_pair(fields):
-            intake.leave_out(place, reason)
+            report.leave_out(place, reason)
             return None
         if derived := has_no_id(fields):
             fields["pair_id"] = derived_id(fields)
@@ -127,10 +120,10 @@ def mapped_pair(place: SourceRow, intake: Intake, **fields: Any) -> PreferencePa
         fields["split"] = SPLIT_NAMES.get(split.lower(), split) if isinstance(split, str) else split
         pair = _validated(place, fields)
     except DataError as error:
-        intake.refuse(place, error)
+        report.refuse(place, error)
         return None
-    intake.owned += not named
-    return intake.admit(place, pair, id_is_derived=derived)
+    report.owned += not named
+    return report.admit(place, pair, id_is_derived=derived)
 
 
 def named_user(place: SourceRow, value: Any) -> str | None:
@@ -211,15 +204,6 @@ def _validated(place: SourceRow, fields: Row) -> PreferencePair:
     return validated(place, PreferencePair, fields, _EXPECTED, _CURE)
 
 
-def _or_convert(place: SourceRow, cure: str) -> str:
-    """A cure, and the command that reads the row's file if the row is in a format other than our own."""
-    known = recognise(place.row)
-    if known in (None, "jsonl"):
-        return cure
-    command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
-    return f"{cure}; or run `{command}` and use its output"
-
-
 def _in_words(problem: ErrorDetails, expected: Mapping[str, str]) -> tuple[str | None, str]:
     """Field and sentence of a pydantic problem; whole-row checks of `PreferencePair` begin with the field."""
     kind, found = problem["type"], problem["input"]
@@ -230,7 +214,7 @@ def _in_words(problem: ErrorDetails, expected: Mapping[str, str]) -> tuple[str |
     elif kind == "too_long":
         text = f"found {len(found)} messages; expected one"
     else:
-        text = f"found {shown(found)}; expected {_expected(problem, expected)}"
+        text = f"found {short_repr(found)}; expected {_expected(problem, expected)}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     first_word = text.split(" ", 1)[0]
     return location.lstrip(".")[:80] or (first_word if first_word in FIELDS else None), text

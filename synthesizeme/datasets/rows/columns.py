@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
-from synthesizeme.datasets._conversations import SYSTEM_COLUMNS
-from synthesizeme.datasets._intake import SourceRow, shown
-from synthesizeme.datasets._lines import parse_json
+from synthesizeme.datasets.rows.json_rows import parse_json
+from synthesizeme.datasets.rows.report import SourceRow, short_repr
+from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS
 from synthesizeme.errors import ConfigError, DataError
 
 Found: TypeAlias = SourceRow | DataError
@@ -55,7 +55,7 @@ def parse_columns(texts: Sequence[str]) -> dict[str, str]:
         field, column = field.strip(), column.strip()
         if not assigned or not column or field not in TARGETS or field in found:
             raise ConfigError(
-                f"--columns: found {shown(item)}; expected FIELD=COLUMN with each field once, of "
+                f"--columns: found {short_repr(item)}; expected FIELD=COLUMN with each field once, of "
                 f"{', '.join(TARGETS)}"
             )
         found[field] = column
@@ -100,7 +100,10 @@ def unfolded(found: Iterable[Found], note: Callable[[str], None]) -> Iterator[Fo
     messages = [name for name, number in alike.items() if 2 * number >= len(cells[name])]
     for name, number in alike.items():
         if number and name not in messages:
-            note(f"column {shown(name)} read as text, though {number} of its first cells look like messages")
+            note(
+                f"column {short_repr(name)} read as text, though {number} of its first cells look like "
+                "messages"
+            )
     values = [
         name
         for name, texts in cells.items()
@@ -128,7 +131,7 @@ def _named(place: SourceRow, field: str, column: str) -> Any:
     value: Any = place.row
     for part in [column] if column in place.row else column.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            problem = f"there is no column {shown(column)}; found {shown(list(place.row))}"
+            problem = f"there is no column {short_repr(column)}; found {short_repr(list(place.row))}"
             raise place.error(problem, field=field, cure="correct --columns")
         value = value[part]
     return value
@@ -153,7 +156,7 @@ def _messages(place: SourceRow, name: str) -> Any:
     if not isinstance(found, str):
         return found
     raise place.error(
-        f"found {shown(found)}; the column holds messages, expected a list of messages",
+        f"found {short_repr(found)}; the column holds messages, expected a list of messages",
         field=name,
         cure="write the column as JSON, e.g. with json.dumps, or the table as Parquet or JSON Lines",
     )

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from synthesizeme.datasets._encodings import decoded
-from synthesizeme.datasets._files import MAX_LINE_BYTES, raw_lines
-from synthesizeme.datasets._intake import SourceRow
+from synthesizeme.datasets.rows.encodings import decoded
+from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, raw_lines
+from synthesizeme.datasets.rows.report import SourceRow
 from synthesizeme.errors import DataError
 
 CSV_SUFFIXES = (".csv", ".tsv", ".tab")

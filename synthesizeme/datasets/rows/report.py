@@ -22,7 +22,7 @@ class Unjudgeable(DataError):
     """A row holds what no judge of text can read, such as an image; in a data set it is left out."""
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """A value of the input as it stands in a message: its `repr`, shortened, safe for a terminal."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
@@ -67,7 +67,7 @@ class LeftOut:
 
 
 @dataclass
-class Intake:
+class ReadReport:
     """How rows are taken in, and what became of them.
 
     Args:
@@ -149,7 +149,7 @@ class Intake:
         problem = (
             f"repeats the pair of {first}; expected each pair once"
             if id_is_derived
-            else f"found {shown(pair.pair_id)}, which {first} has already; expected unique ids"
+            else f"found {short_repr(pair.pair_id)}, which {first} has already; expected unique ids"
         )
         cure = "remove one of the two rows, or give them different pair ids"
         self.reject(place.error(problem, field=None if id_is_derived else "pair_id", cure=cure))

@@ -1,0 +1,31 @@
+"""Rows out of whatever holds them, and pairs out of rows: what every format of data stands on."""
+
+from __future__ import annotations
+
+from synthesizeme.datasets.rows.json_rows import json_lines, json_stream
+from synthesizeme.datasets.rows.pairs import derived_id, mapped_pair, messages, strict_pair
+from synthesizeme.datasets.rows.report import (
+    LeftOut,
+    ReadReport,
+    Row,
+    SourceRow,
+    Unjudgeable,
+    short_repr,
+)
+from synthesizeme.datasets.rows.tables import rows_of
+
+__all__ = [
+    "LeftOut",
+    "ReadReport",
+    "Row",
+    "SourceRow",
+    "Unjudgeable",
+    "derived_id",
+    "json_lines",
+    "json_stream",
+    "mapped_pair",
+    "messages",
+    "rows_of",
+    "short_repr",
+    "strict_pair",
+]
