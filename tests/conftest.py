@@ -18,7 +18,7 @@ THEIRS = ("SYNTHESIZEME_", "HF_", "HUGGINGFACE_", "TRANSFORMERS_", "LITELLM_", "
 KEYS = ("_API_KEY", "_API_BASE", "_BASE_URL", "_API_TOKEN", "_AI_TOKEN", "_AD_TOKEN", "_PROXY")
 NAMED = ("XDG_CACHE_HOME", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LOCAL_RANK", "RANK", "WORLD_SIZE")
 
-settings.register_profile("tests", deadline=None)  # a slow machine is no failed example
+settings.register_profile("tests", deadline=None, max_examples=50)  # a slow machine is no failed example
 settings.load_profile("tests")
 
 

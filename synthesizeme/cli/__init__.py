@@ -5,6 +5,7 @@ Importing this package loads typer and nothing heavier; what a verb needs is imp
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 __all__ = ["induce_persona_main", "main"]
@@ -19,10 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
-    from synthesizeme.cli._apps import full_app
+    from synthesizeme.cli._apps import app_for
     from synthesizeme.cli._run import run
 
-    return run(full_app(), "synthesizeme", arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    return run(app_for(words[0] if words else None), "synthesizeme", words)
 
 
 def induce_persona_main(arguments: Sequence[str] | None = None) -> int:

@@ -47,11 +47,16 @@ def _root(
     """Take the flags that stand before a verb."""
 
 
+def _new_app() -> typer.Typer:
+    app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_root)
+    return app
+
+
 @cache
 def full_app() -> typer.Typer:
     """`synthesizeme` with all its verbs; put together once in a process."""
-    app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
-    app.callback()(_root)
+    app = _new_app()
     app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
     app.command("judge", help=flowing(judge))(judge)
     app.command("evaluate", help=flowing(evaluate))(evaluate)
@@ -68,6 +73,22 @@ def full_app() -> typer.Typer:
     app.add_typer(vectors_app(), name="vectors")
     app.command("doctor", help=flowing(doctor))(doctor)
     return app
+
+
+@cache
+def app_for(word: str | None) -> typer.Typer:
+    """`full_app` with the one verb or group that a command line begins with; all of it for any other word.
+
+    Typer reads every flag of every verb that it is given, which takes longer than many a verb itself.
+    """
+    whole = full_app()
+    commands = [command for command in whole.registered_commands if command.name == word]
+    groups = [group for group in whole.registered_groups if group.name == word]
+    if not commands and not groups:
+        return whole
+    part = _new_app()
+    part.registered_commands, part.registered_groups = commands, groups
+    return part
 
 
 @cache

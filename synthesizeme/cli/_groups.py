@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 
@@ -18,8 +19,7 @@ def spread(verb: Callable[..., None]) -> Callable[..., None]:
             parameters.append(_keyword(parameter.name, parameter.default, hints[parameter.name]))
             continue
         group = groups[parameter.name]
-        annotations = get_type_hints(group, include_extras=True)
-        parameters += [_keyword(item.name, _default(item), annotations[item.name]) for item in fields(group)]
+        parameters += _parameters(group)
 
     def call(**values: Any) -> None:
         for name, group in groups.items():
@@ -35,6 +35,13 @@ def spread(verb: Callable[..., None]) -> Callable[..., None]:
 def flowing(verb: Callable[..., None]) -> str:
     """The docstring of a verb with each paragraph on one line, for the help to wrap."""
     return "\n\n".join(" ".join(part.split()) for part in (verb.__doc__ or "").split("\n\n"))
+
+
+@cache
+def _parameters(group: type[Any]) -> list[inspect.Parameter]:
+    """One for every field of a dataclass, which many verbs may have in common."""
+    annotations = get_type_hints(group, include_extras=True)
+    return [_keyword(item.name, _default(item), annotations[item.name]) for item in fields(group)]
 
 
 def _keyword(name: str, default: Any, annotation: Any) -> inspect.Parameter:

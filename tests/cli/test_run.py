@@ -9,6 +9,7 @@ import sys
 import pytest
 import typer
 
+from synthesizeme.cli._apps import app_for, full_app
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._run import run
@@ -126,3 +127,14 @@ def test_a_reader_of_json_that_went_away_ends_the_command(tmp_path):
     command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} | true; echo ${{PIPESTATUS[0]}}"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
     assert (ran.stdout.strip(), ran.stderr) == ("141", "")
+
+
+def test_a_verb_is_put_together_alone_and_answers_as_among_all_the_others(capfd):
+    for words in (["score", "--help"], ["data", "convert", "--nonsense"], ["data"], ["judge"]):
+        said = []
+        for app in (app_for(words[0]), full_app()):
+            status = run(app, "synthesizeme", words)
+            said.append((status, *capfd.readouterr()))
+        assert said[0] == said[1]
+        assert len(app_for(words[0]).registered_commands + app_for(words[0]).registered_groups) == 1
+    assert app_for("nonsense") is app_for("--version") is app_for(None) is full_app()

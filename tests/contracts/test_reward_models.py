@@ -43,11 +43,11 @@ SMALL = {
     "lore": FRESH | {"rank": 4},
     "pal": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
     "pal-b": FRESH | {"rank": 4, "dim": 8, "hidden": 16, "dropout": 0.0},
-    "persona-prompted": TEXT | {"epochs": 8, "learning_rate": 3e-3},
+    "persona-prompted": TEXT | {"epochs": 6, "learning_rate": 5e-3},
     "pooled": {"features": "stylometric"},
     "pooled-own": {"features": "stylometric"},
     "pplug": TEXT
-    | {"features": "stylometric", "warm_start": PERSONA_READER, "epochs": 12, "learning_rate": 1e-2},
+    | {"features": "stylometric", "warm_start": PERSONA_READER, "epochs": 9, "learning_rate": 1e-2},
     "uem": TEXT
     | {"features": "stylometric", "warm_epochs": 0, "task_tokens": 4, "layers": 1, "width": 32, "epochs": 8}
     | {"learning_rate": 3e-3, "max_history": 24},

@@ -66,7 +66,7 @@ ONES = Variances(np.ones(4), np.ones(4))
 
 def users_of(*, shared=1.0, own=1.0, items=0.0, texts=24, seed=0):
     rng = np.random.default_rng(seed)
-    sizes = {"users": 24, "pairs": 20, "shared": 4, "own": 4, "items": texts}
+    sizes = {"users": 16, "pairs": 14, "shared": 4, "own": 4, "items": texts}
     return planted(rng, **sizes, shared_variance=shared, own_variance=own, item_variance=items)[0]
 
 

@@ -77,7 +77,7 @@ def test_what_a_unanimous_user_likes_is_named_first(model):
 def test_users_who_choose_as_anybody_does_pass_at_the_level(model):
     rng = np.random.default_rng(1)
     names, passed = list(planted_forms.FORMS), []
-    for _ in range(150):
+    for _ in range(80):
         pairs = [planted_forms.pairs("p", str(rng.choice(names)), 1, 1, rng)[0] for _ in range(CHOICES)]
         asked = [pair.compare("chosen_first").model_copy(update={"user_id": "nobody"}) for pair in pairs]
         said = [verdict.probability for verdict in model.compare(asked)]

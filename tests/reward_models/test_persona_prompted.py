@@ -14,9 +14,9 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.types import Comparison, Demonstration
 
-TRAIN = planted_words.population(n_users=10, n_pairs=20, split="train")
+TRAIN = planted_words.population(n_users=10, n_pairs=12, split="train")
 HELD_OUT = planted_words.population(n_users=10, n_pairs=10, seed=1)
-FAST = {"epochs": 10, "batch_size": 16, "learning_rate": 3e-3, "max_length": 64, "precision": "float32"}
+FAST = {"epochs": 8, "batch_size": 16, "learning_rate": 5e-3, "max_length": 64, "precision": "float32"}
 
 
 def likes(pairs):

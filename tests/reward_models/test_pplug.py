@@ -15,7 +15,7 @@ from synthesizeme.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 
-TRAIN = planted_words.population(n_users=10, n_pairs=20, split="train")
+TRAIN = planted_words.population(n_users=10, n_pairs=12, split="train")
 HELD_OUT = planted_words.population(n_users=10, n_pairs=10, seed=1)
 SHARED = {"batch_size": 16, "max_length": 64, "precision": "float32"}
 FAST = SHARED | {"features": "stylometric", "epochs": 10, "learning_rate": 1e-2}
@@ -28,7 +28,7 @@ def warm(tmp_path_factory):
     texts = [*planted_words.texts(TRAIN), *["likes"] * 9]
     backbone = str(tiny_backbones.make(place / "backbone", texts, shape="llama"))
     profiles = {f"u{i}": "likes frosty?" if i % 2 else "likes sunny!" for i in range(10)}
-    model = PersonaPrompted(backbone=backbone, profiles=profiles, epochs=10, learning_rate=3e-3, **SHARED)
+    model = PersonaPrompted(backbone=backbone, profiles=profiles, epochs=8, learning_rate=5e-3, **SHARED)
     model.fit(TRAIN).save(place / "warm")
     return place / "warm"
 

@@ -17,7 +17,7 @@ from synthesizeme.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 
-TRAIN = planted_words.population(n_users=10, n_pairs=20, split="train")
+TRAIN = planted_words.population(n_users=10, n_pairs=14, split="train")
 HELD_OUT = planted_words.population(n_users=10, n_pairs=10, seed=1)
 FAST = {
     "features": "stylometric", "warm_epochs": 0, "task_tokens": 4, "layers": 1, "width": 32, "epochs": 8,

@@ -68,4 +68,5 @@ def test_pairs_are_forgotten_with_their_user_and_never_saved(model, tmp_path):
     model.save(tmp_path / "model")
     assert not any(b"sunny" in path.read_bytes() for path in (tmp_path / "model").iterdir())
     assert MOVED not in reward_models.load(tmp_path / "model").fit_report()
-    assert user_effect(model, model._sampled.without(asked)) == {}
+    nobody = model._sampled.without(asked)
+    assert user_effect(model._user_state, model._margins, nobody) == {}

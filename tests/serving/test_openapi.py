@@ -14,7 +14,7 @@ from synthesizeme.serving.http import ServerSettings
 
 schemathesis = pytest.importorskip("schemathesis")
 
-EXAMPLES = 20
+EXAMPLES = 12
 TOKEN = "admin-token-123456"
 WITH_BODY = ("POST /v1/score", "POST /v1/compare", "POST /get_reward", "POST /v1/users/{user_id}/pairs",
              "PUT /v1/users/{user_id}/words")  # fmt: skip

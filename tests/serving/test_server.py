@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,12 @@ from synthesizeme.serving.app import ServerOptions, application
 from synthesizeme.serving.server import run
 
 TOKEN = "admin-token-123456"
+WEB = httpx.Client(
+    verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    timeout=120,
+    limits=httpx.Limits(max_keepalive_connections=0),
+)
+"""Reads no certificates, and comes to any of several processes with every request."""
 PAIR = {"prompt": "Q?", "chosen": "a sunny ship!", "rejected": "a frosty ship."}
 
 
@@ -56,8 +63,9 @@ def started(checkpoint, tmp_path):
 
 
 def ask(url, user="u0", **more):
-    return httpx.post(f"{url}/v1/score", json={"user_id": user, "prompt": "Q?", "response": "a sunny ship!"},
-                      timeout=30, **more)  # fmt: skip
+    return WEB.post(
+        f"{url}/v1/score", json={"user_id": user, "prompt": "Q?", "response": "a sunny ship!"}, **more
+    )
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
@@ -110,7 +118,7 @@ def test_it_serves_until_it_is_told_to_stop(started):
     process, url, log = started()
     assert ask(url).json()["status"] == "ok"
     assert ask(url, "mallory").json()["status"] == "unknown_user"
-    assert httpx.get(f"{url}/readyz").json()["users"] == 6
+    assert WEB.get(f"{url}/readyz").json()["users"] == 6
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) in (0, -signal.SIGTERM)
     assert len(Path(log).read_text().splitlines()) == 1, "one line, and no user's id or text"
@@ -120,7 +128,7 @@ def test_without_a_model_it_serves_the_shipped_population_to_the_users_it_is_tol
     _, url, log = started(model=None)
     assert "the shipped population answers" in Path(log).read_text()
     assert ask(url, "new").json()["status"] == "unknown_user"
-    assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
+    assert WEB.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}).status_code == 200
     assert ask(url, "new").json()["status"] == "ok"
 
 
@@ -134,12 +142,11 @@ def test_flags_reach_the_server(started, tmp_path):
     assert ask(url).status_code == 401
     assert ask(url, "mara", **mine).json()["status"] == "ok"
     assert ask(url, "mallory", **mine).json()["status"] == "population"
-    assert len(httpx.get(f"{url}/v1/users/mara", **mine).json()["pairs"]) == 20
+    assert len(WEB.get(f"{url}/v1/users/mara", **mine).json()["pairs"]) == 20
     row = {"user_id": "mara", "prompt": "Q?", "response": "x" * 51}
-    assert httpx.post(f"{url}/v1/score", json=row, **mine).status_code == 422
+    assert WEB.post(f"{url}/v1/score", json=row, **mine).status_code == 422
     assert (
-        httpx.post(f"{url}/v1/score", json={"rows": [{**row, "response": "x"}] * 3}, **mine).status_code
-        == 422
+        WEB.post(f"{url}/v1/score", json={"rows": [{**row, "response": "x"}] * 3}, **mine).status_code == 422
     )
 
 
@@ -155,9 +162,9 @@ def test_without_tokens_it_answers_to_names_of_this_machine_alone(started):
     ):
         other = {"Host": name}
         for route in ("/v1/users/u0", "/metrics"):
-            assert httpx.get(f"{url}{route}", headers=other).status_code == 421, name
+            assert WEB.get(f"{url}{route}", headers=other).status_code == 421, name
         assert ask(url, headers=other).status_code == 421
-        assert httpx.get(f"{url}/healthz", headers=other).status_code == 200
+        assert WEB.get(f"{url}/healthz", headers=other).status_code == 200
     for own in ("localhost", "localhost:8000", "127.0.0.1", "[::1]", "[::1]:8000", "LOCALHOST"):
         assert ask(url, headers={"Host": own}).status_code == 200, own
 
@@ -167,7 +174,7 @@ def workers_of(process, url):
     for _ in range(1200):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         found = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        if len(found) == 2 and "synthesizeme_processes 2.0" in httpx.get(f"{url}/metrics", timeout=60).text:
+        if len(found) == 2 and "synthesizeme_processes 2.0" in WEB.get(f"{url}/metrics").text:
             return found
         time.sleep(0.05)
     raise AssertionError(children)
@@ -192,11 +199,11 @@ def test_several_processes_without_a_store_score_and_change_no_users(started):
     for mine, theirs in ((one, other), (other, one)):
         with only(mine, [theirs]):
             assert {ask(url).json()["status"] for _ in range(5)} == {"ok"}
-    refused = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30)
-    assert refused.status_code == httpx.delete(f"{url}/v1/users/u0", timeout=30).status_code == 409
+    refused = WEB.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]})
+    assert refused.status_code == WEB.delete(f"{url}/v1/users/u0").status_code == 409
     assert "--profiles" in refused.json()["error"]
     for _ in range(200):
-        page = httpx.get(f"{url}/metrics", timeout=30).text
+        page = WEB.get(f"{url}/metrics").text
         if 'synthesizeme_rows_total{status="ok"} 10.0' in page:
             break
         time.sleep(0.05)
@@ -218,9 +225,9 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         with only(mine, [theirs]):
             assert ask(url, "mara").json()["status"] == "ok", "both know those of the file"
     with only(one, [other]):
-        assert httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}, timeout=30).status_code == 200
+        assert WEB.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]}).status_code == 200
         value = ask(url, "new").json()["value"]
-        assert httpx.delete(f"{url}/v1/users/u0", timeout=30).json()["deleted"] == {
+        assert WEB.delete(f"{url}/v1/users/u0").json()["deleted"] == {
             "pairs": 0,
             "words": False,
             "state": True,
@@ -230,19 +237,19 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert ask(url, "u0").json()["status"] == "unknown_user"
         assert ask(url, "u1").json()["status"] == "ok"
         more = {**PAIR, "prompt": "And now?"}
-        added = httpx.post(f"{url}/v1/users/new/pairs", json={"pairs": [more]}, timeout=30).json()
+        added = WEB.post(f"{url}/v1/users/new/pairs", json={"pairs": [more]}).json()
         assert added == {"user_id": "new", "added": 1, "pairs": 2}
         value = ask(url, "new").json()["value"]
     with only(one, [other]):
         assert ask(url, "new").json()["value"] == value
-        assert httpx.delete(f"{url}/v1/users/new", timeout=30).json()["deleted"] == {
+        assert WEB.delete(f"{url}/v1/users/new").json()["deleted"] == {
             "pairs": 2,
             "words": False,
             "state": True,
         }
     with only(other, [one]):
         assert ask(url, "new").json()["status"] == "unknown_user"
-        assert httpx.get(f"{url}/v1/users/new", timeout=30).status_code == 404
+        assert WEB.get(f"{url}/v1/users/new").status_code == 404
     os.kill(one, signal.SIGKILL)
     while one in (now := workers_of(process, url)):
         time.sleep(0.05)
@@ -271,13 +278,13 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
     pair = {"pair_id": "n1", "prompt": "Q?", "chosen": "a sunny ship!", "rejected": "a frosty ship."}
     process, url, _ = started(*place)
     assert ask(url, "newcomer").json()["status"] == "unknown_user"
-    assert httpx.post(f"{url}/v1/users/newcomer/pairs", json={"pairs": [pair]}, timeout=30).status_code == 200
+    assert WEB.post(f"{url}/v1/users/newcomer/pairs", json={"pairs": [pair]}).status_code == 200
     value = ask(url, "newcomer").json()["value"]
     process.send_signal(signal.SIGTERM)
     process.wait(30)
     _, url, _ = started(*place)
     assert ask(url, "newcomer").json()["value"] == value
-    deleted = httpx.delete(f"{url}/v1/users/newcomer", timeout=30).json()["deleted"]
+    deleted = WEB.delete(f"{url}/v1/users/newcomer").json()["deleted"]
     assert deleted == {"pairs": 1, "words": False, "state": True}
     assert ask(url, "newcomer").json()["status"] == "unknown_user"
     assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
