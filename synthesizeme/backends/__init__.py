@@ -1,6 +1,6 @@
 """Language models: open one by name, ask it through a session."""
 
-from synthesizeme.backends._account import Account, Progress
+from synthesizeme.backends._account import Account
 from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import SAMPLING_TEMPERATURE, Model, ModelSettings, find_backend, open_model
 from synthesizeme.backends._budget import Budget, Caps
@@ -21,7 +21,6 @@ __all__ = [
     "Form",
     "Model",
     "ModelSettings",
-    "Progress",
     "Question",
     "RetryPolicy",
     "Session",

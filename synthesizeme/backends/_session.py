@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.backends._account import Account, Progress, Reply, Report
+from synthesizeme.backends._account import Account, Reply, Report
 from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._budget import Budget
@@ -31,6 +31,7 @@ from synthesizeme.backends._loop import LoopThread
 from synthesizeme.backends._readings import Readings
 from synthesizeme.backends._retry import RetryPolicy
 from synthesizeme.errors import BackendError, CacheError, ConfigError
+from synthesizeme.progress import OnProgress
 from synthesizeme.types import Failure
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Session:
         cache: CallCache | None = None,
         concurrency: int = 8,
         retry: RetryPolicy | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: OnProgress | None = None,
         budget: Budget | None = None,
     ) -> None:
         if concurrency < 1:
@@ -115,9 +116,13 @@ class Session:
         self._slots = self._settling = None  # belong to the loop that has ended
         self._unkept = None
 
-    def account(self) -> Account:
-        """A fresh account: asks through this session and counts what it asked."""
-        return Account(self)
+    def account(self, progress: OnProgress | None = None) -> Account:
+        """A fresh account: asks through this session and counts what it asked.
+
+        Args:
+            progress: Called after every finished call of this account, in place of the session's own.
+        """
+        return Account(self, progress=progress)
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
         """Answer distinct questions; `report` is called as each one finishes."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

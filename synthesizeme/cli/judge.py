@@ -13,7 +13,8 @@ from synthesizeme.cli._abstaining import ABSTAINED, MaxError
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
 from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._text import id_list, print_json, printable, terminal
+from synthesizeme.cli._text import id_list, print_json, terminal
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.selective import SelectiveRule
@@ -70,13 +71,13 @@ def judge(
     Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
     are judged first, and where the judge is not sure enough it abstains.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.errors import ConfigError, JudgeError
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of
     from synthesizeme.judges.llm_judge import LLMJudge
     from synthesizeme.judges.one_comparison import judge_both_orders
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
     from synthesizeme.types import Failure
 
