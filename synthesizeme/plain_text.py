@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+MOST_IDS = 60
+
 
 def printable(text: str, limit: int | None = None) -> str:
     r"""`text` with control characters as escapes, on one line, shortened to `limit` characters.
@@ -37,3 +41,10 @@ def clock(seconds: float) -> str:
     '1:15'
     """
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def id_list(user_ids: Iterable[str]) -> str:
+    """User ids for a message: quoted, shortened, not more than `MOST_IDS` of them."""
+    names = [printable(user_id, 60) for user_id in user_ids]
+    more = f" and {len(names) - MOST_IDS} more" if len(names) > MOST_IDS else ""
+    return ", ".join(names[:MOST_IDS]) + more

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
@@ -128,7 +128,7 @@ class UserProfile(Frozen):
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> UserProfile:
+    def from_json(cls, text: str | bytes) -> Self:
         """Read a document written by `to_json`.
 
         Raises:
@@ -136,7 +136,7 @@ class UserProfile(Frozen):
         """
         return cls.model_validate_json(text)
 
-    def without(self, *, persona: bool = False, demonstrations: bool = False) -> UserProfile:
+    def without(self, *, persona: bool = False, demonstrations: bool = False) -> Self:
         """A copy with parts removed, for ablations."""
         update: dict[str, Any] = {}
         if persona:

@@ -8,7 +8,7 @@ from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Question
 from synthesizeme.backends._form import Form, Structure
 from synthesizeme.backends._retry import RetryPolicy
-from synthesizeme.backends._session import Session
+from synthesizeme.backends._session import Session, session_with, using
 from synthesizeme.files import default_cache_dir
 
 __all__ = [
@@ -29,4 +29,6 @@ __all__ = [
     "default_cache_dir",
     "find_backend",
     "open_model",
+    "session_with",
+    "using",
 ]

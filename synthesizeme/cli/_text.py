@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._json_output import stream
-from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-MOST_IDS = 60
-
-
-def id_list(user_ids: Iterable[str]) -> str:
-    """User ids for a message: quoted, shortened, not more than `MOST_IDS` of them."""
-    names = [printable(user_id, 60) for user_id in user_ids]
-    more = f" and {len(names) - MOST_IDS} more" if len(names) > MOST_IDS else ""
-    return ", ".join(names[:MOST_IDS]) + more
 
 
 def print_json(value: Any) -> None:

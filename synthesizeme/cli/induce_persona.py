@@ -19,9 +19,9 @@ from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
-from synthesizeme.cli._text import PatientOutput, id_list, print_json, say
+from synthesizeme.cli._text import PatientOutput, print_json, say
 from synthesizeme.errors import ConfigError, SynthesizeMeError
-from synthesizeme.plain_text import count, printable
+from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model

@@ -22,9 +22,9 @@ from synthesizeme.cli._options import Engine, PlainOptions, Workers
 from synthesizeme.cli._own_taste import meant, show_own_taste
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import id_list, say
+from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.plain_text import count, printable
+from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
