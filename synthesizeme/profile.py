@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from synthesizeme import display
 from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
 
 PROFILE_VERSION = 1
@@ -122,6 +123,29 @@ class UserProfile(Frozen):
     """Version of this document's format."""
     provenance: Provenance | None = None
     """How it was made; None for a profile written by hand."""
+
+    def __repr__(self) -> str:
+        said = "no persona" if self.persona is None else f"persona of {len(self.persona.sentences)} sentences"
+        known = [said, f"{len(self.demonstrations)} demonstrations"]
+        known += (
+            [f"cautions: {', '.join(caution.kind for caution in self.cautions)}"] if self.cautions else []
+        )
+        return f"{type(self).__name__}({self.user_id[:60]!r}, {', '.join(known)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        made = self.provenance
+        by = f"by {made.model}, {made.effort} effort, {made.usage.distinct_calls} calls" if made else ""
+        sentences = () if self.persona is None else self.persona.sentences
+        shown = [(it.text, ", ".join((*it.pair_ids, *it.evidence))) for it in sentences]
+        return display.block(
+            display.heading(self.user_id, by),
+            display.bullets(shown) or display.note("no persona: the choices support no statement"),
+            display.note(f"{len(self.demonstrations)} past choices are shown to a judge"),
+            display.bullets((f"Caution: {caution.text}", "") for caution in self.cautions),
+            display.bullets((f"Note: {text}", "") for text in (made.notes if made else ())),
+        )
 
     def to_json(self) -> str:
         """The profile as an indented JSON document."""

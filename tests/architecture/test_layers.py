@@ -28,6 +28,7 @@ LAYERS = (
         "visible_text",
         "plain_text",
         "progress",
+        "display",
     ),
     ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
     ("datasets", "backends", "profiles"),
