@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from synthesizeme.evaluation import evaluate as evaluate
     from synthesizeme.judges import LLMJudge as LLMJudge
     from synthesizeme.personas import SynthesizeMe as SynthesizeMe
+    from synthesizeme.personas.store import load_profile as load_profile
     from synthesizeme.profile import Persona as Persona
     from synthesizeme.profile import PersonaSentence as PersonaSentence
     from synthesizeme.profile import UserProfile as UserProfile
+    from synthesizeme.serving.loaded import LoadedRewardModel as LoadedRewardModel
+    from synthesizeme.serving.loaded import best_of as best_of
+    from synthesizeme.serving.loaded import load_reward_model as load_reward_model
+    from synthesizeme.serving.trl import reward_function as reward_function
     from synthesizeme.types import Comparison as Comparison
     from synthesizeme.types import Demonstration as Demonstration
     from synthesizeme.types import Evidence as Evidence
@@ -41,6 +46,7 @@ _WHERE = {
     "Evidence": "synthesizeme.types",
     "Failure": "synthesizeme.types",
     "LLMJudge": "synthesizeme.judges",
+    "LoadedRewardModel": "synthesizeme.serving.loaded",
     "Message": "synthesizeme.types",
     "ModelSettings": "synthesizeme.backends",
     "Persona": "synthesizeme.profile",
@@ -53,9 +59,13 @@ _WHERE = {
     "UserProfile": "synthesizeme.profile",
     "Verdict": "synthesizeme.types",
     "assign_splits": "synthesizeme.datasets",
+    "best_of": "synthesizeme.serving.loaded",
     "evaluate": "synthesizeme.evaluation",
+    "load_profile": "synthesizeme.personas.store",
+    "load_reward_model": "synthesizeme.serving.loaded",
     "open_model": "synthesizeme.backends",
     "read_pairs": "synthesizeme.datasets",
+    "reward_function": "synthesizeme.serving.trl",
     "write_pairs": "synthesizeme.datasets",
 }
 __all__ = sorted([*_WHERE, "__version__"])

@@ -46,7 +46,7 @@ class DataError(SynthesizeMeError):
 
     Args:
         problem: What was found and what was expected, one sentence.
-        source: File or data set the row came from.
+        source: File or data set the row came from, or ``list row`` and the like for one in memory.
         line: 1-based line number in `source`.
         field: Name of the offending field.
         cure: What the reader can do about it.
@@ -61,11 +61,20 @@ class DataError(SynthesizeMeError):
         field: str | None = None,
         cure: str | None = None,
     ) -> None:
-        place = ":".join(str(part) for part in (source, line) if part is not None)
-        parts = [part for part in (place, f"field {field!r}" if field else "") if part]
+        parts = [part for part in (placed(source, line), f"field {field!r}" if field else "") if part]
         message = ": ".join([*parts, problem])
         super().__init__(f"{message.rstrip('.')}. Cure: {cure}" if cure else message)
         self.problem, self.source, self.line, self.field, self.cure = problem, source, line, field, cure
+
+
+def placed(source: str | None, line: int | None) -> str:
+    """Where something stands: a file and line, or a row in memory.
+
+    >>> placed("pairs.jsonl", 3), placed("list row", 3)
+    ('pairs.jsonl:3', 'list row 3')
+    """
+    between = " " if source is not None and source.endswith(" row") else ":"
+    return between.join(str(part) for part in (source, line) if part is not None)
 
 
 class ConfigError(SynthesizeMeError):

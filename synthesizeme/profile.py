@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
+from synthesizeme import display
 from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
 
 PROFILE_VERSION = 1
@@ -123,12 +124,35 @@ class UserProfile(Frozen):
     provenance: Provenance | None = None
     """How it was made; None for a profile written by hand."""
 
+    def __repr__(self) -> str:
+        said = "no persona" if self.persona is None else f"persona of {len(self.persona.sentences)} sentences"
+        known = [said, f"{len(self.demonstrations)} demonstrations"]
+        known += (
+            [f"cautions: {', '.join(caution.kind for caution in self.cautions)}"] if self.cautions else []
+        )
+        return f"{type(self).__name__}({self.user_id[:60]!r}, {', '.join(known)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        made = self.provenance
+        by = f"by {made.model}, {made.effort} effort, {made.usage.distinct_calls} calls" if made else ""
+        sentences = () if self.persona is None else self.persona.sentences
+        shown = [(it.text, ", ".join((*it.pair_ids, *it.evidence))) for it in sentences]
+        return display.block(
+            display.heading(self.user_id, by),
+            display.bullets(shown) or display.note("no persona: the choices support no statement"),
+            display.note(f"{len(self.demonstrations)} past choices are shown to a judge"),
+            display.bullets((f"Caution: {caution.text}", "") for caution in self.cautions),
+            display.bullets((f"Note: {text}", "") for text in (made.notes if made else ())),
+        )
+
     def to_json(self) -> str:
         """The profile as an indented JSON document."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> UserProfile:
+    def from_json(cls, text: str | bytes) -> Self:
         """Read a document written by `to_json`.
 
         Raises:
@@ -136,7 +160,7 @@ class UserProfile(Frozen):
         """
         return cls.model_validate_json(text)
 
-    def without(self, *, persona: bool = False, demonstrations: bool = False) -> UserProfile:
+    def without(self, *, persona: bool = False, demonstrations: bool = False) -> Self:
         """A copy with parts removed, for ablations."""
         update: dict[str, Any] = {}
         if persona:

@@ -126,6 +126,7 @@ class SavedScorer(PersonalScorer, Protocol):
         """Whether it was made for people elsewhere, and no pair of data that it was made from tests it."""
 
 
+@runtime_checkable
 class PersonalRewards(PersonalScorer, RewardScorer, Protocol):
     """A fitted reward model as it is served: users come, are scored, and go."""
 

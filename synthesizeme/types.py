@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from synthesizeme import display
+
 Role = Literal["system", "user", "assistant"]
 Side = Literal["first", "second"]
 Preference = Literal["first", "second", "tie"]
@@ -42,6 +44,13 @@ class Frozen(BaseModel):
     """Base of every value here: immutable, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Fields that say something, long ones shortened; `model_dump` has all of them whole."""
+        for name, value in super().__repr_args__():
+            field = type(self).model_fields.get(name or "")
+            if field is None or value != field.get_default(call_default_factory=True):
+                yield name, display.shortened(value)
 
 
 class Message(Frozen):
@@ -345,6 +354,21 @@ class OwnTaste(Frozen):
     common: tuple[Evidence, ...] = ()
     """What the user likes as most people do, the surest first: the sum of both weights is clear of zero, and
     gives the statement its direction, and the user's `weight` is not clear. Empty unless `set_apart`."""
+
+    def __repr__(self) -> str:
+        own = ", ".join(item.statement for item in self.own[:3]) or "nothing that sets apart"
+        return f"OwnTaste({own}; p = {self.p_value:.3f})"
+
+    def _repr_html_(self) -> str:
+        said = f"p = {self.p_value:.3f}: how often anybody would differ as much"
+        if not self.set_apart:
+            return display.block(
+                display.heading("Nothing yet that sets this user apart from most people", said)
+            )
+        parts = [display.heading("More than most people" if self.own else "No single feature is clear", said)]
+        parts += [display.weights(self.own)] if self.own else []
+        parts += [display.heading("Like most people"), display.weights(self.common)] if self.common else []
+        return display.block(*parts)
 
     @property
     def set_apart(self) -> bool:

@@ -1,6 +1,6 @@
 """Language models: open one by name, ask it through a session."""
 
-from synthesizeme.backends._account import Account, Progress
+from synthesizeme.backends._account import Account
 from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import (
     SAMPLING_TEMPERATURE,
@@ -15,7 +15,7 @@ from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import Question
 from synthesizeme.backends._form import Form, Structure
 from synthesizeme.backends._retry import RetryPolicy
-from synthesizeme.backends._session import Session
+from synthesizeme.backends._session import Session, session_with, using
 from synthesizeme.files import default_cache_dir
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "Form",
     "Model",
     "ModelSettings",
-    "Progress",
     "Question",
     "RetryPolicy",
     "Session",
@@ -38,4 +37,6 @@ __all__ = [
     "find_backend",
     "most_follow_ups",
     "open_model",
+    "session_with",
+    "using",
 ]

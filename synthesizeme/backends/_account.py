@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._calls import Question
+from synthesizeme.progress import OnProgress, Progress
 from synthesizeme.types import Failure, Usage
 
 if TYPE_CHECKING:
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from synthesizeme.backends._readings import Readings
 
 _TAKEN = ("prompt_tokens", "completion_tokens", "cost_usd")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, for a progress display."""
-
-    stage: str
-    done: int
-    total: int
-    usage: Usage
 
 
 @dataclass(frozen=True)
@@ -45,7 +36,7 @@ class Asking(Protocol):
     """What an account asks through: a `Session`, which makes the account."""
 
     model: Model
-    progress: Callable[[Progress], None] | None
+    progress: OnProgress | None
     readings: Readings
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
@@ -59,11 +50,15 @@ class Account:
         session: Through which the questions are asked.
         within: A wider account: what it knows is not asked again but counts here all the same, so that
             whoever decides by the counts decides alike whatever was asked before.
+        progress: Called after every finished call, in place of the session's own.
     """
 
-    def __init__(self, session: Asking, within: Account | None = None) -> None:
+    def __init__(
+        self, session: Asking, within: Account | None = None, progress: OnProgress | None = None
+    ) -> None:
         self.session = session
         self._within = within
+        self._progress = progress or session.progress
         self.usage = Usage()
         self.failures: dict[str, int] = {}
         self._known: dict[Question, Answer | Failure] = {}
@@ -109,8 +104,8 @@ class Account:
             nonlocal done
             done += 1
             self._count(question, reply)
-            if self.session.progress:
-                self.session.progress(Progress(stage, done, len(fresh), self.usage))
+            if self._progress:
+                self._progress(Progress(stage, done, len(fresh), self.usage))
             self.session.readings.add(question, reply.outcome)
 
         return self.session.answer(fresh, report)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.backends._account import Account, Progress, Reply, Report
+from synthesizeme.backends._account import Account, Reply, Report
 from synthesizeme.backends._answer import Answer
-from synthesizeme.backends._base import Model
+from synthesizeme.backends._base import Model, open_model
 from synthesizeme.backends._budget import Budget
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import (
@@ -31,6 +32,7 @@ from synthesizeme.backends._loop import LoopThread
 from synthesizeme.backends._readings import Readings
 from synthesizeme.backends._retry import RetryPolicy
 from synthesizeme.errors import BackendError, CacheError, ConfigError
+from synthesizeme.progress import OnProgress
 from synthesizeme.types import Failure
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Session:
         cache: CallCache | None = None,
         concurrency: int = 8,
         retry: RetryPolicy | None = None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: OnProgress | None = None,
         budget: Budget | None = None,
     ) -> None:
         if concurrency < 1:
@@ -115,9 +117,13 @@ class Session:
         self._slots = self._settling = None  # belong to the loop that has ended
         self._unkept = None
 
-    def account(self) -> Account:
-        """A fresh account: asks through this session and counts what it asked."""
-        return Account(self)
+    def account(self, progress: OnProgress | None = None) -> Account:
+        """A fresh account: asks through this session and counts what it asked.
+
+        Args:
+            progress: Called after every finished call of this account, in place of the session's own.
+        """
+        return Account(self, progress=progress)
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
         """Answer distinct questions; `report` is called as each one finishes."""
@@ -328,3 +334,38 @@ class Session:
         if thoughts and not answer.cut_off and sending.form is not None and sending.form.readable(spoken):
             return spoken
         return Fault.empty_reply(answer, thoughts)
+
+
+def session_with(model: str | Model | Session) -> Session:
+    """A session with a model; one that is given is given back.
+
+    Args:
+        model: Name of a model (`open_model`), an opened model, or a session.
+
+    Raises:
+        ConfigError: it is none of these.
+        SynthesizeMeError: as `open_model`.
+    """
+    if isinstance(model, Session):
+        return model
+    if isinstance(model, str | Model):
+        return Session(open_model(model) if isinstance(model, str) else model)
+    raise ConfigError(
+        f"model is {model!r}, a {type(model).__name__}; expected the name of a model such as 'builtin', an "
+        "opened model, or a Session"
+    )
+
+
+@contextmanager
+def using(model: str | Model | Session) -> Iterator[Session]:
+    """`session_with` a model for a block, at whose end it is closed, unless it was given open.
+
+    Raises:
+        SynthesizeMeError: as `session_with`.
+    """
+    session = session_with(model)
+    try:
+        yield session
+    finally:
+        if session is not model:
+            session.close()

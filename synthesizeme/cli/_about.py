@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthesizeme.cli._text import count, id_list, printable, say
+from synthesizeme.cli._text import say
+from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.feedback import UserWords

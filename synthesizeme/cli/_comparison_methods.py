@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._method_options import PREFIX, assignments, by_method, method_arguments, method_settings
-from synthesizeme.cli._text import printable
 from synthesizeme.errors import ConfigError, UnknownNameError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from synthesizeme.cli._options import ModelOptions
-from synthesizeme.cli._text import count, dollars, printable, terminal
+from synthesizeme.cli._text import terminal
+from synthesizeme.plain_text import count, dollars, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Answer, Model

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol, cast
 import typer
 
 from synthesizeme.cli._options import folder
-from synthesizeme.cli._text import count
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import count
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

@@ -72,11 +72,11 @@ def lamp_reports(
         ConfigError: a scorer cannot answer a task.
         DataError: the data is nowhere or wrong.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.datasets.lamp import lamp_task, load_lamp
     from synthesizeme.lamp import LampRun, read_ranking
     from synthesizeme.lamp.names import asks, check_names, writers
+    from synthesizeme.progress import ProgressDisplay
 
     models = _models(scorers, settings.seed, floor)
     for name in benchmarks:

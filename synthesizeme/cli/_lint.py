@@ -10,8 +10,9 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, DataDir
 from synthesizeme.cli._pairs_input import Columns, read
-from synthesizeme.cli._text import count, print_json, printable, terminal
+from synthesizeme.cli._text import print_json, terminal
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.lint import Finding, LintReport

@@ -14,19 +14,20 @@ from synthesizeme.cli._many_users_options import ManyUsersOptions
 from synthesizeme.cli._options import ModelOptions
 from synthesizeme.cli._pairs_input import say_left_out, say_recognised
 from synthesizeme.cli._places import check_writable, write_profile
-from synthesizeme.cli._progress import replies
 from synthesizeme.cli._session import cache_place, settings_of
-from synthesizeme.cli._text import count, dollars, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import SynthesizeMeError
+from synthesizeme.plain_text import count, dollars, printable
+from synthesizeme.progress import replies
 
 if TYPE_CHECKING:
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.datasets import ReadReport
     from synthesizeme.induction import InductionJob, RunSummary
     from synthesizeme.induction.one_user import UserDone
     from synthesizeme.personas.workflow import InductionSettings
     from synthesizeme.profiles import ProfileStore
     from synthesizeme.profiles.intake import Taken
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
 
 NAMED = 5
@@ -75,9 +76,9 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
     Raises:
         SynthesizeMeError: users failed, or were left for another run; the others are stored.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.datasets import ReadReport, parse_columns
     from synthesizeme.profiles import open_store
+    from synthesizeme.progress import ProgressDisplay
 
     job = work.job()
     report = ReadReport(
@@ -129,8 +130,8 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: 
 
 
 def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
-    from synthesizeme.backends import Progress
     from synthesizeme.induction import RunSummary, run
+    from synthesizeme.progress import Progress
 
     finished = RunSummary()
 
@@ -157,7 +158,7 @@ def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total:
 
 
 def _show(display: ProgressDisplay, summary: RunSummary, total: int) -> None:
-    from synthesizeme.backends import Progress
+    from synthesizeme.progress import Progress
 
     stage = f"{summary.failed:,} failed, done" if summary.failed else "done"
     display(Progress(stage, summary.users, max(total, summary.users), summary.usage))

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from synthesizeme.cli._text import printable
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import typer
 
-from synthesizeme.cli._text import count, print_json, printable
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.cli._text import print_json
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
@@ -26,18 +24,9 @@ def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
         ConfigError: the model has no named weights.
         DataError: the model does not know the user.
     """
-    own_taste = getattr(model, "own_taste", None)
-    if not callable(own_taste):
-        raise ConfigError(
-            f"--weights: {model.name} has no weights that can be named; these have: {_with_own_taste()}"
-        )
-    if user not in model.users:
-        raise DataError(
-            f"the model knows {count(len(model.users), 'user')}, {printable(user, 60)!r} is none of them."
-            + meant(user, model.users),
-            cure="fit the user first with --history PAIRS, or --about FILE.",
-        )
-    found: OwnTaste = own_taste(user)
+    from synthesizeme.serving.loaded import own_taste
+
+    found = own_taste(model, user)
     if as_json:
         print_json(_document(user, found))
         return
@@ -56,12 +45,6 @@ def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
         typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
 
 
-def meant(user: str, known: Collection[str]) -> str:
-    """The question whether a known user was meant who is called much the same, after a blank; else empty."""
-    close = difflib.get_close_matches(user, known, n=1)
-    return f" Did you mean {printable(close[0], 60)!r}?" if close else ""
-
-
 def _document(user: str, found: OwnTaste) -> dict[str, object]:
     from synthesizeme.types import APART_LEVEL
 
@@ -76,16 +59,3 @@ def _numbers(item: Evidence) -> str:
     others = "" if item.population is None else f"; most people {item.population:+.2f}"
     pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
     return f"{item.weight:+.2f} ± {item.standard_error:.2f} ({printable(item.feature)}{others}{pairs})"
-
-
-def _with_own_taste() -> str:
-    from reward_models import method, method_names
-
-    found = []
-    for name in method_names():
-        try:
-            if hasattr(method(name), "own_taste"):
-                found.append(name)
-        except MissingExtraError:
-            continue
-    return ", ".join(found) or "none"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthesizeme.cli._sources import located
-from synthesizeme.cli._text import count, printable, say
+from synthesizeme.cli._text import say
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import PairsFile

@@ -12,8 +12,9 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._pairs_input import KINDS, read
 from synthesizeme.cli._store_options import Store, StoreOptions, User
-from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import count, printable
 
 
 @spread

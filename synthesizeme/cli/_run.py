@@ -14,8 +14,8 @@ import typer
 
 from synthesizeme.cli import _json_output
 from synthesizeme.cli._config_file import APPLICATION
-from synthesizeme.cli._text import printable
 from synthesizeme.errors import CacheError, ConfigError, SynthesizeMeError, UnknownNameError
+from synthesizeme.plain_text import printable
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 _BROKEN_PIPE = 141

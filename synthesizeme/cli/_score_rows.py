@@ -108,8 +108,8 @@ def answers(
 
 
 def _question(place: SourceRow, user: str | None) -> Question:
-    from synthesizeme.datasets.rows import SourceRow, short_repr
-    from synthesizeme.serving.rows import read_about, read_prompt, read_response, read_user
+    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+    from synthesizeme.serving.rows import read_about
 
     row = place.row
     if row.get("user_id", user) is None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._options import ModelOptions
-from synthesizeme.cli._text import printable
 from synthesizeme.errors import ConfigError, CredentialError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Caps, Model, ModelSettings, Progress, Session
+    from synthesizeme.backends import Caps, Model, ModelSettings, Session
+    from synthesizeme.progress import Progress
 
 
 def check_model(options: ModelOptions) -> None:

@@ -12,7 +12,7 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, folder
 from synthesizeme.cli._places import check_replaceable, check_writable
-from synthesizeme.cli._text import print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.cli._vectors_options import (
     AnsweringOptions,
     PolicyOptions,
@@ -23,6 +23,7 @@ from synthesizeme.cli._vectors_options import (
     open_scorers,
 )
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Decoder, PersonaVectors, Rollout, Trait

@@ -12,8 +12,9 @@ import typer
 
 from synthesizeme.cli._options import ModelOptions, folder
 from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._text import printable, say
+from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Decoder, PersonaVectors, Trait
@@ -193,8 +194,8 @@ def open_scorers(scorer: str, trait: Trait, model: ModelOptions) -> Iterator[Sco
 def open_asking(model: ModelOptions) -> Iterator[Ask]:
     """Puts conversations to the model of the flags, with its cache, retries and progress."""
     from synthesizeme.backends import Answer, Question
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.replies import without_thoughts
     from synthesizeme.types import Failure
 

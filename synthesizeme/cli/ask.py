@@ -15,8 +15,9 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, new_file
 from synthesizeme.cli._pairs_input import read
 from synthesizeme.cli._places import check_apart
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import print_json, say
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.profiles import ProfileStore

@@ -20,8 +20,9 @@ from synthesizeme.cli._options import CommonOptions, ModelOptions
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
-from synthesizeme.cli._text import print_json, printable, say
+from synthesizeme.cli._text import print_json, say
 from synthesizeme.errors import ConfigError, MissingExtraError
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.comparison.runner import Compared

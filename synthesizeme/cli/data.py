@@ -13,7 +13,8 @@ from synthesizeme.cli._lint import lint
 from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
 from synthesizeme.cli._pairs_input import Columns, read, say_left_out
 from synthesizeme.cli._sources import located
-from synthesizeme.cli._text import count, print_json, printable, terminal
+from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import ConvertReport, PairsFile, PairsSummary

@@ -10,8 +10,9 @@ import typer
 from synthesizeme.cli._doctor_model import asks_for_a_model, show_tried, tried_model
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions
-from synthesizeme.cli._text import print_json, printable, terminal
+from synthesizeme.cli._text import print_json, terminal
 from synthesizeme.errors import SynthesizeMeError, install_line
+from synthesizeme.plain_text import printable
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
 DISTRIBUTION = "synthesizeme-rewards"

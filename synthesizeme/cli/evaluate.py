@@ -28,7 +28,8 @@ from synthesizeme.cli._pairs_input import Columns
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import print_json, say
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,11 +254,11 @@ def _measure(
     retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Report:
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.scorer_names import asks_model
     from synthesizeme.personas.scorers import Scorers, limit_users
     from synthesizeme.personas.store import ProfileDirectory
+    from synthesizeme.progress import ProgressDisplay
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
     with ExitStack() as stack:

@@ -14,8 +14,9 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._text import print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import printable
 
 BACKBONE = "backbone"
 IMPERSONAL = ("bradley-terry",)

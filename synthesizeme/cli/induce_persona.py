@@ -19,8 +19,9 @@ from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
-from synthesizeme.cli._text import PatientOutput, count, id_list, print_json, printable, say
+from synthesizeme.cli._text import PatientOutput, print_json, say
 from synthesizeme.errors import ConfigError, SynthesizeMeError
+from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
@@ -218,9 +219,9 @@ def _induce(
     output: PatientOutput | None,
 ) -> tuple[Done, list[UserFailure]]:
     """Induce, write and show one user after another; without an output only notes are shown."""
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
+    from synthesizeme.progress import ProgressDisplay
 
     done: Done = []
     failed: list[UserFailure] = []

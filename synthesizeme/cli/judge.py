@@ -13,7 +13,8 @@ from synthesizeme.cli._abstaining import ABSTAINED, MaxError
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
 from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._text import id_list, print_json, printable, terminal
+from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.selective import SelectiveRule
@@ -70,19 +71,19 @@ def judge(
     Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
     are judged first, and where the judge is not sure enough it abstains.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import open_session
-    from synthesizeme.errors import ConfigError, JudgeError
+    from synthesizeme.errors import ConfigError
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of
     from synthesizeme.judges.llm_judge import LLMJudge
     from synthesizeme.judges.one_comparison import judge_both_orders
+    from synthesizeme.personas.store import load_profile
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
-    from synthesizeme.types import Failure
 
     if (max_error is None) != (history is None):
         raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
-    known = _profile(profile, user)
+    known = load_profile(profile, user)
     comparison = _comparison(known.user_id, asked)
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:
@@ -94,8 +95,6 @@ def judge(
             said = evaluate(judge, validation, both_orders=True)
             rule = rule_of(said.pairs, max_error, source=str(history))
         found = judge_both_orders(account, known, comparison, prompt=prompt)
-    if isinstance(found, Failure):
-        raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
         cautions = [caution.model_dump(mode="json") for caution in known.cautions]
@@ -144,36 +143,9 @@ def _validation(profile: UserProfile, history: Path, max_error: float) -> list[P
     return pairs
 
 
-def _profile(path: Path, user: str | None) -> UserProfile:
-    from synthesizeme.errors import ConfigError
-    from synthesizeme.personas.store import INDEX, PROFILE, ProfileDirectory, load_profile
-
-    if path.is_dir() and not (path / INDEX).exists() and (path / PROFILE).exists():
-        path = path / PROFILE
-    if not path.is_dir():
-        profile = load_profile(path)
-        if user not in (None, profile.user_id):
-            owner = printable(profile.user_id, 60)
-            raise ConfigError(f"{path} is the profile of {owner!r}, not of {printable(user or '', 60)!r}")
-        return profile
-    profiles = ProfileDirectory(path)
-    if user is None:
-        if len(profiles) != 1:
-            raise ConfigError(
-                f"{path} has profiles of {len(profiles)} users; name one with --user ID. "
-                f"Its users: {id_list(profiles)}"
-            )
-        user = next(iter(profiles))
-    if user not in profiles:
-        raise ConfigError(f"{path} has no profile of {printable(user, 60)!r}. Its users: {id_list(profiles)}")
-    return profiles[user]
-
-
 def _comparison(user_id: str, asked: AskedOptions) -> Comparison:
-    from pydantic import ValidationError
-
-    from synthesizeme.errors import ConfigError, DataError
-    from synthesizeme.types import Comparison
+    from synthesizeme.datasets.rows import asked_comparison
+    from synthesizeme.errors import ConfigError
 
     source = asked.comparison
     texts = {"prompt": asked.prompt, "first": asked.first, "second": asked.second}
@@ -182,25 +154,8 @@ def _comparison(user_id: str, asked: AskedOptions) -> Comparison:
         raise ConfigError(f"--comparison and {', '.join(given)} exclude each other")
     if source is None and len(given) < len(texts):
         raise ConfigError("give --prompt, --first and --second, or --comparison FILE.json")
-    fields: dict[str, Any] = texts if source is None else _read(source)
-    if isinstance(fields["prompt"], str):
-        fields = {**fields, "prompt": [{"role": "user", "content": fields["prompt"]}]}
-    where = source or "command line"
-    try:
-        made = Comparison.model_validate({**fields, "user_id": user_id, "pair_id": "command-line"})
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        field = ".".join(map(str, problem["loc"])) or None
-        raise DataError(
-            problem["msg"], source=where, field=field, cure="give text that is not blank"
-        ) from None
-    for name, text in (("first", made.first), ("second", made.second)):
-        if not text.strip():
-            raise DataError("is blank; expected text", source=where, field=name, cure="give both responses")
-    if not made.prompt or made.prompt[-1].role != "user":
-        cure = "let the conversation end with what the user said"
-        raise DataError("does not end with a user turn", source=where, field="prompt", cure=cure)
-    return made
+    fields = texts if source is None else _read(source)
+    return asked_comparison(user_id, **fields, source=source or "command line")
 
 
 def _read(source: str) -> dict[str, Any]:

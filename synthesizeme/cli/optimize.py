@@ -12,7 +12,8 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta, new_file
 from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import print_json, say
+from synthesizeme.plain_text import count, printable
 
 
 @spread
@@ -51,11 +52,11 @@ def optimize(
     Users are split in three: one part to propose from, one to choose with, one held out for the score before
     and after. The versions found are kept in one JSON file.
     """
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import check_model, model_of, open_session
     from synthesizeme.datasets import assign_splits, by_user
     from synthesizeme.files import write_whole
     from synthesizeme.personas.optimize import optimize_theta, theta_document
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
     check_model(model)

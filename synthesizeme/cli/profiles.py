@@ -11,8 +11,9 @@ from synthesizeme.cli import _profiles_change as changing
 from synthesizeme.cli._groups import flowing, spread
 from synthesizeme.cli._options import CommonOptions, PlainOptions, new_file
 from synthesizeme.cli._store_options import StoreOptions, User
-from synthesizeme.cli._text import count, print_json, printable, say
+from synthesizeme.cli._text import print_json, say
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

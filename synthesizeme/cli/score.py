@@ -19,11 +19,12 @@ from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._json_output import reserve, stream
 from synthesizeme.cli._options import Engine, PlainOptions, Workers
-from synthesizeme.cli._own_taste import meant, show_own_taste
+from synthesizeme.cli._own_taste import show_own_taste
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import count, id_list, printable, say
+from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
@@ -122,8 +123,7 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import use_engine
-    from synthesizeme.serving.protocol import ScalarRewards
-    from synthesizeme.serving.settings import Settings
+    from synthesizeme.serving.loaded import load_reward_model
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
@@ -132,10 +132,7 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
     if options.as_json or not options.weights:
         reserve()
     model = opened(options.model)
-    if options.unknown_user is not None:
-        model.unknown_user = options.unknown_user
-    if (name := floor.name) is not None:
-        model.stand_on(name)
+    loaded = load_reward_model(model, unknown_user=options.unknown_user, floor=floor.name, **shape.settings())
     abstainer = None
     if options.history is not None or options.about is not None:
         with use_engine(options.engine, options.workers):
@@ -145,12 +142,11 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
         show_own_taste(model, str(options.user), as_json=options.as_json)
         return
     if options.user is not None and options.user not in known:
-        _say_unknown(model, options.user, known)
+        _say_unknown(loaded.rewards.settings.unknown_user, options.user, known)
     if sys.stdin.isatty():
         say("Reading rows from the terminal, one JSON object per line.")
     failed, read = 0, 0
-    settings = Settings(unknown_user=model.unknown_user, on_error="raise", **shape.settings())
-    for line in _lines(ScalarRewards(model, settings), options, abstainer):
+    for line in _lines(loaded.rewards, options, abstainer):
         read += 1
         failed += "error" in line
         stream().write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
@@ -285,6 +281,8 @@ def _words_of_asked(
     return {name: said for name, said in words.items() if name not in known}
 
 
-def _say_unknown(model: RewardModel, user: str, known: frozenset[str]) -> None:
-    what = "is refused" if model.unknown_user == "refuse" else "gets the answer of the population"
+def _say_unknown(unknown_user: str, user: str, known: frozenset[str]) -> None:
+    from synthesizeme.serving.loaded import meant
+
+    what = "is refused" if unknown_user == "refuse" else "gets the answer of the population"
     say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{meant(user, known)}")

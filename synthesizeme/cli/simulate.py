@@ -11,9 +11,10 @@ import typer
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
 from synthesizeme.cli._places import check_apart
-from synthesizeme.cli._progress import replies
-from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import count, printable
+from synthesizeme.progress import replies
 
 if TYPE_CHECKING:
     from synthesizeme.profile import UserProfile
@@ -146,8 +147,8 @@ def _planted(options: SimulationOptions) -> tuple[Simulated, Usage | None]:
 
 
 def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated, Usage]:
-    from synthesizeme.cli._progress import ProgressDisplay
     from synthesizeme.cli._session import check_model, open_session
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
     from synthesizeme.simulation.pool import read_pool
     from synthesizeme.simulation.respondents import played_by, role_played, simulate

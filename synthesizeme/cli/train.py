@@ -18,8 +18,9 @@ from synthesizeme.cli._method_options import PREFIX, assignments, method_argumen
 from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._text import count, print_json, printable, say, terminal
+from synthesizeme.cli._text import print_json, say, terminal
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import typer
 
 from synthesizeme.cli._groups import flowing, spread
 from synthesizeme.cli._options import CommonOptions, ModelOptions
-from synthesizeme.cli._text import count, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.cli._vectors_extract import extract
 from synthesizeme.cli._vectors_options import (
     MARK,
@@ -27,6 +27,7 @@ from synthesizeme.cli._vectors_options import (
     read_prompts,
 )
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Dose, PersonaVectors

@@ -13,7 +13,7 @@ from synthesizeme.datasets._base import (
 )
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._inspect import PairsSummary, inspect
-from synthesizeme.datasets._reading import PairsFile, Source, open_source, read_pairs
+from synthesizeme.datasets._reading import PairsFile, Source, open_source, pairs_of, read_pairs
 from synthesizeme.datasets._reward_bench import TIES_SUBSET, GeneralQuestion, load_reward_bench
 from synthesizeme.datasets._splits import (
     assign_splits,
@@ -55,6 +55,7 @@ __all__ = [
     "load_words",
     "locate",
     "open_source",
+    "pairs_of",
     "parse_columns",
     "read_pairs",
     "read_words",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, overload
 
 from synthesizeme import discovery
 from synthesizeme.datasets._hub import download, hub_name
 from synthesizeme.datasets.rows.folders import SUFFIXES
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
@@ -49,8 +50,8 @@ class DatasetModule(Protocol):
     def recognises(self, row: Row) -> bool:
         """Whether the first row of some file is in this format; no two modules say yes to one row."""
 
-    def read(self, source: Path, report: ReadReport) -> Iterator[PreferencePair]:
-        """The pairs of a file or folder; what makes no pair goes to the report."""
+    def read(self, source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+        """The pairs of a file, a folder or an object in memory; what makes no pair goes to the report."""
 
 
 @cache
@@ -71,7 +72,7 @@ def recognise(row: Row) -> str | None:
 
 
 def loader(
-    read: Callable[[Path, ReadReport], Iterator[PreferencePair]], download: Sequence[str] = ()
+    read: Callable[[Origin, ReadReport], Iterator[PreferencePair]], download: Sequence[str] = ()
 ) -> Load:
     """The `load` of a data set module, from its `read` and the files it needs from the hub."""
 
@@ -109,9 +110,15 @@ def locate(folder: Path, files: Sequence[str]) -> Path | None:
     return next((folder / name for name in files if (folder / name).exists()), None)
 
 
-def within(source: Path, files: Sequence[str]) -> Path:
+@overload
+def within(source: Path, files: Sequence[str]) -> Path: ...
+@overload
+def within(source: Origin, files: Sequence[str]) -> Origin: ...
+def within(source: Origin, files: Sequence[str]) -> Origin:
     """What is to be read of `source`: the first of `files` in a folder that has one, else `source` itself."""
-    return (locate(source, files) or source) if source.is_dir() else source
+    if isinstance(source, Path) and source.is_dir():
+        return locate(source, files) or source
+    return source
 
 
 def data_places(data_dir: str | Path | None, env: Mapping[str, str] = os.environ) -> list[Path]:

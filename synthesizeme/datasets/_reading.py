@@ -1,9 +1,10 @@
-"""Pairs out of a file, a folder or a hub data set in any format: the one way in."""
+"""Pairs out of a file, a folder, a hub data set or an object in memory, in any format: the one way in."""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 from synthesizeme.datasets._base import formats, local_copy, locate, recognise
 from synthesizeme.datasets._hub import hub_name
 from synthesizeme.datasets.rows.columns import LOOKED_AT
+from synthesizeme.datasets.rows.held import Origin, held
 from synthesizeme.datasets.rows.report import LeftOut, ReadReport, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.types import PreferencePair
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class PairsFile:
     """What was read from a source of pairs."""
 
     source: str
-    """File, folder or hub data set."""
+    """File, folder or hub data set, or what errors call a row of an object in memory."""
     format: str
     """Format it is in."""
     pairs: tuple[PreferencePair, ...]
@@ -44,9 +48,9 @@ class Source:
     """A source whose format is known, and what its rows go through."""
 
     name: str
-    """File, folder or hub data set, as it was named."""
-    path: Path
-    """Where it lies here."""
+    """File, folder or hub data set, as it was named, or what errors call a row of an object in memory."""
+    path: Origin
+    """Where it lies here, or what holds it."""
     format: str
     """Name of its format."""
     report: ReadReport
@@ -63,7 +67,7 @@ class Source:
     def nothing(self) -> DataError:
         """What is wrong with a source that gave no pair."""
         if not self.report.rows_read:
-            return DataError("the file holds no rows", source=self.name, cure="check the path")
+            return _empty(self.path)
         reasons = ", ".join(f"{count} x {reason}" for reason, count in self.report.reasons.items())
         first = f"; the first: {self.report.bad[0]}" if self.report.bad else ""
         return DataError(
@@ -85,11 +89,11 @@ class Source:
         return tuple(found)
 
 
-def open_source(source: str | Path, report: ReadReport, format: str = "auto") -> Source:
+def open_source(source: object, report: ReadReport, format: str = "auto") -> Source:
     """A source of pairs, its format told.
 
     Args:
-        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
+        source: As `read_pairs` takes it.
         report: How rows are taken in.
         format: Name of the format, or ``auto``: the one that the first rows are in that any format knows.
 
@@ -100,15 +104,38 @@ def open_source(source: str | Path, report: ReadReport, format: str = "auto") ->
     known = formats()
     if format not in ("auto", *known):
         raise UnknownNameError("format", format, ["auto", *known])
-    named = None if os.path.exists(source) else hub_name(str(source))
+    if (in_memory := held(source)) is not None:
+        told = _told(in_memory, report) if format == "auto" else format
+        return Source(str(in_memory), in_memory, told, report)
+    named = None if os.path.exists(str(source)) else hub_name(str(source))
     owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
     owner = format if format != "auto" else next(owners, None)
     path = local_copy(str(source), report, known[owner].DOWNLOAD if owner else ())
     return Source(str(source), path, owner or _told(path, report), report)
 
 
+def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[PreferencePair]:
+    """The pairs of whatever `read_pairs` takes, for functions that are given rows; pairs stay as they are.
+
+    Rows that make no pair by the rule of their format, such as ties, are left out with a warning.
+
+    Args:
+        rows: The rows.
+        user_id: Owner of rows that name none.
+
+    Raises:
+        DataError: as `read_pairs`.
+    """
+    if isinstance(rows, list | tuple) and rows and all(isinstance(row, PreferencePair) for row in rows):
+        return rows
+    found = read_pairs(rows, user_id=user_id)
+    for reason, number in found.reasons.items():
+        _log.warning("%d of %d rows left out: %s", number, found.rows_read, reason)
+    return found.pairs
+
+
 def read_pairs(
-    source: str | Path,
+    source: object,
     *,
     format: str = "auto",
     columns: Mapping[str, str] | None = None,
@@ -118,7 +145,9 @@ def read_pairs(
     """Read all pairs of a source in any known format.
 
     Args:
-        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub.
+        source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub; or a list of
+            dicts or `PreferencePair`, a frame of pandas or polars, a table of Arrow, a `datasets.Dataset` or
+            `DatasetDict`, an open file, or a file's content as text or bytes.
         format: Name of the format, or ``auto`` to tell it from the first rows.
         columns: Column of the source by field of ours, for columns with names that no format knows.
         user_id: Owner of rows that name none.
@@ -146,30 +175,36 @@ def read_pairs(
     )
 
 
-def _told(path: Path, report: ReadReport) -> str:
-    """Format of a file or folder by what lies in it and by its first rows.
+def _told(path: Origin, report: ReadReport) -> str:
+    """Format of a file, a folder or an object in memory by what lies in it and by its first rows.
 
     A pipe, which can be read but once, is taken to be in our own format.
 
     Raises:
         DataError: no row can be read, or no format knows the first of them.
     """
-    if os.path.isdir(path):
-        for name, module in formats().items():
-            if locate(path, module.FILES):
-                return name
-    elif os.path.exists(path) and not path.is_file():
-        return "jsonl"
+    if isinstance(path, Path):
+        if os.path.isdir(path):
+            for name, module in formats().items():
+                if locate(path, module.FILES):
+                    return name
+        elif os.path.exists(path) and not path.is_file():
+            return "jsonl"
     looked = ReadReport(skip_bad_rows=True, split=report.split, columns=report.columns)
     first = list(islice(rows_of(path, looked), LOOKED_AT))
     if known := next(filter(None, (recognise(place.row) for place in first)), None):
         return known
     if not first:
-        nothing = DataError("the file holds no rows", source=str(path), cure="check the path")
-        raise next(iter(looked.bad), nothing)
+        raise next(iter(looked.bad), _empty(path))
     raise DataError(
         f"the format is not known; the first row has the fields {short_repr(list(first[0].row))}",
         source=str(path),
         cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",
     )
+
+
+def _empty(path: Origin) -> DataError:
+    if isinstance(path, Path):
+        return DataError("the file holds no rows", source=str(path), cure="check the path")
+    return DataError(f"found no {path}; expected at least one", cure="give one row for each choice of a user")

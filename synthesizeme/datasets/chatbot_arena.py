@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
@@ -49,7 +49,7 @@ def recognises(row: Row) -> bool:
     return set(row) >= set(_FIELDS)
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
     return report.pairs(rows_of(within(source, FILES), report), lambda place: _pair(place, report))
 

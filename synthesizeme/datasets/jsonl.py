@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 from synthesizeme.datasets._base import loader, recognise
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
@@ -91,7 +92,7 @@ def recognises(row: Row) -> bool:
     )
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file in this format, in any container that rows come in."""
     return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
 

@@ -32,6 +32,7 @@ from synthesizeme.datasets._lamp_pairs import lamp_pairs
 from synthesizeme.datasets._lamp_planted import planted_lamp, write_planted
 from synthesizeme.datasets._lamp_set import LampSet, load_lamp
 from synthesizeme.datasets._lamp_tasks import TASKS, LampTask, lamp_task
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
@@ -71,16 +72,16 @@ def recognises(row: Row) -> bool:
     return {"id", "input", "profile"} <= set(row)
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file of questions, or of the folder it lies in; the outputs stand beside it."""
     path = source
-    if source.is_dir():
+    if isinstance(source, Path) and source.is_dir():
         split = report.split or "dev"
         path = source / f"{split}{_ENDING}"
-    outputs = path.with_name(path.name.removesuffix(_ENDING) + "_outputs.json")
-    if not path.name.endswith(_ENDING):
+    if not isinstance(path, Path) or not path.name.endswith(_ENDING):
         cure = "name the file as LaMP does, with its outputs beside it"
         raise DataError(f"is not called …{_ENDING}", source=str(path), cure=cure)
+    outputs = path.with_name(path.name.removesuffix(_ENDING) + "_outputs.json")
     task = lamp_task(str(read_object(outputs).get("task")))
     questions = read_questions(path, task)
     data = LampSet(

@@ -22,6 +22,7 @@ from typing import Any
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._splits import split_at
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import mapped_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
@@ -44,10 +45,12 @@ def recognises(row: Row) -> bool:
     return set(row) >= {"id", "worker", "winner", "left", "right"}
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
     path = within(source, FILES)
-    return _from_raw(path, report) if path.name == COMPARISONS else jsonl.read(path, report)
+    if isinstance(path, Path) and path.name == COMPARISONS:
+        return _from_raw(path, report)
+    return jsonl.read(path, report)
 
 
 load = loader(read, DOWNLOAD)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
@@ -35,7 +35,7 @@ def recognises(row: Row) -> bool:
     return {"user_id", "context", "chosen", "rejected"} <= set(row)
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder; ids are ``conversation:turn:count``."""
     count: Counter[tuple[str, int]] = Counter()
     return report.pairs(rows_of(within(source, FILES), report), lambda place: _pair(place, report, count))

@@ -15,10 +15,10 @@ sentence is not part of the source. A user's rows are in time order and `split` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.report import ReadReport, Row
 from synthesizeme.types import PreferencePair
 
@@ -33,7 +33,7 @@ def recognises(row: Row) -> bool:
     return False
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of the file, or of the folder it lies in."""
     return jsonl.read(within(source, FILES), report)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.json_rows import json_lines
 from synthesizeme.datasets.rows.pairs import mapped_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
@@ -51,10 +52,10 @@ def recognises(row: Row) -> bool:
     return {"conversation_history", "user_id"} <= set(row) or set(row) >= _LONG_FORM
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file of conversations or utterances, or of the folder it lies in."""
     path = within(source, FILES)
-    profiles = _profiles((path if path.is_dir() else path.parent) / "survey.jsonl")
+    profiles = _profiles(path) if isinstance(path, Path) else {}
     for conversation in _conversations(rows_of(path, report)):
         yield from _pairs_of(conversation, report, profiles.get(conversation.row.get("user_id")))
 
@@ -144,8 +145,9 @@ def _pair(
         yield pair
 
 
-def _profiles(path: Path) -> dict[Any, Row]:
+def _profiles(beside: Path) -> dict[Any, Row]:
     """Demographics by user, from the survey if it is there."""
+    path = (beside if beside.is_dir() else beside.parent) / "survey.jsonl"
     if not path.exists():
         return {}
     found = {}

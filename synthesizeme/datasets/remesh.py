@@ -32,6 +32,7 @@ from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._splits import by_user, split_at
 from synthesizeme.datasets._words import read_words
 from synthesizeme.datasets.rows.csv_rows import csv_cells
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import mapped_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
 from synthesizeme.errors import DataError
@@ -72,10 +73,10 @@ def recognises(row: Row) -> bool:
     return len(row) == 2 and row.get("Name") == "Title"
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of ``remesh.jsonl.gz``, of the public tables below a folder, or of one dialogue's table."""
     path = within(source, FILES)
-    if not _is_public(path):
+    if not isinstance(path, Path) or not _is_public(path):
         return jsonl.read(path, report)
     return (pair for _, pair in _public_pairs(path, report))
 

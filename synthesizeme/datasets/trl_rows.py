@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader
+from synthesizeme.datasets.rows.held import Origin
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
 from synthesizeme.datasets.rows.tables import rows_of
@@ -44,7 +44,7 @@ def recognises(row: Row) -> bool:
     return {"chosen", "rejected"} <= set(row) and "context" not in row and not jsonl.recognises(row)
 
 
-def read(source: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file or folder."""
     return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
 

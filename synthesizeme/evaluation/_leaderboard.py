@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from synthesizeme import display
 from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
 from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.intervals import FOR_THESE_USERS, Difference
@@ -35,12 +36,27 @@ def leaderboard(rows: Sequence[Row]) -> str:
     return "\n".join(tables)
 
 
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    shown = [column for column in columns if not column.optional or any(map(column.cell, rows))]
-    table = [
-        [column.heading for column in shown],
-        *([column.cell(row) or ABSENT for column in shown] for row in rows),
+def leaderboard_html(rows: Sequence[Row]) -> str:
+    """The first of these tables as HTML, what a column means standing below it."""
+    shown = _filled(rows, _columns(rows))
+    legend = display.bullets((column.heading, column.meaning) for column in shown if column.meaning)
+    return display.table(_cells(rows, shown)) + legend
+
+
+def _filled(rows: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if not column.optional or any(map(column.cell, rows))]
+
+
+def _cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+    return [
+        [column.heading for column in columns],
+        *([column.cell(row) or ABSENT for column in columns] for row in rows),
     ]
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    shown = _filled(rows, columns)
+    table = _cells(rows, shown)
     legend = [f"- **{column.heading}**: {column.meaning}" for column in shown if column.meaning]
     return "\n".join([aligned(table), *legend]) + "\n"
 

@@ -12,10 +12,15 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Literal
 
+from synthesizeme import display
+from synthesizeme.datasets import pairs_of
 from synthesizeme.errors import DataError, SynthesizeMeError
+from synthesizeme.evaluation.functions import ScoreFunction, as_scorer
+from synthesizeme.progress import Progress, ShowProgress, watched
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (
     ORDERS,
+    Comparison,
     Failure,
     FailureKind,
     Frozen,
@@ -26,6 +31,8 @@ from synthesizeme.types import (
 )
 
 TiePolicy = Literal["half", "wrong"]
+STEP = 32
+"""Comparisons of a batch where the progress of an evaluation is shown."""
 TIE_VALUE: dict[TiePolicy, float] = {"half": 0.5, "wrong": 0.0}
 
 
@@ -127,6 +134,26 @@ class Outcome(Frozen):
     pairs: tuple[PairOutcome, ...]
     """One outcome per pair, in the order given."""
 
+    def __repr__(self) -> str:
+        return (
+            f"Outcome({self.scorer}, {', '.join(f'{name} {value}' for name, value in self._told().items())})"
+        )
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        told = self._told()
+        return display.table([["scorer", *told], [self.scorer, *told.values()]])
+
+    def _told(self) -> dict[str, str]:
+        """What a reader wants to know first, by its name; accuracies in per cent."""
+        shares = {"accuracy": self.micro, "consistent": self.order_consistency}
+        return {
+            **{name: "–" if it is None else f"{100 * it:.1f} %" for name, it in shares.items()},
+            "pairs": str(self.n_pairs), "users": str(self.n_users), "ties": str(self.ties),
+            "failures": str(sum(self.failures.values())),
+        }  # fmt: skip
+
     @property
     def n_pairs(self) -> int:
         """Pairs asked about, failures included."""
@@ -206,32 +233,39 @@ class Outcome(Frozen):
 
 
 def evaluate(
-    scorer: PairwiseScorer,
-    pairs: Sequence[PreferencePair],
+    scorer: PairwiseScorer | ScoreFunction,
+    pairs: object,
     *,
     both_orders: bool | None = None,
     ties: TiePolicy = "half",
     seed: int = 0,
+    progress: ShowProgress = None,
 ) -> Outcome:
     """Ask `scorer` about all `pairs` in one batch and match its answers with the labels.
 
     Args:
-        scorer: Who answers; it sees comparisons only.
-        pairs: Held-out pairs with distinct `pair_id`.
+        scorer: Who answers; it sees comparisons only. Or a function of the messages of a prompt and two
+            responses, whose number is above 0 where it prefers the first; it is asked in both orders.
+        pairs: Held-out pairs with distinct `pair_id`, in any shape that `read_pairs` takes.
         both_orders: Show each pair in both orders. None: if the scorer says its verdict may depend on
             the order. With one order, a seeded hash of `pair_id` draws it, so position carries nothing.
         ties: ``half``, or ``wrong`` (the paper's protocol, with both orders).
         seed: Seed of the drawn orders.
+        progress: True shows a wait beyond two seconds, a function is told of every step; the scorer is then
+            asked about `STEP` comparisons at a time.
 
     Raises:
-        DataError: two pairs share a `pair_id`.
+        DataError: two pairs share a `pair_id`, or they cannot be read.
+        ConfigError: the scorer is none.
         SynthesizeMeError: the scorer did not return one result per comparison.
     """
+    scorer = as_scorer(scorer)
+    pairs = pairs_of(pairs)
     _refuse_duplicates(pairs)
     n_orders = 2 if (scorer.order_sensitive if both_orders is None else both_orders) else 1
     asked = [(pair, order) for pair in pairs for order in _drawn_orders(pair, seed)[:n_orders]]
     comparisons = [pair.compare(order) for pair, order in asked]
-    results = list(scorer.compare(comparisons)) if comparisons else []
+    results = _answers(scorer, comparisons, progress)
     if len(results) != len(asked):
         raise SynthesizeMeError(
             f"scorer {scorer.name!r} returned {len(results)} results for {len(asked)} comparisons; "
@@ -250,6 +284,19 @@ def evaluate(
         for i, pair in enumerate(pairs)
     )
     return Outcome(scorer=scorer.name, pairs=tuple(outcomes))
+
+
+def _answers(
+    scorer: PairwiseScorer, comparisons: Sequence[Comparison], progress: ShowProgress
+) -> list[Verdict | Failure]:
+    with watched(progress, scorer.name) as told:
+        if told is None:
+            return list(scorer.compare(comparisons)) if comparisons else []
+        found: list[Verdict | Failure] = []
+        for start in range(0, len(comparisons), STEP):
+            found += scorer.compare(comparisons[start : start + STEP])
+            told(Progress("evaluating", min(start + STEP, len(comparisons)), len(comparisons)))
+        return found
 
 
 def pool(outcomes: Iterable[Outcome]) -> Outcome:

@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 import synthesizeme
+from synthesizeme import display
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation._leaderboard import leaderboard
+from synthesizeme.evaluation._leaderboard import leaderboard, leaderboard_html
 from synthesizeme.evaluation._measured_rows import measured_row
 from synthesizeme.evaluation._rows import Resplits, Row, row
 from synthesizeme.files import write_whole
@@ -84,6 +85,21 @@ class Report(Frozen):
                 field=".".join(str(part) for part in first["loc"]) or None,
                 cure="make the report again with this version.",
             ) from error
+
+    def __repr__(self) -> str:
+        shares = [f"{it.name} {'–' if it.micro is None else f'{100 * it.micro:.1f} %'}" for it in self.rows]
+        return f"Report({self.benchmark}: {', '.join(shares) or 'no rows'})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        failed = ((f"{name} failed and has no row", reason) for name, reason in self.failed.items())
+        return display.block(
+            display.heading(self.benchmark, self.protocol),
+            leaderboard_html(self.rows) if self.rows else "",
+            display.bullets(failed),
+            display.bullets((text, "") for text in self.notes),
+        )
 
     def to_markdown(self) -> str:
         """Heading, protocol, aligned leaderboard, legend, what failed, notes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from synthesizeme.backends import (
     Caps,
     Model,
     ModelSettings,
-    Progress,
     RetryPolicy,
     Session,
     open_model,
@@ -24,6 +23,7 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.personas.estimate import token_price
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profiles import ProfileStore, open_store
+from synthesizeme.progress import OnProgress
 from synthesizeme.prompts import load_prompt
 
 
@@ -127,7 +127,7 @@ class InductionJob:
         return open_store(self.store, key_file=self.key_file, create=False)
 
     @contextmanager
-    def open_session(self, progress: Callable[[Progress], None] | None = None) -> Iterator[Session]:
+    def open_session(self, progress: OnProgress | None = None) -> Iterator[Session]:
         """The session that all users of the run share.
 
         Raises:

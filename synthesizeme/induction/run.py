@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
 
-from synthesizeme.backends import Progress, Session
+from synthesizeme.backends import Session
 from synthesizeme.errors import CacheError, DataError, StoreError, UnreadableError
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
@@ -14,6 +14,7 @@ from synthesizeme.induction.summary import NamedUser, Pooled, RunSummary
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
+from synthesizeme.progress import Progress
 
 ENDS = (CacheError, DataError, StoreError, UnreadableError)
 """What ends a run where it stands: nothing more could be kept, or most of what comes cannot be read."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthesizeme.backends import Account
+from synthesizeme.errors import JudgeError
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.order import combine
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate
-from synthesizeme.types import Comparison, Failure, Verdict
+from synthesizeme.types import Comparison, Failure, Preference, Verdict
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,25 @@ class OneComparison:
     """The verdict in the order given."""
     swapped: Verdict
     """The verdict with the responses exchanged; its "first" is the second response."""
+
+    @property
+    def preference(self) -> Preference:
+        """Which of the two the user is expected to prefer, whatever the order."""
+        return self.combined.preference
+
+    @property
+    def probability(self) -> float:
+        """P(first preferred), the mean of both orders, in [0, 1]."""
+        return self.combined.probability
+
+    @property
+    def reasoning(self) -> str:
+        """Why, in words."""
+        return self.combined.reasoning
+
+    def __repr__(self) -> str:
+        orders = "both orders agree" if self.consistent else "the orders disagree"
+        return f"OneComparison({self.preference}, P(first) = {self.probability:.2f}, {orders})"
 
     @property
     def consistent(self) -> bool:
@@ -47,19 +67,23 @@ class OneComparison:
 
 def judge_both_orders(
     account: Account, profile: UserProfile, comparison: Comparison, *, prompt: PromptTemplate | None = None
-) -> OneComparison | Failure:
-    """Ask about one comparison in both orders; a failure in either is a failure.
+) -> OneComparison:
+    """Ask about one comparison in both orders.
 
     Raises:
         BackendError: the model cannot be reached.
+        JudgeError: there is no verdict in one of the orders.
     """
     judge = LLMJudge(account, {comparison.user_id: profile}, prompt=prompt, name="judging")
     shown, swapped = judge.compare([comparison, comparison.swapped()])
-    if isinstance(shown, Failure):
-        return shown
-    if isinstance(swapped, Failure):
-        return swapped
-    return OneComparison(combine(shown, swapped), shown, swapped)
+    first, second = _insisted(shown), _insisted(swapped)
+    return OneComparison(combine(first, second), first, second)
+
+
+def _insisted(found: Verdict | Failure) -> Verdict:
+    if isinstance(found, Failure):
+        raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
+    return found
 
 
 def _plain(verdict: Verdict, *, swapped: bool) -> dict[str, Any]:

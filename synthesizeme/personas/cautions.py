@@ -19,10 +19,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.profile import Caution, Persona, UserProfile
 from synthesizeme.types import ORDERS, Order
+
+Profile = TypeVar("Profile", bound=UserProfile)
 
 LEAST_CONSISTENT = 0.6
 """Share of pairs with the same choice in both orders below which a judge is inconsistent."""
@@ -71,7 +74,7 @@ def measured(outcome: Outcome) -> Verdicts:
     return Verdicts("test", len(both), sum(both), len(outcome.answered), sum(outcome.scores.values()))
 
 
-def with_cautions(profile: UserProfile, verdicts: Verdicts) -> UserProfile:
+def with_cautions(profile: Profile, verdicts: Verdicts) -> Profile:
     """The profile with the cautions that its statements and these verdicts ask for.
 
     Cautions of the profile about which the verdicts are too few to say anything stay.

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from synthesizeme.errors import DataError
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.files import write_whole, writing
+from synthesizeme.judges.judging_profile import JudgingProfile
+from synthesizeme.plain_text import id_list
 from synthesizeme.profile import UserProfile
 
 try:
@@ -103,7 +105,7 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
     if not (folder / PROFILE).is_file():
         problem = f"holds files and no {PROFILE}; expected the folder of user {user_id[:60]!r}"
         raise DataError(problem, source=str(folder), cure=cure)
-    known = load_profile(folder / PROFILE)
+    known = _read_profile(folder / PROFILE)
     if known.user_id != user_id:
         problem = f"holds the profile of user {known.user_id[:60]!r}; expected that of {user_id[:60]!r}"
         raise DataError(problem, source=str(folder), cure=cure)
@@ -121,14 +123,45 @@ def _pairs_of(profile: UserProfile) -> set[str]:
     return set(profile.provenance.splits) if profile.provenance else set()
 
 
-def load_profile(path: Path) -> UserProfile:
-    """Read one profile document.
+def load_profile(path: str | Path, user: str | None = None) -> JudgingProfile:
+    """Read a profile, which can then be asked (`JudgingProfile.judge`).
+
+    Args:
+        path: A ``profile.json``, the folder of one user, or a folder of users that `save_profile` wrote.
+        user: Whose profile; may be left out where there is one.
+
+    Raises:
+        DataError: it cannot be read or is no profile.
+        ConfigError: the user has no profile there, or there are several and none is named.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / INDEX).exists() and (path / PROFILE).exists():
+        path = path / PROFILE
+    if not path.is_dir():
+        profile = _read_profile(path)
+        if user not in (None, profile.user_id):
+            raise ConfigError(f"{path} is the profile of {profile.user_id[:60]!r}, not of {str(user)[:60]!r}")
+        return profile
+    profiles = ProfileDirectory(path)
+    if user is None and len(profiles) != 1:
+        raise ConfigError(
+            f"{path} has profiles of {len(profiles)} users; name one with --user ID (user=ID). "
+            f"Its users: {id_list(profiles)}"
+        )
+    user = next(iter(profiles)) if user is None else user
+    if user not in profiles:
+        raise ConfigError(f"{path} has no profile of {user[:60]!r}. Its users: {id_list(profiles)}")
+    return profiles[user]
+
+
+def _read_profile(path: Path) -> JudgingProfile:
+    """One profile document.
 
     Raises:
         DataError: it cannot be read or is no profile.
     """
     try:
-        return UserProfile.from_json(path.read_bytes())
+        return JudgingProfile.from_json(path.read_bytes())
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
         raise DataError(
@@ -141,7 +174,7 @@ def load_profile(path: Path) -> UserProfile:
         raise DataError(f"is no profile: {first['msg']}", source=str(path), field=field, cure=cure) from None
 
 
-class ProfileDirectory(Mapping[str, UserProfile]):
+class ProfileDirectory(Mapping[str, JudgingProfile]):
     """The profiles that `save_profile` wrote under a folder, by user id; each is read when asked for.
 
     Raises:
@@ -158,8 +191,8 @@ class ProfileDirectory(Mapping[str, UserProfile]):
             )
         self._folders = _read_index(self.root)
 
-    def __getitem__(self, user_id: str) -> UserProfile:
-        return load_profile(self.root / self._folders[user_id] / PROFILE)
+    def __getitem__(self, user_id: str) -> JudgingProfile:
+        return _read_profile(self.root / self._folders[user_id] / PROFILE)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._folders)

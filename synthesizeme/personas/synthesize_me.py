@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Literal
 
-from synthesizeme.backends import Account, Session
+from synthesizeme.backends import Account, Model, Session, session_with
+from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
+from synthesizeme.judges.judging_profile import JudgingProfile
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions
 from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
@@ -26,7 +29,9 @@ from synthesizeme.personas.selection import (
     race,
 )
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
+from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
+from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
 
@@ -43,7 +48,7 @@ class SynthesizeMe:
     """Induces a user's profile: bootstrap and verify reasoning, write the persona, select demonstrations.
 
     Args:
-        session: The model with its cache and limits.
+        model: The model: its name (`open_model`), an opened one, or a `Session` with a cache and limits.
         effort: How many calls may be spent; see `plan.call_limit`.
         search: ``economical`` (ours) or ``paper`` (the plain search of the paper, for comparison).
         seed: Seed of every random choice.
@@ -62,7 +67,7 @@ class SynthesizeMe:
 
     def __init__(
         self,
-        session: Session,
+        model: str | Model | Session = "builtin",
         *,
         effort: Effort = "medium",
         search: Search = "economical",
@@ -84,7 +89,8 @@ class SynthesizeMe:
             problems.append(f"budget_calls is {budget_calls}; expected 1 or more")
         if problems:
             raise ConfigError(problems)
-        self.session = session
+        self.session = session_with(model)
+        self._opened_here = self.session is not model
         self.effort = effort
         self.search = search
         self.seed = seed
@@ -96,30 +102,51 @@ class SynthesizeMe:
 
     def fit(
         self,
-        pairs: Sequence[PreferencePair],
+        rows: object,
         *,
-        split_rule: str = "given in the rows",
+        user: str | None = None,
+        progress: ShowProgress = None,
+        split_rule: str | None = None,
         account: Account | None = None,
         evidence: Sequence[Evidence] = (),
-    ) -> UserProfile:
-        """The profile of the one user whose pairs these are.
+    ) -> JudgingProfile:
+        """The profile of one user.
 
         Test pairs are never looked at. With fewer than two train and validation pairs the profile is empty
         and says so: a judge then answers as for anybody.
 
         Args:
-            pairs: One user's pairs, each with a split.
-            split_rule: How the splits came about, for the record.
-            account: Counts the calls; a fresh one by default.
+            rows: The user's choices in any shape that `read_pairs` takes: dicts, `PreferencePair`, a frame, a
+                data set, a file or its content. Those without a split get one, 60/20/20 by the seed.
+            user: Whose choices they are, if rows name nobody, or whose of them are taken.
+            progress: True shows a wait beyond two seconds; a function is told of every call.
+            split_rule: How the splits came about, for the record; by default that is found out.
+            account: Counts the calls, and says how they go on; a fresh one by default.
             evidence: What a reward model learned from this user's train and validation pairs; the persona
                 writer is shown it and cites it.
 
         Raises:
-            DataError: pairs of several users, pairs without a split, or evidence that names other pairs.
+            DataError: rows cannot be read, are of several users or have a split in some cases only, or
+                evidence names other pairs.
             BackendError: the model cannot be reached.
         """
-        user_id = _one_user(pairs)
-        account = account or self.session.account()
+        user_id, mine = _one_user(pairs_of(rows, user_id=user), user)
+        pairs, rule = assign_splits(mine, seed=self.seed)
+        with ExitStack() as stack:
+            told = stack.enter_context(watched(progress, user_id))
+            if self._opened_here:
+                stack.enter_context(self.session)
+            account = account or self.session.account(told)
+            return self._fit(user_id, pairs, split_rule or rule, account, evidence)
+
+    def _fit(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        split_rule: str,
+        account: Account,
+        evidence: Sequence[Evidence],
+    ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
@@ -294,7 +321,7 @@ class _Induction:
         made_by, prompt = self.method.evidence_model, load_prompt(EVIDENCE_PROMPT).prompt_id
         return {"evidence_model": made_by, "evidence_prompt": prompt}
 
-    def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> UserProfile:
+    def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> JudgingProfile:
         """The finished document."""
         method, usage, asked = self.method, self.account.usage, self.account.model.settings
         provenance = Provenance(
@@ -325,7 +352,7 @@ class _Induction:
             failures=self._failures(),
             notes=tuple(self.notes),
         )
-        made = UserProfile(
+        made = JudgingProfile(
             user_id=self.user_id,
             persona=self.persona,
             demonstrations=self.demonstrations,
@@ -334,19 +361,20 @@ class _Induction:
         return with_cautions(made, self.verdicts)
 
 
-def _one_user(pairs: Sequence[PreferencePair]) -> str:
-    users = sorted({pair.user_id for pair in pairs})
-    if len(users) != 1:
+def _one_user(pairs: Sequence[PreferencePair], user: str | None) -> tuple[str, Sequence[PreferencePair]]:
+    """The user, and the pairs of that user among those that are given.
+
+    Raises:
+        DataError: there are several users and none is named, or none of that name.
+    """
+    users = list(dict.fromkeys(pair.user_id for pair in pairs))
+    if user is None and len(users) == 1:
+        return users[0], pairs
+    if user is None or user not in users:
+        found = "expected one" if user is None else f"none of them is {user[:60]!r}"
         raise DataError(
-            f"{len(pairs)} pairs of {len(users)} users; expected the pairs of exactly one user",
+            f"{count(len(pairs), 'pair')} of {count(len(users), 'user')}; {found}. Users: {id_list(users)}",
             field="user_id",
-            cure="call fit once for each user",
+            cure="name one with user=, and call fit once for each user",
         )
-    without = [pair.pair_id for pair in pairs if pair.split is None]
-    if without:
-        raise DataError(
-            f"{len(without)} of {len(pairs)} pairs have no split, the first is {without[0]!r}",
-            field="split",
-            cure="give every pair one, e.g. with datasets.assign_splits",
-        )
-    return users[0]
+    return user, [pair for pair in pairs if pair.user_id == user]

@@ -11,18 +11,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.datasets.rows import SourceRow, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.serving.protocol import Question
-from synthesizeme.serving.rows import (
-    PESSIMISM,
-    read_prompt,
-    read_question,
-    read_response,
-    read_user,
-    read_words,
-)
+from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison
 
 MAX_DEPTH = 32

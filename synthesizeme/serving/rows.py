@@ -1,21 +1,17 @@
-"""Prompts, responses and own words as they stand in foreign rows: text, messages, documents."""
+"""What is asked of a reward model, and own words, as they stand in foreign rows: text, documents."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from functools import cache
-from numbers import Integral
 from typing import Any
 
-from pydantic import ValidationError
-
 from synthesizeme.datasets import CutText, words_of
-from synthesizeme.datasets.rows import SourceRow, messages, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.serving.protocol import Question, ScalarRewards, Score
-from synthesizeme.types import Message
 
 ABOUT = "about"
 """Field of a row with what its user said beside choices; optional."""
@@ -23,67 +19,6 @@ PESSIMISM = "pessimism"
 """Field of a row with the standard errors to be taken off its reward; optional."""
 MOST_PESSIMISM = 1e6
 _log = logging.getLogger(__name__)
-
-
-def read_prompt(place: SourceRow, field: str = "prompt") -> tuple[Message, ...]:
-    """The conversation of a row, ending with a user turn; bare text is a user turn.
-
-    Raises:
-        DataError: it is missing, blank, not made of messages, or ends with another turn.
-    """
-    value = place.row.get(field)
-    if value is None:
-        raise place.error("is missing", field=field)
-    try:
-        turns = [Message(**turn) for turn in messages(place, field, value, role="user")]
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise place.error(
-            f"a message is wrong: {problem['loc'][-1]}: {problem['msg']}", field=field
-        ) from None
-    if not turns or turns[-1].role != "user":
-        raise place.error("does not end with a user turn", field=field)
-    return tuple(turns)
-
-
-def read_response(place: SourceRow, field: str = "response", *, blank: bool = True) -> str:
-    """The text of a response, or of its one message.
-
-    Args:
-        place: The row.
-        field: Where the response stands.
-        blank: Whether it may say nothing, as a policy's may.
-
-    Raises:
-        DataError: it is missing, not text, more than one message, or blank where that is not allowed.
-    """
-    value = place.row.get(field)
-    if value is None:
-        raise place.error("is missing", field=field)
-    turns = messages(place, field, value, role="assistant")
-    if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field)
-    if not blank and not turns[0]["content"].strip():
-        raise place.error("is blank; expected text", field=field)
-    return str(turns[0]["content"])
-
-
-def read_user(place: SourceRow, field: str = "user_id") -> str:
-    """The id of a row's user; a whole number is its digits.
-
-    Raises:
-        DataError: it is missing, blank, or neither text nor a whole number.
-    """
-    value = place.row.get(field)
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
-    if not isinstance(value, str) or not value.strip():
-        raise place.error(
-            f"found {short_repr(value)}, which names no user; expected text that is not blank, or a whole "
-            "number",
-            field=field,
-        )
-    return value
 
 
 def read_words(value: Any, user_id: str, place: SourceRow) -> tuple[UserWords, list[CutText]]:

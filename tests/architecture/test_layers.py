@@ -17,7 +17,19 @@ MODULES = sorted(
 MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 
 LAYERS = (
-    ("errors", "files", "types", "feedback", "profile", "scoring", "temperature", "visible_text"),
+    (
+        "errors",
+        "files",
+        "types",
+        "feedback",
+        "profile",
+        "scoring",
+        "temperature",
+        "visible_text",
+        "plain_text",
+        "progress",
+        "display",
+    ),
     ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
     ("datasets", "backends", "profiles"),
     ("judges", "retrieval", "evaluation"),
@@ -78,7 +90,7 @@ def seen_from(path, module, put_off):
     if package == "reward_models":
         return LAYER[seen] <= 1
     if part == "evaluation":
-        benchmarks = folders[1:] in (["benchmarks"], ["folds"]) and seen in BENCHMARKS_MAY_SEE
+        benchmarks = folders[1:] in (["benchmarks"], ["folds"], ["harness"]) and seen in BENCHMARKS_MAY_SEE
         return LAYER[seen] == 0 or benchmarks
     return LAYER[seen] < LAYER[part] or (LAYER[seen] == LAYER[part] and LAYER[part] in SIBLINGS)
 
@@ -145,7 +157,7 @@ FORBIDDEN = (
     ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
     ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
     ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
-    ("synthesizeme/evaluation/harness.py", "from synthesizeme.datasets import read_pairs"),
+    ("synthesizeme/evaluation/intervals.py", "from synthesizeme.datasets import read_pairs"),
     ("synthesizeme/evaluation/benchmarks.py", "from synthesizeme.backends import Session"),
     ("synthesizeme/personas/x.py", "if True:\n    from synthesizeme.cli import main"),
     ("synthesizeme/evaluation/x.py", "import dspy"),

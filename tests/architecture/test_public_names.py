@@ -14,7 +14,8 @@ import synthesizeme
 PUBLIC = {
     "CallCache", "Comparison", "Demonstration", "Evidence", "Failure", "LLMJudge", "Message", "ModelSettings", "Persona",
     "PersonaSentence", "PreferencePair", "Reward", "Session", "SynthesizeMe", "Usage", "UserProfile", "Verdict", "__version__",
-    "assign_splits", "evaluate", "open_model", "read_pairs", "write_pairs",
+    "LoadedRewardModel", "assign_splits", "best_of", "evaluate", "load_profile", "load_reward_model", "open_model", "read_pairs",
+    "reward_function", "write_pairs",
 }  # fmt: skip
 HEAVY = {
     "torch",
@@ -55,7 +56,8 @@ IMPORTS = (
     "from synthesizeme import PreferencePair, UserProfile, Comparison, Verdict, Failure",
     "import synthesizeme.datasets; from synthesizeme import read_pairs",
     "import synthesizeme.evaluation; from synthesizeme import evaluate",
-    "from synthesizeme import ModelSettings, Session, CallCache, LLMJudge, SynthesizeMe",
+    "from synthesizeme import ModelSettings, Session, CallCache, LLMJudge, SynthesizeMe, load_profile",
+    "from synthesizeme import LoadedRewardModel, best_of, load_reward_model, reward_function",
     "import synthesizeme.cli",
 )
 VERBS = ([], ["induce-persona"], ["judge"], ["evaluate"], ["data"], ["doctor"], ["prompts"])

@@ -13,8 +13,9 @@ from synthesizeme.cli._apps import app_for, full_app
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._run import run
-from synthesizeme.cli._text import id_list, print_json, printable
+from synthesizeme.cli._text import print_json
 from synthesizeme.errors import BackendError, CacheError, ConfigError, DataError, UnknownNameError
+from synthesizeme.plain_text import id_list, printable
 
 
 def one_verb(error: BaseException | None) -> typer.Typer:

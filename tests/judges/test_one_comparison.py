@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from invented import account, comparison
 
+from synthesizeme.errors import JudgeError
 from synthesizeme.judges.one_comparison import judge_both_orders
 from synthesizeme.profile import UserProfile
-from synthesizeme.types import Failure
 
 ADA = UserProfile(user_id="ada")
 
@@ -39,4 +39,5 @@ def test_a_judge_that_always_says_first_has_no_preference():
 
 @pytest.mark.parametrize("replies", [["Preference: First", "I cannot say."], ["hm", "Preference: First"]])
 def test_a_failure_in_either_order_is_a_failure(replies):
-    assert isinstance(judge_both_orders(account(replies), ADA, comparison()), Failure)
+    with pytest.raises(JudgeError, match="the judge gave no verdict: "):
+        judge_both_orders(account(replies), ADA, comparison())

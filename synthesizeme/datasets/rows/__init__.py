@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from synthesizeme.datasets.rows.asked import asked_comparison, read_prompt, read_response, read_user
+from synthesizeme.datasets.rows.held import plain
 from synthesizeme.datasets.rows.json_rows import json_lines, json_stream
 from synthesizeme.datasets.rows.pairs import derived_id, mapped_pair, messages, strict_pair
 from synthesizeme.datasets.rows.report import (
@@ -20,11 +22,16 @@ __all__ = [
     "Row",
     "SourceRow",
     "Unjudgeable",
+    "asked_comparison",
     "derived_id",
     "json_lines",
     "json_stream",
     "mapped_pair",
     "messages",
+    "plain",
+    "read_prompt",
+    "read_response",
+    "read_user",
     "rows_of",
     "short_repr",
     "strict_pair",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 
 from synthesizeme.datasets.rows.encodings import decoded
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, raw_lines
+from synthesizeme.datasets.rows.held import File
 from synthesizeme.datasets.rows.report import SourceRow
 from synthesizeme.errors import DataError
 
@@ -19,7 +19,7 @@ _EXCEL = "sep="
 """Beginning of a line that Excel writes before the header, followed by the delimiter."""
 
 
-def csv_rows(path: Path) -> Iterator[SourceRow | DataError]:
+def csv_rows(path: File) -> Iterator[SourceRow | DataError]:
     """The rows of a CSV file with a header, every cell a text.
 
     The delimiter is what the header has most of: comma, semicolon or tab. A first column without a name,
@@ -47,7 +47,7 @@ def csv_rows(path: Path) -> Iterator[SourceRow | DataError]:
             yield SourceRow(str(path), line, row)
 
 
-def csv_cells(path: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:
+def csv_cells(path: File, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:
     """The lines of a CSV file that are not blank, each with the number of the line that it ends on.
 
     Args:
@@ -75,7 +75,7 @@ def csv_cells(path: Path, *, delimiter: str | None = ",") -> Iterator[tuple[int,
         raise DataError(problem, source=str(path), line=line, cure=cure) from None
 
 
-def _text_lines(path: Path) -> Iterator[str]:
+def _text_lines(path: File) -> Iterator[str]:
     for line, offset, raw in raw_lines(path):
         if raw is None:
             problem, cure = f"the line is longer than {MAX_LINE_BYTES:,} bytes", "check that it is a CSV file"

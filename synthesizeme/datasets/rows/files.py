@@ -10,10 +10,10 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from synthesizeme.datasets.rows.encodings import as_utf8
+from synthesizeme.datasets.rows.held import File
 from synthesizeme.errors import DataError
 
 MAX_LINE_BYTES = 10_000_000
@@ -46,7 +46,7 @@ _COMPRESSIONS: dict[bytes, tuple[str, Callable[[BinaryIO], Any]]] = {
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: File) -> Iterator[BinaryIO]:
     """The text of a file in UTF-8, decompressed and decoded as its first bytes say.
 
     Raises:
@@ -96,7 +96,7 @@ def _compression(head: bytes) -> tuple[str, Callable[[BinaryIO], Any]] | None:
     return next((how for magic, how in _COMPRESSIONS.items() if head.startswith(magic)), None)
 
 
-def refuse_pointer(path: Path) -> None:
+def refuse_pointer(path: File) -> None:
     """Refuse what stands in a checkout for a file that was not fetched.
 
     Raises:
@@ -116,7 +116,7 @@ def _text(stream: BinaryIO, head: bytes, source: str) -> BinaryIO:
     return as_utf8(stream, head, source)
 
 
-def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes | None]]:
+def raw_lines(path: File) -> Iterator[tuple[int, int, bytes | None]]:
     """1-based number, byte offset and bytes of each line; None for the bytes of a line over the limit.
 
     No more than `MAX_LINE_BYTES` are held at a time.

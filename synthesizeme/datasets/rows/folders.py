@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES
 from synthesizeme.datasets.rows.files import COMPRESSED
+from synthesizeme.datasets.rows.split_names import split_of
 from synthesizeme.errors import DataError
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)
@@ -23,12 +24,6 @@ SUFFIXES = (
     ".arrow",
 )
 """Endings of the files that rows are read from."""
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
-    "dev": "validation", "valid": "validation", "validation": "validation", "eval": "validation",
-}  # fmt: skip
-"""Splits by the names that files and columns have for them."""
-
 _NOT_ROWS = {"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json"}
 _CACHE = "cache-"
 """Beginning of files that `datasets` leaves beside those of a data set."""
@@ -66,7 +61,7 @@ def data_files(source: Path, *, split: str | None = None) -> list[DataFile]:
             source=str(source),
             cure=f"name a file or split that exists; files end in {', '.join(SUFFIXES)}",
         )
-    splits = [_split(names) for _, names in wanted]
+    splits = [split_of(names) for _, names in wanted]
     several = split is None and len(set(splits) - {None}) > 1
     return [DataFile(path, of if several else None) for (path, _), of in zip(wanted, splits, strict=True)]
 
@@ -180,9 +175,3 @@ def _patterns(config: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 
 def _patterns_in_words(configs: Sequence[Mapping[str, Any]]) -> str:
     return "; ".join(", ".join(pattern for pattern, _ in _patterns(it)) for it in configs)
-
-
-def _split(names: Sequence[str]) -> str | None:
-    """Our name of the split that a file or folder is named after, e.g. ``train_prefs``."""
-    words = (re.split(r"[\W_]", name.lower(), maxsplit=1)[0] for name in names)
-    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)

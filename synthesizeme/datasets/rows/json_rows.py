@@ -9,11 +9,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from synthesizeme.datasets.rows.encodings import decoded
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, open_bytes, raw_lines, stream_lines
+from synthesizeme.datasets.rows.held import File
 from synthesizeme.datasets.rows.report import Row, SourceRow, short_repr
 from synthesizeme.errors import DataError
 
@@ -28,7 +28,7 @@ _CURE = "write one list of objects, or one object per line"
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def json_lines(path: Path) -> Iterator[SourceRow | DataError]:
+def json_lines(path: File) -> Iterator[SourceRow | DataError]:
     """The rows of a JSON Lines file; a faulty line is yielded as the error it makes. Blank lines are skipped.
 
     Raises:
@@ -42,7 +42,7 @@ def json_stream(stream: BinaryIO, source: str) -> Iterator[SourceRow | DataError
     return _rows(stream_lines(stream), source)
 
 
-def json_items(path: Path) -> Iterator[SourceRow | DataError]:
+def json_items(path: File) -> Iterator[SourceRow | DataError]:
     """The rows of a file that is one JSON list, numbered from 1; a comma after the last is allowed.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from synthesizeme.datasets.rows.folders import SPLIT_NAMES
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
+from synthesizeme.datasets.rows.split_names import SPLIT_NAMES
 from synthesizeme.datasets.rows.turns import is_plain, message_of, name_text
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
@@ -23,10 +23,10 @@ FIELDS = tuple(PreferencePair.model_fields)
 REQUIRED = ("user_id", "prompt", "chosen", "rejected")
 """Fields it cannot do without."""
 
-_CURE = "correct the row, or leave such rows out with --skip-bad-rows"
+_CURE = "correct the row, or leave such rows out with --skip-bad-rows (skip_bad_rows=True)"
 _NOBODY = (
     "name the column of the users with --columns user_id=NAME, or their one owner with "
-    "`synthesizeme data convert IN OUT --user-id ID`"
+    "`synthesizeme data convert IN OUT --user-id ID`; in Python with columns= or user_id= of read_pairs"
 )
 _EXPECTED = {
     "string": "text that is not empty",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from synthesizeme.errors import DataError
+from synthesizeme.errors import DataError, placed
 from synthesizeme.types import PreferencePair
 
 Row = dict[str, Any]
@@ -63,7 +63,7 @@ class LeftOut:
     """1-based line or row number."""
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}: {self.reason}"
+        return f"{placed(self.source, self.line)}: {self.reason}"
 
 
 @dataclass
@@ -145,7 +145,8 @@ class ReadReport:
             self._seen[pair.pair_id] = place.source, place.line
             return pair
         source, line = self._seen[pair.pair_id]
-        first = f"line {line}" if source == place.source else f"{source}:{line}"
+        in_file = source == place.source and not source.endswith(" row")
+        first = f"line {line}" if in_file else placed(source, line)
         problem = (
             f"repeats the pair of {first}; expected each pair once"
             if id_is_derived

@@ -1,4 +1,4 @@
-"""Rows out of whatever they come in: JSON Lines, a JSON list, CSV, Parquet, Arrow, a folder of these."""
+"""Rows out of whatever holds them: JSON Lines, a JSON list, CSV, Parquet, Arrow, folders of these, memory."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from synthesizeme.datasets.rows.columns import as_named, unfolded
 from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES, csv_rows
 from synthesizeme.datasets.rows.files import COMPRESSED, open_bytes, refuse_pointer
 from synthesizeme.datasets.rows.folders import DataFile, data_files
+from synthesizeme.datasets.rows.held import File, HeldRows, HeldText, Origin
 from synthesizeme.datasets.rows.json_rows import json_items, json_lines
 from synthesizeme.datasets.rows.report import ReadReport, SourceRow
 from synthesizeme.errors import DataError
@@ -20,8 +21,8 @@ _AT_A_TIME = 256
 """Rows of a binary table that are held at a time."""
 
 
-def rows_of(source: Path, report: ReadReport) -> Iterator[SourceRow]:
-    """The rows of a file, or of the data files of a folder in name order.
+def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
+    """The rows of a file or an object in memory, or of the data files of a folder in name order.
 
     Columns have the names that the report gives them, and columns of messages that are written as text hold
     messages (`unfolded`). Of a folder with several splits a row is of the split of its file, unless it names
@@ -30,9 +31,17 @@ def rows_of(source: Path, report: ReadReport) -> Iterator[SourceRow]:
     Raises:
         DataError: nothing can be read, or a row is malformed and bad rows are not skipped.
     """
-    for file in data_files(source, split=report.split):
-        named = as_named(_rows(file.path), report.columns)
-        yield from _of_split(report.rows(unfolded(named, report.notes.append)), file)
+    if isinstance(source, HeldRows):
+        yield from _read(source.numbered(), report)
+    elif isinstance(source, HeldText):
+        yield from _read(_rows(source), report)
+    else:
+        for file in data_files(source, split=report.split):
+            yield from _of_split(_read(_rows(file.path), report), file)
+
+
+def _read(found: Iterable[SourceRow | DataError], report: ReadReport) -> Iterator[SourceRow]:
+    return report.rows(unfolded(as_named(found, report.columns), report.notes.append))
 
 
 def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow]:
@@ -43,19 +52,18 @@ def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow
             yield place
 
 
-def _rows(path: Path) -> Iterator[SourceRow | DataError]:
-    if path.suffix == ".parquet":
-        return _numbered(path, _parquet)
-    if path.suffix == ".arrow":
-        return _numbered(path, _arrow)
+def _rows(path: File) -> Iterator[SourceRow | DataError]:
+    if isinstance(path, Path) and path.suffix in _BINARY:
+        return _numbered(path, _BINARY[path.suffix])
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)
-    if not os.path.isfile(path):  # a pipe, which can be read but once, or nothing
+    if isinstance(path, Path) and not os.path.isfile(path):  # a pipe, which can be read but once, or nothing
         return json_lines(path)
     with open_bytes(path) as stream:
         beginning = stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if name.endswith(".txt") and not beginning.startswith((b"{", b"[")):  # as Excel calls text with tabs
+    unnamed = isinstance(path, HeldText) or name.endswith(".txt")  # as Excel calls text with tabs
+    if unnamed and not beginning.startswith((b"{", b"[")):
         return csv_rows(path)
     return json_items(path) if beginning.startswith(b"[") else json_lines(path)
 
@@ -93,3 +101,7 @@ def _arrow(path: Path) -> Iterator[Any]:
         else:
             source.seek(0)
             yield from pyarrow.ipc.open_stream(source)
+
+
+_BINARY: dict[str, Callable[[Path], Iterable[Any]]] = {".parquet": _parquet, ".arrow": _arrow}
+"""What reads the binary tables, by the ending of their names."""

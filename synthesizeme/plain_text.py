@@ -1,0 +1,50 @@
+"""Text for people: what comes from data cannot move a cursor, numbers have their nouns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MOST_IDS = 60
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    r"""`text` with control characters as escapes, on one line, shortened to `limit` characters.
+
+    >>> printable("a\x1b[2Jb\nc")
+    'a\\x1b[2Jb\\nc'
+    """
+    if limit is not None and len(text) > limit:
+        text = f"{text[: limit - 1]}…"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "pair"), count(2, "pair")
+    ('1 pair', '2 pairs')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def dollars(amount: float | None) -> str:
+    """A price in US dollars; None is unknown."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.4f}"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds.
+
+    >>> clock(75.2)
+    '1:15'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def id_list(user_ids: Iterable[str]) -> str:
+    """User ids for a message: quoted, shortened, not more than `MOST_IDS` of them."""
+    names = [printable(user_id, 60) for user_id in user_ids]
+    more = f" and {len(names) - MOST_IDS} more" if len(names) > MOST_IDS else ""
+    return ", ".join(names[:MOST_IDS]) + more
