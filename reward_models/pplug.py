@@ -39,8 +39,8 @@ class Pplug(SoftPromptModel):
         temperature: tau.
         input_aware: False weighs every item alike: the paper's ablation.
         epochs, learning_rate: Of the plug; the backbone's own training is `warm_epochs`.
-        warm_start, warm_epochs, warm_learning_rate, features, max_history, history_dropout, no_history,
-            words, profiler, profiles: See `SoftPromptModel`.
+        warm_start, warm_epochs, warm_learning_rate, features: See `SoftPromptModel`.
+        max_history, history_dropout, no_history, words, profiler, profiles: See `SoftPromptModel`.
         backbone, max_length, batch_size, precision: See `BackboneModel`.
         unknown_user, seed, floor: See `RewardModel`.
 

@@ -32,8 +32,8 @@ class Uem(SoftPromptModel):
         task_tokens: Shared soft tokens, k in the paper.
         layers: Layers of the history encoder, 1 to 3 in the paper.
         width: Its width.
-        warm_start, warm_epochs, warm_learning_rate, features, max_history, history_dropout, no_history,
-            words, profiler, profiles: See `SoftPromptModel`.
+        warm_start, warm_epochs, warm_learning_rate, features: See `SoftPromptModel`.
+        max_history, history_dropout, no_history, words, profiler, profiles: See `SoftPromptModel`.
         backbone, max_length, epochs, batch_size, learning_rate, precision: See `BackboneModel`.
         unknown_user, seed, floor: See `RewardModel`.
 

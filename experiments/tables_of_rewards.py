@@ -1,0 +1,189 @@
+"""Tables of `readme_tables.py` about rewards in use: no-answers, optimisers, chosen questions, speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def read(path):
+    return json.loads((HERE / path).read_text(encoding="utf-8"))
+
+
+def lines(headings, rows, texts=1):
+    sides = "".join("---|" if at < texts else "---:|" for at in range(len(headings)))
+    return "\n".join([f"| {' | '.join(headings)} |", f"|{sides}", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def points(value, low=None, high=None):
+    ends = "" if low is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * value:.1f}{ends}"
+
+
+def gain(value, low, high):
+    return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+SHOWN_KINDS = (
+    "echo", "words shuffled", "random letters", "another language", "refusal", "cut in a sentence",
+    "another prompt's answer", "sentences shuffled",
+)  # fmt: skip
+
+
+def floor():
+    """How often a text that is no answer beats the chosen one, with the floor and without."""
+    beats = read("floor/results/beats.json")["beats"]
+    models = {"hierarchical, static": "hierarchical-static", "stylometric": "hierarchical-stylometric"}
+    headings = ["%", *(f"{shown}: {with_it}" for shown in models for with_it in ("no floor", "with it"))]
+
+    def cells(kind):
+        found = (beats[name][kind] for name in models.values())
+        return [points(it[on], *it.get(f"{on} interval", ())) for it in found for on in ("none", "base")]
+
+    kinds = list(beats["hierarchical-static"])
+    means = [
+        points(sum(beats[name][kind][on] for kind in kinds) / len(kinds))
+        for name in models.values()
+        for on in ("none", "base")
+    ]
+    rows = [[kind, *cells(kind)] for kind in SHOWN_KINDS]
+    return lines(headings, [*rows, [f"mean of {len(kinds)} kinds", *means]])
+
+
+def attack():
+    """What an attacker gains in reward and loses in gold."""
+
+    def change(row, key, digits):
+        found = row["change"][key]
+        return f"{found['mean']:+.{digits}f} ± {found['standard_error']:.{digits}f}"
+
+    rows = [
+        [
+            "base" if row["floor"] else "none", str(row["pessimism"]), str(row["attacked"]),
+            change(row, "value", 2), change(row, "gold", 1), f"{100 * row['below_after']:.0f} %",
+        ]
+        for row in sorted(read("overoptimisation/results/attack.json")["rows"], key=lambda it: (it["pessimism"], it["floor"]))
+    ]  # fmt: skip
+    headings = ("floor", "pessimism", "answers", "reward", "gold", "final texts that the floor knows")
+    return lines(headings, rows)
+
+
+def best_of_n():
+    """Where the gold of the best of n is highest, and where it ends."""
+    found = read("overoptimisation/results/best_of_n.json")
+    rows = []
+    for prompts in ("seen", "unseen"):
+        numbers = found[prompts]["n"]
+        for with_floor in (False, True):
+            plain, *cautious = (row for row in found[prompts]["rows"] if row["floor"] == with_floor)
+            best = max(range(len(numbers)), key=lambda at: plain["gold"][at])
+            added = (f"{it['gain_by_pessimism'][-1]:+.1f} ± {it['gain_standard_error'][-1]:.1f}" for it in cautious)
+            rows.append(
+                [
+                    prompts, "base" if with_floor else "none", f"{plain['gold'][best]:.1f}, {numbers[best]}",
+                    f"{plain['gold'][-1]:.1f}", " / ".join(added),
+                ]
+            )  # fmt: skip
+    headings = ("prompts", "floor", "best gold, at n", f"at {numbers[-1]:,}", "pessimism 1 / 2 adds there")
+    return lines(headings, rows, texts=2)
+
+
+QUESTIONS = {
+    "people, seen prompts": ("human-seen-prompts", "predictions"),
+    "people, unseen prompts": ("human-unseen-prompts", "predictions"),
+    "simulated, pool of 60": ("simulated-60", "taste"),
+    "simulated, pool of 240": ("simulated-240", "taste"),
+}
+
+
+def active_questions():
+    """Accuracy after so many answers, random questions against chosen ones."""
+    numbers = ("0", "4", "8", "12", "16")
+    rows = []
+    for shown, (name, criterion) in QUESTIONS.items():
+        found = read(f"active_questions/results/{name}.json")["rows"]
+        for kind in ("random", criterion):
+            cells = []
+            for number in numbers:
+                it = found[kind].get(number)
+                beside = f" ({gain(*it['minus_random'])})" if it and kind != "random" and number != "0" else ""
+                cells.append(f"{points(it['accuracy'])}{beside}" if it else "–")
+            rows.append([shown, kind, *cells])
+    return lines(("users", "questions", *numbers), rows, texts=2)
+
+
+def population():
+    """What own choices add to the population that is shipped, for people and prompts it was not made from."""
+    names = {"llmfao": "LLMFAO", "polis": "Polis", "remesh": "Remesh"}
+    rows = [
+        [
+            names[source], number, str(it["users"]), points(*it["accuracy"]),
+            gain(*it["gain"]) if "gain" in it else "–", f"{it['log_loss'][0]:.3f}",
+        ]
+        for source, found in read("population/results/as_installed.json")["sources"].items()
+        for number, it in found.items()
+    ]  # fmt: skip
+    return lines(("data", "own pairs", "users", "accuracy", "gain over none", "log loss"), rows)
+
+
+def server():
+    """Requests, latency and processor time beside an endpoint that only echoes."""
+    found = read("server_speed/results/results.json")["ratios"]
+
+    def cell(it, percent):
+        unit, digits = (100, 0) if percent else (1, 1)
+        median, least, largest = (f"{unit * it[key]:.{digits}f}" for key in ("median", "least", "largest"))
+        return f"{median}{' %' if percent else ' x'} ({least} to {largest})"
+
+    rows = [
+        [f"`{name.split(' / ')[0]}`", cell(it["requests"], True), cell(it["p99"], False), cell(it["cpu"], True)]
+        for name, it in found.items()
+        if name.endswith("/ echo")
+    ]
+    return lines(("beside the echo", "requests a second", "99th percentile", "by CPU time"), rows)
+
+
+def soak():
+    found = read("server_speed/results/soak.json")
+    memory, growth = found["megabytes"], found["megabytes_per_minute"]
+    return (
+        f"Over {found['soak']['minutes']} minutes of mixed requests at {found['soak']['requests_per_s']} a second "
+        f"({found['requests']:,}, {found['errors']} errors) memory goes from {memory['after_warming']:.1f} MB after "
+        f"two minutes to {memory['last']:.1f} MB: {growth:+.2f} ± {found['standard_error']:.2f} MB a minute."
+    )
+
+
+def speed():
+    """What fitting, scoring and starting cost, each beside a rival of the same run."""
+    found = read("reward_speed/results/results.json")
+    started = read("startup/results/results.json")
+    rows = [
+        [
+            f"`{name}`: a user's {found['config']['new_user_pairs']} pairs",
+            f"{found[name]['fit_user_ms']:.2f} ms", f"{found[name]['fit_user_ratio']:.2f} x the time of one scikit-learn regression",
+        ]
+        for name in ("hierarchical-stylometric", "hierarchical")
+    ]  # fmt: skip
+    scoring, static = found["scoring"], found["static"]
+    rows += [
+        [f"`hierarchical-stylometric`: scoring, {scoring['words_each']:.0f} words each",
+         f"{scoring['responses_per_s']:,.0f} a second", f"{scoring['ratio']:.2f} x the speed of a regression that reads the same features"],
+        ["`static` embedding of an answer", f"{static['texts_per_s']:,.0f} a second", f"{static['ratio']:.0f} x the speed of MiniLM"],
+        ["`induce-persona`, 20 pairs, builtin, all of it", f"{started['induce-persona, 20 pairs, builtin']['cpu_s']:.2f} s",
+         f"{started['induce-persona, 20 pairs, builtin']['ratio']:.1f} x the time to import typer and rich"],
+    ]  # fmt: skip
+    return lines(("one core", "takes", "beside"), rows)
+
+
+TABLES = {
+    "floor": floor,
+    "attack": attack,
+    "best-of-n": best_of_n,
+    "active-questions": active_questions,
+    "population": population,
+    "server": server,
+    "soak": soak,
+    "speed": speed,
+}
