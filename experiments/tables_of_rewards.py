@@ -14,7 +14,9 @@ def read(path):
 
 def lines(headings, rows, texts=1):
     sides = "".join("---|" if at < texts else "---:|" for at in range(len(headings)))
-    return "\n".join([f"| {' | '.join(headings)} |", f"|{sides}", *(f"| {' | '.join(row)} |" for row in rows)])
+    return "\n".join(
+        [f"| {' | '.join(headings)} |", f"|{sides}", *(f"| {' | '.join(row)} |" for row in rows)]
+    )
 
 
 def points(value, low=None, high=None):
@@ -54,6 +56,7 @@ def floor():
 
 def attack():
     """What an attacker gains in reward and loses in gold."""
+    found = read("overoptimisation/results/attack.json")["rows"]
 
     def change(row, key, digits):
         found = row["change"][key]
@@ -64,7 +67,7 @@ def attack():
             "base" if row["floor"] else "none", str(row["pessimism"]), str(row["attacked"]),
             change(row, "value", 2), change(row, "gold", 1), f"{100 * row['below_after']:.0f} %",
         ]
-        for row in sorted(read("overoptimisation/results/attack.json")["rows"], key=lambda it: (it["pessimism"], it["floor"]))
+        for row in sorted(found, key=lambda it: (it["pessimism"], it["floor"]))
     ]  # fmt: skip
     headings = ("floor", "pessimism", "answers", "reward", "gold", "final texts that the floor knows")
     return lines(headings, rows)
@@ -79,7 +82,9 @@ def best_of_n():
         for with_floor in (False, True):
             plain, *cautious = (row for row in found[prompts]["rows"] if row["floor"] == with_floor)
             best = max(range(len(numbers)), key=lambda at: plain["gold"][at])
-            added = (f"{it['gain_by_pessimism'][-1]:+.1f} ± {it['gain_standard_error'][-1]:.1f}" for it in cautious)
+            added = (
+                f"{it['gain_by_pessimism'][-1]:+.1f} ± {it['gain_standard_error'][-1]:.1f}" for it in cautious
+            )
             rows.append(
                 [
                     prompts, "base" if with_floor else "none", f"{plain['gold'][best]:.1f}, {numbers[best]}",
@@ -108,7 +113,9 @@ def active_questions():
             cells = []
             for number in numbers:
                 it = found[kind].get(number)
-                beside = f" ({gain(*it['minus_random'])})" if it and kind != "random" and number != "0" else ""
+                beside = (
+                    f" ({gain(*it['minus_random'])})" if it and kind != "random" and number != "0" else ""
+                )
                 cells.append(f"{points(it['accuracy'])}{beside}" if it else "–")
             rows.append([shown, kind, *cells])
     return lines(("users", "questions", *numbers), rows, texts=2)
@@ -138,7 +145,12 @@ def server():
         return f"{median}{' %' if percent else ' x'} ({least} to {largest})"
 
     rows = [
-        [f"`{name.split(' / ')[0]}`", cell(it["requests"], True), cell(it["p99"], False), cell(it["cpu"], True)]
+        [
+            f"`{name.split(' / ')[0]}`",
+            cell(it["requests"], True),
+            cell(it["p99"], False),
+            cell(it["cpu"], True),
+        ]
         for name, it in found.items()
         if name.endswith("/ echo")
     ]
@@ -149,31 +161,44 @@ def soak():
     found = read("server_speed/results/soak.json")
     memory, growth = found["megabytes"], found["megabytes_per_minute"]
     return (
-        f"Over {found['soak']['minutes']} minutes of mixed requests at {found['soak']['requests_per_s']} a second "
-        f"({found['requests']:,}, {found['errors']} errors) memory goes from {memory['after_warming']:.1f} MB after "
-        f"two minutes to {memory['last']:.1f} MB: {growth:+.2f} ± {found['standard_error']:.2f} MB a minute."
+        f"Over {found['soak']['minutes']} minutes of mixed requests at {found['soak']['requests_per_s']} a "
+        f"second ({found['requests']:,}, {found['errors']} errors) memory goes from "
+        f"{memory['after_warming']:.1f} MB after two minutes to {memory['last']:.1f} MB: {growth:+.2f} ± "
+        f"{found['standard_error']:.2f} MB a minute."
     )
 
 
 def speed():
     """What fitting, scoring and starting cost, each beside a rival of the same run."""
     found = read("reward_speed/results/results.json")
-    started = read("startup/results/results.json")
-    rows = [
-        [
-            f"`{name}`: a user's {found['config']['new_user_pairs']} pairs",
-            f"{found[name]['fit_user_ms']:.2f} ms", f"{found[name]['fit_user_ratio']:.2f} x the time of one scikit-learn regression",
-        ]
-        for name in ("hierarchical-stylometric", "hierarchical")
-    ]  # fmt: skip
+    started = read("startup/results/results.json")["induce-persona, 20 pairs, builtin"]
     scoring, static = found["scoring"], found["static"]
+    pairs = found["config"]["new_user_pairs"]
+    rows = [
+        (
+            f"`{name}`: a user's {pairs} pairs",
+            f"{found[name]['fit_user_ms']:.2f} ms",
+            f"{found[name]['fit_user_ratio']:.2f} x the time of one scikit-learn regression",
+        )
+        for name in ("hierarchical-stylometric", "hierarchical")
+    ]
     rows += [
-        [f"`hierarchical-stylometric`: scoring, {scoring['words_each']:.0f} words each",
-         f"{scoring['responses_per_s']:,.0f} a second", f"{scoring['ratio']:.2f} x the speed of a regression that reads the same features"],
-        ["`static` embedding of an answer", f"{static['texts_per_s']:,.0f} a second", f"{static['ratio']:.0f} x the speed of MiniLM"],
-        ["`induce-persona`, 20 pairs, builtin, all of it", f"{started['induce-persona, 20 pairs, builtin']['cpu_s']:.2f} s",
-         f"{started['induce-persona, 20 pairs, builtin']['ratio']:.1f} x the time to import typer and rich"],
-    ]  # fmt: skip
+        (
+            f"`hierarchical-stylometric`: scoring, {scoring['words_each']:.0f} words each",
+            f"{scoring['responses_per_s']:,.0f} a second",
+            f"{scoring['ratio']:.2f} x the speed of a regression that reads the same features",
+        ),
+        (
+            "`static` embedding of an answer",
+            f"{static['texts_per_s']:,.0f} a second",
+            f"{static['ratio']:.0f} x the speed of MiniLM",
+        ),
+        (
+            "`induce-persona`, 20 pairs, builtin, all of it",
+            f"{started['cpu_s']:.2f} s",
+            f"{started['ratio']:.1f} x the time to import typer and rich",
+        ),
+    ]
     return lines(("one core", "takes", "beside"), rows)
 
 

@@ -13,6 +13,11 @@ from synthesizeme.cli._apps import full_app
 Command = Any
 Parameter = Any
 """Typer keeps the types of what it makes to itself."""
+ABOUT = """# Command line
+
+`synthesizeme VERB`; `induce-persona` is a command of its own as well. Made from the code: what stands here is
+what `--help` says. All verbs take `--json`, and `--config FILE.toml`, whose keys are the flags. Exit status:
+0 done, 1 failed, 2 wrong usage."""
 
 
 def pages() -> dict[str, str]:
@@ -40,14 +45,7 @@ def _index(root: Command) -> str:
         for name, group in root.commands.items()
         for usage, command in _verbs(group, name)
     ]
-    return "\n".join(
-        [
-            "# Command line", "",
-            "`synthesizeme VERB`; `induce-persona` is a command of its own as well. Made from the code: what stands here "
-            "is what `--help` says. Exit status: 0 done, 1 failed, 2 wrong usage.", "",
-            "| verb | does |", "|---|---|", *rows, "",
-        ]
-    )  # fmt: skip
+    return "\n".join([ABOUT, "", "| verb | does |", "|---|---|", *rows, ""])
 
 
 def _verb(command: Command, usage: str, *, deeper: bool) -> str:
@@ -76,7 +74,9 @@ def _row(option: Parameter, context: typer.Context) -> str:
         shape = option.display_type_rich(ctx=context)
         name = " ".join(f"`{it}`" for it in (*option.opts, *option.secondary_opts))
         name += "" if shape in (None, "<bool>") else f" `{shape}`"
-    default = "" if option.default in (None, False, (), []) or callable(option.default) else _plain(option.default)
+    default = (
+        "" if option.default in (None, False, (), []) or callable(option.default) else _plain(option.default)
+    )
     more = " Required." if option.required else f" Default: `{default}`." if default else ""
     return f"| {name} | {_cell(option.help or '')}{more} |"
 
@@ -91,6 +91,8 @@ def _cell(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Help as Markdown: what looks like a tag, a link or emphasis is text; what stands between backticks is code."""
+    """Help as Markdown: what looks like a tag, a link or emphasis is text, and code stands in backticks."""
     pieces = re.split(r"(`[^`]*`)", text.replace("\b\n", ""))
-    return "".join(piece if at % 2 else re.sub(r"([<*_|\[\]])", r"\\\1", piece) for at, piece in enumerate(pieces))
+    return "".join(
+        piece if at % 2 else re.sub(r"([<*_|\[\]])", r"\\\1", piece) for at, piece in enumerate(pieces)
+    )

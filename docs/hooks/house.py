@@ -1,4 +1,4 @@
-"""The house, drawn from the layers that `tests/architecture` holds: one floor for each, one room for each part."""
+"""The house, drawn from the layers that `tests/architecture` holds: each has a floor, each part a room."""
 
 from __future__ import annotations
 
@@ -35,16 +35,17 @@ def layers() -> tuple[tuple[str, ...], ...]:
 
 
 def drawn() -> str:
-    """The house as HTML: a roof, floors below it, and the tensor half built on to the lowest ones."""
+    """The house as HTML: a roof, floors below it, and the tensor half built on to the lowest."""
     roof, *floors = list(zip(layers(), FLOORS, strict=True))[::-1]
     rows = [_floor(len(floors) - 1 - at, parts, about) for at, (parts, about) in enumerate(floors)]
     annex = (
-        '<div class="annex"><b>reward_models</b><span>the tensor half: one file a method. It stands on L0 and '
-        "L1; comparison, serving and cli visit it.</span></div>"
+        '<div class="annex"><b>reward_models</b><span>the tensor half: one file a method. It stands on L0 '
+        "and L1; comparison, serving and cli visit it.</span></div>"
     )
     return (
-        f'<div class="house" role="img" aria-label="The layers of synthesizeme">\n<div class="roof">{_rooms(roof[0])}'
-        f"<small>{roof[1]}</small></div>\n<div class=\"body\"><div class=\"floors\">{''.join(rows)}</div>{annex}</div>\n</div>"
+        '<div class="house" role="group" aria-label="The layers of synthesizeme">\n'
+        f'<div class="roof">{_rooms(roof[0])}<small>{roof[1]}</small></div>\n'
+        f'<div class="body"><div class="floors">{"".join(rows)}</div>{annex}</div>\n</div>'
     )
 
 

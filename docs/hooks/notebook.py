@@ -22,7 +22,9 @@ def run(notebook: dict[str, Any]) -> None:
         cell["execution_count"] = number
         cell["outputs"] = []
         if printed:
-            cell["outputs"].append({"name": "stdout", "output_type": "stream", "text": printed.splitlines(True)})
+            cell["outputs"].append(
+                {"name": "stdout", "output_type": "stream", "text": printed.splitlines(True)}
+            )
         if value is not None:
             data = {"text/plain": repr(value).splitlines(True)}
             if hasattr(value, "_repr_html_"):

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-LOADED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "audio": "src", "link": "href"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+    "link": "href",
+}
 ONLY_NAMED = ("canonical", "next", "prev", "alternate", "license")
 """Relations of a `link` that a browser follows only when asked."""
 

@@ -6,8 +6,8 @@ import griffe
 from repository import ROOT
 
 PACKAGES = ("synthesizeme", "reward_models")
-LEFT_OUT = ("synthesizeme.cli",)
-"""Parts that are documented elsewhere: the command line has its own pages."""
+LEFT_OUT = ("cli", "migrations")
+"""Folders without a page: the command line has its own, and migrations of a store are no interface."""
 
 
 def pages() -> dict[str, str]:
@@ -19,8 +19,10 @@ def pages() -> dict[str, str]:
 
 
 def _folders(module: griffe.Module) -> list[griffe.Module]:
-    inner = [it for _, it in sorted(module.modules.items()) if it.is_init_module and not it.name.startswith("_")]
-    return [module, *(deeper for it in inner if it.path not in LEFT_OUT for deeper in _folders(it))]
+    inner = [
+        it for _, it in sorted(module.modules.items()) if it.is_init_module and not it.name.startswith("_")
+    ]
+    return [module, *(deeper for it in inner if it.name not in LEFT_OUT for deeper in _folders(it))]
 
 
 def _page(package: griffe.Module) -> str:
@@ -28,9 +30,17 @@ def _page(package: griffe.Module) -> str:
     exported = [name for name, member in package.members.items() if _exports(package, name, member)]
     own = [name for name in exported if _shown_here(package.members[name])]
     elsewhere = [name for name in exported if name not in own]
-    lines = [f"# {package.path}", "", f"::: {package.path}", "    options:"]
-    lines += ["      members:", *(f"      - {name}" for name in own)] if own else ["      members: false"]
-    lines += ["", *_table(package, elsewhere)]
+    lines = [f"# {package.path}", "", f"::: {package.path}", "    options: {members: false}", ""]
+    lines += _table(package, elsewhere)
+    if own:
+        chosen = ["      members:", *(f"      - {name}" for name in own)]
+        lines += [
+            f"::: {package.path}",
+            "    options:",
+            "      show_docstring_description: false",
+            *chosen,
+            "",
+        ]
     for name, module in sorted(package.modules.items()):
         if not name.startswith("_") and not module.is_init_module:
             lines += [f"## {module.path}", "", f"::: {module.path}", ""]
@@ -38,8 +48,12 @@ def _page(package: griffe.Module) -> str:
 
 
 def _exports(package: griffe.Module, name: str, member: griffe.Object | griffe.Alias) -> bool:
-    """Whether a package offers a name: by its ``__all__`` where that can be read, else what it takes from our own."""
-    if name.startswith("_") or (member.is_alias and not member.target_path.startswith(PACKAGES)) or member.is_module:
+    """Whether a package offers a name: by its ``__all__`` where that can be read, else if it is ours."""
+    if (
+        name.startswith("_")
+        or (member.is_alias and not member.target_path.startswith(PACKAGES))
+        or member.is_module
+    ):
         return False
     return name in map(str, package.exports) if package.exports else True
 

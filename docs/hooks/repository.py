@@ -35,8 +35,9 @@ def borrowed() -> dict[str, str]:
 def relinked(text: str, path: str, places: dict[str, str]) -> str:
     """A page whose links hold in the site.
 
-    A link to a page or picture of the site leads there; one to another file of the repository, which the site does
-    not have, becomes its text. Code is left as it is, and so is a link to nothing, which a strict build refuses.
+    A link to a page or picture of the site leads there; one to another file of the repository, which the site
+    does not have, becomes its text. Code is left as it is, and so is a link to nothing, which a strict build
+    refuses.
 
     Args:
         text: The page, in Markdown.
