@@ -40,10 +40,11 @@ def test_a_few_pairs_of_a_few_users_are_drawn_by_the_seed():
 def test_the_report_is_the_mean_difference_of_the_margins(model):
     told = model.fit_report()
     margins = {"own": [], "nobody": [], "swapped": []}
+    other = PooledOwn(features="stylometric").fit(PEOPLE)
     for user, pairs in model._sampled.pairs.items():
         histories = {"own": pairs, "swapped": [p.swapped_labels() for p in pairs], "nobody": []}
         for name, history in histories.items():
-            other = PooledOwn(features="stylometric").fit(PEOPLE).fit_user(user, history)
+            other.fit_user(user, history)
             margins[name] += [v.margin for v in other.compare([p.compare("chosen_first") for p in pairs])]
     own, nobody, swapped = (np.array(margins[name]) for name in ("own", "nobody", "swapped"))
     assert told[MOVED] == pytest.approx(np.abs(own - nobody).mean(), abs=6e-4)

@@ -237,6 +237,7 @@ def test_the_work_of_finding_the_overlap_grows_with_the_text_and_no_faster():
         assert rows([text[1:] + "cd"], [text + "x" + text], ["u0"])[0].response == "cd"
 
     assert lines_run(lambda: found(2000)) < 2.1 * lines_run(lambda: found(1000))
+    found(100_000)
 
 
 def test_a_bare_id_may_look_like_broken_json():
