@@ -27,6 +27,7 @@ from reward_models._types import Histories, Prompt, UserState, Words
 from reward_models._user_effect import Sampled, sampled, user_effect
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.progress import ShowProgress, waiting
 from synthesizeme.scoring import RewardScale
 from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
 
@@ -128,6 +129,10 @@ class RewardModel(ABC):
 
     # What a user of a model calls.
 
+    def __repr__(self) -> str:
+        fitted = f"{len(self.users_):,} users" if hasattr(self, "users_") else "not fitted"
+        return f"{type(self).__name__}({fitted})"
+
     @property
     def name(self) -> str:
         """Name on the command line and in reports."""
@@ -173,7 +178,9 @@ class RewardModel(ABC):
             name: getattr(self, name) for name in method_parameters(type(self)) if name not in self.unsaved
         }
 
-    def fit(self, pairs: Sequence[PreferencePair], words: Words = NO_WORDS) -> Self:
+    def fit(
+        self, pairs: Sequence[PreferencePair], words: Words = NO_WORDS, *, progress: ShowProgress = None
+    ) -> Self:
         """Learn shared weights and the state of every user from scratch; a second fit forgets the first.
 
         Args:
@@ -181,12 +188,13 @@ class RewardModel(ABC):
                 early or calibrates does so on the validation rows.
             words: What users said beside their choices; read by a method that `reads_words`. A user who
                 has words and no pair gets a state too.
+            progress: True shows that it goes on if it takes longer than two seconds.
 
         Raises:
             DataError: there is no pair, or one of the test split.
         """
         refuse_test_rows(pairs)
-        if not pairs:
+        if not len(pairs):
             raise DataError(
                 f"{self.name}: fit got no pair; expected at least one",
                 cure="check the file and its `split` column: train and validation rows are used, never test.",
@@ -195,7 +203,8 @@ class RewardModel(ABC):
         for pair in pairs:
             histories.setdefault(pair.user_id, []).append(pair)
         refuse_lent(words)
-        self.users_ = self._fit(histories, words)
+        with waiting(progress, self.name, "fitting"):
+            self.users_ = self._fit(histories, words)
         self._sampled = sampled(histories, words, self.seed)
         self.learned_from = frozenset(pair.fingerprint for pair in pairs)
         silent = {user: () for user, said in words.items() if said and user not in histories}
@@ -263,6 +272,9 @@ class RewardModel(ABC):
             NotFittedError: before `fit`.
             ValueError: the three sequences differ in length.
         """
+        if isinstance(prompts, str) or isinstance(responses, str):
+            cure = "load_reward_model(model).score(prompt, response, user=ID) takes single ones"
+            raise DataError("prompts or responses are one text; expected lists", cure=cure)
         if not len(prompts) == len(responses) == len(user_ids):
             raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses, {len(user_ids)} user ids")
         states = self._states(user_ids)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from synthesizeme import display
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 
 def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
-    """Refuse to learn from a test pair.
+    """Refuse to learn from a test pair, and from what is no pair.
 
     Raises:
-        DataError: one of `pairs` is of the test split.
+        DataError: one of `pairs` is of the test split, or no `PreferencePair`.
     """
+    for number, pair in enumerate(pairs, start=1):
+        if not isinstance(pair, PreferencePair):
+            raise DataError(
+                f"row {number}: found {display.shortened(str(pair))!r}, a {type(pair).__name__}; expected a "
+                "PreferencePair",
+                cure="read rows of other shapes with synthesizeme.read_pairs(rows).pairs",
+            )
     held_out = [pair.pair_id for pair in pairs if pair.split == "test"]
     if held_out:
         raise DataError(

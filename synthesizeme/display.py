@@ -68,8 +68,17 @@ def table(cells: Sequence[Sequence[str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def weights(items: Iterable[Any]) -> str:
-    """A table of `synthesizeme.types.Evidence`."""
+def own_taste(found: Any) -> str:
+    """What sets a user apart, a `synthesizeme.types.OwnTaste`, as tables of weights."""
+    said = f"p = {found.p_value:.3f}: how often somebody who chooses as anybody does would differ as much"
+    if not found.set_apart:
+        return heading("Nothing yet that sets this user apart from most people", said)
+    own = _weights(found.own) if found.own else note("no single feature is clear")
+    common = heading("Like most people") + _weights(found.common) if found.common else ""
+    return block(heading("More than most people", said), own, common)
+
+
+def _weights(items: Iterable[Any]) -> str:
     cells = [["prefers", "weight", "± error", "most people", "feature"]]
     for it in items:
         numbers = it.weight, it.standard_error, it.population

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from synthesizeme import display
+from synthesizeme.plain_text import count
 from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
 
 PROFILE_VERSION = 1
@@ -125,14 +126,10 @@ class UserProfile(Frozen):
     """How it was made; None for a profile written by hand."""
 
     def __repr__(self) -> str:
-        said = "no persona" if self.persona is None else f"persona of {len(self.persona.sentences)} sentences"
-        known = [said, f"{len(self.demonstrations)} demonstrations"]
-        known += (
-            [f"cautions: {', '.join(caution.kind for caution in self.cautions)}"] if self.cautions else []
-        )
+        said = self.persona and f"persona of {count(len(self.persona.sentences), 'sentence')}"
+        known = [said or "no persona", count(len(self.demonstrations), "demonstration")]
+        known += [f"caution: {caution.kind}" for caution in self.cautions]
         return f"{type(self).__name__}({self.user_id[:60]!r}, {', '.join(known)})"
-
-    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         made = self.provenance

@@ -52,6 +52,9 @@ class Frozen(BaseModel):
             if field is None or value != field.get_default(call_default_factory=True):
                 yield name, display.shortened(value)
 
+    def __str__(self) -> str:
+        return repr(self)
+
 
 class Message(Frozen):
     """One turn of a conversation."""
@@ -360,15 +363,7 @@ class OwnTaste(Frozen):
         return f"OwnTaste({own}; p = {self.p_value:.3f})"
 
     def _repr_html_(self) -> str:
-        said = f"p = {self.p_value:.3f}: how often anybody would differ as much"
-        if not self.set_apart:
-            return display.block(
-                display.heading("Nothing yet that sets this user apart from most people", said)
-            )
-        parts = [display.heading("More than most people" if self.own else "No single feature is clear", said)]
-        parts += [display.weights(self.own)] if self.own else []
-        parts += [display.heading("Like most people"), display.weights(self.common)] if self.common else []
-        return display.block(*parts)
+        return display.own_taste(self)
 
     @property
     def set_apart(self) -> bool:

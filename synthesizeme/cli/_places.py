@@ -78,15 +78,8 @@ def write_profile(
         judge_prompt: Name or path of the judge prompt.
         extra: Text of further files by name.
     """
-    from synthesizeme.personas.documents import generation_prompt_json, judge_prompt_json, persona_markdown
+    from synthesizeme.personas.documents import profile_documents
     from synthesizeme.personas.store import save_profile
-    from synthesizeme.prompts import load_prompt
 
-    documents = {
-        "judge_prompt.json": judge_prompt_json(profile, load_prompt(judge_prompt)),
-        "generation_prompt.json": generation_prompt_json(profile),
-        "persona.md": persona_markdown(profile),
-        **extra,
-    }
-    paths = save_profile(out, profile, documents)
+    paths = save_profile(out, profile, {**profile_documents(profile, judge_prompt), **extra})
     return {Path(name).stem: path for name, path in paths.items()}

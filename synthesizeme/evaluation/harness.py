@@ -139,8 +139,6 @@ class Outcome(Frozen):
             f"Outcome({self.scorer}, {', '.join(f'{name} {value}' for name, value in self._told().items())})"
         )
 
-    __str__ = __repr__
-
     def _repr_html_(self) -> str:
         told = self._told()
         return display.table([["scorer", *told], [self.scorer, *told.values()]])

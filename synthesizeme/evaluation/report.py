@@ -90,8 +90,6 @@ class Report(Frozen):
         shares = [f"{it.name} {'–' if it.micro is None else f'{100 * it.micro:.1f} %'}" for it in self.rows]
         return f"Report({self.benchmark}: {', '.join(shares) or 'no rows'})"
 
-    __str__ = __repr__
-
     def _repr_html_(self) -> str:
         failed = ((f"{name} failed and has no row", reason) for name, reason in self.failed.items())
         return display.block(

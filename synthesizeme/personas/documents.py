@@ -50,6 +50,20 @@ def generation_prompt_json(profile: UserProfile, prompt: PromptTemplate | None =
     return _messages_json([system, Message(role="user", content=CONVERSATION)])
 
 
+def profile_documents(profile: UserProfile, judge_prompt: str) -> dict[str, str]:
+    """The text of each file that stands beside a ``profile.json``, by its name.
+
+    Args:
+        profile: The profile.
+        judge_prompt: Name or path of the judge prompt.
+    """
+    return {
+        "judge_prompt.json": judge_prompt_json(profile, load_prompt(judge_prompt)),
+        "generation_prompt.json": generation_prompt_json(profile),
+        "persona.md": persona_markdown(profile),
+    }
+
+
 def persona_markdown(profile: UserProfile) -> str:
     """The persona for people: each sentence with the pairs that support it, and how it was made."""
     parts = [f"# Persona of {_code(profile.user_id)}"]

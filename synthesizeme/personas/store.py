@@ -1,4 +1,4 @@
-"""Profiles in a folder: one folder per user, safe whatever the user's id, written whole or not at all."""
+"""Profiles in a folder, ready to be asked: one folder per user, whatever the user's id, written whole."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from synthesizeme.backends import Model, Session, using
+from synthesizeme.datasets.rows import asked_comparison
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.files import write_whole, writing
-from synthesizeme.judges.judging_profile import JudgingProfile
+from synthesizeme.judges.one_comparison import OneComparison, judge_both_orders
+from synthesizeme.personas.documents import profile_documents
 from synthesizeme.plain_text import id_list
 from synthesizeme.profile import UserProfile
+from synthesizeme.progress import ShowProgress, watched
+from synthesizeme.prompts import load_prompt
 
 try:
     import fcntl
@@ -121,6 +127,62 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
 
 def _pairs_of(profile: UserProfile) -> set[str]:
     return set(profile.provenance.splits) if profile.provenance else set()
+
+
+class JudgingProfile(UserProfile):
+    """A `UserProfile` that can be asked and saved; it holds nothing else, and equals the profile without."""
+
+    def judge(
+        self,
+        prompt: Any,
+        first: Any,
+        second: Any,
+        *,
+        model: str | Model | Session = "builtin",
+        judge_prompt: str = "judge/default",
+        progress: ShowProgress = None,
+    ) -> OneComparison:
+        """Which of two responses the user prefers, asked in both orders.
+
+        Args:
+            prompt: What the user asked: text, or messages of which the last is the user's.
+            first: A response: text, or one message.
+            second: Another one.
+            model: Name of the model that is asked (`open_model`), an opened model, or a session.
+            judge_prompt: Name or path of the judge prompt.
+            progress: True shows a wait beyond two seconds; a function is told of every call.
+
+        Raises:
+            DataError: the prompt or a response is missing, blank or not made of text.
+            JudgeError: the model gave no verdict.
+            BackendError: it cannot be reached.
+        """
+        asked = asked_comparison(self.user_id, prompt, first, second)
+        with watched(progress, self.user_id) as told, using(model) as session:
+            template = load_prompt(judge_prompt)
+            return judge_both_orders(session.account(told), self, asked, prompt=template)
+
+    def save(self, folder: str | Path, *, judge_prompt: str = "judge/default") -> dict[str, Path]:
+        """Write what `induce-persona` writes of a user, into the user's own folder under `folder`.
+
+        Args:
+            folder: Folder of all users; made if it does not exist.
+            judge_prompt: Name or path of the judge prompt.
+
+        Returns:
+            Path of each file, by file name.
+
+        Raises:
+            DataError: the place cannot be written, or holds something else; see `refuse_replacing`.
+        """
+        return save_profile(Path(folder), self, profile_documents(self, judge_prompt))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, UserProfile):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def load_profile(path: str | Path, user: str | None = None) -> JudgingProfile:

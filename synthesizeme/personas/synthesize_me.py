@@ -15,7 +15,6 @@ from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
-from synthesizeme.judges.judging_profile import JudgingProfile
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions
 from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
@@ -28,6 +27,7 @@ from synthesizeme.personas.selection import (
     draw_demonstrations,
     race,
 )
+from synthesizeme.personas.store import JudgingProfile
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile

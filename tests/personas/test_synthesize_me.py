@@ -13,10 +13,12 @@ from invented import account, pair, sent
 
 from synthesizeme.backends import Model, RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import ScriptedEngine, scripted_model
+from synthesizeme.datasets import assign_splits
 from synthesizeme.datasets.synthetic import planted_population
-from synthesizeme.errors import BackendError, ConfigError, DataError
+from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownNameError
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.personas.plan import EFFORTS, call_limit
+from synthesizeme.personas.store import load_profile
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import ORDERS
 
@@ -339,20 +341,87 @@ def test_without_validation_pairs_candidates_are_scored_out_of_fold():
     assert all(candidate.judged < 10 for candidate in candidates[1:])
 
 
+BOTH = [pair(0, split="train"), pair(0, user="bob", split="train")]
+
+
 @pytest.mark.parametrize(
-    ("pairs", "message"),
+    ("rows", "user", "message"),
     [
+        (BOTH, None, r"2 pairs of 2 users; expected one. Users: ada, bob.*Cure: name one with user="),
+        (BOTH, "eve", r"2 pairs of 2 users; none of them is 'eve'. Users: ada, bob"),
+        ([], None, r"found no list row; expected at least one"),
         (
-            [pair(0, split="train"), pair(0, user="bob", split="train")],
-            "2 pairs of 2 users; expected .* exactly one",
+            [pair(0, split="train"), pair(1)],
+            None,
+            r"user 'ada' has rows with a split, the first being pair 'ada-0'",
         ),
-        ([], "0 pairs of 0 users"),
-        ([pair(0, split="train"), pair(1)], "1 of 2 pairs have no split, the first is 'ada-1'"),
+        (
+            [pair(0, split="train").model_dump(), {"prompt": "?"}],
+            None,
+            r"list row 2: field 'user_id': the field is",
+        ),
     ],
 )
-def test_pairs_of_nobody_of_several_or_without_split_are_refused(builtin, pairs, message):
+def test_rows_of_nobody_of_several_or_split_in_part_are_refused(builtin, rows, user, message):
     with pytest.raises(DataError, match=message):
-        SynthesizeMe(builtin).fit(pairs)
+        SynthesizeMe(builtin).fit(rows, user=user)
+
+
+def test_rows_of_any_shape_and_a_model_by_name_give_the_same_profile(builtin):
+    rows = [one.model_dump(mode="json", exclude_none=True) for one in history(8)]
+    same = SynthesizeMe(builtin).fit(history(8))
+    for given in (rows, "\n".join(map(json.dumps, rows)), iter(rows)):
+        assert SynthesizeMe("builtin").fit(given) == same
+    others = [{**row, "user_id": "bob", "pair_id": f"b{row['pair_id']}"} for row in rows]
+    assert SynthesizeMe(builtin.model).fit([*others, *rows], user=same.user_id) == same
+
+
+def test_rows_without_a_split_get_one_as_on_the_command_line(builtin):
+    pairs = [one.model_copy(update={"split": None}) for one in history(12)]
+    method = SynthesizeMe(builtin, seed=3)
+    split, rule = assign_splits(pairs, seed=3)
+    assert method.fit(pairs) == method.fit(split, split_rule=rule)
+    rows = [one.model_dump(mode="json") for one in pairs]
+    nameless = [{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in rows]
+    assert method.fit(nameless, user="me").user_id == "me"
+
+
+def test_every_call_is_told_and_nothing_is_shown_by_default(builtin, capfd):
+    seen = []
+    profile = SynthesizeMe("builtin").fit(history(8), progress=seen.append)
+    assert seen[-1].usage.distinct_calls == profile.provenance.usage.distinct_calls
+    SynthesizeMe("builtin").fit(history(8))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_model_that_is_none_is_refused_at_once():
+    with pytest.raises(UnknownNameError, match="unknown model 'bultin'"):
+        SynthesizeMe("bultin")
+    with pytest.raises(
+        ConfigError, match="model is 3, a int; expected the name of a model such as 'builtin'"
+    ):
+        SynthesizeMe(3)
+
+
+def test_a_profile_can_be_asked_and_saved(builtin, tmp_path):
+    profile = SynthesizeMe(builtin).fit(history(12))
+    asked = ("How deep is a fathom?", "Six feet.", "A fathom is a unit of length.")
+    answer = profile.judge(*asked)
+    assert answer == profile.judge(*asked, model=builtin)
+    assert profile.judge(asked[0], asked[2], asked[1]).probability == pytest.approx(1 - answer.probability)
+    files = profile.save(tmp_path / "profiles")
+    assert sorted(files) == ["generation_prompt.json", "judge_prompt.json", "persona.md", "profile.json"]
+    for place in (tmp_path / "profiles", files["profile.json"].parent, str(files["profile.json"])):
+        assert load_profile(place) == profile
+    assert load_profile(tmp_path / "profiles", user=profile.user_id).judge(*asked) == answer
+    with pytest.raises(ConfigError, match=r"has no profile of 'bob'\. Its users: planted-00000"):
+        load_profile(tmp_path / "profiles", user="bob")
+    with pytest.raises(
+        DataError, match=r"^field 'first': found 3; expected a string.*Cure: give text that is not blank"
+    ):
+        profile.judge("?", 3, "b")
+    with pytest.raises(DataError, match="^field 'second': is blank; expected text"):
+        profile.judge("?", "a", " ")
 
 
 def test_user_ids_are_data(builtin):
