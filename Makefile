@@ -41,7 +41,7 @@ $(CLIENTS_READY): pyproject.toml constraints.txt
 	$(CLIENTS)/bin/python -m pip install $(PIP_FLAGS) --no-deps $(CLIENTS_ALONE)
 	touch $(CLIENTS_READY)
 
-test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Prometheus as they are, with README's own lines
+test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Prometheus as they are, with the guide's own lines
 	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest tests/clients -W default --durations 10
 
 test-real: $(DEV_READY) $(REAL_PACKAGES:%=.venv-real/.%)  ## with a real language model, SmolLM2 from PyPI

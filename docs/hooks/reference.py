@@ -32,13 +32,10 @@ def _page(package: griffe.Module) -> str:
     elsewhere = [name for name in exported if name not in own]
     lines = [f"# {package.path}", "", f"::: {package.path}", "    options: {members: false}", ""]
     lines += _table(package, elsewhere)
-    if own:
-        chosen = ["      members:", *(f"      - {name}" for name in own)]
+    for name in own:
         lines += [
-            f"::: {package.path}",
-            "    options:",
-            "      show_docstring_description: false",
-            *chosen,
+            f"::: {package.path}.{name}",
+            "    options: {show_root_heading: true, show_root_toc_entry: true}",
             "",
         ]
     for name, module in sorted(package.modules.items()):

@@ -24,6 +24,8 @@ from mkdocs.structure.pages import Page
 
 PLACES = repository.borrowed()
 ORIGIN = {place: name for name, place in PLACES.items()}
+SHOWN = {"docs/notebook.ipynb": "notebook.md"}
+"""Files that a made page shows."""
 DRAWN = re.compile(r"<!-- drawn: house -->")
 
 
@@ -65,7 +67,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     place = page.file.src_uri
     if place not in made():
         path = ORIGIN.get(place, posixpath.join("docs", place))
-        markdown = repository.relinked(markdown, path, PLACES)
+        markdown = repository.relinked(markdown, path, PLACES | SHOWN)
     return DRAWN.sub(lambda _: house.drawn(), markdown)
 
 

@@ -1,4 +1,4 @@
-"""Clients as they are: their own code, and the lines that README tells their users. Run by `make test-clients`."""
+"""Clients as they are: their own code, and the lines that the guide tells their users. Run by `make test-clients`."""
 
 from __future__ import annotations
 

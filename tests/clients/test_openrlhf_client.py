@@ -14,9 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from guide_lines import spans
 from openrlhf.datasets.prompts_dataset import PromptDataset
 from openrlhf.utils.agent import SingleTurnAgentExecutor
-from readme_lines import spans
 
 import reward_models
 from synthesizeme.types import Message
@@ -28,7 +28,7 @@ LINES = spans("OpenRLHF")
 (REMOTE,) = (line for line in LINES if line.startswith("--reward.remote_url"))
 (OWN_FILE,) = (line for line in LINES if line.startswith("reward_func ="))
 ADDRESS, LABEL_KEY = re.fullmatch(r"--reward\.remote_url (\S+) --data\.label_key (\S+)", REMOTE).groups()
-"""As README tells them."""
+"""As the guide tells them."""
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def rows(*users):
 
 @pytest.fixture(params=["address", "file"])
 def place(request, serve, checkpoint, tmp_path):
-    """README's line about the server, or its own file."""
+    """The guide's line about the server, or its own file."""
     if request.param == "address":
         url, _ = serve(SERVE.replace("out/model", str(checkpoint)))
         return ADDRESS.replace("http://127.0.0.1:8000", url)

@@ -1,4 +1,4 @@
-"""TRL's trainers with the function that README names: a step or two of tiny random policies."""
+"""TRL's trainers with the function that the guide names: a step or two of tiny random policies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 import transformers
 import trl
 from datasets import Dataset
-from readme_lines import spans
+from guide_lines import spans
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 from trl.experimental.online_dpo import OnlineDPOConfig, OnlineDPOTrainer
 
@@ -30,7 +30,7 @@ COMMON = {
 
 @pytest.fixture
 def reward(checkpoint):
-    """README's own call."""
+    """The guide's own call."""
     return eval(FUNCTION.replace("out/model", str(checkpoint)), {"reward_function": reward_function})
 
 

@@ -1,4 +1,4 @@
-"""verl's reward managers and reward loop, composed from its own configuration with README's line."""
+"""verl's reward managers and reward loop, composed from its own configuration with the guide's line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import ray
 import verl
+from guide_lines import GUIDE, spans
 from hydra import compose, initialize_config_dir
-from readme_lines import README, spans
 from verl import DataProto
 from verl.experimental.reward_loop.reward_loop import RewardLoopManager
 from verl.trainer.ppo.reward import get_custom_reward_fn, load_reward_manager
@@ -40,7 +40,7 @@ def expected(checkpoint):
 
 @pytest.fixture
 def configured(checkpoint, policy):
-    """verl's own configuration with README's line, and more."""
+    """verl's own configuration with the guide's line, and more."""
 
     def made(*more):
         line = LINE.replace("out/model", str(checkpoint))
@@ -122,7 +122,7 @@ def test_the_line_without_its_leading_word_is_not_read_and_readme_says_so(config
     config = configured()
     config.reward.custom_reward_function.path = None
     assert get_custom_reward_fn(config) is None
-    assert re.search(r"before 0\.7\.1 .* no leading `reward\.`", README)
+    assert re.search(r"before 0\.7\.1 .* no leading `reward\.`", GUIDE)
 
 
 @pytest.mark.parametrize("name", ["naive", "rate_limited"])

@@ -84,9 +84,12 @@ def run_blocks(texts, folder):
 
 
 def missing(shown, printed):
-    """The lines of a shown output that were not printed; frames, white space and further digits are no matter."""
+    """The lines of a shown output that were not printed; frames, white space and further digits are no matter.
+
+    A line may end in ``…`` where more was printed.
+    """
     there = _plain(printed)
-    return [line for line in shown.splitlines() if _plain(line) not in there]
+    return [line for line in shown.splitlines() if _plain(line.removesuffix("…")) not in there]
 
 
 def _plain(text):
