@@ -9,7 +9,7 @@ from typing import Any
 
 _LONGEST_SHOWN = 60
 _MOST_SHOWN = 3
-_CELL = "padding: 2px 10px; vertical-align: top"
+_CELL = "padding: 2px 10px; white-space: nowrap"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def table(cells: Sequence[Sequence[str]]) -> str:
     """
     head, *rows = cells
     lines = [_row("th", head), *(_row("td", row) for row in rows)]
-    return f"<table>{''.join(lines)}</table>"
+    return f'<div style="overflow-x: auto"><table>{"".join(lines)}</table></div>'
 
 
 def own_taste(found: Any) -> str:
@@ -79,10 +79,10 @@ def own_taste(found: Any) -> str:
 
 
 def _weights(items: Iterable[Any]) -> str:
-    cells = [["prefers", "weight", "± error", "most people", "feature"]]
+    cells = [["prefers", "feature", "its weight", "± error", "of most people"]]
     for it in items:
-        numbers = it.weight, it.standard_error, it.population
-        cells.append([it.statement, *("–" if x is None else f"{x:.2f}" for x in numbers), it.feature])
+        others = "–" if it.population is None else f"{it.population:+.2f}"
+        cells.append([it.statement, it.feature, f"{it.weight:+.2f}", f"{it.standard_error:.2f}", others])
     return table(cells)
 
 

@@ -117,7 +117,8 @@ def open_source(source: object, report: ReadReport, format: str = "auto") -> Sou
 def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[PreferencePair]:
     """The pairs of whatever `read_pairs` takes, for functions that are given rows; pairs stay as they are.
 
-    Rows that make no pair by the rule of their format, such as ties, are left out with a warning.
+    An empty list has none. Rows that make no pair by the rule of their format, such as ties, are left out
+    with a warning.
 
     Args:
         rows: The rows.
@@ -126,7 +127,7 @@ def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[Preference
     Raises:
         DataError: as `read_pairs`.
     """
-    if isinstance(rows, list | tuple) and rows and all(isinstance(row, PreferencePair) for row in rows):
+    if isinstance(rows, list | tuple) and all(isinstance(row, PreferencePair) for row in rows):
         return rows
     found = read_pairs(rows, user_id=user_id)
     for reason, number in found.reasons.items():
@@ -199,7 +200,8 @@ def _told(path: Origin, report: ReadReport) -> str:
     raise DataError(
         f"the format is not known; the first row has the fields {short_repr(list(first[0].row))}",
         source=str(path),
-        cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
+        cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
+        "Python: columns=), or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",
     )
 

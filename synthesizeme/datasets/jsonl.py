@@ -124,7 +124,7 @@ def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
 def _or_convert(place: SourceRow, cure: str) -> str:
     """A cure, and the command that reads the row's file if the row is in a format other than our own."""
     known = recognise(place.row)
-    if known in (None, "jsonl"):
+    if known in (None, "jsonl") or place.in_memory:
         return cure
     command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
     return f"{cure}; or run `{command}` and use its output"

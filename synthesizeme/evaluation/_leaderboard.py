@@ -37,10 +37,10 @@ def leaderboard(rows: Sequence[Row]) -> str:
 
 
 def leaderboard_html(rows: Sequence[Row]) -> str:
-    """The first of these tables as HTML, what a column means standing below it."""
-    shown = _filled(rows, _columns(rows))
+    """Accuracies, controls and counts as a table of HTML, what its columns mean standing below it."""
+    shown = _filled(rows, [column for column in _columns(rows) if column not in _QUALITY])
     legend = display.bullets((column.heading, column.meaning) for column in shown if column.meaning)
-    return display.table(_cells(rows, shown)) + legend
+    return display.table(_cells(rows, shown)) + legend + display.note("to_markdown() has all columns.")
 
 
 def _filled(rows: Sequence[Row], columns: Sequence[Column]) -> list[Column]:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthesizeme.backends import Model, Session, using
-from synthesizeme.datasets.rows import asked_comparison
+from synthesizeme.datasets.rows import asked_comparison, asked_user
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.files import write_whole, writing
 from synthesizeme.judges.one_comparison import OneComparison, judge_both_orders
@@ -196,7 +196,7 @@ def load_profile(path: str | Path, user: str | None = None) -> JudgingProfile:
         DataError: it cannot be read or is no profile.
         ConfigError: the user has no profile there, or there are several and none is named.
     """
-    path = Path(path)
+    path, user = Path(path), None if user is None else asked_user(user)
     if path.is_dir() and not (path / INDEX).exists() and (path / PROFILE).exists():
         path = path / PROFILE
     if not path.is_dir():

@@ -11,6 +11,7 @@ from typing import Literal
 
 from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
+from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
@@ -130,7 +131,8 @@ class SynthesizeMe:
                 evidence names other pairs.
             BackendError: the model cannot be reached.
         """
-        user_id, mine = _one_user(pairs_of(rows, user_id=user), user)
+        named = None if user is None else asked_user(user)
+        user_id, mine = _one_user(pairs_of(rows, user_id=named), named)
         pairs, rule = assign_splits(mine, seed=self.seed)
         with ExitStack() as stack:
             told = stack.enter_context(watched(progress, user_id))
@@ -367,6 +369,8 @@ def _one_user(pairs: Sequence[PreferencePair], user: str | None) -> tuple[str, S
     Raises:
         DataError: there are several users and none is named, or none of that name.
     """
+    if not pairs:
+        raise DataError("found no row; expected the choices of a user", cure="give one row for each choice")
     users = list(dict.fromkeys(pair.user_id for pair in pairs))
     if user is None and len(users) == 1:
         return users[0], pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from synthesizeme.datasets import by_user, pairs_of
 from synthesizeme.datasets.rows import (
     SourceRow,
     asked_comparison,
+    asked_user,
     plain,
     read_prompt,
     read_response,
@@ -170,12 +171,15 @@ class LoadedRewardModel:
         Raises:
             DataError: rows or words cannot be read, or are of others alone.
         """
-        none = isinstance(rows, list | tuple) and not rows
-        own = [] if none else by_user(pairs_of(rows, user_id=user)).get(user, [])
-        if not own and not none:
+        user = asked_user(user)
+        pairs = pairs_of(rows, user_id=user)
+        own = by_user(pairs).get(user, [])
+        if pairs and not own:
             raise DataError(
                 f"no row is a choice of user {printable(user, 60)!r}", field="user_id", cure="check the user"
             )
+        if about is not None and not self.model.reads_words:
+            _log.warning("%s reads no words of users; about changes nothing", self.name)
         learned = _without_test(own, user)
         words = {} if about is None else {user: _words(about, user)}
         self.model.fit_users({user: learned}, words)
@@ -193,7 +197,7 @@ class LoadedRewardModel:
 
     def weights(self, user: str) -> OwnTaste:
         """In what a user differs from most people, if in anything; see `own_taste`."""
-        return own_taste(self.model, user)
+        return own_taste(self.model, asked_user(user))
 
     def _scores(self, questions: list[Question], progress: ShowProgress) -> list[Score]:
         with watched(progress, self.name) as told:
@@ -209,7 +213,7 @@ class LoadedRewardModel:
 def best_of(
     model: LoadedRewardModel | PersonalRewards | str | Path | None,
     prompt: Any,
-    candidates: Sequence[Any],
+    candidates: Iterable[Any],
     user: Any = None,
 ) -> Best:
     """The response that a user likes best.
@@ -225,13 +229,14 @@ def best_of(
         RewardError: none of them gets a reward, such as for a user who is unknown and refused.
     """
     loaded = model if isinstance(model, LoadedRewardModel) else load_reward_model(model)
-    if isinstance(candidates, str | Mapping) or not isinstance(candidates, Sequence):
+    if isinstance(candidates, str | Mapping) or not isinstance(candidates, Iterable):
         raise DataError(
             f"candidates is a {type(candidates).__name__}; expected a list of responses", cure="give a list"
         )
+    candidates = list(candidates)
     if not candidates:
         raise DataError("there are no candidates; expected at least one", cure="give a list of responses")
-    asked = _asked([prompt] * len(candidates), list(candidates), user, source="candidate row")
+    asked = _asked([prompt] * len(candidates), candidates, user, source="candidate row")
     scores = tuple(loaded.rewards.score(asked))
     valued = [index for index, score in enumerate(scores) if score.value is not None]
     if not valued:
@@ -287,7 +292,7 @@ def _several(value: Any) -> list[Any] | None:
     """The items of a list of texts or conversations; None for one text, message or conversation."""
     if isinstance(value, str | Mapping) or value is None:
         return None
-    items = plain(value.tolist() if hasattr(value, "tolist") else value)
+    items = plain(list(value) if isinstance(value, Iterator) or hasattr(value, "tolist") else value)
     if not isinstance(items, list) or (items and all(isinstance(it, dict) for it in items)):
         return None
     return items

@@ -62,6 +62,9 @@ class Score(NamedTuple):
     stripped: tuple[str, ...] = ()
     """What the row had beside prompt and answer, which is not scored (`synthesizeme.serving.stripping`)."""
 
+    def __repr__(self) -> str:
+        return f"Score({_in_short(self)})"
+
     @property
     def scored(self) -> int:
         """1 for the user's own reward, 0 for a substitute or nothing."""
@@ -83,6 +86,9 @@ class Margin(NamedTuple):
     floors: tuple[float, float] | None = None
     """`Score.floor` of the first and of the second response; `value` holds their difference."""
     stripped: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Margin({_in_short(self)})"
 
     @property
     def scored(self) -> int:
@@ -334,6 +340,13 @@ def _read(made: type[Found], answer: Reward | Verdict | Failure | Exception) -> 
     if not math.isfinite(value):
         return made(None, None, None, "error", RewardError(f"the model gave {value}; expected a number"))
     return made(value, answer.probability, answer.standard_error, "ok", judged=answer.judged, **parts)
+
+
+def _in_short(found: Score | Margin) -> str:
+    if found.value is None:
+        return f"none: {found.status}"
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.3f}"
+    return f"{found.value:+.3f}{error}, {found.status}"
 
 
 def _telling(found: list[Found], seen: Sequence[Seen]) -> list[Found]:

@@ -25,6 +25,7 @@ from typing import Any
 from synthesizeme.datasets.rows import SourceRow, messages, short_repr
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
+from synthesizeme.serving.loaded import LoadedRewardModel
 from synthesizeme.serving.places import opened
 from synthesizeme.serving.protocol import Question, ScalarRewards, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 def reward_function(
-    model: PersonalRewards | str | Path | None = None,
+    model: PersonalRewards | LoadedRewardModel | str | Path | None = None,
     *,
     profiles: str | None = None,
     unknown_user: str | None = None,
@@ -60,9 +61,10 @@ def reward_function(
     ``counts`` holds the rows so far by status.
 
     Args:
-        model: A fitted model, a checkpoint folder, or ``judge:NAME`` (see `synthesizeme.serving.models`). By
-            default that of the environment variable ``SYNTHESIZEME_REWARD_MODEL``, else the population that
-            is shipped; ``reward_models.load().fit_users(...)`` is that one with users of yours.
+        model: A fitted or loaded model, a checkpoint folder, or ``judge:NAME`` (see
+            `synthesizeme.serving.models`). By default that of the environment variable
+            ``SYNTHESIZEME_REWARD_MODEL``, else the population that is shipped;
+            ``load_reward_model().fit_users(...)`` is that one with users of yours.
         profiles: Path or URL of a store of profiles whose users are fitted, for a model that is not given
             fitted.
         unknown_user: ``refuse`` (default) gives None for a user the model does not know, ``population`` (the
@@ -89,11 +91,11 @@ def reward_function(
         "unknown_user": unknown_user, "on_error": on_error, "pessimism": pessimism, "normalize": normalize,
         "clip": clip, "floor": floor, "strip": strip,
     }  # fmt: skip
-    return PersonalReward(model, profiles, settings, user_column, about_column)
+    return PersonalReward(_bare(model), profiles, settings, user_column, about_column)
 
 
 def async_reward_function(
-    model: PersonalRewards | str | Path | None = None,
+    model: PersonalRewards | LoadedRewardModel | str | Path | None = None,
     *,
     profiles: str | None = None,
     unknown_user: str | None = None,
@@ -112,7 +114,7 @@ def async_reward_function(
         "clip": clip, "floor": floor, "strip": strip,
     }  # fmt: skip
     return AsyncPersonalReward(
-        personal_reward, PersonalReward(model, profiles, settings, user_column, about_column)
+        personal_reward, PersonalReward(_bare(model), profiles, settings, user_column, about_column)
     )
 
 
@@ -247,6 +249,12 @@ def _why(asked: Question | DataError, score: Score) -> str:
         return f"of row {score.error.line}: {field}: {problem}"
     ours = isinstance(score.error, SynthesizeMeError)
     return str(score.error) if ours else f"the model raised {type(score.error).__name__}"
+
+
+def _bare(
+    model: PersonalRewards | LoadedRewardModel | str | Path | None,
+) -> PersonalRewards | str | Path | None:
+    return model.model if isinstance(model, LoadedRewardModel) else model
 
 
 def _opened(

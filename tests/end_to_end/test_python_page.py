@@ -27,12 +27,13 @@ SAID = {
     "found.format": r"PreferencePair\(pair_id='row-.* trl-rows \(\) \{\}",
     "except DataError": r"list row 21: field 'rejected': .*Cure: ",
     "answer.preference": r"(first|second|tie) 0\.\d+ (True|False)",
-    "score.standard_error": r"-?\d\.\d+ \d\.\d+ ok",
+    "score.standard_error": r"Score\([+-]\d\.\d+ ± \d\.\d+, ok\) -?\d\.\d+ \d\.\d+ ok",
     '"nobody"': r"\['ok', 'population'\]",
     "best.response": r"(Yes, up|It depends).* [01] -?\d",
     "print(model.weights": r"OwnTaste\(.*p = 0\.\d+\)",
     "print(load_reward_model": r"LoadedRewardModel\(hierarchical-stylometric, 3 users\)",
     "print(rewards(": r"\[-?\d\.\d+\]",
+    "LLMJudge(session": r"Outcome\(.*pairs 4, users 1",
     "evaluate(shorter": r"Outcome\(shorter, accuracy \d+\.\d %.*\nOutcome\(hierarchical-form, accuracy",
 }
 """What a block prints, by a piece of the block."""

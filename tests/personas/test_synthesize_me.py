@@ -349,7 +349,7 @@ BOTH = [pair(0, split="train"), pair(0, user="bob", split="train")]
     [
         (BOTH, None, r"2 pairs of 2 users; expected one. Users: ada, bob.*Cure: name one with user="),
         (BOTH, "eve", r"2 pairs of 2 users; none of them is 'eve'. Users: ada, bob"),
-        ([], None, r"found no list row; expected at least one"),
+        ([], None, r"found no row; expected the choices of a user"),
         (
             [pair(0, split="train"), pair(1)],
             None,
@@ -420,7 +420,7 @@ def test_a_profile_can_be_asked_and_saved(builtin, tmp_path):
         DataError, match=r"^field 'first': found 3; expected a string.*Cure: give text that is not blank"
     ):
         profile.judge("?", 3, "b")
-    with pytest.raises(DataError, match="^field 'second': is blank; expected text"):
+    with pytest.raises(DataError, match=r"^field 'second': is blank; expected text"):
         profile.judge("?", "a", " ")
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from synthesizeme.datasets.rows.asked import asked_comparison, read_prompt, read_response, read_user
+from synthesizeme.datasets.rows.asked import (
+    asked_comparison,
+    asked_user,
+    read_prompt,
+    read_response,
+    read_user,
+)
 from synthesizeme.datasets.rows.held import plain
 from synthesizeme.datasets.rows.json_rows import json_lines, json_stream
 from synthesizeme.datasets.rows.pairs import derived_id, mapped_pair, messages, strict_pair
@@ -23,6 +29,7 @@ __all__ = [
     "SourceRow",
     "Unjudgeable",
     "asked_comparison",
+    "asked_user",
     "derived_id",
     "json_lines",
     "json_stream",

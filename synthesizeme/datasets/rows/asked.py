@@ -77,6 +77,18 @@ def read_user(place: SourceRow, field: str = "user_id") -> str:
     return value
 
 
+def asked_user(value: Any) -> str:
+    """`read_user` of a user who is named in Python.
+
+    Raises:
+        DataError: it is blank, or neither text nor a whole number.
+    """
+    try:
+        return read_user(SourceRow("", 1, {"user_id": plain(value)}))
+    except DataError as error:
+        raise DataError(error.problem, field=error.field, cure="give the id of a user") from None
+
+
 def asked_comparison(
     user_id: str, prompt: Any, first: Any, second: Any, *, source: str | None = None
 ) -> Comparison:

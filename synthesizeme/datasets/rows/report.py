@@ -46,6 +46,11 @@ class SourceRow:
     row: Row
     """The object itself."""
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it stands in no file."""
+        return self.source.endswith(" row")
+
     def error(self, problem: str, *, field: str | None = None, cure: str | None = None) -> DataError:
         """A `DataError` that names this place."""
         return DataError(problem, source=self.source, line=self.line, field=field, cure=cure)
@@ -145,7 +150,7 @@ class ReadReport:
             self._seen[pair.pair_id] = place.source, place.line
             return pair
         source, line = self._seen[pair.pair_id]
-        in_file = source == place.source and not source.endswith(" row")
+        in_file = source == place.source and not place.in_memory
         first = f"line {line}" if in_file else placed(source, line)
         problem = (
             f"repeats the pair of {first}; expected each pair once"
