@@ -96,10 +96,10 @@ def best_of_n():
 
 
 QUESTIONS = {
-    "people, seen prompts": ("human-seen-prompts", "predictions"),
-    "people, unseen prompts": ("human-unseen-prompts", "predictions"),
-    "simulated, pool of 60": ("simulated-60", "taste"),
-    "simulated, pool of 240": ("simulated-240", "taste"),
+    "people, seen prompts": "human-seen-prompts",
+    "people, unseen prompts": "human-unseen-prompts",
+    "simulated, pool of 60": "simulated-60",
+    "simulated, pool of 240": "simulated-240",
 }
 
 
@@ -107,9 +107,9 @@ def active_questions():
     """Accuracy after so many answers, random questions against chosen ones."""
     numbers = ("0", "4", "8", "12", "16")
     rows = []
-    for shown, (name, criterion) in QUESTIONS.items():
+    for shown, name in QUESTIONS.items():
         found = read(f"active_questions/results/{name}.json")["rows"]
-        for kind in ("random", criterion):
+        for kind, said in {"random": "random", "taste": "chosen"}.items():
             cells = []
             for number in numbers:
                 it = found[kind].get(number)
@@ -117,7 +117,7 @@ def active_questions():
                     f" ({gain(*it['minus_random'])})" if it and kind != "random" and number != "0" else ""
                 )
                 cells.append(f"{points(it['accuracy'])}{beside}" if it else "–")
-            rows.append([shown, kind, *cells])
+            rows.append([shown, said, *cells])
     return lines(("users", "questions", *numbers), rows, texts=2)
 
 

@@ -67,6 +67,9 @@ def _table(package: griffe.Module, names: list[str]) -> list[str]:
     rows = []
     for name in sorted(names):
         target = package.members[name].final_target
-        first = target.docstring.value.split("\n\n")[0].replace("\n", " ") if target.docstring else ""
+        if target.docstring is None:  # such a name has no entry that could be linked to
+            rows.append(f"| `{name}` | |")
+            continue
+        first = target.docstring.value.split("\n\n")[0].replace("\n", " ")
         rows.append(f"| [`{name}`][{target.path}] | {first} |")
     return ["| name | |", "|---|---|", *rows, ""]

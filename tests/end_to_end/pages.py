@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {"induce-persona": "induce_persona_main", "synthesizeme": "main"}
 PORT = "8000"
-_MARK = "--- end of block"
+MARK = "--- end of block"
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def run_blocks(texts, folder):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    script = f"\necho '{_MARK}'\n".join(text.replace(".venv/bin/", "").replace(PORT, port) for text in texts)
+    script = f"\necho '{MARK}'\n".join(text.replace(".venv/bin/", "").replace(PORT, port) for text in texts)
     done = run(["bash", "-e", "-o", "pipefail", "-c", script], folder)
-    return done.stdout.split(f"{_MARK}\n"), done
+    return done.stdout.split(f"{MARK}\n"), done
 
 
 def missing(shown, printed):

@@ -7,10 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from pages import ROOT, blocks, missing, place_in, run, run_blocks
+from pages import MARK, ROOT, blocks, missing, place_in, run, run_blocks
 
 import reward_models
 from synthesizeme.evaluation.report import Report
@@ -21,11 +20,10 @@ import notebook
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = [page for page in PAGES if any(block.language == "sh" for block in blocks(page))]
-EXAMPLES = [
-    (page, block)
+WITH_EXAMPLES = [
+    page
     for page in PAGES
-    for block in blocks(page)
-    if block.language == "python" and page.parent.name != "adding"
+    if page.parent.name != "adding" and any(block.language == "python" for block in blocks(page))
 ]
 
 
@@ -58,14 +56,13 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(page, place):
         assert missing(block.shown, output) == [], output
 
 
-@pytest.mark.parametrize(
-    ("page", "example"), EXAMPLES, ids=lambda it: named(it) if isinstance(it, Path) else ""
-)
-def test_an_example_runs_and_prints_what_the_page_shows(page, example, place):
-    assert len(example.text.splitlines()) <= 22
-    done = run([sys.executable, "-c", example.text], place)
-    assert done.returncode == 0, done.stderr
-    assert missing(example.shown, done.stdout) == []
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=named)
+def test_the_examples_of_a_page_run_one_after_the_other_and_print_what_it_shows(page, place):
+    examples = [block for block in blocks(page) if block.language == "python"]
+    done = run([sys.executable, "-c", f"\nprint({MARK!r})\n".join(it.text for it in examples)], place)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for example, printed in zip(examples, done.stdout.split(f"{MARK}\n"), strict=True):
+        assert missing(example.shown, printed) == [], printed
 
 
 def test_the_notebook_runs_and_its_outputs_are_the_committed_ones(monkeypatch):
