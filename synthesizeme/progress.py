@@ -9,15 +9,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import clock, count, dollars, printable
-from synthesizeme.types import Usage
+
+if TYPE_CHECKING:
+    from synthesizeme.types import Usage
 
 SECONDS_BEFORE_FIRST_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 _LABEL_WIDTH = 30
+
+
+def _no_calls() -> Usage:
+    from synthesizeme.types import Usage  # and with it pydantic, which a start does without
+
+    return Usage()
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Progress:
     """How much of it is done."""
     total: int
     """How much there is; 0 where that is not known."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = field(default_factory=_no_calls)
     """What calls of a model have taken so far."""
 
 

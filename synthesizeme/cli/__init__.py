@@ -20,11 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
-    from synthesizeme.cli._apps import app_for
+    from synthesizeme.cli._apps import app_for, full_app
     from synthesizeme.cli._run import run
 
     words = sys.argv[1:] if arguments is None else arguments
-    return run(app_for(words[0] if words else None), "synthesizeme", words)
+    return run(app_for(words[0] if words else None), "synthesizeme", words, whole=full_app())
 
 
 def induce_persona_main(arguments: Sequence[str] | None = None) -> int:
