@@ -138,13 +138,13 @@ def test_nothing_is_known_of_a_language_that_the_model_does_not_know(taught):
 
 def test_the_limits_of_many_real_answers_take_the_place_of_the_built_in_ones(taught):
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.permutation(ANSWER.split())) for _ in range(150)]
+    texts = [" ".join(rng.permutation(ANSWER.split())) for _ in range(300)]
     floor = LanguageModelFloor(base_floor(), taught)
     before = floor.limits()
-    assert (floor.beliefs([ASKED] * 150, texts)["order"] > 0).mean() > 0.5
-    floor.calibrate([ASKED] * 150, texts)
+    assert (floor.beliefs([ASKED] * 300, texts)["order"] > 0).mean() > 0.5
+    floor.calibrate([ASKED] * 300, texts)
     many = floor.limits()
-    assert (floor.beliefs([ASKED] * 150, texts)["order"] > 0).mean() < 0.05
+    assert (floor.beliefs([ASKED] * 300, texts)["order"] > 0).mean() < 0.05
     few = LanguageModelFloor(base_floor(), taught)
     few.calibrate([ASKED] * 3, texts[:3])
     assert many["order"] < few.limits()["order"] < before["order"]
