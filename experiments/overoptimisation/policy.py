@@ -159,7 +159,7 @@ def trained(folder, world, user, floor, settings, steps, path):
             reward_funcs=[reward_function(model, on_error="raise"), watched],
             args=trl.GRPOConfig(
                 output_dir=scratch, per_device_train_batch_size=settings["num_generations"],
-                reward_weights=[1.0, 0.0], lr_scheduler_type="constant", use_cpu=True, bf16=False,
+                reward_weights=[1.0, 0.0], lr_scheduler_type="constant", use_cpu=True, bf16=True,
                 gradient_checkpointing=False, report_to=[], logging_steps=1, save_strategy="no",
                 disable_tqdm=True, max_steps=steps, model_init_kwargs={"dtype": "float32"},
                 **{name: settings[name] for name in (
@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--policy", type=Path, required=True, help="folder of the policy before")
     parser.add_argument("--run", action="append", help="lively-with, lively-without, calm-with, calm-without")
     parser.add_argument("--steps", type=int, help="instead of the configured ones")
-    parser.add_argument("--out", type=Path, default=HERE / "results")
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "policy")
     arguments = parser.parse_args()
     config = tomllib.loads((HERE / "config.toml").read_text())
     settings = config["policy"]
