@@ -81,7 +81,7 @@ def policy(runs):
     """PNG of reward, gold, floor and variety over the steps of GRPO, a row for each user."""
     users = list(dict.fromkeys(run["user"] for run in runs))
     panels = (
-        ("taste", "taste, log-odds"), ("gold", "gold, points"), ("below", "share below the floor's edge"),
+        ("taste", "taste, log-odds"), ("gold", "gold, points"), ("below", "share below floor"),
         ("distinct", "distinct 3-grams"), ("perplexity", "perplexity before"),
     )  # fmt: skip
     with style():
