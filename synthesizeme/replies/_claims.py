@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthesizeme.replies._options import Choice, Mention, mentions
+from synthesizeme.replies._side_by_side import bare, lines_behind, related, scored, ticked
 from synthesizeme.replies._words import Gloss
 
 
@@ -19,7 +20,9 @@ class Claim:
     start: int = field(compare=False)
     end: int = field(compare=False)
     mention: Mention | None = field(default=None, compare=False)
-    """Which words name it; None for a tie."""
+    """Which words name it; None for a tie, and where two responses are compared by signs or numbers."""
+    share: float | None = field(default=None, compare=False)
+    """The chance of being right, where the claim is two shares."""
 
 
 Reading = Claim | Literal["unclear", "nothing"]
@@ -51,30 +54,82 @@ class Claims:
         self._at = {it.start: it for it in self.named}
         self._starts = sorted(self._at)
 
-    def value(self, start: int, end: int) -> Reading:
-        """What stands behind a label that asks for a choice, from `start` to `end`."""
+    def value(self, start: int, end: int, *, beyond: bool = False) -> Reading:
+        """What stands behind a label that asks for a choice, from `start` to `end`.
+
+        With `beyond`, the lines below belong to it that go on with a list of both responses.
+        """
         aside = _ASIDE.match(self.page, start, end)
         if aside and (re.search(r"[:=-]\s*\Z", aside[0]) or self._named_at(aside.end(), end)):
             start = aside.end()
         if not re.search(r"\w", self.page[start:end]):
             return "nothing"
+        last = lines_behind(self.page, start, end, self._named_at) if beyond else end
+        compared = self._side_by_side(start, last)
+        if compared is not None:
+            return compared
         mention = self._named_at(start, end)
         if mention is None:
             return self._no_name(start, end)
-        rest = self.page[mention.end : end]
         loser = self._loser(mention.end, end)
         if loser is not None:
             if loser.side == mention.side:
                 return "unclear"
             return self._unless_withdrawn(mention, start, loser.end, end)
-        if re.match(r"\s*(?:[/&+|?]|-\s*\d)", rest) or self._joined(mention.end, end, "or"):
+        if self._joined(mention.end, end, "or"):
             other = any(it.side != mention.side for it in self._named_within(mention.end, end))
-            return "nothing" if other and not rest.lstrip().startswith("?") else "unclear"
-        if self._joined(mention.end, end, "and", ","):
+            return "nothing" if other else "unclear"
+        if self._joined(mention.end, end, "and", ",") or self._lists(mention, end):
             return "unclear"
-        if not self._ends(mention.end, end) and not mention.has_noun:
-            return "unclear"
+        if not self._ends(mention.end, end) or self._is_subject(mention, end):
+            found = self.said(start, end)
+            return found[-1] if len({it.side for it in found}) == 1 else "unclear"
         return self._unless_withdrawn(mention, start, mention.end, end)
+
+    def _side_by_side(self, start: int, end: int) -> Reading | None:
+        """What boxes, scores or a sign at both responses say; None where they do not stand side by side."""
+        named = [it for it in self._named_within(start, end) if it.end <= end]
+        found = ticked(self.page, named, start, end) or scored(self.page, named, start, end)
+        if found is not None:
+            return "unclear" if found.side == "unclear" else Claim(found.side, start, end, share=found.share)
+        left = self._named_at(start, end)
+        if left is None:
+            return None
+        signs = re.compile(r"[^\w★⭐]*").match(self.page, left.end, end)
+        at = signs.end() if signs else left.end
+        right = self._named_at(at, end)
+        if right is None or right.side == left.side:
+            if re.match(r"\s*[/&+|?]|\s*-\s*\d|-\w", self.page[left.end : end]):
+                return "unclear"
+            return None
+        relation = related(self.page[left.end : at])
+        if relation == "left":
+            return None
+        if relation in ("tie", "right"):
+            side: Choice = "tie" if relation == "tie" else right.side
+            return Claim(side, start, right.end) if self._ends(right.end, end) else "unclear"
+        if relation == "list":
+            return "unclear" if "?" in self.page[left.end : at] else "nothing"
+        return "unclear" if bare(self.page, right.end, end) or not self.page[left.end : at].strip() else None
+
+    def _lists(self, mention: Mention, end: int) -> bool:
+        """Whether the other response stands beside this one: ``First, then Second``, ``First: a; Second: b``."""
+        others = [it for it in self._named_within(mention.end, end) if it.side != mention.side]
+        if not others:
+            return False
+        between = self.page[mention.end : others[0].start]
+        if len(re.findall(r"\w+", between)) <= 1 and bare(self.page, others[0].end, end):
+            return True
+        described = re.compile(r"\s*(?:[:=(]|[–—-]+\s)")
+        scores = re.match(r"\s*[:=]\s*\d", self.page[mention.end : end])
+        return bool(described.match(self.page, mention.end, end)) and any(
+            scores or (described.match(self.page, it.end, end) and not it.start == mention.start) for it in others
+        )
+
+    def _is_subject(self, mention: Mention, end: int) -> bool:
+        """Whether a sentence about the response begins with its name, which need not say that it is chosen."""
+        at = self._past_blanks(mention.end, end)
+        return self.gloss.end("verbs", at) is not None and self.gloss.end("because", at) is None
 
     def _no_name(self, start: int, end: int) -> Reading:
         at = self._past_fill(start, end)

@@ -107,7 +107,7 @@ class _Reading:
         found: list[Statement[Claim]] = []
         for part in self.parts:
             if part.kind == kind:
-                read = self.claims.value(part.start, part.end)
+                read = self.claims.value(part.start, part.end, beyond=True)
                 if isinstance(read, Claim):
                     found.append(Statement(read, part.label, max(read.end, part.start), part.final))
                 elif read == "unclear" and kind == "preference":
