@@ -7,8 +7,8 @@ from typing import NamedTuple, NoReturn
 
 from synthesizeme.replies._words import Gloss
 
-LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
-"""What words of confidence stand for: low, very high, medium and high, as chances of being right."""
+LEVELS = {"toss": 0.5, "low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
+"""What words of confidence stand for: a toss of a coin, low, very high, medium and high, as chances of being right."""
 _FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""

@@ -24,6 +24,10 @@ _WHOLE = 0.02
 """Shares of both that miss one by no more are chances."""
 
 
+NamedAt = Callable[[int, int], Mention | None]
+"""Which response is named at a place, on the way to another."""
+
+
 class Compared(NamedTuple):
     """What two responses side by side say."""
 
@@ -85,7 +89,7 @@ def scored(page: str, named: Sequence[Mention], start: int, end: int) -> Compare
     if len(found) != 2 or one.side == two.side or _unit(left) != _unit(right):  # noqa: PLR2004
         return UNCLEAR
     a, b = _height(left), _height(right)
-    if a == b:
+    if a == b or (_unit(left) == "" and {a, b} == {1.0, 2.0}):  # may be places, the first the best
         return UNCLEAR
     whole = 100.0 if _unit(left) == "%" else 1.0
     share = max(a, b) / whole if abs((a + b) / whole - 1) <= _WHOLE else None
@@ -103,8 +107,30 @@ def bare(page: str, position: int, end: int) -> bool:
     return not re.search(r"\w", page[position:end])
 
 
+def boxes_listed(page: str, lines: Sequence[tuple[int, int]], named_at: NamedAt) -> Compared | None:
+    """The response that is ticked in a list of boxes, one a line; None without such a list."""
+    boxed = [
+        mention
+        for start, end in lines
+        if _has_box(page, start, end)
+        and (mention := named_at(_past_box(page, start), end))
+        and not re.search(r"\w", _BOX.sub("", page[mention.end : end]))
+    ]
+    return ticked(page, boxed, 0, lines[-1][1]) if boxed else None
+
+
+def scores_listed(page: str, lines: Sequence[tuple[int, int]], named_at: NamedAt) -> Compared | None:
+    """The response with the higher score, where lines are a name and a score; None without one for each."""
+    named = [
+        mention
+        for start, end in lines
+        if (mention := named_at(_past_box(page, start), end)) and has_score(page, mention.end, end)
+    ]
+    return scored(page, named, 0, lines[-1][1]) if len(named) > 1 else None
+
+
 def lines_behind(
-    page: str, start: int, end: int, named_at: Callable[[int, int], Mention | None]
+    page: str, start: int, end: int, named_at: NamedAt
 ) -> int:
     """Where a list of both responses ends whose first line is a value: ``First: 20%`` and ``Second: 80%``."""
     for kind in (has_score, bare, _has_box):
