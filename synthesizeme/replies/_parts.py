@@ -32,7 +32,7 @@ _FINAL = re.compile(
 _NUMBERING = re.compile(r"\d{1,2}[.):]")
 _NOTE = r"(?:[^\w\n:=]*\([^()\n]*\))?"
 _COLON = re.compile(
-    r"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{0,40})?"
+    r"(?:[ \t]+(?:for|of|from|on|out|auf|sur|de|du|des|del|der|von|para|between|do|d')[^\n:.]{0,40})?"
     rf"{_NOTE}[^\w\n.,;]*?[:=→>–—-]"
 )
 _INLINE_COLON = re.compile(rf"{_NOTE}[ \t\"]*[:=]")

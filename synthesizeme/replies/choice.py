@@ -268,7 +268,9 @@ class _Reading:
     def _confidence_at(self, part: Part, claim: Claim) -> float | None:
         value = self.page[part.start : part.end]
         try:
-            found = number_in(value, lowest=LEAST_CONFIDENCE)
+            found = number_in(
+                value, lowest=LEAST_CONFIDENCE, label=self.page[part.label : part.start]
+            )
         except Unreadable:
             self._refuse(value)
         chance = level_in(value) if found is None else found.chance
