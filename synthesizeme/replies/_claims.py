@@ -66,8 +66,8 @@ class Claims:
             return "nothing"
         last = lines_behind(self.page, start, end, self.named_at) if beyond else end
         compared = self._side_by_side(start, last)
-        if compared is not None:
-            return compared
+        if compared is not None or last > end:
+            return compared or "unclear"
         mention = self.named_at(start, end)
         if mention is None:
             return self._no_name(start, end)
@@ -206,7 +206,7 @@ class Claims:
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
                 mention = self.named_at(last, stop)
-                if mention is None or self._is_least(first) or not self._ends(mention.end, stop):
+                if mention is None or self._is_least(first) or self._is_described(first, last) or not self._ends(mention.end, stop):
                     continue
                 if kind == "prefers" or not (first in used or self._is_genitive(mention)):
                     found.append((first, mention.end, mention))
@@ -229,6 +229,14 @@ class Claims:
         """Whether "least" or its like stands right before a word of preferring."""
         before = self.gloss.spans("worst", max(0, position - 24), position)
         return bool(before) and not re.search(r"\w", self.page[before[-1][1] : position])
+
+    def _is_described(self, first: int, last: int) -> bool:
+        """Whether "answer is" or its like belongs to another quality: "the longer answer is"."""
+        before = re.search(r"(\w[\w']*)[ \t]+\Z", self.page[max(0, first - 24) : first])
+        if before is None or not self.page[first:last].endswith(" is"):
+            return False
+        at = first - len(before[0])
+        return not any(self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user"))
 
     def _is_genitive(self, mention: Mention) -> bool:
         """Whether a response is in the case that says "than this one" behind a comparative."""

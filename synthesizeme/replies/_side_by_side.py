@@ -13,7 +13,7 @@ _BOX = re.compile(rf"(?P<ticked>{_TICKED})|(?:{_OPEN})")
 _BOX_BEFORE = re.compile(rf"(?:(?P<ticked>{_TICKED})|{_OPEN})[\s*\"'_:]*(?:the\s+)?\Z")
 _BOX_BEHIND = re.compile(rf"[ \t*_\"':=|–—-]*(?:(?P<ticked>{_TICKED})|{_OPEN})")
 _NUMBER = (
-    r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+|out of \d+|points?\b|pts\b|stars?\b)?"
+    r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+|out of \d+|points?\b|pts\b|stars?\b|[分점点])?"
     r"|(?P<stars>[★⭐]+)☆*)(?![^\W_]|\.\d)"
 )
 _SCORE_BEHIND = re.compile(
@@ -154,7 +154,7 @@ def _has_box(page: str, start: int, end: int) -> bool:
 
 
 def _past_box(page: str, position: int) -> int:
-    box = re.compile(rf"[\s*•+-]*(?:{_BOX.pattern})?\s*").match(page, position)
+    box = re.compile(rf"[\s*•+-]*(?:\d[.)]\s+(?=\w))?(?:{_BOX.pattern})?\s*").match(page, position)
     return box.end() if box else position
 
 
@@ -162,7 +162,7 @@ def _unit(score: re.Match[str]) -> str:
     if score["stars"]:
         return "stars"
     unit = re.sub(r"\s+", "", score["unit"] or "").replace("outof", "/").replace("percent", "%")
-    return re.sub(r"^(?:points?|pts|stars?)$", "", unit)
+    return re.sub(r"^(?:points?|pts|stars?|[分점点])$", "", unit)
 
 
 def _height(score: re.Match[str]) -> float:
