@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthesizeme.replies._options import Choice, Mention, mentions
+from synthesizeme.replies._side_by_side import bare, lines_behind, related, scored, ticked
 from synthesizeme.replies._words import Gloss
 
 
@@ -19,7 +20,9 @@ class Claim:
     start: int = field(compare=False)
     end: int = field(compare=False)
     mention: Mention | None = field(default=None, compare=False)
-    """Which words name it; None for a tie."""
+    """Which words name it; None for a tie, and where two responses are compared by signs or numbers."""
+    share: float | None = field(default=None, compare=False)
+    """The chance of being right, where the claim is two shares."""
 
 
 Reading = Claim | Literal["unclear", "nothing"]
@@ -51,30 +54,82 @@ class Claims:
         self._at = {it.start: it for it in self.named}
         self._starts = sorted(self._at)
 
-    def value(self, start: int, end: int) -> Reading:
-        """What stands behind a label that asks for a choice, from `start` to `end`."""
+    def value(self, start: int, end: int, *, beyond: bool = False) -> Reading:
+        """What stands behind a label that asks for a choice, from `start` to `end`.
+
+        With `beyond`, the lines below belong to it that go on with a list of both responses.
+        """
         aside = _ASIDE.match(self.page, start, end)
-        if aside and (re.search(r"[:=-]\s*\Z", aside[0]) or self._named_at(aside.end(), end)):
+        if aside and (re.search(r"[:=-]\s*\Z", aside[0]) or self.named_at(aside.end(), end)):
             start = aside.end()
         if not re.search(r"\w", self.page[start:end]):
             return "nothing"
-        mention = self._named_at(start, end)
+        last = lines_behind(self.page, start, end, self.named_at) if beyond else end
+        compared = self._side_by_side(start, last)
+        if compared is not None or last > end:
+            return compared or "unclear"
+        mention = self.named_at(start, end)
         if mention is None:
             return self._no_name(start, end)
-        rest = self.page[mention.end : end]
         loser = self._loser(mention.end, end)
         if loser is not None:
             if loser.side == mention.side:
                 return "unclear"
             return self._unless_withdrawn(mention, start, loser.end, end)
-        if re.match(r"\s*(?:[/&+|?]|-\s*\d)", rest) or self._joined(mention.end, end, "or"):
+        if self._joined(mention.end, end, "or"):
             other = any(it.side != mention.side for it in self._named_within(mention.end, end))
-            return "nothing" if other and not rest.lstrip().startswith("?") else "unclear"
-        if self._joined(mention.end, end, "and", ","):
+            return "nothing" if other else "unclear"
+        if self._joined(mention.end, end, "and", ",") or self._lists(mention, end):
             return "unclear"
-        if not self._ends(mention.end, end) and not mention.has_noun:
-            return "unclear"
+        if not self._ends(mention.end, end) or self._is_subject(mention, end):
+            found = self.said(start, end)
+            return found[-1] if len({it.side for it in found}) == 1 else "unclear"
         return self._unless_withdrawn(mention, start, mention.end, end)
+
+    def _side_by_side(self, start: int, end: int) -> Reading | None:
+        """What boxes, scores or a sign at both responses say; None where they do not stand side by side."""
+        named = [it for it in self._named_within(start, end) if it.end <= end]
+        found = ticked(self.page, named, start, end) or scored(self.page, named, start, end)
+        if found is not None:
+            return "unclear" if found.side == "unclear" else Claim(found.side, start, end, share=found.share)
+        left = self.named_at(start, end)
+        if left is None:
+            return None
+        signs = re.compile(r"[^\w★⭐]*").match(self.page, left.end, end)
+        at = signs.end() if signs else left.end
+        right = self.named_at(at, end)
+        if right is None or right.side == left.side:
+            if re.match(r"\s*[/&+|?]|\s*-\s*\d|-\w", self.page[left.end : end]):
+                return "unclear"
+            return None
+        relation = related(self.page[left.end : at])
+        if relation == "left":
+            return None
+        if relation in ("tie", "right"):
+            side: Choice = "tie" if relation == "tie" else right.side
+            return Claim(side, start, right.end) if self._ends(right.end, end) else "unclear"
+        if relation == "list":
+            return "unclear" if "?" in self.page[left.end : at] else "nothing"
+        return "unclear" if bare(self.page, right.end, end) or not self.page[left.end : at].strip() else None
+
+    def _lists(self, mention: Mention, end: int) -> bool:
+        """Whether the other response stands beside this one: ``First, then Second``, ``First: a; Second: b``."""
+        others = [it for it in self._named_within(mention.end, end) if it.side != mention.side]
+        if not others:
+            return False
+        between = self.page[mention.end : others[0].start]
+        if len(re.findall(r"\w+", between)) <= 1 and bare(self.page, others[0].end, end):
+            return True
+        described = re.compile(r"\s*(?:[:=(]|[–—-]+\s)")
+        scores = re.match(r"\s*[:=]\s*\d", self.page[mention.end : end])
+        return bool(described.match(self.page, mention.end, end)) and any(
+            scores or (described.match(self.page, it.end, end) and not it.start == mention.start) for it in others
+        )
+
+    def _is_subject(self, mention: Mention, end: int) -> bool:
+        """Whether a sentence about the response begins with its name, which need not say that it is chosen."""
+        at = self._past_blanks(mention.end, end)
+        return self.gloss.end("verbs", at) is not None and self.gloss.end("because", at) is None
 
     def _no_name(self, start: int, end: int) -> Reading:
         at = self._past_fill(start, end)
@@ -139,22 +194,53 @@ class Claims:
         named = [it for it in self._named_within(begin, stop) if it.end <= stop]
         for it in named:
             better = self._reach(it.end, stop, "better")
-            if better is not None and self._ends(better[1], stop):
+            if better is not None:
                 used.add(better[0])
-                found.append((it.start, better[1], it))
+                other = self.named_at(better[1], stop)
+                if other and other.side != it.side and not self.page[better[1] : other.start].strip():
+                    found.append((it.start, other.end, it))  # the genitive says "than": лучше первого
+                elif self._ends(better[1], stop) and self._over_the_other(better[1], stop):
+                    found.append((it.start, better[1], it))
             elif (end := self._suits(it.end, stop) or self._beats(it.end, stop)) is not None:
                 found.append((it.start, end, it))
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
-                mention = self._named_at(last, stop)
-                if mention and (kind == "prefers" or first not in used) and self._ends(mention.end, stop):
+                mention = self.named_at(last, stop)
+                if mention is None or self._is_least(first) or self._is_described(first, last) or not self._ends(mention.end, stop):
+                    continue
+                if kind == "prefers" or not (first in used or self._is_genitive(mention)):
                     found.append((first, mention.end, mention))
         for first, last in gloss.spans("likes", begin, stop):
-            mention = self._named_at(last, stop)
+            mention = self.named_at(last, stop)
             more = self._reach(mention.end, stop, "more") if mention else None
             if mention and more:
                 found.append((first, more[1], mention))
         return found
+
+    def _over_the_other(self, position: int, stop: int) -> bool:
+        """Whether "than", where it stands here, compares with the other response: not "than nothing"."""
+        behind = self.gloss.end("than", self._past_blanks(position, stop))
+        if behind is None or self.named_at(behind, stop):
+            return True
+        at = self._past_fill(behind, stop)
+        return self.gloss.end("others", at) is not None
+
+    def _is_least(self, position: int) -> bool:
+        """Whether "least" or its like stands right before a word of preferring."""
+        before = self.gloss.spans("worst", max(0, position - 24), position)
+        return bool(before) and not re.search(r"\w", self.page[before[-1][1] : position])
+
+    def _is_described(self, first: int, last: int) -> bool:
+        """Whether "answer is" or its like belongs to another quality: "the longer answer is"."""
+        before = re.search(r"(\w[\w']*)[ \t]+\Z", self.page[max(0, first - 24) : first])
+        if before is None or not self.page[first:last].endswith(" is"):
+            return False
+        at = first - len(before[0])
+        return not any(self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user"))
+
+    def _is_genitive(self, mention: Mention) -> bool:
+        """Whether a response is in the case that says "than this one" behind a comparative."""
+        return self.gloss.any(mention.start, mention.end, "genitive")
 
     def _reach(self, position: int, end: int, kind: str) -> tuple[int, int] | None:
         """Where a word of a kind begins and ends that only words that say nothing stand before."""
@@ -172,7 +258,7 @@ class Claims:
         """Where a comparison ends that names the other response in the middle: ``比第一个更好``."""
         at = self._past_fill(position, stop)
         before = self.gloss.end("over", at)
-        other = self._named_at(before or at, stop)
+        other = self.named_at(before or at, stop)
         behind = other.end if other else stop
         if other and before is None:
             behind = self.gloss.end("over_after", self._past_blanks(behind, stop)) or stop
@@ -193,7 +279,7 @@ class Claims:
     def _named_within(self, start: int, end: int) -> list[Mention]:
         return self.named[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
 
-    def _named_at(self, start: int, end: int) -> Mention | None:
+    def named_at(self, start: int, end: int) -> Mention | None:
         mention = self._at.get(self._past_fill(start, end))
         return mention if mention is not None and mention.end <= end else None
 
@@ -240,7 +326,7 @@ class Claims:
         at = match.end() if match else position
         arrow = re.compile(r">+\s*").match(self.page, at, end)
         behind = arrow.end() if arrow else self.gloss.end("over", at)
-        return None if behind is None else self._named_at(behind, end)
+        return None if behind is None else self.named_at(behind, end)
 
     def _joined(self, position: int, end: int, kind: str, sign: str = "") -> bool:
         """Whether a word of a kind stands here and, for "and", a response behind it."""
@@ -250,7 +336,7 @@ class Claims:
         if kind == "or":
             return word is not None
         commas = sign and sign in self.page[position:at]
-        return bool((word or commas) and self._named_at(word or at, end))
+        return bool((word or commas) and self.named_at(word or at, end))
 
     def _lost(self, mention: Mention, begin: int) -> bool:
         """Whether a response is the one that another is preferred to."""

@@ -57,6 +57,8 @@ def _ordinal(gloss: Gloss) -> Iterator[Mention]:
             (it for at in (end, end + 1) if (it := gloss.end("nouns", at)) and not page[end:at].strip(" -")),
             None,
         )
+        if noun is None and re.match(r"-[^\W\d]", page[end:]):  # first-hand, second-person
+            continue
         for before, behind in gloss.spans("prenouns", max(0, start - 20), start):
             begin = before if behind == start else begin
         yield Mention("first" if first else "second", begin, noun or stop, (start, end), rival)

@@ -109,9 +109,14 @@ def _undo_tags(text: str) -> str:
     def opened(match: re.Match[str]) -> str:
         return f"\n{match[1]}".ljust(len(match[0]) - 1) + ":" if _is_label(match[1]) else match[0]
 
+    def boxed(match: re.Match[str]) -> str:
+        line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()].rstrip(" $*")
+        own = line.endswith((":", "=")) and _is_label(line)
+        return (" " if own else "\nbest:").ljust(len(match[0]))
+
     text = re.sub(r"<(\w[\w -]{0,30})/?>", opened, text.replace("_", " "))
-    text = re.sub(r"</?\w[\w: -]{0,40}>", lambda match: "\n" + " " * (len(match[0]) - 1), text)
-    text = re.sub(r"\\(?:boxed|fbox)\{", lambda match: "\nbest:".ljust(len(match[0])), text)
+    text = re.sub(r"</?[^\W\d][\w: -]{0,40}>", lambda match: "\n" + " " * (len(match[0]) - 1), text)
+    text = re.sub(r"\\(?:boxed|fbox)\{", boxed, text)
     text = re.sub(r"\\(?:text|textbf|mathrm|mathbf)\{", lambda match: " " * len(match[0]), text)
     return text.replace("[[", "\n=")
 

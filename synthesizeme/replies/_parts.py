@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from synthesizeme.replies._page import header_cells
+from synthesizeme.replies._side_by_side import has_score
 from synthesizeme.replies._words import Gloss, vocabulary
 
 
@@ -31,7 +32,7 @@ _FINAL = re.compile(
 _NUMBERING = re.compile(r"\d{1,2}[.):]")
 _NOTE = r"(?:[^\w\n:=]*\([^()\n]*\))?"
 _COLON = re.compile(
-    r"(?:[ \t]+(?:for|of|de|du|des|del|der|von|para|between|do|d')[^\n:.]{0,40})?"
+    r"(?:[ \t]+(?:for|of|from|on|out|auf|sur|de|du|des|del|der|von|para|between|do|d')[^\n:.]{0,40})?"
     rf"{_NOTE}[^\w\n.,;]*?[:=→>–—-]"
 )
 _INLINE_COLON = re.compile(rf"{_NOTE}[ \t\"]*[:=]")
@@ -45,13 +46,17 @@ _STRONG = ("preference", "confidence", "rating")
 """Labels that need no colon."""
 _PROMPT = re.compile(
     r"^[^\w\n]*(?:(?:conversation|user|prompt|question|query|instruction|system|context|chat|input)\s*(?:\d+)?\s*:"
-    r"|(?:next|new|another)\s+(?:comparison|example|pair|conversation|question|user|case|sample)\b"
+    r"|(?:next|new|another)\s+(?:response|comparison|example|pair|conversation|question|user|case|sample)\b"
     r"|(?:example|comparison|pair|case|sample|task|problem|round|test)\s+(?:\d+|[a-z])\s*(?:[:.)]|$)"
-    r"|(?:first|second)\s+response\s*:|response\s+(?:\d|[a-z])\s*:"
     r"|(?:which|how much)\b[^\n]{0,20}\b(?:response|user)\b[^\n]{0,60}\?"
     r"|(?:assistant|human)\s*:|you compare two responses|answer in exactly this form"
     r"|what is known about this user|past choice \d)",
     re.MULTILINE,
+)
+
+
+_RESPONSE = re.compile(
+    r"^[^\w\n]*(?:(?:first|second)\s+response\s*:|response\s+(?:\d|[a-z])\s*:)([^\n]*)", re.MULTILINE
 )
 
 
@@ -122,11 +127,19 @@ def _word_before(gloss: Gloss, line: int, position: int) -> int | None:
     return None
 
 
+def responses_shown(page: str) -> list[int]:
+    """Where a line begins that shows a response, such as ``First response: ...``; no line with a score of it."""
+    return [it.start() for it in _RESPONSE.finditer(page) if not has_score(page, it.start(1), it.end(1))]
+
+
 def ends_of_answers(page: str, answered: Sequence[Part]) -> list[int]:
     """Places where an answer may end, in order: where another question begins, and the end of the page.
 
     Another question begins with a heading of the prompt, a mark of a role, the words of the question, or the
-    form from its beginning: a second label of reasoning.
+    form from its beginning: a second label of reasoning. A response that is shown begins one if an answer
+    stands before it: else it is part of the reasons.
     """
     reasons = [it.label for it in answered if it.kind == "reasoning"]
-    return [*sorted([*(match.start() for match in _PROMPT.finditer(page)), *reasons[1:]]), len(page)]
+    answers = [it.label for it in answered if it.kind in ("preference", "verdict", "rating")]
+    shown = [it for it in responses_shown(page) if answers and answers[0] < it]
+    return [*sorted([*(match.start() for match in _PROMPT.finditer(page)), *shown, *reasons[1:]]), len(page)]

@@ -7,8 +7,8 @@ from typing import NamedTuple, NoReturn
 
 from synthesizeme.replies._words import Gloss
 
-LEVELS = {"low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
-"""What words of confidence stand for: low, very high, medium and high, as chances of being right."""
+LEVELS = {"toss": 0.5, "low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
+"""What words of confidence stand for: a toss of a coin, low, very high, medium and high, as chances of being right."""
 _FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""
@@ -34,15 +34,27 @@ _READ = re.compile(
     r"|(?P<tenths>成)|(?P<stars>stars?|estrellas|etoiles|sterne|星)|분|점|分|点)?",
     re.MULTILINE,
 )
-_SCALE = re.compile(
-    r"(?:scale|skala|escala|echelle|шкал\w+|range)\s*(?:of|from|de|von|a|от)?\s*\(?(\d+)\s*(?:-|–|to|bis|a|до)\s*(\d+)|"
-    r"\(\s*(?:out of|max\.?|von|sur|de)\s*(\d+)\s*\)|^\s*\((\d+)\s*(?:-|–|to)\s*(\d+)\)",
+_SCALE_WORD = (
+    r"scales?|skala|escala|echelle|scala|schaal|шкал\w*|range|system|systeme?|sistema|满分|分制|満点|段階|만점|척도|maximum|max"
+)
+SCALE = re.compile(
+    rf"(?:{_SCALE_WORD})\s*(?:is|of|from|de|von|da|a|от|to|going)?\s*\(?(?:\d+\s*(?:-|–|—|\.\.+|to|bis|a|à|до|~|から)\s*)?"
+    r"(?P<of>\d+)|\(\s*(?:out of|max\.?|von|sur|de|из|/)\s*(?P<out>\d+)\s*\)"
+    r"|^\s*\(?\d+\s*(?:-|–|to|bis|до)\s*(?P<to>\d+)\)|(?:\d+\s*(?:-|–|to)\s*)?(?<![\d.])(?P<points>\d+)[\s-]*"
+    r"(?:(?:points?|stars?|steps?|levels?|punkte?|балл\w*|puntos|pontos|점|点|分|段階)?[\s-]*"
+    rf"(?:{_SCALE_WORD})|\s*=\s*(?:the\s+)?(?:best|highest|perfect|most))",
     re.MULTILINE,
 )
+"""A scale in words; one of its groups is the largest number."""
+_WORD_OF_SCALE = re.compile(r"\b(?:scale|skala|escala|echelle|scala|schaal|шкал\w*)\b|分制|满分|満点|만점")
+_RANGE = re.compile(r"\(?\d+\s*(?:-|–|to|bis|до|a|~)\s*(?P<of>\d+)|(?:out of|max\.?|von|sur|/)\s*(?P<out>\d+)")
+_OF_EACH = re.compile(r"\s*(?:for|on|in)\b[^.;\n]*?[,;]\s*(?:and\s+)?\d+\s*(?:%|/\s*\d+)?\s*(?:for|on|in)\b")
+_HALF = 50
+"""``50/50`` says that both are as likely."""
 _NO_NUMBER = r"[^\w.,\n\-−★]*"
 _LEAD = (
     rf"{_NO_NUMBER}(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|would|say"
-    r"|give|estimate|it|this|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa"
+    r"|give|estimate|it|this|i am|i'm|i|am|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|p =|p=|etwa"
     rf"|ungefahr|environ|aproximadamente|cerca|около|примерно|लगभग|حوالي|de)\b{_NO_NUMBER}|(?:约|大约|為|为|是|약)\s*)*"
 )
 _BEGIN = re.compile(_LEAD)
@@ -65,7 +77,7 @@ class Measured(NamedTuple):
     """The largest number of its scale as it is written."""
 
 
-def number_in(value: str, *, lowest: int = 0) -> Measured | None:
+def number_in(value: str, *, lowest: int = 0, label: str = "") -> Measured | None:
     """A number at the beginning of `value` on a scale from 0 to 1; None where no number stands there.
 
     The scale is the one that is written: a percent sign, a number it is out of, stars (of five), a scale in
@@ -84,13 +96,15 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
     Args:
         value: What stands behind a label, `folded`.
         lowest: The least whole number that was asked for.
+        label: What stands before it, `folded`, which may name the scale: ``Rating (1-10)``.
 
     Raises:
         Unreadable: a number stands there, but not on any of these scales.
     """
-    if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(☆*)", value):
-        shown = max(_FIVE, len(stars[1]) + len(stars[2]))
-        return Measured(len(stars[1]) / shown, 0, 0, shown)
+    if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(½?)(☆*)", value):
+        given = len(stars[1]) + len(stars[2]) / 2
+        shown = max(_FIVE, len(stars[0].strip()))
+        return Measured(given / shown, 0, 0, shown)
     spelled = _spelled_out(value)
     lead = _BEGIN.match(spelled)
     begin = lead.end() if lead else 0
@@ -100,9 +114,11 @@ def number_in(value: str, *, lowest: int = 0) -> Measured | None:
             raise Unreadable(value)
         return None
     after = spelled[found.end() :]
-    if _goes_on(after):
+    if _goes_on(after) or _OF_EACH.match(after) or re.match(r"\s*/\s*\d|[½¼¾⅓⅔]", after):
         raise Unreadable(value)
-    named, top = _most(found, after), found["top"]
+    named, top = _most(found, after, _spelled_out(label)), found["top"]
+    if named == _HALF == _float(found["n"]):
+        return Measured(0.5, begin, begin, _HALF) if lowest else _refuse(value)
     most = _scale_of(found["n"], named, lowest)
     low = _float(found["n"]) / most
     if top is None:
@@ -141,18 +157,27 @@ def _float(digits: str) -> float:
     return float(digits.replace(",", "."))
 
 
-def _most(found: re.Match[str], after: str) -> float | None:
-    """What a number is out of, where that is written."""
+def _most(found: re.Match[str], after: str, label: str) -> float | None:
+    """What a number is out of, where that is written, behind it or in its label."""
     if found["percent"]:
         return 100.0
     if found["tenths"]:
         return 10.0
     if found["most"]:
         return _float(found["most"])
-    named = _SCALE.search(after)
-    if named:
-        return float(next(it for it in (named[2], named[3], named[5]) if it))
+    sentence = re.split(r"[.!?;\n](?=\s|\Z)", after)[0]
+    if named := SCALE.search(sentence):
+        return _top(named)
+    if _WORD_OF_SCALE.search(sentence):
+        _refuse(after)
+    named = SCALE.search(label) or _RANGE.search(label)
+    if named and _top(named) != _HUNDRED:
+        return _top(named)
     return 5.0 if found["stars"] else None
+
+
+def _top(named: re.Match[str]) -> float:
+    return float(next(it for it in named.groupdict().values() if it))
 
 
 def _scale_of(digits: str, named: float | None, lowest: int) -> float:

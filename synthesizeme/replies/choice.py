@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NoReturn
 
 from synthesizeme.replies._claims import Claim, Claims
 from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
 from synthesizeme.replies._options import Choice, Mention
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._page import thoughts
-from synthesizeme.replies._parts import Part, ends_of_answers, parts
+from synthesizeme.replies._parts import Part, ends_of_answers, parts, responses_shown
+from synthesizeme.replies._side_by_side import boxes_listed, scores_listed
 from synthesizeme.replies._scale import Unreadable, level_in, number_in
 from synthesizeme.replies._words import Gloss
 
@@ -24,6 +26,9 @@ _NUMBER_AFTER = re.compile(
 )
 _PERCENT = re.compile(r"\(\s*(\d[\d.]*\s*%)\s*\)|[,;]\s*(\d[\d.]*\s*%)")
 _SURELY = re.compile(r"\b(?:am|i'm|with|,)\s+((?:\w+\s+){0,2}?\w+)\Z")
+_SCORE_HEADING = re.compile(
+    r"(?:\W*\b(?:overall|final|total|scores?|ratings?|points|probabilit(?:y|ies)|responses?|options?)\b)+\W*"
+)
 _LETTER = 3
 """A name shorter than this is a letter or a number alone."""
 
@@ -63,7 +68,8 @@ def read_choice(reply: str, *, cut_off: bool = False) -> StatedChoice:
         cut_off: Whether it stopped at the limit of its length.
 
     Raises:
-        UnclearError: it does not say, or states its confidence in a number on no known scale.
+        UnclearError: it does not say, or states a confidence that cannot be read: on no known scale, in words
+            of no known height, or cut off in its digits.
     """
     reading = _Reading(reply)
     cut_off = cut_off and not reading.ended
@@ -99,15 +105,24 @@ class _Reading:
             last = limit == len(self.page)
             found = self._until(limit, labelled, cut_off and last)
             if isinstance(found, Claim):
+                if self._said_otherwise(found):
+                    found = "it says another thing before it shows the responses"
+                    break
                 return found
         raise UnclearError(found)
+
+    def _said_otherwise(self, answer: Claim) -> bool:
+        """Whether sentences before responses that are shown, which may be another question's, disagree."""
+        shown = [it for it in responses_shown(self.page) if it < answer.start]
+        said = self.claims.said(0, shown[0]) if shown else []
+        return bool(said) and said[-1].side != answer.side
 
     def _labelled(self, kind: str) -> list[Statement[Claim]]:
         """What stands behind labels of a kind; templates are left out."""
         found: list[Statement[Claim]] = []
         for part in self.parts:
             if part.kind == kind:
-                read = self.claims.value(part.start, part.end)
+                read = self.claims.value(part.start, part.end, beyond=True)
                 if isinstance(read, Claim):
                     found.append(Statement(read, part.label, max(read.end, part.start), part.final))
                 elif read == "unclear" and kind == "preference":
@@ -127,7 +142,36 @@ class _Reading:
             whole = re.compile(r"\s*").match(self.page)
             named = self._only(whole.end() if whole else 0, limit, whole=True)
             return named if named and named.end >= limit - 1 else "it was cut off before a preference"
-        return self._in_prose(limit) or self._alone(limit) or "it names no preference"
+        said = self._in_prose(limit)
+        listed = self._listed(limit)
+        if said and listed:
+            return said if said == listed else "its sentences and its list contradict one another"
+        return said or listed or self._alone(limit) or "it names no preference"
+
+    def _lines(self, limit: int) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"[^\n]*\w[^\n]*", self.page[:limit])]
+
+    def _listed(self, limit: int) -> Claim | str | None:
+        """A list of both responses: boxes, or scores if nothing else but reasons stands there."""
+        lines = self._lines(limit)
+        found = boxes_listed(self.page, lines, self.claims.named_at) if lines else None
+        if found is None:
+            beside = [it for it in self.parts if it.kind in ("reasoning", "confidence")]
+            rest = [
+                (start, end)
+                for start, end in lines
+                if not any(start <= it.label < end for it in beside)
+                and not _SCORE_HEADING.fullmatch(self.page[start:end])
+            ]
+            if len(rest) != 2:  # noqa: PLR2004
+                return None
+            lines = rest
+            found = scores_listed(self.page, lines, self.claims.named_at)
+        if found is None:
+            return None
+        if found.side == "unclear":
+            return "its list leaves it open"
+        return Claim(found.side, lines[0][0], lines[-1][1], share=found.share)
 
     def _sentences(self, start: int, limit: int) -> list[Statement[Claim]]:
         found = self.claims.said(start, limit)
@@ -157,7 +201,7 @@ class _Reading:
 
     def _alone(self, limit: int) -> Claim | None:
         """A response named alone: the whole reply, its first or its last line, or its first sentence."""
-        lines = [match.span() for match in re.finditer(r"[^\n]*\w[^\n]*", self.page[:limit])]
+        lines = self._lines(limit)
         if not lines:
             return None
         found = []
@@ -176,6 +220,8 @@ class _Reading:
             return None
         read = self.claims.value(start, end)
         if not isinstance(read, Claim):
+            return None
+        if re.match(r"[\s*_\"']*[:=|]\s*\S|[^\w(]*[★⭐✓✔✗✘✅❌☑☐]", self.page[read.end : end]):
             return None
         tail = re.sub(
             r"\([^)]*\)|[^\w]|\d+%?|\b(?:confident|confidence|sure|certain)\b", "", self.page[read.end : end]
@@ -202,31 +248,49 @@ class _Reading:
         return read if reason and self.gloss.end("because", reason.end()) and not any(alone[1:]) else None
 
     def confidence(self, claim: Claim, cut_off: bool) -> float | None:
-        """The stated chance of being right, from the answer's own block.
+        """The stated chance of being right, from the answer's own block; None where none is stated.
 
-        A number at the very end of a reply that was cut off there may lack digits and is none.
+        Raises:
+            UnclearError: one is stated that cannot be read, or the reply was cut off in its digits.
         """
         end = next(limit for limit in self.ends if limit >= claim.end)
-        if cut_off and end >= len(self.page.rstrip()) and re.search(r"\d\s*\Z", self.page):
-            return None
+        cut_off = cut_off and end >= len(self.page.rstrip()) and re.search(r"\d\s*\Z", self.page) is not None
         stated = [it for it in self.parts if it.kind == "confidence" and it.start <= end]
         after = [it for it in stated if it.label >= claim.start]
         for part in [*after, *reversed([it for it in stated if it.label < claim.start])]:
-            found = self._confidence_at(part)
+            if cut_off and not self.page[part.end :].strip():
+                raise UnclearError("it was cut off in the digits of its confidence")
+            found = self._confidence_at(part, claim)
             if found is not None:
                 return found
-        return self._inline(claim, end)
+        return claim.share or self._inline(claim, end)
 
-    def _confidence_at(self, part: Part) -> float | None:
+    def _confidence_at(self, part: Part, claim: Claim) -> float | None:
         value = self.page[part.start : part.end]
         try:
-            found = number_in(value, lowest=LEAST_CONFIDENCE)
+            found = number_in(
+                value, lowest=LEAST_CONFIDENCE, label=self.page[part.label : part.start]
+            )
         except Unreadable:
-            shown = " ".join(value.split())[:60]
-            raise UnclearError(
-                f"it states the confidence {shown!r}, which is on no scale that can be told"
-            ) from None
-        return level_in(value) if found is None else found.chance
+            self._refuse(value)
+        chance = level_in(value) if found is None else found.chance
+        whose = None if found is None else self._whose(part.start + found.end, part.end)
+        if whose is not None and whose != claim.side:
+            self._refuse(value)
+        labelled = part.label == part.start or re.search(r"[:=→>\n]", self.page[part.label : part.start])
+        if chance is None and labelled and re.search(r"\w", value):
+            self._refuse(value)
+        return chance
+
+    def _whose(self, position: int, end: int) -> Choice | None:
+        """Which response a chance is said to be of: ``80% (First)``, ``80% for the first``."""
+        sign = re.compile(r"\s*(?:%|percent)?[\s(]*(?:(?:for|that|of)\s)?").match(self.page, position, end)
+        named = self.claims.named_at(sign.end(), end) if sign else None
+        return named.side if named else None
+
+    def _refuse(self, value: str) -> NoReturn:
+        shown = " ".join(value.split())[:60]
+        raise UnclearError(f"it states the confidence {shown!r}, which cannot be told") from None
 
     def _inline(self, claim: Claim, end: int) -> float | None:
         """``85% confident`` or ``(80%)`` in the sentence of the claim."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.replies._page import without_thoughts
-from synthesizeme.replies._words import folded
+from synthesizeme.replies._words import Gloss, folded
 
 _OUT_OF = re.compile(r"(\d)\s*(?:/|out of)\s*\d+|(\d)\s*(?:stars?|points?)\b")
 
@@ -14,7 +14,7 @@ _OUT_OF = re.compile(r"(\d)\s*(?:/|out of)\s*\d+|(\d)\s*(?:stars?|points?)\b")
 def label_in(reply: str, labels: Sequence[str]) -> str:
     """The one of `labels` that a reply names; all that it says where it names none or several.
 
-    The last line decides where the reply explains itself first. Case and marks around a label make no
+    A label that is denied ("not positive") is not named. The last line decides where the reply explains itself first. Case and marks around a label make no
     difference, and ``4/5`` or ``4 stars`` is the label ``4``.
 
     Args:
@@ -28,7 +28,9 @@ def label_in(reply: str, labels: Sequence[str]) -> str:
         named = {label for label in labels if re.search(_bounded(folded(label)), text)}
         whole = {label for label in named if not any(label != other and label in other for other in named)}
         if len(whole) == 1:
-            return whole.pop()
+            label = whole.pop()
+            denied = Gloss(text).any(0, text.find(folded(label)), "not")
+            return said if denied else label
     return said
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from synthesizeme.replies._last_word import Statement, UnclearError, last_word
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._parts import ends_of_answers, parts
-from synthesizeme.replies._scale import Measured, Unreadable, number_in
+from synthesizeme.replies._scale import SCALE, Measured, Unreadable, number_in
 from synthesizeme.replies._words import Gloss
 
 _DIGITS = re.compile(r"(?<![\w.,/-])(?:\d[\d.,]*|[.,]\d+|[★⭐]+☆*)")
@@ -61,7 +61,7 @@ def read_rating(reply: str, *, cut_off: bool = False) -> StatedRating:
     labelled = []
     for it in answered:
         if it.kind == "rating":
-            found = _rating(page, it.start, it.end, cut_off)
+            found = _rating(page, it.start, it.end, cut_off, page[it.label : it.start])
             labelled.append(
                 Statement(found, it.label, max(found.end, it.start) if found else it.end, it.final)
             )
@@ -82,12 +82,15 @@ def read_rating(reply: str, *, cut_off: bool = False) -> StatedRating:
     raise UnclearError("it gives no rating" if not labelled else "its rating is not clear")
 
 
-def _rating(page: str, start: int, end: int, cut_off: bool) -> StatedRating | None:
-    """The number at the beginning of a part of the page; None where it is no rating."""
+def _rating(page: str, start: int, end: int, cut_off: bool, label: str = "") -> StatedRating | None:
+    """The number at the beginning of a part of the page; None where it is no rating.
+
+    `label` is what stands before it and may name the scale.
+    """
     if cut_off and not page[end:].strip() and re.search(r"\d\s*\Z", page[start:end]):
         return None
     try:
-        found = number_in(page[start:end])
+        found = number_in(page[start:end], label=label)
     except Unreadable:
         return None
     return _placed(found, start) if found else None
@@ -101,11 +104,16 @@ def _sentences(gloss: Gloss, start: int, end: int, cut_off: bool) -> list[Statem
     """Sentences with a word of rating and one number."""
     page, found, begun = gloss.text, [], start
     for stop in [*(match.end() for match in _STOP.finditer(page, start, end)), end]:
-        numbers = list(_DIGITS.finditer(page, begun, stop))
-        rates = gloss.any(begun, stop, "rates") or _OUT_OF.search(page, begun, stop)
+        scale = SCALE.search(page, begun, stop)
+        numbers = [
+            it
+            for it in _DIGITS.finditer(page, begun, stop)
+            if not (scale and scale.start() <= it.start() < scale.end())
+        ]
+        rates = scale or gloss.any(begun, stop, "rates") or _OUT_OF.search(page, begun, stop)
         if numbers and rates and "?" not in page[begun:stop]:
             first = numbers[0]
-            rated = _rating(page, first.start(), stop, cut_off)
+            rated = _rating(page, first.start(), stop, cut_off, scale[0] if scale else "")
             others = [it for it in numbers[1:] if rated and it.start() > rated.end + _ALONE]
             doubtful = gloss.any(begun, stop, "not", "perhaps", "if", "which")
             if rated and not others and not doubtful:
@@ -124,6 +132,6 @@ def _alone(page: str, limit: int, cut_off: bool) -> list[StatedRating]:
             _DIGITS.match(line.lstrip("*_\"'([ ~")) or re.match(r"[^\w]*[★⭐]", line)
         ):
             rated = _rating(page, start, end, cut_off)
-            rest = re.sub(r"[\W\d]|percent|stars?|out of|points?", "", line)
+            rest = re.sub(r"[\W\d½]|percent|stars?|out of|points?", "", line)
             found += [rated] if rated and not rest else []
     return found

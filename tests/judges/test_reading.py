@@ -19,6 +19,9 @@ from synthesizeme.types import Failure, Verdict
         ("Reasoning: x\nPreference: First\nConfidence: 80", "first", 0.8, "stated"),
         ("Reasoning: x\nPreference: Second\nConfidence: 0.85", "second", 0.15, "stated"),
         ("Reasoning: x\nPreference: Second\nConfidence: 30%", "second", 0.5, "stated"),
+        ("Reasoning: x\nPreference: Second\nConfidence: 50/50", "second", 0.5, "stated"),
+        ("Reasoning: x\nPreference: Second\nConfidence: coin flip", "second", 0.5, "stated"),
+        ("Reasoning: x\nPreference: First: 20%, Second: 80%", "second", 0.2, "stated"),
         ("Reasoning: x\nPreference: Second", "second", 0.0, "verdict"),
         ("Reasoning: x\nPreference: Tie\nConfidence: 99", "tie", 0.5, "verdict"),
     ],
@@ -35,6 +38,8 @@ def test_a_reply_becomes_the_verdict_it_states(reply, preference, probability, s
         ("Both are fine answers.", "parse"),
         ("Preference: First or Second", "parse"),
         ("Preference: First\nConfidence: 250", "parse"),
+        ("Preference: First\nConfidence: just above chance", "parse"),
+        ("Preference: First\nConfidence: less than 60", "parse"),
         ("<think>\nPreference: First\n</think>", "parse"),
         ("I'm sorry, but I can't help with that.", "refusal"),
         ("I’m unable to compare these.", "refusal"),
@@ -57,6 +62,8 @@ def test_a_reply_cut_off_before_its_preference_says_so_and_one_cut_off_after_it_
     assert failure == Failure(kind="parse", detail="the reply was cut off at max_tokens before a preference")
     verdict = verdict_or_failure(Answer("Reasoning: x\nPreference: First\nConf", cut_off=True))
     assert isinstance(verdict, Verdict)
+    digits = verdict_or_failure(Answer("Reasoning: x\nPreference: First\nConfidence: 8", cut_off=True))
+    assert digits.kind == "parse"
     thinking = verdict_or_failure(Answer("<think>Perhaps\nPreference: First", cut_off=True))
     assert thinking.kind == "parse"
 

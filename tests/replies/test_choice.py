@@ -30,6 +30,8 @@ CLEAR = rows("clear")
 UNCLEAR = rows("unclear")
 UNSEEN = rows("unseen")
 """Replies of other kinds, written before any rule was."""
+HARD = rows("never")
+"""Replies that a person understands and that may stay unread; ``not`` is the side that they never say."""
 ENGLISH = [row["reply"] for row in CLEAR if row["reply"].isascii() and not row.get("cut_off")]
 
 
@@ -62,6 +64,60 @@ def test_every_reply_is_read_as_a_person_would(corpus, least):
         if (found := reading(row["reply"], row.get("cut_off", False))) != expected(row)
     ]
     assert wrong == []
+
+
+def test_a_reply_that_is_hard_to_read_is_never_read_as_the_other_side():
+    assert len(HARD) >= 100
+    assert [row["reply"] for row in HARD if reading(row["reply"])[0] not in (None, EXCHANGE[row["not"]])] == []
+
+
+SCORES = st.sampled_from(["{}/10", "{}%", "{} points", "({}/10)", "{}/10 - too long", "{}/10. It is warm."])
+NAMES = st.sampled_from(
+    [("Response 1", "Response 2"), ("First response", "Second response"), ("Response A", "Response B"),
+     ("**Response 1**", "**Response 2**"), ("- First", "- Second"), ("Antwort 1", "Antwort 2")]
+)  # fmt: skip
+
+
+@given(NAMES, SCORES, st.integers(0, 10), st.integers(0, 10), st.booleans(), st.sampled_from(["First", "Second"]))
+def test_scores_of_both_above_a_verdict_never_change_it(names, score, one, two, turned, side):
+    shown = [f"{name}: {score.format(n)}" for name, n in zip(names, (one, two), strict=True)]
+    above = "\n".join(reversed(shown) if turned else shown)
+    assert reading(f"Reasoning: short.\n{above}\nPreference: {side}\nConfidence: 85") == (
+        side.lower(),
+        0.85 if side == "First" else 0.15,
+    )
+    assert reading(f"{above}\n\nVerdict: {side}")[0] == side.lower()
+
+
+@given(
+    st.sampled_from(["First: {}%, Second: {}%", "A={}/100, B={}/100", "First ({}) Second ({})",
+                     "First - {}%; Second - {}%", "Response 1: {}/100\nResponse 2: {}/100"]),
+    st.integers(0, 100), st.integers(0, 100), st.sampled_from(["Preference: ", "Verdict:\n", "偏好：", "Präferenz: "]),
+)  # fmt: skip
+def test_scores_of_both_behind_a_label_are_compared(layout, one, two, label):
+    higher = None if one == two or {one, two} == {1, 2} else "first" if one > two else "second"
+    if {one, two} == {1, 2} and reading(label + layout.format(one, two))[0] is not None:
+        higher = "first" if one > two else "second"  # places are told from scores by a unit
+    assert reading(label + layout.format(one, two))[0] == higher
+
+
+@given(st.sampled_from(["/", "|", " | ", " – ", " - ", ";", " • ", " : ", " \\ ", " or ", " and ", ", ", " versus ", "\n",
+                        " ≥ ", " <-> ", ", then ", " & "]),
+       st.sampled_from(["Preference: ", "**Preference:** ", "Verdict: ", "偏好：", "Preferencia: ", "Предпочтение: "]),
+       st.sampled_from([("First", "Second"), ("A", "B"), ("Response 1", "Response 2"), ("第一", "第二"),
+                        ("primera", "segunda"), ("первый", "второй")]), st.booleans())  # fmt: skip
+def test_both_without_an_order_are_unclear(sign, label, names, turned):
+    left, right = reversed(names) if turned else names
+    assert reading(f"{label}{left}{sign}{right}")[0] is None
+
+
+@given(st.sampled_from([("[ ]", "[x]"), ("[ ]", "[X]"), ("☐", "☑"), ("❌", "✅"), ("( )", "(x)"), ("✗", "✓")]),
+       st.sampled_from([("First", "Second"), ("Response A", "Response B"), ("第一个", "第二个"), ("la primera", "la segunda")]),
+       st.sampled_from(["", "Preference:\n", "Verdict:\n", "It is short.\n\n"]), st.booleans())  # fmt: skip
+def test_the_ticked_box_is_the_choice(boxes, names, before, first):
+    one, two = reversed(boxes) if first else boxes
+    assert reading(f"{before}{one} {names[0]}\n{two} {names[1]}")[0] == ("first" if first else "second")
+    assert reading(f"{before}- {boxes[0]} {names[0]}\n- {boxes[0]} {names[1]}")[0] is None
 
 
 EXCHANGE = {"first": "second", "second": "first", "1st": "2nd", "former": "latter", "latter": "former"}

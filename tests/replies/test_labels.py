@@ -31,6 +31,9 @@ SCORES, TAGS, TWO = "12345", ("comedy", "dark comedy", "sci-fi", "based on a boo
         ("comedy, sci-fi", TAGS, "comedy, sci-fi"),
         ("tragicomedy", TAGS, "tragicomedy"),
         ("42", SCORES, "42"),
+        ("not comedy", TAGS, "not comedy"),
+        ("I would not say 4", SCORES, "I would not say 4"),
+        ("It is no comedy.", TAGS, "It is no comedy."),
     ],
 )
 def test_the_one_label_that_a_reply_names(reply, labels, label):

@@ -68,6 +68,24 @@ RATINGS = {
     "It is short.\n\n85": 0.85,
     "Rating: 100%": 1.0,
     "Rating: 70\nWait, it has a joke.\nRating: 80": 0.8,
+    "Rating: 8 on a 10-point scale": 0.8,
+    "Rating: 4 on a scale of five": 0.8,
+    "Rating: 4 on a scale from 1 to 5": 0.8,
+    "Rating: 8 (max 10)": 0.8,
+    "Rating: 3 in a 5-star system": 0.6,
+    "Rating (1-10): 8": 0.8,
+    "Rating (out of 5): 4": 0.8,
+    "Rating on a scale of 1 to 10: 8": 0.8,
+    "Rating from 0 to 100: 85": 0.85,
+    "On a scale of 0 to 100, I give it 85.": 0.85,
+    "On a scale of 1 to 10, I'd give this a 7.": 0.7,
+    "Note : 8 sur une échelle de 10": 0.8,
+    "评分：8（满分10分）": 0.8,
+    "评分：8分（10分制）": 0.8,
+    "⭐⭐⭐½": 0.7,
+    "Rating: ★★★½☆": 0.7,
+    "Rating: \\boxed{85}": 0.85,
+    "Rating: 30\n\nNext response:\nRating: 90": 0.3,
 }
 
 
@@ -111,6 +129,12 @@ def test_a_rating_is_read_on_the_scale_that_is_written(reply):
         "I'm sorry, I can't rate this.",
         "Rating: eight or nine",
         "Rating: 1,000",
+        "Rating: 40 for style, 90 for content",
+        "Rating: 10/10/2024",
+        "Rating: 50/50",
+        "Rating: 8 on a 7-point scale",
+        "Rating: 8 on some scale",
+        "First response: 30\nSecond response: 90",
     ],
 )
 def test_what_is_no_rating_is_no_number(reply):
