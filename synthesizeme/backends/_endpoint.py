@@ -114,7 +114,11 @@ _OPTIONAL: tuple[Feature, ...] = (
 
 
 def to_leave_out(sent: Set[Feature]) -> Iterator[tuple[Feature, ...]]:
-    """What to try without, where no words tell what is refused: each thing alone, then more and more."""
+    """What to try without, where no words tell what is refused: each thing alone, then more and more.
+
+    First nothing is left out: what is answered then was no refusal of anything.
+    """
+    yield ()
     alone = [it for it in _OPTIONAL if it in sent]
     yield from ((it,) for it in alone)
     more = [*alone, _OPTIONAL[-1]] if "max_tokens" in sent else alone  # that limit takes its place
