@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Set
+import math
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import Model
-from synthesizeme.backends._endpoint import Endpoint, Feature
+from synthesizeme.backends._endpoint import TOP_LOGPROBS, Endpoint, Feature
 from synthesizeme.backends._form import Form, Way
 from synthesizeme.types import Message
 
 if TYPE_CHECKING:
     from dspy import lm15
-    from dspy.lm15 import Request, Response
+    from dspy.lm15 import Request, Response, TokenLogprob
 
 _TURNS_KEPT = 512
-TOP_LOGPROBS = 5
-"""Alternatives asked for at each token."""
+_ROUNDED = 1e-3
+"""How far above 0 a log-probability may be rounded."""
+_MOST_IN_ALL = 1.05
+"""What the alternatives to a token may have together, with what rounding adds."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def features(model: Model, sending: Sending, endpoint: Endpoint) -> set[Feature]
     """What a request for `sending` holds that the endpoint might refuse, and is not known to."""
     held: dict[Feature, bool] = {
         "max_tokens": True,
+        "max_completion_tokens": not endpoint.takes("max_tokens"),
         "logprobs": model.settings.logprobs,
         "response_format": sending.way == "json",
         "continue_final_message": sending.way == "continue",
@@ -86,7 +90,9 @@ def features(model: Model, sending: Sending, endpoint: Endpoint) -> set[Feature]
     return {feature for feature, there in held.items() if there and endpoint.takes(feature)}
 
 
-def build_request(model: Model, sending: Sending, sent: Set[Feature]) -> Request:
+def build_request(
+    model: Model, sending: Sending, sent: Set[Feature], *, top_logprobs: int = TOP_LOGPROBS
+) -> Request:
     """The canonical DSPy request. Samples beyond the first carry their index as seed.
 
     `sent` are its `features`. What the endpoint refuses is left out: a system message stands at the head of
@@ -104,15 +110,15 @@ def build_request(model: Model, sending: Sending, sent: Set[Feature]) -> Request
         turns, system = [*turns[:place], folded, *turns[place + 1 :]], ""
     extensions = dict(settings.extra_body)
     most: int | None = sending.max_tokens or settings.max_tokens
-    if "max_tokens" not in sent:
-        extensions, most = {"max_completion_tokens": most, **extensions}, None
+    if "max_completion_tokens" in sent:
+        extensions = {"max_completion_tokens": most, **extensions}
     if sending.way == "continue":
         extensions |= _continuing(model, sending, sent)
     config = lm15.Config(
         temperature=settings.temperature_of(sending.sample_index) if "temperature" in sent else None,
-        max_tokens=most,
+        max_tokens=most if "max_tokens" in sent else None,
         seed=sending.sample_index if "seed" in sent else None,
-        logprobs=TOP_LOGPROBS if "logprobs" in sent else None,
+        logprobs=top_logprobs if "logprobs" in sent else None,
         response_format=_response_format(sending.form) if sending.way == "json" else None,
         extensions=extensions or None,
     )
@@ -145,20 +151,55 @@ def _turn(role: str, text: str) -> lm15.Message:
 def read_response(model: Model, response: Response) -> Answer:
     """The answer in a canonical DSPy response; unreported token counts are 0, broken Unicode is "?"."""
     usage = response.usage
-    tokens = tuple(
-        Token(
-            item.token, _alternatives([(item.token, item.logprob), *((t.token, t.logprob) for t in item.top)])
-        )
-        for item in response.logprobs or ()
-    )
+    steps = () if why_no_log_probabilities(response) else response.logprobs or ()
     return Answer(
         text=_whole(response.text or ""),
-        tokens=tokens,
+        tokens=tuple(Token(step.token, _alternatives(step)) for step in steps),
         prompt_tokens=usage.input_tokens or 0,
         completion_tokens=usage.output_tokens or 0,
         cost_usd=_price(model, response),
         cut_off=response.finish_reason == "length",
     )
+
+
+def remarks(response: Response) -> Iterator[tuple[str, str]]:
+    """What is odd about a response, by kind, for people: each kind is to be said once."""
+    if why := why_no_log_probabilities(response):
+        yield "probabilities", f"sends token probabilities that are none ({why}): they are not used"
+    elif any(math.isnan(value) for step in response.logprobs or () for _, value in _told(step)):
+        yield "probabilities", "sends token probabilities that are no numbers: those are not used"
+    if isinstance(reason := (response.provider_data or {}).get("finish_reason"), str):
+        yield "finish_reason", f"ends replies for a reason unknown here ({reason!r}): they count as cut off"
+
+
+def why_no_log_probabilities(response: Response) -> str:
+    """Why what came as log-probabilities cannot be any; empty where it can, or where none came.
+
+    One that is no number at all is left out by itself, unless all are.
+    """
+    steps = response.logprobs or ()
+    told = [pair for step in steps for pair in _told(step)]
+    numbers = [(token, value) for token, value in told if not math.isnan(value)]
+    if told and not numbers:
+        return "none is a number"
+    for token, value in numbers:
+        if value > _ROUNDED:
+            return f"{value:g} for {token!r} is above 0"
+    for step in steps:
+        total = sum(math.exp(value) for _, value in _alternatives(step))
+        if total > _MOST_IN_ALL:
+            return f"the alternatives to {step.token!r} have {total:.2f} together"
+    if len(told) > 1 and not any(value for _, value in numbers):
+        return "all are 0"
+    return ""
+
+
+def called_in(response: Response) -> list[tuple[str, str]]:
+    """Name and arguments, as JSON, of each tool that was called in place of an answer."""
+    from dspy import lm15
+
+    parts = [part for part in response.message.parts if isinstance(part, lm15.ToolCallPart)]
+    return [(part.name, _whole(json.dumps(part.input, ensure_ascii=False))) for part in parts]
 
 
 def thoughts_of(response: Response) -> str:
@@ -173,9 +214,17 @@ def _whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _alternatives(found: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Each token once, the likeliest first: the same order in every process."""
-    return tuple(sorted(dict.fromkeys(found), key=lambda item: (-item[1], item[0])))
+def _told(step: TokenLogprob) -> list[tuple[str, float]]:
+    """The generated token and its alternatives, as they were told."""
+    return [(step.token, step.logprob), *((top.token, top.logprob) for top in step.top)]
+
+
+def _alternatives(step: TokenLogprob) -> tuple[tuple[str, float], ...]:
+    """The generated token and its rivals, each once, the likeliest first: the same order in every process."""
+    own, *ranked = _told(step)
+    listed = ranked if any(text == step.token for text, _ in ranked) else [own, *ranked]
+    found = [(text, value) for text, value in dict.fromkeys(listed) if not math.isnan(value)]
+    return tuple(sorted(found, key=lambda item: (-item[1], item[0])))
 
 
 def _price(model: Model, response: Response) -> float:

@@ -7,36 +7,42 @@ never an exception of Python.
 from __future__ import annotations
 
 import json
+import math
 import re
-import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from synthesizeme.backends._chat_bodies import (
+    ForeignReplyError,
+    NotAnApiError,
+    body_in,
+    calls_in,
+    text_in,
+    thoughts_in,
+)
+from synthesizeme.backends._chat_errors import read_error
 
 if TYPE_CHECKING:
-    from dspy.lm15 import LM15Error, Request, Response, TokenLogprob
+    from dspy.lm15 import Request, Response, TokenLogprob, ToolCallPart
 
-KEY_VARIABLE = "SYNTHESIZEME_API_KEY"
-"""Environment variable with the key for a server that wants one. Providers' own keys are never sent."""
-
-_FINISH = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_call"}
-_TOO_LONG = re.compile(
-    r"context.?(?:length|window|size)|prompt is too long|too many (?:input )?tokens|request too large|"
-    r"inputs?\W{1,3}tokens|"
-    r"(?:longer|greater) than the (?:maximum|model)",
+Finish = Literal["stop", "length", "content_filter", "tool_call"]
+_FINISHES: Mapping[Finish, str] = {
+    "stop": "stop stopped eos eos_token end_turn end end_of_turn stop_sequence stop_token complete completed "
+    "finish finished done success normal",
+    "length": "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length limit "
+    "length_limit token_limit time_limit model_length context_length model_context_window_exceeded abort "
+    "aborted cancel cancelled canceled timeout incomplete unfinished",
+    "content_filter": "content_filter content_filtered safety blocked blocklist prohibited_content spii "
+    "recitation refusal sensitive guardrail guardrail_intervened moderation",
+    "tool_call": "tool_calls tool_call tool_use function_call",
+}
+"""Why servers end a reply, in lower case. A cut is a cut, whoever made it."""
+_HOPELESS = re.compile(
+    r"quota|daily|per day|balance|credits?\b|billing|expired|invalid|unsupported|not supported|"
+    r"(?:not|no such|n't) (?:found|exist)",
     re.IGNORECASE,
 )
-_CODES = {
-    "insufficient_quota": "BillingError",
-    "context_length_exceeded": "ContextLengthError",
-    "exceed_context_size_error": "ContextLengthError",
-    "model_not_found": "UnsupportedModelError",
-    "invalid_api_key": "AuthError",
-}
-_STATUSES = {
-    401: "AuthError", 402: "BillingError", 403: "AuthError", 404: "UnsupportedModelError",
-    408: "TimeoutError", 413: "ContextLengthError", 429: "RateLimitError", 504: "TimeoutError",
-}  # fmt: skip
+"""Words of an error, without a code, that another attempt will meet again."""
 
 
 def request_body(request: Request) -> dict[str, Any]:
@@ -65,25 +71,24 @@ def request_body(request: Request) -> dict[str, Any]:
     return body | dict(config.extensions or {})
 
 
-class NotAnApiError(ValueError):
-    """What answers at the address is a web page: as good as unreachable, until something else does."""
-
-
 def read_reply(payload: bytes, request: Request) -> Response:
     """The canonical response in the body of a 200 reply.
 
+    A reason for its end that is none of those known is kept in ``provider_data`` under ``finish_reason``, and
+    counts as a cut.
+
     Raises:
-        lm15.ServerError: it is not JSON, or not a chat completion (caused by `NotAnApiError`: a web page).
+        lm15.ServerError: it is not JSON, or not a chat completion (caused by `NotAnApiError`: a web page; by
+            `ForeignReplyError`: something else that is whole).
         lm15.LM15Error: it is an error object, as some servers send with status 200.
     """
     from dspy import lm15
 
     try:
-        body = json.loads(payload)
+        body = body_in(payload)
+    except NotAnApiError as error:
+        raise lm15.ServerError(str(error)) from error
     except ValueError as error:
-        if payload.lstrip().lower().startswith((b"<!doctype html", b"<html")):
-            problem = "a web page answers there, not an OpenAI-compatible API"
-            raise lm15.ServerError(problem) from NotAnApiError(problem)
         start = payload[:80].decode("utf-8", "replace")
         raise lm15.ServerError(f"the reply is not JSON ({error}); it begins {start!r}") from error
     problem = _problem(body)
@@ -91,27 +96,69 @@ def read_reply(payload: bytes, request: Request) -> Response:
         raise read_error(_status(problem), {}, json.dumps({"error": problem}).encode())
     try:
         choice = body["choices"][0]
-        message = choice["message"]
-        text = _text(message.get("content"))
-        finish = _FINISH.get(choice.get("finish_reason"), "stop")
+        message = choice["message"] if "message" in choice else {"content": choice["text"]}
+        text, thoughts = text_in(message.get("content"))
         sent, received = _counts(body.get("usage") or {})
-        thoughts = _text(message.get("reasoning_content") or message.get("reasoning"))
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        start = payload[:80].decode("utf-8", "replace")
-        raise lm15.ServerError(f"the reply is not a chat completion; it begins {start!r}") from error
+        calls = list(_calls(message))
+    except (AttributeError, IndexError, KeyError, TypeError):
+        _foreign(body, payload)
     if dropped := dropped_prompt(request, sent):
         raise lm15.ContextLengthError(dropped)
+    ended = choice.get("finish_reason")
+    finish = _finish(ended, received, request.config.max_tokens)
     if refusal := message.get("refusal"):
         text, finish = str(refusal), "content_filter"
+    thoughts = thoughts_in(message) or thoughts
     spoken: list[Any] = [lm15.ThinkingPart(thoughts)] if thoughts else []
     return lm15.Response(
         id=None,
         model=request.model,
-        message=lm15.Message.assistant([*spoken, lm15.TextPart(text)]),
-        finish_reason=finish,
+        message=lm15.Message.assistant([*spoken, lm15.TextPart(text), *calls]),
+        finish_reason=finish or "length",
         usage=lm15.Usage(input_tokens=sent, output_tokens=received),
         logprobs=_logprobs(choice.get("logprobs")),
+        provider_data=None if finish else {"finish_reason": str(ended)[:40]},
     )
+
+
+def _foreign(body: Any, payload: bytes) -> NoReturn:
+    """Say that a reply is whole and is no chat completion.
+
+    Raises:
+        lm15.ServerError: always.
+    """
+    from dspy import lm15
+
+    start = payload[:80].decode("utf-8", "replace")
+    problem = f"the reply is not a chat completion; it begins {start!r}"
+    if isinstance(body, dict) and body:
+        problem = (
+            f"the reply is not a chat completion but an object with {', '.join(map(repr, list(body)[:6]))}"
+        )
+    raise lm15.ServerError(problem) from ForeignReplyError(problem)
+
+
+def _finish(ended: Any, received: int | None, most: int | None) -> Finish | None:
+    """Why a reply ended; None for a reason that is none of those known.
+
+    Where no reason is given it ended by itself, unless it is as long as it might be.
+    """
+    if ended is None or ended == "":
+        return "length" if received is not None and most is not None and received >= most else "stop"
+    name = re.sub(r"\W+", "_", re.sub(r"^finish_?reason\W", "", str(ended).lower()))
+    return next((finish for finish, names in _FINISHES.items() if name in names.split()), None)
+
+
+def _calls(message: Mapping[str, Any]) -> Iterator[ToolCallPart]:
+    """The tools that a message calls; arguments that are no JSON object are left out."""
+    from dspy import lm15
+
+    for number, (name, arguments) in enumerate(calls_in(message)):
+        try:
+            given = json.loads(arguments)
+        except ValueError:
+            given = None
+        yield lm15.ToolCallPart(id=str(number), name=name, input=given if isinstance(given, dict) else {})
 
 
 def _problem(body: Any) -> Any:
@@ -124,14 +171,35 @@ def _problem(body: Any) -> Any:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     if choice.get("error"):
         return choice["error"]
-    return "the provider ended the reply with an error" if choice.get("finish_reason") == "error" else None
+    if choice:
+        ended = choice.get("finish_reason") == "error"
+        return "the provider ended the reply with an error" if ended else None
+    feedback = body.get("promptFeedback")
+    if isinstance(feedback, dict) and (reason := feedback.get("blockReason")):
+        return {"code": 400, "message": f"content filter: the prompt was blocked ({reason})"}
+    return _words_instead(body)
+
+
+def _words_instead(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The error in a body that has words in place of a reply; None where it has none."""
+    words = [body.get(name) for name in ("message", "error_msg", "error_message", "errors", "detail", "msg")]
+    said = next((it for it in words if it and isinstance(it, str | list)), None)
+    if said is None:
+        return None
+    codes = [body.get(name) for name in ("error_code", "code", "status")]
+    code = next((it for it in codes if isinstance(it, int | str)), None)
+    message = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    return {"message": message, "code": code} if code is not None else {"message": message}
 
 
 def _status(problem: Any) -> int:
-    """The HTTP status that an error object names; 500 where it names none."""
+    """The HTTP status that an error object names; where it names none, 400 or 500 by its words."""
     code = problem.get("code") or problem.get("status") if isinstance(problem, dict) else None
     number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else 0
-    return number if 400 <= number <= 599 else 500
+    if 400 <= number <= 599:
+        return number
+    words = problem.get("message") if isinstance(problem, dict) else problem
+    return 400 if isinstance(words, str) and _HOPELESS.search(words) else 500
 
 
 _LEAST_SEEN = 50
@@ -159,67 +227,6 @@ def dropped_prompt(request: Request, sent: int | None) -> str:
     )
 
 
-def read_error(status: int, headers: Mapping[str, str], payload: bytes) -> LM15Error:
-    """The canonical error for an HTTP status other than 200.
-
-    Codes and words of the server decide before the status does: a context that is too long comes as 400, 413
-    or 422, an empty account as 429.
-    """
-    from dspy import lm15
-
-    message, code = _error_words(payload)
-    if status < 400:
-        target = headers.get("Location", "elsewhere")
-        return lm15.ConfigurationError(f"the server redirects to {target} (HTTP {status}); use that address")
-    name = _CODES.get(code or "") or _STATUSES.get(status)
-    if name is None:
-        name = "ServerError" if status >= 500 else "InvalidRequestError"
-    if name == "InvalidRequestError" and _TOO_LONG.search(message):
-        name = "ContextLengthError"
-    extra = {"env_keys": (KEY_VARIABLE,)} if name == "AuthError" else {}
-    kind = getattr(lm15, name)
-    error: LM15Error = kind(
-        message or "no explanation given",
-        status=status,
-        provider_code=code,
-        retry_after=retry_after(headers),
-        **extra,
-    )
-    return error
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the ``Retry-After`` header asks for: a number, or an HTTP date.
-
-    A date is compared with the server's own ``Date``, so that the clock here may be wrong, or jump.
-    """
-    value = headers.get("Retry-After", "").strip()
-    try:
-        return max(float(value), 0.0)
-    except ValueError:
-        pass
-    then = _seconds(value)
-    if then is None:
-        return None
-    now = _seconds(headers.get("Date", ""))
-    return max(then - (time.time() if now is None else now), 0.0)
-
-
-def _seconds(date: str) -> float | None:
-    """An HTTP date as seconds since 1970, or None."""
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _text(content: Any) -> str:
-    """Text of a message: a string, nothing, or a list of parts."""
-    if isinstance(content, list):
-        return "".join(str(part.get("text", "")) for part in content)
-    return content if isinstance(content, str) else ""
-
-
 def _counts(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Tokens read and written. Servers that leave tokens of their cache out of those read tell them apart."""
     sent = _count(usage.get("prompt_tokens"))
@@ -235,16 +242,19 @@ def _count(value: Any) -> int | None:
 
 
 def _logprobs(found: Any) -> tuple[TokenLogprob, ...] | None:
-    """Token probabilities, or None where the server gives none or gives them in another shape."""
+    """Token probabilities as they are told, or None where the server gives none or in another shape.
+
+    What is no number is NaN: whether they can be log-probabilities is for who uses them.
+    """
     from dspy import lm15
 
     try:
         return tuple(
             lm15.TokenLogprob(
                 token=item["token"],
-                logprob=float(item["logprob"]),
+                logprob=_number(item["logprob"]),
                 top=tuple(
-                    lm15.TopLogprob(token=top["token"], logprob=float(top["logprob"]))
+                    lm15.TopLogprob(token=top["token"], logprob=_number(top["logprob"]))
                     for top in item.get("top_logprobs") or ()
                 ),
             )
@@ -254,22 +264,8 @@ def _logprobs(found: Any) -> tuple[TokenLogprob, ...] | None:
         return None
 
 
-def _error_words(payload: bytes) -> tuple[str, str | None]:
-    """Message and code of an error body: OpenAI's shape, older and foreign ones, or the bare text."""
+def _number(value: Any) -> float:
     try:
-        body = json.loads(payload)
-    except ValueError:
-        return payload[:300].decode("utf-8", "replace").strip(), None
-    if not isinstance(body, dict):
-        return str(body)[:300], None
-    error = body.get("error") or body.get("message") or body.get("detail") or body
-    if not isinstance(error, dict):
-        return str(error), None
-    code = next((error[name] for name in ("code", "type") if isinstance(error.get(name), str)), None)
-    metadata, message = error.get("metadata"), str(error.get("message") or error)
-    behind = metadata.get("raw") if isinstance(metadata, dict) else None
-    named = error.get("param")
-    for more in (behind, named):
-        if isinstance(more, str) and more and more not in message:
-            message += f" ({more[:300]})"
-    return message, code
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        return math.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _CANNOT_CONNECT = frozenset(
     }
 )  # fmt: skip
 """Names of exceptions, of the standard library, of HTTP clients and ours: no such service answers there."""
-
+_FOREIGN = "ForeignReplyError"
 
 _WITHHELD = re.compile(
     r"content[ _-]?filter|content[ _-]?polic|content management|moderation|flagged|"
@@ -68,19 +68,29 @@ class Fault:
     """Set when this call was denied in words that do not tell why: fatal if no call ever succeeds."""
     objects_to: Feature | None = None
     """What of the request the endpoint objects to, where its words name it."""
+    unexplained: bool = False
+    """Whether the request was refused in words that do not tell what of it is."""
     unreachable: bool = False
     """Whether nothing that is such an endpoint answers at the address."""
     most_retries: int | None = None
     """Retries after such a fault that are worth making, where that is fewer than the policy has."""
 
     @classmethod
-    def empty_reply(cls, answer: Answer, thoughts: str) -> Fault:
-        """A reply without text: worth another attempt, never a verdict."""
+    def empty_reply(cls, answer: Answer, thoughts: str, called: Sequence[str]) -> Fault:
+        """A reply without text: worth another attempt, never a verdict.
+
+        Args:
+            answer: What came.
+            thoughts: What the model thought before, where that is told apart.
+            called: Names of the tools that it called.
+        """
         aside = f"; the model thought in {len(thoughts):,} characters apart from it" if thoughts else ""
         if answer.cut_off:
             detail = (
                 f"the reply was cut off at max_tokens before any text{aside}; give more with --max-tokens"
             )
+        elif called:
+            detail = f"the model called a tool ({', '.join(called)[:100]}) and said nothing{aside}"
         else:
             detail = f"the reply is empty{aside}"
         return cls(Failure(kind="parse", detail=detail), transient=not answer.cut_off, most_retries=1)
@@ -111,8 +121,13 @@ def classify(error: Exception, model: Model, sent: Iterable[Feature] = ()) -> Fa
         return Fault(Failure(kind="too_long", detail=detail))
     if (refused := _refused(error, detail, model)) is not None:
         return refused
-    if _unreachable(error):
+    behind = _names_behind(error)
+    if not behind.isdisjoint(_CANNOT_CONNECT):
         return Fault(_transport(detail), transient=True, unreachable=True)
+    if _FOREIGN in behind:
+        cure = "Cure: give the address of an OpenAI-compatible API, e.g. http://127.0.0.1:8000/v1"
+        foreign = BackendError(f"{model.full_name} does not answer as such an API does: {detail} {cure}")
+        return Fault(_transport(detail), transient=True, most_retries=1, denied=foreign)
     if isinstance(error, TimeoutError | dspy_errors.LMTimeoutError):
         if getattr(error, "status", None) is None:
             detail = f"no reply within {model.settings.timeout_s:g} s"
@@ -166,8 +181,15 @@ def _refused(error: Exception, detail: str, model: Model) -> Fault | None:
         hopeless = BackendError(message + "Cure: check the model's name, the address and the account")
         unserved = isinstance(error, dspy_errors.LMUnsupportedModelError) and _NOBODY_SERVES_IT.search(said)
         return Fault(refusal, denied=hopeless) if unserved else Fault(_transport(detail), fatal=hopeless)
-    if isinstance(error, dspy_errors.LMInvalidRequestError) and _WITHHELD.search(said):
-        return Fault(refusal)
+    if isinstance(error, dspy_errors.LMInvalidRequestError | dspy_errors.LMUnsupportedFeatureError):
+        if _WITHHELD.search(said):
+            return Fault(refusal)
+        cure = (
+            "Cure: change what it objects to (--model, --max-tokens, --temperature, --structure words, "
+            "--extra-body), or ask another model"
+        )
+        refused = BackendError(f"{model.full_name} refuses what it is asked: {detail} {cure}")
+        return Fault(_transport(detail), denied=refused, unexplained=True)
     return None
 
 
@@ -197,13 +219,14 @@ def _transport(detail: str) -> Failure:
     return Failure(kind="transport", detail=detail)
 
 
-def _unreachable(error: BaseException) -> bool:
+def _names_behind(error: BaseException) -> set[str]:
+    """Names of the kinds of an error, and of all that it came of."""
     names: set[str] = set()
     link: BaseException | None = error
     while link is not None:
         names.update(kind.__name__ for kind in type(link).__mro__)
         link = link.__cause__ or link.__context__
-    return not names.isdisjoint(_CANNOT_CONNECT)
+    return names
 
 
 def _said(error: Exception) -> str:

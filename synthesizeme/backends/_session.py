@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ from synthesizeme.backends._calls import (
     Question,
     Sending,
     build_request,
+    called_in,
     features,
     question_key,
     read_response,
+    remarks,
     thoughts_of,
 )
 from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key
 from synthesizeme.backends._engines import ask, ask_in_turn
+from synthesizeme.backends._experiment import Experiment
 from synthesizeme.backends._faults import Fault, classify
 from synthesizeme.backends._ladder import steps
 from synthesizeme.backends._loop import LoopThread
@@ -83,12 +87,14 @@ class Session:
         self.endpoint = Endpoint(model.name)
         self._endpoint_known = ""
         self._recall_endpoint()
+        self._experiment = Experiment(self.endpoint)
         self.readings = Readings(model)
         self._settling: asyncio.Lock | None = None
         self._reached = False
         self._answered = False
         self._denied_in_a_row = 0
         self._failed_in_a_row = 0
+        self._last_denial: BackendError | None = None
         self._unkept: CacheError | None = None
         """Why the last reply could not be kept: nothing is sent after it."""
         self._unread_now: set[str] = set()
@@ -115,6 +121,7 @@ class Session:
         disconnect = engine.aclose if hasattr(engine, "aclose") else self.model.lm.aclose
         self._loop.close(disconnect, for_good=for_good)
         self._slots = self._settling = None  # belong to the loop that has ended
+        self._experiment.end()
         self._unkept = None
 
     def account(self, progress: OnProgress | None = None) -> Account:
@@ -205,7 +212,9 @@ class Session:
         elif outcome.kind == "transport":
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._retry.give_up_after:
-                raise self._give_up(f"{self._failed_in_a_row} calls in a row failed", outcome)
+                raise self._last_denial or self._give_up(
+                    f"{self._failed_in_a_row} calls in a row failed", outcome
+                )
         self._keep_endpoint()
         return Reply(outcome, retries, follow_ups=follow_ups)
 
@@ -297,6 +306,7 @@ class Session:
             if made >= self._retry.most_retries(outcome, reached=self._reached):
                 if not self._reached:
                     raise self._give_up("no connection can be made", outcome.failure)
+                self._last_denial = outcome.denied
                 return Reply(outcome.failure, retries)
             await asyncio.sleep(self._retry.delay(retries, outcome.retry_after, self._jitter))
             if (known := self._recall(key)) is not None:
@@ -307,33 +317,50 @@ class Session:
         return Reply(outcome, retries)
 
     async def _attempt(self, sending: Sending) -> Answer | Fault:
-        """One request, and again without what the endpoint objects to in words, one thing at a time."""
+        """One request, and again without what the endpoint objects to, one thing at a time.
+
+        What that is its words tell; where they do not and nothing was answered yet, an `Experiment` does.
+        """
         if self._unkept is not None:
             raise self._unkept
         sent = features(self.model, sending, self.endpoint)
-        request = build_request(self.model, sending, sent)
+        asked = self.endpoint.top_logprobs
+        outcome = await self._once(sending, self.endpoint)
+        if isinstance(outcome, Answer):
+            return outcome
+        if outcome.objects_to is not None:
+            self.endpoint.refuse(outcome.objects_to, outcome.failure.detail, asked=asked)
+            return outcome if outcome.objects_to == NEEDS.get(sending.way) else await self._attempt(sending)
+        if outcome.unexplained and not self._answered and sending.way == "words":
+            return await self._experiment.make(outcome, sent, partial(self._once, sending))
+        return outcome
+
+    async def _once(self, sending: Sending, endpoint: Endpoint) -> Answer | Fault:
+        """One request, without what is known to be refused."""
+        sent = features(self.model, sending, endpoint)
+        request = build_request(self.model, sending, sent, top_logprobs=endpoint.top_logprobs)
         timed = getattr(self.model.lm._async_engine_spec, "timed", True)
         try:
             async with asyncio.timeout(self.model.settings.timeout_s if timed else None):
                 return self._read(sending, await ask_in_turn(self.model, request))
         except Exception as error:
-            fault = classify(error, self.model, sent)
-        if fault.objects_to is None:
-            return fault
-        self.endpoint.refuse(fault.objects_to, fault.failure.detail)
-        return fault if fault.objects_to == NEEDS.get(sending.way) else await self._attempt(sending)
+            return classify(error, self.model, sent)
 
     def _read(self, sending: Sending, response: Response) -> Answer | Fault:
         if response.finish_reason == "content_filter":
             return Fault(Failure(kind="refusal", detail="the endpoint withheld the reply (content filter)"))
         answer = read_response(self.model, response)
+        for kind, words in remarks(response):
+            self.endpoint.note(kind, words)
         if answer.text.strip():
             return answer
-        thoughts = thoughts_of(response)
-        spoken = replace(answer, text=thoughts, tokens=())
-        if thoughts and not answer.cut_off and sending.form is not None and sending.form.readable(spoken):
-            return spoken
-        return Fault.empty_reply(answer, thoughts)
+        called, thoughts = called_in(response), thoughts_of(response)
+        elsewhere = [arguments for _, arguments in called] + [thoughts] * (not answer.cut_off)
+        for text in elsewhere:
+            spoken = replace(answer, text=text, tokens=())
+            if text and sending.form is not None and sending.form.readable(spoken):
+                return spoken
+        return Fault.empty_reply(answer, thoughts, [name for name, _ in called])
 
 
 def session_with(model: str | Model | Session) -> Session:

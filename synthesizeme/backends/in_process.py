@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ WAYS = ("continue", "choose")
 TAKES: tuple[str, ...] = ()
 SECONDS_TO_ANSWER = 5.0
 """How long the hub may take to answer before it counts as out of reach."""
+
+_ON_THE_HUB = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+"""Name of a model on the hub, with or without its owner."""
 
 
 class InProcessEngine:
@@ -83,6 +87,11 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
     from synthesizeme.backends._generation import LocalModel
 
     place = name.removeprefix("hf:")
+    if not Path(place).is_dir() and not _ON_THE_HUB.fullmatch(place):
+        raise BackendError(
+            f"{name}: there is no folder {place!r}, and no name on the hub is written so. Cure: give a "
+            "folder with a causal language model and its tokenizer, or a name on the hub such as owner/model"
+        )
     offline = not Path(place).is_dir() and not hub_in_reach()
     try:
         model = LocalModel.load(place, device=settings.device, offline=offline)
@@ -90,7 +99,10 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
         reason = " ".join(str(error).split())
         cure = "give a folder with a causal language model and its tokenizer, or a name on the hub"
         if offline:
-            reason = f"the hub is out of reach, and it was not fetched before ({reason[:200]})"
+            reason = (
+                "there is no such folder, the hub is out of reach, and it was not fetched before "
+                f"({reason[:200]})"
+            )
             cure = "connect to the network, or give a folder"
         raise BackendError(
             f"{name}: cannot be loaded: {type(error).__name__}: {reason} Cure: {cure}"

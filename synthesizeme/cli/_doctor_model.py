@@ -20,6 +20,8 @@ SECOND = (
     "What a wonderful question! There are so many ways to think about eggs, and it really depends on a great "
     "many things that we might want to consider together first."
 )
+NOT_KNOWN = "not known"
+"""What is said of what no reply told."""
 _SHOWN = 200
 
 
@@ -58,6 +60,7 @@ def tried_model(options: ModelOptions) -> dict[str, Any]:
             outcome = Failure(kind="transport", detail=str(error))
         seconds = time.perf_counter() - started
         refused = sorted(session.endpoint.refused)
+        unusable = "probabilities" in session.endpoint.noted
     found = verdict_or_failure(outcome)
     answer = outcome if isinstance(outcome, Answer) else None
     failed = found if isinstance(found, Failure) else None
@@ -69,9 +72,10 @@ def tried_model(options: ModelOptions) -> dict[str, Any]:
         "failure": None if failed is None else f"{failed.kind}: {failed.detail}",
         "read_by": None if failed is not None or answer is None else _way(answer),
         "reply": "" if answer is None else answer.text,
-        "token_probabilities": answer is not None and bool(answer.tokens),
-        "refuses": refused,
-        "system_message": "system" not in refused,
+        "token_probabilities": None if answer is None else bool(answer.tokens),
+        "unusable_probabilities": None if answer is None else unusable,
+        "refuses": refused if refused or answer is not None else None,
+        "system_message": False if "system" in refused else None if answer is None else True,
         "usd_per_million_tokens": _price(model),
         "seconds": round(seconds, 3),
         "tokens_per_second": None if answer is None else round(answer.completion_tokens / seconds, 1),
@@ -96,19 +100,28 @@ def show_tried(found: dict[str, Any]) -> None:
     line("verdict", found["verdict"] or f"none: {found['failure']}")
     line("read by", found["read_by"] or "no way that was tried")
     line("its reply", found["reply"][:_SHOWN] or "none")
-    line("token probabilities", "given" if found["token_probabilities"] else "not given")
-    line("system message", "taken" if found["system_message"] else "refused; stands in the first user turn")
-    line("refuses", ", ".join(found["refuses"]) or "nothing that was sent")
+    not_given = "given, but they are none: not used" if found["unusable_probabilities"] else "not given"
+    line("token probabilities", _told(found["token_probabilities"], "given", not_given))
+    taken = _told(found["system_message"], "taken", "refused; stands in the first user turn")
+    line("system message", taken)
+    refuses = found["refuses"]
+    line("refuses", NOT_KNOWN if refuses is None else ", ".join(refuses) or "nothing that was sent")
     price = found["usd_per_million_tokens"]
     read_and_written = (
-        "not known" if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
+        NOT_KNOWN if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
     )
     line("price of a million tokens", read_and_written)
     speed = found["tokens_per_second"]
-    line("speed", f"{found['seconds']:.1f} s" + ("" if speed is None else f", {speed:g} tokens a second"))
+    took = f"{found['seconds']:.1f} s"
+    line("speed", f"{NOT_KNOWN}; it took {took}" if speed is None else f"{took}, {speed:g} tokens a second")
     context = found["context_tokens"]
     line("context", "not told" if context is None else count(context, "token"))
     terminal().print(table)
+
+
+def _told(found: bool | None, yes: str, no: str) -> str:
+    """What was found out, in words."""
+    return NOT_KNOWN if found is None else yes if found else no
 
 
 def _way(answer: Answer) -> str:

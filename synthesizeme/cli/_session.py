@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model, ModelSettings, Session
     from synthesizeme.progress import Progress
 
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
+"""A variable of the environment in the value of a header."""
+
 
 def check_model(options: ModelOptions) -> None:
     """Refuse a model that no backend serves, without loading any.
@@ -136,6 +139,7 @@ def _headers(given: Sequence[str]) -> dict[str, str]:
 
     Raises:
         ConfigError: one has no name, or what no header may hold.
+        CredentialError: a variable of the environment that one names is not set.
     """
     headers: dict[str, str] = {}
     for assignment in given:
@@ -147,6 +151,11 @@ def _headers(given: Sequence[str]) -> dict[str, str]:
             raise ConfigError(
                 f"--header {name.strip()}: is empty or holds control characters; expected text on one line"
             )
+        for variable in (found[1] or found[2] for found in _VARIABLE.finditer(text)):
+            if variable not in os.environ:
+                raise CredentialError(
+                    f"the environment variable {variable} (--header {name.strip()}) is not set. Cure: set it"
+                )
         headers[name.strip()] = value
     return headers
 

@@ -258,3 +258,10 @@ def test_a_retrained_model_is_another_model(tmp_path):
 def test_a_folder_without_a_model_is_an_error_with_a_cure(tmp_path):
     with pytest.raises(BackendError, match=r"cannot be loaded.*Cure: give a folder"):
         open_model(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize("place", ["/no/such/folder", "./none", "../none", "a/b/c", "~/model"])
+def test_a_folder_that_is_not_there_is_said_to_be_none_and_the_hub_is_not_asked(place):
+    with pytest.raises(BackendError, match="there is no folder") as raised:
+        open_model(f"hf:{place}")
+    assert "out of reach" not in str(raised.value)

@@ -126,7 +126,7 @@ def test_retries_are_counted_and_their_answer_is_the_answer(openai_stub):
 
 
 def test_a_failed_question_is_not_asked_again_in_its_account(openai_stub):
-    openai_stub.script(Reply(status=400))
+    openai_stub.script(Reply(status=403, error={"message": "Forbidden"}))
     with Session(model_at(openai_stub.base_url), retry=QUICK) as session:
         account = session.account()
         assert account.ask([ask_for("q")]) == account.ask([ask_for("q")])

@@ -13,7 +13,7 @@ from synthesizeme.errors import ConfigError, JudgeError
 from synthesizeme.judges._forms import RATING, VERDICT
 from synthesizeme.judges._rating_reply import read_rating
 from synthesizeme.judges._reading import read_verdict
-from synthesizeme.types import Failure, Message
+from synthesizeme.types import Message
 
 QUICK = RetryPolicy(retries=2, backoff_s=0.001)
 CLEAR = "Reasoning: it is short\nPreference: Second\nConfidence: 80"
@@ -299,13 +299,6 @@ def test_several_refusals_are_learned_one_by_one(openai_stub):
     answers, _ = ask(openai_stub, questions(2))
     assert [answer.readable for answer in answers] == [True, True]
     assert len(openai_stub.requests) == 3 + 2
-
-
-def test_where_no_words_tell_nothing_is_guessed(openai_stub):
-    openai_stub.answer = lambda body: Reply(status=400, error={"message": "Bad Request"})
-    (failure,), _ = ask(openai_stub)
-    assert failure == Failure(kind="transport", detail="[m] Bad Request")
-    assert len(openai_stub.requests) == 1
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pytest
 from openai_stub import Reply
 
 import synthesizeme
@@ -105,3 +106,54 @@ def test_a_model_that_gives_no_verdict_is_a_failure(command, openai_stub):
 def test_the_builtin_model_is_tried_too_when_it_is_named(command):
     found = command("doctor", "--model", "builtin", "--json").json
     assert (found["read_by"], found["usd_per_million_tokens"]) == ("its words", [0.0, 0.0])
+
+
+UNKNOWN = {
+    "refused": Reply(status=400, error={"message": "Bad Request"}),
+    "not found": Reply(status=404, body=b"<html><title>404 Not Found</title></html>"),
+    "forbidden": Reply(status=403, body=b"<html><title>Blocked</title></html>"),
+    "a web page": Reply(body=b"<html>Welcome</html>"),
+    "something else": Reply(body=b'{"object": "list"}'),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_no_reply_told_is_not_known(command, openai_stub, name):
+    openai_stub.answer = lambda body: UNKNOWN[name]
+    asked = ("doctor", "--model", "m", "--api-base", openai_stub.base_url, "--retries", 0)
+    ran = command(*asked)
+    shown = " ".join(ran.out.split())
+    assert ran.status == 1
+    for line in (
+        "token probabilities not known",
+        "system message not known",
+        "refuses not known",
+        "speed not known",
+    ):
+        assert line in shown
+    found = command(*asked, "--json").json
+    fields = (
+        "token_probabilities",
+        "unusable_probabilities",
+        "system_message",
+        "refuses",
+        "tokens_per_second",
+    )
+    assert [found[field] for field in fields] == [None] * 5
+
+
+def test_a_refusal_that_one_more_try_explains_is_known(command, openai_stub):
+    def answer(body):
+        refused = Reply(status=400, error={"message": "Only user and assistant roles are supported!"})
+        return refused if body["messages"][0]["role"] == "system" else "Preference: First"
+
+    openai_stub.answer = answer
+    found = command("doctor", "--model", "m", "--api-base", openai_stub.base_url, "--json").json
+    assert (found["verdict"], found["refuses"], found["system_message"]) == ("first", ["system"], False)
+
+
+def test_probabilities_that_are_none_are_told_from_none(command, openai_stub):
+    content = [{"token": "Preference: First", "logprob": 0.9, "top_logprobs": []}]
+    openai_stub.answer = lambda body: Reply("Preference: First", logprobs={"content": content})
+    ran = command("doctor", "--model", "m", "--api-base", openai_stub.base_url)
+    assert "token probabilities given, but they are none: not used" in " ".join(ran.out.split())

@@ -67,6 +67,19 @@ def test_what_cannot_be_sent_is_refused_without_showing_a_value(judge, openai_st
     assert openai_stub.requests == []
 
 
+@pytest.mark.parametrize("value", ["$NOPE", "Bearer ${NOPE}"])
+def test_a_header_whose_variable_is_not_set_is_refused(judge, openai_stub, monkeypatch, value):
+    ran = judge("--header", f"X-Key={value}")
+    assert ran.status == 1
+    assert "the environment variable NOPE (--header X-Key) is not set" in ran.err
+    assert openai_stub.requests == []
+    monkeypatch.setenv("NOPE", "s-1$OTHER")
+    assert judge("--header", f"X-Key={value}", "--header", "X-Price=5 $").status == 0
+    assert openai_stub.headers[0]["X-Key"] == value.replace("$NOPE", "s-1$OTHER").replace(
+        "${NOPE}", "s-1$OTHER"
+    )
+
+
 def test_what_the_builtin_model_does_not_take_is_refused(command, tmp_path):
     (tmp_path / "profile.json").write_text(json.dumps({"user_id": "ann"}))
     for flags in (["--structure", "json"], ["--extra-body", "a=1"], ["--header", "A=1"]):

@@ -1,0 +1,168 @@
+"""The one chat completion in whatever a server sends: plain JSON, events, lines, or a shape of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+_THINKING = ("reasoning", "thinking")
+_UNFINISHED = "unfinished"
+"""Why a stream ended that never said why."""
+
+
+class NotAnApiError(ValueError):
+    """What answers at the address is a web page: as good as unreachable, until something else does."""
+
+
+class ForeignReplyError(ValueError):
+    """The reply is whole and is no chat completion: another attempt will hardly bring one."""
+
+
+def body_in(payload: bytes) -> Any:
+    """The value in the body of a reply, in the shape of OpenAI's where it is one that is known.
+
+    Read are JSON, also behind comment lines; server-sent events and lines of JSON, which are put together; a
+    completion in a list; the completion of an older endpoint (``text``), and Ollama's own.
+
+    Raises:
+        NotAnApiError: it is a web page.
+        ValueError: it is not JSON.
+    """
+    try:
+        body = json.loads(payload)
+    except ValueError as error:
+        if is_page(payload):
+            raise NotAnApiError("a web page answers there, not an OpenAI-compatible API") from error
+        body = _lines(payload.decode("utf-8", "replace"), error)
+    if isinstance(body, list):
+        pieces = [_as_openai(it) for it in body if isinstance(it, dict)]
+        return _together(pieces) if pieces else body
+    return _as_openai(body) if isinstance(body, dict) else body
+
+
+def is_page(payload: bytes) -> bool:
+    """Whether it is a web page."""
+    start = payload.lstrip()[:2000].lower()
+    return start.startswith((b"<!doctype html", b"<html")) or (
+        start.startswith(b"<!--") and b"<html" in start
+    )
+
+
+def _lines(text: str, error: ValueError) -> Any:
+    """JSON behind comments, or a list of what stands in events and lines.
+
+    Raises:
+        ValueError: it is none of that; the error given.
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    events = [line.removeprefix("data:").strip() for line in lines if line.startswith("data:")]
+    kept = [line for line in events or lines if line and not line.startswith(":") and line != "[DONE]"]
+    try:
+        return json.loads("\n".join(kept))
+    except ValueError:
+        pass
+    try:
+        return [json.loads(line) for line in kept if not line.startswith(("event:", "id:", "retry:"))]
+    except ValueError:
+        raise error from None
+
+
+def _as_openai(body: dict[str, Any]) -> dict[str, Any]:
+    """A body in OpenAI's shape, where its own is known; else as it is."""
+    if body.get("choices") is not None or "error" in body:
+        return body
+    message, text = body.get("message"), body.get("response")
+    if isinstance(text, str) and "done" in body:
+        message = {"content": text}
+    if not isinstance(message, dict) or "content" not in message:
+        return body
+    finish = body.get("done_reason") or ("stop" if body.get("done", True) else None)
+    counts = {"prompt_tokens": body.get("prompt_eval_count"), "completion_tokens": body.get("eval_count")}
+    return {
+        "choices": [{"message": message, "finish_reason": finish}],
+        "usage": body.get("usage") or counts,
+        "piece": "done" in body,
+    }
+
+
+def _together(pieces: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One completion of several pieces: the deltas of a stream joined, or the one that is whole."""
+    for piece in pieces:
+        if piece.get("error"):
+            return piece
+    choices = [choice for piece in pieces for choice in _choices(piece)]
+    whole = [it for it in pieces if not it.get("piece") and any("message" in one for one in _choices(it))]
+    if whole or not choices:
+        return whole[0] if whole else pieces[0]
+    spoken = [
+        it for choice in choices if isinstance(it := choice.get("delta") or choice.get("message"), dict)
+    ]
+    texts = [text_in(it.get("content")) for it in spoken]
+    texts += [Spoken(text, "") for choice in choices if isinstance(text := choice.get("text"), str)]
+    reasons = [reason for choice in choices if (reason := choice.get("finish_reason"))]
+    usages = [usage for piece in pieces if isinstance(usage := piece.get("usage"), dict)]
+    thoughts = "".join([thoughts_in(it) for it in spoken] + [it.thoughts for it in texts])
+    return {
+        "choices": [
+            {
+                "message": {"content": "".join(it.text for it in texts), "reasoning_content": thoughts},
+                "finish_reason": reasons[-1] if reasons else _UNFINISHED,
+            }
+        ],
+        "usage": usages[-1] if usages else {},
+    }
+
+
+def _choices(piece: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The first choice of each piece; there is one."""
+    choices = piece.get("choices")
+    first = choices[:1] if isinstance(choices, list) else []
+    return [choice for choice in first if isinstance(choice, dict)]
+
+
+class Spoken(NamedTuple):
+    """What a message says, and what was thought before."""
+
+    text: str
+    thoughts: str
+
+
+def text_in(content: Any) -> Spoken:
+    """The text of a message: a string, nothing, one part, or a list of parts and strings.
+
+    Parts that hold thoughts are none of the text.
+    """
+    if isinstance(content, str):
+        return Spoken(content, "")
+    text, thoughts = "", ""
+    for part in [content] if isinstance(content, dict) else content if isinstance(content, list) else []:
+        if isinstance(part, str):
+            text += part
+        elif isinstance(part, dict) and part.get("type") in _THINKING:
+            inner = next((part[name] for name in ("thinking", "text", "reasoning") if part.get(name)), "")
+            thoughts += text_in(inner).text
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            text += part["text"]
+    return Spoken(text, thoughts)
+
+
+def thoughts_in(message: Mapping[str, Any]) -> str:
+    """What a message holds of thoughts apart from its content."""
+    found = (text_in(message.get(name)).text for name in ("reasoning_content", "reasoning", "thinking"))
+    return next((text for text in found if text), "")
+
+
+def calls_in(message: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Name and arguments, as JSON, of each tool that a message calls instead of answering."""
+    calls = message.get("tool_calls")
+    listed = (
+        [it.get("function") for it in calls or () if isinstance(it, dict)] if isinstance(calls, list) else []
+    )
+    for function in [*listed, message.get("function_call")]:
+        if isinstance(function, dict):
+            given = function.get("arguments")
+            yield (
+                str(function.get("name") or "a tool"),
+                given if isinstance(given, str) else json.dumps(given),
+            )
