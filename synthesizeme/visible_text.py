@@ -1,8 +1,10 @@
 """What a person gets to see of a language model's text: neither its thoughts nor special tokens.
 
 Thoughts are told by their marks (``<think>``, ``[THINK]``, ``◁think▷``, the channels of gpt-oss, ...),
-special tokens by their shape (``<|...|>``, ``</s>``, ``[PAD]``, ...), so that no tokenizer is needed. Code is
-left as it stands: an answer may speak of either.
+special tokens by their shape (``<|...|>``, ``</s>``, ``[PAD]``, ...), so that no tokenizer is needed. Marks
+that an answer may have too (``<analysis>``, ``<plan>``, ``[thinking]``) are those of thoughts where a closed
+block of prose stands before everything else that is said. Code is left as it stands: an answer may speak of
+either.
 """
 
 from __future__ import annotations
@@ -19,6 +21,19 @@ _CLOSE = (
     rf"(?:</{_WORD}\s*>|<\|(?:end_of_|/)(?:think(?:ing)?|thought)\|>|<\|end_thinking\|>|\[/think\]|◁/think▷"
     r"|<channel\|>|<unused95>)"
 )
+_AHEAD = (
+    rf"{_WORD}|ant_?thinking|(?:inner_|internal_)?(?:thinking|thought|reasoning)_?process|(?:chain_of_)?thoughts?"
+    r"|analysis|analy[sz]e|reason|rationale|cot|plan|planning|internal(?:_monologue|_thoughts?)?|reflect|deliberation"
+)
+_LEADING = re.compile(
+    rf"(?:(?:<|&lt;|\\<)(?P<tag>{_AHEAD})\s*(?:>|&gt;|\\>)(?!\s*<\w).*?(?:<|&lt;|\\<)/(?P=tag)\s*(?:>|&gt;|\\>)"
+    r"|\[(?P<box>think(?:ing)?|thoughts?|reasoning|analysis)\].*?\[/(?P=box)\]"
+    r"|<details\s[^<>]*\btype=[\"']?reasoning\b[^<>]*>.*?</details\s*>)"
+    r"(?=\s*(?:[^\s<]|<(?!\w)|<[|｜]|<(?:final_?)?(?:answer|response|output|reply)\s*>))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A closed block of prose before an answer that is no more of the same XML."""
+_MAY_LEAD = ("<", "[", "&", "\\")
 _FLAGS = re.IGNORECASE | re.DOTALL | re.MULTILINE
 _ANY = re.compile(rf"{_OPEN}|{_CLOSE}", _FLAGS)
 _CODE = r"```.*?```|`[^`\n]*`"
@@ -33,7 +48,7 @@ _SPOKEN = re.compile(r"\AHere(?: is|'s) my thought process:.*?(?:^Here(?: is|'s)
 
 _NAMED = (
     r"/?s|(?:pad|eos|bos|unk|sep|cls|mask)(?:_token)?|eo[tdmp]|sop|bot|im_(?:start|end)|end_?of_?\w{1,20}|start_of_\w{1,20}"
-    r"|begin_of_\w{1,20}|start_header_id|end_header_id|eot_id|extra_id_\d+|unused_?\d+|reserved\w{0,30}"
+    r"|0x[0-9a-f]{2}|begin_of_\w{1,20}|start_header_id|end_header_id|eot_id|extra_id_\d+|unused_?\d+|reserved\w{0,30}"
     r"|seed:[be]os|/?(?:tool_)?turn"
 )
 _TOKEN = (
@@ -41,8 +56,16 @@ _TOKEN = (
     rf"|<(?i:{_NAMED})>|<</?SYS>>|\[e~\[|\]~!?b\[?"
     r"|\[/?(?:PAD|CLS|SEP|UNK|MASK|EOS|BOS|EOT|EOD|INST|SYSTEM_PROMPT|gMASK|sMASK|UNUSED_TOKEN_|control_)\d*\])"
 )
-_AT_START = re.compile(rf"\s*{_TOKEN}")
-_AT_END = re.compile(rf"{_TOKEN}\Z")
+_TURN = (
+    r"(?<![^\n>\]])(?:<\|im_start\|>|<\|turn>|<start_of_turn>|<\|start_of_role\|>|<\|start_header_id\|>|<\|header_start\|>"
+    r"|<\|start\|>|<seed:bos>|\]~b\])\s*(?:user|human|assistant|model|system|developer|tool|ai)"
+)
+"""The head of the next turn, on a line of its own or behind a special token."""
+_AT_START = re.compile(rf"[\s▁]*{_TOKEN}▁*")
+_AT_END = re.compile(rf"▁*(?:{_TURN}|{_TOKEN})▁*\Z")
+_CLOSING = re.compile(r"<(?:/(?:answer|response|assistant|output)|end|stop)\s*>\Z", re.IGNORECASE)
+_OPENING = re.compile(r"<(?:answer|response|assistant|output|begin|start)\b[^<>]*>", re.IGNORECASE)
+"""What ends an answer in which nothing stands that such a mark would close."""
 _LONGEST = 80
 """Characters of the longest special token."""
 _STRUCK = re.compile(r"<(/?)s>", re.IGNORECASE)
@@ -57,6 +80,9 @@ def thoughts(text: str) -> list[tuple[int, int]]:
     found = _channels(text)
     begun = found[0][1] if found and not found[0][0] else 0
     end = found[0][0] if found and found[0][0] else len(text)
+    lead = _leading(text, begun, end)
+    if lead:
+        found, begun = [*found, lead], lead[1]
     if any(mark in text for mark in "<[◁") and _ANY.search(text, begun, end):
         return _marked(text, begun, end, found)
     spoken = _SPOKEN.match(text) if text.startswith("Here") else None
@@ -84,6 +110,21 @@ def without_special_tokens(text: str) -> str:
         if marks.count("") != marks.count("/"):
             return _trimmed(text, keep=("<s>", "</s>"))
     return found
+
+
+def _leading(text: str, begun: int, end: int) -> tuple[int, int] | None:
+    """Where a text thinks before it answers, between marks that an answer may have too."""
+    while match := _AT_START.match(text, begun, end):
+        begun = match.end()
+    begun += len(text[begun:end]) - len(text[begun:end].lstrip())
+    match = _LEADING.match(text, begun, end) if text.startswith(_MAY_LEAD, begun) else None
+    return match.span() if match else None
+
+
+def token_ahead(text: str) -> int:
+    """Characters of the special token that a text begins with, blanks included; 0 where it begins with none."""
+    match = _AT_START.match(text)
+    return match.end() if match else 0
 
 
 def _channels(text: str) -> list[tuple[int, int]]:
@@ -125,13 +166,19 @@ def _rest(text: str, spans: list[tuple[int, int]]) -> str:
     return "".join([*pieces, text[place:]])
 
 
+def _closing(text: str) -> re.Match[str] | None:
+    """The mark that closes the answer, at its end; None where the text has what it may close."""
+    found = _CLOSING.search(text, max(0, len(text) - _LONGEST)) if text.endswith(">") else None
+    return None if found and _OPENING.search(text) else found
+
+
 def _trimmed(text: str, keep: tuple[str, ...] = ()) -> str:
     start, end = 0, len(text)
     while (match := _AT_START.match(text, start)) and match[0].strip().lower() not in keep:
         start = match.end()
     while end > start:
         shown = text[start:end].rstrip() if end == len(text) else text[start:end]
-        match = _AT_END.search(shown, max(0, len(shown) - _LONGEST))
+        match = _AT_END.search(shown, max(0, len(shown) - _LONGEST)) or _closing(shown)
         if match is None or match[0].lower() in keep:
             break
         end = start + len(shown[: match.start()].rstrip())

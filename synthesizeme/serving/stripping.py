@@ -12,12 +12,12 @@ from synthesizeme.visible_text import without_special_tokens, without_thoughts
 TEMPLATE, THOUGHTS, TOKENS = "template", "thoughts", "tokens"
 KINDS = (TEMPLATE, THOUGHTS, TOKENS)
 """What can be stripped: a chat template around the prompt, which becomes turns again; what was thought before
-an answer; special tokens at both ends."""
+an answer; special tokens, the head of the assistant's turn and blanks at both ends."""
 ALL, NONE = "all", "none"
 _SAID = {
     TEMPLATE: "a prompt is the text of a chat template and was taken apart into turns, of which there are %d",
     THOUGHTS: "%d characters of thoughts in a response are not scored",
-    TOKENS: "%d characters of special tokens around a text are not scored",
+    TOKENS: "%d characters of special tokens and blanks around a text are not scored",
 }
 
 _log = logging.getLogger(__name__)
@@ -82,9 +82,11 @@ class Stripper:
         return Message(role=turn.role, content=content)
 
     def _response(self, response: str, found: dict[str, int]) -> str:
+        """What a response says: no head of its turn, no thoughts, no tokens or blanks at its ends."""
         if TOKENS in self._kinds:
-            response = without_head(response)
-        return self._without_tokens(self._without_thoughts(response, found), found)
+            response = _less(response, without_head(response), TOKENS, found)
+        response = self._without_tokens(self._without_thoughts(response, found), found)
+        return _less(response, response.strip(), TOKENS, found) if TOKENS in self._kinds else response
 
     def _without_thoughts(self, text: str, found: dict[str, int]) -> str:
         return _less(text, without_thoughts(text), THOUGHTS, found) if THOUGHTS in self._kinds else text

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from synthesizeme.types import Message, Role
-from synthesizeme.visible_text import without_special_tokens
+from synthesizeme.visible_text import token_ahead, without_special_tokens
 
 _NAMES: dict[Role, tuple[str, ...]] = {
     "assistant": ("assistant", "model", "chatbot", "ai", "bot", "gpt", "response", "answer", "/inst"),
@@ -95,13 +95,17 @@ def taken_apart(text: str) -> Turns | None:
 
 
 def without_head(response: str) -> str:
-    """A response without the mark that a template puts before the assistant's turn, if it begins with one."""
+    """A response without the mark that a template puts before the assistant's turn, if it begins with one.
+
+    Special tokens may stand before the mark, and go with it.
+    """
     text = response.lstrip()
-    if text.startswith(("<", "[", "]")):
+    while text.startswith(("<", "[", "]")):
         for form in _FORMS:
             match = None if form.plain else form.head.match(text)
             if match and _role(match) == "assistant":
                 return text[match.end() :]
+        text = text[token_ahead(text) :].lstrip() if token_ahead(text) else ""
     return response
 
 

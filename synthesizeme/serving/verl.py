@@ -15,13 +15,27 @@ instead: with these, answer unknown users by the population and watch ``scored``
 
 from __future__ import annotations
 
+import difflib
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizeme.errors import DataError
     from synthesizeme.serving.protocol import Question, ScalarRewards, Score
 
+_SETTINGS = (
+    "model", "profiles", "unknown_user", "on_error", "pessimism", "normalize", "clip", "floor", "strip",
+)  # fmt: skip
+_OF_VERL = frozenset({
+    "reward_router_address", "reward_model_tokenizer", "sandbox_fusion_url", "concurrent_semaphore",
+    "memory_limit_mb",
+})  # fmt: skip
+"""What verl's managers hand over of their own accord."""
+_ALIKE = 0.7
+"""How alike a name is to that of a setting which was meant, from 0 to 1."""
+_log = logging.getLogger("synthesizeme.serving.verl")
 _CURE = 'give every row of the data set extra_info={"prompt": text or messages, "user_id": text}.'
 
 
@@ -44,7 +58,7 @@ def compute_score(
     clip: float | str | None = None,
     floor: str | None = None,
     strip: str | None = None,
-    **reward_kwargs: Any,
+    **from_verl: Any,
 ) -> Any:
     """The reward of one response for the user that `extra_info` names, or those of a batch.
 
@@ -69,7 +83,7 @@ def compute_score(
         clip: Likewise.
         floor: Likewise.
         strip: Likewise.
-        **reward_kwargs: Anything else verl passes; not read.
+        **from_verl: Whatever else verl passes, such as ``reward_router_address``; not read.
 
     Returns:
         ``score``, ``scored`` (1: the user's own reward, 0: a substitute), ``status``, ``taste`` and ``floor``
@@ -81,9 +95,11 @@ def compute_score(
         DataError: `extra_info` names no user, or has no prompt or no ``about`` that can be read.
         RewardError: the response cannot be scored and `on_error` is ``raise``.
         ConfigError: the model knows nobody, or a setting is wrong.
+        TypeError: `from_verl` has a name that is much like one of a setting, misspelt in ``reward_kwargs``.
     """
     from synthesizeme.serving.places import opened
 
+    _check_names(tuple(from_verl))
     rewards = opened(
         model, profiles=profiles, unknown_user=unknown_user, on_error=on_error, pessimism=pessimism,
         normalize=normalize, clip=clip, floor=floor, strip=strip,
@@ -91,6 +107,25 @@ def compute_score(
     if solution_strs is None:
         return _results(rewards, [solution_str], [extra_info])[0]
     return _results(rewards, list(solution_strs), list(() if extra_infos is None else extra_infos))
+
+
+@cache
+def _check_names(names: tuple[str, ...]) -> None:
+    """Refuse misspelt settings; of other names that verl is not known to pass, say once that they do nothing.
+
+    Raises:
+        TypeError: a name is much like one of a setting.
+    """
+    for name in names:
+        if name in _OF_VERL:
+            continue
+        if meant := difflib.get_close_matches(name.lower(), _SETTINGS, n=1, cutoff=_ALIKE):
+            raise TypeError(
+                f"compute_score() got an unexpected keyword argument {name!r}. Cure: write {meant[0]!r} in "
+                "reward_kwargs"
+            )
+        _log.warning("%r in reward_kwargs is no setting of compute_score and changes nothing; there are %s",
+                     name, ", ".join(_SETTINGS))  # fmt: skip
 
 
 def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> list[dict[str, Any]]:

@@ -330,5 +330,5 @@ def test_the_file_without_a_model_takes_the_shipped_population_and_says_how_to_n
     assert found["extra_logs"]["population"] == [1]
     assert "SYNTHESIZEME_REWARD_MODEL" in caplog.text
     (question,) = rows(["Q? Aye."], ["Q?"], ["u0"])
-    (expected,) = reward_models.load().score([question.prompt], [question.response], ["u0"])
+    (expected,) = reward_models.load().score([question.prompt], [question.response.strip()], ["u0"])
     assert found["rewards"] == pytest.approx([expected.value])

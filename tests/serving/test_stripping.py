@@ -6,6 +6,7 @@ import pytest
 
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
+from synthesizeme.serving.loaded import load_reward_model
 from synthesizeme.serving.protocol import Question, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.templates import taken_apart
@@ -110,7 +111,28 @@ HIDDEN = [
     f"{SHOWN}<｜end▁of▁sentence｜>", f"{SHOWN}</s><pad><pad>", f"{SHOWN}<end_of_utterance>\n", f"<s> {SHOWN} [PAD]",
     f"<|im_start|>assistant\n{SHOWN}<|im_end|>\n<|endoftext|>", f"[THINK]hm[/THINK]{SHOWN}", f"<THINKING>x</THINKING> {SHOWN}",
     f"<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>{SHOWN}<|return|>",
-    f"<s><think>a<think>b</think>c</think>{SHOWN}<eos>",
+    f"<s><think>a<think>b</think>c</think>{SHOWN}<eos>", f"<|im_start|>assistant\n{SHOWN}", f"<|assistant|>\n{SHOWN}",
+    f"<s><|start_header_id|>assistant<|end_header_id|>\n\n{SHOWN}", f"<start_of_turn>model\n{SHOWN}", f" {SHOWN}", f"\n\n{SHOWN}\n\n",
+    f"{SHOWN}<|im_end|>\n<|im_start|>user", f"{SHOWN}<|im_end|>\n<|im_start|>user\n", f"{SHOWN}\n<start_of_turn>user\n",
+    f"{SHOWN}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n", f"{SHOWN}<end>", f"{SHOWN}▁</s>", f"{SHOWN}<0x0A>",
+    f"{SHOWN}</answer>", f"{SHOWN}</assistant>", f"{SHOWN}<stop>",
+    *(
+        f"{begin}They ask. {THOUGHT * 9}{end}\n{SHOWN}"
+        for begin, end in [
+            *((f"<{name}>", f"</{name}>") for name in (
+                "analysis", "reason", "reasoning", "cot", "plan", "internal", "antThinking", "thinking_process", "longcat_think",
+            )),
+            ("[thinking]", "[/thinking]"), ("[Reasoning]", "[/Reasoning]"), ("&lt;think&gt;", "&lt;/think&gt;"),
+            ("<s><analysis>", "</analysis>"), ("\\<analysis\\>", "\\</analysis\\>"),
+            ('<details type="reasoning" done="true">\n<summary>Thought</summary>\n', "</details>"),
+        ]
+    ),
+]  # fmt: skip
+SAID = [
+    SHOWN, "<plan>Go by sea.</plan>", "<plan><step>Go</step></plan> is the file.", "<analysis>a</analysis>\n<result>b</result>",
+    "<analysis>never closed, and then an answer", "First this.\n<analysis>Then that.</analysis>\nDone.", "```\n<cot>x</cot>\n```\nSo it goes.",
+    "<details><summary>More</summary>Text</details>\nAnd this.", "<answer>42</answer>", "It goes <start> to <end>", "Say <|im_start|>user",
+    "[Analysis] of it: fine.", "<b>bold</b> text", "&lt;p&gt;x&lt;/p&gt; is a paragraph",
 ]  # fmt: skip
 
 
@@ -136,6 +158,30 @@ def test_an_answer_has_one_reward_however_it_is_wrapped(model, checkpoint, way):
         assert asked("Where then?", text) == pytest.approx(expected, abs=1e-6), text
     for name, prompt in WRITTEN.items():
         assert asked(prompt, SHOWN) == pytest.approx(expected, abs=1e-6), name
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_an_answer_may_contain_is_scored(recorder, text):
+    (found,) = ScalarRewards(recorder).score([Question("ann", (Message(role="user", content="Q?"),), text)])
+    assert (recorder.seen[0][1], found.stripped) == (text, ())
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_whatever_is_not_scored_is_said(recorder, text):
+    (found,) = ScalarRewards(recorder).score([Question("ann", (Message(role="user", content="Q?"),), text)])
+    assert recorder.seen[0][1] == SHOWN
+    assert found.stripped
+
+
+def test_the_server_and_python_give_it_one_reward_too(serve, model, checkpoint):
+    live, loaded = serve(model), load_reward_model(checkpoint)
+    row = {"user_id": "u0", "prompt": "Where then?"}
+    expected = live.post("/v1/score", row | {"response": SHOWN}).json()
+    for text in HIDDEN:
+        found = live.post("/v1/score", row | {"response": text}).json()
+        assert found["stripped"]
+        assert found | {"stripped": []} == expected, text
+        assert loaded.score("Where then?", text, "u0").value == pytest.approx(expected["value"], abs=1e-6)
 
 
 def test_the_server_says_what_was_stripped_of_scores_and_margins(serve, model, caplog):

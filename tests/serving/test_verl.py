@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import math
 
 import numpy as np
@@ -152,6 +153,30 @@ def test_a_response_that_cannot_be_read_never_ends_it_unless_told_to(score, sunn
 def test_wrong_settings_end_it_at_once(score, sunny):
     with pytest.raises(ConfigError, match="on_error is 'hope'"):
         score(sunny, on_error="hope")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("unknown_users", "unknown_user"), ("pessimisim", "pessimism"), ("normalise", "normalize"), ("profile", "profiles"),
+        ("onerror", "on_error"), ("Model", "model"), ("models", "model"), ("clips", "clip"), ("floors", "floor"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_setting_ends_it_at_once_and_the_cure_works(score, sunny, name, meant):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument {name!r}. Cure: write {meant!r}"):
+        score(sunny, **{name: "1"})
+    assert meant in verl._SETTINGS
+    for setting in verl._SETTINGS:
+        assert setting in inspect.signature(verl.compute_score).parameters
+
+
+def test_what_verl_hands_over_itself_is_let_pass_and_what_nobody_knows_is_said_once(score, sunny, caplog):
+    plain = score(sunny)
+    from_verl = {"reward_router_address": None, "reward_model_tokenizer": object()}
+    assert score(sunny, **from_verl) == plain
+    assert "changes nothing" not in caplog.text
+    assert score(sunny, format_weight=0.5) == score(sunny, format_weight=0.5) == plain
+    assert caplog.text.count("'format_weight' in reward_kwargs is no setting of compute_score") == 1
 
 
 def test_without_a_model_the_shipped_population_answers(compute_score, sunny, monkeypatch):
