@@ -23,8 +23,11 @@ RUN = [page for page in PAGES if any(block.language == "sh" for block in blocks(
 WITH_EXAMPLES = [
     page
     for page in PAGES
-    if page.parent.name != "adding" and any(block.language == "python" for block in blocks(page))
+    if page.parent.name != "adding"
+    and page.name != "python.md"
+    and any(block.language == "python" for block in blocks(page))
 ]
+"""But for the pages whose code has tests of its own."""
 
 
 def named(page):
