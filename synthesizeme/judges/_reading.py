@@ -19,11 +19,13 @@ def read_verdict(answer: Answer) -> Verdict:
 
     Which response it prefers is read by the rules of `synthesizeme.replies.read_choice`. The probability of
     "first" comes from the tokens' log-probabilities where the model gave them, else from the confidence the
-    reply states, else from the bare preference (0, 0.5 or 1). It is never on the other side of the
-    preference: a verdict that the model itself thinks the less likely counts as even.
+    reply states, else from the bare preference (0, 0.5 or 1) of a reply that states none. A confidence that
+    stands there and cannot be read is no certainty: such a reply is not read, so that it is asked again. The
+    probability is never on the other side of the preference: a verdict that the model itself thinks the less
+    likely counts as even.
 
     Raises:
-        JudgeError: the reply names no clear preference, or a confidence on no scale that can be told.
+        JudgeError: the reply names no clear preference, or a confidence that cannot be read or was cut off.
     """
     try:
         said = read_choice(answer.text, cut_off=answer.cut_off)

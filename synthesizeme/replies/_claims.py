@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthesizeme.replies._options import Choice, Mention, mentions
-from synthesizeme.replies._side_by_side import bare, lines_behind, related, scored, ticked
+from synthesizeme.replies._side_by_side import bare, lines_behind, lists, related, scored, ticked
 from synthesizeme.replies._words import Gloss
 
 
@@ -36,6 +36,8 @@ _GENERAL = re.compile(
     r"|to\s+(?!the\s+(?:first|second|other|former|latter)|response|option|answer|[ab12]\b)"
 )
 _ASIDE = re.compile(r"\s*\([^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
+_OFFERED = re.compile(r"\s*[/&+|]")
+"""Signs behind a name that offer another, as in ``first/second``."""
 _EVEN_WORDS = ("tie", "even", "equal", "draw", "same")
 """Words that are a tie as a value, but not in the middle of a sentence."""
 
@@ -79,7 +81,9 @@ class Claims:
         if self._joined(mention.end, end, "or"):
             other = any(it.side != mention.side for it in self._named_within(mention.end, end))
             return "nothing" if other else "unclear"
-        if self._joined(mention.end, end, "and", ",") or self._lists(mention, end):
+        if self._joined(mention.end, end, "and", ",") or lists(
+            self.page, mention, self._named_within(mention.end, end), end
+        ):
             return "unclear"
         if not self._ends(mention.end, end) or self._is_subject(mention, end):
             found = self.said(start, end)
@@ -89,7 +93,7 @@ class Claims:
     def _side_by_side(self, start: int, end: int) -> Reading | None:
         """What boxes, scores or a sign at both responses say; None where they do not stand side by side."""
         named = [it for it in self._named_within(start, end) if it.end <= end]
-        found = ticked(self.page, named, start, end) or scored(self.page, named, start, end)
+        found = ticked(self.page, named, start, end, self.named_at) or scored(self.page, named, start, end)
         if found is not None:
             return "unclear" if found.side == "unclear" else Claim(found.side, start, end, share=found.share)
         left = self.named_at(start, end)
@@ -112,22 +116,8 @@ class Claims:
             return "unclear" if "?" in self.page[left.end : at] else "nothing"
         return "unclear" if bare(self.page, right.end, end) or not self.page[left.end : at].strip() else None
 
-    def _lists(self, mention: Mention, end: int) -> bool:
-        """Whether the other response stands beside this one: ``First, then Second``, ``First: a; Second: b``."""
-        others = [it for it in self._named_within(mention.end, end) if it.side != mention.side]
-        if not others:
-            return False
-        between = self.page[mention.end : others[0].start]
-        if len(re.findall(r"\w+", between)) <= 1 and bare(self.page, others[0].end, end):
-            return True
-        described = re.compile(r"\s*(?:[:=(]|[–—-]+\s)")
-        scores = re.match(r"\s*[:=]\s*\d", self.page[mention.end : end])
-        return bool(described.match(self.page, mention.end, end)) and any(
-            scores or (described.match(self.page, it.end, end) and not it.start == mention.start) for it in others
-        )
-
     def _is_subject(self, mention: Mention, end: int) -> bool:
-        """Whether a sentence about the response begins with its name, which need not say that it is chosen."""
+        """Whether a sentence about the response begins with its name; it need not choose it."""
         at = self._past_blanks(mention.end, end)
         return self.gloss.end("verbs", at) is not None and self.gloss.end("because", at) is None
 
@@ -163,6 +153,8 @@ class Claims:
             found: dict[int, Claim] = {}
             for first, last, mention in self._constructions(begin, stop):
                 if any(a <= first < b for a, b in quoted) or self._lost(mention, begin):
+                    continue
+                if _OFFERED.match(self.page, mention.end, stop):
                     continue
                 if self._stands(first, last, begin, stop):
                     found[mention.start] = Claim(mention.side, first, last, mention)
@@ -206,7 +198,12 @@ class Claims:
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
                 mention = self.named_at(last, stop)
-                if mention is None or self._is_least(first) or self._is_described(first, last) or not self._ends(mention.end, stop):
+                if (
+                    mention is None
+                    or self._is_least(first)
+                    or self._is_described(first, last)
+                    or not self._ends(mention.end, stop)
+                ):
                     continue
                 if kind == "prefers" or not (first in used or self._is_genitive(mention)):
                     found.append((first, mention.end, mention))
@@ -236,7 +233,9 @@ class Claims:
         if before is None or not self.page[first:last].endswith(" is"):
             return False
         at = first - len(before[0])
-        return not any(self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user"))
+        return not any(
+            self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user")
+        )
 
     def _is_genitive(self, mention: Mention) -> bool:
         """Whether a response is in the case that says "than this one" behind a comparative."""

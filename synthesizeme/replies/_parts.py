@@ -128,7 +128,7 @@ def _word_before(gloss: Gloss, line: int, position: int) -> int | None:
 
 
 def responses_shown(page: str) -> list[int]:
-    """Where a line begins that shows a response, such as ``First response: ...``; no line with a score of it."""
+    """Where a line begins that shows a response, such as ``First response: ...``, and no score of it."""
     return [it.start() for it in _RESPONSE.finditer(page) if not has_score(page, it.start(1), it.end(1))]
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 from synthesizeme.replies._words import Gloss
 
 LEVELS = {"toss": 0.5, "low": 0.55, "certain": 0.95, "medium": 0.7, "high": 0.85}
-"""What words of confidence stand for: a toss of a coin, low, very high, medium and high, as chances of being right."""
+"""What words of confidence stand for: a toss, low, very high, medium and high, as chances of being right."""
 _FIVE, _TEN, _HUNDRED = 5, 10, 100
 _WIDEST_RANGE = 0.2
 """A range as wide as this is its middle; a wider one says nothing."""
@@ -35,7 +35,8 @@ _READ = re.compile(
     re.MULTILINE,
 )
 _SCALE_WORD = (
-    r"scales?|skala|escala|echelle|scala|schaal|шкал\w*|range|system|systeme?|sistema|满分|分制|満点|段階|만점|척도|maximum|max"
+    r"scales?|skala|escala|echelle|scala|schaal|шкал\w*|range|systeme?|sistema|满分|分制|満点|段階|만점|척도"
+    r"|maximum|max"
 )
 SCALE = re.compile(
     rf"(?:{_SCALE_WORD})\s*(?:is|of|from|de|von|da|a|от|to|going)?\s*\(?(?:\d+\s*(?:-|–|—|\.\.+|to|bis|a|à|до|~|から)\s*)?"
@@ -47,14 +48,17 @@ SCALE = re.compile(
 )
 """A scale in words; one of its groups is the largest number."""
 _WORD_OF_SCALE = re.compile(r"\b(?:scale|skala|escala|echelle|scala|schaal|шкал\w*)\b|分制|满分|満点|만점")
-_RANGE = re.compile(r"\(?\d+\s*(?:-|–|to|bis|до|a|~)\s*(?P<of>\d+)|(?:out of|max\.?|von|sur|/)\s*(?P<out>\d+)")
+_RANGE = re.compile(
+    r"\(?\d+\s*(?:-|–|to|bis|до|a|~)\s*(?P<of>\d+)|(?:out of|max\.?|von|sur|/)\s*(?P<out>\d+)"
+)
 _OF_EACH = re.compile(r"\s*(?:for|on|in)\b[^.;\n]*?[,;]\s*(?:and\s+)?\d+\s*(?:%|/\s*\d+)?\s*(?:for|on|in)\b")
 _HALF = 50
 """``50/50`` says that both are as likely."""
 _NO_NUMBER = r"[^\w.,\n\-−★]*"
 _LEAD = (
     rf"{_NO_NUMBER}(?:(?:about|around|approximately|approx\.?|roughly|circa|ca\.?|is|at|a|an|the|of|i|i'd|would|say"
-    r"|give|estimate|it|this|i am|i'm|i|am|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|p =|p=|etwa"
+    r"|give|estimate|it|this|i am|i'm|i|am"
+    r"|my|be|to|should|nearly|almost|probably|rating|score|confidence|level|estimated|etwa"
     rf"|ungefahr|environ|aproximadamente|cerca|около|примерно|लगभग|حوالي|de)\b{_NO_NUMBER}|(?:约|大约|為|为|是|약)\s*)*"
 )
 _BEGIN = re.compile(_LEAD)

@@ -10,16 +10,18 @@ from synthesizeme.replies._options import Choice, Mention
 
 _TICKED, _OPEN = r"\[[x✓✔√]\]|\(x\)|[☑☒✅✓✔🗹◉]", r"\[\s*\]|\(\s+\)|[☐❌✗✘○×]"
 _BOX = re.compile(rf"(?P<ticked>{_TICKED})|(?:{_OPEN})")
-_BOX_BEFORE = re.compile(rf"(?:(?P<ticked>{_TICKED})|{_OPEN})[\s*\"'_:]*(?:the\s+)?\Z")
 _BOX_BEHIND = re.compile(rf"[ \t*_\"':=|–—-]*(?:(?P<ticked>{_TICKED})|{_OPEN})")
 _NUMBER = (
-    r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+|out of \d+|points?\b|pts\b|stars?\b|[分점点])?"
+    r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+"
+    r"|out of \d+|points?\b|pts\b|stars?\b|[分점点])?"
     r"|(?P<stars>[★⭐]+)☆*)(?![^\W_]|\.\d)"
 )
 _SCORE_BEHIND = re.compile(
-    r"[\s:=(\[|*\"'–—-]*(?:(?:score|scores|scored|rating|rated|with|gets?|at|is|probability|p)\b[\s:=*]*)*" + _NUMBER
+    r"[\s:=(\[|*\"'–—-]*(?:(?:score|scores|scored|rating|rated|with|gets?|at|is|probability|p)\b[\s:=*]*)*"
+    + _NUMBER
 )
 _SCORE_BEFORE = re.compile(_NUMBER + r"\s*(?:(?:for|to|on)\s+)?(?:the\s+)?\Z")
+_DESCRIBED = re.compile(r"\s*(?:[:=(]|[–—-]+\s)")
 _WHOLE = 0.02
 """Shares of both that miss one by no more are chances."""
 
@@ -54,12 +56,16 @@ def related(sign: str) -> Literal["left", "right", "tie", "list", "none"]:
     return "list" if re.fullmatch(r"[/&+|?]+", sign) else "none"
 
 
-def ticked(page: str, named: Sequence[Mention], start: int, end: int) -> Compared | None:
+def ticked(page: str, named: Sequence[Mention], start: int, end: int, named_at: NamedAt) -> Compared | None:
     """The response whose box is ticked; None where no response has a box."""
     if not named or not _BOX.search(page, start, end):
         return None
-    before = [_BOX_BEFORE.search(page, start, it.start) for it in named]
-    boxes = before if before[0] else [_BOX_BEHIND.match(page, it.end, end) for it in named]
+    of = {named_at(box.end(), end): box for box in _BOX.finditer(page, start, end)}
+    boxes = (
+        [of.get(it) for it in named]
+        if named[0] in of
+        else [_BOX_BEHIND.match(page, it.end, end) for it in named]
+    )
     found = [(it.side, bool(box["ticked"])) for it, box in zip(named, boxes, strict=True) if box]
     if not found:
         return None
@@ -86,7 +92,7 @@ def scored(page: str, named: Sequence[Mention], start: int, end: int) -> Compare
     if {it.side for it, _ in found} != {"first", "second"}:
         return None
     (one, left), (two, right) = found[0], found[1]
-    if len(found) != 2 or one.side == two.side or _unit(left) != _unit(right):  # noqa: PLR2004
+    if len(found) != 2 or one.side == two.side or _unit(left) != _unit(right):
         return UNCLEAR
     a, b = _height(left), _height(right)
     if a == b or (_unit(left) == "" and {a, b} == {1.0, 2.0}):  # may be places, the first the best
@@ -116,7 +122,7 @@ def boxes_listed(page: str, lines: Sequence[tuple[int, int]], named_at: NamedAt)
         and (mention := named_at(_past_box(page, start), end))
         and not re.search(r"\w", _BOX.sub("", page[mention.end : end]))
     ]
-    return ticked(page, boxed, 0, lines[-1][1]) if boxed else None
+    return ticked(page, boxed, 0, lines[-1][1], named_at) if boxed else None
 
 
 def scores_listed(page: str, lines: Sequence[tuple[int, int]], named_at: NamedAt) -> Compared | None:
@@ -129,19 +135,33 @@ def scores_listed(page: str, lines: Sequence[tuple[int, int]], named_at: NamedAt
     return scored(page, named, 0, lines[-1][1]) if len(named) > 1 else None
 
 
-def lines_behind(
-    page: str, start: int, end: int, named_at: NamedAt
-) -> int:
+def lists(page: str, mention: Mention, behind: Sequence[Mention], end: int) -> bool:
+    """Whether the other response stands beside one: ``First, then Second``, ``First: a; Second: b``."""
+    others = [it for it in behind if it.side != mention.side]
+    if not others:
+        return False
+    between = page[mention.end : others[0].start]
+    if len(re.findall(r"\w+", between)) <= 1 and bare(page, others[0].end, end):
+        return True
+    if re.match(r"\s*[:=]\s*\d", page[mention.end : end]):
+        return True
+    return all(_DESCRIBED.match(page, it.end, end) for it in (mention, others[0]))
+
+
+def lines_behind(page: str, start: int, end: int, named_at: NamedAt) -> int:
     """Where a list of both responses ends whose first line is a value: ``First: 20%`` and ``Second: 80%``."""
     for kind in (has_score, bare, _has_box):
         last = end
         mention = named_at(_past_box(page, start), end)
-        while mention and kind(page, mention.end, last) or kind is _has_box and _has_box(page, start, last):
+        boxed = kind is _has_box and _has_box(page, start, last)
+        while boxed or (mention and kind(page, mention.end, last)):
             line = re.compile(r"[ \t]*\n\s*([^\n]*)").match(page, last)
             if line is None:
                 break
             mention = named_at(_past_box(page, line.start(1)), line.end())
-            if mention is None or not kind(page, line.start(1) if kind is _has_box else mention.end, line.end()):
+            if mention is None or not kind(
+                page, line.start(1) if kind is _has_box else mention.end, line.end()
+            ):
                 break
             last = line.end()
         if last > end:

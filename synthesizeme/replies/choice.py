@@ -12,8 +12,8 @@ from synthesizeme.replies._options import Choice, Mention
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._page import thoughts
 from synthesizeme.replies._parts import Part, ends_of_answers, parts, responses_shown
-from synthesizeme.replies._side_by_side import boxes_listed, scores_listed
 from synthesizeme.replies._scale import Unreadable, level_in, number_in
+from synthesizeme.replies._side_by_side import boxes_listed, scores_listed
 from synthesizeme.replies._words import Gloss
 
 LEAST_CONFIDENCE = 50
@@ -163,7 +163,7 @@ class _Reading:
                 if not any(start <= it.label < end for it in beside)
                 and not _SCORE_HEADING.fullmatch(self.page[start:end])
             ]
-            if len(rest) != 2:  # noqa: PLR2004
+            if len(rest) != 2:
                 return None
             lines = rest
             found = scores_listed(self.page, lines, self.claims.named_at)
@@ -268,9 +268,7 @@ class _Reading:
     def _confidence_at(self, part: Part, claim: Claim) -> float | None:
         value = self.page[part.start : part.end]
         try:
-            found = number_in(
-                value, lowest=LEAST_CONFIDENCE, label=self.page[part.label : part.start]
-            )
+            found = number_in(value, lowest=LEAST_CONFIDENCE, label=self.page[part.label : part.start])
         except Unreadable:
             self._refuse(value)
         chance = level_in(value) if found is None else found.chance

@@ -14,8 +14,9 @@ _OUT_OF = re.compile(r"(\d)\s*(?:/|out of)\s*\d+|(\d)\s*(?:stars?|points?)\b")
 def label_in(reply: str, labels: Sequence[str]) -> str:
     """The one of `labels` that a reply names; all that it says where it names none or several.
 
-    A label that is denied ("not positive") is not named. The last line decides where the reply explains itself first. Case and marks around a label make no
-    difference, and ``4/5`` or ``4 stars`` is the label ``4``.
+    A label that is denied ("not positive") is not named. The last line decides where the reply explains
+    itself first. Case and marks around a label make no difference, and ``4/5`` or ``4 stars`` is the
+    label ``4``.
 
     Args:
         reply: All of the reply.

@@ -68,7 +68,9 @@ def test_every_reply_is_read_as_a_person_would(corpus, least):
 
 def test_a_reply_that_is_hard_to_read_is_never_read_as_the_other_side():
     assert len(HARD) >= 100
-    assert [row["reply"] for row in HARD if reading(row["reply"])[0] not in (None, EXCHANGE[row["not"]])] == []
+    assert [
+        row["reply"] for row in HARD if reading(row["reply"])[0] not in (None, EXCHANGE[row["not"]])
+    ] == []
 
 
 SCORES = st.sampled_from(["{}/10", "{}%", "{} points", "({}/10)", "{}/10 - too long", "{}/10. It is warm."])
@@ -78,7 +80,9 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@given(NAMES, SCORES, st.integers(0, 10), st.integers(0, 10), st.booleans(), st.sampled_from(["First", "Second"]))
+@given(
+    NAMES, SCORES, st.integers(0, 10), st.integers(0, 10), st.booleans(), st.sampled_from(["First", "Second"])
+)
 def test_scores_of_both_above_a_verdict_never_change_it(names, score, one, two, turned, side):
     shown = [f"{name}: {score.format(n)}" for name, n in zip(names, (one, two), strict=True)]
     above = "\n".join(reversed(shown) if turned else shown)
