@@ -26,23 +26,19 @@ if TYPE_CHECKING:
     from dspy.lm15 import Request, Response, TokenLogprob, ToolCallPart
 
 Finish = Literal["stop", "length", "content_filter", "tool_call"]
-_FINISHES: Mapping[Finish, str] = {
-    "stop": "stop stopped eos eos_token end_turn end end_of_turn stop_sequence stop_token complete completed "
-    "finish finished done success normal",
-    "length": "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length limit "
-    "length_limit token_limit time_limit model_length context_length model_context_window_exceeded abort "
-    "aborted cancel cancelled canceled timeout incomplete unfinished",
-    "content_filter": "content_filter content_filtered safety blocked blocklist prohibited_content spii "
-    "recitation refusal sensitive guardrail guardrail_intervened moderation",
-    "tool_call": "tool_calls tool_call tool_use function_call",
-}
-"""Why servers end a reply, in lower case. A cut is a cut, whoever made it."""
-_HOPELESS = re.compile(
-    r"quota|daily|per day|balance|credits?\b|billing|expired|invalid|unsupported|not supported|"
-    r"(?:not|no such|n't) (?:found|exist)",
-    re.IGNORECASE,
+_FINISHES: tuple[tuple[Finish, str], ...] = (
+    ("content_filter", r"filter|safety|block|prohibit|spii|recitation|refus|sensitive|guardrail|moderat"),
+    ("length", r"max|length|limit|exceed|abort|cancel|time_?out|incomplete|unfinished|interrupt|preempt|cut"),
+    ("tool_call", r"tool|function"),
+    ("stop", r"stop|eos|eot|(?:^|_)end|finish|complete|done|success|normal"),
 )
-"""Words of an error, without a code, that another attempt will meet again."""
+"""Words in a server's reason for the end of a reply, in lower case. A cut is a cut, whoever made it."""
+_SPENT = re.compile(r"quota|daily|per day|balance|credits?\b|billing|expired", re.IGNORECASE)
+_SOON_OVER = re.compile(r"per.?(?:minute|second)|rate.?limit|retry|again|temporar|overload", re.IGNORECASE)
+_HOPELESS = re.compile(
+    r"invalid|unsupported|not supported|(?:not|no such|n't) (?:found|exist)|no such", re.IGNORECASE
+)
+"""Words of an error, without a status, that another attempt will meet again."""
 
 
 def request_body(request: Request) -> dict[str, Any]:
@@ -146,7 +142,7 @@ def _finish(ended: Any, received: int | None, most: int | None) -> Finish | None
     if ended is None or ended == "":
         return "length" if received is not None and most is not None and received >= most else "stop"
     name = re.sub(r"\W+", "_", re.sub(r"^finish_?reason\W", "", str(ended).lower()))
-    return next((finish for finish, names in _FINISHES.items() if name in names.split()), None)
+    return next((finish for finish, words in _FINISHES if re.search(words, name)), None)
 
 
 def _calls(message: Mapping[str, Any]) -> Iterator[ToolCallPart]:
@@ -193,13 +189,15 @@ def _words_instead(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _status(problem: Any) -> int:
-    """The HTTP status that an error object names; where it names none, 400 or 500 by its words."""
+    """The HTTP status that an error object names; where it names none, one by its words."""
     code = problem.get("code") or problem.get("status") if isinstance(problem, dict) else None
     number = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isdigit()) else 0
     if 400 <= number <= 599:
         return number
-    words = problem.get("message") if isinstance(problem, dict) else problem
-    return 400 if isinstance(words, str) and _HOPELESS.search(words) else 500
+    words = str(problem.get("message") if isinstance(problem, dict) else problem)
+    if _SPENT.search(words) and not _SOON_OVER.search(words):
+        return 402
+    return 400 if _HOPELESS.search(words) else 500
 
 
 _LEAST_SEEN = 50

@@ -96,9 +96,7 @@ def test_an_answer_in_the_arguments_of_a_tool_is_read_and_else_the_tool_is_named
 
 TOLD = {
     "an object called error": ({"object": "error", "message": "Internal Server Error", "code": 50001}, "Internal", 6),
-    "a code of its own": ({"error_code": 17, "error_msg": "Open api daily request limit reached"}, "daily request", 1),
-    "words beside no choices": ({"choices": None, "message": "quota exhausted"}, "quota exhausted", 1),
-    "a list of errors": ({"errors": [{"message": "no such route"}]}, "no such route", 6),
+    "a list of errors": ({"errors": [{"message": "no such route"}]}, "no such route", 1),
     "something else": ({"object": "list", "data": []}, "an object with 'object', 'data'", 2),
     "no choices": ({"id": "x", "choices": []}, "an object with 'id', 'choices'", 2),
 }  # fmt: skip
@@ -107,11 +105,32 @@ TOLD = {
 @pytest.mark.parametrize("name", TOLD)
 def test_what_is_no_reply_is_told_in_its_own_words_and_not_asked_for_in_vain(openai_stub, name):
     body, words, most = TOLD[name]
-    openai_stub.script(*["First"] * 1)
+    openai_stub.script("First")
     openai_stub.answer = lambda sent: Reply(body=json.dumps(body).encode())
     _, failure = ask(openai_stub, number=2)
     assert (failure.kind, words in failure.detail) == ("transport", True), failure
     assert len(openai_stub.requests) == 1 + most
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error_code": 17, "error_msg": "Open api daily request limit reached"},
+        {"choices": None, "message": "quota exhausted"},
+    ],
+)
+def test_an_account_that_is_spent_ends_the_run_at_once(openai_stub, body):
+    openai_stub.answer = lambda sent: Reply(body=json.dumps(body).encode())
+    with pytest.raises(
+        BackendError, match=r"(daily request limit reached|quota exhausted) Cure: .* the account"
+    ):
+        ask(openai_stub)
+    assert len(openai_stub.requests) == 1
+
+
+def test_a_quota_of_this_minute_is_waited_for(openai_stub):
+    openai_stub.script(Reply(body=b'{"error": {"message": "Quota exceeded: requests per minute"}}'))
+    assert ask(openai_stub).text == "First"
 
 
 def test_a_blocked_prompt_is_a_refusal(openai_stub):
@@ -153,7 +172,9 @@ def test_a_cut_by_any_name_and_an_unknown_end_are_no_end(openai_stub, reason, ca
     assert [("'odd'" in line) for line in caplog.messages] == [True] * (reason == "odd")
 
 
-@pytest.mark.parametrize("reason", ["stop", "eos_token", "end_turn", "STOP", "", None, "tool_calls"])
+@pytest.mark.parametrize(
+    "reason", ["stop", "eos_token", "end_turn", "STOP", "<|im_end|>", "COMPLETE", "", None, "tool_calls"]
+)
 def test_an_end_by_any_name_is_one(openai_stub, reason):
     openai_stub.answer = lambda body: Reply(GOOD, finish_reason=reason)
     assert not ask(openai_stub).cut_off

@@ -41,11 +41,11 @@ def test_questions_without_a_usable_answer_are_counted_and_said(people, filled, 
 
 
 def test_a_user_that_fails_leaves_no_question_uncounted(people, filled, opened, openai_stub, job_at):
-    openai_stub.answer = lambda body: Reply(status=400, error={"message": "no"})
+    openai_stub.answer = lambda body: Reply(status=403, error={"message": "flagged"})
     place = filled(flat(people, 1))
     summary = run(job_at(place, model="m", model_settings=ModelSettings(api_base=openai_stub.base_url)))
     assert summary.failed == 1
-    assert summary.unanswered == {"transport": len(openai_stub.requests)}
+    assert summary.unanswered == {"refusal": len(openai_stub.requests)}
     assert summary.usage.distinct_calls == len(openai_stub.requests)
 
 
