@@ -111,13 +111,15 @@ def trained(name, make):
 
 @pytest.fixture(scope="module")
 def fitted_twice(name, make):
-    """A model that learned other users first, and what was seen on the way."""
+    """A model that learned others first and one that did not, and what was seen on the way."""
     model, before = make(), generators()
     returned = model.fit(OTHER)
     seen = SimpleNamespace(
         model=model, returned=returned, users=model.users, before=before, after=generators()
     )
-    model.fit_user("stranger", two_tastes.asked_as(OTHER[:3], "stranger")).fit(train_of(name))
+    pairs = population(name, n_users=4, n_pairs=8, validation=2)
+    model.fit_user("stranger", two_tastes.asked_as(OTHER[:3], "stranger")).fit(pairs)
+    seen.at_once = make().fit(pairs)
     return seen
 
 
@@ -185,21 +187,19 @@ def test_fit_returns_the_model_and_knows_its_users(fitted_twice, trained):
     assert trained.parameters > 0
 
 
-def test_a_second_fit_forgets_the_first_and_the_same_seed_gives_the_same_scores(
-    fitted_twice, fitted, held_out
-):
-    again = fitted_twice.model
-    assert again.users == fitted.users
-    assert again.compare(asked(held_out)) == fitted.compare(asked(held_out))
-    assert again.score(*columns(held_out)) == fitted.score(*columns(held_out))
+def test_a_second_fit_forgets_the_first_and_the_same_seed_gives_the_same_scores(fitted_twice, a_few):
+    again, at_once = fitted_twice.model, fitted_twice.at_once
+    assert again.users == at_once.users
+    assert again.compare(asked(a_few)) == at_once.compare(asked(a_few))
+    assert again.score(*columns(a_few)) == at_once.score(*columns(a_few))
 
 
 def test_fit_leaves_the_global_generators_alone(fitted_twice):
     assert fitted_twice.after == fitted_twice.before
 
 
-def test_exchanging_the_responses_negates_the_margin(fitted, held_out):
-    comparisons = asked(held_out)
+def test_exchanging_the_responses_negates_the_margin(fitted, a_few):
+    comparisons = asked(a_few)
     shown, swapped = fitted.compare(comparisons), fitted.compare([c.swapped() for c in comparisons])
     for one, other in zip(shown, swapped, strict=True):
         assert other.margin == -one.margin
@@ -210,11 +210,11 @@ def test_exchanging_the_responses_negates_the_margin(fitted, held_out):
         assert one.probability_source == "model"
 
 
-def test_a_margin_is_the_difference_of_two_rewards(fitted, held_out):
-    prompts, chosen, users = columns(held_out)
-    rejected = [pair.rejected_text for pair in held_out]
+def test_a_margin_is_the_difference_of_two_rewards(fitted, a_few):
+    prompts, chosen, users = columns(a_few)
+    rejected = [pair.rejected_text for pair in a_few]
     of_chosen, of_rejected = fitted.rewards(prompts, chosen, users), fitted.rewards(prompts, rejected, users)
-    margins = [verdict.margin for verdict in fitted.compare(asked(held_out))]
+    margins = [verdict.margin for verdict in fitted.compare(asked(a_few))]
     assert np.subtract(of_chosen, of_rejected) == pytest.approx(margins, rel=1e-4, abs=1e-4)
 
 
@@ -233,17 +233,17 @@ def test_scores_depend_on_nothing_else_in_the_batch(fitted, a_few):
     assert [fitted.compare([c])[0].margin for c in asked(a_few)] == pytest.approx(margins, rel=1e-4, abs=1e-4)
 
 
-def test_whether_a_text_was_judged_is_told_where_it_makes_a_difference(name, make, fitted, held_out):
-    told = {verdict.judged for verdict in fitted.compare(asked(held_out))}
-    told |= {reward.judged for reward in fitted.score(*columns(held_out))}
+def test_whether_a_text_was_judged_is_told_where_it_makes_a_difference(name, make, fitted, a_few):
+    told = {verdict.judged for verdict in fitted.compare(asked(a_few))}
+    told |= {reward.judged for reward in fitted.score(*columns(a_few))}
     makes_a_difference = name.startswith("hierarchical")
     assert told == {False if makes_a_difference else None}, "all of these texts are new"
     if not makes_a_difference:
         return
     again = make().fit([*OTHER, *two_tastes.asked_as(OTHER[:2], "u9")])  # two pairs were judged twice
     for found in (
-        again.compare(asked([*OTHER[:3], *held_out[:1]])),
-        again.score(*columns([*OTHER[:3], *held_out[:1]])),
+        again.compare(asked([*OTHER[:3], *a_few[:1]])),
+        again.score(*columns([*OTHER[:3], *a_few[:1]])),
     ):
         assert [result.judged for result in found] == [True, True, False, False]
 
@@ -359,7 +359,7 @@ def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, hel
     for model in (fitted, loaded):
         model.fit_user("new", two_tastes.asked_as(held_out[:6], "new"))
     others = [p for who in ("nobody", "new", "quiet") for p in two_tastes.asked_as(a_few, who)]
-    pairs = held_out + others
+    pairs = a_few + others
     assert loaded.compare(asked(pairs)) == fitted.compare(asked(pairs))
     assert loaded.score(*columns(pairs)) == fitted.score(*columns(pairs))
 
