@@ -64,10 +64,9 @@ def test_training_hands_words_to_a_method_that_reads_them(command, monkeypatch, 
 
 def test_training_a_method_that_reads_no_words_says_so_and_learns_the_same(command, sample):
     Path("mara.md").write_text("I like short answers.")
-    first = command("train", "--method", "pal-b", "--data", sample, "--out", "a", "--json")
-    again = command(
-        "train", "--method", "pal-b", "--data", sample, "--out", "b", "--json", "--about", "mara.md"
-    )
+    small = ("params.features=stylometric", "params.epochs=3")
+    words = ("train", "--method", "pal-b", "--data", sample, "--json", *small)
+    first, again = command(*words, "--out", "a"), command(*words, "--out", "b", "--about", "mara.md")
     assert again.status == 0, again.err
     assert "pal-b reads no words of users; --about changes nothing there." in again.err
     assert (again.json["words"], again.json["parameters"]) == (0, first.json["parameters"])
@@ -164,27 +163,20 @@ def test_several_processes_need_a_store_for_words(command, write_rows):
     assert "--about with several --workers needs --profiles" in ran.err
 
 
-def test_a_comparison_says_who_reads_no_words_and_measures_afresh(command, tmp_path, write_rows):
-    assert command("data", "convert", "synthetic", "s.jsonl").status == 0
-    assert command("data", "split", "s.jsonl", "divided.jsonl").status == 0
-    users = sorted({pair.user_id for pair in read_pairs("divided.jsonl").pairs})
+def test_a_comparison_says_who_reads_no_words_and_measures_afresh(command, sample, write_rows):
+    assert command("data", "split", sample, "divided.jsonl").status == 0
     about = write_rows(
-        [{"user_id": users[0], "about": "tea"}, {"user_id": "zed", "about": "tea"}], name="w.jsonl"
+        [{"user_id": "mara", "about": "tea"}, {"user_id": "zed", "about": "tea"}], name="w.jsonl"
     )
     arguments = (
-        "compare",
-        "--data",
-        "divided.jsonl",
-        "--scorers",
-        f"{METHOD},longer",
-        "--out",
-        "out",
-        "--no-cold-start",
-    )
+        "compare", "--data", "divided.jsonl", "--scorers", f"{METHOD},longer", "--out", "out", "--no-cold-start",
+        "--no-answers", 2,
+    )  # fmt: skip
     plain = command(*arguments)
     assert "words" not in plain.err
     ran = command(*arguments, "--about", about)
     assert ran.status == 0, ran.err
     assert "1 user with words and no pair: zed." in ran.err
+    assert f"{METHOD}, given split: " in ran.err, "with words it is another unit"
     reads = reward_models.method(METHOD).reads_words
     assert (f"{METHOD} reads no words of users; --about changes nothing there." in ran.err) == (not reads)
