@@ -25,6 +25,7 @@ CARRIED = ("id", "pair_id")
 """Fields of a row that its answer repeats."""
 _STATUS = {"ok": "scored", "population": "population"}
 """Words of this command for the statuses that come with a number."""
+_NOBODY = "give every row a user_id, text or a whole number, or name the one user of all rows with --user ID"
 _CURE = (
     "give prompt (text or messages) and response, chosen and rejected, or first and second; "
     "--on-error skip goes on without such rows"
@@ -62,7 +63,8 @@ def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterat
         try:
             yield _question(place, user)
         except DataError as error:
-            yield place.error(error.problem, field=error.field, cure=_CURE)
+            cure = _NOBODY if error.field == "user_id" else _CURE
+            yield place.error(error.problem, field=error.field, cure=cure)
 
 
 def answers(
@@ -112,9 +114,10 @@ def _question(place: SourceRow, user: str | None) -> Question:
     from synthesizeme.serving.rows import read_about
 
     row = place.row
-    if row.get("user_id", user) is None:
+    named = user if row.get("user_id") is None else row["user_id"]
+    if named is None:
         raise place.error("no user is named; expected user_id in the row, or --user", field="user_id")
-    user_id = read_user(SourceRow(place.source, place.line, {"user_id": user, **row}))
+    user_id = read_user(SourceRow(place.source, place.line, {"user_id": named}))
     kinds = [kind for kind in KINDS if any(row.get(field) is not None for field in kind)]
     if len(kinds) != 1:
         raise place.error(

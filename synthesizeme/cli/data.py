@@ -37,6 +37,10 @@ Format = Annotated[
 ]
 UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")]
 
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace OUT if it holds something else already.")
+]
+
 
 def app() -> typer.Typer:
     """The group of data verbs."""
@@ -65,14 +69,16 @@ class ReadingOptions:
             skip_bad_rows=self.skip_bad_rows, data_dir=self.data_dir,
         )  # fmt: skip
 
-    def convert(self, source: str, target: Path, only: Literal["human", "simulated"] | None) -> ConvertReport:
+    def convert(
+        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, overwrite: bool
+    ) -> ConvertReport:
         """Read `source` as the flags say and write it as our own JSON Lines, pair by pair."""
         from synthesizeme import datasets
 
         return datasets.convert(
             located(source, self.data_dir), target, format=self.format,
             columns=datasets.parse_columns(self.columns or ()), user_id=self.user_id,
-            skip_bad_rows=self.skip_bad_rows, only=only,
+            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=overwrite,
         )  # fmt: skip
 
 
@@ -88,9 +94,10 @@ def convert(
             "--respondents", help="Keep the choices of people alone, or those of simulations.", metavar="KIND"
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
-    report = reading.convert(source, target, respondents)
+    report = reading.convert(source, target, respondents, overwrite=overwrite)
     if common.json:
         print_json(_report_json(report))
         return
@@ -121,13 +128,14 @@ def split(
     common: CommonOptions,
     reading: ReadingOptions,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
     from synthesizeme import datasets
 
     file = reading.read(source)
     pairs = datasets.resplit(file.pairs, seed)
-    written = datasets.write_pairs(target, pairs)
+    written = datasets.write_pairs(target, pairs, overwrite=overwrite)
     splits = dict(datasets.inspect(pairs).splits)
     if common.json:
         print_json({"target": str(target), "pairs": written, "splits": splits, "seed": seed,

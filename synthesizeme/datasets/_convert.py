@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synthesizeme.datasets._base import load_dataset, made
 from synthesizeme.datasets._reading import Source, open_source
-from synthesizeme.datasets.jsonl import write_pairs
+from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
 from synthesizeme.datasets.rows.report import LeftOut, ReadReport
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair, Respondents, respondents
@@ -48,6 +48,7 @@ def convert(
     user_id: str | None = None,
     skip_bad_rows: bool = False,
     only: Respondents | None = None,
+    overwrite: bool = False,
 ) -> ConvertReport:
     """Read pairs in any known format and write them in ours, one in memory at a time.
 
@@ -59,19 +60,27 @@ def convert(
         user_id: Owner of rows that name none.
         skip_bad_rows: Leave malformed rows out and list them.
         only: Keep the choices of people alone, or those of simulations; the others are counted.
+        overwrite: Replace what `target` holds. What an equal conversion wrote may always be written again.
 
     Raises:
         DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
-            not skipped, or no pair is left.
+            not skipped, no pair is left, or `target` is the source or holds something else.
         UnknownNameError: there is no such format.
     """
     if str(source) in made() and not os.path.exists(source):
-        written = write_pairs(target, load_dataset(str(source)))
+        written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
         return ConvertReport(str(source), Path(target), str(source), written, written, reasons={})
+    if (
+        not overwrite
+        and os.path.isfile(source)
+        and os.path.exists(target)
+        and os.path.samefile(source, target)
+    ):
+        raise DataError("the file to write is the one that is read", source=str(target), cure=OVERWRITE)
     report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
     opened = open_source(source, report, format)
     others: list[str] = []
-    written = write_pairs(target, _kept(opened, only, others))
+    written = write_pairs(target, _kept(opened, only, others), overwrite=overwrite)
     return ConvertReport(
         source=str(source),
         target=Path(target),

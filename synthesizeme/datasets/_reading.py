@@ -12,9 +12,11 @@ from pathlib import Path
 from synthesizeme.datasets._base import formats, local_copy, locate, recognise
 from synthesizeme.datasets._hub import hub_name
 from synthesizeme.datasets.rows.columns import LOOKED_AT
+from synthesizeme.datasets.rows.csv_rows import NO_HEADER
 from synthesizeme.datasets.rows.held import Origin, held
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.layouts import columns_held, unknown_layout
+from synthesizeme.datasets.rows.report import LeftOut, ReadReport, Row, short_repr
+from synthesizeme.datasets.rows.tables import is_csv, rows_of
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.types import PreferencePair
 
@@ -193,17 +195,36 @@ def _told(path: Origin, report: ReadReport) -> str:
             return "jsonl"
     looked = ReadReport(skip_bad_rows=True, split=report.split, columns=report.columns)
     first = list(islice(rows_of(path, looked), LOOKED_AT))
+    if first and columns_held(first[0].row):
+        raise _unknown(path, first[0].row)
     if known := next(filter(None, (recognise(place.row) for place in first)), None):
         return known
     if not first:
         raise next(iter(looked.bad), _empty(path))
+<<<<<<< HEAD
     raise DataError(
         f"the format is not known; the first row has the fields {short_repr(list(first[0].row))}",
         source=str(path),
         cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
         "Python: columns=), or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",
+=======
+    raise _unknown(path, first[0].row)
+
+
+def _unknown(path: Origin, row: Row) -> DataError:
+    """What is wrong with a source whose first row no format reads."""
+    csv = is_csv(path)
+    fields = f"the format is not known; the first row has the fields {short_repr(list(row))}"
+    told = unknown_layout(row)
+    if told is not None:
+        return DataError(f"{fields}: it {told[0]}", source=str(path), cure=told[1])
+    cure = (
+        "name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
+        f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}"
+>>>>>>> refs/heads/mendserve
     )
+    return DataError(fields, source=str(path), cure=f"{NO_HEADER}; else {cure}" if csv else cure)
 
 
 def _empty(path: Origin) -> DataError:

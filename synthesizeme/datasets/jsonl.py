@@ -13,6 +13,7 @@ A row::
 
 from __future__ import annotations
 
+import filecmp
 import gzip
 import io
 import json
@@ -23,8 +24,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from synthesizeme.datasets._base import loader, recognise
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets._base import formats, loader, recognise
+from synthesizeme.datasets.rows.held import HeldRows, Origin
 from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
 from synthesizeme.datasets.rows.tables import rows_of
@@ -37,21 +38,33 @@ SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
 
+OVERWRITE = "name another file, or replace this one with --overwrite (overwrite=True)"
 
-def write_pairs(path: str | Path, pairs: Iterable[PreferencePair]) -> int:
+
+def write_pairs(path: str | Path, pairs: Iterable[PreferencePair], *, overwrite: bool = True) -> int:
     """Write pairs as JSON Lines, compressed if the name ends in ``.gz``; all of them or no file at all.
+
+    Args:
+        path: The file.
+        pairs: Pairs to be written.
+        overwrite: Whether a file that is there and says something else is replaced.
 
     Returns:
         Number of rows written.
 
     Raises:
-        DataError: there are none, one cannot be written as JSON, or the place cannot be written to.
+        DataError: there are none, one cannot be written as JSON, the place cannot be written to, or something
+            else is there.
     """
     path = Path(path)
+    kept = not overwrite and path.is_file()
     with whole_file(path) as stream:
         written = _write(stream, pairs, source=str(path), compress=path.suffix == ".gz")
         if not written:
             raise DataError("there are no pairs to write", source=str(path), cure="check the input")
+        stream.flush()
+        if kept and not filecmp.cmp(stream.name, path, shallow=False):
+            raise DataError("the file is there and holds something else", source=str(path), cure=OVERWRITE)
     return written
 
 
@@ -122,9 +135,12 @@ def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
 
 
 def _or_convert(place: SourceRow, cure: str) -> str:
-    """A cure, and the command that reads the row's file if the row is in a format other than our own."""
+    """A cure, and the command that reads the row's file if the row is a pair in a format other than ours."""
     known = recognise(place.row)
     if known in (None, "jsonl") or place.in_memory:
+        return cure
+    tried = ReadReport(skip_bad_rows=True, user_id="any")
+    if not list(formats()[known].read(HeldRows("row", lambda: [place.row]), tried)):
         return cure
     command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
     return f"{cure}; or run `{command}` and use its output"

@@ -8,6 +8,7 @@ makes a figure on these pairs wrong or meaningless, a *warning* has to be known 
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
@@ -89,6 +90,7 @@ def lint(
         ),
         *_judged_twice(pairs, sides, lambda pair: items[pair.pair_id]),
         *_denominator(sides),
+        *_users_alike(pairs),
         *text_findings(pairs),
     ]
     order: tuple[Level, ...] = ("error", "warning", "note")
@@ -248,6 +250,24 @@ def _denominator(sides: Sequence[Sides]) -> Iterator[Finding]:
             "note", "users-without-history", strangers, sum(len(test) for _, test in sides),
             "test pairs are of users without history, whom a scorer answers without knowing them",
             "report them apart, as cold start",
+        )  # fmt: skip
+
+
+def _users_alike(pairs: Pairs) -> Iterator[Finding]:
+    """Users whose ids differ only in what nobody sees: blanks, and how letters with accents are composed."""
+    alike: dict[str, set[str]] = {}
+    for pair in pairs:
+        alike.setdefault(" ".join(unicodedata.normalize("NFC", pair.user_id).split()), set()).add(
+            pair.user_id
+        )
+    several = [ids for ids in alike.values() if len(ids) > 1]
+    if several:
+        first = ", ".join(ascii(name) for name in sorted(several[0]))
+        yield Finding(
+            level="warning", name="users-alike", count=sum(map(len, several)),
+            out_of=sum(map(len, alike.values())),
+            problem=f"users differ only by blanks or Unicode composition; the first: {first}",
+            cure="write one id for each user, unless they are different people",
         )  # fmt: skip
 
 

@@ -20,12 +20,14 @@ MAX_SENTENCES = 12
 MAX_SENTENCE_CHARACTERS = 400
 
 _LEAD = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):])?[\s*]*")
+_CHOICES = r"(?:pairs?|choices?|comparisons?|examples?)"
 _CITATION = re.compile(
-    r"\s*[\[(](?:pairs?(?: numbers?)?[:\s]+)?((?:(?:pairs?\s+|#)?\d+\s*(?:,|;|and|to|&|-|–)?\s*)*)[\])]",
+    rf"\s*[\[(](?:{_CHOICES}(?: numbers?)?[:\s]+)?"
+    rf"((?:(?:{_CHOICES}\s+|#|p)?\d++\s*+(?:(?:,|;|and|to|&|-|–)\s*+)*+)*+)[\])]",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"[^\w\n]*(?:statement\s*)?(\d{1,2})\W*[.:)\]]\s*(.*)", re.IGNORECASE)
-_NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*#?(\d+))?", re.IGNORECASE)
+_NUMBERS = re.compile(r"(\d+)(?:\s*(?:-|–|to)\s*[#p]?(\d+))?", re.IGNORECASE)
 CITATIONS_PROMPT = "persona/citations"
 """The prompt that asks for the pairs behind statements which name none."""
 

@@ -41,7 +41,7 @@ _CITED = (
 _STRING = re.compile(r"""(["'])((?:(?!\1)[^\\]|\\.)*)\1(?=\s*([:,}\]]|\Z))""", re.DOTALL)
 _NUMBERED = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):]|[a-z][.)])\s", re.IGNORECASE)
 _SENTENCE = re.compile(
-    r"(?<=[.!?])(\s*[\[(][^\[\]()]*[\])])?\s+(?=[^\s\[(])|(?<=[。！？])(\s*[\[(（【][^\[\]()]*[\])）】])?(?=[^\s\[(])"
+    r"(?<=[.!?])(\s*[\[(][^\[\]()]*[\])])?\s+(?=[^\s\[(])|(?<=[。！？])(\s*[\[(（【][^\[\]()]*[\])）】])?\s*(?=[^\s\[(])"
 )
 _NEAR = 40
 """A heading before a statement is no longer than this."""
@@ -59,7 +59,7 @@ def statement_lines(reply: str) -> list[str]:
         return found
     lines = [_row(line) for line in _unwrapped(_plain_brackets(said))]
     written = [line for line in lines if re.search(r"\w", line)]
-    return _apart(written[0]) if len(written) == 1 else lines
+    return (_listed(written[0]) or _apart(written[0])) if len(written) == 1 else lines
 
 
 def finished(reply: str) -> str:
@@ -171,6 +171,20 @@ def _unwrapped(said: str) -> list[str]:
         else:
             lines.append(line)
     return lines
+
+
+def _listed(line: str) -> list[str]:
+    """The items of a list that is numbered from 1 in one line; none of another line."""
+    places: list[int] = []
+    for number in range(1, 100):
+        before = r"(?<=[.!?;,\])。！？])\s+" if places else r"\A\s*"
+        found = re.compile(rf"{before}{number}[.)]\s").search(line, places[-1] + 1 if places else 0)
+        if found is None:
+            break
+        places.append(found.start())
+    if len(places) < 2:
+        return []
+    return [line[start:end].strip() for start, end in pairwise([*places, len(line)])]
 
 
 def _apart(line: str) -> list[str]:

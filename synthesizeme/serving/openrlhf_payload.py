@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -20,6 +21,15 @@ SHORTEST_OVERLAP = 8
 _BROKEN = "\ufffd"
 """What a decoder makes of the rest of a letter that was cut in two."""
 
+_SPELT = ("{", "[", '"', "'")
+"""How a label begins that spells a value instead of being an id."""
+_NOBODY = frozenset({"null", "None", "nan", "NaN", "<NA>"})
+"""What programs write where nothing is."""
+_LABEL = (
+    "name the column with the user ids with --data.label_key, each an id or JSON such as "
+    '{"user_id": "mara"}, as json.dumps writes it'
+)
+
 
 def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) -> list[Question]:
     """A question for every query.
@@ -28,8 +38,8 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
         queries: Prompt and response in one text, as decoded: special tokens may stand around it, and of a
             prompt that is too long for the policy only the end.
         prompts: The prompts alone, whole.
-        labels: The user of each: an id, or JSON with ``user_id`` and maybe ``about``, what the user said
-            beside choices (and ``label``, which is not read).
+        labels: The user of each: an id, around which blanks are no part of it, or JSON with ``user_id`` and
+            maybe ``about``, what the user said beside choices (and ``label``, which is not read).
 
     Raises:
         DataError: the three differ in length, or a row cannot be read; both are faults of the data set or of
@@ -96,10 +106,10 @@ def _row(number: int, query: Any, prompt: Any, label: Any) -> Question:
             "does not begin with its prompt, nor with the end of it", field="query",
             cure="give OpenRLHF prompts that its tokenizer decodes to themselves, or a larger --data.max_len",
         )  # fmt: skip
-    row = {"user_id": label, **_of_user(label), "prompt": prompt, "response": response}
+    row = {**_of_user(place, label), "prompt": prompt, "response": response}
     found = tried(SourceRow(SOURCE, number, row))
     if isinstance(found, DataError):
-        cure = "name the column with the user ids with --data.label_key" if found.field == "user_id" else None
+        cure = _LABEL if found.field == "user_id" else None
         raise place.error(found.problem, field=found.field, cure=cure or found.cure)
     return found
 
@@ -134,11 +144,38 @@ def _overlap(query: str, prompt: str) -> int:
     return length if length >= min(SHORTEST_OVERLAP, len(prompt)) else 0
 
 
-def _of_user(label: Any) -> dict[str, Any]:
-    """What a label that is an object says of the user."""
-    if isinstance(label, str) and label.lstrip().startswith("{"):
+def _of_user(place: SourceRow, label: Any) -> dict[str, Any]:
+    """What a label says of the user.
+
+    Text that JSON or Python would write as an object, a text or a list of one is read as these, whatever they
+    are in; other text is the id without the blanks around it. Whoever is really called so is named by an
+    object, ``{"user_id": "[deleted]"}``.
+
+    Raises:
+        DataError: it begins like one of these and is none, or says that there is nobody.
+    """
+    spelt = label
+    while isinstance(spelt, str):
+        text = spelt.strip()
+        if not text.startswith(_SPELT):
+            return {"user_id": None if text in _NOBODY else text}
+        found = _value(text)
+        spelt = found[0] if isinstance(found, list) and len(found) == 1 else found
+        if not isinstance(spelt, str | int | float | dict):
+            problem = f"found {short_repr(label)}, a malformed label; expected a user's id or an object"
+            raise place.error(problem, field="labels", cure=_LABEL)
+    return (
+        {name: spelt.get(name) for name in ("user_id", ABOUT)}
+        if isinstance(spelt, dict)
+        else {"user_id": spelt}
+    )
+
+
+def _value(text: str) -> Any:
+    """The value that a text spells in JSON, or else in Python; None where it spells none."""
+    for read in (json.loads, ast.literal_eval):
         try:
-            label = json.loads(label)
-        except (ValueError, RecursionError):
-            return {}
-    return {name: label.get(name) for name in ("user_id", ABOUT)} if isinstance(label, dict) else {}
+            return read(text)
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None

@@ -62,14 +62,15 @@ def read_pessimism(place: SourceRow) -> float | None:
     """The standard errors that a row wants taken off its reward, if it says so.
 
     Raises:
-        DataError: it is no number from 0 on.
+        DataError: it is no number from 0 to `MOST_PESSIMISM`.
     """
     value = place.row.get(PESSIMISM)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_PESSIMISM:
         raise place.error(
-            f"found {short_repr(value)}; expected a number of standard errors from 0 on", field=PESSIMISM
+            f"found {short_repr(value)}; expected standard errors from 0 to {MOST_PESSIMISM:,.0f}",
+            field=PESSIMISM,
         )
     return float(value)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ Rewards = list[float | None]
 NAME = "personal_reward"
 """What TRL calls the function in its logs."""
 
+_OWN = re.compile(r"\d+|(['\"]).*?\1")
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ def reward_function(
     Through TRL's ``log_metric`` it logs ``personal_reward/scored``, the share of rows that got their own
     user's reward; and of the rows with a reward the mean ``taste`` and the mean ``floor``, in the model's own
     unit, ``below_floor``, the share whose response is hardly an answer to its prompt, and ``stripped``, the
-    share of which something was not scored. It warns once for each status whose rows get None. Its attribute
+    share of which something was not scored. It warns once for each reason why rows get None. Its attribute
     ``counts`` holds the rows so far by status.
 
     Args:
@@ -137,7 +139,7 @@ class PersonalReward:
         self._made = (model, profiles, settings, user_column, about_column)
         self._user_column, self._about_column = user_column, about_column
         self._scalar = _opened(model, profiles, **settings)
-        self._told: set[Status] = set()
+        self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         model, *rest = self._made
@@ -192,14 +194,13 @@ class PersonalReward:
         return {name: sum(values) / len(values) for name, values in metrics.items() if values}
 
     def _say_none(self, asked: Sequence[Question | DataError], found: Sequence[Score]) -> None:
-        """Warn, once for each status, of the rows that got None."""
-        none = [row for row, score in enumerate(found) if score.value is None]
-        for row in none:
-            status = found[row].status
-            if status in self._told:
+        """Warn, once for each reason, of the rows that got None."""
+        none = {row: _reason(score) for row, score in enumerate(found) if score.value is None}
+        for row, reason in none.items():
+            if reason in self._told:
                 continue
-            self._told.add(status)
-            same = sum(found[other].status == status for other in none)
+            self._told.add(reason)
+            status, same = found[row].status, sum(other == reason for other in none.values())
             _log.warning(
                 "%d of %d rows in this batch get None in place of a reward (%s), the first because %s%s. TRL "
                 "trains on nothing where all are None. This is said once; `counts` has the rows so far",
@@ -234,6 +235,15 @@ async def personal_reward(
 ) -> Rewards:
     """The rewards of a batch; TRL calls them by the name of this function."""
     return await asyncio.to_thread(reward, prompts, completions, **columns)
+
+
+def _reason(score: Score) -> str:
+    """Why a row got None, without what tells rows with one reason apart: places, numbers, what was found."""
+    error = score.error
+    if isinstance(error, DataError):
+        _, _, expected = error.problem.partition("; expected ")
+        return f"{score.status} {error.field} {re.sub(_OWN, '', expected or error.problem)}"
+    return f"{score.status} {type(error).__name__}"
 
 
 def _why(asked: Question | DataError, score: Score) -> str:

@@ -69,7 +69,14 @@ def payload(*found):
     }
 
 
-LABELS = ["u0", '{"user_id": "u0", "label": "42"}', {"user_id": "u0", "label": 42}, ' {"user_id": "u0"}']
+LABELS = [
+    "u0", '{"user_id": "u0", "label": "42"}', {"user_id": "u0", "label": 42}, ' {"user_id": "u0"}', "{'user_id': 'u0', 'label': None}",
+    '"u0"', "'u0'", "u0 ", "\nu0", '["u0"]', "['u0']", '[{"user_id": "u0"}]', json.dumps(json.dumps({"user_id": "u0"})),
+]  # fmt: skip
+MALFORMED = [
+    '{"user_id": "u0"', '["u0", "u1"]', "[]", "[deleted]", '"u0', "'u0", "{user_id: u0}", "[null]", "null", "None", "nan",
+    '{"user": "u0"}', '{"user_id": null}', "", " ", "\"\"", "[['u0']]", "[true]",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("label", LABELS, ids=str)
@@ -89,6 +96,22 @@ def test_the_client_gets_the_reward_of_the_response_alone(serve, model, sunny, l
             **{status: [int(status == "ok")] for status in STATUSES},
         },
     }
+
+
+@pytest.mark.parametrize("label", MALFORMED)
+def test_a_malformed_label_is_refused_also_where_the_population_would_answer(model, serve, label):
+    for unknown in ("refuse", "population"):
+        live = serve(model, unknown_user=unknown)
+        refused = live.post("/get_reward", {"query": ["Q? a"], "prompts": ["Q?"], "labels": [label]})
+        assert refused.status_code == 422, label
+        assert "--data.label_key" in refused.text
+
+
+def test_whoever_is_called_like_a_malformed_label_is_named_by_an_object():
+    for name in ("[deleted]", "null", "u0 "):
+        (question,) = rows(["Q? a"], ["Q?"], [json.dumps({"user_id": name})])
+        assert question.user_id == name
+    assert rows(["Q? a"] * 3, ["Q?"] * 3, [3.0, 3, "3"])[0].user_id == "3"
 
 
 def test_the_client_sends_batches_and_each_label_is_its_rows_user(serve, model, sunny, frosty):
@@ -240,9 +263,9 @@ def test_the_work_of_finding_the_overlap_grows_with_the_text_and_no_faster():
     found(100_000)
 
 
-def test_a_bare_id_may_look_like_broken_json():
-    (row,) = rows(["Q? a"], ["Q?"], ["{ann"])
-    assert row.user_id == "{ann"
+def test_a_bare_id_may_hold_marks_of_json():
+    (row,) = rows(["Q? a"], ["Q?"], ["ann{1}'s"])
+    assert row.user_id == "ann{1}'s"
 
 
 def test_columns_of_different_length_are_refused():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,10 +9,13 @@ from pydantic import ValidationError
 from synthesizeme.datasets.rows.held import plain
 from synthesizeme.datasets.rows.pairs import messages
 from synthesizeme.datasets.rows.report import SourceRow, short_repr
+from synthesizeme.datasets.rows.turns import name_text
 from synthesizeme.errors import DataError
 from synthesizeme.types import Comparison, Message
 
 _CURE = "give text that is not blank, or messages with role and content, of which the last is the user's"
+
+_NAMED = "name the user of the row, as text or a whole number"
 
 
 def read_prompt(place: SourceRow, field: str = "prompt") -> tuple[Message, ...]:
@@ -60,21 +62,24 @@ def read_response(place: SourceRow, field: str = "response", *, blank: bool = Tr
 
 
 def read_user(place: SourceRow, field: str = "user_id") -> str:
-    """The id of a row's user; a whole number is its digits.
+    """The id of a row's user by the rule of `name_text`: a whole number is its digits, also as 3.0.
 
     Raises:
         DataError: it is missing, blank, or neither text nor a whole number.
     """
     value = place.row.get(field)
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return str(int(value))
-    if not isinstance(value, str) or not value.strip():
+    try:
+        name = name_text(value)
+    except ValueError:
+        name = None
+    if name is None or not name.strip():
         raise place.error(
             f"found {short_repr(value)}, which names no user; expected text that is not blank, or a whole "
             "number",
             field=field,
+            cure=_NAMED,
         )
-    return value
+    return name
 
 
 def asked_user(value: Any) -> str:

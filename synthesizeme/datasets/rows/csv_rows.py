@@ -15,6 +15,10 @@ from synthesizeme.errors import DataError
 CSV_SUFFIXES = (".csv", ".tsv", ".tab")
 """Endings of such files, without that of a compression."""
 _DELIMITERS = ",;\t"
+NO_HEADER = (
+    "if the first line is a row and no header, put one above it, such as `user_id,prompt,chosen,rejected`"
+)
+"""The cure for CSV whose first row was taken for its header."""
 _EXCEL = "sep="
 """Beginning of a line that Excel writes before the header, followed by the delimiter."""
 
@@ -22,7 +26,8 @@ _EXCEL = "sep="
 def csv_rows(path: File) -> Iterator[SourceRow | DataError]:
     """The rows of a CSV file with a header, every cell a text.
 
-    The delimiter is what the header has most of: comma, semicolon or tab. A first column without a name,
+    The delimiter is what the header has most of: comma, semicolon or tab. Blanks around names of columns are
+    no part of them. A first column without a name,
     which numbers the rows of a data frame, is left out; so are other columns without a name and cells beyond
     the header where they are blank, as a delimiter at the ends of lines leaves them.
 
@@ -31,10 +36,13 @@ def csv_rows(path: File) -> Iterator[SourceRow | DataError]:
     """
     lines = csv_cells(path, delimiter=None)
     number, header = next(lines, (0, []))
+    header = [name.strip() for name in header]
     named = [name for name in header if name]
     if twice := [name for name in named if named.count(name) > 1]:
         problem = f"two columns have the name {twice[0][:80]!r}"
-        raise DataError(problem, source=str(path), line=number, cure="rename or remove one of them")
+        raise DataError(
+            problem, source=str(path), line=number, cure=f"rename or remove one of them; {NO_HEADER}"
+        )
     for line, cells in lines:
         width = len(header)
         unnamed = [cell for name, cell in zip(header[1:], cells[1:], strict=False) if not name]

@@ -5,13 +5,14 @@ Every fault is named by its line.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from synthesizeme.datasets.rows.encodings import decoded
+from synthesizeme.datasets.rows.encodings import as_utf8, decoded
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, open_bytes, raw_lines, stream_lines
 from synthesizeme.datasets.rows.held import File
 from synthesizeme.datasets.rows.report import Row, SourceRow, short_repr
@@ -21,6 +22,7 @@ MAX_DEPTH = 64
 """Deepest nesting of lists and objects in one row."""
 
 _CHUNK = 1 << 18
+_HEAD = 64
 _OUTSIDE = re.compile(rb'["\[\]{},]')
 _INSIDE = re.compile(rb'["\\]')
 _MOST_PADDING = 10_000
@@ -34,12 +36,21 @@ def json_lines(path: File) -> Iterator[SourceRow | DataError]:
     Raises:
         DataError: the file as a whole cannot be read, see `open_bytes`.
     """
-    return _rows(raw_lines(path), str(path))
+    cure = "write one JSON object per line, or one list of objects in the whole file"
+    return _rows(raw_lines(path), str(path), cure)
 
 
 def json_stream(stream: BinaryIO, source: str) -> Iterator[SourceRow | DataError]:
-    """The rows of a JSON Lines stream, called `source` in errors, each as soon as its line is there."""
-    return _rows(stream_lines(stream), source)
+    """The rows of a JSON Lines stream, called `source` in errors, each as soon as its line is there.
+
+    Raises:
+        DataError: it looks like UTF-16 or UTF-32 without a mark; with one it is read.
+    """
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
+    text = as_utf8(buffered, buffered.peek(_HEAD)[:_HEAD], source)
+    return _rows(
+        stream_lines(text), source, "write one JSON object per line, as `jq -c '.[]'` makes of a list"
+    )
 
 
 def json_items(path: File) -> Iterator[SourceRow | DataError]:
@@ -65,7 +76,9 @@ def json_items(path: File) -> Iterator[SourceRow | DataError]:
                 yield DataError(problem, source=source, line=number, cure="give each row as one object")
 
 
-def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterator[SourceRow | DataError]:
+def _rows(
+    lines: Iterable[tuple[int, int, bytes | None]], source: str, cure: str
+) -> Iterator[SourceRow | DataError]:
     for line, offset, raw in lines:
         if raw is None:
             yield DataError(
@@ -87,7 +100,7 @@ def _rows(lines: Iterable[tuple[int, int, bytes | None]], source: str) -> Iterat
                     f"found {_kind(value)}; expected one JSON object per line",
                     source=source,
                     line=line,
-                    cure="write one JSON object per line, or one list of objects in the whole file",
+                    cure=cure,
                 )
 
 

@@ -53,7 +53,7 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
     row = place.row
     if missing := [field for field in REQUIRED if field not in row]:
         problem = f"the field is missing; found {short_repr(list(row))}, expected {', '.join(REQUIRED)}"
-        raise place.error(problem, field=missing[0], cure="add it")
+        raise place.error(problem, field=missing[0], cure=_NOBODY if missing == ["user_id"] else "add it")
     for field in ("prompt", "chosen", "rejected"):
         if isinstance(row[field], str):
             problem = f"found the bare string {short_repr(row[field])}; expected a list of messages"
@@ -62,7 +62,10 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
         raise place.error(problem, field=unknown[0][:80], cure="put it into metadata")
     fields = _written_out(place)
-    if report is not None and not (fields["user_id"] or "").strip() and report.user_id:
+    if not (fields["user_id"] or "").strip():
+        if report is None or not report.user_id:
+            problem = f"found {short_repr(row['user_id'])}, which names no user"
+            raise place.error(problem, field="user_id", cure=_NOBODY)
         fields["user_id"] = report.user_id
         report.owned += 1
     return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})

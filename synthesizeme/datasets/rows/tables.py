@@ -40,6 +40,18 @@ def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
             yield from _of_split(_read(_rows(file.path), report), file)
 
 
+def is_csv(source: Origin) -> bool:
+    """Whether the rows of a source come from CSV, whose first line is taken for its header."""
+    if (
+        isinstance(source, HeldRows)
+        or source.is_dir()
+        or (isinstance(source, Path) and source.suffix in _BINARY)
+    ):
+        return False
+    name = source.name.removesuffix(source.suffix) if source.suffix in COMPRESSED else source.name
+    return name.endswith((*CSV_SUFFIXES, ".txt"))
+
+
 def _read(found: Iterable[SourceRow | DataError], report: ReadReport) -> Iterator[SourceRow]:
     return report.rows(unfolded(as_named(found, report.columns), report.notes.append))
 
