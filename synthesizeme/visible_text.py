@@ -122,11 +122,7 @@ def _leading(text: str, begun: int, end: int) -> tuple[int, int] | None:
 
 
 def token_ahead(text: str) -> int:
-<<<<<<< HEAD
-    """Characters of the special token that a text begins with, blanks included; 0 where there is none."""
-=======
     """Characters of the special token that a text begins with, blanks included; 0 without one."""
->>>>>>> refs/heads/mendserve
     match = _AT_START.match(text)
     return match.end() if match else 0
 

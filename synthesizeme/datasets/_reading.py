@@ -201,14 +201,6 @@ def _told(path: Origin, report: ReadReport) -> str:
         return known
     if not first:
         raise next(iter(looked.bad), _empty(path))
-<<<<<<< HEAD
-    raise DataError(
-        f"the format is not known; the first row has the fields {short_repr(list(first[0].row))}",
-        source=str(path),
-        cure="name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
-        "Python: columns=), or its "
-        f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}",
-=======
     raise _unknown(path, first[0].row)
 
 
@@ -220,9 +212,9 @@ def _unknown(path: Origin, row: Row) -> DataError:
     if told is not None:
         return DataError(f"{fields}: it {told[0]}", source=str(path), cure=told[1])
     cure = (
-        "name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME, or its "
+        "name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
+        "Python: columns=), or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}"
->>>>>>> refs/heads/mendserve
     )
     return DataError(fields, source=str(path), cure=f"{NO_HEADER}; else {cure}" if csv else cure)
 

@@ -56,7 +56,7 @@ def unknown_layout(row: Mapping[str, Any]) -> tuple[str, str] | None:
     single, judged = (next((it for it in some if it in names), None) for some in (_SINGLE, _VERDICTS))
     if single and judged:
         return f"has one response, {names[single]!r}, and what it is worth, {names[judged]!r}, as for KTO", (
-            "a pair needs two responses of which one was preferred: join rows of one user and prompt, the one "
+            "a pair needs two responses of which one was preferred: join rows of a user and prompt, the one "
             f"with the better {names[judged]!r} as chosen, and leave out what has no other side; --columns "
             "cannot do it"
         )
@@ -67,8 +67,8 @@ def _judged(first: str, second: str, verdict: str) -> tuple[str, str]:
     """The same of rows with two responses and a verdict."""
     signs = "; in HelpSteer3 a number below 0 prefers the first, above 0 the second, and 0 is a tie"
     return f"has two responses, {first!r} and {second!r}, and in {verdict!r} which of them was preferred", (
-        f"write chosen and rejected into every row by its {verdict!r} and leave ties out; --columns cannot do "
-        f"it, for it would take {first!r} to be chosen in every row"
+        f"write chosen and rejected into every row by its {verdict!r} and leave ties out; --columns cannot "
+        f"do it, for it would take {first!r} to be chosen in every row"
         + (signs if verdict == "overall_preference" else "")
     )
 
