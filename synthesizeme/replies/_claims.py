@@ -35,7 +35,7 @@ _GENERAL = re.compile(
     r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
     r"|to\s+(?!the\s+(?:first|second|other|former|latter)|response|option|answer|[ab12]\b)"
 )
-_ASIDE = re.compile(r"\s*\([^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
+_ASIDE = re.compile(r"\s*\([^()\n]*\w\w[^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
 _OFFERED = re.compile(r"\s*[/&+|]")
 """Signs behind a name that offer another, as in ``first/second``."""
 _EVEN_WORDS = ("tie", "even", "equal", "draw", "same")

@@ -125,7 +125,9 @@ class _Reading:
                 read = self.claims.value(part.start, part.end, beyond=True)
                 if isinstance(read, Claim):
                     found.append(Statement(read, part.label, max(read.end, part.start), part.final))
-                elif read == "unclear" and kind == "preference":
+                elif read == "unclear" and (
+                    kind == "preference" or isinstance(self.claims.value(part.start, part.end), Claim)
+                ):
                     found.append(Statement(None, part.label, part.end, part.final))
         return found
 
