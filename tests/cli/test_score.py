@@ -59,7 +59,7 @@ LONG = "A bond, in short, is a loan! For example, to a state. " * 8
 
 
 def test_rewards_are_those_of_the_model(scored, trained):
-    rows = [{**PLAIN, "id": 7}, {**PLAIN, "response": LONG, "user_id": "tobias"}]
+    rows = [{**PLAIN, "id": 7}, {**PLAIN, "response": LONG.strip(), "user_id": "tobias"}]
     ran = scored(rows, "--user", "mara")
     assert ran.status == 0, ran.err
     prompts = [(Message(role="user", content=PLAIN["prompt"]),)] * 2
