@@ -420,7 +420,7 @@ def test_a_profile_can_be_asked_and_saved(builtin, tmp_path):
         DataError, match=r"^field 'first': found 3; expected a string.*Cure: give text that is not blank"
     ):
         profile.judge("?", 3, "b")
-    with pytest.raises(DataError, match="^field 'second': is blank; expected text"):
+    with pytest.raises(DataError, match=r"^field 'second': is blank; expected text"):
         profile.judge("?", "a", " ")
 
 
