@@ -135,13 +135,15 @@ def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
 
 
 def _or_convert(place: SourceRow, cure: str) -> str:
-    """A cure, and the command that reads the row's file if the row is a pair in a format other than ours."""
+    """A cure, and the command that reads the row's file if the row is in another format that can be read."""
     known = recognise(place.row)
     if known in (None, "jsonl") or place.in_memory:
         return cure
-    tried = ReadReport(skip_bad_rows=True, user_id="any")
-    if not list(formats()[known].read(HeldRows("row", lambda: [place.row]), tried)):
-        return cure
+    if set(REQUIRED) <= set(place.row):
+        tried = ReadReport(skip_bad_rows=True, user_id="any")
+        list(formats()[known].read(HeldRows("row", lambda: [place.row]), tried))
+        if tried.bad:
+            return cure
     command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
     return f"{cure}; or run `{command}` and use its output"
 

@@ -96,6 +96,21 @@ def test_thoughts_and_special_tokens_are_not_scored_unless_asked_for(scored):
     assert "strip is 'tags'; expected all, none, or some of template, thoughts, tokens" in refused.err
 
 
+def test_heads_and_blanks_around_an_answer_are_said_and_not_scored(scored):
+    around = [f"<|assistant|>\n{PLAIN['response']}", f" {PLAIN['response']}\n\n"]
+    rows = [PLAIN, *({**PLAIN, "response": text} for text in around)]
+    plain, *found = lines(scored(rows, "--user", "mara"))
+    assert [(it["value"], it["stripped"]) for it in found] == [(plain["value"], ["tokens"])] * 2
+
+
+def test_nobody_is_cured_by_the_name_of_the_one_user(scored):
+    nobody = {**PLAIN, "user_id": None}
+    refused = scored([nobody])
+    assert "name the one user of all rows with --user ID" in " ".join(refused.err.split())
+    (found,) = lines(scored([nobody], "--user", "mara"))
+    assert found["user_id"] == "mara"
+
+
 def test_a_whole_number_is_a_user_by_its_digits(scored):
     by_text, by_number = lines(
         scored([{**PLAIN, "user_id": "7"}, {**PLAIN, "user_id": 7}], "--unknown-user", "population")

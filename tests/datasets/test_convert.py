@@ -148,7 +148,7 @@ def test_the_cure_of_a_foreign_row_further_down_works(pair_row, write_lines, out
         with pytest.raises(DataError) as caught:
             convert(path, out)
         assert f"data convert {path} OUT.jsonl --format trl-rows`" in caught.value.cure
-        assert convert(path, out, format="trl-rows").reasons == reasons
+        assert convert(path, out, format="trl-rows", overwrite=True).reasons == reasons
         assert [pair.pair_id for pair in read_pairs(out).pairs] == written
 
 

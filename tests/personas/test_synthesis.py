@@ -117,6 +117,10 @@ def test_every_form_of_reply_is_read_as_the_same_persona(name):
         ("[2–4, 7]", ("p2", "p3", "p4", "p7")),
         ("(pairs 2 to 4 and 9)", ("p2", "p3", "p4", "p9")),
         ("[8-4000000000]", ("p8", "p9")),
+        ("[p1, p2]", ("p1", "p2")),
+        ("[p2-p4]", ("p2", "p3", "p4")),
+        ("[choices 1, 2 and 3]", ("p1", "p2", "p3")),
+        ("[choices 1, 2, and 3]", ("p1", "p2", "p3")),
         ("[0-2]", ("p1", "p2")),
         ("[4-2]", ()),
         ("[]", ()),
@@ -127,6 +131,23 @@ def test_every_form_of_reply_is_read_as_the_same_persona(name):
 def test_citations_and_ranges(citation, pair_ids):
     (sentence,) = parse_persona(f"{SHORT} {citation}", IDS)
     assert (sentence.text, sentence.pair_ids) == (SHORT, pair_ids)
+
+
+@pytest.mark.parametrize(
+    ("reply", "statements"),
+    [
+        ("1) Likes brevity [1] 2) Likes figures [2] 3) No jargon [3]", [("Likes brevity", "p1"), ("Likes figures", "p2"), ("No jargon", "p3")]),
+        ("1. The user likes brevity. 2. The user likes version 3. [2]", [("The user likes brevity.", ""), ("The user likes version 3.", "p2")]),
+        ("用户喜欢简短的回答。[1] 用户喜欢数字。[3]", [("用户喜欢简短的回答。", "p1"), ("用户喜欢数字。", "p3")]),
+        ("The user likes version 1. 2 of it [1]", [("The user likes version 1. 2 of it", "p1")]),
+    ],
+)  # fmt: skip
+def test_a_list_in_one_line_is_a_statement_an_item(reply, statements):
+    assert [(it.text, "".join(it.pair_ids)) for it in parse_persona(reply, IDS)] == statements
+
+
+def test_a_long_number_in_brackets_is_read_at_once():
+    assert parse_persona(f"{SHORT} [{'1' * 4000}x]", IDS)
 
 
 def test_words_in_brackets_are_no_citation():

@@ -104,7 +104,9 @@ def test_a_malformed_label_is_refused_also_where_the_population_would_answer(mod
         live = serve(model, unknown_user=unknown)
         refused = live.post("/get_reward", {"query": ["Q? a"], "prompts": ["Q?"], "labels": [label]})
         assert refused.status_code == 422, label
-        assert "--data.label_key" in refused.text
+        assert refused.json()["field"] in ("labels", "user_id")
+    with pytest.raises(DataError, match=r"--data\.label_key"):
+        rows(["Q? a"], ["Q?"], [label])
 
 
 def test_whoever_is_called_like_a_malformed_label_is_named_by_an_object():

@@ -156,6 +156,32 @@ def test_rows_that_cannot_be_read_are_warned_of_once_with_the_reason_and_without
     assert "hello" not in said[0]
 
 
+def test_each_reason_is_said_once_however_many_have_one_status(make, stub, caplog):
+    function = make(stub)
+    for _ in range(2):
+        called(
+            function,
+            ("ann", "Q?", "3"),
+            *ROWS.values(),
+            (None, "Q?", "3"),
+            (3.5, "Q?", "3"),
+            ("eve", "Q?", "3"),
+        )
+    said = [record.getMessage() for record in caplog.records if record.name.endswith(".trl")]
+    reasons = (
+        "ValueError",
+        "blank",
+        "user_id: found None",
+        "does not end with a user",
+        "response: ",
+        "'eve'",
+    )
+    for reason in reasons:
+        assert sum(reason in line for line in said) >= 1, reason
+    assert len({line.partition("the first because ")[2] for line in said}) == len(said)
+    assert len(said) <= len(ROWS) + 2
+
+
 def test_a_batch_without_any_reward_says_so(make, stub, caplog):
     assert called(make(stub), ("eve", "Q?", "4"), ("mallory", "Q?", "4")) == [None, None]
     assert "no row of the batch has a reward" in caplog.text

@@ -43,8 +43,8 @@ def unknown_layout(row: Mapping[str, Any]) -> tuple[str, str] | None:
         )
     if held := [name for name, value in row.items() if _holds_rows(value)]:
         return f"is one object that holds lists of rows in {', '.join(map(short_repr, held))}", (
-            "write each list to a file of its own, in Python with "
-            f"json.dump(json.load(open(IN))[{held[0]!r}], open(OUT, 'w')), or `jq .{held[0]} IN > OUT`"
+            f"give each list by itself, in Python with read_pairs(table[{held[0]!r}]), as a file with "
+            f"`jq '.[\"{held[0]}\"]' IN > OUT`"
         )
     if {"prompt", "chosen", "rejected"} <= names.keys():
         named = ",".join(f"{ours}={names[ours]}" for ours in _OURS if ours in names and names[ours] != ours)
@@ -56,9 +56,9 @@ def unknown_layout(row: Mapping[str, Any]) -> tuple[str, str] | None:
     single, judged = (next((it for it in some if it in names), None) for some in (_SINGLE, _VERDICTS))
     if single and judged:
         return f"has one response, {names[single]!r}, and what it is worth, {names[judged]!r}, as for KTO", (
-            "a pair needs two responses of which one was preferred: join rows of a user and prompt, the one "
-            f"with the better {names[judged]!r} as chosen, and leave out what has no other side; --columns "
-            "cannot do it"
+            "a pair needs two responses of which one was preferred: join rows of one user and prompt, the "
+            f"one with the better {names[judged]!r} as chosen, and leave out what has no other side; "
+            "--columns cannot do it"
         )
     return None
 
@@ -66,7 +66,7 @@ def unknown_layout(row: Mapping[str, Any]) -> tuple[str, str] | None:
 def _judged(first: str, second: str, verdict: str) -> tuple[str, str]:
     """The same of rows with two responses and a verdict."""
     signs = "; in HelpSteer3 a number below 0 prefers the first, above 0 the second, and 0 is a tie"
-    return f"has two responses, {first!r} and {second!r}, and in {verdict!r} which of them was preferred", (
+    return f"has two responses, {first!r} and {second!r}, and in {verdict!r} which one was preferred", (
         f"write chosen and rejected into every row by its {verdict!r} and leave ties out; --columns cannot "
         f"do it, for it would take {first!r} to be chosen in every row"
         + (signs if verdict == "overall_preference" else "")

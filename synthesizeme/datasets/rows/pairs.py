@@ -62,13 +62,15 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
         problem = f"is not a field of a pair; expected {', '.join(FIELDS)}"
         raise place.error(problem, field=unknown[0][:80], cure="put it into metadata")
     fields = _written_out(place)
-    if not (fields["user_id"] or "").strip():
-        if report is None or not report.user_id:
-            problem = f"found {short_repr(row['user_id'])}, which names no user"
-            raise place.error(problem, field="user_id", cure=_NOBODY)
+    nobody = not (fields["user_id"] or "").strip()
+    if report is not None and nobody and report.user_id:
         fields["user_id"] = report.user_id
         report.owned += 1
-    return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
+    try:
+        return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
+    except DataError as error:
+        cure = _NOBODY if nobody and error.field == "user_id" else error.cure
+        raise place.error(error.problem, field=error.field, cure=cure) from None
 
 
 def _written_out(place: SourceRow) -> Row:
