@@ -132,7 +132,7 @@ from synthesizeme.datasets import convert
 from synthesizeme.errors import DataError
 for source in sys.argv[2:]:
     try:
-        report = convert(source, sys.argv[1])
+        report = convert(source, sys.argv[1], overwrite=True)
         print(report.format, report.pairs_written)
     except DataError as error:
         print(error)

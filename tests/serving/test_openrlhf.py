@@ -71,9 +71,10 @@ def payload(*found):
 
 LABELS = [
     "u0", '{"user_id": "u0", "label": "42"}', {"user_id": "u0", "label": 42}, ' {"user_id": "u0"}', "{'user_id': 'u0', 'label': None}",
-    '"u0"', "'u0'", "u0 ", "\nu0", '["u0"]', "['u0']", '[{"user_id": "u0"}]', json.dumps(json.dumps({"user_id": "u0"})),
+    '"u0"', "'u0'", "'u0' ", '["u0"]', "['u0']", '[{"user_id": "u0"}]', json.dumps(json.dumps({"user_id": "u0"})),
 ]  # fmt: skip
 MALFORMED = [
+    "u0 ", "\nu0", '"u0 "',
     '{"user_id": "u0"', '["u0", "u1"]', "[]", "[deleted]", '"u0', "'u0", "{user_id: u0}", "[null]", "null", "None", "nan",
     '{"user": "u0"}', '{"user_id": null}', "", " ", "\"\"", "[['u0']]", "[true]",
 ]  # fmt: skip
