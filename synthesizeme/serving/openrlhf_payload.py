@@ -38,8 +38,8 @@ def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) 
         queries: Prompt and response in one text, as decoded: special tokens may stand around it, and of a
             prompt that is too long for the policy only the end.
         prompts: The prompts alone, whole.
-        labels: The user of each: an id, or JSON with ``user_id`` and maybe ``about``, what the user said
-            beside choices (and ``label``, which is not read).
+        labels: The user of each: an id without blanks around it, or JSON with ``user_id`` and
+            maybe ``about``, what the user said beside choices (and ``label``, which is not read).
 
     Raises:
         DataError: the three differ in length, or a row cannot be read; both are faults of the data set or of
@@ -148,27 +148,30 @@ def _of_user(place: SourceRow, label: Any) -> dict[str, Any]:
     """What a label says of the user.
 
     Text that JSON or Python would write as an object, a text or a list of one is read as these, whatever they
-    are in; other text is the id, blanks and all, as on every other way in. Whoever is really called so is
-    named by an object, ``{"user_id": "[deleted]"}``.
+    are in; other text is the id. Blanks around an id may be the data's slip or a part of the id, so they are
+    refused. Whoever is really called so is named by an object, ``{"user_id": "[deleted]"}``.
 
     Raises:
-        DataError: it begins like one of these and is none, or says that there is nobody.
+        DataError: it begins like one of these and is none, or an id has blanks around it.
     """
     spelt = label
     while isinstance(spelt, str):
         text = spelt.strip()
         if not text.startswith(_SPELT):
-            return {"user_id": None if text in _NOBODY else spelt}
+            if text and text != spelt:
+                raise _malformed(place, label, "a user's id without blanks around it")
+            return {"user_id": None if text in _NOBODY else text}
         found = _value(text)
         spelt = found[0] if isinstance(found, list) and len(found) == 1 else found
         if not isinstance(spelt, str | int | float | dict):
-            problem = f"found {short_repr(label)}, a malformed label; expected a user's id or an object"
-            raise place.error(problem, field="labels", cure=_LABEL)
-    return (
-        {name: spelt.get(name) for name in ("user_id", ABOUT)}
-        if isinstance(spelt, dict)
-        else {"user_id": spelt}
-    )
+            raise _malformed(place, label, "a user's id or an object")
+    known = ("user_id", ABOUT) if isinstance(spelt, dict) else ()
+    return {name: spelt.get(name) for name in known} if known else {"user_id": spelt}
+
+
+def _malformed(place: SourceRow, label: Any, expected: str) -> DataError:
+    problem = f"found {short_repr(label)}, a malformed label; expected {expected}"
+    return place.error(problem, field="labels", cure=_LABEL)
 
 
 def _value(text: str) -> Any:

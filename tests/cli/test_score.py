@@ -55,7 +55,7 @@ def lines(ran: Any) -> list[dict[str, Any]]:
 
 
 PLAIN = {"prompt": "What is a bond?", "response": "A loan to a state or a firm."}
-LONG = "A bond, in short, is a loan! For example, to a state. " * 8
+LONG = ("A bond, in short, is a loan! For example, to a state. " * 8).strip()
 
 
 def test_rewards_are_those_of_the_model(scored, trained):
