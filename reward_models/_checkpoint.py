@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-import synthesizeme
 from reward_models._types import UserState
 from reward_models.floor import NOTHING, Meanings
 from synthesizeme.errors import DataError
 from synthesizeme.files import writing
 from synthesizeme.scoring import RewardScale
+from synthesizeme.version import __version__
 
 FORMAT_VERSION = 3
 KNOWN = "floor.prompts"
@@ -99,7 +99,7 @@ def write(stored: Checkpoint, folder: Path, add_files: Callable[[Path], None] = 
                 "facts": stored.facts,
                 "reward_scale": None if scale is None else scale.model_dump(),
                 "floor": stored.limits,
-                "synthesizeme": synthesizeme.__version__,
+                "synthesizeme": __version__,
                 "files": _digests(partial),
             }
             document["sha256"] = _own_digest(document)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from synthesizeme.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from synthesizeme.backends import CallCache as CallCache
     from synthesizeme.backends import ModelSettings as ModelSettings
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from synthesizeme.types import Reward as Reward
     from synthesizeme.types import Usage as Usage
     from synthesizeme.types import Verdict as Verdict
-
-__version__ = "0.1.0"
 
 _WHERE = {
     "CallCache": "synthesizeme.backends",

@@ -32,7 +32,7 @@ The default model, builtin, is a rule-based reader, not a language model: no dow
 
 def _print_version(value: bool) -> None:
     if value:
-        from synthesizeme import __version__
+        from synthesizeme.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit

@@ -60,7 +60,7 @@ def doctor(
 def _versions() -> dict[str, str]:
     import platform
 
-    from synthesizeme import __version__
+    from synthesizeme.version import __version__
 
     versions = {"synthesizeme": __version__, "python": platform.python_version(), "system": platform.system()}
     return versions | {name: _version(name) or "missing" for name in BASE}

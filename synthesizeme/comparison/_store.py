@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-import synthesizeme
 from synthesizeme.comparison._entrant import Entrant
 from synthesizeme.comparison.units import Unit
 from synthesizeme.errors import DataError
@@ -18,6 +17,7 @@ from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.measurement import Measurement, Part
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, Verdict
+from synthesizeme.version import __version__
 
 FOLDER = "measurements"
 FORMAT = 2
@@ -50,7 +50,7 @@ def unit_facts(entrant: Entrant, unit: Unit) -> dict[str, Any]:
         "pairs": unit.digest,
         **({"no_answers": unit.no_answers} if unit.no_answers and entrant.kind in _REWARDING else {}),
         "format": FORMAT,
-        "synthesizeme": synthesizeme.__version__,
+        "synthesizeme": __version__,
     }
 
 

@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-import synthesizeme
 from synthesizeme import display
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation._leaderboard import leaderboard, leaderboard_html
@@ -20,6 +19,7 @@ from synthesizeme.evaluation._measured_rows import measured_row
 from synthesizeme.evaluation._rows import Resplits, Row, row
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair, Respondents
+from synthesizeme.version import __version__
 
 __all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row", "save_documents"]
 
@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
     """Versions that a number may depend on; nothing that names a machine, a path or a person."""
     return {
         "python": platform.python_version(),
-        "synthesizeme": synthesizeme.__version__,
+        "synthesizeme": __version__,
         "numpy": np.__version__,
     }
 

@@ -195,7 +195,7 @@ class Pages:
 
 def version() -> str:
     """Version of this project."""
-    from synthesizeme import __version__
+    from synthesizeme.version import __version__
 
     return __version__
 

@@ -25,6 +25,7 @@ LAYERS = (
         "profile",
         "scoring",
         "temperature",
+        "version",
         "visible_text",
         "plain_text",
         "progress",
