@@ -11,6 +11,8 @@ from synthesizeme.replies._options import Choice, Mention
 _TICKED, _OPEN = r"\[[x✓✔√]\]|\(x\)|[☑☒✅✓✔🗹◉]", r"\[\s*\]|\(\s+\)|[☐❌✗✘○×]"
 _BOX = re.compile(rf"(?P<ticked>{_TICKED})|(?:{_OPEN})")
 _BOX_BEHIND = re.compile(rf"[ \t*_\"':=|–—-]*(?:(?P<ticked>{_TICKED})|{_OPEN})")
+_PAST_BOX = re.compile(rf"[\s*•+-]*(?:\d[.)]\s+(?=\w))?(?:{_BOX.pattern})?\s*")
+_NEXT_LINE = re.compile(r"[ \t]*\n\s*([^\n]*)")
 _NUMBER = (
     r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+"
     r"|out of \d+|points?\b|pts\b|stars?\b|[分점点])?"
@@ -155,7 +157,7 @@ def lines_behind(page: str, start: int, end: int, named_at: NamedAt) -> int:
         mention = named_at(_past_box(page, start), end)
         boxed = kind is _has_box and _has_box(page, start, last)
         while boxed or (mention and kind(page, mention.end, last)):
-            line = re.compile(r"[ \t]*\n\s*([^\n]*)").match(page, last)
+            line = _NEXT_LINE.match(page, last)
             if line is None:
                 break
             mention = named_at(_past_box(page, line.start(1)), line.end())
@@ -174,7 +176,7 @@ def _has_box(page: str, start: int, end: int) -> bool:
 
 
 def _past_box(page: str, position: int) -> int:
-    box = re.compile(rf"[\s*•+-]*(?:\d[.)]\s+(?=\w))?(?:{_BOX.pattern})?\s*").match(page, position)
+    box = _PAST_BOX.match(page, position)
     return box.end() if box else position
 
 

@@ -165,8 +165,9 @@ def _of_user(place: SourceRow, label: Any) -> dict[str, Any]:
         spelt = found[0] if isinstance(found, list) and len(found) == 1 else found
         if not isinstance(spelt, str | int | float | dict):
             raise _malformed(place, label, "a user's id or an object")
-    known = ("user_id", ABOUT) if isinstance(spelt, dict) else ()
-    return {name: spelt.get(name) for name in known} if known else {"user_id": spelt}
+    if isinstance(spelt, dict):
+        return {name: spelt.get(name) for name in ("user_id", ABOUT)}
+    return {"user_id": spelt}
 
 
 def _malformed(place: SourceRow, label: Any, expected: str) -> DataError:
