@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import clock, count, dollars, printable
@@ -17,6 +17,8 @@ from synthesizeme.plain_text import clock, count, dollars, printable
 if TYPE_CHECKING:
     from synthesizeme.types import Usage
 
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 SECONDS_BEFORE_FIRST_LINE = 2.0
 SECONDS_BETWEEN_LINES = 10.0
 _LABEL_WIDTH = 30
@@ -164,6 +166,26 @@ def watched(progress: ShowProgress, label: str) -> Iterator[OnProgress | None]:
         raise ConfigError(
             f"progress is {progress!r}; expected True, False, or a function that takes a Progress"
         )
+
+
+def in_steps(
+    progress: ShowProgress,
+    label: str,
+    stage: str,
+    items: Sequence[Item],
+    answer: Callable[[Sequence[Item]], Iterable[Found]],
+    *,
+    step: int,
+) -> list[Found]:
+    """What `answer` gives for some items: all at once, or `step` at a time where progress is shown."""
+    with watched(progress, label) as told:
+        if told is None:
+            return list(answer(items)) if items else []
+        found: list[Found] = []
+        for start in range(0, len(items), step):
+            found += answer(items[start : start + step])
+            told(Progress(stage, min(start + step, len(items)), len(items)))
+        return found
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 OMP_NUM_THREADS=1 python experiments/overoptimisation/policy.py --data-dir FOLDER --policy FOLDER [--run NAME]
 
 `--policy` is SmolLM2-135M-Instruct as a transformers folder. Each run (user and floor) has a file under
-`results`, written as it goes.
+`results/policy`, written as it goes.
 """
 
 from __future__ import annotations

@@ -16,11 +16,10 @@ from synthesizeme import display
 from synthesizeme.datasets import pairs_of
 from synthesizeme.errors import DataError, SynthesizeMeError
 from synthesizeme.evaluation.functions import ScoreFunction, as_scorer
-from synthesizeme.progress import Progress, ShowProgress, watched
+from synthesizeme.progress import ShowProgress, in_steps
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (
     ORDERS,
-    Comparison,
     Failure,
     FailureKind,
     Frozen,
@@ -263,7 +262,7 @@ def evaluate(
     n_orders = 2 if (scorer.order_sensitive if both_orders is None else both_orders) else 1
     asked = [(pair, order) for pair in pairs for order in _drawn_orders(pair, seed)[:n_orders]]
     comparisons = [pair.compare(order) for pair, order in asked]
-    results = _answers(scorer, comparisons, progress)
+    results = in_steps(progress, scorer.name, "evaluating", comparisons, scorer.compare, step=STEP)
     if len(results) != len(asked):
         raise SynthesizeMeError(
             f"scorer {scorer.name!r} returned {len(results)} results for {len(asked)} comparisons; "
@@ -282,19 +281,6 @@ def evaluate(
         for i, pair in enumerate(pairs)
     )
     return Outcome(scorer=scorer.name, pairs=tuple(outcomes))
-
-
-def _answers(
-    scorer: PairwiseScorer, comparisons: Sequence[Comparison], progress: ShowProgress
-) -> list[Verdict | Failure]:
-    with watched(progress, scorer.name) as told:
-        if told is None:
-            return list(scorer.compare(comparisons)) if comparisons else []
-        found: list[Verdict | Failure] = []
-        for start in range(0, len(comparisons), STEP):
-            found += scorer.compare(comparisons[start : start + STEP])
-            told(Progress("evaluating", min(start + STEP, len(comparisons)), len(comparisons)))
-        return found
 
 
 def pool(outcomes: Iterable[Outcome]) -> Outcome:

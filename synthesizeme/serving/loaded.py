@@ -22,7 +22,7 @@ from synthesizeme.datasets.rows import (
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.plain_text import count, printable
-from synthesizeme.progress import Progress, ShowProgress, waiting, watched
+from synthesizeme.progress import ShowProgress, in_steps, waiting
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.models import open_rewards
 from synthesizeme.serving.protocol import NOBODY, Margin, Question, ScalarRewards, Score
@@ -200,14 +200,7 @@ class LoadedRewardModel:
         return own_taste(self.model, asked_user(user))
 
     def _scores(self, questions: list[Question], progress: ShowProgress) -> list[Score]:
-        with watched(progress, self.name) as told:
-            if told is None:
-                return self.rewards.score(questions)
-            found: list[Score] = []
-            for start in range(0, len(questions), STEP):
-                found += self.rewards.score(questions[start : start + STEP])
-                told(Progress("scoring", len(found), len(questions)))
-            return found
+        return in_steps(progress, self.name, "scoring", questions, self.rewards.score, step=STEP)
 
 
 def best_of(
