@@ -22,9 +22,8 @@ from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.evaluation.intervals import interval
 from synthesizeme.evaluation.personal import halves
 from synthesizeme.simulation.interview import Interview
-from synthesizeme.simulation.planted import PlantedRespondents
 from synthesizeme.simulation.pool import pool_of
-from synthesizeme.simulation.respondents import simulate
+from synthesizeme.simulation.respondents import PlantedRespondents, simulate
 from synthesizeme.types import respondents
 
 HERE = Path(__file__).parent

@@ -18,7 +18,7 @@ from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.induction import InductionJob, drift, run
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles.record import Track
+from synthesizeme.profiles.store import Track
 
 HERE = Path(__file__).parent
 CHANGES = ("none", "another user's taste", "the opposite taste")

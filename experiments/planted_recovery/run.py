@@ -16,9 +16,8 @@ from synthesizeme.datasets import by_user, resplit
 from synthesizeme.datasets.synthetic import ATTRIBUTES, planted_population
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
-from synthesizeme.simulation.casting import persona_of
 from synthesizeme.simulation.pool import pool_of
-from synthesizeme.simulation.respondents import PREFIX, played_by, role_played, simulate
+from synthesizeme.simulation.respondents import PREFIX, persona_of, played_by, role_played, simulate
 
 HERE = Path(__file__).parent
 

@@ -29,7 +29,7 @@ from synthesizeme.datasets.synthetic import planted_population  # noqa: E402
 from synthesizeme.induction import InductionJob, run  # noqa: E402
 from synthesizeme.personas.workflow import InductionSettings, induce_user  # noqa: E402
 from synthesizeme.profiles import open_store  # noqa: E402
-from synthesizeme.profiles.intake import take_pairs  # noqa: E402
+from synthesizeme.profiles.views import take_pairs  # noqa: E402
 
 
 @contextmanager

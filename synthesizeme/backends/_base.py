@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme import discovery
-from synthesizeme.backends._form import STRUCTURES, Structure
+from synthesizeme.backends._reply import STRUCTURES, Structure
 from synthesizeme.errors import ConfigError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class ModelSettings:
     device: str = "auto"
     """Where an in-process model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` ..."""
     structure: Structure = "auto"
-    """How replies are held to their form; see `synthesizeme.backends._form.Structure`."""
+    """How replies are held to their form; see `synthesizeme.backends._reply.Structure`."""
     extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Further fields of the request's JSON body, by name."""
     headers: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)

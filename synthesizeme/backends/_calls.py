@@ -6,19 +6,20 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._endpoint import TOP_LOGPROBS, Endpoint, Feature
-from synthesizeme.backends._form import Form, Way
+from synthesizeme.backends._reply import Answer, Form, Token, Way
 from synthesizeme.types import Message
 
 if TYPE_CHECKING:
     from dspy import lm15
     from dspy.lm15 import Request, Response, TokenLogprob
+
 
 _TURNS_KEPT = 512
 _ROUNDED = 1e-3
@@ -236,3 +237,49 @@ def _price(model: Model, response: Response) -> float:
     provider, _, wire_name = model.lm.model.partition("/")
     cost, _ = estimate_cost(response, provider=provider, requested_model=wire_name)
     return float(cost or 0.0)
+
+
+def ask(model: Model, request: Request) -> Response:
+    """The response of a model in this process.
+
+    Raises:
+        Exception: what DSPy raises for it.
+    """
+    import dspy
+
+    engine = model.lm.engine
+    if isinstance(engine, str):
+        with dspy.context(disable_history=True):
+            return cast("Response", model.lm(request))
+    with _dspy_errors(model):
+        return cast("Response", engine.complete(request))
+
+
+async def ask_in_turn(model: Model, request: Request) -> Response:
+    """The response of a model that others wait for at the same time.
+
+    Raises:
+        Exception: what DSPy raises for it.
+    """
+    import dspy
+
+    engine = model.lm._async_engine_spec
+    if engine is None or isinstance(model.lm.engine, str):
+        with dspy.context(disable_history=True):
+            return cast("Response", await model.lm.acall(request))
+    with _dspy_errors(model):
+        return cast("Response", await engine.complete(request))
+
+
+@contextmanager
+def _dspy_errors(model: Model) -> Iterator[None]:
+    """Canonical errors as those that DSPy shows, which say how to go on."""
+    try:
+        yield
+    except Exception as error:
+        from dspy.clients.errors import wrap_error
+
+        shown = wrap_error(error, model=model.lm.model)
+        if shown is error:
+            raise
+        raise shown from error

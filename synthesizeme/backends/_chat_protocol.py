@@ -17,10 +17,10 @@ from synthesizeme.backends._chat_bodies import (
     NotAnApiError,
     body_in,
     calls_in,
+    read_error,
     text_in,
     thoughts_in,
 )
-from synthesizeme.backends._chat_errors import read_error
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response, TokenLogprob, ToolCallPart

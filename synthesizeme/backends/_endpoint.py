@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from synthesizeme.backends._base import Model
-    from synthesizeme.backends._form import Way
+    from synthesizeme.backends._reply import Way
 
 Feature = Literal[
     "max_tokens", "max_completion_tokens", "logprobs", "response_format", "continue_final_message",

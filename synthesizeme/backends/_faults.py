@@ -1,19 +1,18 @@
-"""What an exception from a model means: try again, count a failure, or stop the run with a cure."""
+"""What an exception from a model means, and what is done about it: try again, try without, count, or stop."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 
-from synthesizeme.backends._endpoint import Feature, objection
-from synthesizeme.errors import BackendError, CredentialError
+from synthesizeme.backends._base import Model
+from synthesizeme.backends._endpoint import Endpoint, Feature, objection, to_leave_out
+from synthesizeme.backends._reply import Answer
+from synthesizeme.errors import BackendError, ConfigError, CredentialError
 from synthesizeme.types import Failure
-
-if TYPE_CHECKING:
-    from synthesizeme.backends._answer import Answer
-    from synthesizeme.backends._base import Model
 
 _DETAIL = 300
 _BUGS = (AssertionError, AttributeError, NameError, TypeError)
@@ -238,3 +237,86 @@ def _short(error: Exception) -> str:
     """As much of the endpoint's own words as fits a message."""
     text = _said(error)
     return text if len(text) <= _DETAIL else text[: _DETAIL - 1] + "…"
+
+
+MAX_DELAY_S = 120.0
+FIRST_CONTACT_RETRIES = 2
+"""Retries when no connection can be made and none ever was in this session."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """What to do about transient faults (429, 5xx, resets, time-outs, empty replies)."""
+
+    retries: int = 5
+    """Attempts after the first one."""
+    backoff_s: float = 1.0
+    """Delay before the first retry in seconds; doubles each time, with jitter; Retry-After wins."""
+    give_up_after: int = 16
+    """Calls in a row that fail for good before the endpoint counts as unreachable."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} is {getattr(self, name)}; expected {least} or more"
+            for name, least in (("retries", 0), ("backoff_s", 0), ("give_up_after", 1))
+            if getattr(self, name) < least
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def delay(self, attempt: int, retry_after: float | None, rng: random.Random) -> float:
+        """Seconds to wait before retry number `attempt` (0-based)."""
+        if retry_after is not None:
+            return min(max(retry_after, 0.0), MAX_DELAY_S)
+        return min(self.backoff_s * 2.0**attempt * (0.5 + rng.random() / 2), MAX_DELAY_S)
+
+    def most_retries(self, fault: Fault, *, reached: bool) -> int:
+        """Retries that a fault is worth; `reached`: whether the endpoint ever answered."""
+        if not fault.transient:
+            return 0
+        limit = FIRST_CONTACT_RETRIES if fault.unreachable and not reached else fault.most_retries
+        return self.retries if limit is None else min(limit, self.retries)
+
+
+class Experiment:
+    """Made once in a session at most, on its first call that is refused without a word why.
+
+    Only an answer costs anything, and with the first one it ends. The endpoint remembers what was found.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._made = False
+        self._lock: asyncio.Lock | None = None
+
+    def end(self) -> None:
+        """Forget the loop that it was made in."""
+        self._lock = None
+
+    async def make(
+        self, fault: Fault, sent: Set[Feature], attempt: Callable[[Endpoint], Awaitable[Answer | Fault]]
+    ) -> Answer | Fault:
+        """The answer to the call without what is refused, or the fault as it was.
+
+        Args:
+            fault: How the call was refused.
+            sent: What it held.
+            attempt: Makes the call as to an endpoint of which so much is known.
+        """
+        self._lock = self._lock or asyncio.Lock()
+        async with self._lock:
+            if not sent.isdisjoint(self._endpoint.refused):  # found out while this call waited
+                return await attempt(self._endpoint)
+            if self._made:
+                return fault
+            self._made = True
+            for left_out in to_leave_out(sent):
+                known = self._endpoint.refused | set(left_out)
+                outcome = await attempt(replace(self._endpoint, refused=known))
+                if isinstance(outcome, Answer):
+                    for feature in left_out:
+                        self._endpoint.refuse(feature, fault.failure.detail)
+                    return outcome
+                if not outcome.unexplained and outcome.objects_to is None:
+                    break
+        return fault

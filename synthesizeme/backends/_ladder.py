@@ -17,14 +17,14 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synthesizeme.backends._answer import Answer, Token
 from synthesizeme.backends._calls import Question, Sending
+from synthesizeme.backends._reply import Answer, Token
 from synthesizeme.types import Failure, Message
 
 if TYPE_CHECKING:
     from synthesizeme.backends._base import Model
     from synthesizeme.backends._endpoint import Endpoint
-    from synthesizeme.backends._form import Form, Way
+    from synthesizeme.backends._reply import Form, Way
 
 CONTINUED_TOKENS = 16
 """Most tokens of a turn that was begun for the model."""

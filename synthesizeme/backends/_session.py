@@ -11,14 +11,13 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.backends._account import Account, Reply, Report
-from synthesizeme.backends._answer import Answer
 from synthesizeme.backends._base import Model, open_model
-from synthesizeme.backends._budget import Budget
 from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import (
     Question,
     Sending,
+    ask,
+    ask_in_turn,
     build_request,
     called_in,
     features,
@@ -28,13 +27,11 @@ from synthesizeme.backends._calls import (
     thoughts_of,
 )
 from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key
-from synthesizeme.backends._engines import ask, ask_in_turn
-from synthesizeme.backends._experiment import Experiment
-from synthesizeme.backends._faults import Fault, classify
+from synthesizeme.backends._faults import Experiment, Fault, RetryPolicy, classify
 from synthesizeme.backends._ladder import steps
-from synthesizeme.backends._loop import LoopThread
-from synthesizeme.backends._readings import Readings
-from synthesizeme.backends._retry import RetryPolicy
+from synthesizeme.backends._ledger import Account, Budget, Readings, Reply, Report
+from synthesizeme.backends._reply import Answer
+from synthesizeme.backends._threads import LoopThread
 from synthesizeme.errors import BackendError, CacheError, ConfigError
 from synthesizeme.progress import OnProgress
 from synthesizeme.types import Failure

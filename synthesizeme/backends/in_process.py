@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import dspy
     from dspy.lm15 import Request, Response
 
-    from synthesizeme.backends._batching import Batcher
+    from synthesizeme.backends._threads import Batcher
 
 PREFIXES = ("hf:",)
 KIND = "transformers language model in this process"
@@ -83,8 +83,8 @@ def open_lm(name: str, settings: ModelSettings) -> dspy.LM:
         raise MissingExtraError(f"model {name!r}", "hf")
     import dspy
 
-    from synthesizeme.backends._batching import Batcher
     from synthesizeme.backends._generation import LocalModel
+    from synthesizeme.backends._threads import Batcher
 
     place = name.removeprefix("hf:")
     if not Path(place).is_dir() and not _ON_THE_HUB.fullmatch(place):

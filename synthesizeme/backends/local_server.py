@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from synthesizeme.backends._base import ModelSettings
-from synthesizeme.backends._chat_errors import KEY_VARIABLE, read_error
+from synthesizeme.backends._chat_bodies import KEY_VARIABLE, read_error
 from synthesizeme.backends._chat_protocol import read_reply, request_body
-from synthesizeme.backends._loop import LoopThread
+from synthesizeme.backends._threads import LoopThread
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:

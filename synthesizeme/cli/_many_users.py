@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synthesizeme.induction.one_user import UserDone
     from synthesizeme.personas.workflow import InductionSettings
     from synthesizeme.profiles import ProfileStore
-    from synthesizeme.profiles.intake import Taken
+    from synthesizeme.profiles.views import Taken
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
 
@@ -111,7 +111,7 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
 
 def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: ReadReport) -> Taken:
     from synthesizeme.datasets import open_source
-    from synthesizeme.profiles.intake import Taken, take_pairs
+    from synthesizeme.profiles.views import Taken, take_pairs
 
     if path is None:
         return Taken(new=0, unchanged=0)
@@ -150,7 +150,7 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
 
 def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
     from reward_models import use_engine
-    from synthesizeme.induction.on_ray import run_on_ray
+    from synthesizeme.induction.run import run_on_ray
 
     with use_engine("ray", work.many.workers) as engine:
         workers = getattr(engine, "workers", None) or 1

@@ -77,7 +77,7 @@ def take_in(
     that is not there is made.
     """
     from synthesizeme.personas.store import ProfileDirectory
-    from synthesizeme.profiles.intake import take_pairs, take_profiles, take_words
+    from synthesizeme.profiles.views import take_pairs, take_profiles, take_words
 
     if folder is None and pairs is None and about is None:
         raise ConfigError("expected DIR, --pairs PAIRS or --about FILE; found none of them")

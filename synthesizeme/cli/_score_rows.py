@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from synthesizeme.cli._abstaining import Abstainer
     from synthesizeme.datasets.rows import SourceRow
     from synthesizeme.feedback import UserWords
-    from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
+    from synthesizeme.serving.rewards import Margin, ScalarRewards, Score
     from synthesizeme.types import Message
 
 KINDS = (("response",), ("chosen", "rejected"), ("first", "second"))
@@ -80,14 +80,14 @@ def answers(
     Raises:
         DataError: a row cannot be scored for a reason that lies in the row.
     """
-    from synthesizeme.serving import protocol
+    from synthesizeme.serving import rewards as asking
     from synthesizeme.types import Comparison
 
     rewards.introduce(asked.about for asked in batch)
     single = [asked for asked in batch if len(asked.sides) == 1]
     double = [asked for asked in batch if len(asked.sides) == 2]
     scores = rewards.scores(
-        [protocol.Question(asked.user_id, asked.prompt, asked.responses[0]) for asked in single]
+        [asking.Question(asked.user_id, asked.prompt, asked.responses[0]) for asked in single]
     )
     margins = rewards.margins(
         [

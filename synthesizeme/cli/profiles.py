@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synthesizeme.profile import PersonaSentence
-    from synthesizeme.profiles.record import InductionRecord
-    from synthesizeme.profiles.store import UserSummary, VersionNote
+    from synthesizeme.profiles.store import InductionRecord, UserSummary, VersionNote
     from synthesizeme.types import Demonstration
 
 _LIST_CURE = "`synthesizeme profiles list` shows who is there"

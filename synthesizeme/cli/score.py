@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import Question
     from synthesizeme.feedback import UserWords
-    from synthesizeme.serving.protocol import ScalarRewards
+    from synthesizeme.serving.rewards import ScalarRewards
     from synthesizeme.types import PreferencePair
 
 SOURCE = "standard input"

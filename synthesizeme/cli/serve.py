@@ -169,8 +169,7 @@ def serve(
     /v1/users/ID export and forget one. /docs says it all, /metrics is for Prometheus.
     """
     from reward_models import POPULATION
-    from synthesizeme.serving.app import ServerOptions
-    from synthesizeme.serving.server import run
+    from synthesizeme.serving.workers import ServerOptions, run
 
     read_about(options.about)
     if options.model is None:

@@ -136,9 +136,8 @@ def _check(options: SimulationOptions) -> None:
 
 
 def _planted(options: SimulationOptions) -> tuple[Simulated, Usage | None]:
-    from synthesizeme.simulation.planted import planted_respondents
     from synthesizeme.simulation.pool import pool_of
-    from synthesizeme.simulation.respondents import simulate
+    from synthesizeme.simulation.respondents import planted_respondents, simulate
 
     number = options.pairs_per_user or 20
     respondents, users, pool = planted_respondents(int(options.planted or 0), number, seed=options.seed)
@@ -173,7 +172,7 @@ def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated,
 def _personas(path: Path) -> dict[str, UserProfile]:
     """Who is played: a file of personas in words, one profile, or a folder of them."""
     from synthesizeme.personas.store import ProfileDirectory, load_profile
-    from synthesizeme.simulation.casting import read_personas
+    from synthesizeme.simulation.respondents import read_personas
 
     if path.is_dir():
         profiles = ProfileDirectory(path)

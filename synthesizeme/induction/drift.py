@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from synthesizeme.profiles.record import DriftCheck, Track
+from synthesizeme.profiles.store import DriftCheck, Track
 
 WINDOW = 20
 """Most recent pairs that are compared with those before."""

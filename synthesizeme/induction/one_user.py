@@ -22,14 +22,12 @@ from synthesizeme.errors import (
 )
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.induction import drift
-from synthesizeme.induction.job import InductionJob
-from synthesizeme.induction.summary import added
+from synthesizeme.induction.job import InductionJob, added
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.workflow import induce_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import ProfileStore
-from synthesizeme.profiles.record import InductionNote, InductionRecord
-from synthesizeme.profiles.store import ProfileVersion
+from synthesizeme.profiles.store import InductionNote, InductionRecord, ProfileVersion
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import PreferencePair, Usage, respondents
 

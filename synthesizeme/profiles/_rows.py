@@ -12,11 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles._contents import parsed
-from synthesizeme.profiles._seal import Seal
+from synthesizeme.profiles._contents import Seal, parsed
 from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
-from synthesizeme.profiles.record import InductionRecord
-from synthesizeme.profiles.store import Deleted, ProfileVersion, VersionNote
+from synthesizeme.profiles.store import Deleted, InductionRecord, ProfileVersion, VersionNote
 from synthesizeme.types import PreferencePair
 
 _KEYS_AT_ONCE = 500

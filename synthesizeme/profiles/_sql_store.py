@@ -14,6 +14,7 @@ from synthesizeme.errors import DataError, StoreConflictError
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import (
+    Seal,
     checked_user,
     contents_by_id,
     origin,
@@ -23,18 +24,19 @@ from synthesizeme.profiles._contents import (
 )
 from synthesizeme.profiles._database import Database
 from synthesizeme.profiles._rows import Rows, insert_new, read_facts
-from synthesizeme.profiles._seal import Seal
 from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
-from synthesizeme.profiles.difference import difference
-from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
 from synthesizeme.profiles.store import (
     EXPORT_FORMAT,
     PAGE,
     Deleted,
+    InductionNote,
+    InductionRecord,
     ProfileChange,
     ProfileVersion,
+    StoreTotals,
     UserSummary,
     VersionNote,
+    difference,
 )
 from synthesizeme.types import PreferencePair
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
-from synthesizeme.profiles._seal import open_seal
+from synthesizeme.profiles._contents import open_seal
 from synthesizeme.profiles.store import ProfileStore
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def migrate_store(url: str | Path, *, patience: float | None = None) -> tuple[st
         SynthesizeMeError: as `open_store`.
     """
     database = _opened(url, create=True, migrate=False, patience=patience, check=False)
-    from synthesizeme.profiles._migration import REVISIONS, bring_up_to_date
+    from synthesizeme.profiles._tables import REVISIONS, bring_up_to_date
 
     try:
         return bring_up_to_date(database, create=True, migrate=True), REVISIONS[-1]
@@ -90,9 +90,8 @@ def _opened(
 def _connected(
     url: str | Path, *, create: bool, migrate: bool | None, patience: float | None, check: bool
 ) -> Database:
-    from synthesizeme.profiles import _sqlite
-    from synthesizeme.profiles._database import PATIENCE, Database
-    from synthesizeme.profiles._migration import bring_up_to_date
+    from synthesizeme.profiles._database import PATIENCE, Database, make_file
+    from synthesizeme.profiles._tables import bring_up_to_date
 
     place = _parsed(url)
     if place.get_backend_name() == "sqlite":
@@ -100,7 +99,7 @@ def _connected(
         if not create and not path.exists():
             cure = "check the path; `synthesizeme profiles import` makes a store"
             raise DataError("there is no such file", source=str(path), cure=cure)
-        _sqlite.make_file(path)
+        make_file(path)
     database = Database(place, PATIENCE if patience is None else patience)
     try:
         if check:

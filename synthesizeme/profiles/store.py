@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import Field
 
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import PersonaSentence, UserProfile
-from synthesizeme.profiles.record import InductionNote, InductionRecord, StoreTotals
-from synthesizeme.types import Demonstration, Frozen, PreferencePair
+from synthesizeme.types import Demonstration, Frozen, PreferencePair, Usage
 
 EXPORT_FORMAT = "synthesizeme-user-2"
 """Names the document that `ProfileStore.export` makes."""
@@ -199,3 +200,105 @@ class ProfileStore(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Track(Frozen):
+    """How a user's profiles did on pairs that they had not learned from, oldest first."""
+
+    base_pairs: int = 0
+    """Pairs of the base."""
+    base_correct: float = 0.0
+    """Correct ones among them; a tie, or one of two orders, is a half."""
+    recent: tuple[float, ...] = ()
+    """Score of each pair since, in {0, 0.5, 1}, newest last."""
+
+
+class DriftCheck(Frozen):
+    """Whether recent pairs contradict the profile; see `synthesizeme.induction.drift`."""
+
+    base_pairs: int
+    """Pairs that the estimate rests on."""
+    recent_pairs: int
+    """Pairs it is compared with."""
+    loss: float
+    """Estimated loss of accuracy, in [-1, 1]."""
+    standard_error: float
+    """Of the loss."""
+    drifted: bool
+    """Whether the loss is flagged."""
+
+
+class InductionNote(Frozen):
+    """How a user's latest induction ended."""
+
+    state: Literal["done", "failed"]
+    """Whether there is a profile of it."""
+    pairs: int
+    """How many of the user's pairs it knew of."""
+    settings: str = Field(max_length=64)
+    """Fingerprint of the model and the settings."""
+    drifted: bool = False
+    """Whether the newest pairs contradicted the profile before."""
+
+
+class InductionRecord(InductionNote):
+    """A user's latest induction."""
+
+    version: int = 0
+    """Version of the profile that it made; 0 if it made none."""
+    attempts: int = 1
+    """How often it was tried since it last succeeded, this time included."""
+    error: str = ""
+    """Why it failed."""
+    usage: Usage = Usage()
+    """What it took, evaluation included."""
+    unanswered: dict[str, int] = Field(default_factory=dict)
+    """Questions without a usable answer, by kind; in the evaluation each judge's questions count by
+    themselves."""
+    accuracy: dict[str, tuple[float, int]] = Field(default_factory=dict)
+    """Correct verdicts and judged pairs of the test split, by judge."""
+    track: Track = Track()
+    """What the next check for drift compares with."""
+    drift: DriftCheck | None = None
+    """The latest check, if there was one."""
+
+
+class StoreTotals(Frozen):
+    """How much a store holds."""
+
+    users: int
+    """Users."""
+    pairs: int
+    """Their pairs."""
+    words: int
+    """Users who said something beside choices."""
+    done: int
+    """Users whose latest induction made a profile."""
+    failed: int
+    """Users whose latest induction failed."""
+    drifted: int
+    """Users whose newest pairs contradicted their profile."""
+
+
+def difference(earlier: UserProfile, later: UserProfile) -> ProfileChange:
+    """Sentences and demonstrations that only one of two profiles has; what merely moved is no change."""
+    return ProfileChange(
+        sentences_added=_sentences_missing(earlier, later),
+        sentences_removed=_sentences_missing(later, earlier),
+        demonstrations_added=_demonstrations_missing(earlier, later),
+        demonstrations_removed=_demonstrations_missing(later, earlier),
+    )
+
+
+def _sentences(profile: UserProfile) -> tuple[PersonaSentence, ...]:
+    return () if profile.persona is None else profile.persona.sentences
+
+
+def _sentences_missing(here: UserProfile, there: UserProfile) -> tuple[PersonaSentence, ...]:
+    known = {sentence.text for sentence in _sentences(here)}
+    return tuple(sentence for sentence in _sentences(there) if sentence.text not in known)
+
+
+def _demonstrations_missing(here: UserProfile, there: UserProfile) -> tuple[Demonstration, ...]:
+    known = {item.model_dump_json() for item in here.demonstrations}
+    return tuple(item for item in there.demonstrations if item.model_dump_json() not in known)

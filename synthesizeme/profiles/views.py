@@ -1,13 +1,14 @@
-"""A store as others like to see it: the mapping that judges take, and the users that a server keeps."""
+"""A store as others see and fill it: the mapping that judges take, all its users, and what is taken in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import PAGE, Deleted, ProfileStore, UserSummary
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import Frozen, PreferencePair
 
 
 def every_user(store: ProfileStore, page: int = PAGE, after: str | None = None) -> Iterator[UserSummary]:
@@ -69,3 +70,73 @@ class StoredUsers:
     def close(self) -> None:
         """Let go of the database."""
         self.store.close()
+
+
+class Taken(Frozen):
+    """What was taken in, and what was there already."""
+
+    new: int
+    """Profiles stored as a new version, pairs appended, or users whose words are new or replaced."""
+    unchanged: int
+    """What is stored already."""
+
+
+def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> Taken:
+    """Store profiles one by one, each as its user's next version unless it is the latest already.
+
+    What was stored stays when a later one fails; the same call goes on from there.
+
+    Raises:
+        DataError: a profile cannot be read.
+        StoreConflictError: another writer put a profile of the same user meanwhile.
+        StoreError: the store cannot take it.
+    """
+    new = 0
+    for profile in profiles.values():
+        latest = store.profile(profile.user_id)
+        if latest is None or latest.profile != profile:
+            store.put_profile(profile, expected_version=0 if latest is None else latest.version)
+            new += 1
+    return Taken(new=new, unchanged=len(profiles) - new)
+
+
+ROWS_AT_ONCE = 1000
+"""Pairs in memory while they are taken in."""
+
+
+def take_pairs(store: ProfileStore, pairs: Iterable[PreferencePair]) -> Taken:
+    """Append pairs to their users. Pairs of the test split, which nothing may be learned from, are left out.
+
+    The pairs are read as they are stored, a thousand at a time, in any order. What was stored stays when a
+    later one fails; the same call goes on from there.
+
+    Raises:
+        DataError: a pair differs from the stored one of the same id; other users' pairs are stored.
+        StoreError: the store cannot take it.
+    """
+    new = seen = 0
+    rows = (pair for pair in pairs if pair.split != "test")
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        of_user: dict[str, list[PreferencePair]] = {}
+        for pair in some:
+            of_user.setdefault(pair.user_id, []).append(pair)
+        new += sum(store.add_pairs(user_id, own) for user_id, own in of_user.items())
+        seen += len(some)
+    return Taken(new=new, unchanged=seen - new)
+
+
+def take_words(store: ProfileStore, words: Iterable[UserWords]) -> Taken:
+    """Store what users said, each in place of what there was of that user; users need not have pairs.
+
+    What was stored stays when a later one fails; the same call goes on from there.
+
+    Raises:
+        StoreError: the store cannot take it.
+    """
+    new = seen = 0
+    for said in words:
+        seen += 1
+        if store.words(said.user_id) != said:
+            store.put_words(said)
+            new += 1
+    return Taken(new=new, unchanged=seen - new)

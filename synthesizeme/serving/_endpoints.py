@@ -10,8 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.errors import DataError, RewardError, UnknownUserError
-from synthesizeme.serving._metrics import Metrics
-from synthesizeme.serving._queue import ModelQueue
 from synthesizeme.serving._requests import (
     Limits,
     Refused,
@@ -24,8 +22,10 @@ from synthesizeme.serving._requests import (
     user_of,
     words_in,
 )
-from synthesizeme.serving.openrlhf_payload import cause, reply, rows
-from synthesizeme.serving.protocol import Margin, Question, Score
+from synthesizeme.serving.metrics import Metrics
+from synthesizeme.serving.openrlhf import cause, reply, rows
+from synthesizeme.serving.queue import ModelQueue
+from synthesizeme.serving.rewards import Margin, Question, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.serving.protocol import Question
+from synthesizeme.serving.rewards import Question
 from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison
 

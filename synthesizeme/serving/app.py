@@ -1,167 +1,362 @@
-"""The application of a server: what is served, to whom, and the store that keeps its users."""
+"""The reward server's application: routes, their scopes, one way to answer an error, and its page to read."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
-from collections.abc import Mapping
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import Any
 
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
-from synthesizeme.profile import UserProfile
-from synthesizeme.serving._breaker import PATIENCE_S, Breaker
-from synthesizeme.serving._changes import Changes
-from synthesizeme.serving.access import Access, is_loopback, read_tokens
-from synthesizeme.serving.protocol import ScalarRewards
-from synthesizeme.serving.settings import Settings
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from synthesizeme.errors import DataError, StoreUnavailableError
+from synthesizeme.serving import _schemas
+from synthesizeme.serving._endpoints import Endpoints
+from synthesizeme.serving._requests import Limits, Refused, answer
+from synthesizeme.serving._schemas import Docs
+from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
+from synthesizeme.serving.metrics import Metrics, SharedPages
+from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
+from synthesizeme.serving.rewards import ScalarRewards
+from synthesizeme.serving.users import Changes, MemoryUsers, Users, UserStore
 
-    from synthesizeme.serving.users import UserStore
-
-
+_NO_ROUTE = {
+    404: "there is nothing at this address; /docs and /openapi.json list what there is",
+    405: "this address is not asked with this method; /docs and /openapi.json list what there is",
+}
+_STORE_AWAY = "the store of users cannot be reached; try again"
+_STORE_FULL = "the store of users cannot be used, and nothing was changed; try again when that is mended"
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ServerOptions:
-    """What is served, to whom, and how."""
+class ServerSettings:
+    """How much a server takes on, and for how long."""
 
-    model: str
-    """Checkpoint folder, or a judge as in `synthesizeme.serving.models`."""
-    host: str = "127.0.0.1"
-    port: int = 8000
-    """0 takes any free port."""
-    token_file: str | None = None
-    pairs: str | None = None
-    """File with the pairs of users; rows of the test split are left out."""
-    about: str | None = None
-    """File with what users said beside choices, see `synthesizeme.datasets.read_words`."""
-    profiles: str | None = None
-    """Path or URL of a store of profiles, where users' pairs and words are kept; without it, in memory."""
-    key_file: str | None = None
-    """Key of an encrypted store."""
-    workers: int = 1
-    """Processes; those of one server share users through the store."""
-    shared: tuple[str, str] | None = None
-    """Folder that several processes share, and a key (hex); `synthesizeme.serving.server` sets them."""
-    unknown_user: str = "refuse"
-    on_error: str = "population"
-    shape: dict[str, Any] = field(default_factory=dict)
-    """Further fields of `Settings`: pessimism, normalize, clip, floor."""
-    sizes: dict[str, int] = field(default_factory=dict)
-    """Fields of `Limits`."""
-    queue: dict[str, Any] = field(default_factory=dict)
-    """Further fields of `ServerSettings`."""
+    limits: Limits = field(default_factory=Limits)
+    most_waiting: int = 2048
+    """Rows that may wait; a request with more is answered 429."""
+    most_rows: int = 256
+    """Rows of a batch."""
+    patience: float = 0.0
+    """Seconds an idle server waits for company before it scores a batch."""
+    deadline: float = 10.0
+    """Seconds from a request to its answer, or to 504."""
+    local_names_only: bool = False
+    """Whether a request must call the server by a name of this machine: without tokens, a web page that gave
+    its own name the address 127.0.0.1 could otherwise read what a browser on this machine may read."""
+    read_only: bool = False
+    """Whether pairs are neither added nor deleted, as where several processes share no store."""
 
-    def check(self) -> None:
-        """Find what is wrong before anything is loaded.
 
-        Raises:
-            ConfigError: others than this machine can reach the host and there are no tokens, or a setting
-                is wrong.
-        """
-        problems = []
-        if self.token_file is None and not is_loopback(self.host):
-            problems.append(
-                f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
-                "127.0.0.1"
-            )
-        for flag, given in {"--pairs": self.pairs, "--about": self.about}.items():
-            if self.workers > 1 and given is not None and self.profiles is None:
-                problems.append(f"{flag} with several --workers needs --profiles, where they share users")
-        if self.key_file is not None and self.profiles is None:
-            problems.append("--key-file is the key of the store of --profiles; give that too")
+def build_app(
+    rewards: ScalarRewards,
+    *,
+    store: UserStore | None = None,
+    access: Access | None = None,
+    settings: ServerSettings | None = None,
+    changes: Changes | None = None,
+    pages: SharedPages | None = None,
+) -> FastAPI:
+    """The application that serves a model.
+
+    Args:
+        rewards: The scalar path; its settings are the server's.
+        store: Pairs of users; by default an empty one in memory. Users in it are fitted here.
+        access: Tokens; without them everybody may do everything.
+        settings: Sizes and times.
+        changes: How this process and others that share the store tell one another of changed users.
+        pages: Where they keep their counters, so that ``/metrics`` of any of them tells those of all.
+
+    Returns:
+        The application; ``app.state.endpoints`` holds its queue.
+    """
+    settings = settings or ServerSettings()
+    users = Users(rewards.model, store or MemoryUsers(), changes=changes)
+    users.fit_stored()
+    queue = ModelQueue(
+        rewards, users=users, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
+        patience=settings.patience, deadline=settings.deadline,
+    )  # fmt: skip
+    metrics = Metrics(queue, pages)
+    endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)
+
+    app = Application(title="Personalized rewards", version=_schemas.version(), description=_schemas.ABOUT,
+                      lifespan=_life(endpoints, metrics, changes))  # fmt: skip
+    app.state.endpoints = endpoints
+    described = _schemas.Pages(settings.limits, tokens=access is not None)
+
+    def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
+        enter = _entrance(scope, access, settings.local_names_only)
+        docs = described.of(endpoint.__name__, scope)
+        app.add(method, path, _guarded(endpoint, enter, metrics), docs, name=endpoint.__name__)
+
+    add("POST", "/v1/score", endpoints.score)
+    add("POST", "/v1/compare", endpoints.compare)
+    add("POST", "/get_reward", endpoints.get_reward)
+    add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
+    add("PUT", "/v1/users/{user_id:path}/words", endpoints.put_words, "write")
+    add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
+    add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
+    add("GET", "/metrics", endpoints.metrics)
+    add("GET", "/healthz", endpoints.healthz, None)
+    add("GET", "/readyz", endpoints.readyz, None)
+    app.add_exception_handler(HTTPException, _no_route)
+    return app
+
+
+def _life(
+    endpoints: Endpoints, metrics: Metrics, changes: Changes | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What an application does from its first request to its last answer."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(metrics.keep())
+        yield
+        endpoints.closing = True
+        await endpoints.queue.close()
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        if changes is not None:
+            changes.close()
+
+    return lifespan
+
+
+def _guarded(endpoint: Endpoint, enter: Callable[[Request], None], metrics: Metrics) -> Endpoint:
+    """The endpoint behind its entrance, its errors as answers, every answer counted."""
+    route = endpoint.__name__
+
+    async def handle(request: Request) -> Response:
+        started = time.perf_counter()
         try:
-            self.settings()
-        except ConfigError as error:
-            problems += error.problems
-        if problems:
-            raise ConfigError(problems)
+            enter(request)
+            response = await endpoint(request)
+        except Refused as error:
+            response = answer(error.body, error.status, error.headers)
+        except BusyError as error:
+            response = answer({"error": str(error)}, 429, {"Retry-After": str(error.seconds)})
+        except LateError:
+            response = answer(
+                {"error": "the deadline passed before the answer; send fewer rows, or later"}, 504
+            )
+        except StoreUnavailableError:
+            _log.warning("%s: the store of users cannot be reached", route)
+            response = answer({"error": _STORE_AWAY}, 503, {"Retry-After": "1"})
+        except DataError as error:  # what is wrong with a request is `Refused`
+            _log.error("%s: the store of users cannot be used: %s", route, error)
+            response = answer({"error": _STORE_FULL}, 503, {"Retry-After": "10"})
+        except Exception as error:
+            _log.error("%s failed: %s", route, type(error).__name__)
+            _log.debug("%s failed", route, exc_info=error)
+            response = answer({"error": f"a fault of the server: {type(error).__name__}"}, 500)
+        metrics.answered(route, response.status_code, time.perf_counter() - started)
+        return response
 
-    def settings(self) -> Settings:
-        """What the scalar path is told.
-
-        Raises:
-            ConfigError: a setting is wrong.
-        """
-        return Settings(self.unknown_user, self.on_error, **self.shape)  # type: ignore[arg-type]
+    return handle
 
 
-def application(options: ServerOptions) -> FastAPI:
-    """The application of a checkpoint or judge.
+def _entrance(
+    scope: Scope | None, access: Access | None, local_names_only: bool
+) -> Callable[[Request], None]:
+    """What raises `Refused` for a request that may not come in."""
 
-    Raises:
-        ConfigError: an option is wrong, or the model lacks what one needs.
-        DataError: the checkpoint or a file of users cannot be read.
-        StoreError: the store cannot be opened.
-        MissingExtraError: what a server needs is not installed.
-    """
-    options.check()
-    try:
-        from synthesizeme.serving._pages import SharedPages
-        from synthesizeme.serving._requests import Limits
-        from synthesizeme.serving.http import ServerSettings, build_app
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
-    from synthesizeme.serving.models import open_rewards
+    def with_token(request: Request) -> None:
+        assert access is not None
+        assert scope is not None
+        level, needed = access.level(request.headers.get("authorization")), SCOPES.index(scope)
+        if level < 0:
+            raise Refused(
+                401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
+            )
+        if level < needed:
+            raise Refused(403, f"the token's scope is {SCOPES[level]}; this needs {SCOPES[needed]}")
 
-    access: Access | None = read_tokens(Path(options.token_file)) if options.token_file else None
-    rewards = ScalarRewards(open_rewards(options.model, lambda: _profiles(options)), options.settings())
-    if options.about is not None and not rewards.model.reads_words:
-        _log.warning("%s reads no words of users; --about changes nothing", rewards.model.name)
-    server = ServerSettings(
-        limits=Limits(**options.sizes, seconds=options.queue.get("deadline", 10.0)),
-        local_names_only=access is None,
-        read_only=options.workers > 1 and options.profiles is None,
-        **options.queue,
+    def by_local_name(request: Request) -> None:
+        host = request.headers.get("host", "")
+        if not is_loopback(host if host.endswith("]") else host.rpartition(":")[0] or host):
+            raise Refused(421, "this server answers to names of its own machine; start it with --token-file")
+
+    if scope is not None and access is not None:
+        return with_token
+    return by_local_name if scope is not None and local_names_only else lambda request: None
+
+
+async def _no_route(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = _NO_ROUTE.get(error.status_code, str(error.detail))
+    return answer({"error": reason}, error.status_code, dict(error.headers or {}))
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class LeanRoute(APIRoute):
+    """A route whose endpoint reads the request and writes the response itself; a user's id may hold lines."""
+
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """The endpoint."""
+        endpoint: Callable[[Request], Any] = self.endpoint
+        return endpoint
+
+
+class Application(FastAPI):
+    """FastAPI with endpoints that raise nothing, so that those in `direct` need no layer around them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(docs_url=None, redoc_url=None, **settings)
+        self.add_route("/docs", self._read, include_in_schema=False)
+        self.router.route_class = LeanRoute
+        self.direct: dict[tuple[str, str], Endpoint] = {}
+        """Endpoints by method and whole path; FastAPI finds all others, and says what all of them are."""
+
+    def add(self, method: str, path: str, endpoint: Endpoint, docs: Docs, *, name: str) -> None:
+        """Answer a method and path with an endpoint, of which the page says `docs` under this name."""
+        if "{" not in path:
+            self.direct[method, path] = endpoint
+        self.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            response_model=None,
+            summary=docs.summary,
+            openapi_extra=docs.extra,
+            responses=docs.responses,
+            operation_id=name,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with the kind of token that routes ask for."""
+        document = super().openapi()
+        token = {"type": "http", "scheme": "bearer"}
+        document.setdefault("components", {})["securitySchemes"] = {"token": token}
+        return document
+
+    async def _read(self, request: Request) -> Response:
+        return HTMLResponse(page(self.openapi(), str(request.base_url)))
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            endpoint = self.direct.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                response = await endpoint(Request(scope, receive))
+                await response(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "h2{font:600 1.1rem ui-monospace,monospace;margin-top:2.5rem;border-top:1px solid #ccc;padding-top:1rem}"
+    "pre{background:#f4f4f4;padding:.8rem;overflow-x:auto;font-size:.85rem}"
+    "td{padding:.1rem 1rem .1rem 0;vertical-align:top}summary{cursor:pointer}"
+)
+_PROMPT, _ONE, _OTHER = (
+    "How do I undo a commit?",
+    "Run git reset --soft HEAD~1.",
+    "Oh no, that happens to us all!",
+)
+_EXAMPLES: dict[str, Any] = {
+    "score": {"user_id": "ann", "prompt": _PROMPT, "response": _ONE},
+    "compare": {"user_id": "ann", "prompt": _PROMPT, "first": _ONE, "second": _OTHER},
+    "get_reward": {"query": [f"{_PROMPT} {_ONE}"], "prompts": [_PROMPT], "labels": ["ann"]},
+    "put_words": {"about": "I am a nurse on night shifts.", "wishes": ["Be brief."]},
+    "add_pairs": {"pairs": [{"prompt": _PROMPT, "chosen": _ONE, "rejected": _OTHER}]},
+}
+
+
+def page(document: dict[str, Any], address: str) -> str:
+    """The document in HTML, with examples that ask the server at this address."""
+    info = document["info"]
+    operations = [
+        _operation(method.upper(), address.rstrip("/") + path, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    title = escape(f"{info['title']} {info['version']}")
+    return (
+        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f"<h1>{title}</h1><p>{escape(info['description'])}</p>"
+        '<p>For programs: <a href="openapi.json">openapi.json</a>.</p>'
+        f"{''.join(operations)}</html>"
     )
-    changes = pages = None
-    if options.shared is not None:
-        folder, key = Path(options.shared[0]), bytes.fromhex(options.shared[1])
-        changes, pages = Changes(folder / "changes", key), SharedPages(folder)
-    return build_app(
-        rewards, store=opened_store(options), access=access, settings=server, changes=changes, pages=pages
+
+
+def _operation(method: str, address: str, path: str, operation: dict[str, Any]) -> str:
+    parts = [f"<h2>{method} {escape(path)}</h2><p>{escape(operation['summary'])}."]
+    if "description" in operation:
+        parts.append(f" {escape(operation['description'])}")
+    parts.append("</p>")
+    if (example := _EXAMPLES.get(operation["operationId"])) is not None:
+        how = "" if method == "POST" else f"-X {method} "
+        asked = f"curl {how}-H 'Content-Type: application/json' -d '{json.dumps(example)}' \\\n"
+        words = f"{asked}  {address.replace('{user_id}', 'ann')}"
+        parts.append(f"<pre>{escape(words)}</pre>")
+    for name, schema in _schemas_of(operation):
+        shown = escape(json.dumps(schema, indent=2))
+        parts.append(f"<details><summary>{escape(name)}</summary><pre>{shown}</pre></details>")
+    rows = (
+        f"<tr><td>{escape(code)}</td><td>{escape(answer['description'])}</td></tr>"
+        for code, answer in sorted(operation["responses"].items())
     )
+    return "".join(parts) + f"<table>{''.join(rows)}</table>"
 
 
-def _profiles(options: ServerOptions) -> Mapping[str, UserProfile] | None:
-    """What the store knows of users in words, for a judge."""
-    from synthesizeme.profiles import StoredProfiles, open_store
+def _schemas_of(operation: dict[str, Any]) -> list[tuple[str, Any]]:
+    found = []
+    if operation.get("parameters"):
+        found.append(("Parameters", operation["parameters"]))
+    if "requestBody" in operation:
+        found.append(("Body", operation["requestBody"]["content"]["application/json"]["schema"]))
+    answer = next(iter(operation["responses"]["200"]["content"].values()))
+    found.append(("Answer", answer["schema"]))
+    return found
 
-    if options.profiles is None:
-        return None
-    key = None if options.key_file is None else Path(options.key_file)
-    return StoredProfiles(open_store(options.profiles, key_file=key, create=True))
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of a request's address and headers, give or take what is read at a time."""
 
 
-def opened_store(options: ServerOptions) -> UserStore:
-    """Where pairs and words are kept, with those of the files in it.
+class BoundedHead(HttpToolsProtocol):
+    """Refuses a request whose address and headers do not end; uvicorn would keep all of them."""
 
-    Raises:
-        DataError: a file cannot be read, or that of pairs has none that may be learned from.
-        StoreError: the store cannot be opened.
-    """
-    from synthesizeme.datasets import by_user, read_pairs, read_words
-    from synthesizeme.profiles import StoredUsers, open_store
-    from synthesizeme.serving.users import MemoryUsers
+    _in_head = _began = False
+    _size = 0
 
-    store: UserStore = MemoryUsers()
-    if options.profiles is not None:
-        key = None if options.key_file is None else Path(options.key_file)
-        patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
-        opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
-        store = Breaker(StoredUsers(opened))
-    if options.pairs is not None:
-        for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
-            if usable := [pair for pair in rows if pair.split != "test"]:
-                store.append(user, usable)
-        if not tuple(store.users()):
-            problem = "has no train or validation pair"
-            raise DataError(problem, source=options.pairs, cure="check its `split`.")
-    if options.about is not None:
-        for user, said in read_words(options.about).words.items():
-            store.append(user, (), said)
-    return store
+    def data_received(self, data: bytes) -> None:
+        """Read on; the bytes in which a request begins are not counted."""
+        self._began = False
+        super().data_received(data)
+        if self._in_head and not self._began:
+            self._size += len(data)
+            if self._size > LONGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response("The headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._in_head, self._began, self._size = True, True, 0
+
+    def on_headers_complete(self) -> None:
+        """Its headers have ended."""
+        self._in_head = False
+        super().on_headers_complete()

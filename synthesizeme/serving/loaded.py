@@ -24,8 +24,8 @@ from synthesizeme.feedback import UserWords
 from synthesizeme.plain_text import count, printable
 from synthesizeme.progress import ShowProgress, in_steps, waiting
 from synthesizeme.scoring import PersonalRewards
-from synthesizeme.serving.models import open_rewards
-from synthesizeme.serving.protocol import NOBODY, Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.opening import open_rewards
+from synthesizeme.serving.rewards import NOBODY, Margin, Question, ScalarRewards, Score
 from synthesizeme.serving.rows import read_words
 from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison, Failure, OwnTaste, PreferencePair, Verdict
@@ -64,7 +64,7 @@ def load_reward_model(
     """A reward model to be asked.
 
     Args:
-        model: Checkpoint folder, ``judge:NAME`` (`synthesizeme.serving.models`) or a fitted model; None: the
+        model: Checkpoint folder, ``judge:NAME`` (`synthesizeme.serving.opening`) or a fitted model; None: the
             population that is shipped, which knows nobody.
         unknown_user: ``population``, ``refuse``; by default as the model was trained.
         floor: See `Settings`, as the others.

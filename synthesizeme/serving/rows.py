@@ -11,7 +11,7 @@ from synthesizeme.datasets import CutText, words_of
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
-from synthesizeme.serving.protocol import Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import Question, ScalarRewards, Score
 
 ABOUT = "about"
 """Field of a row with what its user said beside choices; optional."""

@@ -27,8 +27,8 @@ from synthesizeme.datasets.rows import SourceRow, messages, short_repr
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.loaded import LoadedRewardModel
-from synthesizeme.serving.places import opened
-from synthesizeme.serving.protocol import Question, ScalarRewards, Score, Status
+from synthesizeme.serving.opening import opened
+from synthesizeme.serving.rewards import Question, ScalarRewards, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
 from synthesizeme.serving.settings import Settings
 
@@ -64,7 +64,7 @@ def reward_function(
 
     Args:
         model: A fitted or loaded model, a checkpoint folder, or ``judge:NAME`` (see
-            `synthesizeme.serving.models`). By default that of the environment variable
+            `synthesizeme.serving.opening`). By default that of the environment variable
             ``SYNTHESIZEME_REWARD_MODEL``, else the population that is shipped;
             ``load_reward_model().fit_users(...)`` is that one with users of yours.
         profiles: Path or URL of a store of profiles whose users are fitted, for a model that is not given

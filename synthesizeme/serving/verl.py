@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizeme.errors import DataError
-    from synthesizeme.serving.protocol import Question, ScalarRewards, Score
+    from synthesizeme.serving.rewards import Question, ScalarRewards, Score
 
 _SETTINGS = (
     "model", "profiles", "unknown_user", "on_error", "pessimism", "normalize", "clip", "floor", "strip",
@@ -97,7 +97,7 @@ def compute_score(
         ConfigError: the model knows nobody, or a setting is wrong.
         TypeError: `from_verl` has a name that is much like one of a setting, misspelt in ``reward_kwargs``.
     """
-    from synthesizeme.serving.places import opened
+    from synthesizeme.serving.opening import opened
 
     _check_names(tuple(from_verl))
     rewards = opened(
@@ -160,7 +160,7 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     """
     from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
     from synthesizeme.errors import DataError
-    from synthesizeme.serving.protocol import Question
+    from synthesizeme.serving.rewards import Question
     from synthesizeme.serving.rows import ABOUT, read_about
 
     if not isinstance(info, dict):

@@ -80,7 +80,7 @@ def seen_from(path, module, put_off):
     package, *folders = Path(path).with_suffix("").parts
     part, top, seen = folders[0], module.partition(".")[0], part_of(module)
     if top in HEAVY and package != "reward_models":
-        spreads = top == "ray" and folders == ["induction", "on_ray"]
+        spreads = top == "ray" and folders == ["induction", "run"]
         return put_off and (spreads or (part == "backends" and folders[1] in TENSOR_MODULES))
     if top == "dspy":
         return package == "synthesizeme" and part in ("backends", "judges", "personas")
@@ -173,7 +173,7 @@ FORBIDDEN = (
     ("synthesizeme/serving/x.py", "import reward_models"),
     ("synthesizeme/serving/x.py", "def f():\n    import torch"),
     ("synthesizeme/induction/x.py", "def f():\n    import ray"),
-    ("synthesizeme/induction/on_ray.py", "import ray"),
+    ("synthesizeme/induction/run.py", "import ray"),
     ("synthesizeme/induction/x.py", "from synthesizeme.serving import rows"),
     ("synthesizeme/serving/x.py", "from synthesizeme.comparison import runner"),
     ("synthesizeme/comparison/x.py", "from synthesizeme.cli import main"),
@@ -198,7 +198,7 @@ ALLOWED = (
     ("synthesizeme/datasets/x.py", "def f():\n    import datasets"),
     ("synthesizeme/comparison/x.py", "def f():\n    from reward_models import method"),
     ("synthesizeme/serving/x.py", "def f():\n    from reward_models import load"),
-    ("synthesizeme/induction/on_ray.py", "def f():\n    import ray"),
+    ("synthesizeme/induction/run.py", "def f():\n    import ray"),
     ("synthesizeme/datasets/rows/x.py", "from synthesizeme.datasets._words import words_of"),
     (
         "reward_models/floor/x.py",

@@ -5,7 +5,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from synthesizeme.backends._batching import Batcher
+from synthesizeme.backends._threads import Batcher
 
 
 class Recorder:

@@ -19,7 +19,7 @@ from synthesizeme.backends import (
     hosted,
     open_model,
 )
-from synthesizeme.backends._retry import FIRST_CONTACT_RETRIES
+from synthesizeme.backends._faults import FIRST_CONTACT_RETRIES
 from synthesizeme.errors import BackendError, CredentialError
 from synthesizeme.types import Message
 

@@ -10,7 +10,7 @@ import pytest
 from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import Answer, ModelSettings, Question, RetryPolicy, Session, open_model
-from synthesizeme.backends._chat_errors import retry_after
+from synthesizeme.backends._chat_bodies import retry_after
 from synthesizeme.errors import BackendError, ConfigError, CredentialError
 from synthesizeme.types import Failure, Message
 

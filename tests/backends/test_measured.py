@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthesizeme import stylometry
-from synthesizeme.backends.builtin._measured import Measured
+from synthesizeme.backends.builtin._weights import Measured
 
 
 def test_values_are_those_of_the_features_and_of_response_and_question_apart():

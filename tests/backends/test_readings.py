@@ -8,7 +8,7 @@ import pytest
 from invented import account, comparison, pair
 
 from synthesizeme.backends import Session
-from synthesizeme.backends._readings import LEAST_REPLIES
+from synthesizeme.backends._ledger import LEAST_REPLIES
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import UnreadableError
 from synthesizeme.evaluation.harness import evaluate

@@ -20,7 +20,7 @@ from openai_stub import Reply
 
 from synthesizeme.backends import Answer, CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.backends._calls import question_key
-from synthesizeme.backends._retry import FIRST_CONTACT_RETRIES, MAX_DELAY_S
+from synthesizeme.backends._faults import FIRST_CONTACT_RETRIES, MAX_DELAY_S
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, CacheError, ConfigError, CredentialError
 from synthesizeme.types import Failure, Message, Usage

@@ -14,7 +14,7 @@ from wordy import Wordy
 import reward_models
 from synthesizeme.datasets import read_pairs
 from synthesizeme.feedback import UserWords
-from synthesizeme.serving.app import ServerOptions, application, opened_store
+from synthesizeme.serving.workers import ServerOptions, application, opened_store
 
 METHOD = "hierarchical-stylometric"
 ROW = {"prompt": "Tea or coffee?", "response": "Tea at night."}

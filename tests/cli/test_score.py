@@ -21,7 +21,7 @@ from reward_models._estimates import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
-from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.types import Message
 
 METHOD = "hierarchical-stylometric"

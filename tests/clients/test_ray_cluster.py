@@ -15,8 +15,7 @@ import pytest
 
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles.intake import take_pairs
-from synthesizeme.profiles.views import every_user
+from synthesizeme.profiles.views import every_user, take_pairs
 
 INDUCE = str(Path(sys.executable).with_name("induce-persona"))
 

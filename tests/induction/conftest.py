@@ -11,8 +11,8 @@ from synthesizeme.backends import RetryPolicy
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.induction import InductionJob
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles.intake import take_pairs
 from synthesizeme.profiles.store import ProfileStore
+from synthesizeme.profiles.views import take_pairs
 from synthesizeme.types import PreferencePair
 
 

@@ -8,7 +8,7 @@ from math import comb, sqrt
 import pytest
 
 from synthesizeme.induction import drift
-from synthesizeme.profiles.record import Track
+from synthesizeme.profiles.store import Track
 
 
 def track(n, k, recent):

@@ -26,8 +26,7 @@ from synthesizeme.induction import Shard, run
 from synthesizeme.induction.one_user import induce_stored_user
 from synthesizeme.personas.workflow import InductionSettings, induce_user
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles.intake import take_pairs
-from synthesizeme.profiles.views import every_user
+from synthesizeme.profiles.views import every_user, take_pairs
 from synthesizeme.types import Message
 
 

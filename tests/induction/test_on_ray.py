@@ -8,7 +8,7 @@ import pytest
 
 from synthesizeme.backends import Caps
 from synthesizeme.induction import Shard, run
-from synthesizeme.induction.on_ray import run_on_ray
+from synthesizeme.induction.run import run_on_ray
 from synthesizeme.profiles.views import every_user
 
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")

@@ -11,8 +11,7 @@ from synthesizeme.backends import ModelSettings
 from synthesizeme.cli._many_users import _lines
 from synthesizeme.induction import RunSummary, run
 from synthesizeme.profiles._sql_store import SqlProfileStore
-from synthesizeme.profiles.intake import Taken
-from synthesizeme.profiles.views import every_user
+from synthesizeme.profiles.views import Taken, every_user
 
 
 def flat(people, number):

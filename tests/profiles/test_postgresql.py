@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from synthesizeme.errors import DataError, StoreError, StoreUnavailableError
 from synthesizeme.profiles import migrate_store, open_store
-from synthesizeme.profiles._migration import REVISIONS
+from synthesizeme.profiles._tables import REVISIONS
 
 DROP_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
 

@@ -13,7 +13,7 @@ import pytest
 
 from synthesizeme.errors import ConfigError, SealError
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles._seal import KeyedSeal, open_seal
+from synthesizeme.profiles._contents import KeyedSeal, open_seal
 
 WORDS = ("zebrafish", "marmalade", "question of", "Likes", '"prompt"', '"user_id"', "quince")
 

@@ -19,8 +19,7 @@ from alembic.script import ScriptDirectory
 
 from synthesizeme.errors import DataError, MissingExtraError, StoreError, install_line
 from synthesizeme.profiles import migrate_store, open_store
-from synthesizeme.profiles._migration import FOLDER, REVISIONS, VERSION_TABLE
-from synthesizeme.profiles._tables import metadata
+from synthesizeme.profiles._tables import FOLDER, REVISIONS, VERSION_TABLE, metadata
 
 
 def test_the_migrations_make_the_tables_that_are_used(place):

@@ -8,7 +8,7 @@ import pytest
 
 from synthesizeme.errors import StoreConflictError
 from synthesizeme.profiles import migrate_store, open_store
-from synthesizeme.profiles.record import DriftCheck, InductionNote, InductionRecord, StoreTotals, Track
+from synthesizeme.profiles.store import DriftCheck, InductionNote, InductionRecord, StoreTotals, Track
 
 
 def record(**fields):

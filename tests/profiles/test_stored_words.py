@@ -14,8 +14,8 @@ import pytest
 from synthesizeme.errors import DataError, SealError
 from synthesizeme.feedback import OwnAnswer, UserWords
 from synthesizeme.profiles import StoredUsers
-from synthesizeme.profiles.intake import take_words
 from synthesizeme.profiles.store import Deleted, UserSummary
+from synthesizeme.profiles.views import take_words
 from synthesizeme.serving.users import UserStore
 
 NOON = datetime(2024, 6, 25, 12, tzinfo=UTC)

@@ -16,9 +16,8 @@ import uvicorn
 import reward_models
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.scoring import RewardScale
-from synthesizeme.serving._protocol import BoundedHead
-from synthesizeme.serving.http import ServerSettings, build_app
-from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.app import BoundedHead, ServerSettings, build_app
+from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.users import MemoryUsers
 from synthesizeme.types import Comparison, Failure, Reward, Verdict

@@ -6,8 +6,7 @@ import pytest
 import two_tastes
 
 from synthesizeme.errors import StoreUnavailableError
-from synthesizeme.serving._changes import Changes
-from synthesizeme.serving.users import Users
+from synthesizeme.serving.users import Changes, Users
 
 KEY = bytes(32)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from synthesizeme.errors import DataError
 from synthesizeme.serving._requests import Limits
-from synthesizeme.serving.http import ServerSettings
+from synthesizeme.serving.app import ServerSettings
 from synthesizeme.serving.users import MemoryUsers
 from synthesizeme.types import Message
 

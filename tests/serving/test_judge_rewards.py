@@ -11,10 +11,17 @@ from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUse
 from synthesizeme.judges.anchored import strength
 from synthesizeme.judges.rating import JudgeRewards
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
-from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
+from synthesizeme.serving.opening import (
+    MODEL_VARIABLE,
+    PROFILES_VARIABLE,
+    SETTING_VARIABLES,
+    JudgeSpec,
+    open_rewards,
+    opened,
+    read_spec,
+)
 from synthesizeme.serving.openrlhf import reward_func
-from synthesizeme.serving.places import MODEL_VARIABLE, PROFILES_VARIABLE, SETTING_VARIABLES, opened
-from synthesizeme.serving.protocol import Question, ScalarRewards
+from synthesizeme.serving.rewards import Question, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.serving.verl import compute_score
@@ -226,7 +233,7 @@ def test_a_model_that_waits_is_never_run_between_requests(store, serve):
 
 
 def test_the_application_of_a_judge_knows_the_users_of_its_store(store):
-    from synthesizeme.serving.app import ServerOptions, application
+    from synthesizeme.serving.workers import ServerOptions, application
 
     app = application(ServerOptions(model="judge:builtin?choices=2", profiles=store))
     known = app.state.endpoints.users.model.users_

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
-from synthesizeme.serving.http import ServerSettings
+from synthesizeme.serving.app import ServerSettings
 
 schemathesis = pytest.importorskip("schemathesis")
 

@@ -16,10 +16,10 @@ import pytest
 
 import reward_models
 from synthesizeme.errors import ConfigError, DataError, UnknownUserError
-from synthesizeme.serving import openrlhf, places
+from synthesizeme.serving import opening, openrlhf
 from synthesizeme.serving.access import Access
-from synthesizeme.serving.openrlhf_payload import reply, rows
-from synthesizeme.serving.protocol import STATUSES, ScalarRewards, Score
+from synthesizeme.serving.openrlhf import reply, rows
+from synthesizeme.serving.rewards import STATUSES, ScalarRewards, Score
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ def test_the_file_without_a_model_takes_the_shipped_population_and_says_how_to_n
     reward_func, monkeypatch, caplog
 ):
     monkeypatch.delenv("SYNTHESIZEME_REWARD_MODEL", raising=False)
-    places._opened.cache_clear()
+    opening._opened.cache_clear()
     found = plain(reward_func(["Q? Aye."], ["Q?"], ["u0"]))
     assert found["extra_logs"]["population"] == [1]
     assert "SYNTHESIZEME_REWARD_MODEL" in caplog.text

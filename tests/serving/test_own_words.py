@@ -14,15 +14,14 @@ from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.profiles import StoredUsers, open_store
 from synthesizeme.profiles.store import Deleted
-from synthesizeme.serving import openrlhf_payload
-from synthesizeme.serving._changes import Changes
+from synthesizeme.serving import openrlhf
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
-from synthesizeme.serving.http import ServerSettings
-from synthesizeme.serving.protocol import ScalarRewards
+from synthesizeme.serving.app import ServerSettings
+from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.rows import _say_cut, answered, read_question
 from synthesizeme.serving.trl import reward_function
-from synthesizeme.serving.users import HistoryMissingError, MemoryUsers, Users
+from synthesizeme.serving.users import Changes, HistoryMissingError, MemoryUsers, Users
 from synthesizeme.serving.verl import compute_score
 from synthesizeme.types import Message, PreferencePair
 
@@ -125,16 +124,16 @@ def test_trl_takes_words_from_a_column(wordy):
 
 def test_openrlhf_takes_words_from_the_label(wordy):
     label = {"user_id": "new", "about": ABOUT, "label": "x"}
-    rows = openrlhf_payload.rows(["Q? Tea."], ["Q?"], [label])
+    rows = openrlhf.rows(["Q? Tea."], ["Q?"], [label])
     assert [score.value for score in answered(ScalarRewards(wordy), rows)] == [1.0]
     with pytest.raises(DataError, match="blank"):
-        openrlhf_payload.rows(["Q? Tea."], ["Q?"], [{"user_id": "new", "about": ""}])
-    (bare,) = openrlhf_payload.rows(["Q? Tea."], ["Q?"], ["new"])
+        openrlhf.rows(["Q? Tea."], ["Q?"], [{"user_id": "new", "about": ""}])
+    (bare,) = openrlhf.rows(["Q? Tea."], ["Q?"], ["new"])
     assert bare.about is None
 
 
 def test_verl_takes_words_from_extra_info(monkeypatch, wordy):
-    monkeypatch.setattr("synthesizeme.serving.places.opened", lambda *a, **k: ScalarRewards(wordy))
+    monkeypatch.setattr("synthesizeme.serving.opening.opened", lambda *a, **k: ScalarRewards(wordy))
     info = {"prompt": "Q?", "user_id": "new", "about": {"wishes": ["tea"], "about": None}}
     assert compute_score(None, "Tea.", None, info)["score"] == 1.0
     with pytest.raises(DataError, match="blank"):

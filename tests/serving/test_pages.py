@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from synthesizeme.serving._pages import SharedPages
+from synthesizeme.serving.metrics import SharedPages
 
 
 def page(rows, waiting, users):

@@ -10,7 +10,7 @@ import two_tastes
 from invented import user_says
 
 from synthesizeme.errors import ConfigError, RewardError
-from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import Margin, Question, ScalarRewards, Score
 from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison
 

@@ -9,9 +9,9 @@ import threading
 import httpx
 import pytest
 
-from synthesizeme.serving._queue import BusyError, LateError, ModelQueue
-from synthesizeme.serving.http import ServerSettings
-from synthesizeme.serving.protocol import Question, ScalarRewards
+from synthesizeme.serving.app import ServerSettings
+from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
+from synthesizeme.serving.rewards import Question, ScalarRewards
 
 
 def row(response, user="ann"):

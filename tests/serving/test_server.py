@@ -21,8 +21,7 @@ import pytest
 from synthesizeme.cli import main
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.resources import resource
-from synthesizeme.serving.app import ServerOptions, application
-from synthesizeme.serving.server import run
+from synthesizeme.serving.workers import ServerOptions, application, run
 
 TOKEN = "admin-token-123456"
 WEB = httpx.Client(

@@ -12,7 +12,7 @@ import two_tastes
 import reward_models
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
-from synthesizeme.serving.protocol import Question, ScalarRewards
+from synthesizeme.serving.rewards import Question, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import async_reward_function, reward_function
 from synthesizeme.types import Comparison, Message

@@ -7,9 +7,9 @@ import pytest
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
 from synthesizeme.serving.loaded import load_reward_model
-from synthesizeme.serving.protocol import Question, ScalarRewards
+from synthesizeme.serving.rewards import Question, ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.templates import taken_apart
+from synthesizeme.serving.stripping import taken_apart
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.types import Comparison, Message
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit
 
 from synthesizeme.errors import ConfigError
-from synthesizeme.simulation.information import answered, choose, taste_information
+from synthesizeme.simulation.interview import answered, choose, taste_information
 
 
 def covariance(n=6, dim=3, seed=0):

@@ -11,10 +11,17 @@ from synthesizeme import Session, open_model
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import ConfigError, DataError, UnreadableError
 from synthesizeme.profile import UserProfile
-from synthesizeme.simulation.casting import persona_of, read_personas
-from synthesizeme.simulation.planted import PlantedRespondents, planted_respondents
 from synthesizeme.simulation.pool import pool_of
-from synthesizeme.simulation.respondents import persona_id, played_by, role_played, simulate
+from synthesizeme.simulation.respondents import (
+    PlantedRespondents,
+    persona_id,
+    persona_of,
+    planted_respondents,
+    played_by,
+    read_personas,
+    role_played,
+    simulate,
+)
 from synthesizeme.types import Failure, Verdict, respondents
 
 SHORT = "The user strongly prefers short, concise answers."

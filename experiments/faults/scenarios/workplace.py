@@ -23,8 +23,7 @@ from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.induction import InductionJob, RunSummary, run
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles.intake import take_pairs
-from synthesizeme.profiles.views import every_user
+from synthesizeme.profiles.views import every_user, take_pairs
 from synthesizeme.types import PreferencePair, Usage
 
 MODEL = "m"

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthesizeme.backends.builtin import _prompt, _proposals, _weights, _words
-from synthesizeme.backends.builtin._measured import Measured
+from synthesizeme.backends.builtin import _prompt, _weights, _words
 from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
-from synthesizeme.backends.builtin._weights import Vector
+from synthesizeme.backends.builtin._weights import Measured, Vector
 from synthesizeme.stylometry import FEATURES
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ class ReaderEngine:
 
     def _reply(self, system: str, turns: list[tuple[str, str]], request: Request) -> str | None:
         last = turns[-1][1]
-        proposal = _proposals.propose(last, self._proposals)
+        proposal = _prompt.propose(last, self._proposals)
         if proposal is not None:
             self._proposals += 1
             return proposal

@@ -1,7 +1,8 @@
-"""Reading a prompt back: which task it sets, and the data between its tags."""
+"""Reading a prompt back: which task it sets, the data between its tags, and proposals for a better one."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,3 +138,33 @@ def _question(conversation: str) -> str:
     """Text of the last user turn."""
     turns = [body for role, body in _TURN.findall(conversation) if role == "user"]
     return turns[-1] if turns else conversation
+
+
+LIMITS = ("three", "twelve", "five", "ten", "four", "six", "seven", "two")
+_ASKED = re.compile(
+    r"^\[\[ ## (basic|current)_instruction ## \]\]\n(.*?)\n\n(?:\[\[ ## |Respond with )",
+    re.DOTALL | re.MULTILINE,
+)
+_LIMIT = re.compile(r"at most \w+")
+
+
+def propose(text: str, request_number: int) -> str | None:
+    """The reply to a request for a new instruction by MIPROv2 (DSPy's chat format) or GEPA (its JSON format).
+
+    Args:
+        text: The last message.
+        request_number: How often this reader was asked before, so that proposals differ.
+
+    Returns:
+        The reply, or None when `text` is no such request.
+    """
+    asked = _ASKED.search(text) if text.startswith("[[ ## ") else None
+    if asked is None:
+        return None
+    field, instruction = asked.groups()
+    limit = LIMITS[request_number % len(LIMITS)]
+    varied, changes = _LIMIT.subn(f"at most {limit}", instruction, count=1)
+    varied = varied if changes else f"{instruction}\nWrite at most {limit} statements."
+    if field == "current":
+        return json.dumps({"new_instruction": varied})
+    return f"[[ ## proposed_instruction ## ]]\n{varied}\n\n[[ ## completed ## ]]"

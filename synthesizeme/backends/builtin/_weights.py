@@ -1,12 +1,14 @@
-"""Weights over the named features: what the reader assumes, and what it learns from choices."""
+"""Features and their weights: what is measured of a response, what the reader assumes, and what it learns."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthesizeme import stylometry
 from synthesizeme.backends.builtin._prompt import Choice, Finding
 from synthesizeme.stylometry import FEATURES
 
@@ -143,3 +145,36 @@ def _newton(signed: Vector, offset: Vector, mean: Vector, precision: float = PRE
         if np.abs(step).max() < 1e-6:
             break
     return weights
+
+
+MOST = 20_000
+"""Responses that are remembered, under a hash, not by their text: some 10 MB, however long they are."""
+
+
+class Measured:
+    """Values of the named features, shape (len(FEATURES),), by response and question.
+
+    Args:
+        most: How many are remembered; the oldest goes first.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._known: dict[bytes, Vector] = {}
+
+    def __call__(self, response: str, question: str) -> Vector:
+        """The values of one response; not to be changed."""
+        length = str(len(response)).encode()
+        digest = hashlib.blake2b(
+            b"\0".join(
+                (length, response.encode("utf-8", "surrogatepass"), question.encode("utf-8", "surrogatepass"))
+            ),
+            digest_size=16,
+        ).digest()
+        found = self._known.get(digest)
+        if found is None:
+            found = np.array(stylometry.measure(response, question))
+            if len(self._known) >= self._most:
+                self._known.pop(next(iter(self._known)), None)
+            self._known[digest] = found
+        return found

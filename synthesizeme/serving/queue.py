@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-from synthesizeme.serving.protocol import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import Margin, Question, ScalarRewards, Score
 from synthesizeme.serving.users import Users
 from synthesizeme.types import Comparison
 
