@@ -27,12 +27,14 @@ from synthesizeme.serving.openrlhf import cause, reply, rows
 from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.rewards import Margin, Question, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
+from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 from synthesizeme.types import PreferencePair
 
 _log = logging.getLogger(__name__)
 _PAIR_TEXTS = ("prompt", "chosen", "rejected")
+_SCORES, _MARGINS = Results[ScoreAnswer], Results[MarginAnswer]
 _NOT_HERE = "nothing is known of this user"
 
 
@@ -61,12 +63,16 @@ class Endpoints:
         if any(question.pessimism for question in asked) and not model.standard_errors:
             raise Refused(422, without_standard_errors(model.name), field=PESSIMISM)
         found = await self._scores(asked)
-        return answer({"results": [_score(it) for it in found]} if several else _score(found[0]))
+        return answer(
+            _SCORES.model_validate({"results": found}) if several else ScoreAnswer.model_validate(found[0])
+        )
 
     async def compare(self, request: Request) -> Response:
         asked, several = comparisons(await read_json(request, self.limits), self.limits)
         found = self._insisted(cast(list[Margin], await self.queue.ask(asked)))
-        return answer({"results": [_margin(it) for it in found]} if several else _margin(found[0]))
+        return answer(
+            _MARGINS.model_validate({"results": found}) if several else MarginAnswer.model_validate(found[0])
+        )
 
     async def get_reward(self, request: Request) -> Response:
         body = await read_json(request, self.limits)
@@ -203,22 +209,3 @@ def _replaces(request: Request) -> bool:
     if replace not in ("true", "false"):
         raise Refused(422, "expected true or false", field="replace")
     return replace == "true"
-
-
-def _score(found: Score) -> dict[str, Any]:
-    return {
-        "value": found.value, "taste": found.taste, "floor": found.floor,
-        "probability": found.probability, "standard_error": found.standard_error,
-        "status": found.status, "scored": found.scored, "judged": found.judged,
-        "stripped": found.stripped,
-    }  # fmt: skip
-
-
-def _margin(found: Margin) -> dict[str, Any]:
-    return {
-        "margin": found.value,
-        "floors": found.floors and {"first": found.floors[0], "second": found.floors[1]},
-        "probability": found.probability, "standard_error": found.standard_error,
-        "preference": found.preference, "status": found.status, "scored": found.scored,
-        "judged": found.judged, "stripped": found.stripped,
-    }  # fmt: skip

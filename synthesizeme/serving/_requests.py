@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import orjson
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,8 +25,10 @@ MAX_DEPTH = 32
 ROWS = "rows"
 _DIGITS = 18
 """Longest declared size that is read as a number."""
-_QUESTION = frozenset({"user_id", "prompt", "response", PESSIMISM})
-_COMPARISON = frozenset({"user_id", "prompt", "first", "second"})
+_QUESTION = ("user_id", "prompt", "response", PESSIMISM)
+_COMPARISON = ("user_id", "prompt", "first", "second")
+_RESPONSES = ("response", "first", "second")
+_Asked = TypeVar("_Asked", Question, Comparison)
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,7 @@ def questions(body: dict[str, Any], limits: Limits) -> tuple[list[Question], boo
     Raises:
         Refused: a row is wrong or too large (422).
     """
-    rows, several = _rows(body, _QUESTION, limits)
-    found = []
-    for place in rows:
-        question = _read(read_question, place)
-        _check(limits, place, question.user_id, question.prompt, response=question.response)
-        found.append(question)
-    return found, several
+    return _rows(body, _QUESTION, read_question, limits)
 
 
 def comparisons(body: dict[str, Any], limits: Limits) -> tuple[list[Comparison], bool]:
@@ -102,14 +100,7 @@ def comparisons(body: dict[str, Any], limits: Limits) -> tuple[list[Comparison],
     Raises:
         Refused: a row is wrong or too large (422).
     """
-    rows, several = _rows(body, _COMPARISON, limits)
-    found = []
-    for place in rows:
-        comparison = _read(_comparison, place)
-        _check(limits, place, comparison.user_id, comparison.prompt,
-               first=comparison.first, second=comparison.second)  # fmt: skip
-        found.append(comparison)
-    return found, several
+    return _rows(body, _COMPARISON, _comparison, limits)
 
 
 def list_of(body: dict[str, Any], field: str, limits: Limits) -> list[Any]:
@@ -191,8 +182,9 @@ def in_words(error: DataError) -> Refused:
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON response."""
-    return Response(orjson.dumps(body), status, headers, "application/json")
+    """A JSON response; of a model, or of plain values."""
+    content = body.model_dump_json() if isinstance(body, BaseModel) else orjson.dumps(body)
+    return Response(content, status, headers, "application/json")
 
 
 async def _body(request: Request, declared: bytes, most: int) -> bytes:
@@ -216,27 +208,31 @@ def _too_large(most: int) -> Refused:
     return Refused(413, f"the body is larger than {most:,} bytes; send fewer rows at a time")
 
 
-def _rows(body: dict[str, Any], fields: frozenset[str], limits: Limits) -> tuple[list[SourceRow], bool]:
+def _rows(
+    body: dict[str, Any], fields: Sequence[str], read: Callable[[SourceRow], _Asked], limits: Limits
+) -> tuple[list[_Asked], bool]:
     several = ROWS in body
-    rows = list_of(body, ROWS, limits) if several else [body]
     if several and len(body) > 1:
-        raise Refused(422, f"found fields beside rows; expected rows alone, or {', '.join(sorted(fields))}")
-    for number, row in enumerate(rows, start=1):
+        raise Refused(422, f"found fields beside rows; expected rows alone, or {', '.join(fields)}")
+    found = []
+    for number, row in enumerate(list_of(body, ROWS, limits) if several else [body], start=1):
+        at = f"row {number}"
         if not isinstance(row, dict):
-            raise Refused(422, f"found {short_repr(row)}; expected an object", at=f"row {number}")
-        if not row.keys() <= fields:
-            unknown = min(row.keys() - fields)
-            raise Refused(
-                422, f"expected only {', '.join(sorted(fields))}", field=unknown[:80], at=f"row {number}"
-            )
-    return [SourceRow("row", number, row) for number, row in enumerate(rows, start=1)], several
-
-
-def _read(read: Any, place: SourceRow) -> Any:
-    try:
-        return read(place)
-    except DataError as error:
-        raise in_words(error) from None
+            raise Refused(422, f"found {short_repr(row)}; expected an object", at=at)
+        if unknown := row.keys() - set(fields):
+            raise Refused(422, f"expected only {', '.join(fields)}", field=min(unknown)[:80], at=at)
+        try:
+            asked = read(SourceRow("row", number, row))
+        except DataError as error:
+            raise in_words(error) from None
+        sizes = {name: len(getattr(asked, name)) for name in fields if name in _RESPONSES}
+        sizes["prompt"] = sum(len(turn.content) for turn in asked.prompt)
+        for field, size in {**sizes, "user_id": len(asked.user_id)}.items():
+            if size > (most := limits.user_id if field == "user_id" else limits.text):
+                problem = f"has {size:,} characters; expected at most {most:,}"
+                raise Refused(422, problem, field=field, at=at)
+        found.append(asked)
+    return found, several
 
 
 def _comparison(place: SourceRow) -> Comparison:
@@ -247,18 +243,6 @@ def _comparison(place: SourceRow) -> Comparison:
         first=read_response(place, "first"),
         second=read_response(place, "second"),
     )
-
-
-def _check(limits: Limits, place: SourceRow, user_id: str, prompt: Any, **responses: str) -> None:
-    sizes = {"prompt": sum(len(turn.content) for turn in prompt)}
-    sizes |= {name: len(text) for name, text in responses.items()}
-    for field, size in sizes.items():
-        if size > limits.text:
-            raise Refused(422, f"has {size:,} characters; expected at most {limits.text:,}", field=field,
-                          at=f"row {place.line}")  # fmt: skip
-    if len(user_id) > limits.user_id:
-        raise Refused(422, f"has {len(user_id):,} characters; expected at most {limits.user_id}",
-                      field="user_id", at=f"row {place.line}")  # fmt: skip
 
 
 def _deeper(value: Any, most: int) -> bool:

@@ -23,15 +23,15 @@ from starlette.types import Scope as ASGIScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from synthesizeme.errors import DataError, StoreUnavailableError
-from synthesizeme.serving import _schemas
 from synthesizeme.serving._endpoints import Endpoints
 from synthesizeme.serving._requests import Limits, Refused, answer
-from synthesizeme.serving._schemas import Docs
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
 from synthesizeme.serving.metrics import Metrics, SharedPages
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.rewards import ScalarRewards
+from synthesizeme.serving.schemas import ABOUT, Docs, Pages
 from synthesizeme.serving.users import Changes, MemoryUsers, Users, UserStore
+from synthesizeme.version import __version__
 
 _NO_ROUTE = {
     404: "there is nothing at this address; /docs and /openapi.json list what there is",
@@ -94,10 +94,10 @@ def build_app(
     metrics = Metrics(queue, pages)
     endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)
 
-    app = Application(title="Personalized rewards", version=_schemas.version(), description=_schemas.ABOUT,
+    app = Application(title="Personalized rewards", version=__version__, description=ABOUT,
                       lifespan=_life(endpoints, metrics, changes))  # fmt: skip
     app.state.endpoints = endpoints
-    described = _schemas.Pages(settings.limits, tokens=access is not None)
+    described = Pages(settings.limits, tokens=access is not None)
 
     def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
         enter = _entrance(scope, access, settings.local_names_only)

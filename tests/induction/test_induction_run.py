@@ -109,7 +109,7 @@ def test_never_more_users_in_memory_than_are_in_flight(people, filled, served, m
 
 def test_pairs_are_taken_in_as_a_stream(tmp_path, people):
     """The reader never runs ahead of the store by more than one batch."""
-    from synthesizeme.profiles import intake
+    from synthesizeme.profiles import views
 
     class Counting:
         """A store that knows how many pairs were read when each batch came."""
@@ -130,7 +130,7 @@ def test_pairs_are_taken_in_as_a_stream(tmp_path, people):
             )
 
     assert take_pairs(Counting(), rows()).new == 5000
-    assert Counting.ahead <= intake.ROWS_AT_ONCE
+    assert Counting.ahead <= views.ROWS_AT_ONCE
 
 
 def test_what_is_finished_is_not_done_again_even_without_the_cache(people, filled, openai_stub, served):

@@ -1,0 +1,341 @@
+"""What goes over the wire, as pydantic models: answers are written by them, and the OpenAPI page shows them.
+
+Bodies are read as every row is, by `synthesizeme.datasets.rows`, which also takes what other programs write;
+their models say on the page what is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, field_validator
+
+from synthesizeme.serving._requests import Limits
+from synthesizeme.serving.access import Scope
+from synthesizeme.serving.rewards import Status
+from synthesizeme.serving.rows import MOST_PESSIMISM
+from synthesizeme.types import Preference, Role
+
+ABOUT = (
+    'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
+    "comes back with a status: ok is the user's own reward, population the population's for an unknown user. "
+    "unknown_user, too_long and error have no value, or the population's in its place. scored: 1 for ok "
+    "only. value is taste + floor, unless it is cautious or normalised; floor is 0 for what answers its "
+    "prompt, and far below for what does not."
+)
+Schema = dict[str, Any]
+_Row = TypeVar("_Row")
+_PESSIMISM = "Standard errors to be taken off the reward, in place of the server's own number of them."
+_Number = float | None
+_Count = Annotated[int, Field(ge=0)]
+_Floor = Annotated[float, Field(le=0)] | None
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+class _Scored(_Answer):
+    probability: _Number
+    standard_error: _Number
+    status: Status
+    scored: Literal[0, 1]
+    judged: bool | None
+    stripped: tuple[Literal["template", "thoughts", "tokens"], ...]
+    """What the row had beside prompt and answer, which is not scored."""
+
+
+class ScoreAnswer(_Scored):
+    """A reward, made from a `synthesizeme.serving.rewards.Score`."""
+
+    value: _Number
+    taste: _Number
+    """What is learned from choices, in the model's own unit."""
+    floor: _Floor
+    """What it costs that a response is no answer to its prompt, in the model's own unit."""
+
+
+class Floors(_Answer):
+    """What it costs either response that it is no answer to its prompt, in the model's own unit."""
+
+    first: _Floor
+    second: _Floor
+
+
+class MarginAnswer(_Scored):
+    """A margin, made from a `synthesizeme.serving.rewards.Margin`."""
+
+    margin: _Number = Field(validation_alias="value")
+    floors: Floors | None
+    preference: Preference | None
+
+    @field_validator("floors", mode="before")
+    @classmethod
+    def _named(cls, floors: tuple[float, float] | None) -> Mapping[str, float] | None:
+        return floors and {"first": floors[0], "second": floors[1]}
+
+
+class Results(BaseModel, Generic[_Row]):
+    """Answers to several rows, in their order."""
+
+    results: list[_Row]
+
+
+class ErrorAnswer(_Answer):
+    """Why there is no other answer."""
+
+    error: str
+
+
+class RewardsAnswer(_Answer):
+    """Rewards in OpenRLHF's protocol."""
+
+    rewards: list[_Number]
+    scores: list[_Number]
+    extra_logs: dict[str, list[_Number]]
+
+
+class PairsAdded(_Answer):
+    """What became of pairs that were sent."""
+
+    user_id: str
+    added: _Count
+    pairs: _Count
+
+
+class WordsPut(_Answer):
+    """What became of words that were sent."""
+
+    user_id: str
+    pairs: _Count
+    read: bool
+
+
+class UserExport(_Answer):
+    """Everything that is known of a user."""
+
+    user_id: str
+    known_to_model: bool
+    pairs: list[Any]
+    words: dict[str, Any] | None
+    learned: list[Any]
+
+
+class Dropped(_Answer):
+    """What there was of a user."""
+
+    pairs: _Count
+    words: bool
+    state: bool
+
+
+class UserDeleted(_Answer):
+    """What was dropped of a user."""
+
+    user_id: str
+    deleted: Dropped
+
+
+class Alive(_Answer):
+    """That the process is alive."""
+
+    status: Literal["ok"]
+
+
+class Ready(_Answer):
+    """That requests are taken."""
+
+    status: Literal["ready"]
+    model: str
+    users: _Count
+
+
+_ERRORS = {
+    400: "Not JSON", 401: "No token, or an unknown one", 403: "The token's scope is too small",
+    404: "Nothing is known of this user, or the path is wrong",
+    408: "The body came too slowly", 409: "The user's earlier pairs are not here, or users cannot be changed",
+    413: "Too large", 415: "Not declared as JSON", 421: "Called by a name that is not this machine's",
+    422: "Wrong; says what and where", 429: "Too many rows wait; Retry-After says how long",
+    500: "A fault of the server", 503: "Not ready, or the store of users cannot be reached; try again",
+    504: "The deadline passed",
+}  # fmt: skip
+_ANSWERED = (401, 403, 421, 500)
+_ASKED = (*_ANSWERED, 400, 408, 413, 415, 422, 429, 503, 504)
+_OF_A_USER = (*_ANSWERED, 404, 422, 429, 503, 504)
+_CHANGED = (*_OF_A_USER, 400, 408, 409, 413, 415)
+_ROUTES: Mapping[str, tuple[str, tuple[int, ...], Any]] = {
+    "score": ("Rewards of responses", _ASKED, ScoreAnswer | Results[ScoreAnswer]),
+    "compare": ("Margins of one response over another", _ASKED, MarginAnswer | Results[MarginAnswer]),
+    "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _ASKED, RewardsAnswer),
+    "add_pairs": ("Add choices of a user, who is refitted at once", _CHANGED, PairsAdded),
+    "put_words": (
+        "Take what a user said in place of what was known of it; read says whether the model makes use of it",
+        _CHANGED, WordsPut,
+    ),
+    "export_user": ("Everything that is known of a user", _OF_A_USER, UserExport),
+    "delete_user": ("Forget a user: pairs, words and state", (*_OF_A_USER, 409), UserDeleted),
+    "metrics": ("Counters for Prometheus", _ANSWERED, str),
+    "healthz": ("Whether the process is alive", (), Alive),
+    "readyz": ("Whether it takes requests", (503,), Ready),
+}  # fmt: skip
+"""By the name of each endpoint: what it is for, how it may fail, and what it answers."""
+
+
+@dataclass(frozen=True)
+class Docs:
+    """What is said about one route."""
+
+    summary: str
+    extra: Schema
+    responses: dict[int | str, Schema]
+
+
+class Pages:
+    """What is said about the routes of one server.
+
+    Args:
+        limits: Its sizes.
+        tokens: Whether it asks for tokens.
+    """
+
+    def __init__(self, limits: Limits, *, tokens: bool) -> None:
+        self._bodies, self._tokens = bodies(limits), tokens
+
+    def of(self, route: str, scope: Scope | None) -> Docs:
+        """What is said about a route, by the name of its endpoint."""
+        summary, codes, answer = _ROUTES[route]
+        extra: Schema = {}
+        if (body := self._bodies.get(route)) is not None:
+            extra["requestBody"] = {"required": True, "content": _content(body)}
+        if set(_OF_A_USER) <= set(codes):
+            user = {
+                "name": "user_id",
+                "in": "path",
+                "required": True,
+                "schema": _schema(self._bodies["user"]),
+            }
+            extra["parameters"] = [user]
+        if codes is _CHANGED:
+            replace = {"type": "boolean", "default": False}
+            extra["parameters"].append({"name": "replace", "in": "query", "schema": replace})
+        if self._tokens and scope is not None:
+            extra["security"] = [{"token": []}]
+            extra["description"] = f"Needs a token of scope {scope}, or a higher one."
+        responses: dict[int | str, Schema] = {
+            code: {"description": _ERRORS[code], "content": _content(ErrorAnswer)} for code in sorted(codes)
+        }
+        kind = "text/plain" if route == "metrics" else "application/json"
+        responses[200] = {"description": "The answer", "content": _content(answer, kind)}
+        return Docs(summary, extra, responses)
+
+
+def bodies(limits: Limits) -> dict[str, Any]:
+    """The body's type of each route that has one, by the name of its endpoint; and that of a ``user``."""
+    text = Annotated[str, Field(max_length=limits.text)]
+    spoken = Annotated[str, Field(min_length=1, max_length=limits.text, pattern=r"\S")]
+    some = Field(min_length=1, max_length=limits.rows)
+    most = Field(max_length=limits.rows)
+    user_id = Annotated[
+        str, Field(min_length=1, max_length=limits.user_id, pattern=r"^[^\u0000]*[^\s\u0000][^\u0000]*$")
+    ]
+    digits = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
+    user = Annotated[user_id | digits, Field(description="Text; a whole number is its digits.")]
+    turn = _open("Turn", role=(Role, ...), content=(spoken, ...))
+    last = "Text, or messages of which the last is the user's."
+    prompt: Any = Annotated[spoken | _list(turn, 1), Field(description=last)]
+
+    def response(content: Any) -> Any:
+        message = _open("Response", role=(Literal["assistant"], ...), content=(content, ...))
+        one = _list(message, 1, 1)
+        return Annotated[content | one, Field(description="Text, or one message.")]
+
+    asked: dict[str, Any] = {"user_id": (user, ...), "prompt": (prompt, ...)}
+    taken_off = Field(None, ge=0, le=MOST_PESSIMISM, description=_PESSIMISM)
+    score = _closed("Score", **asked, response=(response(text), ...), pessimism=(_Number, taken_off))
+    compare = _closed("Compare", **asked, first=(response(text), ...), second=(response(text), ...))
+    said = _words(spoken, text, most)
+    chosen = response(spoken)
+    pair = _closed(
+        "Pair", prompt=(prompt, ...), chosen=(chosen, ...), rejected=(chosen, ...),
+        pair_id=(Annotated[str, Field(min_length=1)], None),
+        user_id=(str, Field(None, description="That of the path, if given.")),
+        split=(Literal["train", "validation"] | None, None), created_at=(datetime, None),
+        metadata=(dict[str, Any], None),
+    )  # fmt: skip
+    label = user | _open("Label", user_id=(user, ...))
+    query = Annotated[str, Field(description="The prompt, and the response after it.")]
+    return {
+        "user": user_id,
+        "score": score | _closed("Scores", rows=(_list(score), some)),
+        "compare": compare | _closed("Compares", rows=(_list(compare), some)),
+        "get_reward": _open(
+            "GetReward", query=(_list(query), some), labels=(_list(label), some),
+            prompts=(list[Annotated[str, Field(min_length=1, pattern=r"\S")]], some),
+        ),
+        "add_pairs": _closed("AddPairs", pairs=(_list(pair), some), about=(spoken | said, None)),
+        "put_words": said,
+    }  # fmt: skip
+
+
+def _words(spoken: Any, text: Any, most: Any) -> Any:
+    """What a user said beside choices; see `synthesizeme.feedback.UserWords`."""
+    question = Annotated[text, Field(min_length=1)]
+    answer = _closed(
+        "OwnAnswer", question=(question, ...), text=(spoken, ...),
+        answered_at=(datetime | float | None, None),
+    )  # fmt: skip
+
+    def listed(kind: Any) -> Any:
+        return Annotated[kind, most] | None
+
+    return _closed(
+        "Words", {"minProperties": 1, "description": "What the user said beside choices."},
+        user_id=(str | None, Field(None, description="That of the path, if given.")),
+        about=(spoken | None, Field(None, description="How the user describes themself.")),
+        wishes=(listed(list[spoken]), None), answers=(listed(_list(answer)), None),
+        own_answers=(
+            listed(dict[str, spoken]), Field(None, description="Answers by question, in place of `answers`."),
+        ),
+        demographics=(listed(dict[str, text | float | bool | None]), None),
+    )  # fmt: skip
+
+
+def _list(of: Any, least: int | None = None, most: int | None = None) -> Any:
+    """A list of at least and at most so many things of a type, which may be made at run time."""
+    listed: Any = list.__class_getitem__(of)
+    return Annotated[listed, Field(min_length=least, max_length=most)]
+
+
+def _open(name: str, **fields: Any) -> Any:
+    return create_model(name, **fields)
+
+
+def _closed(name: str, more: Schema | None = None, **fields: Any) -> Any:
+    """A model that forbids other fields; its JSON schema says `more`."""
+    return create_model(name, __config__=ConfigDict(extra="forbid", json_schema_extra=more), **fields)
+
+
+def _content(kind: Any, media: str = "application/json") -> Schema:
+    return {media: {"schema": _schema(kind)}}
+
+
+def _schema(kind: Any) -> Schema:
+    """The JSON schema of a type, without references, names of models and defaults."""
+    whole = TypeAdapter(kind).json_schema(mode="serialization")
+    models = whole.pop("$defs", {})
+
+    def plain(found: Any) -> Any:
+        if isinstance(found, list):
+            return [plain(it) for it in found]
+        if not isinstance(found, dict):
+            return found
+        if "$ref" in found:
+            return plain(models[found["$ref"].rpartition("/")[2]])
+        named = {name: it for name, it in found.items() if not (name == "title" and isinstance(it, str))}
+        return {name: plain(it) for name, it in named.items() if name != "default"}
+
+    schema: Schema = plain(whole)
+    return schema
