@@ -22,16 +22,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.files import default_cache_dir, prepare
+from synthesizeme.files import default_cache_dir
+from synthesizeme.key_value import KeyValueFile
 
 OFF = "SYNTHESIZEME_NO_CACHE"
 FILE = "features.sqlite"
-_PREPARE = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=OFF",  # survives a killed process; what a power cut damages is computed again
-    "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, checksum INTEGER, vector BLOB NOT NULL)",
-)
-_KEYS_AT_ONCE = 500
+_CHECKSUM = 4
+"""Bytes of a checksum, which stands before its vector."""
 _GIVEN_UP = (
     "the feature cache %s cannot be used (%s); features are computed and not kept. Cure: delete the file, "
     "free disk space, or name a writable folder in SYNTHESIZEME_CACHE_DIR"
@@ -40,7 +37,6 @@ _logger = logging.getLogger(__name__)
 Vector = NDArray[np.float32]
 Unit = tuple[str, ...]
 """The texts that decide one vector of an encoder."""
-_Row = tuple[bytes, int, bytes]
 _Result = TypeVar("_Result")
 
 
@@ -63,33 +59,27 @@ class FeatureCache:
         """The vectors of length `dim` there are."""
         keys = {_key(identity, unit): unit for unit in units}
         found: dict[Unit, Vector] = {}
-        rows: list[_Row] = self._do(lambda connection: _rows(connection, list(keys)), [])
-        for key, checksum, stored in rows:
-            if len(stored) == 4 * dim and zlib.crc32(stored) == checksum:
+        nothing: dict[str, bytes] = {}
+        for key, value in self._do(lambda file: file.get(list(keys)), nothing).items():
+            checksum, stored = value[:_CHECKSUM], value[_CHECKSUM:]
+            if len(stored) == 4 * dim and _checksum(stored) == checksum:
                 found[keys[key]] = np.frombuffer(stored, dtype="<f4")
         return found
 
     def put(self, identity: str, vectors: Mapping[Unit, Vector]) -> None:
         """Store vectors, all or none of them; a damaged one is replaced."""
-        stored = [(_key(identity, unit), vector.astype("<f4").tobytes()) for unit, vector in vectors.items()]
-        rows = [(key, zlib.crc32(vector), vector) for key, vector in stored]
+        stored = {_key(identity, unit): vector.astype("<f4").tobytes() for unit, vector in vectors.items()}
+        rows = {key: _checksum(vector) + vector for key, vector in stored.items()}
+        self._do(lambda file: file.put(rows), None)
 
-        def write(connection: sqlite3.Connection) -> None:
-            with connection:
-                connection.executemany("INSERT OR REPLACE INTO features VALUES (?, ?, ?)", rows)
-
-        self._do(write, None)
-
-    def _do(self, action: Callable[[sqlite3.Connection], _Result], otherwise: _Result) -> _Result:
-        """`action` with a connection of its own, or `otherwise` once the file has been given up."""
+    def _do(self, action: Callable[[KeyValueFile], _Result], otherwise: _Result) -> _Result:
+        """`action` with the file, opened for it alone, or `otherwise` once the file has been given up."""
         with self._lock:
             if self._given_up:
                 return otherwise
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.path, timeout=60)) as connection:
-                    prepare(connection, _PREPARE)
-                    return action(connection)
+                with closing(KeyValueFile(self.path, "vectors")) as file:
+                    return action(file)
             except (OSError, sqlite3.Error) as error:
                 self._given_up = True
                 _logger.warning(_GIVEN_UP, self.path, error)
@@ -108,15 +98,9 @@ def _opened(folder: Path) -> FeatureCache:
     return FeatureCache(folder)
 
 
-def _key(identity: str, unit: Unit) -> bytes:
-    return hashlib.blake2b(json.dumps([identity, *unit]).encode(), digest_size=16).digest()
+def _key(identity: str, unit: Unit) -> str:
+    return hashlib.blake2b(json.dumps([identity, *unit]).encode(), digest_size=16).hexdigest()
 
 
-def _rows(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[_Row]:
-    found: list[_Row] = []
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        some = keys[start : start + _KEYS_AT_ONCE]
-        marks = ",".join("?" * len(some))
-        query = f"SELECT key, checksum, vector FROM features WHERE key IN ({marks})"
-        found.extend(connection.execute(query, some))
-    return found
+def _checksum(stored: bytes) -> bytes:
+    return zlib.crc32(stored).to_bytes(_CHECKSUM, "little")

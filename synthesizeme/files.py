@@ -1,19 +1,15 @@
-"""Where the cache is, writing files whole or not at all, setting shared ones up, and why a place fails."""
+"""Where the cache is, writing files whole or not at all, and why a place fails."""
 
 from __future__ import annotations
 
 import os
 import secrets
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from synthesizeme.errors import DataError
-
-if TYPE_CHECKING:
-    import sqlite3
 
 
 def default_cache_dir() -> Path:
@@ -77,31 +73,3 @@ def write_whole(path: Path, text: str) -> None:
     """
     with whole_file(path) as stream:
         stream.write(text.encode("utf-8"))
-
-
-def prepare(connection: sqlite3.Connection, statements: Sequence[str], *, patience_s: float = 60.0) -> None:
-    """Execute what sets a shared SQLite file up, again and again while other processes do the same.
-
-    SQLite does not wait where two connections switch a file to write-ahead logging at once: whatever its
-    timeout, one of them is told that the file is locked.
-
-    Args:
-        connection: Commits every statement by itself.
-        statements: May be executed twice.
-        patience_s: How long to go on trying, in seconds.
-
-    Raises:
-        sqlite3.Error: the file cannot be set up, or is locked for longer.
-    """
-    import sqlite3
-
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            for statement in statements:
-                connection.execute(statement)
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.005)

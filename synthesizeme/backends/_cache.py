@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from synthesizeme.errors import CacheError, ConfigError
-from synthesizeme.files import prepare
+from synthesizeme.key_value import KeyValueFile
 
-_PREPARE = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=OFF",  # survives a killed process; not a power cut
-    "CREATE TABLE IF NOT EXISTS calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID",
-)
+_OTHER = "name another folder with --cache-dir"
 
 
 class CallCache:
@@ -32,21 +28,8 @@ class CallCache:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "calls.sqlite"
-        self._lock = threading.Lock()
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(
-                self.path, timeout=60, check_same_thread=False, isolation_level=None
-            )
-            with contextlib.ExitStack() as undo:
-                undo.callback(self._connection.close)
-                prepare(self._connection, _PREPARE)
-                undo.pop_all()
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(
-                f"the call cache {self.path} cannot be used: {error}. "
-                "Cure: name another folder with --cache-dir, delete the file, or run with --no-cache"
-            ) from error
+        with self._named("used", f"{_OTHER}, delete the file, or run with --no-cache", ConfigError):
+            self._file = KeyValueFile(self.path, "replies")
 
     def get(self, key: str) -> str | None:
         """The stored reply, or None.
@@ -54,15 +37,9 @@ class CallCache:
         Raises:
             CacheError: the file is damaged.
         """
-        with self._lock:
-            try:
-                row = self._connection.execute("SELECT reply FROM calls WHERE key = ?", (key,)).fetchone()
-            except sqlite3.Error as error:
-                raise CacheError(
-                    f"the call cache {self.path} cannot be read: {error}. "
-                    "Cure: delete the file, name another folder with --cache-dir, or run with --no-cache"
-                ) from error
-        return row[0] if row else None
+        with self._named("read", f"delete the file, {_OTHER}, or run with --no-cache"):
+            found = self._file.get([key])
+        return found[key].decode("utf-8", "replace") if found else None
 
     def put(self, key: str, reply: str) -> None:
         """Store a reply; it is on disk when this returns.
@@ -70,18 +47,12 @@ class CallCache:
         Raises:
             CacheError: the disk is full or the file went away.
         """
-        with self._lock:
-            try:
-                self._connection.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (key, reply))
-            except sqlite3.Error as error:
-                raise CacheError(
-                    f"the call cache {self.path} cannot be written: {error}. "
-                    "Cure: free disk space or name another folder with --cache-dir; finished calls are kept"
-                ) from error
+        with self._named("written", f"free disk space or {_OTHER}; finished calls are kept"):
+            self._file.put({key: reply.encode()})
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()
 
     def __enter__(self) -> CallCache:
         return self
@@ -90,3 +61,11 @@ class CallCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _named(self, done: str, cure: str, kind: type[ConfigError] = CacheError) -> Iterator[None]:
+        """What goes wrong inside as an error that names the file and the cure."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise kind(f"the call cache {self.path} cannot be {done}: {error}. Cure: {cure}") from error

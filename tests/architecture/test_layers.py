@@ -20,6 +20,7 @@ LAYERS = (
     (
         "errors",
         "files",
+        "key_value",
         "types",
         "feedback",
         "profile",

@@ -92,7 +92,7 @@ def test_a_file_that_is_no_cache_is_refused_and_left_alone(tmp_path, content):
 
 def test_a_file_damaged_in_use_is_an_error_with_a_cure(tmp_path):
     with CallCache(tmp_path) as cache:
-        cache._connection.execute("DROP TABLE calls")
+        cache._file._connection.execute("DROP TABLE replies")
         with pytest.raises(ConfigError, match=r"cannot be read.*delete the file"):
             cache.get("key")
         with pytest.raises(ConfigError, match="cannot be written"):
@@ -107,7 +107,7 @@ def test_a_damaged_reply_is_asked_again(openai_stub: OpenAIStub, tmp_path, damag
         with CallCache(tmp_path) as cache, Session(model, cache=cache) as session:
             assert session.account().ask([question])[0].text == "First"
         connection = sqlite3.connect(tmp_path / "calls.sqlite")
-        connection.execute("UPDATE calls SET reply = ?", (damaged,))
+        connection.execute("UPDATE replies SET value = ?", (damaged.encode(),))
         connection.commit()
         connection.close()
     assert len(openai_stub.requests) == 2

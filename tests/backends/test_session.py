@@ -302,13 +302,13 @@ def test_when_replies_can_no_longer_be_kept_nothing_more_is_sent(openai_stub, tm
 
     model = model_at(openai_stub.base_url)
     with CallCache(tmp_path) as cache, Session(model, cache=cache, concurrency=4) as session:
-        cache._connection.execute("PRAGMA max_page_count=12")
+        cache._file._connection.execute("PRAGMA max_page_count=12")
         threads = [threading.Thread(target=run, args=(session, name)) for name in "abcd"]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        (recorded,) = cache._connection.execute("SELECT COUNT(*) FROM calls").fetchone()
+        (recorded,) = cache._file._connection.execute("SELECT COUNT(*) FROM replies").fetchone()
     assert len(failed) == 4
     assert "disk is full" in failed[0]
     assert 0 < recorded < len(openai_stub.requests) <= recorded + 4

@@ -49,7 +49,7 @@ def answered(place):
         return 0
     with sqlite3.connect(file) as connection:
         try:
-            rows = connection.execute("SELECT reply FROM calls").fetchall()
+            rows = connection.execute("SELECT value FROM replies").fetchall()
         except sqlite3.OperationalError:  # it is being made
             return 0
     return sum(json.loads(reply).get("readable", False) for (reply,) in rows)

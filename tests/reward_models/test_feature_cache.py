@@ -52,8 +52,8 @@ def test_a_damaged_vector_counts_as_missing_and_is_replaced(tmp_path):
     cache, stored = FeatureCache(tmp_path), vectors()
     cache.put("one", stored)
     with sqlite3.connect(tmp_path / FILE) as connection:
-        (key,) = connection.execute("SELECT key FROM features LIMIT 1").fetchone()
-        connection.execute("UPDATE features SET vector = zeroblob(12) WHERE key = ?", (key,))
+        (key,) = connection.execute("SELECT key FROM vectors LIMIT 1").fetchone()
+        connection.execute("UPDATE vectors SET value = zeroblob(16) WHERE key = ?", (key,))
     connection.close()
     found = cache.get("one", UNITS, 3)
     assert len(found) == len(UNITS) - 1

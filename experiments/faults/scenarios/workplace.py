@@ -179,7 +179,7 @@ class Workplace:
             return set()
         with closing(sqlite3.connect(path, timeout=30)) as opened:
             try:
-                rows = opened.execute("SELECT reply FROM calls").fetchall()
+                rows = opened.execute("SELECT value FROM replies").fetchall()
             except sqlite3.OperationalError:  # killed before there was a table
                 return set()
         return {mark for (reply,) in rows for mark in _MARK.findall(json.loads(reply)["text"])}
