@@ -2,7 +2,7 @@
 
 - `synthesizeme.profiles.store`: the interface, `ProfileStore`, and the values it speaks in.
 - `synthesizeme.profiles.opening`: `open_store`, which turns a path or URL into a store.
-- `synthesizeme.profiles.views`: a store as the mapping that judges take, and as the users of a server.
+- `synthesizeme.profiles.views`: a store as the mapping that judges take, all its users, what it takes in.
 
 Importing this package loads no database library; the extra `store` brings them.
 """
@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from synthesizeme.profiles.opening import migrate_store, open_store
 from synthesizeme.profiles.store import ProfileStore
-from synthesizeme.profiles.views import StoredProfiles, StoredUsers
+from synthesizeme.profiles.views import StoredProfiles
 
-__all__ = ["ProfileStore", "StoredProfiles", "StoredUsers", "migrate_store", "open_store"]
+__all__ = ["ProfileStore", "StoredProfiles", "migrate_store", "open_store"]

@@ -76,13 +76,8 @@ class Deleted(Frozen):
     """Whether there were words of the user."""
 
 
-class ProfileStore(Protocol):
-    """Pairs, words and versions of the profile of many users. Safe with several threads and processes.
-
-    A user's id is any text without NUL characters. What a method has acknowledged by returning is durable.
-    Every method may raise `StoreUnavailableError` (the database is away or busy for too long), `DataError` (a
-    user id or stored row is wrong, the disk is full), `SealError` (see there) or another `StoreError`.
-    """
+class UserStore(Protocol):
+    """Pairs and words of users: as much of a `ProfileStore` as a server needs."""
 
     def add_pairs(
         self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
@@ -105,15 +100,38 @@ class ProfileStore(Protocol):
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """A user's pairs in the order in which they came; none for a user that is not there."""
 
+    def words(self, user_id: str) -> UserWords | None:
+        """What a user said beside choices; None where nothing is known of it."""
+
+    def delete(self, user_id: str) -> Deleted:
+        """Drop everything about a user, leaving no byte of it in any file of an embedded database."""
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """A page of users, in an order of the store's own.
+
+        Args:
+            after: Last user of the page before; None for the first page.
+            limit: Most users of the page.
+        """
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class ProfileStore(UserStore, Protocol):
+    """Pairs, words and versions of the profile of many users. Safe with several threads and processes.
+
+    A user's id is any text without NUL characters. What a method has acknowledged by returning is durable.
+    Every method may raise `StoreUnavailableError` (the database is away or busy for too long), `DataError` (a
+    user id or stored row is wrong, the disk is full), `SealError` (see there) or another `StoreError`.
+    """
+
     def put_words(self, words: UserWords) -> None:
         """Store what a user said beside choices, in place of what was there; words that say nothing drop it.
 
         Raises:
             DataError: the words cannot be written as JSON.
         """
-
-    def words(self, user_id: str) -> UserWords | None:
-        """What a user said beside choices; None where nothing is known of it."""
 
     def put_profile(
         self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
@@ -178,22 +196,8 @@ class ProfileStore(Protocol):
     def export(self, user_id: str) -> dict[str, Any] | None:
         """Everything about a user as one JSON document; None for a user that is not there."""
 
-    def delete(self, user_id: str) -> Deleted:
-        """Drop everything about a user, leaving no byte of it in any file of an embedded database."""
-
-    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
-        """A page of users, in an order of the store's own.
-
-        Args:
-            after: Last user of the page before; None for the first page.
-            limit: Most users of the page.
-        """
-
     def totals(self) -> StoreTotals:
         """How much there is of everything."""
-
-    def close(self) -> None:
-        """Let go of the database."""
 
     def __enter__(self) -> Self: ...
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles.store import PAGE, Deleted, ProfileStore, UserSummary
+from synthesizeme.profiles.store import PAGE, ProfileStore, UserStore, UserSummary
 from synthesizeme.types import Frozen, PreferencePair
 
 
-def every_user(store: ProfileStore, page: int = PAGE, after: str | None = None) -> Iterator[UserSummary]:
+def every_user(store: UserStore, page: int = PAGE, after: str | None = None) -> Iterator[UserSummary]:
     """All users of a store, or those that come after one, one page in memory at a time."""
     while found := store.users(after, page):
         yield from found
@@ -35,41 +35,6 @@ class StoredProfiles(Mapping[str, UserProfile]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-class StoredUsers:
-    """Pairs and words of a store, in the methods that `synthesizeme.serving.users.UserStore` asks for."""
-
-    def __init__(self, store: ProfileStore) -> None:
-        self.store = store
-
-    def pairs(self, user_id: str) -> Sequence[PreferencePair]:
-        """All pairs of a user, oldest first; none for a user that is not there."""
-        return self.store.pairs(user_id)
-
-    def words(self, user_id: str) -> UserWords | None:
-        """What a user said beside choices; None where nothing is known of it."""
-        return self.store.words(user_id)
-
-    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
-        """Keep further pairs of a user, and new words in place of the old; all or, if it raises, nothing.
-
-        Raises:
-            DataError: a pair is another user's, or differs from the stored one of the same `pair_id`.
-        """
-        self.store.add_pairs(user_id, pairs, words=words)
-
-    def delete(self, user_id: str) -> Deleted:
-        """Drop everything about a user, profiles too; what there was."""
-        return self.store.delete(user_id)
-
-    def users(self) -> Iterator[str]:
-        """Ids of the users that have pairs or words here."""
-        return (user.user_id for user in every_user(self.store) if user.pairs or user.words)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self.store.close()
 
 
 class Taken(Frozen):

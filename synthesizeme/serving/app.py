@@ -23,6 +23,7 @@ from starlette.types import Scope as ASGIScope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from synthesizeme.errors import DataError, StoreUnavailableError
+from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving._endpoints import Endpoints
 from synthesizeme.serving._requests import Limits, Refused, answer
 from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
@@ -30,7 +31,7 @@ from synthesizeme.serving.metrics import Metrics, SharedPages
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.schemas import ABOUT, Docs, Pages
-from synthesizeme.serving.users import Changes, MemoryUsers, Users, UserStore
+from synthesizeme.serving.users import Changes, MemoryUsers, Users
 from synthesizeme.version import __version__
 
 _NO_ROUTE = {

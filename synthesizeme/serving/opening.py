@@ -183,12 +183,12 @@ def _opened(name: str, profiles: str | None, settings: Settings) -> ScalarReward
         )
     if profiles is None:
         return _with_users(name, open_rewards(name), settings)
-    from synthesizeme.profiles import StoredProfiles, StoredUsers, open_store
+    from synthesizeme.profiles import StoredProfiles, open_store
 
     store = open_store(profiles, create=False)
     try:
         model = open_rewards(name, lambda: StoredProfiles(store))
-        fit_stored(model, StoredUsers(store))
+        fit_stored(model, store)
         return _with_users(name, model, settings)
     except BaseException:
         store.close()

@@ -5,44 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from synthesizeme.datasets.rows import SourceRow, messages, strict_pair
-from synthesizeme.errors import DataError, StoreError
+from synthesizeme.errors import DataError, StoreError, StoreUnavailableError
 from synthesizeme.feedback import UserWords
-from synthesizeme.profiles.store import Deleted
+from synthesizeme.profiles.store import PAGE, Deleted, UserStore, UserSummary
+from synthesizeme.profiles.views import every_user
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import PreferencePair
 
 SOURCE = "pairs"
-
-
-class UserStore(Protocol):
-    """Where pairs and words of users are kept; a persistent store plugs in here.
-
-    Methods may be called from one thread at a time.
-    """
-
-    def pairs(self, user_id: str) -> Sequence[PreferencePair]:
-        """All pairs of a user, oldest first; none for a user that is not there."""
-
-    def words(self, user_id: str) -> UserWords | None:
-        """What a user said beside choices; None where nothing is known of it."""
-
-    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
-        """Keep further pairs of a user, and new words in place of the old; all or, if it raises, nothing."""
-
-    def delete(self, user_id: str) -> Deleted:
-        """Drop everything of a user; what there was."""
-
-    def users(self) -> Iterable[str]:
-        """Ids of the users that have pairs or words here."""
-
-    def close(self) -> None:
-        """Let go of what it holds open."""
+PATIENCE_S = 1.0
+"""How long a request waits for a store that is busy or away. All that touches the model is done one after the
+other, so scores wait that long too."""
+REST_S = 1.0
+"""How long a store that was away is not asked again."""
+_Result = TypeVar("_Result")
 
 
 class MemoryUsers:
@@ -52,34 +35,95 @@ class MemoryUsers:
         self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
         self._words: dict[str, UserWords] = {}
 
-    def pairs(self, user_id: str) -> Sequence[PreferencePair]:
-        """All pairs of a user, oldest first; none for a user that is not there."""
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """See `UserStore.pairs`."""
         return self._pairs.get(user_id, ())
 
     def words(self, user_id: str) -> UserWords | None:
-        """What a user said beside choices; None where nothing is known of it."""
+        """See `UserStore.words`."""
         return self._words.get(user_id)
 
-    def append(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> None:
-        """Keep further pairs of a user, and new words in place of the old."""
+    def add_pairs(
+        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+    ) -> int:
+        """See `UserStore.add_pairs`; none of the pairs is stored already."""
         if pairs:
             self._pairs[user_id] = (*self.pairs(user_id), *pairs)
         if words:
             self._words[user_id] = words
         elif words is not None:
             self._words.pop(user_id, None)
+        return len(pairs)
 
     def delete(self, user_id: str) -> Deleted:
-        """Drop everything of a user; what there was."""
+        """See `UserStore.delete`."""
         pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
         return Deleted(pairs=len(pairs), versions=0, words=words is not None)
 
-    def users(self) -> Iterable[str]:
-        """Ids of the users that have pairs or words here."""
-        return tuple(dict.fromkeys((*self._pairs, *self._words)))
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """See `UserStore.users`."""
+        names = [*dict.fromkeys((*self._pairs, *self._words))]
+        start = 0 if after is None else names.index(after) + 1
+        return tuple(
+            UserSummary(user_id=user, pairs=len(self.pairs(user)), version=0, words=user in self._words)
+            for user in names[start : start + limit]
+        )
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class Breaker:
+    """A `UserStore` in front of another, which is left alone for a moment when it is out of reach.
+
+    While that one rests, every request to it fails at once, so that requests do not queue up behind it.
+
+    Args:
+        store: The store, which raises `StoreUnavailableError` when it is out of reach.
+        rest_s: Seconds of rest.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, store: UserStore, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._rest_s, self._clock = store, rest_s, clock
+        self._until = float("-inf")
+
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """See `UserStore.pairs`."""
+        return self._ask(lambda: self._store.pairs(user_id))
+
+    def words(self, user_id: str) -> UserWords | None:
+        """See `UserStore.words`."""
+        return self._ask(lambda: self._store.words(user_id))
+
+    def add_pairs(
+        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+    ) -> int:
+        """See `UserStore.add_pairs`."""
+        return self._ask(lambda: self._store.add_pairs(user_id, pairs, words=words))
+
+    def delete(self, user_id: str) -> Deleted:
+        """See `UserStore.delete`."""
+        return self._ask(lambda: self._store.delete(user_id))
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """See `UserStore.users`."""
+        return self._ask(lambda: self._store.users(after, limit))
+
+    def close(self) -> None:
+        """See `UserStore.close`."""
+        self._store.close()
+
+    def _ask(self, work: Callable[[], _Result]) -> _Result:
+        if self._clock() < self._until:
+            raise StoreUnavailableError("the store was out of reach a moment ago. Cure: try again soon")
+        try:
+            return work()
+        except StoreUnavailableError:
+            self._until = self._clock() + self._rest_s
+            raise
 
 
 class HistoryMissingError(DataError):
@@ -207,7 +251,7 @@ class Users:
             before = self.model.users_.get(user_id)
             self._fit(user_id, together, words or said)
             try:
-                self.store.append(user_id, list(new.values()), words)
+                self.store.add_pairs(user_id, list(new.values()), words=words)
             except Exception:
                 self._put_back(user_id, before)
                 raise
@@ -217,7 +261,7 @@ class Users:
 
     def _kept(self, user_id: str, words: UserWords) -> dict[str, Any]:
         """Store words that the model does not read, for one that does."""
-        self.store.append(user_id, (), words)
+        self.store.add_pairs(user_id, (), words=words)
         return {"added": 0, "pairs": len(self.store.pairs(user_id)), "read": False}
 
     def export(self, user_id: str) -> dict[str, Any] | None:
@@ -264,7 +308,8 @@ def fit_stored(model: PersonalRewards, store: UserStore) -> int:
 
     Who has words alone is fitted to them, unless the model knows that user from its training already.
     """
-    histories = {user: store.pairs(user) for user in store.users()}
+    stored = (user for user in every_user(store) if user.pairs or user.words)
+    histories = {user.user_id: store.pairs(user.user_id) for user in stored}
     words = {user: said for user in histories if (said := store.words(user)) is not None}
     told = {user: pairs for user, pairs in histories.items() if pairs or user not in model.users_}
     model.fit_users(told, words)

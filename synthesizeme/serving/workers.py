@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.profile import UserProfile
-from synthesizeme.serving._breaker import PATIENCE_S, Breaker
+from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.users import Changes, UserStore
+from synthesizeme.serving.users import PATIENCE_S, Breaker, Changes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -150,7 +150,7 @@ def opened_store(options: ServerOptions) -> UserStore:
         StoreError: the store cannot be opened.
     """
     from synthesizeme.datasets import by_user, read_pairs, read_words
-    from synthesizeme.profiles import StoredUsers, open_store
+    from synthesizeme.profiles import open_store
     from synthesizeme.serving.users import MemoryUsers
 
     store: UserStore = MemoryUsers()
@@ -158,17 +158,17 @@ def opened_store(options: ServerOptions) -> UserStore:
         key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
         opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
-        store = Breaker(StoredUsers(opened))
+        store = Breaker(opened)
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if usable := [pair for pair in rows if pair.split != "test"]:
-                store.append(user, usable)
-        if not tuple(store.users()):
+                store.add_pairs(user, usable)
+        if not store.users(limit=1):
             problem = "has no train or validation pair"
             raise DataError(problem, source=options.pairs, cure="check its `split`.")
     if options.about is not None:
         for user, said in read_words(options.about).words.items():
-            store.append(user, (), said)
+            store.add_pairs(user, (), words=said)
     return store
 
 

@@ -13,10 +13,8 @@ import pytest
 
 from synthesizeme.errors import DataError, SealError
 from synthesizeme.feedback import OwnAnswer, UserWords
-from synthesizeme.profiles import StoredUsers
-from synthesizeme.profiles.store import Deleted, UserSummary
+from synthesizeme.profiles.store import Deleted, UserStore, UserSummary
 from synthesizeme.profiles.views import take_words
-from synthesizeme.serving.users import UserStore
 
 NOON = datetime(2024, 6, 25, 12, tzinfo=UTC)
 
@@ -115,11 +113,11 @@ def test_taking_words_in_again_changes_nothing(store):
 
 
 def test_a_server_keeps_its_users_words_in_a_store(store, pair):
-    kept: UserStore = StoredUsers(store)
-    kept.append("ada", [pair()], FULL)
-    kept.append("bo", (), said("bo"))
+    kept: UserStore = store
+    kept.add_pairs("ada", [pair()], words=FULL)
+    kept.add_pairs("bo", (), words=said("bo"))
     assert (kept.words("ada"), kept.words("bo"), kept.words("cy")) == (FULL, said("bo"), None)
-    assert sorted(kept.users()) == ["ada", "bo"]
+    assert sorted(user.user_id for user in kept.users()) == ["ada", "bo"]
     assert kept.delete("ada") == Deleted(pairs=1, versions=0, words=True)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synthesizeme.errors import StoreUnavailableError
-from synthesizeme.serving._breaker import Breaker
-from synthesizeme.serving.users import MemoryUsers
+from synthesizeme.serving.users import Breaker, MemoryUsers
 
 
 class Away(MemoryUsers):
@@ -43,10 +42,10 @@ def test_what_was_away_rests_and_is_then_asked_again():
 
 def test_other_faults_of_a_store_do_not_make_it_rest():
     class Broken(MemoryUsers):
-        def append(self, user_id, pairs, words=None):
+        def add_pairs(self, user_id, pairs, *, words=None):
             raise ValueError("a fault")
 
     breaker = Breaker(Broken())
     with pytest.raises(ValueError, match="a fault"):
-        breaker.append("ann", [])
+        breaker.add_pairs("ann", [])
     assert breaker.pairs("ann") == ()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from synthesizeme.profiles import StoredUsers, open_store
+from synthesizeme.profiles import open_store
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.app import LONGEST_HEAD, BoundedHead, ServerSettings
@@ -34,7 +34,7 @@ def live(serve, model, caplog):
 def stored(serve, model, tmp_path):
     """A server whose users are kept in a file."""
     pytest.importorskip("sqlalchemy")
-    live = serve(model, store=StoredUsers(open_store(tmp_path / "users.sqlite")))
+    live = serve(model, store=open_store(tmp_path / "users.sqlite"))
     live.post("/v1/users/mine/pairs", {"pairs": [{**PAIR, "prompt": SECRET}]})
     return live
 

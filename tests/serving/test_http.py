@@ -188,7 +188,7 @@ def test_a_user_of_the_checkpoint_is_not_overwritten_by_a_few_pairs(serve, model
 def test_users_of_a_store_are_fitted_when_the_server_starts(serve, model):
     store = MemoryUsers()
     pairs = two_tastes.asked_as(two_tastes.population(1, 8, seed=3), "stored")
-    store.append("stored", pairs)
+    store.add_pairs("stored", pairs)
     live = serve(model, store=store)
     assert live.post("/v1/score", {**ROW, "user_id": "stored"}).json()["status"] == "ok"
     assert live.post("/v1/users/stored/pairs", {"pairs": [PAIR]}).json()["pairs"] == 9
@@ -550,9 +550,9 @@ class Full(MemoryUsers):
 
     full = False
 
-    def append(self, user_id, pairs, words=None):
+    def add_pairs(self, user_id, pairs, *, words=None):
         self.refuse()
-        super().append(user_id, pairs)
+        return super().add_pairs(user_id, pairs)
 
     def delete(self, user_id):
         self.refuse()

@@ -199,10 +199,10 @@ def test_a_model_out_of_reach_is_asked_once_and_not_for_every_row():
 
 
 def test_the_server_serves_a_judge_and_learns_from_pairs_at_once(store, serve):
-    from synthesizeme.profiles import StoredProfiles, StoredUsers, open_store
+    from synthesizeme.profiles import StoredProfiles, open_store
 
     users = open_store(store)
-    live = serve(open_rewards("judge:builtin", lambda: StoredProfiles(users)), store=StoredUsers(users))
+    live = serve(open_rewards("judge:builtin", lambda: StoredProfiles(users)), store=users)
 
     def value(user, text):
         return live.post("/v1/score", {"user_id": user, "prompt": "How deep?", "response": text}).json()

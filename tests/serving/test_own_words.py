@@ -12,7 +12,7 @@ import reward_models
 from synthesizeme.datasets.rows.report import SourceRow
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
-from synthesizeme.profiles import StoredUsers, open_store
+from synthesizeme.profiles import open_store
 from synthesizeme.profiles.store import Deleted
 from synthesizeme.serving import openrlhf
 from synthesizeme.serving._requests import Limits
@@ -167,7 +167,7 @@ def test_words_do_not_replace_what_came_with_the_checkpoint_but_on_purpose(wordy
 
 def test_words_that_cannot_be_stored_leave_the_model_as_it_was(wordy):
     class Full(MemoryUsers):
-        def append(self, user_id, pairs, words=None):
+        def add_pairs(self, user_id, pairs, *, words=None):
             raise StoreUnavailableError("away")
 
     users = Users(wordy, Full())
@@ -193,9 +193,11 @@ def test_a_model_that_reads_no_words_keeps_them_for_one_that_does(deaf):
 
 @pytest.mark.parametrize("kind", ["memory", "store"])
 def test_who_only_spoke_is_known_after_a_restart_and_forgotten_on_deletion(wordy, tmp_path, kind):
-    store = MemoryUsers() if kind == "memory" else StoredUsers(open_store(tmp_path / "s.db"))
+    store = MemoryUsers() if kind == "memory" else open_store(tmp_path / "s.db")
     Users(wordy, store).add("new", (), words())
-    store.append("old", (), words("old"))  # said to a store, not to the server: the checkpoint knows them
+    store.add_pairs(
+        "old", (), words=words("old")
+    )  # said to a store, not to the server: the checkpoint knows them
     fresh = Wordy().fit([pair(0), pair(1)])
     users = Users(fresh, store)
     assert users.fit_stored() == 2

@@ -47,7 +47,7 @@ def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, mon
     def fail(user_id, pairs, words):
         raise StoreUnavailableError("away")
 
-    monkeypatch.setattr(users.store, "append", fail)
+    monkeypatch.setattr(users.store, "add_pairs", fail)
     with pytest.raises(StoreUnavailableError):
         users.add("new", history(9))
     assert before == {user: {name: array.tobytes() for name, array in state.items()}
@@ -75,7 +75,7 @@ def test_deleting_leaves_nothing_of_one_user_and_everything_of_the_others(users,
     assert users.delete("new") == {"pairs": 3, "words": False, "state": True}
     assert users.delete("new") is None
     assert users.export("new") is None
-    assert list(users.store.users()) == ["kept"]
+    assert [user.user_id for user in users.store.users()] == ["kept"]
     assert "new" not in model.users_
     assert len(users.export("kept")["pairs"]) == 3
     assert users.delete("u0") == {"pairs": 0, "words": False, "state": True}

@@ -1,1 +1,0 @@
-"""Alembic's migrations of the profile store; `synthesizeme.profiles.opening` runs them."""
