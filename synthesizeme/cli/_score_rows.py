@@ -80,14 +80,14 @@ def answers(
     Raises:
         DataError: a row cannot be scored for a reason that lies in the row.
     """
-    from synthesizeme.serving import rewards as asking
+    from synthesizeme.serving.rewards import RewardQuestion
     from synthesizeme.types import Comparison
 
     rewards.introduce(asked.about for asked in batch)
     single = [asked for asked in batch if len(asked.sides) == 1]
     double = [asked for asked in batch if len(asked.sides) == 2]
     scores = rewards.scores(
-        [asking.Question(asked.user_id, asked.prompt, asked.responses[0]) for asked in single]
+        [RewardQuestion(asked.user_id, asked.prompt, asked.responses[0]) for asked in single]
     )
     margins = rewards.margins(
         [

@@ -21,7 +21,7 @@ from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.profiles import ProfileStore
-    from synthesizeme.simulation.interview import Interview, Question
+    from synthesizeme.simulation.interview import Interview, InterviewQuestion
     from synthesizeme.types import PreferencePair
 
 KEYS: dict[str, Literal["first", "second"]] = {"1": "first", "2": "second"}
@@ -216,7 +216,7 @@ def _record(pair: PreferencePair, options: AskOptions, store: ProfileStore | Non
         store.add_pairs(options.user, [pair])
 
 
-def _show(question: Question, number: int) -> None:
+def _show(question: InterviewQuestion, number: int) -> None:
     asked = question.comparison
     typer.echo(f"\n{number}. {question.bits:.3g} bits expected; P(1) = {question.probability:.2f} so far")
     for message in asked.prompt:
@@ -229,7 +229,7 @@ def _lines(text: str) -> str:
     return "\n".join(printable(line) for line in text.splitlines())
 
 
-def _plain(question: Question) -> dict[str, Any]:
+def _plain(question: InterviewQuestion) -> dict[str, Any]:
     asked = question.comparison
     return {
         "pair_id": asked.pair_id,

@@ -25,7 +25,7 @@ from synthesizeme.serving._requests import (
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
 from synthesizeme.serving.queue import ModelQueue
-from synthesizeme.serving.rewards import Margin, Question, Score
+from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
 from synthesizeme.serving.settings import without_standard_errors
@@ -164,7 +164,7 @@ class Endpoints:
                 raise
             raise in_words(error) from None
 
-    async def _scores(self, asked: list[Question]) -> list[Score]:
+    async def _scores(self, asked: list[RewardQuestion]) -> list[Score]:
         return self._insisted(cast(list[Score], await self.queue.ask(asked)))
 
     def _insisted(self, found: list[Any]) -> list[Any]:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.serving.rewards import Question
+from synthesizeme.serving.rewards import RewardQuestion
 from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison
 
@@ -28,7 +28,7 @@ _DIGITS = 18
 _QUESTION = ("user_id", "prompt", "response", PESSIMISM)
 _COMPARISON = ("user_id", "prompt", "first", "second")
 _RESPONSES = ("response", "first", "second")
-_Asked = TypeVar("_Asked", Question, Comparison)
+_Asked = TypeVar("_Asked", RewardQuestion, Comparison)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     return value
 
 
-def questions(body: dict[str, Any], limits: Limits) -> tuple[list[Question], bool]:
+def questions(body: dict[str, Any], limits: Limits) -> tuple[list[RewardQuestion], bool]:
     """The rows whose reward is asked for, and whether there are several: ``rows``, or one row by itself.
 
     Raises:

@@ -25,7 +25,7 @@ from synthesizeme.plain_text import count, printable
 from synthesizeme.progress import ShowProgress, in_steps, waiting
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.opening import open_rewards
-from synthesizeme.serving.rewards import NOBODY, Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import NOBODY, Margin, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.rows import read_words
 from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison, Failure, OwnTaste, PreferencePair, Verdict
@@ -199,7 +199,7 @@ class LoadedRewardModel:
         """In what a user differs from most people, if in anything; see `own_taste`."""
         return own_taste(self.model, asked_user(user))
 
-    def _scores(self, questions: list[Question], progress: ShowProgress) -> list[Score]:
+    def _scores(self, questions: list[RewardQuestion], progress: ShowProgress) -> list[Score]:
         return in_steps(progress, self.name, "scoring", questions, self.rewards.score, step=STEP)
 
 
@@ -293,7 +293,7 @@ def _several(value: Any) -> list[Any] | None:
 
 def _asked(
     prompt: Any, responses: Sequence[Any], user: Any, *, source: str = "response row"
-) -> list[Question]:
+) -> list[RewardQuestion]:
     """A question for each response.
 
     Raises:
@@ -307,7 +307,7 @@ def _asked(
     for place, (asked, response, who) in enumerate(rows, start=1):
         row = SourceRow(source, place, {"prompt": plain(asked), "response": plain(response)})
         try:
-            found.append(Question(_user(who, place), read_prompt(row), read_response(row)))
+            found.append(RewardQuestion(_user(who, place), read_prompt(row), read_response(row)))
         except DataError as error:
             alone = number == 1 and source == "response row"
             problem = {"source": None if alone else source, "line": None if alone else place}

@@ -15,14 +15,14 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 from urllib.parse import parse_qsl
 
 from synthesizeme.errors import ConfigError
 from synthesizeme.profile import UserProfile
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.rewards import ScalarRewards
-from synthesizeme.serving.settings import Settings, parsed
+from synthesizeme.serving.settings import GivenSettings, Settings, parsed
 from synthesizeme.serving.users import fit_stored
 
 JUDGE = "judge:"
@@ -103,31 +103,14 @@ MODEL_VARIABLE = "SYNTHESIZEME_REWARD_MODEL"
 """Environment variable with the checkpoint folder, or a judge as in `synthesizeme.serving.opening`."""
 PROFILES_VARIABLE = "SYNTHESIZEME_PROFILES"
 """Environment variable with the store of profiles whose users are fitted; none is needed."""
-SETTING_VARIABLES = {
-    "unknown_user": "SYNTHESIZEME_UNKNOWN_USER",
-    "on_error": "SYNTHESIZEME_ON_ERROR",
-    "pessimism": "SYNTHESIZEME_PESSIMISM",
-    "normalize": "SYNTHESIZEME_NORMALIZE",
-    "clip": "SYNTHESIZEME_CLIP",
-    "floor": "SYNTHESIZEME_FLOOR",
-    "strip": "SYNTHESIZEME_STRIP",
-}
+SETTING_VARIABLES = {name: f"SYNTHESIZEME_{name.upper()}" for name in GivenSettings.__annotations__}
 """Environment variables with the settings, for loops that pass no arguments."""
 
 _log = logging.getLogger(__name__)
 
 
 def opened(
-    model: str | None = None,
-    *,
-    profiles: str | None = None,
-    unknown_user: str | None = None,
-    on_error: str | None = None,
-    pessimism: float | str | None = None,
-    normalize: bool | str | None = None,
-    clip: float | str | None = None,
-    floor: str | None = None,
-    strip: str | None = None,
+    model: str | None = None, *, profiles: str | None = None, **settings: Unpack[GivenSettings]
 ) -> ScalarRewards:
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
@@ -136,14 +119,9 @@ def opened(
             population that is shipped, which is logged.
         profiles: Path or URL of a store of profiles, whose users are fitted to their pairs and words; by
             default that of the environment variable, if any.
-        unknown_user: See `Settings`; by default that of the environment variable, else of `Settings`, and
-            for the shipped population without a store, which knows nobody, ``population``.
-        on_error: Likewise.
-        pessimism: Likewise; a number, or its text.
-        normalize: Likewise; true or false, or its text.
-        clip: Likewise; a number, or its text.
-        floor: Likewise; by default what the model stands on.
-        strip: Likewise.
+        **settings: Fields of `Settings`, or their text; by default those of the environment variables, else
+            of `Settings`. `unknown_user` is by default ``population`` for the shipped population without a
+            store, which knows nobody.
 
     Raises:
         ConfigError: the model knows nobody while unknown users are refused, a setting is wrong, or the model
@@ -154,20 +132,17 @@ def opened(
     from reward_models import POPULATION
 
     named = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
-    given: dict[str, Any] = {
-        "unknown_user": unknown_user, "on_error": on_error,
-        "pessimism": pessimism, "normalize": normalize, "clip": clip, "floor": floor,
-        "strip": strip,
-    }  # fmt: skip
+    if unknown := settings.keys() - SETTING_VARIABLES.keys():
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     found = {
-        name: os.environ.get(variable) if given[name] in (None, "") else given[name]
+        name: os.environ.get(variable) if settings.get(name) in (None, "") else settings.get(name)
         for name, variable in SETTING_VARIABLES.items()
     }
     store = profiles or os.environ.get(PROFILES_VARIABLE) or None
     if named == str(POPULATION) and store is None:
         found["unknown_user"] = found["unknown_user"] or "population"
-    settings = {name: parsed(name, value) for name, value in found.items() if value not in (None, "")}
-    return _opened(named, store, Settings(**settings))
+    read = {name: parsed(name, value) for name, value in found.items() if value not in (None, "")}
+    return _opened(named, store, Settings(**read))
 
 
 @lru_cache(maxsize=8)

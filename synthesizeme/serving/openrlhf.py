@@ -28,7 +28,7 @@ from typing import Any
 from synthesizeme.datasets.rows import SourceRow, short_repr
 from synthesizeme.errors import DataError
 from synthesizeme.serving.opening import opened
-from synthesizeme.serving.rewards import STATUSES, Question, Score
+from synthesizeme.serving.rewards import STATUSES, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, answered, refusal, tried
 from synthesizeme.visible_text import without_special_tokens
 
@@ -118,7 +118,7 @@ _LABEL = (
 )
 
 
-def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) -> list[Question]:
+def rows(queries: Sequence[Any], prompts: Sequence[Any], labels: Sequence[Any]) -> list[RewardQuestion]:
     """A question for every query.
 
     Args:
@@ -182,7 +182,7 @@ def reply(
     }
 
 
-def _row(number: int, query: Any, prompt: Any, label: Any) -> Question:
+def _row(number: int, query: Any, prompt: Any, label: Any) -> RewardQuestion:
     place = SourceRow(SOURCE, number, {})
     for field, value in (("query", query), ("prompts", prompt)):
         if not isinstance(value, str):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
-from synthesizeme.serving.rewards import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import Margin, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.users import Users
 from synthesizeme.types import Comparison
 
@@ -36,7 +36,7 @@ class LateError(Exception):
 
 
 class _Entry(NamedTuple):
-    rows: Sequence[Question] | Sequence[Comparison]
+    rows: Sequence[RewardQuestion] | Sequence[Comparison]
     answer: asyncio.Future[list[Score] | list[Margin]]
     expires: float
 
@@ -90,7 +90,7 @@ class ModelQueue:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
     def ask(
-        self, rows: Sequence[Question] | Sequence[Comparison]
+        self, rows: Sequence[RewardQuestion] | Sequence[Comparison]
     ) -> asyncio.Future[list[Score] | list[Margin]]:
         """The answers to rows of one kind, later.
 
@@ -184,13 +184,13 @@ class ModelQueue:
         """Answers to every entry, one call of the model for each kind of row."""
         if self._users is not None:
             self._users.catch_up(_asked(batch))
-        questions = [row for entry in batch for row in entry.rows if isinstance(row, Question)]
+        questions = [row for entry in batch for row in entry.rows if isinstance(row, RewardQuestion)]
         comparisons = [row for entry in batch for row in entry.rows if isinstance(row, Comparison)]
         scores = iter(self.rewards.scores(questions) if questions else [])
         margins = iter(self.rewards.margins(comparisons) if comparisons else [])
         return [
             [next(scores) for _ in entry.rows]
-            if isinstance(entry.rows[0], Question)
+            if isinstance(entry.rows[0], RewardQuestion)
             else [next(margins) for _ in entry.rows]
             for entry in batch
         ]
@@ -230,6 +230,6 @@ def _asked(batch: Sequence[_Entry]) -> Iterator[str]:
     return (row.user_id for entry in batch for row in entry.rows)
 
 
-def _size(row: Question | Comparison) -> int:
-    texts = len(row.response) if isinstance(row, Question) else len(row.first) + len(row.second)
+def _size(row: RewardQuestion | Comparison) -> int:
+    texts = len(row.response) if isinstance(row, RewardQuestion) else len(row.first) + len(row.second)
     return _ROW + texts + sum(len(turn.content) for turn in row.prompt)

@@ -25,7 +25,7 @@ NOBODY = ""
 _log = logging.getLogger(__name__)
 
 
-class Question(NamedTuple):
+class RewardQuestion(NamedTuple):
     """One response whose reward is asked for."""
 
     user_id: str
@@ -96,7 +96,7 @@ class Margin(NamedTuple):
         return int(self.status == "ok")
 
 
-Asked = TypeVar("Asked", Question, Comparison)
+Asked = TypeVar("Asked", RewardQuestion, Comparison)
 Found = TypeVar("Found", Score, Margin)
 
 
@@ -195,7 +195,7 @@ class ScalarRewards:
                     "%s reads no words of users; `about` changes nothing (said once)", self.model.name
                 )
 
-    def score(self, questions: Sequence[Question]) -> list[Score]:
+    def score(self, questions: Sequence[RewardQuestion]) -> list[Score]:
         """One score a question, in order.
 
         Raises:
@@ -211,7 +211,7 @@ class ScalarRewards:
         """
         return self.insist(self.margins(comparisons))
 
-    def scores(self, questions: Sequence[Question]) -> list[Score]:
+    def scores(self, questions: Sequence[RewardQuestion]) -> list[Score]:
         """`score` without the exception: a row that failed carries its `error` instead."""
         self.introduce(question.about for question in questions)
         seen = [self._strip(question.prompt, question.response) for question in questions]
@@ -279,7 +279,7 @@ class ScalarRewards:
         self.counts.update(answer.status for answer in found)
         return found
 
-    def _shaped(self, score: Score, question: Question) -> Score:
+    def _shaped(self, score: Score, question: RewardQuestion) -> Score:
         if score.value is None:
             return score
         pessimism = self.settings.pessimism if question.pessimism is None else question.pessimism
@@ -291,7 +291,7 @@ class ScalarRewards:
         value, error = shaped(score.value, score.standard_error, self.settings, scale, pessimism)
         return score._replace(value=value, standard_error=error)
 
-    def _score(self, questions: Sequence[Question]) -> list[Reward | Failure]:
+    def _score(self, questions: Sequence[RewardQuestion]) -> list[Reward | Failure]:
         return self.model.score(
             [question.prompt for question in questions],
             [question.response for question in questions],
@@ -357,7 +357,7 @@ def _telling(found: list[Found], seen: Sequence[Seen]) -> list[Found]:
     ]
 
 
-def _lent_question(question: Question) -> Question:
+def _lent_question(question: RewardQuestion) -> RewardQuestion:
     return question._replace(user_id=NOBODY)
 
 

@@ -11,7 +11,7 @@ from synthesizeme.datasets import CutText, words_of
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
 from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
-from synthesizeme.serving.rewards import Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
 
 ABOUT = "about"
 """Field of a row with what its user said beside choices; optional."""
@@ -75,7 +75,7 @@ def read_pessimism(place: SourceRow) -> float | None:
     return float(value)
 
 
-def read_question(place: SourceRow) -> Question:
+def read_question(place: SourceRow) -> RewardQuestion:
     """A row with ``user_id``, ``prompt`` and ``response``, and maybe ``about`` and ``pessimism``.
 
     Raises:
@@ -83,10 +83,10 @@ def read_question(place: SourceRow) -> Question:
     """
     user_id = read_user(place)
     said = read_about(place, user_id)
-    return Question(user_id, read_prompt(place), read_response(place), said, read_pessimism(place))
+    return RewardQuestion(user_id, read_prompt(place), read_response(place), said, read_pessimism(place))
 
 
-def tried(place: SourceRow) -> Question | DataError:
+def tried(place: SourceRow) -> RewardQuestion | DataError:
     """`read_question`, or what is wrong with the row."""
     try:
         return read_question(place)
@@ -94,7 +94,7 @@ def tried(place: SourceRow) -> Question | DataError:
         return error
 
 
-def answered(rewards: ScalarRewards, rows: Sequence[Question | DataError]) -> list[Score]:
+def answered(rewards: ScalarRewards, rows: Sequence[RewardQuestion | DataError]) -> list[Score]:
     """A score for every row, also for those that could not be read.
 
     Raises:
@@ -106,10 +106,10 @@ def answered(rewards: ScalarRewards, rows: Sequence[Question | DataError]) -> li
     )
 
 
-def refusal(asked: Sequence[Question | DataError], found: Sequence[Score]) -> UnknownUserError | None:
+def refusal(asked: Sequence[RewardQuestion | DataError], found: Sequence[Score]) -> UnknownUserError | None:
     """Why a batch is refused as a whole: one of its users is unknown, and unknown users are refused."""
     for row, score in zip(asked, found, strict=True):
-        if isinstance(row, Question) and score.status == "unknown_user":
+        if isinstance(row, RewardQuestion) and score.status == "unknown_user":
             return UnknownUserError(row.user_id)
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.scoring import RewardScale
@@ -106,6 +106,18 @@ class Settings:
             )
         if problems:
             raise ConfigError(problems)
+
+
+class GivenSettings(TypedDict, total=False):
+    """Fields of `Settings` as an adapter is given them, values or their text; None leaves the default."""
+
+    unknown_user: str | None
+    on_error: str | None
+    pessimism: float | str | None
+    normalize: bool | str | None
+    clip: float | str | None
+    floor: str | None
+    strip: str | None
 
 
 def without_standard_errors(name: str) -> str:

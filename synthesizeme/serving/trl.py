@@ -21,16 +21,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from synthesizeme.datasets.rows import SourceRow, messages, short_repr
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.loaded import LoadedRewardModel
 from synthesizeme.serving.opening import opened
-from synthesizeme.serving.rewards import Question, ScalarRewards, Score, Status
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
-from synthesizeme.serving.settings import Settings
+from synthesizeme.serving.settings import GivenSettings, Settings
 
 Rewards = list[float | None]
 NAME = "personal_reward"
@@ -44,15 +44,9 @@ def reward_function(
     model: PersonalRewards | LoadedRewardModel | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str | None = None,
-    on_error: str | None = None,
-    pessimism: float | None = None,
-    normalize: bool | None = None,
-    clip: float | None = None,
-    floor: str | None = None,
-    strip: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
+    **settings: Unpack[GivenSettings],
 ) -> PersonalReward:
     """A reward function for ``reward_funcs``, which can be pickled.
 
@@ -69,30 +63,19 @@ def reward_function(
             ``load_reward_model().fit_users(...)`` is that one with users of yours.
         profiles: Path or URL of a store of profiles whose users are fitted, for a model that is not given
             fitted.
-        unknown_user: ``refuse`` (default) gives None for a user the model does not know, ``population`` (the
-            default of the shipped population without `profiles`) the population's reward.
-        on_error: ``population`` (default) gives a row that cannot be scored the population's reward, or None
-            where there is none either; ``raise`` raises.
-        pessimism: Standard errors that are taken off a reward (`synthesizeme.serving.settings.Settings`); by
-            default none.
-        normalize: Whether rewards have mean 0 and standard deviation 1 over the model's training answers.
-        clip: Largest absolute value of a normalised reward.
-        floor: What rewards stand on, ``base``, ``none`` or ``lm:NAME``; a fitted model is put on it. By
-            default what the model stands on.
-        strip: What is not scored, by default ``all`` of chat templates around prompts, thoughts and special
-            tokens; ``none``, or some of ``template``, ``thoughts`` and ``tokens`` joined by ``+``.
         user_column: Column of the data set with the user's id.
         about_column: Column with what the user said beside choices; it may be missing, and null in rows.
+        **settings: Fields of `synthesizeme.serving.settings.Settings`, above all `unknown_user`: ``refuse``
+            (default) gives None for a user the model does not know, ``population`` (the default of the
+            shipped population without `profiles`) the population's reward; and `on_error`: ``population``
+            (default) gives a row that cannot be scored the population's reward, or None where there is none
+            either, ``raise`` raises. A fitted model is put on the `floor`, if one is named.
 
     Raises:
         ConfigError: a setting is wrong, the model lacks what one needs, or a model that is not given fitted
             knows nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    settings = {
-        "unknown_user": unknown_user, "on_error": on_error, "pessimism": pessimism, "normalize": normalize,
-        "clip": clip, "floor": floor, "strip": strip,
-    }  # fmt: skip
     return PersonalReward(_bare(model), profiles, settings, user_column, about_column)
 
 
@@ -100,21 +83,11 @@ def async_reward_function(
     model: PersonalRewards | LoadedRewardModel | str | Path | None = None,
     *,
     profiles: str | None = None,
-    unknown_user: str | None = None,
-    on_error: str | None = None,
-    pessimism: float | None = None,
-    normalize: bool | None = None,
-    clip: float | None = None,
-    floor: str | None = None,
-    strip: str | None = None,
     user_column: str = "user_id",
     about_column: str = "about",
+    **settings: Unpack[GivenSettings],
 ) -> AsyncPersonalReward:
     """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    settings = {
-        "unknown_user": unknown_user, "on_error": on_error, "pessimism": pessimism, "normalize": normalize,
-        "clip": clip, "floor": floor, "strip": strip,
-    }  # fmt: skip
     return AsyncPersonalReward(
         personal_reward, PersonalReward(_bare(model), profiles, settings, user_column, about_column)
     )
@@ -131,7 +104,7 @@ class PersonalReward:
         self,
         model: PersonalRewards | str | Path | None,
         profiles: str | None,
-        settings: dict[str, Any],
+        settings: GivenSettings,
         user_column: str,
         about_column: str,
     ) -> None:
@@ -193,7 +166,7 @@ class PersonalReward:
         }
         return {name: sum(values) / len(values) for name, values in metrics.items() if values}
 
-    def _say_none(self, asked: Sequence[Question | DataError], found: Sequence[Score]) -> None:
+    def _say_none(self, asked: Sequence[RewardQuestion | DataError], found: Sequence[Score]) -> None:
         """Warn, once for each reason, of the rows that got None."""
         none = {row: _reason(score) for row, score in enumerate(found) if score.value is None}
         for row, reason in none.items():
@@ -246,8 +219,8 @@ def _reason(score: Score) -> str:
     return f"{score.status} {type(error).__name__}"
 
 
-def _why(asked: Question | DataError, score: Score) -> str:
-    if isinstance(asked, Question) and score.status == "unknown_user":
+def _why(asked: RewardQuestion | DataError, score: Score) -> str:
+    if isinstance(asked, RewardQuestion) and score.status == "unknown_user":
         return (
             f"the model does not know user {short_repr(asked.user_id)}. Cure: fit them to their pairs "
             "(profiles=URL of a store), leave them out of the data, or set unknown_user to 'population'"
@@ -268,11 +241,12 @@ def _bare(
 
 
 def _opened(
-    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Any
+    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Unpack[GivenSettings]
 ) -> ScalarRewards:
     if model is None or isinstance(model, str | Path):
         return opened(None if model is None else str(model), profiles=profiles, **settings)
-    return ScalarRewards(model, Settings(**{name: it for name, it in settings.items() if it is not None}))
+    given: dict[str, Any] = {name: it for name, it in settings.items() if it is not None}
+    return ScalarRewards(model, Settings(**given))
 
 
 def _text(completion: Any) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthesizeme.errors import DataError
-    from synthesizeme.serving.rewards import Question, ScalarRewards, Score
+    from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
 
 _SETTINGS = (
     "model", "profiles", "unknown_user", "on_error", "pessimism", "normalize", "clip", "floor", "strip",
@@ -152,7 +152,7 @@ def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def _asked(info: Any, response: Any) -> Question | DataError:
+def _asked(info: Any, response: Any) -> RewardQuestion | DataError:
     """The question about a response, or what is wrong with the response.
 
     Raises:
@@ -160,7 +160,7 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     """
     from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
     from synthesizeme.errors import DataError
-    from synthesizeme.serving.rewards import Question
+    from synthesizeme.serving.rewards import RewardQuestion
     from synthesizeme.serving.rows import ABOUT, read_about
 
     if not isinstance(info, dict):
@@ -176,7 +176,7 @@ def _asked(info: Any, response: Any) -> Question | DataError:
         raise DataError(problem, source="extra_info", field=error.field, cure=_CURE) from None
     said = read_about(place, user_id)
     try:
-        return Question(user_id, turns, read_response(place), said)
+        return RewardQuestion(user_id, turns, read_response(place), said)
     except DataError as error:
         return error
 

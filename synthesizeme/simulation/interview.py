@@ -32,7 +32,7 @@ class MarginBeliefs(PersonalRewards, Protocol):
         """Means of the user's margins, shape (n,); covariance of them and of the taste, (n + K, n + K)."""
 
 
-class Question(NamedTuple):
+class InterviewQuestion(NamedTuple):
     """A comparison to show to the user."""
 
     comparison: Comparison
@@ -92,7 +92,7 @@ class Interview:
         """Whether the model knows the user from pairs that are not here: an answer would replace them."""
         return not self.history and self.user_id in self.model.users_
 
-    def next(self, n: int = 1) -> list[Question]:
+    def next(self, n: int = 1) -> list[InterviewQuestion]:
         """The `n` questions that tell most together, best first; fewer where no more are left.
 
         Raises:
@@ -105,11 +105,13 @@ class Interview:
         chosen = choose(mean, covariance, n)
         verdicts = self.model.compare([pool[it.place] for it in chosen])
         return [
-            Question(pool[it.place], it.bits, verdict.probability if isinstance(verdict, Verdict) else 0.5)
+            InterviewQuestion(
+                pool[it.place], it.bits, verdict.probability if isinstance(verdict, Verdict) else 0.5
+            )
             for it, verdict in zip(chosen, verdicts, strict=True)
         ]
 
-    def answer(self, question: Question, side: Side) -> PreferencePair:
+    def answer(self, question: InterviewQuestion, side: Side) -> PreferencePair:
         """Record an answer as a pair and refit the user at once.
 
         Raises:
@@ -128,7 +130,7 @@ class Interview:
         self.skip(question)
         return pair
 
-    def skip(self, question: Question) -> None:
+    def skip(self, question: InterviewQuestion) -> None:
         """Do not ask this one (again)."""
         self._open.pop(question.comparison.pair_id, None)
 

@@ -21,7 +21,7 @@ from synthesizeme.serving.opening import (
     read_spec,
 )
 from synthesizeme.serving.openrlhf import reward_func
-from synthesizeme.serving.rewards import Question, ScalarRewards
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import reward_function
 from synthesizeme.serving.verl import compute_score
@@ -45,7 +45,7 @@ PROMPT = pair(0).prompt
 
 
 def questions(*responses, user="ada"):
-    return [Question(user, PROMPT, response) for response in responses]
+    return [RewardQuestion(user, PROMPT, response) for response in responses]
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_judge_stands_on_the_floor_however_it_is_asked():
     assert verdict.floors == pytest.approx((echo.floor, answer.floor))
     assert verdict.margin == pytest.approx(echo.value - answer.value)
     bare = ScalarRewards(model, Settings(floor="none"))
-    (found,) = bare.score([Question("ada", prompt, texts[1])])
+    (found,) = bare.score([RewardQuestion("ada", prompt, texts[1])])
     assert (found.value, found.floor) == (echo.taste, 0)
     assert bare.fallen(found) == 0
 

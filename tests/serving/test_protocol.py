@@ -10,7 +10,7 @@ import two_tastes
 from invented import user_says
 
 from synthesizeme.errors import ConfigError, RewardError
-from synthesizeme.serving.rewards import Margin, Question, ScalarRewards, Score
+from synthesizeme.serving.rewards import Margin, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison
 
@@ -18,7 +18,7 @@ PROMPT = (user_says("What of the sea?"),)
 
 
 def asked(*rows):
-    return [Question(user, PROMPT, response) for user, response in rows]
+    return [RewardQuestion(user, PROMPT, response) for user, response in rows]
 
 
 def comparison(user, first, second):
@@ -27,7 +27,7 @@ def comparison(user, first, second):
 
 def test_scores_are_those_of_the_model_row_by_row(model):
     pairs = two_tastes.population(4, 3, seed=5)
-    rows = [Question(pair.user_id, pair.prompt, pair.chosen_text) for pair in pairs]
+    rows = [RewardQuestion(pair.user_id, pair.prompt, pair.chosen_text) for pair in pairs]
     rewards = model.score([q.prompt for q in rows], [q.response for q in rows], [q.user_id for q in rows])
     scalar = ScalarRewards(model)
     found = scalar.score(rows)
@@ -114,7 +114,7 @@ def test_on_error_raise_raises_and_says_which_row(stub, response):
 
 def test_a_failed_row_is_logged_without_its_text(stub, caplog):
     caplog.set_level(logging.INFO)
-    (found,) = ScalarRewards(stub).score([Question("ann", (user_says("my secret"),), "raise")])
+    (found,) = ScalarRewards(stub).score([RewardQuestion("ann", (user_says("my secret"),), "raise")])
     assert found.status == "error"
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text

@@ -11,7 +11,7 @@ import pytest
 
 from synthesizeme.serving.app import ServerSettings
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
-from synthesizeme.serving.rewards import Question, ScalarRewards
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards
 
 
 def row(response, user="ann"):
@@ -79,7 +79,7 @@ def test_the_end_answers_what_was_accepted_and_takes_no_more(serve, stub):
 
 
 def questions(*responses):
-    return [Question("ann", (), response) for response in responses]
+    return [RewardQuestion("ann", (), response) for response in responses]
 
 
 def queue_of(stub, **settings):

@@ -12,7 +12,7 @@ import two_tastes
 import reward_models
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
-from synthesizeme.serving.rewards import Question, ScalarRewards
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.trl import async_reward_function, reward_function
 from synthesizeme.types import Comparison, Message
@@ -27,7 +27,7 @@ SHAPES = [
 
 
 def of(user, text):
-    return Question(user, PROMPT, text)
+    return RewardQuestion(user, PROMPT, text)
 
 
 def expected(model, text, user, pessimism=0.0, normalize=False, clip=math.inf):
@@ -56,7 +56,9 @@ def test_rewards_are_the_models_less_their_doubt_on_the_scale_of_the_training_an
 def test_normalised_rewards_of_training_answers_have_mean_zero_and_deviation_one_and_are_clipped(model):
     pairs = two_tastes.population(6, 16)
     model.stand_on("none")  # the scale is that of tastes, and some of these toys seem to be no answers
-    rows = [Question(p.user_id, p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text)]
+    rows = [
+        RewardQuestion(p.user_id, p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text)
+    ]
     assert model.reward_scale.answers == len(rows)
     for pessimism in (0, 1):
         scalar = ScalarRewards(model, Settings(normalize=True, pessimism=pessimism))

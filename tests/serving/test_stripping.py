@@ -7,7 +7,7 @@ import pytest
 from synthesizeme.errors import ConfigError
 from synthesizeme.serving import openrlhf, verl
 from synthesizeme.serving.loaded import load_reward_model
-from synthesizeme.serving.rewards import Question, ScalarRewards
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.stripping import taken_apart
 from synthesizeme.serving.trl import reward_function
@@ -88,7 +88,7 @@ def test_a_template_is_taken_apart_into_its_turns(name):
 def test_what_the_template_began_to_think_is_no_answer(recorder, begun):
     said = "so they ask</think>\n\nHere." if begun == "<think>\n" else "Here."
     prompt = (Message(role="user", content=WRITTEN["chatml"] + begun),)
-    (found,) = ScalarRewards(recorder).score([Question("ann", prompt, said + "<|im_end|>")])
+    (found,) = ScalarRewards(recorder).score([RewardQuestion("ann", prompt, said + "<|im_end|>")])
     assert recorder.seen == [(TURNS, "Here.")]
     assert found.stripped == ("template", "thoughts", "tokens")
 
@@ -162,13 +162,17 @@ def test_an_answer_has_one_reward_however_it_is_wrapped(model, checkpoint, way):
 
 @pytest.mark.parametrize("text", SAID)
 def test_what_an_answer_may_contain_is_scored(recorder, text):
-    (found,) = ScalarRewards(recorder).score([Question("ann", (Message(role="user", content="Q?"),), text)])
+    (found,) = ScalarRewards(recorder).score(
+        [RewardQuestion("ann", (Message(role="user", content="Q?"),), text)]
+    )
     assert (recorder.seen[0][1], found.stripped) == (text, ())
 
 
 @pytest.mark.parametrize("text", HIDDEN)
 def test_whatever_is_not_scored_is_said(recorder, text):
-    (found,) = ScalarRewards(recorder).score([Question("ann", (Message(role="user", content="Q?"),), text)])
+    (found,) = ScalarRewards(recorder).score(
+        [RewardQuestion("ann", (Message(role="user", content="Q?"),), text)]
+    )
     assert recorder.seen[0][1] == SHOWN
     assert found.stripped
 
@@ -208,7 +212,7 @@ def test_the_server_says_what_was_stripped_of_scores_and_margins(serve, model, c
 def test_what_is_stripped_is_a_setting(recorder, strip, left):
     scalar = ScalarRewards(recorder, Settings(strip=strip))
     prompt = (Message(role="user", content=WRITTEN["chatml"]),)
-    scalar.score([Question("ann", prompt, "<think>x</think>Here.</s>")])
+    scalar.score([RewardQuestion("ann", prompt, "<think>x</think>Here.</s>")])
     whole = [("user", WRITTEN["chatml"])] if strip == "none" else None
     assert recorder.seen[0][1] == left
     if strip in ("all", "template"):
@@ -237,7 +241,7 @@ def test_earlier_answers_lose_their_thoughts_and_no_turn_is_lost(recorder):
     ScalarRewards(recorder).margins(
         [Comparison(pair_id="1", user_id="ann", prompt=prompt, first="1", second="2")]
     )
-    ScalarRewards(recorder).score([Question("ann", prompt, "3")])
+    ScalarRewards(recorder).score([RewardQuestion("ann", prompt, "3")])
     assert recorder.seen == [
         ([("user", "</s>"), ("assistant", "I am."), ("user", "So <think> it over")], "3")
     ]
