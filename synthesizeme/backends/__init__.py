@@ -8,8 +8,7 @@ from synthesizeme.backends._base import (
     most_follow_ups,
     open_model,
 )
-from synthesizeme.backends._cache import CallCache
-from synthesizeme.backends._calls import Question
+from synthesizeme.backends._calls import CallCache, Question
 from synthesizeme.backends._faults import RetryPolicy
 from synthesizeme.backends._ledger import Account, Budget, Caps
 from synthesizeme.backends._reply import Answer, Form, Structure, Token

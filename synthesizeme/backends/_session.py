@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends._base import Model, open_model
-from synthesizeme.backends._cache import CallCache
 from synthesizeme.backends._calls import (
+    CallCache,
     Question,
     Sending,
     ask,

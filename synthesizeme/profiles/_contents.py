@@ -17,7 +17,7 @@ import secrets
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -60,16 +60,8 @@ def pair_bytes(pair: PreferencePair, user_id: str) -> bytes:
     Raises:
         DataError: it is another user's, or cannot be written as JSON.
     """
-    if pair.user_id != user_id:
-        problem = f"pair {_short(pair.pair_id)} is of user {_short(pair.user_id)}; expected {_short(user_id)}"
-        raise DataError(problem, field="user_id", cure="add each user's pairs by themselves")
-    try:
-        return _bytes(pair)
-    except (PydanticSerializationError, ValueError) as error:
-        raise DataError(
-            f"pair {_short(pair.pair_id)} cannot be written as JSON: {type(error).__name__}",
-            cure="leave out of it what is not text, a number, a list or an object",
-        ) from None
+    _check_owner(f"pair {_short(pair.pair_id)} is", pair.user_id, user_id)
+    return _written(pair, f"pair {_short(pair.pair_id)}")
 
 
 def words_bytes(words: UserWords, user_id: str) -> bytes | None:
@@ -78,16 +70,8 @@ def words_bytes(words: UserWords, user_id: str) -> bytes | None:
     Raises:
         DataError: they are another user's, or cannot be written as JSON.
     """
-    if words.user_id != user_id:
-        problem = f"the words are of user {_short(words.user_id)}; expected {_short(user_id)}"
-        raise DataError(problem, field="user_id", cure="put each user's words by themselves")
-    try:
-        return _bytes(words) if words else None
-    except (PydanticSerializationError, ValueError) as error:
-        raise DataError(
-            f"the words of {_short(user_id)} cannot be written as JSON: {type(error).__name__}",
-            cure="leave lone surrogates out of its texts",
-        ) from None
+    _check_owner("the words are", words.user_id, user_id)
+    return _written(words, f"the words of {_short(user_id)}") if words else None
 
 
 def profile_bytes(profile: UserProfile) -> bytes:
@@ -96,13 +80,7 @@ def profile_bytes(profile: UserProfile) -> bytes:
     Raises:
         DataError: it cannot be written as JSON.
     """
-    try:
-        return _bytes(profile)
-    except (PydanticSerializationError, ValueError) as error:
-        raise DataError(
-            f"the profile of {_short(profile.user_id)} cannot be written as JSON: {type(error).__name__}",
-            cure="leave lone surrogates out of its texts",
-        ) from None
+    return _written(profile, f"the profile of {_short(profile.user_id)}")
 
 
 def parsed(kind: type[_Model], content: bytes, what: str) -> _Model:
@@ -162,6 +140,22 @@ def origin(profile: UserProfile) -> str:
     return f"{made.model}, {made.search} search, {len(made.splits)} pairs{data}"
 
 
+def _check_owner(what: str, owner: str, user_id: str) -> None:
+    if owner != user_id:
+        problem = f"{what} of user {_short(owner)}; expected {_short(user_id)}"
+        raise DataError(problem, field="user_id", cure="add what is of each user by itself")
+
+
+def _written(value: BaseModel, what: str) -> bytes:
+    try:
+        return _bytes(value)
+    except (PydanticSerializationError, ValueError) as error:
+        raise DataError(
+            f"{what} cannot be written as JSON: {type(error).__name__}",
+            cure="leave out of it what is not text, a number, a list or an object, and lone surrogates",
+        ) from None
+
+
 def _bytes(value: BaseModel) -> bytes:
     return json.dumps(
         value.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":")
@@ -187,75 +181,20 @@ _NEW_KEY = "(umask 077; openssl rand -base64 32 > FILE)"
 _logger = logging.getLogger(__name__)
 
 
-class Seal(Protocol):
-    """How ids and texts are written into the database and read back."""
-
-    def name(self, *parts: str) -> str:
-        """64 hex digits that stand for an id."""
-
-    def close(self, user_key: str, place: str, content: bytes) -> bytes:
-        """What is stored for `content` at a place of a user."""
-
-    def open(self, user_key: str, place: str, stored: bytes) -> bytes:
-        """The content behind what `close` made.
-
-        Raises:
-            SealError: it was made with another key, or changed since, or moved from elsewhere.
-        """
-
-    def check_value(self) -> bytes:
-        """What a new store keeps to recognise this seal by."""
-
-    def check(self, value: bytes) -> None:
-        """Compare with the `check_value` that a store keeps.
-
-        Raises:
-            SealError: the store was made with another key, or without one, or with one that is not given.
-        """
-
-
-class NoSeal:
-    """Content as it is; ids as SHA-256."""
-
-    def name(self, *parts: str) -> str:
-        """64 hex digits that stand for an id."""
-        return hashlib.sha256(_joined(parts)).hexdigest()
-
-    def close(self, user_key: str, place: str, content: bytes) -> bytes:
-        """The content itself."""
-        return content
-
-    def open(self, user_key: str, place: str, stored: bytes) -> bytes:
-        """The content itself."""
-        return stored
-
-    def check_value(self) -> bytes:
-        """A word that says there is no key."""
-        return _PLAIN_CHECK
-
-    def check(self, value: bytes) -> None:
-        """Refuse a store that has a key.
-
-        Raises:
-            SealError: it has.
-        """
-        if value != _PLAIN_CHECK:
-            raise SealError(
-                "this store is encrypted and no key was given. Cure: name its key with --key-file"
-            )
-
-
-class KeyedSeal:
-    """Content sealed with a key; ids as HMAC-SHA256.
+class Seal:
+    """How ids and texts are written into the database and read back.
 
     Args:
-        key: 32 random bytes.
+        key: 32 random bytes; without a key content is stored as it is, and ids as SHA-256.
 
     Raises:
         MissingExtraError: the library that seals is not installed.
     """
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | None = None) -> None:
+        self._keyed = key is not None
+        if key is None:
+            return
         try:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -266,20 +205,25 @@ class KeyedSeal:
 
     def name(self, *parts: str) -> str:
         """64 hex digits that stand for an id."""
-        return _derived(self._name_key, _joined(parts)).hex()
+        joined = b"\0".join(part.encode() for part in parts)
+        return _derived(self._name_key, joined).hex() if self._keyed else hashlib.sha256(joined).hexdigest()
 
     def close(self, user_key: str, place: str, content: bytes) -> bytes:
-        """Seal `content` for its place: method, nonce, ciphertext with tag."""
+        """What is stored for `content` at a place of a user: method, nonce, ciphertext with tag."""
+        if not self._keyed:
+            return content
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed: bytes = self._of(user_key).encrypt(nonce, content, _bound(user_key, place))
         return _SEALED + nonce + sealed
 
     def open(self, user_key: str, place: str, stored: bytes) -> bytes:
-        """The content that was sealed for this place.
+        """The content behind what `close` made.
 
         Raises:
             SealError: it was made with another key, or changed since, or moved from elsewhere.
         """
+        if not self._keyed:
+            return stored
         nonce, sealed = stored[1 : 1 + _NONCE_BYTES], stored[1 + _NONCE_BYTES :]
         try:
             if stored[:1] != _SEALED or len(nonce) < _NONCE_BYTES:
@@ -293,19 +237,21 @@ class KeyedSeal:
             ) from None
 
     def check_value(self) -> bytes:
-        """A known text, sealed."""
-        return self.close(*_CHECK, _CHECK_TEXT)
+        """What a new store keeps to recognise this seal by: a known text, sealed, or that there is no key."""
+        return self.close(*_CHECK, _CHECK_TEXT) if self._keyed else _PLAIN_CHECK
 
     def check(self, value: bytes) -> None:
-        """Open the known text.
+        """Compare with the `check_value` that a store keeps.
 
         Raises:
-            SealError: the store has another key, or none.
+            SealError: the store was made with another key, or without one, or with one that is not given.
         """
-        if value == _PLAIN_CHECK:
+        if self._keyed and value == _PLAIN_CHECK:
+            cure = "leave --key-file out, or name a new store"
+            raise SealError(f"this store is not encrypted, and a key was given. Cure: {cure}")
+        if not self._keyed and value != _PLAIN_CHECK:
             raise SealError(
-                "this store is not encrypted, and a key was given. Cure: leave --key-file out, or name a "
-                "new store"
+                "this store is encrypted and no key was given. Cure: name its key with --key-file"
             )
         try:
             self.open(*_CHECK, value)
@@ -326,7 +272,7 @@ def open_seal(key_file: Path | None) -> Seal:
         MissingExtraError: the library that seals is not installed.
     """
     if key_file is None:
-        return NoSeal()
+        return Seal()
     cure = f"Cure: make a key with {_NEW_KEY}"
     try:
         text = key_file.read_bytes().strip()
@@ -343,15 +289,11 @@ def open_seal(key_file: Path | None) -> Seal:
         raise ConfigError(f"key file {key_file}: holds no key; expected {KEY_BYTES} bytes in base64. {cure}")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         _logger.warning("key file %s can be read by others. Cure: chmod 600 %s", key_file, key_file)
-    return KeyedSeal(key)
+    return Seal(key)
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:
     return hmac.new(key, purpose, hashlib.sha256).digest()
-
-
-def _joined(parts: tuple[str, ...]) -> bytes:
-    return b"\0".join(part.encode() for part in parts)
 
 
 def _bound(user_key: str, place: str) -> bytes:

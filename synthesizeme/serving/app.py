@@ -52,8 +52,6 @@ class ServerSettings:
     """Rows that may wait; a request with more is answered 429."""
     most_rows: int = 256
     """Rows of a batch."""
-    patience: float = 0.0
-    """Seconds an idle server waits for company before it scores a batch."""
     deadline: float = 10.0
     """Seconds from a request to its answer, or to 504."""
     local_names_only: bool = False
@@ -90,7 +88,7 @@ def build_app(
     users.fit_stored()
     queue = ModelQueue(
         rewards, users=users, most_rows=settings.most_rows, most_waiting=settings.most_waiting,
-        patience=settings.patience, deadline=settings.deadline,
+        deadline=settings.deadline,
     )  # fmt: skip
     metrics = Metrics(queue, pages)
     endpoints = Endpoints(queue, metrics, users, settings.limits, settings.read_only)

@@ -58,7 +58,6 @@ class ModelQueue:
         rewards: The scalar path.
         most_rows: Most rows of a batch.
         most_waiting: Most rows that wait; more are refused.
-        patience: Seconds to wait for company when nothing is running.
         deadline: Seconds from arrival to answer.
         users: Who may have been changed by other processes, and is then read again before a batch.
     """
@@ -69,13 +68,12 @@ class ModelQueue:
         *,
         most_rows: int,
         most_waiting: int,
-        patience: float,
         deadline: float,
         users: Users | None = None,
     ) -> None:
         self.rewards, self._users = rewards, users
         self.most_rows, self.most_waiting = most_rows, most_waiting
-        self.patience, self.deadline = patience, deadline
+        self.deadline = deadline
         self.waiting = 0
         """Rows that wait now."""
         self.batches = self.batched_rows = 0
@@ -109,7 +107,7 @@ class ModelQueue:
             self._sweep = loop.call_at(entry.expires, self._expire)
         if not self._running and not self._scheduled:
             self._scheduled = True
-            loop.call_later(self.patience, self._drain) if self.patience else loop.call_soon(self._drain)
+            loop.call_soon(self._drain)
         return entry.answer
 
     async def run(self, work: Callable[[], Result]) -> Result:

@@ -21,6 +21,19 @@ MOST_PESSIMISM = 1e6
 _log = logging.getLogger(__name__)
 
 
+class VerlResult(dict[str, Any]):
+    """What verl's reward managers take for the reward of one response.
+
+    A dict with ``score``, which most managers read; ``prime`` takes the first of what it gets instead. It
+    stands here since verl loads its adapter by path, and what is defined there cannot be pickled.
+    """
+
+    def __missing__(self, key: object) -> Any:
+        if key == 0:
+            return self["score"]
+        raise KeyError(key)
+
+
 def read_words(value: Any, user_id: str, place: SourceRow) -> tuple[UserWords, list[CutText]]:
     """What a user said: bare text, in which they describe themself, or a document with fields of `UserWords`.
 

@@ -19,15 +19,16 @@ import difflib
 import logging
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from synthesizeme.errors import DataError
-    from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+from synthesizeme.errors import DataError
+from synthesizeme.serving.opening import opened
+from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
+from synthesizeme.serving.rows import ABOUT, VerlResult, answered, read_about, refusal
+from synthesizeme.serving.settings import GivenSettings
 
-_SETTINGS = (
-    "model", "profiles", "unknown_user", "on_error", "pessimism", "normalize", "clip", "floor", "strip",
-)  # fmt: skip
+_SETTINGS = ("model", "profiles", *GivenSettings.__annotations__)
 _OF_VERL = frozenset({
     "reward_router_address", "reward_model_tokenizer", "sandbox_fusion_url", "concurrent_semaphore",
     "memory_limit_mb",
@@ -97,8 +98,6 @@ def compute_score(
         ConfigError: the model knows nobody, or a setting is wrong.
         TypeError: `from_verl` has a name that is much like one of a setting, misspelt in ``reward_kwargs``.
     """
-    from synthesizeme.serving.opening import opened
-
     _check_names(tuple(from_verl))
     rewards = opened(
         model, profiles=profiles, unknown_user=unknown_user, on_error=on_error, pessimism=pessimism,
@@ -129,9 +128,6 @@ def _check_names(names: tuple[str, ...]) -> None:
 
 
 def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> list[dict[str, Any]]:
-    from synthesizeme.errors import DataError
-    from synthesizeme.serving.rows import answered, refusal
-
     if len(infos) != len(responses):
         problem = f"found {len(infos)} for {len(responses)} responses; expected one for each"
         raise DataError(problem, field="extra_info", cure=_CURE)
@@ -143,10 +139,8 @@ def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> 
 
 
 def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:
-    from synthesizeme.serving.verl_result import Result
-
     found = rewards.substituted(score)
-    return Result(
+    return VerlResult(
         score=found.value, scored=found.scored, status=found.status, taste=found.taste, floor=found.floor,
         below_floor=rewards.fallen(found), stripped=int(bool(found.stripped)),
     )  # fmt: skip
@@ -158,11 +152,6 @@ def _asked(info: Any, response: Any) -> RewardQuestion | DataError:
     Raises:
         DataError: the user or the prompt is missing or wrong, which is the data set's fault.
     """
-    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
-    from synthesizeme.errors import DataError
-    from synthesizeme.serving.rewards import RewardQuestion
-    from synthesizeme.serving.rows import ABOUT, read_about
-
     if not isinstance(info, dict):
         problem = f"found {short_repr(info)}; expected a dict with prompt and user_id"
         raise DataError(problem, field="extra_info", cure=_CURE)

@@ -13,7 +13,7 @@ import pytest
 
 from synthesizeme.errors import ConfigError, SealError
 from synthesizeme.profiles import open_store
-from synthesizeme.profiles._contents import KeyedSeal, open_seal
+from synthesizeme.profiles._contents import Seal, open_seal
 
 WORDS = ("zebrafish", "marmalade", "question of", "Likes", '"prompt"', '"user_id"', "quince")
 
@@ -146,11 +146,7 @@ def test_a_key_in_hexadecimal_is_the_same_key(tmp_path):
     (tmp_path / "a").write_text(base64.b64encode(b"k" * 32).decode())
     (tmp_path / "b").write_text((b"k" * 32).hex() + "\n")
     seals = [open_seal(tmp_path / name) for name in "ab"]
-    assert (
-        seals[0].name("user", "ada")
-        == seals[1].name("user", "ada")
-        != KeyedSeal(b"l" * 32).name("user", "ada")
-    )
+    assert seals[0].name("user", "ada") == seals[1].name("user", "ada") != Seal(b"l" * 32).name("user", "ada")
     assert seals[1].open("u", "place", seals[0].close("u", "place", b"text")) == b"text"
 
 

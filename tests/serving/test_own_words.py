@@ -133,7 +133,7 @@ def test_openrlhf_takes_words_from_the_label(wordy):
 
 
 def test_verl_takes_words_from_extra_info(monkeypatch, wordy):
-    monkeypatch.setattr("synthesizeme.serving.opening.opened", lambda *a, **k: ScalarRewards(wordy))
+    monkeypatch.setattr("synthesizeme.serving.verl.opened", lambda *a, **k: ScalarRewards(wordy))
     info = {"prompt": "Q?", "user_id": "new", "about": {"wishes": ["tea"], "about": None}}
     assert compute_score(None, "Tea.", None, info)["score"] == 1.0
     with pytest.raises(DataError, match="blank"):

@@ -85,7 +85,7 @@ def questions(*responses):
 def queue_of(stub, **settings):
     return ModelQueue(
         ScalarRewards(stub),
-        **{"most_rows": 4, "most_waiting": 10, "patience": 0.0, "deadline": 5.0} | settings,
+        **{"most_rows": 4, "most_waiting": 10, "deadline": 5.0} | settings,
     )
 
 
@@ -116,21 +116,6 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(stub):
         return caught.value.seconds, [score.value for score in found]
 
     assert asyncio.run(run()) == (1, [1, 2, 3])
-
-
-def test_an_idle_queue_waits_for_company_if_it_is_patient(stub):
-    async def run(patience):
-        stub.asked.clear()
-        queue = queue_of(stub, patience=patience)
-        first = queue.ask(questions("1"))
-        await asyncio.sleep(0.02)
-        second = queue.ask(questions("2"))
-        await asyncio.gather(first, second)
-        await queue.close()
-        return len(stub.asked)
-
-    assert asyncio.run(run(0.0)) == 2
-    assert asyncio.run(run(0.3)) == 1
 
 
 def test_an_exception_of_the_thread_reaches_everybody_who_waits(stub):
