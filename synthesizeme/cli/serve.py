@@ -48,7 +48,7 @@ class ServeOptions:
         Path | None,
         typer.Option(
             "--token-file",
-            help="Lines SCOPE TOKEN, or JSON; scopes: score, write (also adds pairs and words), admin (also "
+            help="Lines SCOPE TOKEN; scopes: score, write (also adds pairs and words), admin (also "
             "exports and deletes users).",
             metavar="FILE",
         ),

@@ -231,22 +231,17 @@ class RunSummary(Frozen):
     """Why users were left for another run, if any were."""
 
     def __add__(self, other: RunSummary) -> RunSummary:
+        counts = ("done", "unchanged", "failed", "drifted", "cautioned", "usage")
+        named = ("failures", "drifts", "cautions")
         judges = dict.fromkeys([*self.accuracy, *other.accuracy])
         return RunSummary(
-            done=self.done + other.done,
-            unchanged=self.unchanged + other.unchanged,
-            failed=self.failed + other.failed,
-            drifted=self.drifted + other.drifted,
-            usage=self.usage + other.usage,
+            **{name: getattr(self, name) + getattr(other, name) for name in counts},
+            **{name: _first((*getattr(self, name), *getattr(other, name))) for name in named},
             unanswered=added(self.unanswered, other.unanswered),
             accuracy={
                 name: self.accuracy.get(name, Pooled()) + other.accuracy.get(name, Pooled())
                 for name in judges
             },
-            failures=_first((*self.failures, *other.failures)),
-            drifts=_first((*self.drifts, *other.drifts)),
-            cautioned=self.cautioned + other.cautioned,
-            cautions=_first((*self.cautions, *other.cautions)),
             stopped=self.stopped or other.stopped,
         )
 

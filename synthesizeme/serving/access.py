@@ -6,11 +6,10 @@ import base64
 import hashlib
 import hmac
 import ipaddress
-import json
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from synthesizeme.errors import ConfigError
 
@@ -65,17 +64,24 @@ class Access:
 
 
 def read_tokens(path: Path) -> Access:
-    """The tokens of a file: lines ``SCOPE TOKEN`` (``#``: a comment), or JSON ``{"SCOPE": [TOKEN, ...]}``.
+    """The tokens of a file: lines ``SCOPE TOKEN``; what begins with ``#`` is a comment.
 
     Raises:
         ConfigError: the file cannot be read, or a scope or token in it is wrong. No token is named.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--token-file {path}: cannot be read: {error}") from None
+    found = []
+    for number, words in enumerate(lines, start=1):
+        if len(words) == 2 and not words[0].startswith("#"):
+            found.append((words[0], words[1]))
+        elif words and not words[0].startswith("#"):
+            problem = f"line {number} has {len(words)} words; expected SCOPE TOKEN"
+            raise ConfigError(f"--token-file {path}: {problem}")
     try:
-        return Access(_from_json(text) if text.lstrip().startswith("{") else _from_lines(text))
+        return Access(found)
     except ConfigError as error:
         raise ConfigError([f"--token-file {path}: {problem}" for problem in error.problems]) from None
 
@@ -87,33 +93,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _from_lines(text: str) -> list[tuple[str, str]]:
-    found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if len(words) != 2:
-            raise ConfigError(f"line {number} has {len(words)} words; expected SCOPE TOKEN")
-        found.append((words[0], words[1]))
-    return found
-
-
-def _from_json(text: str) -> list[tuple[str, str]]:
-    wrong = 'is not the JSON that was expected: {"SCOPE": ["TOKEN", ...]}'
-    try:
-        value: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ConfigError(wrong) from None
-    found = []
-    for scope, tokens in value.items():
-        for token in tokens if isinstance(tokens, list) else [tokens]:
-            if not isinstance(token, str):
-                raise ConfigError(wrong)
-            found.append((scope, token))
-    return found
 
 
 def _password(credentials: str) -> str:

@@ -40,17 +40,11 @@ class Metrics:
             registry=self._registry,
         )  # fmt: skip
         self._registry.register(_OfTheQueue(queue))
-        self._counters: dict[tuple[str, int], Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
 
     def answered(self, route: str, code: int, seconds: float) -> None:
         """Count one request."""
-        counter = self._counters.get((route, code))
-        if counter is None:
-            counter = self._counters[route, code] = self._requests.labels(route, str(code))
-            self._histograms[route] = self._seconds.labels(route)
-        counter.inc()
-        self._histograms[route].observe(seconds)
+        self._requests.labels(route, str(code)).inc()
+        self._seconds.labels(route).observe(seconds)
 
     def page(self) -> bytes:
         """The page that Prometheus reads."""
