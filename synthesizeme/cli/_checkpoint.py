@@ -1,4 +1,4 @@
-"""``--model``: the reward model of a checkpoint, or where none is named the population that is shipped."""
+"""``--reward-model``: a checkpoint, or where none is named the population that is shipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Checkpoint = Annotated[
     Path | None,
     typer.Option(
-        "--model",
+        "--reward-model",
         help="Checkpoint folder of `synthesizeme train`; by default the population that is shipped, which "
         "knows of everybody what answers should look like, and no opinion.",
         metavar="DIR",
@@ -39,4 +39,4 @@ def opened(folder: Path | None) -> RewardModel:
 
 def say_shipped() -> None:
     """Say that no model was named."""
-    say("No --model: the shipped population answers, fitted to the users it is given.")
+    say("No --reward-model: the shipped population answers, fitted to the users it is given.")

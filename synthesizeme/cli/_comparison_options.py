@@ -100,7 +100,10 @@ class ComparisonOptions:
     ] = True
     max_error: MaxError = None
     no_answers: NoAnswers = 100
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what is finished in --out.")] = False
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Measure anew what is finished in --out, and replace what is there."),
+    ] = False
     data_dir: DataDir = None
     max_users: Annotated[
         int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")

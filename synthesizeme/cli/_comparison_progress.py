@@ -66,7 +66,7 @@ class ComparisonDisplay(Watcher):
         if self._kept:
             self._lines.say(
                 f"{count(self._kept, 'finished unit')} found in {printable(str(folder))} and not measured "
-                "again; --fresh measures anew."
+                "again; --force measures anew."
             )
 
     def label(self, user_id: str, position: int, total: int) -> None:

@@ -45,10 +45,10 @@ class EvidenceOptions:
             f"{DEFAULT_METHOD}, fitted to those pairs of all users of the file.",
         ),
     ] = False
-    evidence_model: Annotated[
+    reward_model: Annotated[
         Path | None,
         typer.Option(
-            "--evidence-model",
+            "--reward-model",
             help="Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
             "fitted anew to the train and validation pairs of the file. Train it without this file's test "
             "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
@@ -60,7 +60,7 @@ class EvidenceOptions:
     @property
     def wanted(self) -> bool:
         """Whether there is to be any."""
-        return self.evidence or self.evidence_model is not None
+        return self.evidence or self.reward_model is not None
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ def gather(
     """
     if not options.wanted:
         return Gathered({})
-    if options.evidence_model is None:
+    if options.reward_model is None:
         histories = _histories(pairs, seed)
         model, source = _fitted(histories, seed)
     else:
         induced = set(user_ids)
         histories = _histories([pair for pair in pairs if pair.user_id in induced], seed)
-        model, source = _loaded(options.evidence_model, histories)
+        model, source = _loaded(options.reward_model, histories)
     giver = cast(GivesEvidence, model)
     known = [user for user in user_ids if user in histories]
     return Gathered({user: giver.evidence(user, limit=LIMIT) for user in known}, source)
@@ -133,7 +133,7 @@ def _loaded(checkpoint: Path, histories: Histories) -> tuple[RewardModel, str]:
     model = load(checkpoint)
     if not callable(getattr(model, "evidence", None)):
         raise ConfigError(
-            f"--evidence-model {checkpoint}: {model.name} gives no evidence; "
+            f"--reward-model {checkpoint}: {model.name} gives no evidence; "
             f"expected a checkpoint of hierarchical or {DEFAULT_METHOD}"
         )
     for user, history in histories.items():

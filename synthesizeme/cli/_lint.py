@@ -50,8 +50,8 @@ class LintOptions:
         str, typer.Option("--format", help="Format of the file, if not to be told from its first row.")
     ] = "auto"
     columns: Columns = None
-    user_id: Annotated[
-        str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")
+    user: Annotated[
+        str | None, typer.Option("--user", help="Owner of rows that name none.", metavar="ID")
     ] = None
     data_dir: DataDir = None
 
@@ -115,7 +115,7 @@ def _of_file(source: str, options: LintOptions) -> LintReport:
     if options.benchmark is not None:
         raise ConfigError("a file and --benchmark exclude each other")
     file = read(
-        source, format=options.format, columns=options.columns, user_id=options.user_id, skip_bad_rows=True,
+        source, format=options.format, columns=options.columns, user_id=options.user, skip_bad_rows=True,
         data_dir=options.data_dir,
     )  # fmt: skip
     reasons = {reason: n for reason, n in file.reasons.items() if reason != "malformed row"}

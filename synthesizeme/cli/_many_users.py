@@ -1,4 +1,4 @@
-"""``induce-persona --profiles``: pairs into a store, and profiles of its users out of it."""
+"""``induce-persona --store``: pairs into a store, and profiles of its users out of it."""
 
 from __future__ import annotations
 
@@ -47,15 +47,16 @@ class StoreWork:
     calls: int | None = None
     columns: Sequence[str] | None = None
     skip_bad_rows: bool = False
+    force: bool = False
 
     def job(self) -> InductionJob:
         """The same for the library."""
         from synthesizeme.backends import RetryPolicy
         from synthesizeme.induction import InductionJob, Shard
 
-        assert self.many.profiles is not None
+        assert self.many.store is not None
         return InductionJob(
-            store=self.many.profiles,
+            store=self.many.store,
             key_file=self.many.key_file,
             model=self.model.model,
             model_settings=settings_of(self.model),
@@ -143,7 +144,7 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
         finished = summary
         _show(display, summary, total)
         if work.out is not None and user.profile is not None:
-            write_profile(work.out, user.profile, work.settings.judge_prompt, {})
+            write_profile(work.out, user.profile, work.settings.judge_prompt, {}, force=work.force)
 
     return run(job, on_user, on_call)
 

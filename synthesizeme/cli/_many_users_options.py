@@ -20,10 +20,10 @@ MANY_PANEL = "Many users"
 class ManyUsersOptions:
     """Very many users: where they are kept, which of them, and what they may cost."""
 
-    profiles: Annotated[
+    store: Annotated[
         str | None,
         typer.Option(
-            "--profiles",
+            "--store",
             help="Keep pairs and profiles in this store instead of a folder: a path or sqlite:///PATH, or "
             "postgresql://USER@HOST:PORT/DATABASE (extra `store`). Finished users are skipped.",
             metavar="URL|PATH",
@@ -108,18 +108,16 @@ class ManyUsersOptions:
 def refuse_for_store(
     user: str | None, all_users: bool, evidence: bool, many: ManyUsersOptions, out: Path | None
 ) -> None:
-    """Refuse flags that do not go together with ``--profiles``.
+    """Refuse flags that do not go together with ``--store``.
 
     Raises:
         ConfigError: some do not; all of them are listed.
     """
     problems = []
     if (user is None) != all_users:
-        problems.append("--profiles needs either --all-users or --user ID")
+        problems.append("--store needs either --all-users or --user ID")
     if evidence:
-        problems.append(
-            "--evidence fits a model to all pairs of a file at once; it does not go with --profiles"
-        )
+        problems.append("--evidence fits a model to all pairs of a file at once; it does not go with --store")
     if many.engine == "ray" and out is not None:
         problems.append("--engine ray writes into the store alone; leave out --out")
     if many.engine == "local" and many.workers is not None:
@@ -129,12 +127,12 @@ def refuse_for_store(
 
 
 def refuse_without_store(many: ManyUsersOptions) -> None:
-    """Refuse flags that need ``--profiles``.
+    """Refuse flags that need ``--store``.
 
     Raises:
         ConfigError: some are given without it; all of them are listed.
     """
-    if many.profiles is not None:
+    if many.store is not None:
         return
     given = {
         "--key-file": many.key_file is not None,
@@ -143,7 +141,5 @@ def refuse_without_store(many: ManyUsersOptions) -> None:
         "--engine ray": many.engine == "ray",
         "--workers": many.workers is not None,
     }
-    if problems := [
-        f"{flag} needs --profiles, the store to work on" for flag, there in given.items() if there
-    ]:
+    if problems := [f"{flag} needs --store, the store to work on" for flag, there in given.items() if there]:
         raise ConfigError(problems)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.cli._pairs_input import read
+from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
 
@@ -39,6 +40,30 @@ def measured_on(benchmark: str | None, data: Path | None) -> list[str]:
     if not os.path.exists(path):
         raise DataError("there is no such file or folder", source=path, cure="check the path of --data")
     return [path if os.sep in path else os.path.join(os.curdir, path)]
+
+
+def result_folder(
+    out: Path, source: str, sources: Sequence[str], *, force: bool, resumes: bool = False
+) -> Path:
+    """The folder for what is measured on one of several sources: `out` itself, if there is but one.
+
+    Args:
+        out: Folder of `--out`.
+        source: One of the sources.
+        sources: All of them, as `measured_on` gives them.
+        force: Whether something else that is there is replaced.
+        resumes: Whether the command goes on with measurements that it finds there.
+
+    Raises:
+        ConfigError: it holds something else than this command's earlier result on the same benchmark.
+    """
+    name = source.rpartition("/")[2]
+    place = out if len(sources) == 1 else out / name
+    results, begun = place / "results.json", (place / "measurements").is_dir()
+    same = any(tells(results, benchmark=called) for called in (source, name))
+    own = begun == resumes and (same or (begun and not results.exists()))
+    check_replaceable(place, force=force, own=own)
+    return place
 
 
 def loaded(source: str, data_dir: Path | None, columns: Sequence[str] | None = None) -> Benchmark:

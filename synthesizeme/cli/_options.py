@@ -53,8 +53,8 @@ def new_file(text: str | Path) -> Path:
 
 
 @dataclass(frozen=True)
-class PlainOptions:
-    """Flags of every verb that does work, whatever it prints."""
+class CommonOptions:
+    """Flags of every verb."""
 
     config: Annotated[
         Path | None,
@@ -77,11 +77,6 @@ class PlainOptions:
             rich_help_panel=OTHER_PANEL,
         ),
     ] = False
-
-
-@dataclass(frozen=True)
-class CommonOptions(PlainOptions):
-    """Flags of every verb that prints for people unless asked for JSON."""
 
     json: Annotated[
         bool,
@@ -221,6 +216,12 @@ class ModelOptions:
 
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", metavar="N")]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace what is at --out, even if it is no earlier result of this command."
+    ),
+]
 SkipBadRows = Annotated[
     bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out; they are counted and listed.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,25 +51,35 @@ def check_apart(flag: str, out: Path, **read: Path | None) -> None:
             raise ConfigError(f"{flag} {out} is what --{name} reads; name another file, which is written to")
 
 
-def check_replaceable(out: Path, marker: str, kind: str) -> None:
-    """Refuse a folder that holds something else than what is about to be written.
+def check_replaceable(out: Path, *, force: bool, own: bool = False) -> None:
+    """Refuse to replace what is at a place, unless it is this command's own earlier result, or forced to.
 
     Args:
-        out: Folder to write.
-        marker: File that is in every folder of the kind.
-        kind: What the folder may hold, in words.
+        out: File or folder to write.
+        force: Whether `--force` is given.
+        own: Whether what is there is an earlier result of the same command for the same user, model or data.
 
     Raises:
-        ConfigError: it holds files, but not this one.
+        ConfigError: something else is there.
     """
-    if out.exists() and not (out / marker).is_file() and any(out.iterdir()):
+    there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
+    if there and not force and not own:
         raise ConfigError(
-            f"--out {out}: holds files, and no {kind}; name a new folder, or one with {kind} to replace"
+            f"--out {out}: something else is there; name another place, or replace it with --force"
         )
 
 
+def tells(path: Path, **facts: object) -> bool:
+    """Whether a file holds a JSON object with these values: how a command knows its own earlier result."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and all(document.get(name) == value for name, value in facts.items())
+
+
 def write_profile(
-    out: Path, profile: UserProfile, judge_prompt: str, extra: Mapping[str, str]
+    out: Path, profile: UserProfile, judge_prompt: str, extra: Mapping[str, str], *, force: bool = False
 ) -> dict[str, Path]:
     """Write the files of one user; keys are the names under ``files`` in the JSON output.
 
@@ -77,9 +88,10 @@ def write_profile(
         profile: The profile.
         judge_prompt: Name or path of the judge prompt.
         extra: Text of further files by name.
+        force: Whether something else that is there is replaced.
     """
     from synthesizeme.personas.documents import profile_documents
     from synthesizeme.personas.store import save_profile
 
-    paths = save_profile(out, profile, {**profile_documents(profile, judge_prompt), **extra})
+    paths = save_profile(out, profile, {**profile_documents(profile, judge_prompt), **extra}, force=force)
     return {Path(name).stem: path for name, path in paths.items()}

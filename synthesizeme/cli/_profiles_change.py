@@ -61,10 +61,10 @@ def take_in(
     folder: Annotated[
         Path | None, typer.Argument(help="Folder that induce-persona wrote.", metavar="[DIR]")
     ] = None,
-    pairs: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            "--pairs",
+            "--data",
             help=f"Also these pairs: {KINDS}; rows of the test split are left out.",
             metavar="PAIRS",
         ),
@@ -79,11 +79,11 @@ def take_in(
     from synthesizeme.personas.store import ProfileDirectory
     from synthesizeme.profiles.intake import take_pairs, take_profiles, take_words
 
-    if folder is None and pairs is None and about is None:
-        raise ConfigError("expected DIR, --pairs PAIRS or --about FILE; found none of them")
+    if folder is None and data is None and about is None:
+        raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
     profiles = {} if folder is None else ProfileDirectory(folder)
     words = read_about(about)
-    rows = () if pairs is None else read(pairs).pairs
+    rows = () if data is None else read(data).pairs
     with options.open(create=True) as store:
         appended = take_pairs(store, rows)
         spoken = take_words(store, words.values())
@@ -94,7 +94,7 @@ def take_in(
         return
     said = {
         count(put.new, "profile"): (put, folder),
-        count(appended.new, "pair"): (appended, pairs),
+        count(appended.new, "pair"): (appended, data),
         f"Words of {count(spoken.new, 'user')}": (spoken, about),
     }
     for what, (it, given) in said.items():

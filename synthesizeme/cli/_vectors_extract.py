@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions, folder
-from synthesizeme.cli._places import check_replaceable, check_writable
+from synthesizeme.cli._options import CommonOptions, Force, ModelOptions, folder
+from synthesizeme.cli._places import check_replaceable, check_writable, tells
 from synthesizeme.cli._text import print_json
 from synthesizeme.cli._vectors_options import (
     AnsweringOptions,
     PolicyOptions,
-    Scorer,
+    ScoreBy,
     caution,
     check_scorer,
     open_asking,
@@ -59,7 +59,7 @@ class ExtractionOptions:
             metavar="FILE",
         ),
     ] = None
-    scorer: Scorer = "judge"
+    score_by: ScoreBy = "judge"
     samples: Annotated[
         int,
         typer.Option(
@@ -79,6 +79,7 @@ class ExtractionOptions:
         float,
         typer.Option("--alpha", help="Multiple of the vector at which layers are tried.", metavar="A"),
     ] = 1.0
+    force: Force = False
 
 
 @spread
@@ -96,11 +97,15 @@ def extract(
     pairs that show what was asked for. The layer is the one at which steering does most.
     """
     if options.rollouts is None or options.layer is None:
-        check_scorer(options.scorer, model)
+        check_scorer(options.score_by, model)
     if not (math.isfinite(options.alpha) and options.alpha > 0):
         raise ConfigError(f"--alpha {options.alpha:g}: expected a finite number above 0")
-    _check_place(options.out)
+    from reward_models.persona_vectors.vectors import FACTS
+
+    check_writable(options.out)
     trait = _trait(options, model)
+    own = tells(options.out / FACTS, trait=trait.name)
+    check_replaceable(options.out, force=options.force, own=own)
     decoder = policy.open()
     if options.layer is not None:
         from reward_models.persona_vectors.vectors import check_readable
@@ -109,13 +114,6 @@ def extract(
     found, rows = _extracted(options, trait, decoder, answering, model)
     _write(options.out, trait, found, rows)
     _show(found, len(rows) // 2, options.out, as_json=common.json)
-
-
-def _check_place(out: Path) -> None:
-    from reward_models.persona_vectors.vectors import FACTS
-
-    check_writable(out)
-    check_replaceable(out, FACTS, "persona vectors")
 
 
 def _trait(options: ExtractionOptions, model: ModelOptions) -> Trait:
@@ -143,7 +141,7 @@ def _extracted(
     if options.rollouts is not None and options.layer is not None:
         rows = read_rollouts(options.rollouts)
         return extract(decoder, trait.name, *keep(rows)).chosen(options.layer), rows
-    with open_scorers(options.scorer, trait, model) as scorers:
+    with open_scorers(options.score_by, trait, model) as scorers:
         if options.rollouts is not None:
             rows = read_rollouts(options.rollouts)
         else:

@@ -139,10 +139,10 @@ def caution(found: PersonaVectors) -> dict[str, str | None]:
     return {"caution": found.caution or None}
 
 
-Scorer = Annotated[
+ScoreBy = Annotated[
     str,
     typer.Option(
-        "--scorer",
+        "--score-by",
         help="judge: --model reads the trait's rubric. pattern:REGEX: the share of an answer's sentences in "
         "which it is found; coherence is then the share of word triples that are no repetition.",
     ),
@@ -168,11 +168,11 @@ def check_scorer(scorer: str, model: ModelOptions) -> None:
         PatternScorer(scorer.removeprefix(PATTERN))
         return
     if scorer != "judge":
-        raise ConfigError(f"--scorer {scorer}: expected judge, or {PATTERN}REGEX")
+        raise ConfigError(f"--score-by {scorer}: expected judge, or {PATTERN}REGEX")
     if model.model == "builtin" and model.api_base is None:
         raise ConfigError(
             "the builtin model reads no rubric; name a language model with --model, or score by a pattern: "
-            f"--scorer '{PATTERN}!'"
+            f"--score-by '{PATTERN}!'"
         )
 
 

@@ -42,11 +42,11 @@ class AskOptions:
             metavar="POOL.jsonl",
         ),
     ]
-    model: Checkpoint = None
-    history: Annotated[
+    reward_model: Checkpoint = None
+    data: Annotated[
         Path | None,
         typer.Option(
-            "--history",
+            "--data",
             help="Earlier pairs of the user; rows of others and of the test split are left out.",
             metavar="PAIRS",
         ),
@@ -55,26 +55,26 @@ class AskOptions:
         int | None,
         typer.Option(
             "--n",
-            help="How many questions; 1, with --answers as many as there are.",
+            help="How many questions; 1, with --out as many as there are.",
             min=1,
             metavar="N",
             show_default=False,
         ),
     ] = None
-    answers: Annotated[
+    out: Annotated[
         Path | None,
         typer.Option(
-            "--answers",
+            "--out",
             help="Read answers from standard input (1, 2, s to skip, q to stop) and add them to this file of "
             "pairs; each refits the user before the next question. What the file has of the user is history.",
             metavar="PAIRS.jsonl",
             parser=new_file,
         ),
     ] = None
-    profiles: Annotated[
+    store: Annotated[
         str | None,
         typer.Option(
-            "--profiles",
+            "--store",
             help="Store of `synthesizeme profiles` that has the user's pairs and gets the answers.",
             metavar="URL|PATH",
         ),
@@ -88,30 +88,30 @@ class AskOptions:
 def ask(options: AskOptions, common: CommonOptions) -> None:
     """Choose the next pairs to show a user: those whose answers are expected to tell most.
 
-    Prints the questions, best first and none telling what another tells; --json for scripts. With --answers
-    it asks them one by one, records every choice and refits the user at once. The model is one of the
+    Prints the questions, best first and none telling what another tells; --json for scripts. With --out it
+    asks them one by one, records every choice and refits the user at once. The model is one of the
     hierarchical ones; the checkpoint stays as it is.
     """
     from synthesizeme.simulation.interview import Interview
     from synthesizeme.simulation.pool import read_pool
 
-    if options.profiles is not None and options.answers is None and options.history is not None:
-        raise ConfigError("--history and --profiles both say what the user chose; give one of them")
+    if options.store is not None and options.out is None and options.data is not None:
+        raise ConfigError("--data and --store both say what the user chose; give one of them")
     if not options.user.strip():
         raise ConfigError("--user is blank; expected the id of a user")
-    if options.answers is not None:
-        check_apart("--answers", options.answers, pool=options.pool)
+    if options.out is not None:
+        check_apart("--out", options.out, pool=options.pool)
     pool = read_pool(options.pool)
     with ExitStack() as stack:
-        store = stack.enter_context(_store(options)) if options.profiles is not None else None
-        model: Any = opened(options.model)
+        store = stack.enter_context(_store(options)) if options.store is not None else None
+        model: Any = opened(options.reward_model)
         history = _history(options, store)
         interview = Interview(model, options.user, pool, history)
-        if options.answers is None:
+        if options.out is None:
             if interview.would_forget:
                 say(
                     f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not "
-                    "here and may be among the questions; give them with --history or --profiles."
+                    "here and may be among the questions; give them with --data or --store."
                 )
             _show_all(interview, options, as_json=common.json)
             return
@@ -120,7 +120,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
                 f"the model knows user {printable(options.user, 60)!r} from pairs that are not here; answers "
                 "alone would replace them",
                 field="user_id",
-                cure="give them with --history or --profiles",
+                cure="give them with --data or --store",
             )
         _converse(interview, options, store, as_json=common.json)
 
@@ -128,17 +128,17 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
 def _store(options: AskOptions) -> ProfileStore:
     from synthesizeme.profiles import open_store
 
-    return open_store(str(options.profiles), key_file=options.key_file, create=options.answers is not None)
+    return open_store(str(options.store), key_file=options.key_file, create=options.out is not None)
 
 
 def _history(options: AskOptions, store: ProfileStore | None) -> list[PreferencePair]:
     """The user's pairs of every source, each once, none of the test split."""
     found: dict[str, PreferencePair] = {}
-    recorded = options.answers if options.answers is not None and options.answers.exists() else None
-    for source in (options.history, recorded):
+    recorded = options.out if options.out is not None and options.out.exists() else None
+    for source in (options.data, recorded):
         if source is not None:
             mine = [pair for pair in read(source, user_id=options.user).pairs if pair.user_id == options.user]
-            if source == options.history and not mine:
+            if source == options.data and not mine:
                 say(f"Note: {printable(str(source))} has no pair of user {printable(options.user, 60)!r}.")
             found |= {pair.pair_id: pair for pair in mine}
     if store is not None:
@@ -210,8 +210,8 @@ def _record(pair: PreferencePair, options: AskOptions, store: ProfileStore | Non
     """Keep an answer before the next question is asked."""
     from synthesizeme.datasets.jsonl import append_pair
 
-    if options.answers is not None:
-        append_pair(options.answers, pair)
+    if options.out is not None:
+        append_pair(options.out, pair)
     if store is not None:
         store.add_pairs(options.user, [pair])
 

@@ -15,7 +15,7 @@ from synthesizeme.cli._comparison_options import ComparisonOptions, Params, Para
 from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._measured_on import loaded, measured_on, source_problems
+from synthesizeme.cli._measured_on import loaded, measured_on, result_folder, source_problems
 from synthesizeme.cli._options import CommonOptions, ModelOptions
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._report_table import show_report
@@ -76,8 +76,8 @@ def compare(
     if words and deaf:
         say_unread(*deaf)
     reports = []
-    for source in sources:
-        place = out if len(sources) == 1 else out / source.rpartition("/")[2]
+    places = [result_folder(out, it, sources, force=options.force, resumes=True) for it in sources]
+    for source, place in zip(sources, places, strict=True):
         try:
             benchmark = _with_words(loaded(source, options.data_dir, options.columns), words)
             report = _measure(benchmark, place, entered, options, induction, retrieval, model)
@@ -163,7 +163,7 @@ def _measure(
         )
         stack.enter_context(use_engine(options.engine, options.workers))
         entered.report_missing(display)
-        runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)
+        runner = Runner(chosen, units, place, watcher=display, fresh=options.force)
         compared = runner.run(entrants, named=entered.names)
         display.conclude(place)
     compared.failed.update(entered.failed)

@@ -10,7 +10,7 @@ import typer
 
 from synthesizeme.cli._groups import flowing, spread
 from synthesizeme.cli._lint import lint
-from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
+from synthesizeme.cli._options import CommonOptions, DataDir, Force, Seed, SkipBadRows, new_file
 from synthesizeme.cli._pairs_input import Columns, read, say_left_out
 from synthesizeme.cli._sources import located
 from synthesizeme.cli._text import print_json, terminal
@@ -26,7 +26,9 @@ Source = Annotated[
         metavar="IN",
     ),
 ]
-Target = Annotated[Path, typer.Argument(help="File to write, .jsonl or .jsonl.gz.", metavar="OUT")]
+Target = Annotated[
+    Path, typer.Option("--out", help="File to write, .jsonl or .jsonl.gz.", metavar="FILE", parser=new_file)
+]
 Format = Annotated[
     str,
     typer.Option(
@@ -35,11 +37,7 @@ Format = Annotated[
         "trl-rows.",
     ),
 ]
-UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")]
-
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace OUT if it holds something else already.")
-]
+UserId = Annotated[str | None, typer.Option("--user", help="Owner of rows that name none.", metavar="ID")]
 
 
 def app() -> typer.Typer:
@@ -58,34 +56,34 @@ class ReadingOptions:
 
     format: Format = "auto"
     columns: Columns = None
-    user_id: UserId = None
+    user: UserId = None
     skip_bad_rows: SkipBadRows = False
     data_dir: DataDir = None
 
     def read(self, source: str) -> PairsFile:
         """The pairs of `source` as the flags say."""
         return read(
-            source, format=self.format, columns=self.columns, user_id=self.user_id,
+            source, format=self.format, columns=self.columns, user_id=self.user,
             skip_bad_rows=self.skip_bad_rows, data_dir=self.data_dir,
         )  # fmt: skip
 
     def convert(
-        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, overwrite: bool
+        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, force: bool
     ) -> ConvertReport:
         """Read `source` as the flags say and write it as our own JSON Lines, pair by pair."""
         from synthesizeme import datasets
 
         return datasets.convert(
             located(source, self.data_dir), target, format=self.format,
-            columns=datasets.parse_columns(self.columns or ()), user_id=self.user_id,
-            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=overwrite,
+            columns=datasets.parse_columns(self.columns or ()), user_id=self.user,
+            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=force,
         )  # fmt: skip
 
 
 @spread
 def convert(
     source: Source,
-    target: Target,
+    out: Target,
     common: CommonOptions,
     reading: ReadingOptions,
     respondents: Annotated[
@@ -94,10 +92,10 @@ def convert(
             "--respondents", help="Keep the choices of people alone, or those of simulations.", metavar="KIND"
         ),
     ] = None,
-    overwrite: Overwrite = False,
+    force: Force = False,
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
-    report = reading.convert(source, target, respondents, overwrite=overwrite)
+    report = reading.convert(source, out, respondents, force=force)
     if common.json:
         print_json(_report_json(report))
         return
@@ -124,31 +122,31 @@ def inspect(source: Source, common: CommonOptions, reading: ReadingOptions) -> N
 @spread
 def split(
     source: Source,
-    target: Target,
+    out: Target,
     common: CommonOptions,
     reading: ReadingOptions,
     seed: Seed = 0,
-    overwrite: Overwrite = False,
+    force: Force = False,
 ) -> None:
     """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
     from synthesizeme import datasets
 
     file = reading.read(source)
     pairs = datasets.resplit(file.pairs, seed)
-    written = datasets.write_pairs(target, pairs, overwrite=overwrite)
+    written = datasets.write_pairs(out, pairs, overwrite=force)
     splits = dict(datasets.inspect(pairs).splits)
     if common.json:
-        print_json({"target": str(target), "pairs": written, "splits": splits, "seed": seed,
+        print_json({"out": str(out), "pairs": written, "splits": splits, "seed": seed,
                     "skipped_rows": [str(problem) for problem in file.skipped]})  # fmt: skip
     else:
         parts = ", ".join(f"{number} {name}" for name, number in splits.items())
-        typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
+        typer.echo(f"{count(written, 'pair')} written to {printable(str(out))}: {parts} (seed {seed}).")
 
 
 def _report_json(report: ConvertReport) -> dict[str, object]:
     return {
         "source": report.source,
-        "target": str(report.target),
+        "out": str(report.target),
         "format": report.format,
         "rows_read": report.rows_read,
         "pairs_written": report.pairs_written,

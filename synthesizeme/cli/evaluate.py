@@ -14,12 +14,13 @@ from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
-from synthesizeme.cli._measured_on import loaded, measured_on
+from synthesizeme.cli._measured_on import loaded, measured_on, result_folder
 from synthesizeme.cli._options import (
     BENCHMARKS,
     Benchmarked,
     CommonOptions,
     DataDir,
+    Force,
     ModelOptions,
     NoAnswers,
     folder,
@@ -28,6 +29,7 @@ from synthesizeme.cli._pairs_input import Columns
 from synthesizeme.cli._report_table import show_report
 from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
+from synthesizeme.cli._store_options import KeyFile, Profiles, profiles_in
 from synthesizeme.cli._text import print_json, say
 from synthesizeme.plain_text import count, printable
 
@@ -72,14 +74,8 @@ class EvaluationOptions:
         ),
     ] = None
     data_dir: DataDir = None
-    profiles: Annotated[
-        Path | None,
-        typer.Option(
-            "--profiles",
-            help="Folder that induce-persona wrote; without it profiles are induced from the history.",
-            metavar="DIR",
-        ),
-    ] = None
+    store: Profiles = None
+    key_file: KeyFile = None
     max_users: Annotated[
         int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")
     ] = None
@@ -94,6 +90,7 @@ class EvaluationOptions:
         Path | None,
         typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR", parser=folder),
     ] = None
+    force: Force = False
 
 
 @spread
@@ -120,6 +117,9 @@ def evaluate(
     names = _names(options, "" if of_nobody else USUAL if of_lamp else "default,both,longer")
     checkpoints = {} if of_lamp or of_nobody else _checkpoints(names, options, floor.name)
     check_model(model)
+    places: dict[str, Path] = {}
+    if options.out is not None:
+        places = {it: result_folder(options.out, it, benchmarks, force=options.force) for it in benchmarks}
     found: Iterator[Report | LampReport | TaxReport]
     if of_nobody:
         found = _of_nobody(names, options, floor.name)
@@ -128,11 +128,10 @@ def evaluate(
     else:
         found = _of_pairs(benchmarks, names, checkpoints, options, induction, retrieval, model)
     reports = []
-    for report in found:
+    for name, report in zip(benchmarks, found, strict=True):
         reports.append(report)
-        if options.out is not None:
-            place = options.out if len(benchmarks) == 1 else options.out / report.benchmark.rpartition("/")[2]
-            written = ", ".join(printable(str(path)) for path in report.save(place))
+        if name in places:
+            written = ", ".join(printable(str(path)) for path in report.save(places[name]))
             say(f"Written: {written}")
         if not common.json:
             _show(report)
@@ -182,8 +181,8 @@ def _of_lamp(
 ) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.errors import ConfigError
 
-    if options.profiles is not None:
-        raise ConfigError("--profiles: on LaMP profiles are induced from the past items; leave it out")
+    if options.store is not None:
+        raise ConfigError("--store: on LaMP profiles are induced from the past items; leave it out")
     return lamp_reports(
         names,
         scorers,
@@ -203,8 +202,8 @@ def _of_nobody(
 ) -> Iterator[Report | LampReport | TaxReport]:
     from synthesizeme.errors import ConfigError
 
-    if options.profiles is not None or options.controls:
-        raise ConfigError("--profiles, --controls: reward-bench-2 asks trained models alone; leave them out")
+    if options.store is not None or options.controls:
+        raise ConfigError("--store, --controls: reward-bench-2 asks trained models alone; leave them out")
     yield reward_bench_report(names, options.data_dir, options.max_users, floor)
 
 
@@ -237,8 +236,8 @@ def _checkpoints(
     from synthesizeme.personas.scorer_names import check_scorers, has_controls
 
     check_scorers([name for name in names if not is_checkpoint(name)])
-    if options.controls and options.profiles is not None:
-        raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
+    if options.controls and options.store is not None:
+        raise ConfigError("--controls induces profiles of its own; it cannot be used with --store")
     if options.controls and not any(has_controls(name) or is_checkpoint(name) for name in names):
         controlled = "persona, demonstrations, both, retrieval-… and checkpoints"
         say(f"--controls changes nothing here: only {controlled} have controls.")
@@ -257,7 +256,6 @@ def _measure(
     from synthesizeme.cli._session import open_session
     from synthesizeme.personas.scorer_names import asks_model
     from synthesizeme.personas.scorers import Scorers, limit_users
-    from synthesizeme.personas.store import ProfileDirectory
     from synthesizeme.progress import ProgressDisplay
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
@@ -269,7 +267,9 @@ def _measure(
             chosen,
             induction.settings(),
             session=stack.enter_context(open_session(model, display)) if asks else None,
-            profiles=ProfileDirectory(options.profiles) if options.profiles else None,
+            profiles=(
+                stack.enter_context(profiles_in(options.store, options.key_file)) if options.store else None
+            ),
             everyone=whole.pairs,
             on_label=display.label,
             retrieval=retrieval.settings(),

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, folder
-from synthesizeme.cli._places import check_writable
+from synthesizeme.cli._options import CommonOptions, Force, folder
+from synthesizeme.cli._places import check_replaceable, check_writable
 from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
@@ -45,9 +45,9 @@ _PERSONA = " The persona of the user is the system turn; without one it answers 
 class ExportOptions:
     """What is exported, how and where to."""
 
-    out: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR", parser=folder)]
-    model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.", metavar="DIR", parser=folder)]
+    reward_model: Annotated[
+        Path, typer.Option("--reward-model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
     ]
     to: Annotated[
         Literal["hf"],
@@ -56,6 +56,7 @@ class ExportOptions:
             help="hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward.",
         ),
     ] = "hf"
+    force: Force = False
 
 
 @spread
@@ -68,16 +69,15 @@ def export(options: ExportOptions, common: CommonOptions) -> None:
     """
     from reward_models import load
 
-    model: Any = load(options.model)
+    model: Any = load(options.reward_model)
     if model.name not in (*IMPERSONAL, *IN_WORDS):
         raise ConfigError(
-            f"--model {options.model}: {model.name} is no sequence classifier by itself; these can be "
-            f"exported: {', '.join((*IMPERSONAL, *IN_WORDS))}. Serve it with `synthesizeme serve`"
+            f"--reward-model {options.reward_model}: {model.name} is no sequence classifier by itself; these "
+            f"can be exported: {', '.join((*IMPERSONAL, *IN_WORDS))}. Serve it with `synthesizeme serve`"
         )
     check_writable(options.out)
-    if options.out.exists() and any(options.out.iterdir()):
-        raise ConfigError(f"{options.out}: holds files; name a new folder")
-    shutil.copytree(options.model / BACKBONE, options.out, dirs_exist_ok=True)
+    check_replaceable(options.out, force=options.force)
+    shutil.copytree(options.reward_model / BACKBONE, options.out, dirs_exist_ok=True)
     window = model.renderer_.max_length
     _alone(options.out, model.tokenizer_, window)
     out = str(options.out)

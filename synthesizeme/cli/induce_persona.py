@@ -14,7 +14,7 @@ from synthesizeme.cli._groups import spread
 from synthesizeme.cli._induction_options import InductionOptions
 from synthesizeme.cli._many_users import StoreWork, induce_into_store
 from synthesizeme.cli._many_users_options import ManyUsersOptions, refuse_for_store, refuse_without_store
-from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
+from synthesizeme.cli._options import CommonOptions, Force, ModelOptions, SkipBadRows, folder
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
@@ -42,7 +42,7 @@ class RunOptions:
         Path | None,
         typer.Option(
             "--out",
-            help="Folder for the files, one folder in it per user; by default out, or none with --profiles.",
+            help="Folder for the files, one folder in it per user; by default out, or none with --store.",
             metavar="DIR",
             parser=folder,
         ),
@@ -53,7 +53,7 @@ class RunOptions:
             "--budget-calls",
             help="Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
             "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless the "
-            "induction could then not judge every train pair. With --profiles: most calls sent, whoever "
+            "induction could then not judge every train pair. With --store: most calls sent, whoever "
             "needs them; who gets none is left for another run.",
             min=1,
             metavar="N",
@@ -68,6 +68,7 @@ class RunOptions:
     no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Do not measure on test pairs.")] = False
     columns: Columns = None
     skip_bad_rows: SkipBadRows = False
+    force: Force = False
 
     @property
     def folder(self) -> Path:
@@ -86,7 +87,7 @@ def induce_persona(
     pairs: Annotated[
         Path | None,
         typer.Argument(
-            help=f"{KINDS}. Rows that name no user are of --user. With --profiles it may be left out: the "
+            help=f"{KINDS}. Rows that name no user are of --user. With --store it may be left out: the "
             "pairs of the store are taken.",
             metavar="PAIRS",
             show_default=False,
@@ -99,7 +100,7 @@ def induce_persona(
     without a split get a seeded 60/20/20 within the user. The default model, builtin, is a rule-based
     reader, not a language model. Exit status: 0 done, 1 failed, 2 wrong usage.
 
-    With --profiles pairs and profiles go into a store, users are taken one after the other whatever their
+    With --store pairs and profiles go into a store, users are taken one after the other whatever their
     number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
     pairs, and tries again who failed.
     """
@@ -107,20 +108,18 @@ def induce_persona(
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
-    if many.profiles is not None and not run.dry_run:
+    if many.store is not None and not run.dry_run:
         refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
         check_model(model)
         work = StoreWork(
             pairs, run.user, settings, model, many, out=run.out,
-            calls=run.budget_calls, columns=run.columns, skip_bad_rows=run.skip_bad_rows,
+            calls=run.budget_calls, columns=run.columns, skip_bad_rows=run.skip_bad_rows, force=run.force,
         )  # fmt: skip
         induce_into_store(work, as_json=common.json)
         return
     refuse_without_store(many)
     if pairs is None:
-        raise ConfigError(
-            "PAIRS is missing: name a file of pairs, or a store that holds some with --profiles"
-        )
+        raise ConfigError("PAIRS is missing: name a file of pairs, or a store that holds some with --store")
     file = read(pairs, columns=run.columns, user_id=run.user, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
     check_model(model)
@@ -128,7 +127,7 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    _check_places(run.folder, users)
+    _check_places(run.folder, users, force=run.force)
     known = gather(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
@@ -143,12 +142,12 @@ def induce_persona(
         raise BrokenPipeError
 
 
-def _check_places(out: Path, users: Users) -> None:
+def _check_places(out: Path, users: Users, *, force: bool) -> None:
     """Refuse a folder that cannot be written, or holds something else, before any work is done."""
     from synthesizeme.personas.store import refuse_replacing
 
     check_writable(out)
-    for user, own in users.items():
+    for user, own in () if force else users.items():
         refuse_replacing(out, user, [pair.pair_id for pair in own])
 
 
@@ -247,7 +246,7 @@ def _induce(
                 failed.append(result)
                 say(f"Error: user {printable(result.user_id, 60)}: {printable(result.error)}")
             else:
-                done.append((result, _write(run.folder, result, settings)))
+                done.append((result, _write(run, result, settings)))
                 _show(*done[-1], session.model, output)
             if position < len(order):
                 display.label(order[position], position + 1, len(order))
@@ -277,7 +276,7 @@ def _whole(
     return whole
 
 
-def _write(out: Path, result: UserResult, settings: InductionSettings) -> dict[str, Path]:
+def _write(run: RunOptions, result: UserResult, settings: InductionSettings) -> dict[str, Path]:
     """Write the user's files; keys are the names under ``files`` in the JSON output."""
     extra = {"evaluation.json": result.report(seed=settings.seed).to_json()} if result.outcomes else {}
-    return write_profile(out, result.profile, settings.judge_prompt, extra)
+    return write_profile(run.folder, result.profile, settings.judge_prompt, extra, force=run.force)

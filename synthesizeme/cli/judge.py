@@ -13,6 +13,7 @@ from synthesizeme.cli._abstaining import ABSTAINED, MaxError
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
 from synthesizeme.cli._pairs_input import read
+from synthesizeme.cli._store_options import KeyFile, Profiles, profile_in
 from synthesizeme.cli._text import print_json, terminal
 from synthesizeme.plain_text import printable
 
@@ -42,24 +43,18 @@ class AskedOptions:
 
 @spread
 def judge(
-    profile: Annotated[
-        Path,
-        typer.Option(
-            "--profile", help="A profile.json, or a folder that induce-persona wrote.", metavar="FILE|DIR"
-        ),
-    ],
     asked: AskedOptions,
     model: ModelOptions,
     common: CommonOptions,
-    user: Annotated[
-        str | None, typer.Option("--user", help="Whose profile of the folder.", metavar="ID")
-    ] = None,
+    store: Profiles = None,
+    key_file: KeyFile = None,
+    user: Annotated[str | None, typer.Option("--user", help="Whose profile.", metavar="ID")] = None,
     judge_prompt: JudgePrompt = "judge/default",
     max_error: MaxError = None,
-    history: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            "--history",
+            "--data",
             help="With --max-error: pairs of the user, of which those of the split validation say from which "
             "confidence on is answered; pairs that the profile was made from are refused.",
             metavar="PAIRS",
@@ -68,7 +63,7 @@ def judge(
 ) -> None:
     """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
 
-    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
+    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --data
     are judged first, and where the judge is not sure enough it abstains.
     """
     from synthesizeme.cli._session import open_session
@@ -77,15 +72,16 @@ def judge(
     from synthesizeme.evaluation.selective import rule_of
     from synthesizeme.judges.llm_judge import LLMJudge
     from synthesizeme.judges.one_comparison import judge_both_orders
-    from synthesizeme.personas.store import load_profile
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
-    if (max_error is None) != (history is None):
-        raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
-    known = load_profile(profile, user)
+    if (max_error is None) != (data is None):
+        raise ConfigError("--max-error ALPHA and --data PAIRS go together; give both, or neither")
+    if store is None:
+        raise ConfigError("--store is missing: where the profile is, e.g. --store out")
+    known = profile_in(store, key_file, user)
     comparison = _comparison(known.user_id, asked)
-    validation = [] if history is None or max_error is None else _validation(known, history, max_error)
+    validation = [] if data is None or max_error is None else _validation(known, data, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label(known.user_id, 1, 1)
         account, prompt = session.account(), load_prompt(judge_prompt)
@@ -93,7 +89,7 @@ def judge(
         if max_error is not None:
             judge = LLMJudge(account, {known.user_id: known}, prompt=prompt, name="validating")
             said = evaluate(judge, validation, both_orders=True)
-            rule = rule_of(said.pairs, max_error, source=str(history))
+            rule = rule_of(said.pairs, max_error, source=str(data))
         found = judge_both_orders(account, known, comparison, prompt=prompt)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)

@@ -10,15 +10,16 @@ from typing import Annotated, Literal
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, SkipBadRows, Theta, new_file
+from synthesizeme.cli._options import CommonOptions, Force, ModelOptions, Seed, SkipBadRows, Theta, new_file
 from synthesizeme.cli._pairs_input import read
+from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.cli._text import print_json, say
 from synthesizeme.plain_text import count, printable
 
 
 @spread
 def optimize(
-    pairs: Annotated[Path, typer.Argument(help="Pairs of six users or more.", metavar="PAIRS")],
+    data: Annotated[Path, typer.Option("--data", help="Pairs of six users or more.", metavar="PAIRS")],
     model: ModelOptions,
     common: CommonOptions,
     out: Annotated[
@@ -46,6 +47,7 @@ def optimize(
     seed: Seed = 0,
     theta: Theta = "persona/default",
     skip_bad_rows: SkipBadRows = False,
+    force: Force = False,
 ) -> None:
     """Search for a better persona-writing prompt (Theta) with DSPy's MIPROv2 or GEPA.
 
@@ -61,7 +63,8 @@ def optimize(
 
     check_model(model)
     base = load_prompt(theta)
-    split, _ = assign_splits(read(pairs, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
+    check_replaceable(out, force=force, own=theta == str(out) or tells(out, name=base.name))
+    split, _ = assign_splits(read(data, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
     proposer = model_of(replace(model, model=prompt_model)) if prompt_model else None
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label("optimising the persona prompt", 1, 1)

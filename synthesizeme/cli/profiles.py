@@ -9,7 +9,8 @@ import typer
 
 from synthesizeme.cli import _profiles_change as changing
 from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, PlainOptions, new_file
+from synthesizeme.cli._options import CommonOptions, Force, new_file
+from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.cli._store_options import StoreOptions, User
 from synthesizeme.cli._text import print_json, say
 from synthesizeme.errors import DataError
@@ -191,13 +192,14 @@ def diff(
 def export(
     user: User,
     options: StoreOptions,
-    common: PlainOptions,
+    common: CommonOptions,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", help="File to write; by default standard output.", metavar="FILE", parser=new_file
         ),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Write everything about a user, pairs, words and all versions of the profile, as one JSON document."""
     import json
@@ -211,7 +213,10 @@ def export(
     if out is None:
         print_json(document)
         return
+    check_replaceable(out, force=force, own=tells(out, user_id=user))
     write_whole(out, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    if common.json:
+        print_json({"user_id": user, "out": str(out)})
     say(f"Written to {printable(str(out))}.")
 
 

@@ -18,7 +18,7 @@ from synthesizeme.cli._checkpoint import Checkpoint, opened
 from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._json_output import reserve, stream
-from synthesizeme.cli._options import Engine, PlainOptions, Workers
+from synthesizeme.cli._options import CommonOptions, Engine, Workers
 from synthesizeme.cli._own_taste import show_own_taste
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
 from synthesizeme.cli._shape_options import ShapeOptions
@@ -40,15 +40,15 @@ SOURCE = "standard input"
 class ScoringOptions:
     """Who scores what for whom."""
 
-    model: Checkpoint = None
+    reward_model: Checkpoint = None
     user: Annotated[
         str | None,
         typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
     ] = None
-    history: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            "--history",
+            "--data",
             help=f"Pairs to fit the user to first (without --user, every user of them): {KINDS}. The "
             "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
             "--user.",
@@ -60,8 +60,8 @@ class ScoringOptions:
         Path | None,
         typer.Option(
             "--about",
-            help="What users said beside their choices, to fit them to with their --history or alone; whom "
-            f"the checkpoint knows keeps what was learned, unless in --history. {FILE_OF_WORDS} A text is "
+            help="What users said beside their choices, to fit them to with their --data or alone; whom "
+            f"the checkpoint knows keeps what was learned, unless in --data. {FILE_OF_WORDS} A text is "
             "of --user, if given.",
             metavar="FILE",
         ),
@@ -85,7 +85,6 @@ class ScoringOptions:
             "people do; read no rows.",
         ),
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="With --weights: print them as JSON.")] = False
     on_error: Annotated[
         Literal["stop", "skip"],
         typer.Option(
@@ -105,21 +104,21 @@ class ScoringOptions:
 
 
 @spread
-def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: PlainOptions) -> None:
+def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: CommonOptions) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
-    not know. Order is kept, and memory does not grow with the number of rows. Without --model the population
-    that is shipped answers; with --history it scores for a new user without any training.
+    not know. Order is kept, and memory does not grow with the number of rows. Without --reward-model the
+    population that is shipped answers; with --data it scores for a new user without any training.
 
     A reward is told as its value, taste (what is learned from choices) and floor (0 for what answers the
     prompt, far below for what does not); a margin has the floors of both. value is taste + floor, unless it
     is cautious or normalised.
 
-    With --max-error the rows of the split validation of --history are not fitted to: they say from which
+    With --max-error the rows of the split validation of --data are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import use_engine
@@ -127,19 +126,19 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
-    if options.max_error is not None and options.history is None:
-        raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
-    if options.as_json or not options.weights:
+    if options.max_error is not None and options.data is None:
+        raise ConfigError("--max-error needs --data PAIRS, whose validation rows set the threshold")
+    if not options.weights:
         reserve()
-    model = opened(options.model)
+    model = opened(options.reward_model)
     loaded = load_reward_model(model, unknown_user=options.unknown_user, floor=floor.name, **shape.settings())
     abstainer = None
-    if options.history is not None or options.about is not None:
+    if options.data is not None or options.about is not None:
         with use_engine(options.engine, options.workers):
             abstainer = _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
-        show_own_taste(model, str(options.user), as_json=options.as_json)
+        show_own_taste(model, str(options.user), as_json=common.json)
         return
     if options.user is not None and options.user not in known:
         _say_unknown(loaded.rewards.settings.unknown_user, options.user, known)
@@ -207,7 +206,7 @@ def _error(line: int | None, error: DataError) -> dict[str, Any]:
 
 
 def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
-    """Fit users to the pairs of --history and the words of --about; all of them are said.
+    """Fit users to the pairs of --data and the words of --about; all of them are said.
 
     Returns:
         With --max-error what says which comparisons are answered.
@@ -230,17 +229,17 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
         say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
     if options.max_error is None:
         return None
-    return Abstainer(rule_of_model(model, validation, options.max_error, str(options.history)))
+    return Abstainer(rule_of_model(model, validation, options.max_error, str(options.data)))
 
 
 def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
-    """The pairs of --history that may be learned from, and how many of the test split there are, by user."""
+    """The pairs of --data that may be learned from, and how many of the test split there are, by user."""
     from synthesizeme.datasets import by_user
 
-    if options.history is None:
+    if options.data is None:
         return {}, Counter()
     user = options.user
-    users = by_user(read(options.history, columns=options.columns, user_id=user).pairs)
+    users = by_user(read(options.data, columns=options.columns, user_id=user).pairs)
     asked = {name: users.get(name, []) for name in (users if user is None else [user])}
     left_out = Counter({name: sum(it.split == "test" for it in pairs) for name, pairs in asked.items()})
     found = {name: [it for it in pairs if it.split != "test"] for name, pairs in asked.items()}
@@ -249,7 +248,7 @@ def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]]
         whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
         raise DataError(
             f"has no train or validation pair of {whose}",
-            source=str(options.history),
+            source=str(options.data),
             cure="check --user, or the `split` of the rows.",
         )
     return histories, left_out
@@ -276,7 +275,7 @@ def _words_of_asked(
     if known:
         say(
             f"Note: {id_list(known)} known from training, whose pairs are not here: their words alone would "
-            "say less. Give them --history too."
+            "say less. Give them --data too."
         )
     return {name: said for name, said in words.items() if name not in known}
 

@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 import typer
 
 from synthesizeme.cli._about import About, read_about
-from synthesizeme.cli._checkpoint import say_shipped
+from synthesizeme.cli._checkpoint import Checkpoint, say_shipped
 from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import PlainOptions
+from synthesizeme.cli._options import CommonOptions
 from synthesizeme.cli._shape_options import ShapeOptions
 from synthesizeme.cli._text import say
+from synthesizeme.errors import ConfigError
 
 LIMITS_PANEL = "Limits"
 
@@ -23,15 +24,18 @@ LIMITS_PANEL = "Limits"
 class ServeOptions:
     """What is served, and to whom."""
 
+    reward_model: Checkpoint = None
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model",
-            help="Checkpoint folder of `synthesizeme train`, or a language model that rates responses: "
-            "judge:NAME, judge:NAME@URL of an OpenAI-compatible server. By default the population that is "
-            "shipped.",
-            metavar="DIR|judge:NAME",
-        ),
+        typer.Option("--model", help="A language model that rates responses, instead.", metavar="NAME"),
+    ] = None
+    api_base: Annotated[
+        str | None,
+        typer.Option("--api-base", help="OpenAI-compatible server of --model.", metavar="URL"),
+    ] = None
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", help="Most calls of --model in flight.", min=1, metavar="N"),
     ] = None
     host: Annotated[
         str,
@@ -53,20 +57,20 @@ class ServeOptions:
             metavar="FILE",
         ),
     ] = None
-    pairs: Annotated[
+    data: Annotated[
         Path | None,
         typer.Option(
-            "--pairs",
+            "--data",
             help="Pairs of users, whom the server fits and can then add to; rows of the test split are "
             "left out.",
             metavar="PAIRS",
         ),
     ] = None
     about: About = None
-    profiles: Annotated[
+    store: Annotated[
         str | None,
         typer.Option(
-            "--profiles",
+            "--store",
             help="Store where the users' pairs and words are kept, as of `synthesizeme profiles`: a path, or "
             "postgresql://…; without it users live in memory. Users in it are fitted at the start.",
             metavar="URL|PATH",
@@ -95,11 +99,28 @@ class ServeOptions:
         typer.Option(
             "--workers",
             help="Processes; with more than one, users can only be changed in a store that they share "
-            "(--profiles).",
+            "(--store).",
             min=1,
             metavar="N",
         ),
     ] = 1
+
+    @property
+    def served(self) -> str | None:
+        """What gives the rewards, as the server calls it; None is the population that is shipped.
+
+        Raises:
+            ConfigError: the flags name two, or a server of none.
+        """
+        if self.model is None:
+            if self.api_base is not None:
+                raise ConfigError("--api-base is the server of --model NAME; give that too")
+            return None if self.reward_model is None else str(self.reward_model)
+        if self.reward_model is not None:
+            raise ConfigError("--reward-model DIR and --model NAME both give rewards; give one of them")
+        place = "" if self.api_base is None else f"@{self.api_base}"
+        most = "" if self.concurrency is None else f"?concurrency={self.concurrency}"
+        return f"judge:{self.model}{place}{most}"
 
 
 @dataclass(frozen=True)
@@ -160,7 +181,7 @@ def serve(
     shape: ShapeOptions,
     floor: FloorOptions,
     limits: LimitOptions,
-    common: PlainOptions,
+    common: CommonOptions,
 ) -> None:
     """Serve the rewards of a trained model over HTTP until it is stopped; needs the extra `serve`.
 
@@ -173,16 +194,16 @@ def serve(
     from synthesizeme.serving.server import run
 
     read_about(options.about)
-    if options.model is None:
+    if options.model is None and options.reward_model is None:
         say_shipped()
     server = ServerOptions(
-        model=options.model or str(POPULATION),
+        model=options.served or str(POPULATION),
         host=options.host,
         port=options.port,
         token_file=None if options.token_file is None else str(options.token_file),
-        pairs=None if options.pairs is None else str(options.pairs),
+        pairs=None if options.data is None else str(options.data),
         about=None if options.about is None else str(options.about),
-        profiles=options.profiles,
+        profiles=options.store,
         key_file=None if options.key_file is None else str(options.key_file),
         workers=options.processes,
         unknown_user=options.unknown_user,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
+from synthesizeme.cli._options import CommonOptions, Force, ModelOptions, Seed, new_file
 from synthesizeme.cli._places import check_apart
 from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError, DataError
@@ -80,6 +80,7 @@ class SimulationOptions:
         typer.Option("--play-prompt", help="Prompt that makes the model the user: a name, or a file."),
     ] = "simulation/default"
     seed: Seed = 0
+    force: Force = False
 
 
 @spread
@@ -99,7 +100,7 @@ def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOpti
             f"none of {count(found.asked, 'comparison')} got a choice: {_without(found)}",
             cure="check the model, or the personas",
         )
-    write_pairs(options.out, found.pairs)
+    write_pairs(options.out, found.pairs, overwrite=options.force)
     facts: dict[str, Any] = {
         "respondents": "simulated",
         "users": len({pair.user_id for pair in found.pairs}),

@@ -15,9 +15,9 @@ from synthesizeme.cli._config_file import ASSIGNMENT
 from synthesizeme.cli._floor_options import FloorOptions
 from synthesizeme.cli._groups import spread
 from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
-from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
+from synthesizeme.cli._options import CommonOptions, Engine, Force, Seed, SkipBadRows, Workers, folder
 from synthesizeme.cli._pairs_input import KINDS, Columns, read
-from synthesizeme.cli._places import check_writable
+from synthesizeme.cli._places import check_replaceable, check_writable
 from synthesizeme.cli._text import print_json, say, terminal
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.plain_text import count, printable
@@ -76,9 +76,7 @@ class TrainingOptions:
             metavar="NAME",
         ),
     ] = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a checkpoint that is in --out already.")
-    ] = False
+    force: Force = False
     holdout: Annotated[
         float | None,
         typer.Option(
@@ -176,17 +174,14 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
         ConfigError: a flag is missing, the place cannot be written, or a checkpoint must not be replaced.
         DataError: the place holds something that is no checkpoint.
     """
-    from reward_models import check_place, is_checkpoint
+    from reward_models import check_place
 
     if options.data is None or options.out is None:
         given = {"--data PAIRS": options.data, "--out DIR": options.out}
         raise ConfigError([f"{flag} is missing" for flag, value in given.items() if value is None])
     check_writable(options.out)
     check_place(options.out)
-    if is_checkpoint(options.out) and not options.overwrite:
-        raise ConfigError(
-            f"--out {options.out}: holds a checkpoint; name another folder, or replace it with --overwrite"
-        )
+    check_replaceable(options.out, force=options.force)
     return options.data, options.out
 
 

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions
+from synthesizeme.cli._options import CommonOptions, Force, ModelOptions
+from synthesizeme.cli._places import check_replaceable
 from synthesizeme.cli._text import print_json
 from synthesizeme.cli._vectors_extract import extract
 from synthesizeme.cli._vectors_options import (
     MARK,
     AnsweringOptions,
     PolicyOptions,
-    Scorer,
+    ScoreBy,
     VectorOptions,
     caution,
     check_scorer,
@@ -74,7 +75,7 @@ class SteeringOptions:
             metavar="NAME|FILE",
         ),
     ] = None
-    scorer: Scorer = "judge"
+    score_by: ScoreBy = "judge"
 
 
 @spread
@@ -93,7 +94,7 @@ def steer(
     """
     alphas = _alphas(options.alpha)
     if options.trait is not None:
-        check_scorer(options.scorer, model)
+        check_scorer(options.score_by, model)
         _dose_response(options, alphas, vectors, policy, answering, model, common)
         return
     prompts = read_prompts(options.prompt, options.prompts)
@@ -137,7 +138,7 @@ def _dose_response(
     decoder = policy.open()
     found = vectors.load(decoder)
     cautious = caution(found)
-    with open_scorers(options.scorer, trait, model) as scorers:
+    with open_scorers(options.score_by, trait, model) as scorers:
         doses = dose_response(
             decoder, found.at(), layer=_layer(found), alphas=alphas, positions=options.positions,
             prompts=[asked(question) for question in trait.evaluation],
@@ -221,6 +222,7 @@ class ScreeningOptions:
     out: Annotated[
         Path | None, typer.Option("--out", help="Write every pair as JSON Lines.", metavar="FILE")
     ] = None
+    force: Force = False
 
 
 @spread
@@ -240,6 +242,8 @@ def screen(
 
     from synthesizeme.files import write_whole
 
+    if options.out is not None:
+        check_replaceable(options.out, force=options.force)
     pairs = pairs_of(options.data, options.limit)
     decoder = policy.open()
     found = vectors.load(decoder)

@@ -147,7 +147,7 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
     if "/" not in name:
         module = _module(name)
         if _is_made(module):
-            cure = f"make a file of it with `synthesizeme data convert {name} OUT.jsonl`"
+            cure = f"make a file of it with `synthesizeme data convert {name} --out OUT.jsonl`"
             raise DataError(f"data set {name!r} is made, not found: no file holds it", cure=cure)
         files, hub, wanted = module.FILES, module.SOURCES[:1], module.DOWNLOAD
     else:

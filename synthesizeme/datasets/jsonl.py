@@ -38,7 +38,7 @@ SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
 
-OVERWRITE = "name another file, or replace this one with --overwrite (overwrite=True)"
+OVERWRITE = "name another file, or replace this one with --force (overwrite=True)"
 
 
 def write_pairs(path: str | Path, pairs: Iterable[PreferencePair], *, overwrite: bool = True) -> int:
@@ -144,7 +144,7 @@ def _or_convert(place: SourceRow, cure: str) -> str:
         list(formats()[known].read(HeldRows("row", lambda: [place.row]), tried))
         if tried.bad:
             return cure
-    command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
+    command = f"synthesizeme data convert {shlex.quote(place.source)} --out OUT.jsonl --format {known}"
     return f"{cure}; or run `{command}` and use its output"
 
 

@@ -23,7 +23,7 @@ def refuse_mixture(pairs: Sequence[PreferencePair], source: str | None = None) -
             "no figure can speak of both",
             source=source,
             field=f"metadata.{SIMULATED}",
-            cure="measure each apart: `synthesizeme data convert IN OUT --respondents human` (or simulated).",
+            cure="measure each apart: `synthesizeme data convert IN --out OUT --respondents human`",
         )
     return kind
 

@@ -156,7 +156,7 @@ def test_a_second_run_reads_what_is_finished(command, planted):
     changed = command(*words, f"params.{MODEL}.variances=fixed")
     assert "1 finished unit found" in changed.err
     assert f"{MODEL}, given split" in changed.err
-    assert "finished unit" not in command(*words, "--fresh").err
+    assert "finished unit" not in command(*words, "--force").err
 
 
 def test_a_damaged_unit_is_said(command, planted):
@@ -413,7 +413,7 @@ def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(
 
 def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted, trained):
     words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out", *FEW]
-    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--overwrite"]
+    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--force"]
     shutil.copytree(trained, "mine")
     assert command(*words).status == 0
     assert "1 finished unit found" in command(*words).err

@@ -40,7 +40,7 @@ def test_the_same_file_serves_both_commands_and_verbs_of_two_words(command, samp
     (tmp_path / "run.toml").write_text(
         '[data.split]\nseed = 3\njson = true\n[evaluate]\nscorers = ["oracle"]\nbenchmark = "sample"\n'
     )
-    assert command("data", "split", sample, "s.jsonl", "--config", "run.toml").json["seed"] == 3
+    assert command("data", "split", sample, "--out", "s.jsonl", "--config", "run.toml").json["seed"] == 3
     assert "| oracle " in command("evaluate", "--config", "run.toml").out
     whole = command("--version")
     assert whole.status == 0

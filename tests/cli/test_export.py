@@ -33,7 +33,7 @@ def trained(sample, tmp_path, request):
 def test_transformers_gives_the_same_rewards_of_messages_and_of_their_text(command, trained, tmp_path):
     model, checkpoint, pairs = trained
     out = tmp_path / "exported"
-    done = command("export", "--model", checkpoint, "--to", "hf", out, "--json")
+    done = command("export", "--reward-model", checkpoint, "--to", "hf", "--out", out, "--json")
     assert done.status == 0, done.err
     facts = json.loads(done.out)
     assert (facts["window"], facts["command"]) == (64, f"vllm serve {out} --dtype float32")
@@ -71,7 +71,7 @@ def test_a_folder_that_holds_something_is_left_alone(command, trained, tmp_path)
     _, checkpoint, _ = trained
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
-    done = command("export", "--model", checkpoint, tmp_path / "full")
+    done = command("export", "--reward-model", checkpoint, "--out", tmp_path / "full")
     assert done.status == 2
     assert "holds files" in done.err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
@@ -80,7 +80,7 @@ def test_a_folder_that_holds_something_is_left_alone(command, trained, tmp_path)
 def test_a_model_without_a_classifier_of_its_own_is_refused(command, sample, tmp_path):
     method = reward_models.method("hierarchical-stylometric")
     method(variances="fixed").fit(read_pairs(sample).pairs).save(tmp_path / "checkpoint")
-    done = command("export", "--model", tmp_path / "checkpoint", tmp_path / "out")
+    done = command("export", "--reward-model", tmp_path / "checkpoint", "--out", tmp_path / "out")
     assert done.status == 2
     assert "bradley-terry, persona-prompted" in done.err
     assert not (tmp_path / "out").exists()

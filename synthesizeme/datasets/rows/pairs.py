@@ -26,7 +26,7 @@ REQUIRED = ("user_id", "prompt", "chosen", "rejected")
 _CURE = "correct the row, or leave such rows out with --skip-bad-rows (skip_bad_rows=True)"
 _NOBODY = (
     "name the column of the users with --columns user_id=NAME, or their one owner with "
-    "`synthesizeme data convert IN OUT --user-id ID`; in Python with columns= or user_id= of read_pairs"
+    "`synthesizeme data convert IN --out OUT --user ID`; in Python with columns= or user_id= of read_pairs"
 )
 _EXPECTED = {
     "string": "text that is not empty",
