@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING
 
-import typer
-
+from synthesizeme.cli._command import option
 from synthesizeme.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from synthesizeme.types import PreferencePair
 
 ABSTAINED = "abstained"
-MaxError = Annotated[
-    float | None,
-    typer.Option(
-        "--max-error",
-        help="Answer comparisons only as far as at most this share of the answers, in (0, 1), is wrong, and "
-        "abstain from the others; the promise holds on average over draws of the validation pairs.",
-        metavar="ALPHA",
-    ),
-]
+MAX_ERROR = partial(
+    option,
+    None,
+    "Answer comparisons only as far as at most this share of the answers, in (0, 1), is wrong, "
+    "and abstain from the others; the promise holds on average over draws of the validation "
+    "pairs.",
+    "ALPHA",
+)
 
 
 class Abstainer:

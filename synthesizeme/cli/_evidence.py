@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-import typer
-
+from synthesizeme.cli._command import option
 from synthesizeme.cli._options import folder
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count
@@ -36,26 +35,20 @@ class GivesEvidence(Protocol):
 class EvidenceOptions:
     """Whether a reward model tells the persona writer what it learned."""
 
-    evidence: Annotated[
-        bool,
-        typer.Option(
-            "--evidence",
-            help="Also show the persona writer in what the user differs from most people, if in anything, by "
-            "a reward model of the user's train and validation pairs; by default "
-            f"{DEFAULT_METHOD}, fitted to those pairs of all users of the file.",
-        ),
-    ] = False
-    reward_model: Annotated[
-        Path | None,
-        typer.Option(
-            "--reward-model",
-            help="Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
-            "fitted anew to the train and validation pairs of the file. Train it without this file's test "
-            "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
-            metavar="DIR",
-            parser=folder,
-        ),
-    ] = None
+    evidence: bool = option(
+        False,
+        "Also show the persona writer in what the user differs from most people, if in anything, by "
+        "a reward model of the user's train and validation pairs; by default "
+        f"{DEFAULT_METHOD}, fitted to those pairs of all users of the file.",
+    )
+    reward_model: Path | None = option(
+        None,
+        "Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
+        "fitted anew to the train and validation pairs of the file. Train it without this file's test "
+        "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
+        "DIR",
+        parser=folder,
+    )
 
     @property
     def wanted(self) -> bool:

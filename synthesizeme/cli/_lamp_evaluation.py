@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthesizeme.cli._options import ModelOptions
-from synthesizeme.cli._text import say
+from synthesizeme.cli._command import option
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._output import say
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,23 +27,15 @@ USUAL = "default,retrieval-bm25"
 class LampOptions:
     """What of LaMP is read."""
 
-    split: Annotated[
-        str,
-        typer.Option(
-            "--split",
-            help="Split of LaMP: train, dev or test (whose golds are not published).",
-            rich_help_panel=LAMP_PANEL,
-        ),
-    ] = "dev"
-    ranking: Annotated[
-        Path | None,
-        typer.Option(
-            "--ranking",
-            help="JSON of item ids by question id, best first: what direct-… and vote-… are shown.",
-            metavar="FILE",
-            rich_help_panel=LAMP_PANEL,
-        ),
-    ] = None
+    split: str = option(
+        "dev", "Split of LaMP: train, dev or test (whose golds are not published).", panel=LAMP_PANEL
+    )
+    ranking: Path | None = option(
+        None,
+        "JSON of item ids by question id, best first: what direct-… and vote-… are shown.",
+        "FILE",
+        panel=LAMP_PANEL,
+    )
 
 
 def is_lamp(names: Sequence[str]) -> bool:
@@ -72,7 +63,7 @@ def lamp_reports(
         ConfigError: a scorer cannot answer a task.
         DataError: the data is nowhere or wrong.
     """
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.datasets.lamp import lamp_task, load_lamp
     from synthesizeme.lamp import LampRun, read_ranking
     from synthesizeme.lamp.names import asks, check_names, writers

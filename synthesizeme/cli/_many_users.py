@@ -6,21 +6,21 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli._many_users_options import ManyUsersOptions
-from synthesizeme.cli._options import ModelOptions
-from synthesizeme.cli._pairs_input import say_left_out, say_recognised
+from synthesizeme.cli._command import option
+from synthesizeme.cli._model_options import ModelOptions, cache_place, settings_of
+from synthesizeme.cli._output import print_json
+from synthesizeme.cli._pairs import say_left_out, say_recognised
 from synthesizeme.cli._places import check_writable, write_profile
-from synthesizeme.cli._session import cache_place, settings_of
-from synthesizeme.cli._text import print_json
-from synthesizeme.errors import SynthesizeMeError
+from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
 
 if TYPE_CHECKING:
+    from synthesizeme.backends import Caps
     from synthesizeme.datasets import ReadReport
     from synthesizeme.induction import InductionJob, RunSummary
     from synthesizeme.induction.one_user import UserDone
@@ -29,6 +29,108 @@ if TYPE_CHECKING:
     from synthesizeme.profiles.intake import Taken
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
+
+
+MANY_PANEL = "Many users"
+
+
+@dataclass(frozen=True)
+class ManyUsersOptions:
+    """Very many users: where they are kept, which of them, and what they may cost."""
+
+    store: str | None = option(
+        None,
+        "Keep pairs and profiles in this store, for very many users: a path or sqlite:///PATH, or "
+        "postgresql://USER@HOST:PORT/DATABASE (extra `store`). Finished users are skipped.",
+        "URL|PATH",
+    )
+    key_file: Path | None = option(None, "Key of an encrypted store.", "FILE", panel=MANY_PANEL)
+    shard: str | None = option(
+        None,
+        "Only the users whose id hashes to I modulo N, I from 0: N processes share a store.",
+        "I/N",
+        panel=MANY_PANEL,
+    )
+    min_new_pairs: int = option(
+        1, "Update a finished user when so many pairs have come since.", "N", panel=MANY_PANEL, min=1
+    )
+    engine: Literal["local", "ray"] = option(
+        "local",
+        "Where users are induced: in this process, or on the Ray cluster of $RAY_ADDRESS or one "
+        "started here (extra `ray`), with the same profiles.",
+        panel=MANY_PANEL,
+    )
+    workers: int | None = option(
+        None,
+        "Processes of --engine ray; by default one for each core of the cluster.",
+        "N",
+        panel=MANY_PANEL,
+        min=1,
+    )
+    budget_tokens: int | None = option(
+        None,
+        "Most tokens of this run, sent and received; calls from the cache are free.",
+        "N",
+        panel=MANY_PANEL,
+        min=1,
+    )
+    budget_cost: float | None = option(
+        None,
+        "Most US dollars of this run by the price list; calls from the cache are free.",
+        "USD",
+        panel=MANY_PANEL,
+    )
+
+    def caps(self, calls: int | None = None) -> Caps:
+        """What the calls may take.
+
+        Raises:
+            ConfigError: a budget is no amount.
+        """
+        from synthesizeme.backends import Caps
+
+        return Caps(calls, self.budget_tokens, self.budget_cost)
+
+
+def refuse_for_store(
+    user: str | None, all_users: bool, evidence: bool, many: ManyUsersOptions, out: Path | None
+) -> None:
+    """Refuse flags that do not go together with ``--store``.
+
+    Raises:
+        ConfigError: some do not; all of them are listed.
+    """
+    problems = []
+    if (user is None) != all_users:
+        problems.append("--store needs either --all-users or --user ID")
+    if evidence:
+        problems.append("--evidence fits a model to all pairs of a file at once; it does not go with --store")
+    if many.engine == "ray" and out is not None:
+        problems.append("--engine ray writes into the store alone; leave out --out")
+    if many.engine == "local" and many.workers is not None:
+        problems.append("--workers is for --engine ray")
+    if problems:
+        raise ConfigError(problems)
+
+
+def refuse_without_store(many: ManyUsersOptions) -> None:
+    """Refuse flags that need ``--store``.
+
+    Raises:
+        ConfigError: some are given without it; all of them are listed.
+    """
+    if many.store is not None:
+        return
+    given = {
+        "--key-file": many.key_file is not None,
+        "--shard": many.shard is not None,
+        "--min-new-pairs": many.min_new_pairs != 1,
+        "--engine ray": many.engine == "ray",
+        "--workers": many.workers is not None,
+    }
+    if problems := [f"{flag} needs --store, the store to work on" for flag, there in given.items() if there]:
+        raise ConfigError(problems)
+
 
 NAMED = 5
 """Users that are named of each kind."""

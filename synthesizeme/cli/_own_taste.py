@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from synthesizeme.cli._text import print_json
+from synthesizeme.cli._output import print_json
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from synthesizeme.cli._text import terminal
+from synthesizeme.cli._output import terminal
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from synthesizeme.cli._output import terminal
 from synthesizeme.cli._results_json import pooled_outcomes
-from synthesizeme.cli._text import terminal
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
 

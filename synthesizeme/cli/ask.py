@@ -6,16 +6,16 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._checkpoint import Checkpoint, opened
-from synthesizeme.cli._groups import spread
+from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import CommonOptions, new_file
-from synthesizeme.cli._pairs_input import read
+from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._pairs import read
 from synthesizeme.cli._places import check_apart
-from synthesizeme.cli._text import print_json, say
+from synthesizeme.cli._reward_options import CHECKPOINT, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
@@ -32,60 +32,39 @@ SKIP, QUIT = "s", "q"
 class AskOptions:
     """Who is asked about what."""
 
-    user: Annotated[str, typer.Option("--user", help="Whom to ask, known or new.", metavar="ID")]
-    pool: Annotated[
-        Path,
-        typer.Option(
-            "--pool",
-            help="What can be asked about, .jsonl or .jsonl.gz: rows with prompt, first and second, or "
-            "pairs, whose labels are not read.",
-            metavar="POOL.jsonl",
-        ),
-    ]
-    reward_model: Checkpoint = None
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Earlier pairs of the user; rows of others and of the test split are left out.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "--n",
-            help="How many questions; 1, with --out as many as there are.",
-            min=1,
-            metavar="N",
-            show_default=False,
-        ),
-    ] = None
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Read answers from standard input (1, 2, s to skip, q to stop) and add them to this file of "
-            "pairs; each refits the user before the next question. What the file has of the user is history.",
-            metavar="PAIRS.jsonl",
-            parser=new_file,
-        ),
-    ] = None
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            help="Store of `synthesizeme profiles` that has the user's pairs and gets the answers.",
-            metavar="URL|PATH",
-        ),
-    ] = None
-    key_file: Annotated[
-        Path | None, typer.Option("--key-file", help="Key of an encrypted store.", metavar="FILE")
-    ] = None
+    user: str = option(..., "Whom to ask, known or new.", "ID")
+    pool: Path = option(
+        ...,
+        "What can be asked about, .jsonl or .jsonl.gz: rows with prompt, first and second, or pairs, "
+        "whose labels are not read.",
+        "POOL.jsonl",
+    )
+    reward_model: Path | None = CHECKPOINT()
+    data: Path | None = option(
+        None, "Earlier pairs of the user; rows of others and of the test split are left out.", "PAIRS"
+    )
+    n: int | None = option(
+        None, "How many questions; 1, with --out as many as there are.", "N", min=1, show_default=False
+    )
+    out: Path | None = option(
+        None,
+        "Read answers from standard input (1, 2, s to skip, q to stop) and add them to this file of "
+        "pairs; each refits the user before the next question. What the file has of the user is "
+        "history.",
+        "PAIRS.jsonl",
+        parser=new_file,
+    )
+    store: str | None = option(
+        None, "Store of `synthesizeme profiles` that has the user's pairs and gets the answers.", "URL|PATH"
+    )
+    key_file: Path | None = option(None, "Key of an encrypted store.", "FILE")
 
 
-@spread
-def ask(options: AskOptions, common: CommonOptions) -> None:
+@verb
+def ask(
+    options: AskOptions,
+    common: CommonOptions,
+) -> None:
     """Choose the next pairs to show a user: those whose answers are expected to tell most.
 
     Prints the questions, best first and none telling what another tells; --json for scripts. With --out it

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from synthesizeme.cli._about import read_about, say_unread, say_without_pairs
+from synthesizeme.cli._command import verb
 from synthesizeme.cli._comparison_methods import Participants, participants
-from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._measured_on import loaded, measured_on, result_folder, source_problems
-from synthesizeme.cli._options import CommonOptions, ModelOptions
+from synthesizeme.cli._comparison_options import PARAMS, PARAMS_TABLE, ComparisonOptions
+from synthesizeme.cli._judging_options import InductionOptions, RetrievalOptions
+from synthesizeme.cli._measuring import loaded, measured_on, result_folder, source_problems
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import CommonOptions
+from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._pairs import read_about, say_unread, say_without_pairs
 from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._report_table import show_report
-from synthesizeme.cli._retrieval_options import RetrievalOptions
-from synthesizeme.cli._text import print_json, say
+from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.errors import ConfigError, MissingExtraError
 from synthesizeme.plain_text import printable
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-@spread
+@verb
 def compare(
     options: ComparisonOptions,
     induction: InductionOptions,
@@ -41,8 +41,8 @@ def compare(
     model: ModelOptions,
     floor: FloorOptions,
     common: CommonOptions,
-    params: Params = None,
-    table: ParamsTable = None,
+    params: list[str] | None = PARAMS(),
+    table: list[str] | None = PARAMS_TABLE(),
 ) -> None:
     """Measure reward models, judges and references on the same test pairs, each with its controls.
 
@@ -54,7 +54,7 @@ def compare(
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
     """
-    from synthesizeme.cli._session import check_model
+    from synthesizeme.cli._model_options import check_model
 
     if options.diff is not None:
         _show_diff(options, common)
@@ -129,7 +129,7 @@ def _measure(
 ) -> Report:
     from reward_models import use_engine
     from synthesizeme.cli._comparison_progress import ComparisonDisplay
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.comparison.entrants import ScorerPool, make_entrants
     from synthesizeme.comparison.results import report
     from synthesizeme.comparison.runner import Runner

@@ -6,31 +6,18 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._judging_options import InductionOptions, RetrievalOptions
 from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
-from synthesizeme.cli._measured_on import loaded, measured_on, result_folder
-from synthesizeme.cli._options import (
-    BENCHMARKS,
-    Benchmarked,
-    CommonOptions,
-    DataDir,
-    Force,
-    ModelOptions,
-    NoAnswers,
-    folder,
-)
-from synthesizeme.cli._pairs_input import Columns
+from synthesizeme.cli._measuring import MeasuringOptions, loaded, measured_on, result_folder
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions, profiles_in
+from synthesizeme.cli._output import print_json, say
 from synthesizeme.cli._report_table import show_report
-from synthesizeme.cli._retrieval_options import RetrievalOptions
 from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
-from synthesizeme.cli._store_options import KeyFile, Profiles, profiles_in
-from synthesizeme.cli._text import print_json, say
+from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
@@ -44,56 +31,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EvaluationOptions:
+class EvaluationOptions(MeasuringOptions):
     """What is measured on what."""
 
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            "--benchmark",
-            help=f"{BENCHMARKS}, lamp/1 to lamp/7 and lamp-time/1 to /7 (an invented sample where "
-            "they are in no folder of data), reward-bench-2 (what "
-            "users cost trained models in general quality). A name without /… runs all of its family, e.g. "
-            "personal-reward-bench.",
-            metavar="NAME",
-        ),
-    ] = None
-    data: Benchmarked = None
-    columns: Columns = None
-    scorers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scorers",
-            help="default, memory, persona, demonstrations, both (judges that ask a model); "
-            "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past "
-            "pairs that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 "
-            "(what they are held against); the folder of a trained checkpoint. On lamp also "
-            "vote-RETRIEVER (tasks 2, 3), direct-RETRIEVER (a language model writes) and any reward "
-            "model. Several with commas or by repeating the flag; default,both,longer if none is given.",
-            metavar="NAME",
-        ),
-    ] = None
-    data_dir: DataDir = None
-    store: Profiles = None
-    key_file: KeyFile = None
-    max_users: Annotated[
-        int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")
-    ] = None
-    controls: Annotated[
-        bool,
-        typer.Option(
-            "--controls", help="Also run each judge and checkpoint as another user and with swapped labels."
-        ),
-    ] = False
-    no_answers: NoAnswers = 100
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR", parser=folder),
-    ] = None
-    force: Force = False
+    store: str | None = PROFILES()
+    key_file: Path | None = KEY_FILE()
+    controls: bool = option(
+        False, "Also run each judge and checkpoint as another user and with swapped labels."
+    )
 
 
-@spread
+@verb
 def evaluate(
     options: EvaluationOptions,
     induction: InductionOptions,
@@ -108,7 +56,7 @@ def evaluate(
     On a terminal the columns that matter most are shown; elsewhere, and in --out, the whole Markdown
     table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
     """
-    from synthesizeme.cli._session import check_model
+    from synthesizeme.cli._model_options import check_model
 
     benchmarks = measured_on(options.benchmark, options.data)
     model = induction.asking(model)
@@ -253,7 +201,7 @@ def _measure(
     retrieval: RetrievalOptions,
     model: ModelOptions,
 ) -> Report:
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.personas.scorer_names import asks_model
     from synthesizeme.personas.scorers import Scorers, limit_users
     from synthesizeme.progress import ProgressDisplay

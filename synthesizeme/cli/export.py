@@ -7,14 +7,14 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import typer
 
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, Force, folder
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._options import FORCE, CommonOptions, folder
+from synthesizeme.cli._output import print_json
 from synthesizeme.cli._places import check_replaceable, check_writable
-from synthesizeme.cli._text import print_json
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
 
@@ -45,22 +45,19 @@ _PERSONA = " The persona of the user is the system turn; without one it answers 
 class ExportOptions:
     """What is exported, how and where to."""
 
-    out: Annotated[Path, typer.Option("--out", help="Folder to write.", metavar="DIR", parser=folder)]
-    reward_model: Annotated[
-        Path, typer.Option("--reward-model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
-    ]
-    to: Annotated[
-        Literal["hf"],
-        typer.Option(
-            "--to",
-            help="hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward.",
-        ),
-    ] = "hf"
-    force: Force = False
+    out: Path = option(..., "Folder to write.", "DIR", parser=folder)
+    reward_model: Path = option(..., "Checkpoint folder of `synthesizeme train`.", "DIR")
+    to: Literal["hf"] = option(
+        "hf", "hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward."
+    )
+    force: bool = FORCE()
 
 
-@spread
-def export(options: ExportOptions, common: CommonOptions) -> None:
+@verb
+def export(
+    options: ExportOptions,
+    common: CommonOptions,
+) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
     The folder's README.md has the command and the request for vLLM. The reward is the logit: switch

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import typer
-
+from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._evidence import EvidenceOptions, Gathered, gather
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._many_users import StoreWork, induce_into_store
-from synthesizeme.cli._many_users_options import ManyUsersOptions, refuse_for_store, refuse_without_store
-from synthesizeme.cli._options import CommonOptions, Force, ModelOptions, SkipBadRows, folder
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
+from synthesizeme.cli._judging_options import InductionOptions
+from synthesizeme.cli._many_users import (
+    ManyUsersOptions,
+    StoreWork,
+    induce_into_store,
+    refuse_for_store,
+    refuse_without_store,
+)
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, CommonOptions, folder
+from synthesizeme.cli._output import PatientOutput, print_json, say
+from synthesizeme.cli._pairs import COLUMNS, KINDS, read
 from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._results import show_estimate, show_pooled, show_result
 from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
-from synthesizeme.cli._text import PatientOutput, print_json, say
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, id_list, printable
 
@@ -36,39 +40,29 @@ if TYPE_CHECKING:
 class RunOptions:
     """What to do with the users of the file."""
 
-    user: Annotated[str | None, typer.Option("--user", help="Induce this user.", metavar="ID")] = None
-    all_users: Annotated[bool, typer.Option("--all-users", help="Induce every user of the file.")] = False
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Folder for the files, one folder in it per user; by default out, or none with --store.",
-            metavar="DIR",
-            parser=folder,
-        ),
-    ] = None
-    budget_calls: Annotated[
-        int | None,
-        typer.Option(
-            "--budget-calls",
-            help="Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
-            "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless the "
-            "induction could then not judge every train pair. With --store: most calls sent, whoever "
-            "needs them; who gets none is left for another run.",
-            min=1,
-            metavar="N",
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the calls, tokens and cost it would need; send nothing.")
-    ] = False
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also measure a memory judge and a demographics judge.")
-    ] = False
-    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Do not measure on test pairs.")] = False
-    columns: Columns = None
-    skip_bad_rows: SkipBadRows = False
-    force: Force = False
+    user: str | None = option(None, "Induce this user.", "ID")
+    all_users: bool = option(False, "Induce every user of the file.")
+    out: Path | None = option(
+        None,
+        "Folder for the files, one folder in it per user; by default out, or none with --store.",
+        "DIR",
+        parser=folder,
+    )
+    budget_calls: int | None = option(
+        None,
+        "Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
+        "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless "
+        "the induction could then not judge every train pair. With --store: most calls sent, whoever "
+        "needs them; who gets none is left for another run.",
+        "N",
+        min=1,
+    )
+    dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
+    baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
+    no_evaluate: bool = option(False, "Do not measure on test pairs.")
+    columns: list[str] | None = COLUMNS()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    force: bool = FORCE()
 
     @property
     def folder(self) -> Path:
@@ -76,7 +70,7 @@ class RunOptions:
         return self.out or Path("out")
 
 
-@spread
+@verb
 def induce_persona(
     run: RunOptions,
     many: ManyUsersOptions,
@@ -84,15 +78,13 @@ def induce_persona(
     evidence: EvidenceOptions,
     model: ModelOptions,
     common: CommonOptions,
-    pairs: Annotated[
-        Path | None,
-        typer.Argument(
-            help=f"{KINDS}. Rows that name no user are of --user. With --store it may be left out: the "
-            "pairs of the store are taken.",
-            metavar="PAIRS",
-            show_default=False,
-        ),
-    ] = None,
+    pairs: Path | None = argument(
+        None,
+        f"Pairs: {KINDS}. Rows that name no user are of --user. With --store it may be left out: the "
+        "pairs of the store are taken.",
+        "PAIRS",
+        show_default=False,
+    ),
 ) -> None:
     """Induce a user's persona from preference pairs and measure it on the user's held-out pairs.
 
@@ -104,7 +96,7 @@ def induce_persona(
     number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
     pairs, and tries again who failed.
     """
-    from synthesizeme.cli._session import check_model
+    from synthesizeme.cli._model_options import check_model
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
@@ -218,7 +210,7 @@ def _induce(
     output: PatientOutput | None,
 ) -> tuple[Done, list[UserFailure]]:
     """Induce, write and show one user after another; without an output only notes are shown."""
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthesizeme.cli._abstaining import ABSTAINED, MaxError
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
-from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._store_options import KeyFile, Profiles, profile_in
-from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.cli._abstaining import ABSTAINED, MAX_ERROR
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import JUDGE_PROMPT, KEY_FILE, PROFILES, CommonOptions, profile_in
+from synthesizeme.cli._output import print_json, terminal
+from synthesizeme.cli._pairs import read
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
@@ -28,45 +26,39 @@ if TYPE_CHECKING:
 class AskedOptions:
     """The comparison, in flags or in a file."""
 
-    prompt: Annotated[str | None, typer.Option("--prompt", help="What the user asked.")] = None
-    first: Annotated[str | None, typer.Option("--first", help="One response.")] = None
-    second: Annotated[str | None, typer.Option("--second", help="The other response.")] = None
-    comparison: Annotated[
-        str | None,
-        typer.Option(
-            "--comparison",
-            help='JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
-            metavar="FILE.json|-",
-        ),
-    ] = None
+    prompt: str | None = option(None, "What the user asked.")
+    first: str | None = option(None, "One response.")
+    second: str | None = option(None, "The other response.")
+    comparison: str | None = option(
+        None,
+        'JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
+        "FILE.json|-",
+    )
 
 
-@spread
+@verb
 def judge(
     asked: AskedOptions,
     model: ModelOptions,
     common: CommonOptions,
-    store: Profiles = None,
-    key_file: KeyFile = None,
-    user: Annotated[str | None, typer.Option("--user", help="Whose profile.", metavar="ID")] = None,
-    judge_prompt: JudgePrompt = "judge/default",
-    max_error: MaxError = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="With --max-error: pairs of the user, of which those of the split validation say from which "
-            "confidence on is answered; pairs that the profile was made from are refused.",
-            metavar="PAIRS",
-        ),
-    ] = None,
+    store: str | None = PROFILES(),
+    key_file: Path | None = KEY_FILE(),
+    user: str | None = option(None, "Whose profile.", "ID"),
+    judge_prompt: str = JUDGE_PROMPT(),
+    max_error: float | None = MAX_ERROR(),
+    data: Path | None = option(
+        None,
+        "With --max-error: pairs of the user, of which those of the split validation say from which "
+        "confidence on is answered; pairs that the profile was made from are refused.",
+        "PAIRS",
+    ),
 ) -> None:
     """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
 
     Both orders are asked; the probability is their mean. With --max-error the validation pairs of --data
     are judged first, and where the judge is not sure enough it abstains.
     """
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.errors import ConfigError
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of

@@ -1,19 +1,18 @@
-"""``profiles``: look into a store of profiles."""
+"""``profiles``: look into a store of many users, and change it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli import _profiles_change as changing
-from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, Force, new_file
+from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._options import FORCE, STORE, USER, CommonOptions, StoreOptions, new_file
+from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._pairs import ABOUT, KINDS, read, read_about
 from synthesizeme.cli._places import check_replaceable, tells
-from synthesizeme.cli._store_options import StoreOptions, User
-from synthesizeme.cli._text import print_json, say
-from synthesizeme.errors import DataError
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
@@ -24,44 +23,19 @@ if TYPE_CHECKING:
     from synthesizeme.profiles.store import UserSummary, VersionNote
     from synthesizeme.types import Demonstration
 
+
 _LIST_CURE = "`synthesizeme profiles list` shows who is there"
 
 
-def app() -> typer.Typer:
-    """The group of store verbs."""
-    group = typer.Typer(
-        help="A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`).",
-        no_args_is_help=True,
-    )
-    for name, verb in (
-        ("list", list_users),
-        ("status", status),
-        ("show", show),
-        ("words", words),
-        ("diff", diff),
-        ("roll-back", changing.roll_back),
-        ("export", export),
-        ("delete", changing.delete),
-        ("import", changing.take_in),
-        ("migrate", changing.migrate),
-    ):
-        group.command(name, help=flowing(verb))(verb)
-    return group
-
-
-@spread
+@verb
 def list_users(
     options: StoreOptions,
     common: CommonOptions,
-    after: Annotated[
-        str | None,
-        typer.Option("--after", help="Begin after this user, the last of the page before.", metavar="ID"),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", help="Most users to list.", min=1, metavar="N")] = 100,
-    only: Annotated[
-        Literal["failed", "drifted"] | None,
-        typer.Option("--only", help="Users whose induction failed, or whose newest pairs contradict them."),
-    ] = None,
+    after: str | None = option(None, "Begin after this user, the last of the page before.", "ID"),
+    limit: int = option(100, "Most users to list.", "N", min=1),
+    only: Literal["failed", "drifted"] | None = option(
+        None, "Users whose induction failed, or whose newest pairs contradict them."
+    ),
 ) -> None:
     """List users, one page at a time, with how many pairs and versions of a profile each has."""
     from itertools import islice
@@ -88,8 +62,11 @@ def list_users(
         say("There may be more: add --after with the last id.")
 
 
-@spread
-def status(options: StoreOptions, common: CommonOptions) -> None:
+@verb
+def status(
+    options: StoreOptions,
+    common: CommonOptions,
+) -> None:
     """Say how many users and pairs there are, and how many users are done, failed or drifted."""
     with options.open() as store:
         found = store.totals()
@@ -102,15 +79,12 @@ def status(options: StoreOptions, common: CommonOptions) -> None:
     typer.echo(f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted")
 
 
-@spread
+@verb
 def show(
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
-    version: Annotated[
-        int | None,
-        typer.Option("--version", help="Version of the profile; by default the latest.", min=1, metavar="N"),
-    ] = None,
+    user: str = USER(),
+    version: int | None = option(None, "Version of the profile; by default the latest.", "N", min=1),
 ) -> None:
     """Show a user's profile, and which versions of it there are."""
     with options.open() as store:
@@ -136,14 +110,12 @@ def show(
         typer.echo(f"  {_note(note)}")
 
 
-@spread
+@verb
 def words(
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Drop the words; pairs and profiles stay.")
-    ] = False,
+    user: str = USER(),
+    forget: bool = option(False, "Drop the words; pairs and profiles stay."),
 ) -> None:
     """Show what a user said beside choices, or drop it; `profiles import --about` puts it there."""
     from synthesizeme.feedback import UserWords
@@ -170,13 +142,13 @@ def words(
         typer.echo(f"{printable(name)}: {printable(value)}")
 
 
-@spread
+@verb
 def diff(
-    earlier: Annotated[int, typer.Argument(help="The one version.", metavar="A")],
-    later: Annotated[int, typer.Argument(help="The other version.", metavar="B")],
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
+    earlier: int = argument(..., "The one version.", "A"),
+    later: int = argument(..., "The other version.", "B"),
+    user: str = USER(),
 ) -> None:
     """Show what version B of a user's profile says and version A does not, and the other way round."""
     with options.open() as store:
@@ -188,18 +160,13 @@ def diff(
     _lines("+", change.sentences_added, change.demonstrations_added)
 
 
-@spread
+@verb
 def export(
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="File to write; by default standard output.", metavar="FILE", parser=new_file
-        ),
-    ] = None,
-    force: Force = False,
+    user: str = USER(),
+    out: Path | None = option(None, "File to write; by default standard output.", "FILE", parser=new_file),
+    force: bool = FORCE(),
 ) -> None:
     """Write everything about a user, pairs, words and all versions of the profile, as one JSON document."""
     import json
@@ -249,3 +216,109 @@ def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demo
         typer.echo(f"{sign} {printable(sentence.text)}")
     for demonstration in shown:
         typer.echo(f"{sign} demonstration of pair {printable(demonstration.comparison.pair_id, 80)}")
+
+
+@verb
+def roll_back(
+    options: StoreOptions,
+    common: CommonOptions,
+    version: int = argument(..., "The version to go back to.", "N"),
+    user: str = USER(),
+) -> None:
+    """Make an old version of a user's profile the latest; it becomes a version of its own, none is lost."""
+    with options.open() as store:
+        note = store.roll_back(user, version)
+    if common.json:
+        print_json({"user_id": user, **note.model_dump(mode="json")})
+        return
+    typer.echo(f"Version {version} is the latest again, as version {note.version}.")
+
+
+@verb
+def delete(
+    options: StoreOptions,
+    common: CommonOptions,
+    user: str = USER(),
+    yes: bool = option(False, "Do not ask."),
+) -> None:
+    """Delete everything about a user, to the last byte in the files of SQLite, which are written anew."""
+    if not yes:
+        question = f"Delete everything about {printable(user, 80)} from {printable(_place(options.store))}?"
+        typer.confirm(question, abort=True, err=True)
+    with options.open() as store:
+        gone = store.delete(user)
+    if common.json:
+        print_json({"user_id": user, **gone.model_dump()})
+        return
+    also = ", and the user's words" if gone.words else ""
+    dropped = f"{count(gone.pairs, 'pair')} and {count(gone.versions, 'version')} of a profile"
+    typer.echo(f"Deleted {dropped}{also}.")
+
+
+@verb
+def take_in(
+    options: StoreOptions,
+    common: CommonOptions,
+    folder: Path | None = argument(None, "Folder that induce-persona wrote.", "[DIR]"),
+    data: Path | None = option(
+        None, f"Also these pairs: {KINDS}; rows of the test split are left out.", "PAIRS"
+    ),
+    about: Path | None = ABOUT(),
+) -> None:
+    """Store the profiles of a folder, each as its user's next version unless it is the latest already.
+
+    Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
+    that is not there is made.
+    """
+    from synthesizeme.personas.store import ProfileDirectory
+    from synthesizeme.profiles.intake import take_pairs, take_profiles, take_words
+
+    if folder is None and data is None and about is None:
+        raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
+    profiles = {} if folder is None else ProfileDirectory(folder)
+    words = read_about(about)
+    rows = () if data is None else read(data).pairs
+    with options.open(create=True) as store:
+        appended = take_pairs(store, rows)
+        spoken = take_words(store, words.values())
+        put = take_profiles(store, profiles)
+    taken = {"profiles": put, "pairs": appended, "words": spoken}
+    if common.json:
+        print_json({name: it.model_dump() for name, it in taken.items()})
+        return
+    said = {
+        count(put.new, "profile"): (put, folder),
+        count(appended.new, "pair"): (appended, data),
+        f"Words of {count(spoken.new, 'user')}": (spoken, about),
+    }
+    for what, (it, given) in said.items():
+        if given is not None:
+            typer.echo(f"{what} stored, {it.unchanged:,} there already.")
+
+
+@verb
+def migrate(
+    common: CommonOptions,
+    store: str = STORE(),
+) -> None:
+    """Make the tables of a store, or bring those of an older version up to date."""
+    from synthesizeme.profiles import migrate_store
+
+    before, now = migrate_store(store)
+    if common.json:
+        print_json({"before": before, "now": now})
+        return
+    typer.echo(f"At revision {now}" + (" already." if before == now else f"; it was at {before or 'none'}."))
+
+
+def _place(store: str) -> str:
+    """Where a store is, without a password."""
+    scheme, separator, rest = store.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else store
+
+
+HELP = "A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`)."
+VERBS = {
+    "list": list_users, "status": status, "show": show, "words": words, "diff": diff, "roll-back": roll_back,
+    "export": export, "delete": delete, "import": take_in, "migrate": migrate,
+}  # fmt: skip

@@ -1,31 +1,27 @@
-"""``prompts``: the shipped prompt files."""
+"""``prompts``: the shipped prompt files, and the search for a better one."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import typer
 
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions
-from synthesizeme.cli._text import print_json
-from synthesizeme.cli.optimize import optimize
+from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import FORCE, SEED, SKIP_BAD_ROWS, THETA, CommonOptions, new_file
+from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._pairs import read
+from synthesizeme.cli._places import check_replaceable, tells
+from synthesizeme.plain_text import count, printable
 
 
-def app() -> typer.Typer:
-    """The group of prompt verbs."""
-    group = typer.Typer(
-        help="List and show the prompts, or optimise the persona prompt.", no_args_is_help=True
-    )
-    group.command("list")(list_prompts)
-    group.command("show")(show)
-    group.command("optimize")(optimize)
-    return group
-
-
-@spread
-def list_prompts(common: CommonOptions) -> None:
+@verb
+def list_prompts(
+    common: CommonOptions,
+) -> None:
     """List the shipped prompts with their versions."""
     from synthesizeme.prompts import load_prompt, prompt_names
 
@@ -43,10 +39,10 @@ def list_prompts(common: CommonOptions) -> None:
         typer.echo(f"{name}  version {prompt.version}  {prompt.prompt_id}")
 
 
-@spread
+@verb
 def show(
-    name: Annotated[str, typer.Argument(help="A name of `prompts list`, or a prompt file.", metavar="NAME")],
     common: CommonOptions,
+    name: str = argument(..., "A name of `prompts list`, or a prompt file.", "NAME"),
 ) -> None:
     """Print a prompt, section by section."""
     from synthesizeme.prompts import load_prompt
@@ -68,3 +64,67 @@ def show(
     sys.stdout.write(
         f"---\nname: {prompt.name}\nversion: {prompt.version}\nvariables: {variables}\n---\n{sections}\n"
     )
+
+
+@verb
+def optimize(
+    model: ModelOptions,
+    common: CommonOptions,
+    data: Path = option(..., "Pairs of six users or more.", "PAIRS"),
+    out: Path = option(
+        Path("theta.json"), "JSON file of all versions; give it to --theta.", "FILE.json", parser=new_file
+    ),
+    optimizer: Literal["mipro", "gepa"] = option("mipro", "MIPROv2 or GEPA, both of DSPy."),
+    prompt_model: str | None = option(
+        None,
+        "Model that proposes instructions, if not the one that writes and judges. The builtin reader "
+        "proposes from a short fixed list.",
+        "MODEL",
+    ),
+    trials: int = option(8, "Instructions to try.", "N", min=1),
+    seed: int = SEED(),
+    theta: str = THETA(),
+    skip_bad_rows: bool = SKIP_BAD_ROWS(),
+    force: bool = FORCE(),
+) -> None:
+    """Search for a better persona-writing prompt (Theta) with DSPy's MIPROv2 or GEPA.
+
+    Users are split in three: one part to propose from, one to choose with, one held out for the score before
+    and after. The versions found are kept in one JSON file.
+    """
+    from synthesizeme.cli._model_options import check_model, model_of, open_session
+    from synthesizeme.datasets import assign_splits, by_user
+    from synthesizeme.files import write_whole
+    from synthesizeme.personas.optimize import optimize_theta, theta_document
+    from synthesizeme.progress import ProgressDisplay
+    from synthesizeme.prompts import load_prompt
+
+    check_model(model)
+    base = load_prompt(theta)
+    check_replaceable(out, force=force, own=theta == str(out) or tells(out, name=base.name))
+    split, _ = assign_splits(read(data, skip_bad_rows=skip_bad_rows).pairs, seed=seed)
+    proposer = model_of(replace(model, model=prompt_model)) if prompt_model else None
+    with ProgressDisplay() as display, open_session(model, display) as session:
+        display.label("optimising the persona prompt", 1, 1)
+        found = optimize_theta(
+            session, by_user(split), optimizer=optimizer, proposer=proposer,
+            theta=theta, trials=trials, seed=seed,
+        )  # fmt: skip
+    previous = Path(theta).read_text(encoding="utf-8") if theta.endswith(".json") else None
+    write_whole(out, theta_document(previous, base, found))
+    if common.json:
+        print_json({"file": str(out), "prompt_id": found.theta.prompt_id, **found.record})
+        return
+    held_out = found.record["held_out"]
+    for when in ("before", "after"):
+        micro, low, high = (100 * held_out[when][name] for name in ("micro", "low", "high"))
+        size = f"{count(held_out[when]['n_pairs'], 'pair')} of {count(held_out[when]['n_users'], 'user')}"
+        sys.stdout.write(f"{when:6}  {micro:.1f} % [{low:.1f}, {high:.1f}] on {size} held out\n")
+    value, low, high = (100 * held_out["gain"][name] for name in ("value", "low", "high"))
+    changed = "a new version" if found.record["changed"] else "no better instruction was found"
+    sys.stdout.write(f"gain    {value:+.1f} points [{low:+.1f}, {high:+.1f}]; {changed}\n")
+    say(f"{count(found.record['calls'], 'distinct call')}. Written: {printable(str(out))}")
+
+
+HELP = "List and show the prompts, or optimise the persona prompt."
+VERBS = {"list": list_prompts, "show": show, "optimize": optimize}

@@ -8,21 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
-from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
-from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, without_validation
-from synthesizeme.cli._checkpoint import Checkpoint, opened
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._json_output import reserve, stream
-from synthesizeme.cli._options import CommonOptions, Engine, Workers
+from synthesizeme.cli._abstaining import MAX_ERROR, Abstainer, rule_of_model, without_validation
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._options import ENGINE, WORKERS, CommonOptions
+from synthesizeme.cli._output import reserve, say, stream
 from synthesizeme.cli._own_taste import show_own_taste
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
-from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import say
+from synthesizeme.cli._pairs import COLUMNS, FILE_OF_WORDS, KINDS, read, read_about, say_unread
+from synthesizeme.cli._reward_options import CHECKPOINT, FloorOptions, ShapeOptions, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, id_list, printable
 
@@ -40,71 +34,51 @@ SOURCE = "standard input"
 class ScoringOptions:
     """Who scores what for whom."""
 
-    reward_model: Checkpoint = None
-    user: Annotated[
-        str | None,
-        typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
-    ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help=f"Pairs to fit the user to first (without --user, every user of them): {KINDS}. The "
-            "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
-            "--user.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    columns: Columns = None
-    about: Annotated[
-        Path | None,
-        typer.Option(
-            "--about",
-            help="What users said beside their choices, to fit them to with their --data or alone; whom "
-            f"the checkpoint knows keeps what was learned, unless in --data. {FILE_OF_WORDS} A text is "
-            "of --user, if given.",
-            metavar="FILE",
-        ),
-    ] = None
-    engine: Engine = "local"
-    workers: Workers = None
-    unknown_user: Annotated[
-        Literal["population", "refuse"] | None,
-        typer.Option(
-            "--unknown-user",
-            help="What a user gets that the model does not know: the answer of the population, or none. By "
-            "default as the model was trained.",
-        ),
-    ] = None
-    max_error: MaxError = None
-    weights: Annotated[
-        bool,
-        typer.Option(
-            "--weights",
-            help="Print in what --user differs from most people, if in anything, and what is liked as most "
-            "people do; read no rows.",
-        ),
-    ] = False
-    on_error: Annotated[
-        Literal["stop", "skip"],
-        typer.Option(
-            "--on-error",
-            help="At a row that cannot be scored: stop, or print a line with its error and go on.",
-        ),
-    ] = "stop"
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            help="Rows scored and printed at a time; 1 answers each row as it comes.",
-            min=1,
-            metavar="N",
-        ),
-    ] = 256
+    reward_model: Path | None = CHECKPOINT()
+    user: str | None = option(None, "Whose taste counts in rows without user_id.", "ID")
+    data: Path | None = option(
+        None,
+        f"Pairs to fit the user to first; without --user, every user of them. {KINDS}. The "
+        "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
+        "--user.",
+        "PAIRS",
+    )
+    columns: list[str] | None = COLUMNS()
+    about: Path | None = option(
+        None,
+        "What users said beside their choices, to fit them to with their --data or alone; whom "
+        f"the checkpoint knows keeps what was learned, unless in --data. {FILE_OF_WORDS} A text is "
+        "of --user, if given.",
+        "FILE",
+    )
+    engine: Literal["local", "ray"] = ENGINE()
+    workers: int | None = WORKERS()
+    unknown_user: Literal["population", "refuse"] | None = option(
+        None,
+        "What a user gets that the model does not know: the answer of the population, or none. By "
+        "default as the model was trained.",
+    )
+    max_error: float | None = MAX_ERROR()
+    weights: bool = option(
+        False,
+        "Print in what --user differs from most people, if in anything, and what is liked as most "
+        "people do; read no rows.",
+    )
+    on_error: Literal["stop", "skip"] = option(
+        "stop", "Stop at a row that cannot be scored, or print a line with its error and go on."
+    )
+    batch_size: int = option(
+        256, "Rows scored and printed at a time; 1 answers each row as it comes.", "N", min=1
+    )
 
 
-@spread
-def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: CommonOptions) -> None:
+@verb
+def score(
+    options: ScoringOptions,
+    shape: ShapeOptions,
+    floor: FloorOptions,
+    common: CommonOptions,
+) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
-
-from synthesizeme.cli._about import About, read_about
-from synthesizeme.cli._checkpoint import Checkpoint, say_shipped
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions
-from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import say
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._options import FURTHER, CommonOptions
+from synthesizeme.cli._output import say
+from synthesizeme.cli._pairs import ABOUT, read_about
+from synthesizeme.cli._reward_options import CHECKPOINT, FloorOptions, ShapeOptions, say_shipped
 from synthesizeme.errors import ConfigError
 
 LIMITS_PANEL = "Limits"
@@ -24,86 +20,47 @@ LIMITS_PANEL = "Limits"
 class ServeOptions:
     """What is served, and to whom."""
 
-    reward_model: Checkpoint = None
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="A language model that rates responses, instead.", metavar="NAME"),
-    ] = None
-    api_base: Annotated[
-        str | None,
-        typer.Option("--api-base", help="OpenAI-compatible server of --model.", metavar="URL"),
-    ] = None
-    concurrency: Annotated[
-        int | None,
-        typer.Option("--concurrency", help="Most calls of --model in flight.", min=1, metavar="N"),
-    ] = None
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host",
-            help="Address to listen on; one that other machines can reach needs --token-file.",
-            metavar="ADDRESS",
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, typer.Option("--port", help="Port; 0 takes a free one.", min=0, max=65535, metavar="N")
-    ] = 8000
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--token-file",
-            help="Lines SCOPE TOKEN, or JSON; scopes: score, write (also adds pairs and words), admin (also "
-            "exports and deletes users).",
-            metavar="FILE",
-        ),
-    ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="Pairs of users, whom the server fits and can then add to; rows of the test split are "
-            "left out.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    about: About = None
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store",
-            help="Store where the users' pairs and words are kept, as of `synthesizeme profiles`: a path, or "
-            "postgresql://…; without it users live in memory. Users in it are fitted at the start.",
-            metavar="URL|PATH",
-        ),
-    ] = None
-    key_file: Annotated[
-        Path | None,
-        typer.Option("--key-file", help="Key of an encrypted store.", metavar="FILE"),
-    ] = None
-    unknown_user: Annotated[
-        Literal["refuse", "population"],
-        typer.Option(
-            "--unknown-user",
-            help="What a user gets that the model does not know: no reward, or the population's.",
-        ),
-    ] = "refuse"
-    on_error: Annotated[
-        Literal["raise", "population"],
-        typer.Option(
-            "--on-error",
-            help="A response that cannot be scored: the request fails, or it gets the population's reward.",
-        ),
-    ] = "population"
-    processes: Annotated[
-        int,
-        typer.Option(
-            "--workers",
-            help="Processes; with more than one, users can only be changed in a store that they share "
-            "(--store).",
-            min=1,
-            metavar="N",
-        ),
-    ] = 1
+    reward_model: Path | None = CHECKPOINT()
+    model: str | None = option(None, "A language model that rates responses, instead.", "NAME")
+    api_base: str | None = option(None, "OpenAI-compatible server of --model.", "URL")
+    concurrency: int | None = option(None, "Most calls of --model in flight.", "N", min=1)
+    host: str = option(
+        "127.0.0.1", "Address to listen on; one that other machines can reach needs --token-file.", "ADDRESS"
+    )
+    port: int = option(8000, "Port; 0 takes a free one.", "N", min=0, max=65535)
+    token_file: Path | None = option(
+        None,
+        "Tokens that requests need: lines SCOPE TOKEN, or JSON. Scopes: score, write (also adds pairs and "
+        "words), admin (also exports and deletes users).",
+        "FILE",
+    )
+    data: Path | None = option(
+        None,
+        "Pairs of users, whom the server fits and can then add to; rows of the test split are left out.",
+        "PAIRS",
+    )
+    about: Path | None = ABOUT()
+    store: str | None = option(
+        None,
+        "Store where the users' pairs and words are kept: a path, or "
+        "postgresql://…; without it users live in memory. Users in it are fitted at the start.",
+        "URL|PATH",
+    )
+    key_file: Path | None = option(None, "Key of an encrypted store.", "FILE", panel=FURTHER)
+    unknown_user: Literal["refuse", "population"] = option(
+        "refuse", "What a user gets that the model does not know: no reward, or the population's."
+    )
+    on_error: Literal["raise", "population"] = option(
+        "population",
+        "Whether a response that cannot be scored fails the request or gets the population's reward.",
+    )
+    processes: int = option(
+        1,
+        "Processes; with more than one, users can only be changed in a store that they share (--store).",
+        "N",
+        name="--workers",
+        min=1,
+    )
 
     @property
     def served(self) -> str | None:
@@ -127,55 +84,18 @@ class ServeOptions:
 class LimitOptions:
     """How much a server takes on."""
 
-    deadline: Annotated[
-        float,
-        typer.Option(
-            "--deadline",
-            help="Seconds from a request to its answer, or to status 504.",
-            min=0.001,
-            metavar="S",
-            rich_help_panel=LIMITS_PANEL,
-        ),
-    ] = 10.0
-    max_waiting: Annotated[
-        int,
-        typer.Option(
-            "--max-waiting",
-            help="Rows that may wait; further requests get status 429.",
-            min=1,
-            metavar="N",
-            rich_help_panel=LIMITS_PANEL,
-        ),
-    ] = 2048
-    max_rows: Annotated[
-        int,
-        typer.Option(
-            "--max-rows",
-            help="Rows of one request, and of one batch.",
-            min=1,
-            metavar="N",
-            rich_help_panel=LIMITS_PANEL,
-        ),
-    ] = 256
-    max_body: Annotated[
-        int,
-        typer.Option(
-            "--max-body", help="Bytes of one request.", min=1, metavar="N", rich_help_panel=LIMITS_PANEL
-        ),
-    ] = 4 * 2**20
-    max_text: Annotated[
-        int,
-        typer.Option(
-            "--max-text",
-            help="Characters of one prompt or response.",
-            min=1,
-            metavar="N",
-            rich_help_panel=LIMITS_PANEL,
-        ),
-    ] = 65_536
+    deadline: float = option(
+        10.0, "Seconds from a request to its answer, or to status 504.", "S", panel=LIMITS_PANEL, min=0.001
+    )
+    max_waiting: int = option(
+        2048, "Rows that may wait; further requests get status 429.", "N", panel=LIMITS_PANEL, min=1
+    )
+    max_rows: int = option(256, "Rows of one request, and of one batch.", "N", panel=LIMITS_PANEL, min=1)
+    max_body: int = option(4 * 2**20, "Bytes of one request.", "N", panel=LIMITS_PANEL, min=1)
+    max_text: int = option(65_536, "Characters of one prompt or response.", "N", panel=LIMITS_PANEL, min=1)
 
 
-@spread
+@verb
 def serve(
     options: ServeOptions,
     shape: ShapeOptions,

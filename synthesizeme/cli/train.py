@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._about import About, read_about, say_unread, say_without_pairs
-from synthesizeme.cli._config_file import ASSIGNMENT
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
+from synthesizeme.cli._command import ASSIGNMENT, argument, option, verb
 from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
-from synthesizeme.cli._options import CommonOptions, Engine, Force, Seed, SkipBadRows, Workers, folder
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
+from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKERS, CommonOptions, folder
+from synthesizeme.cli._output import print_json, say, terminal
+from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._places import check_replaceable, check_writable
-from synthesizeme.cli._text import print_json, say, terminal
+from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.plain_text import count, printable
 
@@ -29,16 +28,13 @@ if TYPE_CHECKING:
     from synthesizeme.feedback import UserWords
     from synthesizeme.types import PreferencePair
 
-Params = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Arguments of the method, e.g. params.rank=10; the table train.params of a --config file.",
-        metavar="params.NAME=VALUE",
-    ),
-]
-ParamsTable = Annotated[
-    list[str] | None, typer.Option("--params", help="The same, for files.", metavar=ASSIGNMENT, hidden=True)
-]
+PARAMS = partial(
+    argument,
+    None,
+    "Arguments of the method, e.g. params.rank=10; the table train.params of a --config file.",
+    "params.NAME=VALUE",
+)
+PARAMS_TABLE = partial(option, None, "The same, for files.", ASSIGNMENT, name="--params", hidden=True)
 
 
 HELD_OUT = ".test.jsonl"
@@ -49,62 +45,40 @@ HELD_OUT = ".test.jsonl"
 class TrainingOptions:
     """What is trained on what."""
 
-    method: Annotated[
-        str,
-        typer.Option("--method", help="Name of the reward model, e.g. hierarchical, lore.", metavar="NAME"),
-    ]
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help=f"Pairs: {KINDS}. Rows of the test split are left out.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    columns: Columns = None
-    about: About = None
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for the checkpoint.", metavar="DIR", parser=folder),
-    ] = None
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            help="Pretrained model, by name or path, of a method that fine-tunes one; short for "
-            "params.backbone=NAME.",
-            metavar="NAME",
-        ),
-    ] = None
-    force: Force = False
-    holdout: Annotated[
-        float | None,
-        typer.Option(
-            "--holdout",
-            help="Of a file without splits: keep this share of each user's pairs back, drawn by the "
-            f"seed, and write them as test rows beside the checkpoint, as OUT{HELD_OUT}, for `evaluate "
-            "--data`.",
-            min=0,
-            max=1,
-            metavar="SHARE",
-        ),
-    ] = None
-    engine: Engine = "local"
-    workers: Workers = None
-    seed: Seed = 0
-    skip_bad_rows: SkipBadRows = False
-    help_params: Annotated[
-        bool, typer.Option("--help-params", help="List the arguments of --method and train nothing.")
-    ] = False
+    method: str = option(..., "Name of the reward model, e.g. hierarchical, lore.", "NAME")
+    data: Path | None = option(None, f"Pairs: {KINDS}. Rows of the test split are left out.", "PAIRS")
+    columns: list[str] | None = COLUMNS()
+    about: Path | None = ABOUT()
+    out: Path | None = option(None, "Folder for the checkpoint.", "DIR", parser=folder)
+    backbone: str | None = option(
+        None,
+        "Pretrained model, by name or path, of a method that fine-tunes one; short for params.backbone=NAME.",
+        "NAME",
+    )
+    force: bool = FORCE()
+    holdout: float | None = option(
+        None,
+        "Share of each user's pairs to keep back, of a file without splits: drawn by the "
+        f"seed, and written as test rows beside the checkpoint, as OUT{HELD_OUT}, for `evaluate "
+        "--data`.",
+        "SHARE",
+        min=0,
+        max=1,
+    )
+    engine: Literal["local", "ray"] = ENGINE()
+    workers: int | None = WORKERS()
+    seed: int = SEED()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    help_params: bool = option(False, "List the arguments of --method and train nothing.")
 
 
-@spread
+@verb
 def train(
     options: TrainingOptions,
     floor: FloorOptions,
     common: CommonOptions,
-    params: Params = None,
-    table: ParamsTable = None,
+    params: list[str] | None = PARAMS(),
+    table: list[str] | None = PARAMS_TABLE(),
 ) -> None:
     """Train a personalized reward model on the train and validation rows of a file of pairs.
 

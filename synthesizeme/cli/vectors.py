@@ -5,24 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, Force, ModelOptions
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import FORCE, CommonOptions
+from synthesizeme.cli._output import print_json
 from synthesizeme.cli._places import check_replaceable
-from synthesizeme.cli._text import print_json
-from synthesizeme.cli._vectors_extract import extract
-from synthesizeme.cli._vectors_options import (
+from synthesizeme.cli._vectors_extract import (
     MARK,
+    SCORE_BY,
     AnsweringOptions,
     PolicyOptions,
-    ScoreBy,
     VectorOptions,
     caution,
     check_scorer,
+    extract,
     open_scorers,
     pairs_of,
     read_prompts,
@@ -34,51 +36,27 @@ if TYPE_CHECKING:
     from reward_models.persona_vectors import Dose, PersonaVectors
     from reward_models.persona_vectors.screening import ScreenedPair
 
-Texts = Annotated[
-    list[str] | None, typer.Option("--prompt", help="A prompt; may be given several times.", metavar="TEXT")
-]
-Lines = Annotated[Path | None, typer.Option("--prompts", help="File with one prompt a line.", metavar="FILE")]
+TEXTS = partial(option, None, "A prompt; may be given several times.", "TEXT", name="--prompt")
+LINES = partial(option, None, "File with one prompt a line.", "FILE", name="--prompts")
 MOST_SHOWN = 20
 """Pairs that `screen` prints at most, both ends of the order."""
-
-
-def app() -> typer.Typer:
-    """The group of verbs on persona vectors."""
-    group = typer.Typer(
-        help="Persona vectors of a language model: extract, steer, monitor, screen (extra `hf`).",
-        no_args_is_help=True,
-    )
-    for name, verb in (("extract", extract), ("steer", steer), ("monitor", monitor), ("screen", screen)):
-        group.command(name, help=flowing(verb))(verb)
-    return group
 
 
 @dataclass(frozen=True)
 class SteeringOptions:
     """How much is added where, and what is asked."""
 
-    alpha: Annotated[
-        str,
-        typer.Option("--alpha", help="Multiples of the vector, e.g. 2 or -2,0,2.", metavar="A,…"),
-    ] = "-1,0,1"
-    positions: Annotated[
-        Literal["all", "prompt", "response"],
-        typer.Option("--positions", help="Tokens at which the vector is added."),
-    ] = "all"
-    prompt: Texts = None
-    prompts: Lines = None
-    trait: Annotated[
-        str | None,
-        typer.Option(
-            "--trait",
-            help="Score answers to this trait's evaluation questions, instead of showing answers.",
-            metavar="NAME|FILE",
-        ),
-    ] = None
-    score_by: ScoreBy = "judge"
+    alpha: str = option("-1,0,1", "Multiples of the vector, e.g. 2 or -2,0,2.", "A,…")
+    positions: Literal["all", "prompt", "response"] = option("all", "Tokens at which the vector is added.")
+    prompt: list[str] | None = TEXTS()
+    prompts: Path | None = LINES()
+    trait: str | None = option(
+        None, "Score answers to this trait's evaluation questions, instead of showing answers.", "NAME|FILE"
+    )
+    score_by: str = SCORE_BY()
 
 
-@spread
+@verb
 def steer(
     options: SteeringOptions,
     vectors: VectorOptions,
@@ -164,22 +142,19 @@ def _show_doses(doses: list[Dose], best: Dose | None) -> None:
     typer.echo("No dose is coherent." if best is None else f"Largest coherent alpha: {best.alpha:g}.")
 
 
-@spread
+@verb
 def monitor(
     vectors: VectorOptions,
     policy: PolicyOptions,
     common: CommonOptions,
-    prompt: Texts = None,
-    prompts: Lines = None,
-    tuned: Annotated[
-        str | None,
-        typer.Option(
-            "--tuned",
-            help="The policy after fine-tuning: print how far it moved along the vector. That it is a "
-            "fine-tuned copy is taken on your word: only family, layers and width are checked.",
-            metavar="DIR|NAME",
-        ),
-    ] = None,
+    prompt: list[str] | None = TEXTS(),
+    prompts: Path | None = LINES(),
+    tuned: str | None = option(
+        None,
+        "The policy after fine-tuning: print how far it moved along the vector. That it is a "
+        "fine-tuned copy is taken on your word: only family, layers and width are checked.",
+        "DIR|NAME",
+    ),
 ) -> None:
     """Read a trait off a model before it answers: the last prompt token along the trait's vector."""
     from dataclasses import replace
@@ -215,17 +190,13 @@ def monitor(
 class ScreeningOptions:
     """What is screened."""
 
-    data: Annotated[Path, typer.Option("--data", help="Preference pairs to screen.", metavar="PAIRS")]
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Screen the first N pairs only.", min=1, metavar="N")
-    ] = None
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write every pair as JSON Lines.", metavar="FILE")
-    ] = None
-    force: Force = False
+    data: Path = option(..., "Preference pairs to screen.", "PAIRS")
+    limit: int | None = option(None, "Screen the first N pairs only.", "N", min=1)
+    out: Path | None = option(None, "Write every pair as JSON Lines.", "FILE")
+    force: bool = FORCE()
 
 
-@spread
+@verb
 def screen(
     options: ScreeningOptions,
     vectors: VectorOptions,
@@ -299,3 +270,7 @@ def _alphas(text: str) -> list[float]:
     if not all(map(math.isfinite, alphas)):
         raise ConfigError(f"--alpha {text}: expected finite numbers with commas between them, e.g. -2,0,2")
     return alphas
+
+
+HELP = "Persona vectors of a language model: extract, steer, monitor, screen (extra `hf`)."
+VERBS = {"extract": extract, "steer": steer, "monitor": monitor, "screen": screen}

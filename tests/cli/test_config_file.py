@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from synthesizeme.cli._apps import full_app
-from synthesizeme.cli._config_file import _parameters, verbs
+from synthesizeme.cli._command import flags_of, verbs
 
 
 def test_every_flag_of_every_verb_can_stand_in_the_file():
-    found = {verb: {flag for flag, _ in _parameters(function)} for verb, function in verbs(full_app())}
+    found = {verb: {flag for flag, _ in flags_of(function)} for verb, function in verbs(full_app())}
     assert {
         "induce-persona",
         "judge",

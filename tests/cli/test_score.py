@@ -499,7 +499,7 @@ class Brevity(RewardModel):
 
 def test_memory_does_not_grow_with_the_rows(sample, monkeypatch):
     rewards = ScalarRewards(Brevity(floor="none").fit(read_pairs(sample).pairs))
-    options = score.ScoringOptions(model=Path("m"), user="mara", batch_size=20)
+    options = score.ScoringOptions(reward_model=Path("m"), user="mara", batch_size=20)
     peaks = []
     for number in (1200, 60, 1200):  # the first fills what the interpreter and libraries keep once
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(number), 1 << 16)))

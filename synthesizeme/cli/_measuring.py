@@ -1,19 +1,73 @@
-"""What is measured on: ``--benchmark NAME`` or ``--data PAIRS``, the same for every verb that measures."""
+"""What the verbs that measure have in common: what is measured on, who is measured, where results go."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthesizeme.cli._pairs_input import read
+from synthesizeme.cli._command import option
+from synthesizeme.cli._options import DATA_DIR, FORCE, FURTHER, folder
+from synthesizeme.cli._output import say
+from synthesizeme.cli._pairs import COLUMNS, read
 from synthesizeme.cli._places import check_replaceable, tells
-from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.benchmarks import Benchmark
+
+BENCHMARKS = (
+    "sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, polis/new-statements, "
+    "remesh/later-pairs, remesh/random-split, remesh/new-answers, personal-reward-bench/chatbot-arena, "
+    "personal-reward-bench/prism"
+)
+"""Names for the help of --benchmark."""
+
+
+@dataclass(frozen=True)
+class MeasuringOptions:
+    """Who is measured on what."""
+
+    benchmark: str | None = option(
+        None,
+        f"Name of a benchmark, or of a family of them: {BENCHMARKS}. `evaluate` also takes lamp/1 to lamp/7 "
+        "and lamp-time/1 to /7 (an invented sample where they are in no folder of data), and "
+        "reward-bench-2 (what users cost trained models in general quality).",
+        "NAME",
+    )
+    data: Path | None = option(
+        None,
+        "Pairs with splits instead of a benchmark: in any format that `synthesizeme data convert` knows.",
+        "PAIRS",
+    )
+    columns: list[str] | None = COLUMNS()
+    scorers: list[str] | None = option(
+        None,
+        "Who is measured, with commas or by repeating the flag: judges, reward models, checkpoints, "
+        "references. Judges: default, memory, persona, demonstrations, both, and retrieval-random, "
+        "-recency, -bm25, -dense, each also with +persona. Reward models: names of `synthesizeme train "
+        "--method`; a checkpoint is its folder. References: longer, random, oracle, majority, gpt4, gpt3. "
+        "Groups: models, judges, retrieval, references, all. On lamp also vote-RETRIEVER (tasks 2, 3) and "
+        "direct-RETRIEVER (a language model writes).",
+        "NAME",
+    )
+    out: Path | None = option(
+        None, "Folder for results.json, results.md and what else is found.", "DIR", parser=folder
+    )
+    force: bool = FORCE()
+    data_dir: Path | None = DATA_DIR()
+    max_users: int | None = option(None, "Take only the first N users.", "N", min=1)
+    no_answers: int = option(
+        100,
+        "Show reward models texts that are no answers (echoes, shuffled words, junk, …) beside the chosen "
+        "answers of so many test pairs of the first fold, at most: the column 'no answer beats chosen'. 0 "
+        "leaves it out.",
+        "N",
+        panel=FURTHER,
+        min=0,
+    )
 
 
 def source_problems(benchmark: str | None, data: Path | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""From the model flags to a session."""
+"""The flags that say which language model is asked, and how; from them to a session."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from synthesizeme.cli._options import ModelOptions
+import typer
+
+from synthesizeme.cli._command import option
 from synthesizeme.errors import ConfigError, CredentialError
 from synthesizeme.plain_text import printable
 
@@ -19,8 +22,84 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model, ModelSettings, Session
     from synthesizeme.progress import Progress
 
+MODEL_PANEL = "Model"
+CACHE_PANEL = "Cache"
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
 """A variable of the environment in the value of a header."""
+
+
+def _remember_cache(context: typer.Context, value: bool) -> bool:
+    if isinstance(context.obj, dict):
+        context.obj["calls_kept"] = not value
+    return value
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Flags of every verb that asks a model."""
+
+    model: str = option(
+        "builtin",
+        "Language model to ask, or builtin, a rule-based reader, not a language model. builtin needs no download and no key; "
+        "openai/…, anthropic/…, gemini/… and other providers; hf:PATH_OR_NAME for a transformers model in this "
+        "process; or the name that the server at --api-base knows.",
+        "NAME",
+    )
+    api_base: str | None = option(
+        None,
+        "OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, transformers serve.",
+        "URL",
+    )
+    api_key_env: str | None = option(
+        None, "Environment variable that holds the key, if not the provider's own.", "NAME", panel=MODEL_PANEL
+    )
+    temperature: float | None = option(
+        None,
+        "Sampling temperature, sent exactly as given; by default 0, with --effort high 0.7.",
+        "T",
+        panel=MODEL_PANEL,
+        min=0,
+        max=2,
+    )
+    max_tokens: int = option(1024, "Most tokens of one reply.", "N", panel=MODEL_PANEL, min=1)
+    structure: Literal["auto", "json", "words", "continue"] = option(
+        "auto",
+        "How a judge's replies are held to their form: words (by the prompt alone), json (by a schema "
+        "that the endpoint enforces), continue (the model's own turn is begun and its next word "
+        "read), auto (in words, and in another way where that cannot be read; learned once for each "
+        "endpoint).",
+        panel=MODEL_PANEL,
+    )
+    extra_body: list[str] | None = option(
+        None,
+        "Further field of every request to an endpoint, in JSON: top_k=1, "
+        'chat_template_kwargs={"enable_thinking": false}. May be repeated.',
+        "KEY=VALUE",
+        panel=MODEL_PANEL,
+    )
+    header: list[str] | None = option(
+        None,
+        "Further header of every request to the server at --api-base; $NAME in it is read from the "
+        "environment. May be repeated.",
+        "NAME=VALUE",
+        panel=MODEL_PANEL,
+    )
+    timeout: float = option(60.0, "Seconds one attempt may take.", "S", panel=MODEL_PANEL)
+    retries: int = option(
+        5, "Further attempts after a transient fault, with back-off.", "N", panel=MODEL_PANEL, min=0
+    )
+    concurrency: int = option(
+        8, "Most calls in flight; the results do not depend on it.", "N", panel=MODEL_PANEL, min=1
+    )
+    cache_dir: Path | None = option(
+        None,
+        "Folder of finished calls; by default $SYNTHESIZEME_CACHE_DIR or the user's cache folder.",
+        "DIR",
+        panel=CACHE_PANEL,
+    )
+    no_cache: bool = option(
+        False, "Neither read nor keep finished calls.", panel=CACHE_PANEL, callback=_remember_cache
+    )
 
 
 def check_model(options: ModelOptions) -> None:

@@ -1,11 +1,16 @@
-"""Standard output for JSON alone: what libraries and processes print meanwhile goes to standard error."""
+"""What a verb prints: JSON alone on standard output if asked for, or text for people."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _STANDARD_OUTPUT = 1
 """What code in C and other processes print to, whatever `sys.stdout` is."""
@@ -60,3 +65,45 @@ def release() -> None:
         os.close(diverted.descriptor)
     with suppress(OSError, ValueError):
         diverted.output.close()
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on standard output; characters that the terminal cannot show are escaped."""
+    output = stream()
+    encoding = (output.encoding or "").lower().replace("-", "")
+    text = json.dumps(value, indent=2, ensure_ascii=encoding != "utf8", allow_nan=False)
+    output.write(f"{text}\n")
+
+
+def terminal() -> Console:
+    """A console on standard output; a reader that went away is a BrokenPipeError, as with any other write."""
+    from rich.console import Console
+
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Terminal(highlight=False)
+
+
+class PatientOutput:
+    """Standard output whose reader may go away while the work goes on."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        """Whether the reader went away."""
+
+    def show(self, draw: Callable[[], None]) -> None:
+        """Run `draw`, which writes to standard output, unless nobody reads it any more."""
+        if self.gone:
+            return
+        try:
+            draw()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.gone = True
+
+
+def say(message: str) -> None:
+    """A line for people, on standard error."""
+    sys.stderr.write(f"{message}\n")
