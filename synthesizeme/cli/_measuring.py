@@ -70,6 +70,18 @@ class MeasuringOptions:
     )
 
 
+def scorer_names(options: MeasuringOptions, usual: str) -> list[str]:
+    """The names that --scorers gives, or the usual ones.
+
+    Raises:
+        ConfigError: it gives none.
+    """
+    names = [name.strip() for item in options.scorers or [usual] for name in item.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(f"--scorers names nobody; expected e.g. --scorers {usual or 'out/model'}")
+    return names
+
+
 def source_problems(benchmark: str | None, data: Path | None) -> list[str]:
     """What is wrong with the two flags: none of them is given, or both are."""
     if (benchmark is None) != (data is None):

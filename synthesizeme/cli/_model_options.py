@@ -40,9 +40,9 @@ class ModelOptions:
 
     model: str = option(
         "builtin",
-        "Language model to ask, or builtin, a rule-based reader, not a language model. builtin needs no download and no key; "
-        "openai/…, anthropic/…, gemini/… and other providers; hf:PATH_OR_NAME for a transformers model in this "
-        "process; or the name that the server at --api-base knows.",
+        "Language model to ask, or builtin, a rule-based reader, not a language model. builtin needs no "
+        "download and no key; openai/…, anthropic/…, gemini/… and other providers; hf:PATH_OR_NAME for a "
+        "transformers model in this process; or the name that the server at --api-base knows.",
         "NAME",
     )
     api_base: str | None = option(

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from reward_models import RewardModel
 
 PANEL = "Rewards"
+MAX_ERROR = partial(
+    option,
+    None,
+    "Answer comparisons only as far as at most this share of the answers, in (0, 1), is wrong, "
+    "and abstain from the others; the promise holds on average over draws of the validation "
+    "pairs.",
+    "ALPHA",
+)
 CHECKPOINT = partial(
     option,
     None,

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.cli._abstaining import ABSTAINED
 from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
-    from synthesizeme.cli._abstaining import Abstainer
     from synthesizeme.datasets.rows import SourceRow
+    from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.protocol import Margin, ScalarRewards, Score
     from synthesizeme.types import Message
@@ -176,7 +175,7 @@ def _abstained(found: Margin, asked: Question, abstainer: Abstainer) -> dict[str
     error = _ERROR[found.preference] if found.preference and asked.sides == _LABELLED else None
     if abstainer.answers(found.probability if found.status == "ok" else None, error) or found.value is None:
         return {}
-    return {"prefers": None, "status": ABSTAINED}
+    return {"prefers": None, "status": "abstained"}
 
 
 def _without(found: Score | Margin, asked: Question) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from synthesizeme.cli._command import argument, option, verb
-from synthesizeme.cli._evidence import EvidenceOptions, Gathered, gather
 from synthesizeme.cli._judging_options import InductionOptions
 from synthesizeme.cli._many_users import (
     ManyUsersOptions,
@@ -22,13 +21,21 @@ from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, CommonOptions, folde
 from synthesizeme.cli._output import PatientOutput, print_json, say
 from synthesizeme.cli._pairs import COLUMNS, KINDS, read
 from synthesizeme.cli._places import check_writable, write_profile
-from synthesizeme.cli._results import show_estimate, show_pooled, show_result
-from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
+from synthesizeme.cli._tables import (
+    accuracy_json,
+    estimate_json,
+    failure_json,
+    result_json,
+    show_estimate,
+    show_pooled,
+    show_result,
+)
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
+    from synthesizeme.induction.evidence import Gathered
     from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
     from synthesizeme.types import PreferencePair
 
@@ -68,6 +75,31 @@ class RunOptions:
     def folder(self) -> Path:
         """Where the files go that are written in any case."""
         return self.out or Path("out")
+
+
+@dataclass(frozen=True)
+class EvidenceOptions:
+    """Whether a reward model tells the persona writer what it learned."""
+
+    evidence: bool = option(
+        False,
+        "Also show the persona writer in what the user differs from most people, if in anything, by "
+        "a reward model of the user's train and validation pairs; by default "
+        "hierarchical-stylometric, fitted to those pairs of all users of the file.",
+    )
+    reward_model: Path | None = option(
+        None,
+        "Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
+        "fitted anew to the train and validation pairs of the file. Train it without this file's test "
+        "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
+        "DIR",
+        parser=folder,
+    )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is to be any."""
+        return self.evidence or self.reward_model is not None
 
 
 @verb
@@ -120,7 +152,7 @@ def induce_persona(
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     _check_places(run.folder, users, force=run.force)
-    known = gather(evidence, file.pairs, list(users), seed=induction.seed)
+    known = _evidence(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
     done, failed = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
@@ -132,6 +164,16 @@ def induce_persona(
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
+
+
+def _evidence(
+    options: EvidenceOptions, pairs: Sequence[PreferencePair], users: Sequence[str], *, seed: int
+) -> Gathered:
+    from synthesizeme.induction.evidence import Gathered, gather
+
+    return (
+        gather(pairs, users, checkpoint=options.reward_model, seed=seed) if options.wanted else Gathered({})
+    )
 
 
 def _check_places(out: Path, users: Users, *, force: bool) -> None:
@@ -193,11 +235,12 @@ def _estimate(
          list_price(model.model, it.evaluation, api_base=model.api_base))
         for it in found
     ]  # fmt: skip
+    by_user = dict(zip(users, found, strict=True))
     follow_ups = most_follow_ups(model.model, api_base=model.api_base)
     if as_json:
-        print_json(estimate_json(list(users), found, prices, follow_ups))
+        print_json(estimate_json(by_user, prices, follow_ups))
     else:
-        show_estimate(list(users), found, prices, follow_ups, model.model)
+        show_estimate(by_user, prices, follow_ups, model.model)
 
 
 def _induce(
@@ -261,7 +304,7 @@ def _whole(
     """The JSON output; what only some runs have is there only for these."""
     whole: dict[str, object] = {"users": [result_json(result, files) for result, files in done]}
     if run.all_users:
-        whole["pooled"] = pooled_json([result for result, _ in done])
+        whole["pooled"] = accuracy_json([result for result, _ in done])
         whole["failed"] = [failure_json(failure) for failure in failed]
     if run.skip_bad_rows:
         whole["skipped_rows"] = list(skipped)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.cli._abstaining import ABSTAINED, MAX_ERROR
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._model_options import ModelOptions
 from synthesizeme.cli._options import JUDGE_PROMPT, KEY_FILE, PROFILES, CommonOptions, profile_in
 from synthesizeme.cli._output import print_json, terminal
 from synthesizeme.cli._pairs import read
+from synthesizeme.cli._reward_options import MAX_ERROR
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _decided(found: OneComparison, rule: SelectiveRule) -> dict[str, Any]:
     answered = rule.accepts(found.combined.probability)
     return {
         "preference": found.combined.preference if answered else None,
-        "status": "judged" if answered else ABSTAINED,
+        "status": "judged" if answered else "abstained",
         "promised_error": rule.max_error,
         "threshold": rule.threshold,
         "validation": {"pairs": rule.pairs, "answered": rule.answered, "wrong": rule.errors},

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from synthesizeme.cli._abstaining import MAX_ERROR, Abstainer, rule_of_model, without_validation
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import ENGINE, WORKERS, CommonOptions
 from synthesizeme.cli._output import reserve, say, stream
 from synthesizeme.cli._own_taste import show_own_taste
 from synthesizeme.cli._pairs import COLUMNS, FILE_OF_WORDS, KINDS, read, read_about, say_unread
-from synthesizeme.cli._reward_options import CHECKPOINT, FloorOptions, ShapeOptions, opened
+from synthesizeme.cli._reward_options import CHECKPOINT, MAX_ERROR, FloorOptions, ShapeOptions, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import Question
-    from synthesizeme.feedback import UserWords
+    from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.serving.protocol import ScalarRewards
-    from synthesizeme.types import PreferencePair
 
 SOURCE = "standard input"
 
@@ -189,69 +186,29 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
         DataError: a file cannot be read, has nothing of anybody who is asked about, or with --max-error too
             few validation pairs that the model has not seen.
     """
-    histories, left_out = _histories(options)
-    validation: list[PreferencePair] = []
-    if options.max_error is not None:
-        histories, validation = without_validation(histories)
-    words = _words_of_asked(model, options, frozenset(histories))
-    told = {**histories, **{user: [] for user in words if user not in histories}}
-    model.fit_users(told, words)
-    for user, pairs in told.items():
-        what = [count(len(pairs), "pair")] if pairs else []
-        what += ["their own words"] if user in words else []
-        also = f"; {count(left_out[user], 'test pair')} left out" if left_out[user] else ""
-        say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
-    if options.max_error is None:
-        return None
-    return Abstainer(rule_of_model(model, validation, options.max_error, str(options.data)))
+    from synthesizeme.serving.fitting import fit_users
 
-
-def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
-    """The pairs of --data that may be learned from, and how many of the test split there are, by user."""
-    from synthesizeme.datasets import by_user
-
-    if options.data is None:
-        return {}, Counter()
     user = options.user
-    users = by_user(read(options.data, columns=options.columns, user_id=user).pairs)
-    asked = {name: users.get(name, []) for name in (users if user is None else [user])}
-    left_out = Counter({name: sum(it.split == "test" for it in pairs) for name, pairs in asked.items()})
-    found = {name: [it for it in pairs if it.split != "test"] for name, pairs in asked.items()}
-    histories = {name: pairs for name, pairs in found.items() if pairs}
-    if not histories:
-        whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
-        raise DataError(
-            f"has no train or validation pair of {whose}",
-            source=str(options.data),
-            cure="check --user, or the `split` of the rows.",
-        )
-    return histories, left_out
-
-
-def _words_of_asked(
-    model: RewardModel, options: ScoringOptions, with_pairs: frozenset[str]
-) -> dict[str, UserWords]:
-    """The words of --about that count: of --user alone, if given, and not alone of whom the model knows.
-
-    Raises:
-        DataError: the file cannot be read, or has no words of --user.
-    """
-    words, user = read_about(options.about, user=options.user), options.user
-    if words and user is not None:
-        if user not in words:
-            problem = f"has no words of user {printable(user, 60)!r}; it has those of {id_list(words)}"
-            raise DataError(problem, source=str(options.about), cure="check --user.")
-        words = {user: words[user]}
+    pairs = None if options.data is None else read(options.data, columns=options.columns, user_id=user).pairs
+    words = read_about(options.about, user=user)
     if words and not model.reads_words:
         say_unread(model.name)
-        return {}
-    known = [name for name in words if name in model.users_ and name not in with_pairs]
-    if known:
+    found = fit_users(
+        model, pairs, words, user=user, max_error=options.max_error,
+        sources=(str(options.data), str(options.about)),
+    )  # fmt: skip
+    if found.known:
         say(
-            f"Note: {id_list(known)} known from training, whose pairs are not here: their words alone would "
-            "say less. Give them --data too."
+            f"Note: {id_list(found.known)} known from training, whose pairs are not here: their words alone "
+            "would say less. Give them --data too."
         )
-    return {name: said for name, said in words.items() if name not in known}
+    for name, history in found.histories.items():
+        what = [count(len(history), "pair")] if history else []
+        what += ["their own words"] if name in found.words else []
+        left_out = found.left_out[name]
+        also = f"; {count(left_out, 'test pair')} left out" if left_out else ""
+        say(f"Fitted user {printable(name, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
+    return found.abstainer
 
 
 def _say_unknown(unknown_user: str, user: str, known: frozenset[str]) -> None:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._command import ASSIGNMENT, argument, option, verb
-from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._method_options import (
+    PREFIX,
+    assignments,
+    method_arguments,
+    method_settings,
+    params_argument,
+    params_table,
+)
 from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKERS, CommonOptions, folder
 from synthesizeme.cli._output import print_json, say, terminal
 from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
@@ -27,14 +33,6 @@ if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.feedback import UserWords
     from synthesizeme.types import PreferencePair
-
-PARAMS = partial(
-    argument,
-    None,
-    "Arguments of the method, e.g. params.rank=10; the table train.params of a --config file.",
-    "params.NAME=VALUE",
-)
-PARAMS_TABLE = partial(option, None, "The same, for files.", ASSIGNMENT, name="--params", hidden=True)
 
 
 HELD_OUT = ".test.jsonl"
@@ -77,8 +75,8 @@ def train(
     options: TrainingOptions,
     floor: FloorOptions,
     common: CommonOptions,
-    params: list[str] | None = PARAMS(),
-    table: list[str] | None = PARAMS_TABLE(),
+    params: list[str] | None = params_argument("params.NAME=VALUE", "params.rank=10"),
+    table: list[str] | None = params_table(),
 ) -> None:
     """Train a personalized reward model on the train and validation rows of a file of pairs.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion
+from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion, load_reward_bench
 from synthesizeme.errors import ConfigError
 from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
@@ -98,6 +98,38 @@ class TaxReport(Frozen):
             DataError: the folder cannot be made or written.
         """
         return save_documents(folder, self.to_json(), self.to_markdown())
+
+
+def tax_of_checkpoints(
+    folders: Sequence[str],
+    data_dir: Path | None = None,
+    max_users: int | None = None,
+    floor: str | None = None,
+) -> TaxReport:
+    """The personalization tax of checkpoints.
+
+    Args:
+        folders: Folders of the checkpoints.
+        data_dir: Folder to look for RewardBench 2 in.
+        max_users: Take only the first so many users of each model.
+        floor: What all of them are to stand on; None leaves each its own.
+
+    Raises:
+        ConfigError: a name is no folder, or its model refuses unknown users.
+        DataError: a checkpoint or the data cannot be read, or the data is nowhere.
+    """
+    from reward_models import load
+
+    if others := [name for name in folders if not Path(name).is_dir()]:
+        raise ConfigError(
+            f"{NAME} is asked of trained reward models alone, as folders that `synthesizeme train` wrote; "
+            f"found {', '.join(others)}"
+        )
+    models = [(name, load(Path(name))) for name in folders]
+    for _, model in models:
+        if floor is not None:
+            model.stand_on(floor)
+    return tax_report(models, load_reward_bench(data_dir), max_users=max_users)
 
 
 def tax_report(

@@ -85,7 +85,9 @@ def seen_from(path, module, put_off):
     if top == "dspy":
         return package == "synthesizeme" and part in ("backends", "judges", "personas")
     if top == "reward_models":
-        return package == "reward_models" or (part in ("comparison", "serving", "cli") and put_off)
+        return package == "reward_models" or (
+            part in ("comparison", "serving", "induction", "cli") and put_off
+        )
     if seen is None or (package == "synthesizeme" and seen == part):
         return True
     if package == "reward_models":

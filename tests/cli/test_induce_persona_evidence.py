@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import reward_models
-from synthesizeme.cli._evidence import DEFAULT_METHOD, LIMIT
 from synthesizeme.datasets import assign_splits, read_pairs, write_pairs
+from synthesizeme.induction.evidence import DEFAULT_METHOD, LIMIT
 from synthesizeme.personas.store import load_profile
 from synthesizeme.types import Message
 

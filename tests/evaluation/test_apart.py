@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from opposites import benchmark, population
 
-from synthesizeme.comparison.diff import diff
+from synthesizeme.comparison.report import diff
 from synthesizeme.datasets import inspect, write_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.apart import refuse_mixture

@@ -1,28 +1,14 @@
-"""Verbs that abstain: the flag, validation pairs as a rule, and what came of the rows."""
+"""Abstaining: validation pairs as a rule, and what came of the pairs that are asked about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from synthesizeme.cli._command import option
 from synthesizeme.errors import DataError
-
-if TYPE_CHECKING:
-    from reward_models import RewardModel
-    from synthesizeme.evaluation.selective import SelectiveRule
-    from synthesizeme.types import PreferencePair
-
-ABSTAINED = "abstained"
-MAX_ERROR = partial(
-    option,
-    None,
-    "Answer comparisons only as far as at most this share of the answers, in (0, 1), is wrong, "
-    "and abstain from the others; the promise holds on average over draws of the validation "
-    "pairs.",
-    "ALPHA",
-)
+from synthesizeme.evaluation.harness import evaluate
+from synthesizeme.evaluation.selective import Selection, SelectiveRule, require_pairs, rule_of
+from synthesizeme.scoring import SavedScorer
+from synthesizeme.types import PreferencePair
 
 
 class Abstainer:
@@ -33,8 +19,6 @@ class Abstainer:
     """
 
     def __init__(self, rule: SelectiveRule) -> None:
-        from synthesizeme.evaluation.selective import Selection
-
         self.rule = rule
         self.selection = Selection(max_error=rule.max_error, validation=rule.pairs)
 
@@ -45,8 +29,6 @@ class Abstainer:
             probability: P(first); None where the promise does not hold, as for an unknown user.
             error: How wrong the answer would be, 0, .5 for a tie, or 1; None where the choice is not known.
         """
-        from synthesizeme.evaluation.selective import Selection
-
         answered = probability is not None and self.rule.accepts(probability)
         known = answered and error is not None
         self.selection += Selection(
@@ -59,16 +41,8 @@ class Abstainer:
         return answered
 
 
-def without_validation(
-    histories: Mapping[str, Sequence[PreferencePair]],
-) -> tuple[dict[str, list[PreferencePair]], list[PreferencePair]]:
-    """The pairs to fit users to, by user, and those of the split validation, of all users."""
-    kept = {user: [it for it in pairs if it.split != "validation"] for user, pairs in histories.items()}
-    return kept, [it for pairs in histories.values() for it in pairs if it.split == "validation"]
-
-
 def rule_of_model(
-    model: RewardModel, validation: Sequence[PreferencePair], max_error: float, source: str
+    model: SavedScorer, validation: Sequence[PreferencePair], max_error: float, source: str
 ) -> SelectiveRule:
     """The rule by which a model answers.
 
@@ -82,9 +56,6 @@ def rule_of_model(
         DataError: the model learned from some of them, or they are too few.
         ConfigError: `max_error` is not within (0, 1).
     """
-    from synthesizeme.evaluation.harness import evaluate
-    from synthesizeme.evaluation.selective import require_pairs, rule_of
-
     require_pairs(len(validation), max_error, source=source)
     learned = sum(pair.fingerprint in (model.learned_from or ()) for pair in validation)
     if learned:

@@ -1,4 +1,4 @@
-"""The units of work of a comparison: folds, re-splits, halves of the users for the history-length curve."""
+"""The tasks of work of a comparison: folds, re-splits, halves of the users for the history-length curve."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from synthesizeme.evaluation.personal import (
 )
 from synthesizeme.types import PreferencePair
 
-UnitKind = Literal["fold", "re-split", "new users"]
+TaskKind = Literal["fold", "re-split", "new users"]
 
 
 @dataclass(frozen=True)
-class Unit:
-    """What is measured of every entrant at once, written at once, and not measured again."""
+class Task:
+    """What is measured of every system at once, written at once, and not measured again."""
 
-    kind: UnitKind
+    kind: TaskKind
     """A fold, a re-split of the one fold, or one half of the users."""
     benchmark: Benchmark
     """Rules, and the one fold to measure."""
@@ -68,16 +68,16 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All units, and what a reader should know of them."""
+class Tasks:
+    """All tasks, and what a reader should know of them."""
 
-    folds: tuple[Unit, ...]
-    resplits: tuple[Unit, ...] = ()
-    halves: tuple[Unit, ...] = ()
+    folds: tuple[Task, ...]
+    resplits: tuple[Task, ...] = ()
+    halves: tuple[Task, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def plan(
+def divided(
     benchmark: Benchmark,
     everyone: Sequence[PreferencePair] = (),
     *,
@@ -85,8 +85,8 @@ def plan(
     cold_start: bool = True,
     no_answers: int = 0,
     seed: int = 0,
-) -> Plan:
-    """Divide a benchmark into units.
+) -> Tasks:
+    """Divide a benchmark into tasks.
 
     Args:
         benchmark: What to measure on.
@@ -100,8 +100,8 @@ def plan(
     everyone = tuple(everyone or benchmark.pairs)
     others = _digest(everyone)
 
-    def unit(kind: UnitKind, fold: Fold) -> Unit:
-        return Unit(kind, benchmark.model_copy(update={"folds": (fold,)}), everyone, others, seed)
+    def task(kind: TaskKind, fold: Fold) -> Task:
+        return Task(kind, benchmark.model_copy(update={"folds": (fold,)}), everyone, others, seed)
 
     halved, notes = _halves(benchmark) if cold_start else ((), ())
     redrawn: tuple[Benchmark, ...] = ()
@@ -113,12 +113,12 @@ def plan(
             "say which pairs are test",
         )
     first = benchmark.folds[0]
-    folds = [unit("fold", fold) for fold in benchmark.folds]
-    return Plan(
+    folds = [task("fold", fold) for fold in benchmark.folds]
+    return Tasks(
         folds=(replace(folds[0], no_answers=no_answers), *folds[1:]),
-        resplits=tuple(unit("re-split", it.folds[0]) for it in redrawn),
+        resplits=tuple(task("re-split", it.folds[0]) for it in redrawn),
         halves=tuple(
-            replace(unit("new users", half), lengths=curve_lengths(first), histories=_brought(first, half))
+            replace(task("new users", half), lengths=curve_lengths(first), histories=_brought(first, half))
             for half in halved
         ),
         notes=notes,

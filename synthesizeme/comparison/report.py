@@ -1,14 +1,16 @@
-"""Two results files side by side, row by row, with paired differences where the pairs are the same."""
+"""What came of comparisons: the report of one, and two of them side by side."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from synthesizeme.comparison._store import measurement_path, read_measurement
+from synthesizeme.comparison.runner import Compared, measurement_path, read_measurement
+from synthesizeme.comparison.tasks import Tasks
 from synthesizeme.errors import DataError
+from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.intervals import Difference, paired_difference
-from synthesizeme.evaluation.report import Report, Row
+from synthesizeme.evaluation.report import Report, Row, fingerprint, measured_row
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span, text
 from synthesizeme.types import Frozen
 
@@ -19,6 +21,36 @@ _LEGEND = (
     "interval over users, where both folders hold the measurements of the same test pairs; where the two "
     "disagree, pairs that only one of them answered are the cause."
 )
+
+
+def report(compared: Compared, benchmark: Benchmark, tasks: Tasks, *, model: str = "") -> Report:
+    """The table of a comparison.
+
+    Args:
+        compared: What came of it.
+        benchmark: What was measured on.
+        tasks: Of it.
+        model: The language model behind the judges, in words; empty without judges.
+    """
+    everyone, seed = tasks.folds[0].everyone, tasks.folds[0].seed
+    found = compared.measurements
+    rows = tuple(
+        measured_row(it, pairs=benchmark.test, everyone=everyone, first=found[0] if i else None, seed=seed)
+        for i, it in enumerate(found)
+    )
+    notes = [f"{it.name}: {note}" for it in found for note in it.notes]
+    notes += [f"{name} is left out: {reason}" for name, reason in compared.left_out.items()]
+    with_curve = any(it.cold_start for it in found)
+    protocol = benchmark.protocol + (f" Judge: {model}." if model else "")
+    return Report(
+        benchmark=benchmark.name,
+        protocol=f"{protocol} Gains are paired differences to the same scorer without the user.",
+        rows=rows,
+        respondents=benchmark.respondents,
+        data_fingerprint=fingerprint(benchmark.test),
+        notes=(*(tasks.notes if with_curve or not tasks.halves else ()), *notes),
+        failed=compared.failed,
+    )
 
 
 class DiffRow(Frozen):

@@ -1,4 +1,4 @@
-"""``--evidence``: what a reward model learned about the users, as plain values for the persona writer."""
+"""What a reward model learned about users, as plain values for the persona writer."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from synthesizeme.cli._command import option
-from synthesizeme.cli._options import folder
+from synthesizeme.datasets import assign_splits, by_user
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count
 
@@ -32,31 +31,6 @@ class GivesEvidence(Protocol):
 
 
 @dataclass(frozen=True)
-class EvidenceOptions:
-    """Whether a reward model tells the persona writer what it learned."""
-
-    evidence: bool = option(
-        False,
-        "Also show the persona writer in what the user differs from most people, if in anything, by "
-        "a reward model of the user's train and validation pairs; by default "
-        f"{DEFAULT_METHOD}, fitted to those pairs of all users of the file.",
-    )
-    reward_model: Path | None = option(
-        None,
-        "Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
-        "fitted anew to the train and validation pairs of the file. Train it without this file's test "
-        "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
-        "DIR",
-        parser=folder,
-    )
-
-    @property
-    def wanted(self) -> bool:
-        """Whether there is to be any."""
-        return self.evidence or self.reward_model is not None
-
-
-@dataclass(frozen=True)
 class Gathered:
     """Evidence about users and where it comes from."""
 
@@ -66,29 +40,28 @@ class Gathered:
 
 
 def gather(
-    options: EvidenceOptions, pairs: Sequence[PreferencePair], user_ids: Sequence[str], *, seed: int
+    pairs: Sequence[PreferencePair], user_ids: Sequence[str], *, checkpoint: Path | None = None, seed: int = 0
 ) -> Gathered:
-    """What the model that the flags name learned about these users, from train and validation pairs alone.
+    """What a model learned about these users, from train and validation pairs alone.
 
     Args:
-        options: The flags.
-        pairs: All pairs of the file; those without a split get the one that the induction gives them.
+        pairs: Pairs of these and other users; without a split they get the one that the induction gives.
         user_ids: Users to be induced. One without history, or whose rows have no usable split, gets none.
+        checkpoint: A model whose part of these users is fitted anew; by default `DEFAULT_METHOD`, fitted to
+            all pairs.
         seed: Seed of the splits and of the model.
 
     Raises:
         ConfigError: the method of the checkpoint gives no evidence.
         DataError: the checkpoint cannot be read.
     """
-    if not options.wanted:
-        return Gathered({})
-    if options.reward_model is None:
+    if checkpoint is None:
         histories = _histories(pairs, seed)
         model, source = _fitted(histories, seed)
     else:
         induced = set(user_ids)
         histories = _histories([pair for pair in pairs if pair.user_id in induced], seed)
-        model, source = _loaded(options.reward_model, histories)
+        model, source = _loaded(checkpoint, histories)
     giver = cast(GivesEvidence, model)
     known = [user for user in user_ids if user in histories]
     return Gathered({user: giver.evidence(user, limit=LIMIT) for user in known}, source)
@@ -96,8 +69,6 @@ def gather(
 
 def _histories(pairs: Sequence[PreferencePair], seed: int) -> dict[str, list[PreferencePair]]:
     """Train and validation pairs by user; the induction itself refuses users whose rows cannot be split."""
-    from synthesizeme.datasets import assign_splits, by_user
-
     found = {}
     for user, own in by_user(pairs).items():
         try:
@@ -126,7 +97,7 @@ def _loaded(checkpoint: Path, histories: Histories) -> tuple[RewardModel, str]:
     model = load(checkpoint)
     if not callable(getattr(model, "evidence", None)):
         raise ConfigError(
-            f"--reward-model {checkpoint}: {model.name} gives no evidence; "
+            f"{checkpoint}: {model.name} gives no evidence; "
             f"expected a checkpoint of hierarchical or {DEFAULT_METHOD}"
         )
     for user, history in histories.items():

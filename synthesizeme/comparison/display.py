@@ -1,22 +1,19 @@
-"""Where a comparison stands, on standard error: a line for each finished unit, a live one on a terminal."""
+"""Where a comparison stands, on standard error: a line for each finished task, a live one on a terminal."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synthesizeme.comparison.runner import Step, Watcher
 from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
 from synthesizeme.plain_text import clock, count, printable
-from synthesizeme.progress import LiveLines, usage_facts
-
-if TYPE_CHECKING:
-    from synthesizeme.progress import Progress
+from synthesizeme.progress import LiveLines, Progress, usage_facts
 
 
 class ComparisonDisplay(Watcher):
-    """Shows the entrant and unit in work and how long it has taken. Use it as a context."""
+    """Shows the system and task in work and how long it has taken. Use it as a context."""
 
     def __init__(self) -> None:
         self._lines = LiveLines(self._render)
@@ -25,7 +22,7 @@ class ComparisonDisplay(Watcher):
         self._calls = ""
         self._user = ""
         self._kept = 0
-        self._began = self._unit_began = time.monotonic()
+        self._began = self._task_began = time.monotonic()
 
     def __enter__(self) -> ComparisonDisplay:
         return self
@@ -34,38 +31,38 @@ class ComparisonDisplay(Watcher):
         self._lines.stop()
 
     def started(self, step: Step) -> None:
-        """A unit is taken up."""
+        """A task is taken up."""
         with self._lock:
-            self._step, self._calls, self._user, self._unit_began = step, "", "", time.monotonic()
+            self._step, self._calls, self._user, self._task_began = step, "", "", time.monotonic()
             self._lines.start()
 
     def finished(self, step: Step, part: Part, *, kept: bool) -> None:
-        """A line for a unit that was measured now; those found finished are counted."""
+        """A line for a task that was measured now; those found finished are counted."""
         if kept:
             self._kept += 1
             return
-        seconds = time.monotonic() - self._unit_began
+        seconds = time.monotonic() - self._task_began
         self._lines.say(
-            f"[{step.position}/{step.total}] {step.entrant}, {step.unit}: {_found(part)} ({seconds:.1f} s)"
+            f"[{step.position}/{step.total}] {step.system}, {step.task}: {_found(part)} ({seconds:.1f} s)"
         )
 
     def redone(self, step: Step, problem: str) -> None:
-        """A damaged unit."""
-        self._lines.say(f"{step.entrant}, {step.unit}: measured again, since {printable(problem)}")
+        """A damaged task."""
+        self._lines.say(f"{step.system}, {step.task}: measured again, since {printable(problem)}")
 
     def left_out(self, name: str, reason: str) -> None:
-        """An entrant without a row."""
+        """A system without a row."""
         self._lines.say(f"{name} is left out: {printable(reason)}")
 
     def failed(self, name: str, reason: str) -> None:
-        """An entrant without a row, through its own fault."""
+        """A system without a row, through its own fault."""
         self._lines.say(f"{name} failed: {printable(reason)}")
 
     def conclude(self, folder: object) -> None:
         """Say how much of the work had been done before."""
         if self._kept:
             self._lines.say(
-                f"{count(self._kept, 'finished unit')} found in {printable(str(folder))} and not measured "
+                f"{count(self._kept, 'finished task')} found in {printable(str(folder))} and not measured "
                 "again; --force measures anew."
             )
 
@@ -91,18 +88,18 @@ class ComparisonDisplay(Watcher):
             return Text("")
         line = Table.grid(padding=(0, 1))
         line.add_row(
-            Text(step.entrant, style="bold"),
-            Text(step.unit),
+            Text(step.system, style="bold"),
+            Text(step.task),
             ProgressBar(total=step.total, completed=step.position - 1, width=20),
             Text(f"{step.position}/{step.total}"),
-            Text(clock(time.monotonic() - self._unit_began)),
+            Text(clock(time.monotonic() - self._task_began)),
             Text(f"of {clock(time.monotonic() - self._began)}", style="dim"),
         )
         return Group(line, Text(self._calls, style="dim")) if self._calls else line
 
 
 def _found(part: Part) -> str:
-    """The accuracy of a unit in words."""
+    """The accuracy of a task in words."""
     answered = [name for name, outcome in part.outcomes.items() if outcome.micro is not None]
     name = OWN if OWN in part.outcomes else (answered or list(part.outcomes))[-1]
     where = "" if name == OWN else f" after {count(int(name.removeprefix(AT_RANDOM)), 'pair')}"
