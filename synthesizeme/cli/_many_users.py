@@ -12,9 +12,8 @@ import typer
 
 from synthesizeme.cli._command import option
 from synthesizeme.cli._model_options import ModelOptions, cache_place, settings_of
-from synthesizeme.cli._output import print_json
+from synthesizeme.cli._output import check_writable, print_json, write_profile
 from synthesizeme.cli._pairs import say_left_out, say_recognised
-from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies

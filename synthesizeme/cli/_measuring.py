@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from synthesizeme.cli._command import option
 from synthesizeme.cli._options import DATA_DIR, FORCE, FURTHER, folder
-from synthesizeme.cli._output import say
+from synthesizeme.cli._output import check_replaceable, say, tells
 from synthesizeme.cli._pairs import COLUMNS, read
-from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

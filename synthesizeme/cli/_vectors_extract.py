@@ -10,14 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import typer
-
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._model_options import ModelOptions
 from synthesizeme.cli._options import FORCE, CommonOptions, folder
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import check_replaceable, check_writable, say, tell, tells
 from synthesizeme.cli._pairs import read
-from synthesizeme.cli._places import check_replaceable, check_writable, tells
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import printable
 
@@ -326,15 +323,16 @@ def _write(out: Path, trait: Trait, found: PersonaVectors, rows: list[Rollout]) 
 def _show(found: PersonaVectors, pairs: int, out: Path, *, as_json: bool) -> None:
     facts = dict(found.facts)
     cautious = caution(found)
-    if as_json:
-        print_json({"trait": found.trait, "out": str(out), "layer": found.layer, "pairs": pairs,
-                    "model": dict(found.model), **facts, **cautious})  # fmt: skip
-        return
-    effects = facts.get("layer_effects")
-    for layer, effect in (effects or {}).items():
-        said = "incoherent" if effect is None else f"{effect:+.1f} points"
-        typer.echo(f"  layer {layer}: {said}")
-    typer.echo(
+    document = {
+        "trait": found.trait, "out": str(out), "layer": found.layer, "pairs": pairs,
+        "model": dict(found.model), **facts, **cautious,
+    }  # fmt: skip
+    lines = [
+        f"  layer {layer}: {'incoherent' if effect is None else f'{effect:+.1f} points'}"
+        for layer, effect in (facts.get("layer_effects") or {}).items()
+    ]
+    lines.append(
         f"{printable(found.trait)}: {facts['positive']} of {pairs} pairs of answers kept; layer "
         f"{found.layer} of {found.model['layers']}. Written to {printable(str(out))}."
     )
+    tell(as_json, document, lines)

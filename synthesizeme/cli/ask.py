@@ -12,9 +12,8 @@ import typer
 
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import CommonOptions, new_file
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import check_apart, print_json, say
 from synthesizeme.cli._pairs import read
-from synthesizeme.cli._places import check_apart
 from synthesizeme.cli._reward_options import CHECKPOINT, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable

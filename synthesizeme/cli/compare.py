@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from synthesizeme.cli._command import ASSIGNMENT, option, verb
-from synthesizeme.cli._judging_options import InductionOptions, RetrievalOptions
 from synthesizeme.cli._measuring import (
     MeasuringOptions,
     loaded,
@@ -31,11 +30,16 @@ from synthesizeme.cli._method_options import (
     params_argument,
     params_table,
 )
-from synthesizeme.cli._model_options import ModelOptions, check_model, open_session
+from synthesizeme.cli._model_options import (
+    InductionOptions,
+    ModelOptions,
+    RetrievalOptions,
+    check_model,
+    open_session,
+)
 from synthesizeme.cli._options import ENGINE, FURTHER, WORKERS, CommonOptions
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import check_writable, print_json, say
 from synthesizeme.cli._pairs import ABOUT, read_about, say_unread, say_without_pairs
-from synthesizeme.cli._places import check_writable
 from synthesizeme.cli._reward_options import MAX_ERROR, FloorOptions
 from synthesizeme.cli._tables import show_report
 from synthesizeme.errors import ConfigError, UnknownNameError

@@ -11,7 +11,7 @@ import typer
 
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._options import DATA_DIR, FORCE, SEED, SKIP_BAD_ROWS, CommonOptions, new_file
-from synthesizeme.cli._output import print_json, terminal
+from synthesizeme.cli._output import print_json, tell, terminal
 from synthesizeme.cli._pairs import COLUMNS, located, read, say_left_out
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import count, printable
@@ -79,14 +79,13 @@ def convert(
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
     report = reading.convert(source, out, respondents, force=force)
-    if common.json:
-        print_json(_report_json(report))
-        return
-    say_left_out(report.skipped, report.reasons, report.assumed)
-    typer.echo(
+    if not common.json:
+        say_left_out(report.skipped, report.reasons, report.assumed)
+    line = (
         f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))} "
         f"from {count(report.rows_read, 'row')} in the format {report.format}."
     )
+    tell(common.json, _report_json(report), [line])
 
 
 @verb
@@ -122,12 +121,11 @@ def split(
     pairs = datasets.resplit(file.pairs, seed)
     written = datasets.write_pairs(out, pairs, overwrite=force)
     splits = dict(datasets.inspect(pairs).splits)
-    if common.json:
-        print_json({"out": str(out), "pairs": written, "splits": splits, "seed": seed,
-                    "skipped_rows": [str(problem) for problem in file.skipped]})  # fmt: skip
-    else:
-        parts = ", ".join(f"{number} {name}" for name, number in splits.items())
-        typer.echo(f"{count(written, 'pair')} written to {printable(str(out))}: {parts} (seed {seed}).")
+    parts = ", ".join(f"{number} {name}" for name, number in splits.items())
+    line = f"{count(written, 'pair')} written to {printable(str(out))}: {parts} (seed {seed})."
+    skipped = [str(problem) for problem in file.skipped]
+    document = {"out": str(out), "pairs": written, "splits": splits, "seed": seed, "skipped_rows": skipped}
+    tell(common.json, document, [line])
 
 
 def _report_json(report: ConvertReport) -> dict[str, object]:

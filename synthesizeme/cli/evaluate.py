@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._command import option, verb
-from synthesizeme.cli._judging_options import InductionOptions, RetrievalOptions
 from synthesizeme.cli._measuring import MeasuringOptions, loaded, measured_on, result_folder, scorer_names
-from synthesizeme.cli._model_options import ModelOptions, check_model, open_session
+from synthesizeme.cli._model_options import (
+    InductionOptions,
+    ModelOptions,
+    RetrievalOptions,
+    check_model,
+    open_session,
+)
 from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions, profiles_in
 from synthesizeme.cli._output import print_json, say
 from synthesizeme.cli._reward_options import FloorOptions

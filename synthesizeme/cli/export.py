@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import typer
-
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import FORCE, CommonOptions, folder
-from synthesizeme.cli._output import print_json
-from synthesizeme.cli._places import check_replaceable, check_writable
+from synthesizeme.cli._output import check_replaceable, check_writable, tell
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
 
@@ -91,14 +88,14 @@ def export(
         persona=_PERSONA if model.name in IN_WORDS else "",
     )
     (options.out / "README.md").write_text(written, encoding="utf-8")
-    if common.json:
-        print_json(facts)
-        return
-    typer.echo(f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.")
-    typer.echo(f"Serve it: {printable(str(facts['command']))}")
-    typer.echo(f"Ask it: POST /classify {printable(json.dumps(facts['request']))}")
+    lines = [
+        f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.",
+        f"Serve it: {printable(str(facts['command']))}",
+        f"Ask it: POST /classify {printable(json.dumps(facts['request']))}",
+    ]
     if model.name in IN_WORDS:
-        typer.echo("It knows a user by the persona before the prompt; without one it answers for nobody.")
+        lines.append("It knows a user by the persona before the prompt; without one it answers for nobody.")
+    tell(common.json, facts, lines)
 
 
 def _messages(method: str) -> list[dict[str, str]]:

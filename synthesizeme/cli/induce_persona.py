@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from synthesizeme.cli._command import argument, option, verb
-from synthesizeme.cli._judging_options import InductionOptions
 from synthesizeme.cli._many_users import (
     ManyUsersOptions,
     StoreWork,
@@ -16,11 +15,10 @@ from synthesizeme.cli._many_users import (
     refuse_for_store,
     refuse_without_store,
 )
-from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._model_options import InductionOptions, ModelOptions
 from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, CommonOptions, folder
-from synthesizeme.cli._output import PatientOutput, print_json, say
+from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
 from synthesizeme.cli._pairs import COLUMNS, KINDS, read
-from synthesizeme.cli._places import check_writable, write_profile
 from synthesizeme.cli._tables import (
     accuracy_json,
     estimate_json,

@@ -9,9 +9,8 @@ import typer
 
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._options import FORCE, STORE, USER, CommonOptions, StoreOptions, new_file
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import check_replaceable, print_json, say, tell, tells
 from synthesizeme.cli._pairs import ABOUT, KINDS, read, read_about
-from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
@@ -49,16 +48,9 @@ def list_users(
             page = tuple(islice((it for it in every_user(store, after=after) if _is(it, only)), limit))
         why = {it.user_id: _why(store.induction(it.user_id)) for it in page if it.induced and _noted(it)}
     more = page[-1].user_id if len(page) == limit else None
-    if common.json:
-        users = [{**user.model_dump(mode="json"), "why": why.get(user.user_id)} for user in page]
-        print_json({"users": users, "after": more})
-        return
-    for user in page:
-        version = f"profile version {user.version}" if user.version else "no profile"
-        version += ", own words" if user.words else ""
-        said = f"; {printable(why[user.user_id], 200)}" if user.user_id in why else ""
-        typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}")
-    if more is not None:
+    users = [{**user.model_dump(mode="json"), "why": why.get(user.user_id)} for user in page]
+    tell(common.json, {"users": users, "after": more}, (_user_line(it, why.get(it.user_id)) for it in page))
+    if more is not None and not common.json:
         say("There may be more: add --after with the last id.")
 
 
@@ -70,13 +62,9 @@ def status(
     """Say how many users and pairs there are, and how many users are done, failed or drifted."""
     with options.open() as store:
         found = store.totals()
-    if common.json:
-        print_json(found.model_dump())
-        return
-    typer.echo(
-        f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}, words of {count(found.words, 'user')}"
-    )
-    typer.echo(f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted")
+    kept = f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}"
+    induced = f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted"
+    tell(common.json, found.model_dump(), (f"{kept}, words of {count(found.words, 'user')}", induced))
 
 
 @verb
@@ -94,20 +82,13 @@ def show(
         numbers = ", ".join(str(note.version) for note in notes[-10:])
         cure = f"the latest versions are {numbers}" if notes else _LIST_CURE
         raise DataError(f"user {user[:60]!r} has {what} in this store", cure=cure)
-    if common.json:
-        versions = [note.model_dump(mode="json") for note in notes]
-        print_json({**found.model_dump(mode="json"), "versions": versions})
-        return
-    persona = found.profile.persona
-    typer.echo(f"{printable(user, 80)}, {_note(found)}")
-    for sentence in persona.sentences if persona else ():
-        typer.echo(f"  {printable(sentence.text)}")
-    typer.echo(f"  {count(len(found.profile.demonstrations), 'demonstration')}")
-    for caution in found.profile.cautions:
-        typer.echo(f"  caution: {printable(caution.text)}")
-    typer.echo("versions:")
-    for note in notes:
-        typer.echo(f"  {_note(note)}")
+    persona, versions = found.profile.persona, [note.model_dump(mode="json") for note in notes]
+    said = [printable(sentence.text) for sentence in (persona.sentences if persona else ())]
+    said.append(count(len(found.profile.demonstrations), "demonstration"))
+    said += [f"caution: {printable(caution.text)}" for caution in found.profile.cautions]
+    lines = [f"{printable(user, 80)}, {_note(found)}", *(f"  {text}" for text in said)]
+    lines += ["versions:", *(f"  {_note(note)}" for note in notes)]
+    tell(common.json, {**found.model_dump(mode="json"), "versions": versions}, lines)
 
 
 @verb
@@ -127,19 +108,13 @@ def words(
     if found is None:
         cure = "put them there with `synthesizeme profiles import --about FILE`"
         raise DataError(f"user {user[:60]!r} has no words in this store", cure=cure)
-    if common.json:
-        print_json(found.model_dump(mode="json", exclude_none=True))
-        return
-    if forget:
-        typer.echo(f"Dropped the words of {printable(user, 80)}.")
-        return
-    for answer in found.answers:
-        typer.echo(f"{printable(answer.question)} {printable(answer.text)}")
-    for heading, texts in (("about", (found.about,) if found.about else ()), ("wish", found.wishes)):
-        for text in texts:
-            typer.echo(f"{heading}: {printable(text)}")
-    for name, value in found.demographics.items():
-        typer.echo(f"{printable(name)}: {printable(value)}")
+    said = [(answer.question, answer.text) for answer in found.answers]
+    said += [("about:", found.about)] if found.about else []
+    said += [("wish:", wish) for wish in found.wishes]
+    said += [(f"{name}:", value) for name, value in found.demographics.items()]
+    lines = [f"{printable(heading)} {printable(text)}" for heading, text in said]
+    dropped = [f"Dropped the words of {printable(user, 80)}."]
+    tell(common.json, found.model_dump(mode="json", exclude_none=True), dropped if forget else lines)
 
 
 @verb
@@ -153,11 +128,10 @@ def diff(
     """Show what version B of a user's profile says and version A does not, and the other way round."""
     with options.open() as store:
         change = store.diff(user, earlier, later)
-    if common.json:
-        print_json({"user_id": user, "earlier": earlier, "later": later, **change.model_dump(mode="json")})
-        return
-    _lines("-", change.sentences_removed, change.demonstrations_removed)
-    _lines("+", change.sentences_added, change.demonstrations_added)
+    lines = _lines("-", change.sentences_removed, change.demonstrations_removed)
+    lines += _lines("+", change.sentences_added, change.demonstrations_added)
+    document = {"user_id": user, "earlier": earlier, "later": later, **change.model_dump(mode="json")}
+    tell(common.json, document, lines)
 
 
 @verb
@@ -211,11 +185,17 @@ def _note(note: VersionNote) -> str:
     return f"version {note.version}, {moment}: {printable(note.made_from, 200)}"
 
 
-def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demonstration]) -> None:
-    for sentence in sentences:
-        typer.echo(f"{sign} {printable(sentence.text)}")
-    for demonstration in shown:
-        typer.echo(f"{sign} demonstration of pair {printable(demonstration.comparison.pair_id, 80)}")
+def _user_line(user: UserSummary, why: str | None) -> str:
+    version = f"profile version {user.version}" if user.version else "no profile"
+    version += ", own words" if user.words else ""
+    said = f"; {printable(why, 200)}" if why is not None else ""
+    return f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}"
+
+
+def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demonstration]) -> list[str]:
+    said = [printable(sentence.text) for sentence in sentences]
+    said += [f"demonstration of pair {printable(it.comparison.pair_id, 80)}" for it in shown]
+    return [f"{sign} {text}" for text in said]
 
 
 @verb
@@ -228,10 +208,8 @@ def roll_back(
     """Make an old version of a user's profile the latest; it becomes a version of its own, none is lost."""
     with options.open() as store:
         note = store.roll_back(user, version)
-    if common.json:
-        print_json({"user_id": user, **note.model_dump(mode="json")})
-        return
-    typer.echo(f"Version {version} is the latest again, as version {note.version}.")
+    line = f"Version {version} is the latest again, as version {note.version}."
+    tell(common.json, {"user_id": user, **note.model_dump(mode="json")}, [line])
 
 
 @verb
@@ -247,12 +225,9 @@ def delete(
         typer.confirm(question, abort=True, err=True)
     with options.open() as store:
         gone = store.delete(user)
-    if common.json:
-        print_json({"user_id": user, **gone.model_dump()})
-        return
     also = ", and the user's words" if gone.words else ""
     dropped = f"{count(gone.pairs, 'pair')} and {count(gone.versions, 'version')} of a profile"
-    typer.echo(f"Deleted {dropped}{also}.")
+    tell(common.json, {"user_id": user, **gone.model_dump()}, [f"Deleted {dropped}{also}."])
 
 
 @verb
@@ -282,18 +257,14 @@ def take_in(
         appended = take_pairs(store, rows)
         spoken = take_words(store, words.values())
         put = take_profiles(store, profiles)
-    taken = {"profiles": put, "pairs": appended, "words": spoken}
-    if common.json:
-        print_json({name: it.model_dump() for name, it in taken.items()})
-        return
-    said = {
-        count(put.new, "profile"): (put, folder),
-        count(appended.new, "pair"): (appended, data),
-        f"Words of {count(spoken.new, 'user')}": (spoken, about),
-    }
-    for what, (it, given) in said.items():
-        if given is not None:
-            typer.echo(f"{what} stored, {it.unchanged:,} there already.")
+    taken = {"profiles": put.model_dump(), "pairs": appended.model_dump(), "words": spoken.model_dump()}
+    said = (
+        (count(put.new, "profile"), put, folder),
+        (count(appended.new, "pair"), appended, data),
+        (f"Words of {count(spoken.new, 'user')}", spoken, about),
+    )
+    lines = (f"{what} stored, {it.unchanged:,} there already." for what, it, given in said if given)
+    tell(common.json, taken, lines)
 
 
 @verb
@@ -305,10 +276,8 @@ def migrate(
     from synthesizeme.profiles import migrate_store
 
     before, now = migrate_store(store)
-    if common.json:
-        print_json({"before": before, "now": now})
-        return
-    typer.echo(f"At revision {now}" + (" already." if before == now else f"; it was at {before or 'none'}."))
+    line = f"At revision {now}" + (" already." if before == now else f"; it was at {before or 'none'}.")
+    tell(common.json, {"before": before, "now": now}, [line])
 
 
 def _place(store: str) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import typer
+from typing import Any, Literal
 
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._model_options import ModelOptions
 from synthesizeme.cli._options import FORCE, SEED, SKIP_BAD_ROWS, THETA, CommonOptions, new_file
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import check_replaceable, say, tell, tells
 from synthesizeme.cli._pairs import read
-from synthesizeme.cli._places import check_replaceable, tells
 from synthesizeme.plain_text import count, printable
 
 
@@ -26,17 +23,9 @@ def list_prompts(
     from synthesizeme.prompts import load_prompt, prompt_names
 
     found = {name: load_prompt(name) for name in prompt_names()}
-    if common.json:
-        print_json(
-            {
-                "prompts": [
-                    {"name": name, "version": it.version, "id": it.prompt_id} for name, it in found.items()
-                ]
-            }
-        )
-        return
-    for name, prompt in found.items():
-        typer.echo(f"{name}  version {prompt.version}  {prompt.prompt_id}")
+    listed = [{"name": name, "version": it.version, "id": it.prompt_id} for name, it in found.items()]
+    lines = (f"{name}  version {it.version}  {it.prompt_id}" for name, it in found.items())
+    tell(common.json, {"prompts": listed}, lines)
 
 
 @verb
@@ -48,22 +37,14 @@ def show(
     from synthesizeme.prompts import load_prompt
 
     prompt = load_prompt(name)
-    if common.json:
-        print_json(
-            {
-                "name": prompt.name,
-                "version": prompt.version,
-                "id": prompt.prompt_id,
-                "variables": sorted(prompt.variables),
-                "sections": dict(prompt.sections),
-            }
-        )
-        return
+    document = {
+        "name": prompt.name, "version": prompt.version, "id": prompt.prompt_id,
+        "variables": sorted(prompt.variables), "sections": dict(prompt.sections),
+    }  # fmt: skip
     variables = ", ".join(sorted(prompt.variables))
     sections = "\n\n".join(f"## {section}\n{text}" for section, text in prompt.sections.items())
-    sys.stdout.write(
-        f"---\nname: {prompt.name}\nversion: {prompt.version}\nvariables: {variables}\n---\n{sections}\n"
-    )
+    head = f"---\nname: {prompt.name}\nversion: {prompt.version}\nvariables: {variables}\n---"
+    tell(common.json, document, [head, sections])
 
 
 @verb
@@ -112,18 +93,24 @@ def optimize(
         )  # fmt: skip
     previous = Path(theta).read_text(encoding="utf-8") if theta.endswith(".json") else None
     write_whole(out, theta_document(previous, base, found))
-    if common.json:
-        print_json({"file": str(out), "prompt_id": found.theta.prompt_id, **found.record})
-        return
-    held_out = found.record["held_out"]
+    tell(
+        common.json,
+        {"file": str(out), "prompt_id": found.theta.prompt_id, **found.record},
+        _told(found.record),
+    )
+    say(f"{count(found.record['calls'], 'distinct call')}. Written: {printable(str(out))}")
+
+
+def _told(record: Mapping[str, Any]) -> Iterator[str]:
+    """The scores on held-out users, before and after."""
+    held_out = record["held_out"]
     for when in ("before", "after"):
         micro, low, high = (100 * held_out[when][name] for name in ("micro", "low", "high"))
         size = f"{count(held_out[when]['n_pairs'], 'pair')} of {count(held_out[when]['n_users'], 'user')}"
-        sys.stdout.write(f"{when:6}  {micro:.1f} % [{low:.1f}, {high:.1f}] on {size} held out\n")
+        yield f"{when:6}  {micro:.1f} % [{low:.1f}, {high:.1f}] on {size} held out"
     value, low, high = (100 * held_out["gain"][name] for name in ("value", "low", "high"))
-    changed = "a new version" if found.record["changed"] else "no better instruction was found"
-    sys.stdout.write(f"gain    {value:+.1f} points [{low:+.1f}, {high:+.1f}]; {changed}\n")
-    say(f"{count(found.record['calls'], 'distinct call')}. Written: {printable(str(out))}")
+    changed = "a new version" if record["changed"] else "no better instruction was found"
+    yield f"gain    {value:+.1f} points [{low:+.1f}, {high:+.1f}]; {changed}"
 
 
 HELP = "List and show the prompts, or optimise the persona prompt."

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import typer
+
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import ENGINE, WORKERS, CommonOptions
-from synthesizeme.cli._output import reserve, say, stream
-from synthesizeme.cli._own_taste import show_own_taste
+from synthesizeme.cli._output import print_json, reserve, say, stream
 from synthesizeme.cli._pairs import COLUMNS, FILE_OF_WORDS, KINDS, read, read_about, say_unread
 from synthesizeme.cli._reward_options import CHECKPOINT, MAX_ERROR, FloorOptions, ShapeOptions, opened
 from synthesizeme.errors import ConfigError, DataError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from synthesizeme.cli._score_rows import Question
     from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.serving.protocol import ScalarRewards
+    from synthesizeme.types import Evidence, OwnTaste
+
 
 SOURCE = "standard input"
 
@@ -216,3 +219,51 @@ def _say_unknown(unknown_user: str, user: str, known: frozenset[str]) -> None:
 
     what = "is refused" if unknown_user == "refuse" else "gets the answer of the population"
     say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{meant(user, known)}")
+
+
+MOST = 20
+"""Items of each block."""
+
+
+def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
+    """Print what sets a user apart, and, of a user who is set apart, what is liked as most people do.
+
+    Raises:
+        ConfigError: the model has no named weights.
+        DataError: the model does not know the user.
+    """
+    from synthesizeme.serving.loaded import own_taste
+
+    found = own_taste(model, user)
+    if as_json:
+        print_json(_document(user, found))
+        return
+    chance = f"p = {found.p_value:.3f}: how often somebody who chooses as anybody does would differ as much"
+    if not found.set_apart:
+        typer.echo(f"Nothing yet that sets this user apart from most people ({chance}).")
+        return
+    typer.echo(f"More than most people ({chance})")
+    for item in found.own[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+    if not found.own:
+        typer.echo("  no single feature is clear")
+    if found.common:
+        typer.echo("Like most people")
+    for item in found.common[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+
+
+def _document(user: str, found: OwnTaste) -> dict[str, object]:
+    from synthesizeme.types import APART_LEVEL
+
+    own, common = (
+        [item.model_dump(mode="json") for item in items[:MOST]] for items in (found.own, found.common)
+    )
+    test = {"p_value": found.p_value, "level": APART_LEVEL, "set_apart": found.set_apart}
+    return {"user_id": user, "test": test, "weights": own, "like_most_people": common}
+
+
+def _numbers(item: Evidence) -> str:
+    others = "" if item.population is None else f"; most people {item.population:+.2f}"
+    pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
+    return f"{item.weight:+.2f} ± {item.standard_error:.2f} ({printable(item.feature)}{others}{pairs})"

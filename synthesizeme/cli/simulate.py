@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._model_options import ModelOptions
 from synthesizeme.cli._options import FORCE, SEED, CommonOptions, new_file
-from synthesizeme.cli._output import print_json
-from synthesizeme.cli._places import check_apart
+from synthesizeme.cli._output import check_apart, tell
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 from synthesizeme.progress import replies
@@ -95,18 +92,15 @@ def simulate(
         "usage": None if usage is None else usage.model_dump(),
         "out": str(options.out),
     }
-    if common.json:
-        print_json(facts)
-        return
     same = "" if found.consistent is None else f", {100 * found.consistent:.0f} % the same in both orders"
-    typer.echo(
+    lines = [
         f"{count(facts['users'], 'simulated user')}: {count(found.asked, 'comparison')}, "
         f"{count(len(found.pairs), 'choice')}, {_without(found)}{same}."
-    )
+    ]
     if usage is not None:
         calls = f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached)"
-        typer.echo(f"{', '.join([calls, *replies(usage)])}.")
-    typer.echo(f"Written to {printable(str(options.out))}.")
+        lines.append(f"{', '.join([calls, *replies(usage)])}.")
+    tell(common.json, facts, [*lines, f"Written to {printable(str(options.out))}."])
 
 
 def _check(options: SimulationOptions) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._method_options import (
     PREFIX,
@@ -20,9 +18,8 @@ from synthesizeme.cli._method_options import (
     params_table,
 )
 from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKERS, CommonOptions, folder
-from synthesizeme.cli._output import print_json, say, terminal
+from synthesizeme.cli._output import check_replaceable, check_writable, print_json, say, tell, terminal
 from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
-from synthesizeme.cli._places import check_replaceable, check_writable
 from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.plain_text import count, printable
@@ -133,10 +130,7 @@ def train(
         "out": str(out),
         "held_out": str(held_out) if held_out else None,
     }
-    if common.json:
-        print_json(facts)
-    else:
-        _show(facts)
+    tell(common.json, facts, _lines(facts))
 
 
 def _places(options: TrainingOptions) -> tuple[Path, Path]:
@@ -235,7 +229,7 @@ def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
             continue
 
 
-def _show(facts: dict[str, Any]) -> None:
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
     from synthesizeme.evaluation.tables import named
 
     pairs = ", ".join(
@@ -244,23 +238,23 @@ def _show(facts: dict[str, Any]) -> None:
     )
     left_out = facts["left_out"]["test"]
     words = f"words of {count(facts['words'], 'user')}; " if facts["words"] else ""
-    typer.echo(
+    yield (
         f"{facts['method']}: {count(facts['users'], 'user')}, {pairs}; "
         f"{words}{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
         f"{facts['fit_seconds']:.2f} s."
     )
     if facts["fit"]:
-        typer.echo(f"{named(facts['fit'])}.")
-    typer.echo(f"Written to {printable(facts['out'])}.")
+        yield f"{named(facts['fit'])}."
+    yield f"Written to {printable(facts['out'])}."
     if facts["held_out"]:
         place = printable(facts["held_out"])
-        typer.echo(
+        yield (
             f"Held out: {place}. To measure it: synthesizeme evaluate --data {place} "
             f"--scorers {printable(facts['out'])}"
         )
     elif left_out:
         place, source = printable(facts["out"]), printable(facts["data"])
-        typer.echo(f"To measure it: synthesizeme compare --data {source} --scorers {place} --out RESULTS")
+        yield f"To measure it: synthesizeme compare --data {source} --scorers {place} --out RESULTS"
 
 
 def _show_settings(name: str, kind: type[RewardModel], *, as_json: bool) -> None:

@@ -9,13 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import typer
-
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._model_options import ModelOptions
 from synthesizeme.cli._options import FORCE, CommonOptions
-from synthesizeme.cli._output import print_json
-from synthesizeme.cli._places import check_replaceable
+from synthesizeme.cli._output import check_replaceable, tell
 from synthesizeme.cli._vectors_extract import (
     MARK,
     SCORE_BY,
@@ -33,7 +30,7 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
-    from reward_models.persona_vectors import Dose, PersonaVectors
+    from reward_models.persona_vectors import PersonaVectors
     from reward_models.persona_vectors.screening import ScreenedPair
 
 TEXTS = partial(option, None, "A prompt; may be given several times.", "TEXT", name="--prompt")
@@ -92,12 +89,12 @@ def steer(
             {"alpha": alpha, "prompt": prompt[0].content, "answer": answer}
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious, "answers": rows})
-        return
-    for row in rows:
-        typer.echo(f"{row['alpha']:+g}  {printable(str(row['prompt']))}")
-        typer.echo(f"    {printable(str(row['answer']))}")
+    document = {"trait": found.trait, "layer": found.layer, **cautious, "answers": rows}
+    lines = (
+        f"{row['alpha']:+g}  {printable(str(row['prompt']))}\n    {printable(str(row['answer']))}"
+        for row in rows
+    )
+    tell(common.json, document, lines)
 
 
 def _dose_response(
@@ -124,22 +121,18 @@ def _dose_response(
             score=scorers.trait, coherence=scorers.coherence,
         )  # fmt: skip
     best = operating_point(doses)
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious,
-                    "doses": [dose.model_dump() for dose in doses],
-                    "operating_point": None if best is None else best.alpha})  # fmt: skip
-        return
-    _show_doses(doses, best)
-
-
-def _show_doses(doses: list[Dose], best: Dose | None) -> None:
-    typer.echo("alpha    trait  ± error  coherence  answers")
-    for dose in doses:
-        typer.echo(
-            f"{dose.alpha:+6g} {dose.trait:7.1f} {dose.trait_error:8.1f} {dose.coherence:10.1f} "
-            f"{dose.answers:8d}"
-        )
-    typer.echo("No dose is coherent." if best is None else f"Largest coherent alpha: {best.alpha:g}.")
+    document = {
+        "trait": found.trait, "layer": found.layer, **cautious,
+        "doses": [dose.model_dump() for dose in doses],
+        "operating_point": None if best is None else best.alpha,
+    }  # fmt: skip
+    lines = ["alpha    trait  ± error  coherence  answers"]
+    lines += [
+        f"{it.alpha:+6g} {it.trait:7.1f} {it.trait_error:8.1f} {it.coherence:10.1f} {it.answers:8d}"
+        for it in doses
+    ]
+    lines.append("No dose is coherent." if best is None else f"Largest coherent alpha: {best.alpha:g}.")
+    tell(common.json, document, lines)
 
 
 @verb
@@ -176,14 +169,13 @@ def monitor(
         document["shift"] = {"mean": moved.mean, "standard_error": moved.standard_error}
         for row, value in zip(rows, moved.values, strict=True):
             row["shift"] = float(value)
-    if common.json:
-        print_json(document)
-        return
+    lines = []
     for row in rows:
         moves = f"  {row['shift']:+8.3f}" if tuned is not None else ""
-        typer.echo(f"{row['projection']:+8.3f}{moves}  {printable(str(row['prompt']))}")
+        lines.append(f"{row['projection']:+8.3f}{moves}  {printable(str(row['prompt']))}")
     if tuned is not None:
-        typer.echo(f"Shift: {moved.mean:+.3f}, standard error {moved.standard_error:.3f}.")
+        lines.append(f"Shift: {moved.mean:+.3f}, standard error {moved.standard_error:.3f}.")
+    tell(common.json, document, lines)
 
 
 @dataclass(frozen=True)
@@ -231,17 +223,16 @@ def screen(
         import json
 
         write_whole(options.out, "".join(f"{json.dumps(document)}\n" for document in documents))
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious,
-                    "push": float(pushes.mean()), "standard_error": error, "pairs": documents})  # fmt: skip
-        return
-    typer.echo("  chosen  rejected      push  pair  (beside the policy's own answer)")
-    for line in _screened_lines(rows):
-        typer.echo(line)
-    typer.echo(
+    document = {
+        "trait": found.trait, "layer": found.layer, **cautious,
+        "push": float(pushes.mean()), "standard_error": error, "pairs": documents,
+    }  # fmt: skip
+    last = (
         f"{count(len(rows), 'pair')} along {printable(found.trait)}: mean push {pushes.mean():+.3f}, "
         f"standard error {error:.3f}."
     )
+    heading = "  chosen  rejected      push  pair  (beside the policy's own answer)"
+    tell(common.json, document, [heading, *_screened_lines(rows), last])
 
 
 def _screened_lines(rows: Sequence[ScreenedPair]) -> Iterator[str]:
