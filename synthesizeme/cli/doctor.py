@@ -47,7 +47,7 @@ def doctor(
         if common.json:
             print_json(tried)
         else:
-            show_tried(tried)
+            _show_tried(tried)
         if tried["failure"] is not None:
             raise SynthesizeMeError(f"{model.model} gave no verdict: {tried['failure']}")
         return
@@ -189,56 +189,64 @@ def _show(found: dict[str, Any]) -> None:
 
     table = Table.grid(Column(overflow="fold"), Column(), Column(overflow="fold"), padding=(0, 2))
     marks = {True: ("yes", "green"), False: ("no", "red"), None: ("?", "yellow")}
-
-    def heading(text: str) -> None:
-        table.add_row(Text(text, style="bold"), "", "")
-
-    def line(name: str, mark: bool | str | None, text: str) -> None:
-        word, style = (mark, "") if isinstance(mark, str) else marks[mark]
-        table.add_row(Text(f"  {printable(name)}"), Text(word, style=style), Text(printable(text)))
-
-    heading("Installed")
-    for name, version in found["versions"].items():
-        line(name, version, "")
-    heading("Extras")
-    for name, extra in found["extras"].items():
-        versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
-        line(name, extra["cure"] is None, versions + (f"; {extra['cure']}" if extra["cure"] else ""))
-    heading("Models that would work")
-    hosted = {name: it for name, it in found["backends"].items() if name.endswith("/NAME")}
-    for name, backend in found["backends"].items():
-        if name not in hosted or backend["ready"]:
-            line(name, backend["ready"], "" if backend["ready"] else f"needs {backend['needs']}")
-    for ready, title in ((False, "hosted, no key set"), (None, "hosted, not checked")):
-        others = [
-            f"{name} ({it['needs'].partition(' or ')[0]})"
-            for name, it in hosted.items()
-            if it["ready"] is ready
-        ]
-        line(title, ready, ", ".join(others))
-    heading("Encoders of texts")
-    for name, encoder in found["encoders"]["found"].items():
-        default = "the default here" if name == found["encoders"]["default"] else ""
-        line(name, encoder["ready"], encoder["needs"] or default)
-    line("licence of static", "", found["encoders"]["licence"])
-    heading("Data")
-    line("sample", True, found["data"]["sample"])
-    for place, there in found["data"]["places"].items():
-        line("looked for in", there, place)
-    for name, path in found["data"]["found"].items():
-        source = found["data"]["hub"][name]
-        then = f"would be fetched from {source} on the hub" if source else "it is not on the hub"
-        line(name, path is not None, path or f"in none of the folders; {then}")
-    heading("Cache of finished calls")
-    line(
-        "writable",
-        found["cache"]["writable"],
-        f"{found['cache']['folder']} ({found['cache']['bytes']:,} bytes)",
-    )
-    heading("Environment")
-    for name, value in found["environment"].items():
-        line(name, "set" if value else "-", value or "")
+    for heading, rows in _sections(found).items():
+        table.add_row(Text(heading, style="bold"), "", "")
+        for name, mark, text in rows:
+            word, style = (mark, "") if isinstance(mark, str) else marks[mark]
+            table.add_row(Text(f"  {printable(name)}"), Text(word, style=style), Text(printable(text)))
     terminal().print(table)
+
+
+def _sections(found: dict[str, Any]) -> dict[str, list[tuple[str, bool | str | None, str]]]:
+    """What is shown under each heading: a name, a mark, and a text."""
+    backends, encoders, data, cache = (found[name] for name in ("backends", "encoders", "data", "cache"))
+    hosted = {name: it for name, it in backends.items() if name.endswith("/NAME")}
+    default = {encoders["default"]: "the default here"}
+    fetched = {
+        name: f"would be fetched from {source} on the hub" if source else "it is not on the hub"
+        for name, source in data["hub"].items()
+    }
+
+    def unready(ready: bool | None) -> str:
+        others = ((name, it["needs"]) for name, it in hosted.items() if it["ready"] is ready)
+        return ", ".join(f"{name} ({needs.partition(' or ')[0]})" for name, needs in others)
+
+    def brought(extra: dict[str, Any]) -> str:
+        versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
+        return versions + (f"; {extra['cure']}" if extra["cure"] else "")
+
+    return {
+        "Installed": [(name, version, "") for name, version in found["versions"].items()],
+        "Extras": [(name, it["cure"] is None, brought(it)) for name, it in found["extras"].items()],
+        "Models that would work": [
+            *(
+                (name, it["ready"], "" if it["ready"] else f"needs {it['needs']}")
+                for name, it in backends.items()
+                if name not in hosted or it["ready"]
+            ),
+            ("hosted, no key set", False, unready(False)),
+            ("hosted, not checked", None, unready(None)),
+        ],
+        "Encoders of texts": [
+            *(
+                (name, it["ready"], it["needs"] or default.get(name, ""))
+                for name, it in encoders["found"].items()
+            ),
+            ("licence of static", "", encoders["licence"]),
+        ],
+        "Data": [
+            ("sample", True, data["sample"]),
+            *(("looked for in", there, place) for place, there in data["places"].items()),
+            *(
+                (name, path is not None, path or f"in none of the folders; {fetched[name]}")
+                for name, path in data["found"].items()
+            ),
+        ],
+        "Cache of finished calls": [
+            ("writable", cache["writable"], f"{cache['folder']} ({cache['bytes']:,} bytes)")
+        ],
+        "Environment": [(name, "set" if it else "-", it or "") for name, it in found["environment"].items()],
+    }
 
 
 PROMPT = "How long do I boil an egg?"
@@ -310,40 +318,36 @@ def tried_model(options: ModelOptions) -> dict[str, Any]:
     }
 
 
-def show_tried(found: dict[str, Any]) -> None:
-    """The same for people."""
+def _show_tried(found: dict[str, Any]) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
     table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
-
-    def line(name: str, text: str) -> None:
+    for name, text in _told_lines(found).items():
         table.add_row(Text(name), Text(printable(text)))
-
-    line(
-        "model",
-        f"{found['model']} ({found['kind']})" + (f" at {found['api_base']}" if found["api_base"] else ""),
-    )
-    line("verdict", found["verdict"] or f"none: {found['failure']}")
-    line("read by", found["read_by"] or "no way that was tried")
-    line("its reply", found["reply"][:_SHOWN] or "none")
-    not_given = "given, but they are none: not used" if found["unusable_probabilities"] else "not given"
-    line("token probabilities", _told(found["token_probabilities"], "given", not_given))
-    taken = _told(found["system_message"], "taken", "refused; stands in the first user turn")
-    line("system message", taken)
-    refuses = found["refuses"]
-    line("refuses", NOT_KNOWN if refuses is None else ", ".join(refuses) or "nothing that was sent")
-    price = found["usd_per_million_tokens"]
-    read_and_written = (
-        NOT_KNOWN if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
-    )
-    line("price of a million tokens", read_and_written)
-    speed = found["tokens_per_second"]
-    took = f"{found['seconds']:.1f} s"
-    line("speed", f"{NOT_KNOWN}; it took {took}" if speed is None else f"{took}, {speed:g} tokens a second")
-    context = found["context_tokens"]
-    line("context", "not told" if context is None else count(context, "token"))
     terminal().print(table)
+
+
+def _told_lines(found: dict[str, Any]) -> dict[str, str]:
+    """The same in words."""
+    at = f" at {found['api_base']}" if found["api_base"] else ""
+    not_given = "given, but they are none: not used" if found["unusable_probabilities"] else "not given"
+    refuses, price, speed = found["refuses"], found["usd_per_million_tokens"], found["tokens_per_second"]
+    context, took = found["context_tokens"], f"{found['seconds']:.1f} s"
+    taken = _told(found["system_message"], "taken", "refused; stands in the first user turn")
+    prices = NOT_KNOWN if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
+    return {
+        "model": f"{found['model']} ({found['kind']}){at}",
+        "verdict": found["verdict"] or f"none: {found['failure']}",
+        "read by": found["read_by"] or "no way that was tried",
+        "its reply": found["reply"][:_SHOWN] or "none",
+        "token probabilities": _told(found["token_probabilities"], "given", not_given),
+        "system message": taken,
+        "refuses": NOT_KNOWN if refuses is None else ", ".join(refuses) or "nothing that was sent",
+        "price of a million tokens": prices,
+        "speed": f"{NOT_KNOWN}; it took {took}" if speed is None else f"{took}, {speed:g} tokens a second",
+        "context": "not told" if context is None else count(context, "token"),
+    }
 
 
 def _told(found: bool | None, yes: str, no: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import FURTHER, CommonOptions
-from synthesizeme.cli._output import say
+from synthesizeme.cli._output import print_json, say, stream
 from synthesizeme.cli._pairs import ABOUT, read_about
 from synthesizeme.cli._reward_options import CHECKPOINT, FloorOptions, ShapeOptions, say_shipped
 from synthesizeme.errors import ConfigError
@@ -136,4 +137,11 @@ def serve(
             "most_rows": limits.max_rows,
         },
     )
-    run(server, ready=say)
+    run(server, ready=_ready if common.json else say)
+
+
+def _ready(line: str) -> None:
+    """Tell programs once that requests are taken, and where."""
+    place = re.search(r"https?://[^\s;]+", line)
+    print_json({"ready": line, "url": place[0] if place else None})
+    stream().flush()

@@ -21,7 +21,7 @@ from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKER
 from synthesizeme.cli._output import check_replaceable, check_writable, print_json, say, tell, terminal
 from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._reward_options import FloorOptions
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
@@ -81,22 +81,21 @@ def train(
     rows never are. To measure it later, the file needs test rows, or --holdout.
     """
     from reward_models import method, use_engine
+    from synthesizeme.datasets import write_pairs
 
     kind = method(options.method)
-    given = assignments(params or [], table or [])
     if options.help_params:
         _show_settings(options.method, kind, as_json=common.json)
         return
-    arguments = {"seed": options.seed, **method_arguments(options.method, kind, given)}
-    if options.backbone is not None:
-        arguments["backbone"] = _backbone(options, kind, given)
-    if (name := floor.name) is not None:
-        if "floor" in given:
-            raise ConfigError("--floor, --no-floor and params.floor are the same; give one of them")
-        arguments["floor"] = name
+    given = assignments(params or [], table or [])
+    for name, value in (("backbone", options.backbone), ("floor", floor.name)):
+        if value is not None and name in given:
+            raise ConfigError(f"--{name} and {PREFIX}{name} are the same; give one of them")
+        given |= {} if value is None else {name: value}
+    model = kind(**{"seed": options.seed, **method_arguments(options.method, kind, given)})
     source, out = _places(options)
-    pairs, skipped = _read(source, options)
-    pairs = _divided(pairs, source, options)
+    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
+    pairs, skipped = _divided(file.pairs, source, options), [str(problem) for problem in file.skipped]
     splits = Counter(pair.split or "none" for pair in pairs)
     used = [pair for pair in pairs if pair.split != "test"]
     if not used:
@@ -107,14 +106,15 @@ def train(
             cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
         )
     words = _words(options, kind, {pair.user_id for pair in used})
-    model = kind(**arguments)
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
     with use_engine(options.engine, options.workers):
         model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
-    held_out = _write_held_out(pairs, out) if options.holdout is not None else None
+    held_out = out.with_name(out.name + HELD_OUT) if options.holdout is not None else None
+    if held_out is not None:
+        write_pairs(held_out, [pair for pair in pairs if pair.split == "test"])
     facts = {
         "method": model.name,
         "params": model.params(),
@@ -149,12 +149,6 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
     check_place(options.out)
     check_replaceable(options.out, force=options.force)
     return options.data, options.out
-
-
-def _read(source: Path, options: TrainingOptions) -> tuple[tuple[PreferencePair, ...], list[str]]:
-    """The pairs of the file, and the rows left out in words, which are also said."""
-    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
-    return file.pairs, [str(problem) for problem in file.skipped]
 
 
 def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -> dict[str, UserWords]:
@@ -197,36 +191,6 @@ def _divided(
             "that is a pair of some user, and less than all of them"
         )
     return drawn
-
-
-def _write_held_out(pairs: tuple[PreferencePair, ...], out: Path) -> Path:
-    from synthesizeme.datasets import write_pairs
-
-    place = out.with_name(out.name + HELD_OUT)
-    write_pairs(place, [pair for pair in pairs if pair.split == "test"])
-    return place
-
-
-def _backbone(options: TrainingOptions, kind: type[RewardModel], given: dict[str, str]) -> str:
-    if "backbone" in given:
-        raise ConfigError("--backbone and params.backbone are the same; give one of them")
-    if "backbone" not in method_settings(kind):
-        having = ", ".join(name for name, it in _methods() if "backbone" in method_settings(it))
-        raise ConfigError(
-            f"--backbone: {options.method} fine-tunes no backbone; these do: {having or 'none'}"
-        )
-    return str(options.backbone)
-
-
-def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
-    """The methods whose extras are installed."""
-    from reward_models import method, method_names
-
-    for name in method_names():
-        try:
-            yield name, method(name)
-        except MissingExtraError:
-            continue
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_a_floor_is_trained_with_and_kept(command, sample):
         (["params.seed=x"], "params.seed: found 'x'; expected whole number"),
         (["params.variances=all"], "expected left-out or fixed"),
         (["rank=3"], "expected params.NAME=VALUE"),
-        (["--backbone", "bert"], "fine-tunes no backbone; these do: "),
+        (["--backbone", "bert"], "params.backbone: " + METHOD + " has no such argument"),
     ],
 )
 def test_wrong_arguments_are_wrong_usage(command, sample, words, said):

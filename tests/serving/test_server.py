@@ -293,3 +293,8 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
 def test_a_key_without_a_store_is_refused(checkpoint):
     with pytest.raises(ConfigError, match="--key-file is the key of the store"):
         application(ServerOptions(model=str(checkpoint), key_file="key"))
+
+
+def test_a_program_is_told_where_it_is_served_as_json(started):
+    _, url, log = started("--json")
+    assert json.loads(Path(log).read_text())["url"] == url
