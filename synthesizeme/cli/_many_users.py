@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,8 +12,9 @@ import typer
 
 from synthesizeme.cli._command import option
 from synthesizeme.cli._model_options import ModelOptions, cache_place, settings_of
+from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
 from synthesizeme.cli._output import check_writable, print_json, write_profile
-from synthesizeme.cli._pairs import say_left_out, say_recognised
+from synthesizeme.cli._pairs import COLUMNS, say_left_out, say_recognised
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
@@ -31,6 +32,40 @@ if TYPE_CHECKING:
 
 
 MANY_PANEL = "Many users"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to do with the users of the file."""
+
+    user: str | None = option(None, "Induce this user.", "ID")
+    all_users: bool = option(False, "Induce every user of the file.")
+    out: Path | None = option(
+        None,
+        "Folder for the files, one folder in it per user; by default out, or none with --store.",
+        "DIR",
+        parser=folder,
+    )
+    budget_calls: int | None = option(
+        None,
+        "Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
+        "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless "
+        "the induction could then not judge every train pair. With --store: most calls sent, whoever "
+        "needs them; who gets none is left for another run.",
+        "N",
+        min=1,
+    )
+    dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
+    baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
+    no_evaluate: bool = option(False, "Do not measure on test pairs.")
+    columns: list[str] | None = COLUMNS()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    force: bool = FORCE()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go that are written in any case."""
+        return self.out or Path("out")
 
 
 @dataclass(frozen=True)
@@ -135,44 +170,39 @@ NAMED = 5
 """Users that are named of each kind."""
 
 
-@dataclass(frozen=True)
-class StoreWork:
-    """What to take in, whom to induce, and how."""
+def _job(
+    run: RunOptions, many: ManyUsersOptions, settings: InductionSettings, model: ModelOptions
+) -> InductionJob:
+    """The same for the library."""
+    from synthesizeme.backends import RetryPolicy
+    from synthesizeme.induction import InductionJob, Shard
 
-    pairs: Path | None
-    user: str | None
-    settings: InductionSettings
-    model: ModelOptions
-    many: ManyUsersOptions
-    out: Path | None = None
-    calls: int | None = None
-    columns: Sequence[str] | None = None
-    skip_bad_rows: bool = False
-    force: bool = False
-
-    def job(self) -> InductionJob:
-        """The same for the library."""
-        from synthesizeme.backends import RetryPolicy
-        from synthesizeme.induction import InductionJob, Shard
-
-        assert self.many.store is not None
-        return InductionJob(
-            store=self.many.store,
-            key_file=self.many.key_file,
-            model=self.model.model,
-            model_settings=settings_of(self.model),
-            settings=self.settings,
-            cache_dir=cache_place(self.model),
-            concurrency=self.model.concurrency,
-            retry=RetryPolicy(retries=self.model.retries),
-            caps=self.many.caps(self.calls),
-            shard=Shard() if self.many.shard is None else Shard.parse(self.many.shard),
-            user=self.user,
-            min_new_pairs=self.many.min_new_pairs,
-        )
+    assert many.store is not None
+    return InductionJob(
+        store=many.store,
+        key_file=many.key_file,
+        model=model.model,
+        model_settings=settings_of(model),
+        settings=settings,
+        cache_dir=cache_place(model),
+        concurrency=model.concurrency,
+        retry=RetryPolicy(retries=model.retries),
+        caps=many.caps(run.budget_calls),
+        shard=Shard() if many.shard is None else Shard.parse(many.shard),
+        user=run.user,
+        min_new_pairs=many.min_new_pairs,
+    )
 
 
-def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
+def induce_into_store(
+    pairs: Path | None,
+    run: RunOptions,
+    many: ManyUsersOptions,
+    settings: InductionSettings,
+    model: ModelOptions,
+    *,
+    as_json: bool,
+) -> None:
     """Take the pairs in, bring the users up to date, and say what became of them.
 
     Raises:
@@ -182,23 +212,21 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
     from synthesizeme.profiles import open_store
     from synthesizeme.progress import ProgressDisplay
 
-    job = work.job()
+    job = _job(run, many, settings, model)
     report = ReadReport(
-        skip_bad_rows=work.skip_bad_rows, user_id=work.user, unique_ids=False,
-        columns=parse_columns(work.columns or ()),
+        skip_bad_rows=run.skip_bad_rows, user_id=run.user, unique_ids=False,
+        columns=parse_columns(run.columns or ()),
     )  # fmt: skip
-    if work.out is not None:
-        check_writable(work.out)
+    if run.out is not None:
+        check_writable(run.out)
     logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
-    with open_store(job.store, key_file=job.key_file, create=work.pairs is not None) as store:
-        taken = _take_in(store, work.pairs, job, report)
+    with open_store(job.store, key_file=job.key_file, create=pairs is not None) as store:
+        taken = _take_in(store, pairs, job, report)
         total = 1 if job.user is not None else -(-store.totals().users // job.shard.count)
     with ProgressDisplay() as display:
         display.label("users", 1, 1)
         summary = (
-            _on_ray(job, work, display, total)
-            if work.many.engine == "ray"
-            else _here(job, work, display, total)
+            _on_ray(job, many, display, total) if many.engine == "ray" else _here(job, run, display, total)
         )
     if as_json:
         print_json(
@@ -231,7 +259,7 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: 
     return taken
 
 
-def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+def _here(job: InductionJob, options: RunOptions, display: ProgressDisplay, total: int) -> RunSummary:
     from synthesizeme.induction import RunSummary, run
     from synthesizeme.progress import Progress
 
@@ -244,17 +272,17 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
         nonlocal finished
         finished = summary
         _show(display, summary, total)
-        if work.out is not None and user.profile is not None:
-            write_profile(work.out, user.profile, work.settings.judge_prompt, {}, force=work.force)
+        if options.out is not None and user.profile is not None:
+            write_profile(options.out, user.profile, job.settings.judge_prompt, {}, force=options.force)
 
     return run(job, on_user, on_call)
 
 
-def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+def _on_ray(job: InductionJob, many: ManyUsersOptions, display: ProgressDisplay, total: int) -> RunSummary:
     from reward_models import use_engine
     from synthesizeme.induction.on_ray import run_on_ray
 
-    with use_engine("ray", work.many.workers) as engine:
+    with use_engine("ray", many.workers) as engine:
         workers = getattr(engine, "workers", None) or 1
         return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
 

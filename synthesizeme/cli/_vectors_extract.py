@@ -118,7 +118,7 @@ SCORE_BY = partial(
 )
 
 
-class Scorers(NamedTuple):
+class AnswerScorers(NamedTuple):
     """What scores answers."""
 
     trait: Score
@@ -146,17 +146,17 @@ def check_scorer(scorer: str, model: ModelOptions) -> None:
 
 
 @contextmanager
-def open_scorers(scorer: str, trait: Trait, model: ModelOptions) -> Iterator[Scorers]:
+def open_scorers(scorer: str, trait: Trait, model: ModelOptions) -> Iterator[AnswerScorers]:
     """The scorers of a trait and of coherence."""
     from reward_models.persona_vectors import PatternScorer
     from reward_models.persona_vectors.scoring import coherence_scorer, trait_scorer, unrepetitive
 
     check_scorer(scorer, model)
     if scorer.startswith(PATTERN):
-        yield Scorers(PatternScorer(scorer.removeprefix(PATTERN)), unrepetitive)
+        yield AnswerScorers(PatternScorer(scorer.removeprefix(PATTERN)), unrepetitive)
         return
     with open_asking(model) as ask:
-        yield Scorers(trait_scorer(trait, ask), coherence_scorer(ask))
+        yield AnswerScorers(trait_scorer(trait, ask), coherence_scorer(ask))
 
 
 @contextmanager

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._many_users import (
     ManyUsersOptions,
-    StoreWork,
+    RunOptions,
     induce_into_store,
     refuse_for_store,
     refuse_without_store,
 )
 from synthesizeme.cli._model_options import InductionOptions, ModelOptions
-from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, CommonOptions, folder
+from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
-from synthesizeme.cli._pairs import COLUMNS, KINDS, read
+from synthesizeme.cli._pairs import KINDS, read
 from synthesizeme.cli._tables import (
     accuracy_json,
     estimate_json,
@@ -39,40 +39,6 @@ if TYPE_CHECKING:
 
     Users: TypeAlias = Mapping[str, Sequence[PreferencePair]]
     Done: TypeAlias = list[tuple[UserResult, dict[str, Path]]]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What to do with the users of the file."""
-
-    user: str | None = option(None, "Induce this user.", "ID")
-    all_users: bool = option(False, "Induce every user of the file.")
-    out: Path | None = option(
-        None,
-        "Folder for the files, one folder in it per user; by default out, or none with --store.",
-        "DIR",
-        parser=folder,
-    )
-    budget_calls: int | None = option(
-        None,
-        "Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
-        "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless "
-        "the induction could then not judge every train pair. With --store: most calls sent, whoever "
-        "needs them; who gets none is left for another run.",
-        "N",
-        min=1,
-    )
-    dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
-    baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
-    no_evaluate: bool = option(False, "Do not measure on test pairs.")
-    columns: list[str] | None = COLUMNS()
-    skip_bad_rows: bool = SKIP_BAD_ROWS()
-    force: bool = FORCE()
-
-    @property
-    def folder(self) -> Path:
-        """Where the files go that are written in any case."""
-        return self.out or Path("out")
 
 
 @dataclass(frozen=True)
@@ -133,11 +99,7 @@ def induce_persona(
     if many.store is not None and not run.dry_run:
         refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
         check_model(model)
-        work = StoreWork(
-            pairs, run.user, settings, model, many, out=run.out,
-            calls=run.budget_calls, columns=run.columns, skip_bad_rows=run.skip_bad_rows, force=run.force,
-        )  # fmt: skip
-        induce_into_store(work, as_json=common.json)
+        induce_into_store(pairs, run, many, settings, model, as_json=common.json)
         return
     refuse_without_store(many)
     if pairs is None:

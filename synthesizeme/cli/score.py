@@ -21,7 +21,7 @@ from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
-    from synthesizeme.cli._score_rows import Question
+    from synthesizeme.cli._score_rows import AskedRow
     from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.serving.protocol import ScalarRewards
     from synthesizeme.types import Evidence, OwnTaste
@@ -139,11 +139,11 @@ def _lines(
     Raises:
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
-    from synthesizeme.cli._score_rows import questions
+    from synthesizeme.cli._score_rows import asked_rows
     from synthesizeme.datasets.rows import json_stream
 
-    batch: list[Question | DataError] = []
-    rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
+    batch: list[AskedRow | DataError] = []
+    rows = asked_rows(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:
         if isinstance(item, DataError) and options.on_error == "stop":
             yield from _answered(rewards, batch, options.on_error, abstainer)
@@ -157,7 +157,7 @@ def _lines(
 
 def _answered(
     rewards: ScalarRewards,
-    batch: Sequence[Question | DataError],
+    batch: Sequence[AskedRow | DataError],
     on_error: str,
     abstainer: Abstainer | None,
 ) -> list[dict[str, Any]]:
