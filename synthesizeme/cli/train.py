@@ -112,7 +112,7 @@ def train(
         model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
-    held_out = out.with_name(out.name + HELD_OUT) if options.holdout is not None else None
+    held_out = _beside(out) if options.holdout is not None else None
     if held_out is not None:
         write_pairs(held_out, [pair for pair in pairs if pair.split == "test"])
     facts = {
@@ -147,8 +147,14 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
         raise ConfigError([f"{flag} is missing" for flag, value in given.items() if value is None])
     check_writable(options.out)
     check_place(options.out)
-    check_replaceable(options.out, force=options.force)
+    for place in (options.out, *([_beside(options.out)] if options.holdout is not None else [])):
+        check_replaceable(place, force=options.force)
     return options.data, options.out
+
+
+def _beside(out: Path) -> Path:
+    """Where held out pairs are written."""
+    return out.with_name(out.name + HELD_OUT)
 
 
 def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -> dict[str, UserWords]:
