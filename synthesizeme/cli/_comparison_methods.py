@@ -73,7 +73,7 @@ def participants(
     """
     from reward_models import method_names
     from synthesizeme.comparison.entrants import entrant_names, open_checkpoints, open_methods
-    from synthesizeme.personas.scorer_names import asks_model
+    from synthesizeme.judges.names import asks_model
 
     words = [word.strip() for item in items for word in item.split(",") if word.strip()]
     if not words:

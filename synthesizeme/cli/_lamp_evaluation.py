@@ -15,8 +15,8 @@ from synthesizeme.cli._text import say
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
+    from synthesizeme.judges.names import RetrievalSettings
     from synthesizeme.lamp import LampReport
-    from synthesizeme.personas.retrieving import RetrievalSettings
     from synthesizeme.personas.workflow import InductionSettings
 
 LAMP_PANEL = "LaMP"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from synthesizeme.personas.retrieving import RetrievalSettings
+    from synthesizeme.judges.names import RetrievalSettings
     from synthesizeme.retrieval import Encode
 
 RETRIEVAL_PANEL = "Retrieval"
@@ -53,7 +53,7 @@ class RetrievalOptions:
 
     def settings(self) -> RetrievalSettings:
         """The same for the library."""
-        from synthesizeme.personas.retrieving import RetrievalSettings
+        from synthesizeme.judges.names import RetrievalSettings
 
         return RetrievalSettings(
             k=self.retrieved,

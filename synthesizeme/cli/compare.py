@@ -135,7 +135,7 @@ def _measure(
     from synthesizeme.comparison.runner import Runner
     from synthesizeme.comparison.units import plan
     from synthesizeme.evaluation.selective import require_pairs
-    from synthesizeme.personas.scorers import limit_users
+    from synthesizeme.judges.by_name import limit_users
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
     units = plan(

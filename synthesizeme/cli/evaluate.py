@@ -234,7 +234,7 @@ def _checkpoints(
     """
     from synthesizeme.comparison.entrants import is_checkpoint, open_checkpoints
     from synthesizeme.errors import ConfigError
-    from synthesizeme.personas.scorer_names import check_scorers, has_controls
+    from synthesizeme.judges.names import check_scorers, has_controls
 
     check_scorers([name for name in names if not is_checkpoint(name)])
     if options.controls and options.profiles is not None:
@@ -255,8 +255,8 @@ def _measure(
     model: ModelOptions,
 ) -> Report:
     from synthesizeme.cli._session import open_session
-    from synthesizeme.personas.scorer_names import asks_model
-    from synthesizeme.personas.scorers import Scorers, limit_users
+    from synthesizeme.judges.by_name import Scorers, limit_users
+    from synthesizeme.judges.names import asks_model
     from synthesizeme.personas.store import ProfileDirectory
     from synthesizeme.progress import ProgressDisplay
 

@@ -12,9 +12,14 @@ from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import MajorityOfOthers
 from synthesizeme.evaluation.measurement import OWN, Kind, Part
 from synthesizeme.evaluation.personal import ONE_USER
-from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
-from synthesizeme.personas.scorer_names import CONTROLS, knows_users, needs_profiles
-from synthesizeme.personas.scorers import OnLabel, Scorers
+from synthesizeme.judges.by_name import OnLabel, Scorers
+from synthesizeme.judges.names import (
+    CONTROLS,
+    RetrievalSettings,
+    knows_users,
+    needs_profiles,
+    retrieval_judges,
+)
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.prompts import load_prompt
 

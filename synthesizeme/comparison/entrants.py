@@ -13,8 +13,7 @@ from synthesizeme.comparison._entrant import Entrant
 from synthesizeme.comparison._model_entrant import CheckpointEntrant, ModelEntrant
 from synthesizeme.comparison._scorer_entrants import JudgeEntrant, ReferenceEntrant, ScorerPool
 from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
-from synthesizeme.personas.retrieving import retrieval_judges
-from synthesizeme.personas.scorers import JUDGES, REFERENCES
+from synthesizeme.judges.names import JUDGES, REFERENCES, retrieval_judges
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

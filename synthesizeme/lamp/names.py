@@ -7,8 +7,7 @@ from typing import Literal
 
 from synthesizeme.datasets.lamp import LampTask
 from synthesizeme.errors import ConfigError, UnknownNameError
-from synthesizeme.personas.retrieving import retrieval_judges
-from synthesizeme.personas.scorer_names import JUDGES, asks_model
+from synthesizeme.judges.names import JUDGES, asks_model, retrieval_judges
 from synthesizeme.retrieval import retriever_names
 
 VOTE, DIRECT = "vote-", "direct-"

@@ -14,14 +14,13 @@ from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
 from synthesizeme.evaluation.personal import knowledge_changes
+from synthesizeme.judges.by_name import OnLabel, Scorers
+from synthesizeme.judges.names import JUDGES, RetrievalSettings, retrieval_judges
 from synthesizeme.lamp.choosing import Choice, choose
 from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, controls_of, voters, writers
 from synthesizeme.lamp.prompts import lamp_prompt
 from synthesizeme.lamp.rankings import Ranking, rank_profiles, ranked_items
 from synthesizeme.lamp.report import LampReport, LampRow
-from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
-from synthesizeme.personas.scorer_names import JUDGES
-from synthesizeme.personas.scorers import OnLabel, Scorers
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.replies.labels import label_in
 from synthesizeme.retrieval import open_retriever

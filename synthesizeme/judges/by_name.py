@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, Protocol
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.errors import ConfigError, DataError
@@ -25,28 +25,76 @@ from synthesizeme.evaluation.measurement import Measurement, joined
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.evaluation.saved import measure_saved
 from synthesizeme.judges import LLMJudge, memory_profile
-from synthesizeme.personas._known_pairs import refuse_known_pairs
-from synthesizeme.personas.retrieving import RetrievalSettings, described_by, retrieval_judges, takes_persona
-from synthesizeme.personas.scorer_names import (
+from synthesizeme.judges.names import (
     CONTROLS,
     JUDGES,
     REFERENCES,
     Knowledge,
+    RetrievalSettings,
     asks_model,
     check_scorers,
+    described_by,
     has_controls,
     needs_profiles,
+    retrieval_judges,
+    takes_persona,
 )
-from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.scoring import PairwiseScorer, SavedScorer
 from synthesizeme.types import PreferencePair, Usage
 
-__all__ = ["CONTROLS", "JUDGES", "REFERENCES", "Knowledge", "Scorers", "check_scorers", "limit_users"]
-
 Profiles = Mapping[str, UserProfile]
 OnLabel = Callable[[str, int, int], None]
+
+
+class Induces(Protocol):
+    """A method that makes a profile of one user's pairs."""
+
+    def fit(self, rows: Sequence[PreferencePair], /, *, account: Account) -> UserProfile:
+        """The profile; calls are counted by the account."""
+
+
+class Settings(Protocol):
+    """How profiles are induced, and judges asked."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of every random choice."""
+
+    @property
+    def judge_prompt(self) -> str:
+        """Name or path of the judge prompt."""
+
+    def method(self, session: Session) -> Induces:
+        """What induces a profile."""
+
+
+def refuse_known_pairs(profiles: Mapping[str, UserProfile], test: Sequence[PreferencePair]) -> None:
+    """Refuse to measure a profile on pairs that it was made from.
+
+    Raises:
+        DataError: a test pair was a train or validation pair of its user's profile, or is shown in it.
+    """
+    asked: dict[str, set[str]] = {}
+    for pair in test:
+        asked.setdefault(pair.user_id, set()).add(pair.pair_id)
+    for user_id, pair_ids in asked.items():
+        if user_id in profiles and (known := pair_ids & _learned_from(profiles[user_id])):
+            raise DataError(
+                f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} "
+                f"test pairs of that user as train or validation pairs, e.g. {min(known)[:60]!r}",
+                field="profiles",
+                cure="induce it from a file with the splits of this benchmark, or leave the profiles out to "
+                "have them induced from the benchmark's own history",
+            )
+
+
+def _learned_from(profile: UserProfile) -> set[str]:
+    """Ids of the pairs that a profile was made from."""
+    splits = profile.provenance.splits if profile.provenance else {}
+    shown = {demonstration.comparison.pair_id for demonstration in profile.demonstrations}
+    return shown | {pair_id for pair_id, split in splits.items() if split != "test"}
 
 
 def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
@@ -85,7 +133,7 @@ class Scorers:
     def __init__(
         self,
         benchmark: Benchmark,
-        settings: InductionSettings,
+        settings: Settings,
         *,
         session: Session | None = None,
         profiles: Profiles | None = None,

@@ -8,8 +8,8 @@ from synthesizeme.backends import Session, open_model
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.folds import Fold
-from synthesizeme.personas.retrieving import RetrievalSettings
-from synthesizeme.personas.scorers import Scorers, limit_users
+from synthesizeme.judges.by_name import Scorers, limit_users
+from synthesizeme.judges.names import RetrievalSettings
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.types import Demonstration
 
