@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synthesizeme.judges import combine
+from synthesizeme.judges import both_orders
 from synthesizeme.scoring import PairwiseScorer, ResponseScorer
 from synthesizeme.types import Comparison, Failure, Message, Verdict
 
@@ -98,11 +98,5 @@ def _verdicts(scorer: PairwiseScorer, comparisons: Sequence[Comparison]) -> list
     """One verdict a comparison, independent of the order where the scorer is not."""
     if not scorer.order_sensitive:
         return list(scorer.compare(comparisons))
-    both = scorer.compare([shown for it in comparisons for shown in (it, it.swapped())])
-    found: list[Verdict | Failure] = []
-    for shown, swapped in zip(both[::2], both[1::2], strict=True):
-        if isinstance(shown, Failure):
-            found.append(shown)
-        else:
-            found.append(swapped if isinstance(swapped, Failure) else combine(shown, swapped))
-    return found
+    both = both_orders(scorer, comparisons)
+    return [it if isinstance(it, Failure) else it.combined for it in both]

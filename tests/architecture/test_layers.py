@@ -70,7 +70,7 @@ def imports(tree):
 
 
 def part_of(module):
-    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.order``."""
+    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.llm_judge``."""
     package, _, rest = module.partition(".")
     name = rest.partition(".")[0]
     return name if package == "synthesizeme" and name in LAYER else None
