@@ -52,9 +52,8 @@ class PersonaJudge:
                        first=answer.strip() or "-", second=other.strip() or "-")
             for i, (question, answer, other) in enumerate(zip(questions, answers, others, strict=True))
         ]  # fmt: skip
-        return np.array([
-            0.5 if isinstance(found, Failure) else found.probability for found in both_orders(self._judge, rows)
-        ])  # fmt: skip
+        both = both_orders(self._judge, rows)
+        return np.array([0.5 if isinstance(found, Failure) else found.probability for found in both])
 
 
 def induced(session, user, pairs, seed):

@@ -1,8 +1,8 @@
 """What a judge is sent: instruction, persona, demonstrations, and the comparison, each delimited as data.
 
 The judge is always the same one. Of the paper's baselines, the default judge has no profile at all; memory is
-the user's raw past pairs as labelled demonstrations, without reasoning or persona; demographics is what the user
-said about themselves in a survey, as the persona.
+the user's raw past pairs as labelled demonstrations, without reasoning or persona; demographics is what the
+user said about themselves in a survey, as the persona.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ from synthesizeme.backends import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
-from synthesizeme.personas.allotment import Allotment
-from synthesizeme.personas.plan import make_plan
+from synthesizeme.personas.budget import Allotment, make_plan
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 from synthesizeme.personas.synthesize_me import LARGEST_SET
 from synthesizeme.personas.workflow import InductionSettings, plan_calls

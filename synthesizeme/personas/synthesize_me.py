@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Literal
 
 from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
@@ -17,28 +16,23 @@ from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
-from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions
-from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
-from synthesizeme.personas.paper_search import paper_search
-from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
-from synthesizeme.personas.repetition import without_repetition
+from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
+from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.selection import (
     Contender,
     candidate_report,
     draw_demonstrations,
+    paper_search,
     race,
 )
 from synthesizeme.personas.store import JudgingProfile
-from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
+from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, check_evidence, write_persona
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
 from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
 
-Search = Literal["economical", "paper"]
-SEARCHES: tuple[Search, ...] = ("economical", "paper")
-LEAST_PAIRS = 2
 FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
 LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
@@ -50,7 +44,7 @@ class SynthesizeMe:
 
     Args:
         model: The model: its name (`open_model`), an opened one, or a `Session` with a cache and limits.
-        effort: How many calls may be spent; see `plan.call_limit`.
+        effort: How many calls may be spent; see `budget.call_limit`.
         search: ``economical`` (ours) or ``paper`` (the plain search of the paper, for comparison).
         seed: Seed of every random choice.
         budget_calls: Most distinct calls for one user; None for the limit of the effort.

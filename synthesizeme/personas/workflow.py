@@ -22,10 +22,9 @@ from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
-from synthesizeme.personas.allotment import Allotment, allot
+from synthesizeme.personas.budget import LEAST_CALLS, Allotment, Effort, Search, allot
 from synthesizeme.personas.cautions import measured, with_cautions
-from synthesizeme.personas.plan import LEAST_CALLS, Effort
-from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
+from synthesizeme.personas.synthesize_me import SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
@@ -39,7 +38,7 @@ class InductionSettings:
     """How users are induced and measured."""
 
     effort: Effort = "medium"
-    """See `plan.call_limit`."""
+    """See `budget.call_limit`."""
     search: Search = "economical"
     """``economical`` or ``paper``."""
     seed: int = 0

@@ -9,7 +9,7 @@ from invented import account, user_says
 
 from synthesizeme.backends import Question
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.plan import EFFORTS, LEAST_CALLS, call_limit, make_plan
+from synthesizeme.personas.budget import EFFORTS, LEAST_CALLS, call_limit, make_plan
 from synthesizeme.types import Usage
 
 
