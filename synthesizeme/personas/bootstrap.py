@@ -74,7 +74,7 @@ def bootstrap(
     orders: dict[str, Order],
     *,
     pool: TracePool,
-    second_chances: int,
+    rejudged: int,
 ) -> None:
     """Judge each pair once in its order; unexplained ones once more in the other order.
 
@@ -83,10 +83,10 @@ def bootstrap(
         pairs: Train pairs.
         orders: Order of each pair, by pair id.
         pool: Where the judgements go.
-        second_chances: Most pairs that are asked again, in the order of `pairs`.
+        rejudged: Most pairs that are asked again, in the order of `pairs`.
     """
     _judge_into(pool, judge, [(pair, orders[pair.pair_id]) for pair in pairs])
-    unexplained = [pair for pair in pairs if pool.best(pair) is None][: max(0, second_chances)]
+    unexplained = [pair for pair in pairs if pool.best(pair) is None][: max(0, rejudged)]
     _judge_into(pool, judge, [(pair, other(orders[pair.pair_id])) for pair in unexplained])
 
 

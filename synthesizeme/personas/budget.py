@@ -34,10 +34,10 @@ class Plan:
 
     train: int
     """Train pairs that are judged."""
-    second_chances: int
+    rejudged: int
     """Unexplained pairs asked again in the other order, in each of the two bootstraps."""
-    contenders: int
-    """Sets of demonstrations in the race."""
+    candidates: int
+    """Sets of demonstrations that are tried by successive halving."""
     limit: int
     """Distinct calls in all."""
 
@@ -58,8 +58,8 @@ def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: 
     train = min(n_train, max(1, limit - 1))
     left = limit - train - 1
     second = 0 if effort == "low" else min(train // 2, max(0, left - train) // 3)
-    contenders = {"low": 2, "medium": 4, "high": 8}[effort]
-    return Plan(train, second, contenders, limit)
+    candidates = {"low": 2, "medium": 4, "high": 8}[effort]
+    return Plan(train, second, candidates, limit)
 
 
 PROFILE_JUDGES = 3
@@ -67,7 +67,7 @@ PROFILE_JUDGES = 3
 
 
 @dataclass(frozen=True)
-class Allotment:
+class CallBudget:
     """What induction and evaluation may spend."""
 
     induction: int
@@ -80,7 +80,7 @@ class Allotment:
     """Why there will be no evaluation, where one was wanted."""
 
 
-def allot(
+def divide_calls(
     n_train: int,
     n_validation: int,
     n_test: int,
@@ -90,7 +90,7 @@ def allot(
     search: Search = "economical",
     evaluate: bool = True,
     budget_calls: int | None = None,
-) -> Allotment:
+) -> CallBudget:
     """Reserve the evaluation first, if what is left lets the induction judge every train pair.
 
     Otherwise the induction gets the whole budget, and nothing is evaluated.
@@ -115,7 +115,7 @@ def allot(
         wanted, note = without_profile + (PROFILE_JUDGES * 2 * n_test if induces else 0), None
     if budget_calls is None:
         limit = _most_calls(n_train, n_validation, effort, search, None) if induces else 0
-        return Allotment(limit, wanted, None, note)
+        return CallBudget(limit, wanted, None, note)
     least = _least_calls(n_train, n_validation, search) if induces else 0
     if wanted and budget_calls - wanted < least:
         note = (
@@ -124,9 +124,9 @@ def allot(
         )
         wanted = 0
     if not induces:
-        return Allotment(0, wanted, None, note)
+        return CallBudget(0, wanted, None, note)
     left = budget_calls - wanted
-    return Allotment(_most_calls(n_train, n_validation, effort, search, left), wanted, left, note)
+    return CallBudget(_most_calls(n_train, n_validation, effort, search, left), wanted, left, note)
 
 
 def _least_calls(n_train: int, n_validation: int, search: Search) -> int:

@@ -42,8 +42,8 @@ Item = tuple[PreferencePair, Order]
 
 
 @dataclass
-class Contender:
-    """A set of demonstrations in the race."""
+class CandidateSet:
+    """A set of demonstrations that is tried."""
 
     name: str
     demonstrations: tuple[Demonstration, ...]
@@ -57,7 +57,7 @@ class Contender:
         return frozenset(demonstration.comparison.pair_id for demonstration in self.demonstrations)
 
     def judge_items(self, items: Sequence[Item]) -> None:
-        """Score the items this contender may be scored on and has not been."""
+        """Score the items this candidate may be scored on and has not been."""
         shown = self.pair_ids
         fresh = [
             (pair, order)
@@ -71,23 +71,23 @@ class Contender:
             else:
                 self.failures += 1
 
-    def shrunken_gain(self, base: Contender) -> float:
+    def shrunken_gain(self, base: CandidateSet) -> float:
         """Mean gain over `base` on the pairs both were scored on, shrunk toward 0."""
         gains = self._gains(base)
         return sum(gains) / (len(gains) + SHRINKAGE)
 
-    def standard_error(self, base: Contender) -> float:
+    def standard_error(self, base: CandidateSet) -> float:
         """Standard error of the shrunken gain, the belief in none counted as `SHRINKAGE` pairs."""
         gains, mean = self._gains(base), self.shrunken_gain(base)
         weight = len(gains) + SHRINKAGE
         variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight
         return math.sqrt(variance / weight)
 
-    def beats(self, base: Contender) -> bool:
+    def beats(self, base: CandidateSet) -> bool:
         """Whether it is the better bet: scored on enough pairs, with a positive shrunken gain."""
         return len(self._gains(base)) >= LEAST_PAIRS_SCORED and self.shrunken_gain(base) > 0
 
-    def _gains(self, base: Contender) -> list[float]:
+    def _gains(self, base: CandidateSet) -> list[float]:
         """Gain on each pair, the mean over its orders: two orders of a pair are one observation."""
         by_pair: dict[str, list[float]] = {}
         for item, score in self.scores.items():
@@ -136,28 +136,32 @@ def draw_demonstrations(
     return list(drawn.values())
 
 
-def race(
-    base: Contender,
-    contenders: Sequence[Contender],
+def successive_halving(
+    base: CandidateSet,
+    candidates: Sequence[CandidateSet],
     validation: Sequence[Item],
     out_of_fold: Sequence[Item],
     *,
     calls_left: Callable[[], int],
-) -> Contender:
+) -> CandidateSet:
     """Successive halving on the validation items, then on out-of-fold ones; returns the winner.
+
+    Every candidate is scored on a few items, the better half of them on a few more, until one is left or the
+    calls are spent: of 4 candidates and 24 items the first 4 are scored by 8 items, the best 2 by 8 further
+    ones, the best by the rest, so that most calls go to those that can still win.
 
     Args:
         base: The judge without demonstrations, scored on all items already.
-        contenders: Candidates; each is scored only on pairs it does not show.
+        candidates: Candidates; each is scored only on pairs it does not show.
         validation: Validation pairs in both orders, adjacent.
         out_of_fold: Train pairs in the order `base` judged them; used where validation pairs are few.
         calls_left: Distinct calls that may still be made.
 
     Returns:
-        The contender of largest shrunken gain, or `base` unless that one beats it.
+        The candidate of largest shrunken gain, or `base` unless that one beats it.
     """
     items = [*validation, *out_of_fold]
-    alive = list(contenders)
+    alive = list(candidates)
     position = 0
     while alive and position < len(items):
         share = calls_left() // len(alive)
@@ -167,25 +171,25 @@ def race(
         if step <= 0:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: len(alive) // 2]
             continue
-        for contender in alive:
-            contender.judge_items(items[position : position + step])
+        for candidate in alive:
+            candidate.judge_items(items[position : position + step])
         position += step
         if len(alive) > 1:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
-    best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
+    best = max(candidates, key=lambda c: c.shrunken_gain(base), default=base)
     return best if best.beats(base) else base
 
 
-def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:
-    """What the profile records about a contender."""
-    compared = contender is not base
+def candidate_report(candidate: CandidateSet, base: CandidateSet, *, selected: bool) -> Candidate:
+    """What the profile records about a candidate."""
+    compared = candidate is not base
     return Candidate(
-        name=contender.name,
-        shrunken_gain=contender.shrunken_gain(base) if compared else 0.0,
-        standard_error=contender.standard_error(base) if compared else 0.0,
-        correct=sum(contender.scores.values()),
-        judged=len(contender.scores),
-        failures=contender.failures,
+        name=candidate.name,
+        shrunken_gain=candidate.shrunken_gain(base) if compared else 0.0,
+        standard_error=candidate.standard_error(base) if compared else 0.0,
+        correct=sum(candidate.scores.values()),
+        judged=len(candidate.scores),
+        failures=candidate.failures,
         selected=selected,
     )
 

@@ -19,11 +19,11 @@ from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, l
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.selection import (
-    Contender,
+    CandidateSet,
     candidate_report,
     draw_demonstrations,
     paper_search,
-    race,
+    successive_halving,
 )
 from synthesizeme.personas.store import JudgingProfile
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, check_evidence, write_persona
@@ -55,9 +55,9 @@ class SynthesizeMe:
 
     References:
         SynthesizeMe (arXiv 2506.05598), sections 3.1-3.3. Differs: train pairs are judged once and every
-        candidate is drawn from that pool; unexplained choices are shown to the persona writer too;
-        candidates are compared in both orders with the judge that has no demonstrations, shrunk toward it,
-        and race under a call limit; the final persona is written from train and validation pairs.
+        candidate is drawn from that pool; unexplained choices are shown to the persona writer too; candidates
+        are compared in both orders with the judge that has no demonstrations, shrunk toward it, by successive
+        halving under a call limit; the final persona is written from train and validation pairs.
     """
 
     def __init__(
@@ -195,13 +195,13 @@ class _Induction:
         return self.judges[-1]
 
     def economical(self) -> None:
-        """Judge once, draw from the pool, race under a limit."""
+        """Judge once, draw from the pool, select by successive halving under a limit."""
         method = self.method
         plan = make_plan(
             len(self.train), len(self.validation), effort=method.effort, budget_calls=method.budget_calls
         )
         train = self.train[: plan.train]
-        first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
+        first = self._bootstrap("bootstrapping reasoning", train, None, plan.rejudged)
         self._insist_on_verdicts(first)
         choices = self._choices(first, train)
         self.persona = self._write(choices, plan.limit)
@@ -210,12 +210,10 @@ class _Induction:
             return
         second = first
         if self.persona is not None:
-            second = self._bootstrap(
-                "bootstrapping with the persona", train, self.persona, plan.second_chances
-            )
+            second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.rejudged)
             firsts = [traces[0].score for traces in second.traces.values()]
             self.verdicts = replace(self.verdicts, judged=len(firsts), correct=sum(firsts))
-        self._select(first, second, train, plan.contenders, plan.limit)
+        self._select(first, second, train, plan.candidates, plan.limit)
         if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
             self.persona = self._write([*choices, *rest], plan.limit) or self.persona
@@ -235,10 +233,10 @@ class _Induction:
         return limit - self.account.usage.distinct_calls
 
     def _bootstrap(
-        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, second_chances: int
+        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, rejudged: int
     ) -> TracePool:
         pool = TracePool()
-        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, second_chances=second_chances)
+        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, rejudged=rejudged)
         self.pools.append(pool)
         return pool
 
@@ -267,7 +265,7 @@ class _Induction:
         All of them judge without the persona: it was written from the train pairs, and a judge that has it
         answers those as if it knew them.
         """
-        base = Contender("no demonstrations", (), self.judge("scoring the default judge", None))
+        base = CandidateSet("no demonstrations", (), self.judge("scoring the default judge", None))
         for traces in first.traces.values():
             base.scores[traces[0].pair.pair_id, traces[0].order] = traces[0].score
         both = [
@@ -282,17 +280,19 @@ class _Induction:
             pool, train, self.orders,
             count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
         )  # fmt: skip
-        contenders = [
-            Contender(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
+        candidates = [
+            CandidateSet(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
             for name, demonstrations in drawn
         ]
-        winner = race(base, contenders, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1)
+        winner = successive_halving(
+            base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
+        )
         self.demonstrations = winner.demonstrations
         ordered, consistent = in_both_orders(winner.scores)
         self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
         self.candidates = [
-            candidate_report(contender, base, selected=contender is winner)
-            for contender in [base, *contenders]
+            candidate_report(candidate, base, selected=candidate is winner)
+            for candidate in [base, *candidates]
         ]
 
     def paper(self) -> None:
