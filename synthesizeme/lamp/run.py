@@ -22,7 +22,7 @@ from synthesizeme.lamp.prompts import lamp_prompt
 from synthesizeme.lamp.rankings import Ranking, rank_profiles, ranked_items
 from synthesizeme.lamp.report import LampReport, LampRow
 from synthesizeme.personas.workflow import InductionSettings
-from synthesizeme.replies.labels import label_in
+from synthesizeme.replies.statements import label_in
 from synthesizeme.retrieval import open_retriever
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import Failure, Message, Usage

@@ -7,8 +7,17 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
-from synthesizeme.replies._options import Choice, Mention, mentions
-from synthesizeme.replies._side_by_side import bare, lines_behind, lists, related, scored, ticked
+from synthesizeme.replies._options import (
+    Choice,
+    Mention,
+    bare,
+    lines_behind,
+    lists,
+    mentions,
+    related,
+    scored,
+    ticked,
+)
 from synthesizeme.replies._words import Gloss
 
 

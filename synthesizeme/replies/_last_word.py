@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from synthesizeme.replies._parts import Part
+from synthesizeme.replies._page import Part
 from synthesizeme.replies._words import Gloss
 
 Said = TypeVar("Said")

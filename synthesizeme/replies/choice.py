@@ -8,13 +8,11 @@ from typing import NoReturn
 
 from synthesizeme.replies._claims import Claim, Claims
 from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
-from synthesizeme.replies._options import Choice, Mention
+from synthesizeme.replies._options import Choice, Mention, boxes_listed, scores_listed
+from synthesizeme.replies._page import Part, ends_of_answers, parts, responses_shown, thoughts
 from synthesizeme.replies._page import page as page_of
-from synthesizeme.replies._page import thoughts
-from synthesizeme.replies._parts import Part, ends_of_answers, parts, responses_shown
-from synthesizeme.replies._scale import Unreadable, level_in, number_in
-from synthesizeme.replies._side_by_side import boxes_listed, scores_listed
 from synthesizeme.replies._words import Gloss
+from synthesizeme.replies.rating import Unreadable, level_in, number_in
 
 LEAST_CONFIDENCE = 50
 """The least confidence, in percent, that judges are asked for."""
