@@ -75,7 +75,7 @@ def lamp_reports(
     from synthesizeme.cli._session import open_session
     from synthesizeme.datasets.lamp import lamp_task, load_lamp
     from synthesizeme.lamp import LampRun, read_ranking
-    from synthesizeme.lamp.names import asks, check_names, writers
+    from synthesizeme.lamp.run import asks, check_names, writers
     from synthesizeme.progress import ProgressDisplay
 
     models = _models(scorers, settings.seed, floor)

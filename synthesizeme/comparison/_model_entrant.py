@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 from synthesizeme.comparison.units import Unit
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.measurement import Kind, Part
-from synthesizeme.evaluation.personal import measure_curve, measure_fold, measure_selection, selection_of
-from synthesizeme.evaluation.saved import measure_saved
+from synthesizeme.evaluation.personal import (
+    measure_curve,
+    measure_fold,
+    measure_saved,
+    measure_selection,
+    selection_of,
+)
 from synthesizeme.evaluation.tables import named
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +16,7 @@ from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion
 from synthesizeme.errors import ConfigError
 from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
-from synthesizeme.evaluation.report import environment, save_documents
+from synthesizeme.evaluation.report import SavedReport, environment
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import Frozen, Reward
@@ -52,7 +51,7 @@ class TaxRow(Frozen):
     """By subset, and under `OVERALL` for the mean of all subsets."""
 
 
-class TaxReport(Frozen):
+class TaxReport(SavedReport):
     """RewardBench 2 with and without the users of each model."""
 
     benchmark: str = NAME
@@ -63,10 +62,6 @@ class TaxReport(Frozen):
     """One per model, in the order asked for."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
-
-    def to_json(self) -> str:
-        """The report as an indented JSON document."""
-        return self.model_dump_json(indent=2) + "\n"
 
     def to_markdown(self) -> str:
         """Heading, protocol, table, legend."""
@@ -90,14 +85,6 @@ class TaxReport(Frozen):
             f"- **{TIES_SUBSET}**: the benchmark's weighted score of accuracy and margins; other subsets: "
             "share of questions whose right response has the highest reward.\n"
         )
-
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
-
-        Raises:
-            DataError: the folder cannot be made or written.
-        """
-        return save_documents(folder, self.to_json(), self.to_markdown())
 
 
 def tax_report(

@@ -19,7 +19,7 @@ from synthesizeme.datasets import (
     read_pairs,
 )
 from synthesizeme.errors import UnknownNameError
-from synthesizeme.evaluation._lint_values import Declared
+from synthesizeme.evaluation._lint_texts import Declared
 from synthesizeme.evaluation.folds import (
     REDRAWN,
     Fold,

@@ -15,7 +15,7 @@ from typing import Literal
 from synthesizeme import display
 from synthesizeme.datasets import pairs_of
 from synthesizeme.errors import DataError, SynthesizeMeError
-from synthesizeme.evaluation.functions import ScoreFunction, as_scorer
+from synthesizeme.evaluation.controls import ScoreFunction, as_scorer
 from synthesizeme.progress import ShowProgress, in_steps
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from synthesizeme.evaluation._lint_texts import text_findings
-from synthesizeme.evaluation._lint_values import EXAMPLES, Declared, Finding, Level
+from synthesizeme.evaluation._lint_texts import EXAMPLES, Declared, Finding, Level, text_findings
 from synthesizeme.types import Frozen, PreferencePair
 
 __all__ = ["Declared", "Finding", "Level", "LintReport", "lint"]

@@ -22,8 +22,8 @@ from synthesizeme.evaluation.controls import (
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.measurement import Measurement, joined
+from synthesizeme.evaluation.personal import measure_saved
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
-from synthesizeme.evaluation.saved import measure_saved
 from synthesizeme.judges import LLMJudge, memory_profile
 from synthesizeme.judges.names import (
     CONTROLS,

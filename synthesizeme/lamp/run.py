@@ -3,29 +3,78 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Literal
 
 from synthesizeme.backends import Question, Session
-from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, lamp_pairs
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, LampTask, lamp_pairs
+from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
-from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
 from synthesizeme.evaluation.personal import knowledge_changes
 from synthesizeme.judges.by_name import OnLabel, Scorers
-from synthesizeme.judges.names import JUDGES, RetrievalSettings, retrieval_judges
-from synthesizeme.lamp.choosing import Choice, choose
-from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, controls_of, voters, writers
-from synthesizeme.lamp.prompts import lamp_prompt
-from synthesizeme.lamp.rankings import Ranking, rank_profiles, ranked_items
-from synthesizeme.lamp.report import LampReport, LampRow
+from synthesizeme.judges.names import JUDGES, RetrievalSettings, asks_model, retrieval_judges
+from synthesizeme.lamp.answers import Choice, Ranking, choose, lamp_prompt, rank_profiles, ranked_items
+from synthesizeme.lamp.metrics import LampReport, LampRow, Measured, as_score, measure
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.replies.statements import label_in
-from synthesizeme.retrieval import open_retriever
+from synthesizeme.retrieval import open_retriever, retriever_names
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import Failure, Message, Usage
+
+VOTE, DIRECT = "vote-", "direct-"
+REFERENCES = ("longer", "random")
+"""References that can choose among any texts."""
+Knowledge = Literal["own", "no_user", "wrong_user", "swapped_labels"]
+
+
+def voters() -> tuple[str, ...]:
+    """Names of those who answer with the label that the retrieved items have."""
+    return tuple(f"{VOTE}{name}" for name in retriever_names() if name != "none")
+
+
+def writers() -> tuple[str, ...]:
+    """Names of those who let a language model answer in its own words, as in the paper."""
+    return tuple(f"{DIRECT}{name}" for name in retriever_names())
+
+
+def check_names(names: Iterable[str], task: LampTask, models: Sequence[str]) -> None:
+    """Refuse names that cannot answer.
+
+    Args:
+        names: Names of scorers.
+        task: What is answered.
+        models: Names of the reward models there are.
+
+    Raises:
+        UnknownNameError: a name is nobody's; lists those there are.
+        ConfigError: a vote is asked for in a task whose items carry no label.
+    """
+    known = (*JUDGES, *retrieval_judges(), *writers(), *voters(), *REFERENCES, *models)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("scorer", name, known)
+        if name in voters() and task.kind not in ("label", "score"):
+            raise ConfigError(f"{name} answers tasks 2 and 3 alone: the items of {task.name} carry no label")
+
+
+def asks(name: str) -> bool:
+    """Whether a language model is asked."""
+    return asks_model(name) or name in writers()
+
+
+def controls_of(name: str) -> tuple[Knowledge, ...]:
+    """What can be changed of what a scorer knows of the user."""
+    if name in ("default", f"{DIRECT}none", *REFERENCES):
+        return ()
+    if name in voters():
+        return ("wrong_user",)
+    if name in writers():
+        return ("no_user", "wrong_user")
+    return ("no_user", "wrong_user", "swapped_labels")
+
 
 Answers = list[str | Failure]
 

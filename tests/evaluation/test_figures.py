@@ -18,9 +18,6 @@ from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
 from synthesizeme.errors import DataError, MissingExtraError, install_line
-from synthesizeme.evaluation._canvas import COLOURS, FAINT, WIDTH, style
-from synthesizeme.evaluation._figure_of_users import gain_by_user
-from synthesizeme.evaluation._lettering import TITLE, fitted, printable, spread, width_of, wrapped
 from synthesizeme.evaluation.calibration import (
     accuracy_at_coverage,
     brier,
@@ -29,6 +26,19 @@ from synthesizeme.evaluation.calibration import (
     reliability,
 )
 from synthesizeme.evaluation.figures import draw, figures
+from synthesizeme.evaluation.figures._page import (
+    COLOURS,
+    FAINT,
+    TITLE,
+    WIDTH,
+    fitted,
+    printable,
+    spread,
+    style,
+    width_of,
+    wrapped,
+)
+from synthesizeme.evaluation.figures._scorers import gain_by_user
 from synthesizeme.evaluation.harness import OrderResult, Outcome, PairOutcome
 from synthesizeme.evaluation.intervals import accuracy_interval
 from synthesizeme.evaluation.measurement import Measurement
@@ -514,7 +524,7 @@ class TestFiles:
         code = (
             "import sys, synthesizeme.evaluation.figures as f; "
             "assert not any(m.partition('.')[0] in ('matplotlib', 'torch', 'dspy') for m in sys.modules); "
-            "import synthesizeme.evaluation._canvas as c\n"
+            "import synthesizeme.evaluation.figures._page as c\n"
             "with c.style(): c.Page(1, 'title', 'subtitle', ['note'])\n"
             "assert 'matplotlib.pyplot' not in sys.modules"
         )

@@ -1,23 +1,101 @@
-"""A page laid out in inches, names at the ends of lines, and PNG bytes that repeat."""
+"""A page laid out in inches with texts that fit, PNG bytes that repeat, and which entrants are drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from synthesizeme.errors import MissingExtraError
-from synthesizeme.evaluation._lettering import FAMILY, SMALL, TEXT, TITLE, fitted, spread, wrapped
+from synthesizeme.evaluation.harness import Outcome
+from synthesizeme.evaluation.measurement import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+
+TITLE, TEXT, SMALL = 11.5, 9.0, 8.0
+"""Sizes of type, in points; titles are bold."""
+FAMILY = "DejaVu Sans"
+"""The typeface that comes with matplotlib, so that pictures are the same everywhere."""
+_MANY = 400
+"""More characters than a line has room for."""
+
+
+def width_of(text: str, size: float = SMALL) -> float:
+    """Width of a line of text, in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    weight = "bold" if size == TITLE else "normal"
+    font = FontProperties(family=FAMILY, size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
+
+
+def fitted(text: str, width: float, size: float = SMALL) -> str:
+    """`text` in one line that is at most `width` inches wide: what is too much is cut from its middle."""
+    whole = printable(text)
+    if len(whole) <= _MANY and width_of(whole, size) <= width:
+        return whole
+    kept = range(2, min(len(whole), _MANY))
+    fitting = bisect_right(kept, width, key=lambda keep: width_of(_cut(whole, keep), size))
+    return _cut(whole, kept[max(fitting - 1, 0)] if kept else 2)
+
+
+def _cut(text: str, keep: int) -> str:
+    """The first and last characters of a text, `keep` in all."""
+    return f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
+
+
+def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
+    """`text` in lines that are at most `width` inches wide."""
+    lines: list[str] = []
+    for word in printable(text).split():
+        grown = f"{lines[-1]} {word}" if lines else word
+        if lines and width_of(grown, size) <= width:
+            lines[-1] = grown
+        else:
+            lines.append(fitted(word, width, size))
+    return lines
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with a replacement character for what the font cannot show."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    known = get_font(findfont(FontProperties(family=FAMILY))).get_charmap()
+    return "".join(c if ord(c) in known else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Ascending `heights` moved as little as possible so that neighbours are at least `gap` apart.
+
+    Least squares: the heights less i times the gap must ascend, so neighbours in conflict are pooled at
+    their mean. The result starts at `low` or above and, where all fit, ends at `high` or below.
+    """
+    pools: list[tuple[float, int]] = []
+    for i, height in enumerate(heights):
+        mean, n = height - i * gap, 1
+        while pools and pools[-1][0] > mean:
+            before, m = pools.pop()
+            mean, n = (before * m + mean * n) / (m + n), m + n
+        pools.append((mean, n))
+    flat = [mean for mean, n in pools for _ in range(n)]
+    top = max(low, high - (len(flat) - 1) * gap)
+    return [float(np.clip(mean, low, top)) + i * gap for i, mean in enumerate(flat)]
+
+
 WIDTH = 7.5
 """Width of every page, in inches: 900 pixels at `DPI`."""
 DPI = 120
 MARGIN = 0.15
+LEFT, BELOW, END_ROOM = 0.65, 0.5, 2.3
+"""Room for the numbers of an axis, for its name below, and for names at the ends of lines, in inches."""
 INK, FAINT, RULE = "#222222", "#6b6b6b", "#e3e3e3"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA3377")
 """Told apart by colour-blind readers: Okabe and Ito (2008), "Color universal design"; the last darkened."""
@@ -171,3 +249,31 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], width: float) -> None:
                 "shrinkB": 3,
             },
         )
+
+
+def ranked(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Those with an answered pair, the most accurate first; equals by name."""
+    answered = [m for m in measurements if m.own.micro is not None]
+    return sorted(answered, key=lambda m: (-percent(m.own.micro), m.name))
+
+
+def is_oracle(entrant: Measurement) -> bool:
+    """Whether it is the positive control that knows the labels."""
+    return entrant.kind == "reference" and entrant.name == "oracle"
+
+
+def percent(share: float | None) -> float:
+    """A share in per cent; not a number where there is none."""
+    return float("nan") if share is None else 100 * share
+
+
+def extent(outcomes: Iterable[Outcome]) -> str:
+    """How many pairs and users: "656 pairs of 91 users", or from fewest to most."""
+    found = list(outcomes)
+    return f"{_range([o.n_pairs for o in found], 'pair')} of {_range([o.n_users for o in found], 'user')}"
+
+
+def _range(counts: Sequence[int], noun: str) -> str:
+    low, high = min(counts), max(counts)
+    number = f"{high:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{number} {noun}{'' if high == 1 else 's'}"

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synthesizeme.evaluation._canvas import png, style
-from synthesizeme.evaluation._figure_of_accuracy import accuracy
-from synthesizeme.evaluation._figure_of_history import history
-from synthesizeme.evaluation._figure_of_users import users
-from synthesizeme.evaluation._figures_of_confidence import coverage, reliability_diagram
+from synthesizeme.evaluation.figures._curves import coverage, history, reliability_diagram
+from synthesizeme.evaluation.figures._page import png, style
+from synthesizeme.evaluation.figures._scorers import accuracy, users
 from synthesizeme.evaluation.measurement import Measurement
 from synthesizeme.files import whole_file
 

@@ -11,15 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from synthesizeme.evaluation.lamp_metrics import (
-    accuracy,
+from synthesizeme.lamp.metrics import (
     as_score,
     macro_f1,
-    mean_absolute_error,
     measure,
-    root_mean_squared_error,
+    rouge_1,
+    rouge_l,
 )
-from synthesizeme.evaluation.rouge import rouge_1, rouge_l
 
 TAGS = ("comedy", "action", "classic", "fantasy", "true story")
 SCORES = ("1", "2", "3", "4", "5")
@@ -36,12 +34,14 @@ def draws(labels, n=200, seed=0):
 
 
 def test_accuracy_and_macro_f1_are_those_of_scikit_learn():
-    for golds, answers in draws(TAGS):
-        assert accuracy(golds, answers) == pytest.approx(sklearn.metrics.accuracy_score(golds, answers))
+    for golds, answers in draws(TAGS, 40):
+        found = measure("label", golds, answers, golds, TAGS)
+        theirs = sklearn.metrics.accuracy_score(golds, answers)
+        assert found["accuracy"].value == pytest.approx(theirs)
         theirs = sklearn.metrics.f1_score(
             golds, answers, labels=list(TAGS), average="macro", zero_division=0.0
         )
-        assert macro_f1(golds, answers, TAGS) == pytest.approx(theirs)
+        assert found["macro-F1"].value == pytest.approx(theirs)
 
 
 def test_an_unknown_answer_costs_recall_and_not_precision():
@@ -67,10 +67,9 @@ def test_mae_and_rmse_are_those_of_scikit_learn_with_the_rule_for_what_is_no_sco
             continue  # both ends are equally far from 3: tested below
         target, said = [float(it) for it in golds], list(map(repaired, golds, answers))
         assert [as_score(g, a, SCORES) for g, a in zip(golds, answers, strict=True)] == said
-        theirs = sklearn.metrics.mean_absolute_error(target, said)
-        assert mean_absolute_error(golds, answers, SCORES) == pytest.approx(theirs)
-        theirs = sklearn.metrics.root_mean_squared_error(target, said)
-        assert root_mean_squared_error(golds, answers, SCORES) == pytest.approx(theirs)
+        found = measure("score", golds, answers, golds, SCORES)
+        assert found["MAE"].value == pytest.approx(sklearn.metrics.mean_absolute_error(target, said))
+        assert found["RMSE"].value == pytest.approx(sklearn.metrics.root_mean_squared_error(target, said))
     assert abs(as_score("3", "?", SCORES) - 3) == 2
     assert as_score("2", "4.0", SCORES) == 4
 

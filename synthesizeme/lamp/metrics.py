@@ -3,14 +3,65 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from synthesizeme.evaluation.intervals import RESAMPLES, interval
-from synthesizeme.evaluation.rouge import rouge_1, rouge_l
-from synthesizeme.types import Frozen
+from synthesizeme.evaluation.report import SavedReport, environment
+from synthesizeme.evaluation.tables import ABSENT, aligned
+from synthesizeme.types import Frozen, Usage
+
+_SEPARATOR = re.compile(r"[^a-z0-9]+")
+
+
+def rouge_1(target: str, prediction: str) -> float:
+    """F-measure of the words both have, each counted as often as both have it; in [0, 1].
+
+    Words are runs of ASCII letters and digits in lower case, as in the library rouge-score.
+
+    References:
+        Lin (2004), ROUGE: A Package for Automatic Evaluation of Summaries, section 2.
+    """
+    ours, theirs = _words(target), _words(prediction)
+    return _f_measure((Counter(ours) & Counter(theirs)).total(), len(ours), len(theirs))
+
+
+def rouge_l(target: str, prediction: str) -> float:
+    """F-measure of the longest common subsequence of words, in [0, 1].
+
+    References:
+        Lin (2004), section 3.1, equations 2 to 4 with beta = 1.
+    """
+    ours, theirs = _words(target), _words(prediction)
+    return _f_measure(_longest_common_subsequence(ours, theirs), len(ours), len(theirs))
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _SEPARATOR.split(text.lower()) if word]
+
+
+def _f_measure(common: int, n_target: int, n_prediction: int) -> float:
+    if not common:
+        return 0.0
+    precision, recall = common / n_prediction, common / n_target
+    return 2 * precision * recall / (precision + recall)
+
+
+def _longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
+    lengths = [0] * (len(b) + 1)
+    for word in a:
+        diagonal = 0
+        for j, other in enumerate(b, 1):
+            above = lengths[j]
+            lengths[j] = diagonal + 1 if word == other else max(above, lengths[j - 1])
+            diagonal = above
+    return lengths[-1]
+
 
 AnswerKind = Literal["reference", "label", "score", "text"]
 _Metric = Callable[[Sequence[str], Sequence[str], Sequence[str]], float]
@@ -27,11 +78,6 @@ class Measured(Frozen):
     """Upper end."""
     better: Literal["higher", "lower"]
     """Which direction is better."""
-
-
-def accuracy(golds: Sequence[str], answers: Sequence[str]) -> float:
-    """Share of answers that are the gold one, in [0, 1]; what is no label is wrong."""
-    return sum(map(str.__eq__, golds, answers)) / len(golds)
 
 
 def macro_f1(golds: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> float:
@@ -59,16 +105,6 @@ def as_score(gold: str, answer: str, labels: Sequence[str]) -> float:
     if low <= value <= high:
         return value
     return low if abs(float(gold) - low) > abs(float(gold) - high) else high
-
-
-def mean_absolute_error(golds: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> float:
-    """Mean distance of the scores, in points of the scale."""
-    return float(np.mean([abs(error) for error in _errors(golds, answers, labels)]))
-
-
-def root_mean_squared_error(golds: Sequence[str], answers: Sequence[str], labels: Sequence[str]) -> float:
-    """Root of the mean squared distance of the scores, in points of the scale."""
-    return math.sqrt(float(np.mean([error**2 for error in _errors(golds, answers, labels)])))
 
 
 def measure(
@@ -158,3 +194,76 @@ def _resampled(
         drawn.append(metric([golds[row] for row in chosen], [answers[row] for row in chosen], labels))
     low, high = (float(it) for it in np.quantile(drawn, (0.025, 0.975)))
     return Measured(value=value, low=min(low, value), high=max(high, value), better="higher")
+
+
+_CONTROLS = {
+    "no_user": "without the user",
+    "wrong_user": "another user's",
+    "swapped_labels": "labels swapped",
+}
+
+
+class LampRow(Frozen):
+    """One scorer."""
+
+    name: str
+    """Name on the command line."""
+    metrics: dict[str, Measured]
+    """Each metric of the task with its interval."""
+    controls: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """The same metrics when something else is known of the user."""
+    questions: int
+    """Questions asked."""
+    failures: dict[str, int] = Field(default_factory=dict)
+    """Questions that got no answer, by kind; they count as a wrong one."""
+    usage: Usage | None = None
+    """Model calls; None where no model was asked."""
+
+    @property
+    def tokens_per_question(self) -> float | None:
+        """Prompt tokens of one question, all its comparisons together; None where no model was asked."""
+        return None if self.usage is None else self.usage.prompt_tokens / self.questions
+
+
+class LampReport(SavedReport):
+    """One task, any number of scorers."""
+
+    benchmark: str
+    """``lamp/N`` or ``lamp-time/N``."""
+    protocol: str
+    """What was asked of whom."""
+    rows: tuple[LampRow, ...]
+    """One per scorer, in the order asked for."""
+    environment: dict[str, str] = Field(default_factory=environment)
+    """Versions that the numbers may depend on."""
+
+    def to_markdown(self) -> str:
+        """Heading, protocol, table, legend."""
+        metrics = list(self.rows[0].metrics) if self.rows else []
+        controls = [name for name in _CONTROLS if any(name in row.controls for row in self.rows)]
+        main = metrics[:1]
+        heading = ["scorer"]
+        for metric in metrics:
+            heading += [metric, "95 %"]
+        heading += [f"{metric}, {_CONTROLS[name]}" for name in controls for metric in main]
+        heading += ["no answer", "tokens a question"]
+        table = [heading]
+        for row in self.rows:
+            cells = [row.name]
+            for metric in metrics:
+                found = row.metrics[metric]
+                cells += [f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]"]
+            for name in controls:
+                cells += [
+                    f"{row.controls[name][metric]:.3f}" if name in row.controls else ABSENT for metric in main
+                ]
+            tokens = row.tokens_per_question
+            cells += [str(sum(row.failures.values())), ABSENT if tokens is None else f"{tokens:,.0f}"]
+            table.append(cells)
+        lower = [name for name, found in self.rows[0].metrics.items() if found.better == "lower"]
+        said = f"- Of {', '.join(lower)} less is better.\n" if lower else ""
+        return (
+            f"## {self.benchmark}\n\n{self.protocol}\n\n{aligned(table)}\n{said}"
+            "- **95 %**: bootstrap over users, all questions of a user drawn together.\n"
+            "- **no answer**: questions without one; they count as a wrong answer.\n"
+        )
