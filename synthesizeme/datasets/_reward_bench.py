@@ -16,8 +16,9 @@ from collections import Counter
 from pathlib import Path
 
 from synthesizeme.datasets._base import find_data
-from synthesizeme.datasets.rows.report import ReadReport, SourceRow, short_repr
+from synthesizeme.datasets.rows.report import ReadReport, SourceRow
 from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import Frozen, Message
 
 HUB_NAME = "allenai/reward-bench-2"

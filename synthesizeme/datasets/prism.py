@@ -21,7 +21,7 @@ from typing import Any
 
 from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets.rows.held import Origin
-from synthesizeme.datasets.rows.json_rows import json_lines
+from synthesizeme.datasets.rows.lines import json_lines
 from synthesizeme.datasets.rows.pairs import mapped_pair
 from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
 from synthesizeme.datasets.rows.tables import rows_of

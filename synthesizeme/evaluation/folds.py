@@ -7,7 +7,7 @@ from typing import Literal
 
 from synthesizeme.datasets import hold_out_responses, resplit
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.apart import refuse_mixture
+from synthesizeme.pairs import check_single_source
 from synthesizeme.types import Frozen, PreferencePair
 
 PROMPT_FOLDS = (0, 1, 2, 3)
@@ -123,5 +123,5 @@ def _fold(
             field="split",
             cure="check the splits, or draw them with `synthesizeme data split`",
         )
-    refuse_mixture(test, source)
+    check_single_source(test, source)
     return Fold(name=name, history=history, test=test)

@@ -12,9 +12,9 @@ from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import BackendError, ConfigError, DataError
-from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
+from synthesizeme.pairs import counted
 from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition

@@ -18,10 +18,10 @@ from synthesizeme.errors import (
     SynthesizeMeError,
     UnreadableError,
 )
-from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
+from synthesizeme.pairs import check_single_source
 from synthesizeme.personas.budget import LEAST_CALLS, CallBudget, Effort, Search, divide_calls
 from synthesizeme.personas.cautions import measured, with_cautions
 from synthesizeme.personas.synthesize_me import SynthesizeMe
@@ -299,7 +299,7 @@ def plan_calls(
 def _mixture(test: Sequence[PreferencePair]) -> str | None:
     """Why these pairs are not measured on together, if they are not."""
     try:
-        refuse_mixture(test)
+        check_single_source(test)
     except DataError as refused:
         return f"not measured: {refused}"
     return None

@@ -20,6 +20,7 @@ LAYERS = (
     (
         "errors",
         "files",
+        "pairs",
         "types",
         "feedback",
         "profile",

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES
 from synthesizeme.datasets.rows.files import COMPRESSED
-from synthesizeme.datasets.rows.split_names import split_of
+from synthesizeme.datasets.rows.lines import CSV_SUFFIXES
+from synthesizeme.datasets.rows.report import split_of
 from synthesizeme.errors import DataError
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from synthesizeme.datasets.rows.report import Row, SourceRow, short_repr
-from synthesizeme.datasets.rows.split_names import split_of
+from synthesizeme.datasets.rows.report import Row, SourceRow, split_of
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 
 _EXPECTED = (
     "a list of dicts or PreferencePairs, a pandas DataFrame, a datasets.Dataset, a file's path or its content"

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from synthesizeme.errors import DataError, placed
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
+    "dev": "validation", "valid": "validation", "validation": "validation", "eval": "validation",
+}  # fmt: skip
+"""Splits by the names that files and columns have for them."""
+
+
+def split_of(names: Sequence[str]) -> str | None:
+    """Our name of the split that a file or folder is named after, e.g. ``train_prefs``."""
+    words = (re.split(r"[\W_]", name.lower(), maxsplit=1)[0] for name in names)
+    return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
+
 
 Row = dict[str, Any]
 
-_SHOWN = 60
 _ZONELESS = re.compile(r"\s*\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d*)?)?)?\s*")
 
 
 class Unjudgeable(DataError):
     """A row holds what no judge of text can read, such as an image; in a data set it is left out."""
-
-
-def short_repr(value: Any) -> str:
-    """A value of the input as it stands in a message: its `repr`, shortened, safe for a terminal."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def is_zoneless(value: Any) -> bool:

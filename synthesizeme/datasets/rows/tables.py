@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets.rows.columns import as_named, unfolded
-from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES, csv_rows
 from synthesizeme.datasets.rows.files import COMPRESSED, open_bytes, refuse_pointer
 from synthesizeme.datasets.rows.folders import DataFile, data_files
 from synthesizeme.datasets.rows.held import File, HeldRows, HeldText, Origin
-from synthesizeme.datasets.rows.json_rows import json_items, json_lines
+from synthesizeme.datasets.rows.lines import CSV_SUFFIXES, csv_rows, json_items, json_lines
 from synthesizeme.datasets.rows.report import ReadReport, SourceRow
 from synthesizeme.errors import DataError
 
