@@ -24,7 +24,7 @@ from synthesizeme.datasets._reward_bench import TIES_SUBSET, GeneralQuestion, lo
 from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.datasets.rows.columns import parse_columns
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport
 from synthesizeme.pairs import (
     PairsSummary,
     assign_splits,

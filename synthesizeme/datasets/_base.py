@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, cast, overload
 
 from synthesizeme import discovery
-from synthesizeme.datasets.rows.folders import SUFFIXES, is_data_file
-from synthesizeme.datasets.rows.held import Origin
-from synthesizeme.datasets.rows.report import ReadReport, Row
+from synthesizeme.datasets.rows.containers import SUFFIXES, is_data_file
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.files import open_bytes
 from synthesizeme.datasets.rows.lines import parse_json
-from synthesizeme.datasets.rows.report import ReadReport, SourceRow
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import Frozen

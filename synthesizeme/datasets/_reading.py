@@ -15,10 +15,9 @@ from pathlib import Path
 from synthesizeme.datasets._base import formats, hub_name, load_dataset, local_copy, locate, made, recognise
 from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
 from synthesizeme.datasets.rows.columns import LOOKED_AT, columns_held, unknown_layout
-from synthesizeme.datasets.rows.held import Origin, held
+from synthesizeme.datasets.rows.containers import is_csv, rows_of
 from synthesizeme.datasets.rows.lines import NO_HEADER
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport, Row
-from synthesizeme.datasets.rows.tables import is_csv, rows_of
+from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, Row, held
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Respondents, respondents

@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from synthesizeme.datasets._base import find_data
-from synthesizeme.datasets.rows.report import ReadReport, SourceRow
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import Frozen, Message
 

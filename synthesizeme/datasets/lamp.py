@@ -36,8 +36,7 @@ from synthesizeme.datasets._lamp_files import (
     read_questions,
 )
 from synthesizeme.datasets._lamp_planted import planted_lamp, write_planted
-from synthesizeme.datasets.rows.held import Origin
-from synthesizeme.datasets.rows.report import ReadReport, Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.resources import resource
 from synthesizeme.types import Frozen, Message, PreferencePair, Split

@@ -21,10 +21,9 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.pairs import split_at
 from synthesizeme.plain_text import short_repr

@@ -66,12 +66,9 @@ def _one_of(*texts: str) -> Make:
     return lambda it, rng: rng.choice(texts)
 
 
-def _echo(it: Source, rng: random.Random) -> str:
-    return it.prompt
-
-
-def _echo_twice(it: Source, rng: random.Random) -> str:
-    return f"{it.prompt}\n{it.prompt}"
+def _of_words(least: int, make: Make) -> Make:
+    """A kind for answers of so many words alone."""
+    return lambda it, rng: make(it, rng) if len(words(it.answer)) >= least else None
 
 
 def _echo_question(it: Source, rng: random.Random) -> str:
@@ -83,21 +80,9 @@ def _echo_question(it: Source, rng: random.Random) -> str:
     return form.format(question)
 
 
-def _other(it: Source, rng: random.Random) -> str:
-    return it.other
-
-
-def _words_shuffled(it: Source, rng: random.Random) -> str | None:
-    found = words(it.answer)
-    if len(found) < 6:
-        return None
-    rng.shuffle(found)
-    return " ".join(found)
-
-
-def _words_reversed(it: Source, rng: random.Random) -> str | None:
-    found = words(it.answer)
-    return " ".join(found[::-1]) if len(found) >= 6 else None
+def _shuffled(pieces: list[str], rng: random.Random) -> list[str]:
+    rng.shuffle(pieces)
+    return pieces
 
 
 def _sentences_shuffled(it: Source, rng: random.Random) -> str | None:
@@ -142,17 +127,6 @@ def _cut_in_word(it: Source, rng: random.Random) -> str | None:
 def _first_repeated(it: Source, rng: random.Random) -> str | None:
     found = sentences(it.answer)
     return " ".join([found[0]] * rng.randint(5, 12)) if found and len(words(found[0])) >= 3 else None
-
-
-def _doubled(it: Source, rng: random.Random) -> str | None:
-    return f"{it.answer}\n\n{it.answer}" if len(words(it.answer)) >= 6 else None
-
-
-def _many_times(it: Source, rng: random.Random) -> str | None:
-    return " ".join([it.answer] * rng.randint(3, 6)) if len(words(it.answer)) >= 4 else None
-
-
-_one_character = _one_of(*"yk.x#!a?")
 
 
 def _one_word(it: Source, rng: random.Random) -> str:
@@ -276,39 +250,33 @@ _to_the_rater = _one_of(
 )
 
 
-def _glued(it: Source, rng: random.Random) -> str | None:
-    return f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None
-
-
-def _junk_inside(it: Source, rng: random.Random) -> str | None:
-    if len(words(it.answer)) < 12:
-        return None
+def _junk_inside(it: Source, rng: random.Random) -> str:
     junk = rng.choice([_letters, _lorem, _base64, _hex])(it._replace(answer=" ".join(["x"] * 40)), rng)
     parts = sentences(it.answer)
     at = rng.randint(1, max(1, len(parts) - 1))
     return "\n\n".join([" ".join(parts[:at]), junk, " ".join(parts[at:])]).strip()
 
 
-def _capitals(it: Source, rng: random.Random) -> str | None:
-    return it.answer.upper() if len(words(it.answer)) >= 6 and not it.answer.isupper() else None
-
-
-def _spaces_removed(it: Source, rng: random.Random) -> str | None:
-    return "".join(words(it.answer)) if len(words(it.answer)) >= 6 else None
-
-
 KINDS: Mapping[str, Make] = {
-    "echo": _echo, "echo twice": _echo_twice, "echo as a question": _echo_question,
-    "another prompt's answer": _other, "words shuffled": _words_shuffled, "words reversed": _words_reversed,
+    "echo": lambda it, rng: it.prompt, "echo twice": lambda it, rng: f"{it.prompt}\n{it.prompt}",
+    "echo as a question": _echo_question, "another prompt's answer": lambda it, rng: it.other,
+    "words shuffled": _of_words(6, lambda it, rng: " ".join(_shuffled(words(it.answer), rng))),
+    "words reversed": _of_words(6, lambda it, rng: " ".join(words(it.answer)[::-1])),
     "sentences shuffled": _sentences_shuffled, "characters shuffled": _characters_shuffled,
     "cut in a sentence": _cut, "cut in a word": _cut_in_word, "first sentence repeated": _first_repeated,
-    "doubled": _doubled, "many times": _many_times, "one character": _one_character, "one word": _one_word,
+    "doubled": _of_words(6, lambda it, rng: f"{it.answer}\n\n{it.answer}"),
+    "many times": _of_words(4, lambda it, rng: " ".join([it.answer] * rng.randint(3, 6))),
+    "one character": _one_of(*"yk.x#!a?"), "one word": _one_word,
     "only emoji": _only_emoji, "white space marks": _white_space_marks, "lorem ipsum": _lorem,
     "random letters": _letters, "base64": _base64, "hex": _hex, "json": _json, "html": _html, "code": _code,
     "table": _table, "another language": _other_language, "refusal": _refusal,
     "empty opening": _empty_opening,
-    "keywords": _keywords, "instruction to the rater": _to_the_rater, "glued to another answer": _glued,
-    "junk inside": _junk_inside, "capitals": _capitals, "spaces removed": _spaces_removed,
+    "keywords": _keywords, "instruction to the rater": _to_the_rater,
+    "glued to another answer":
+        lambda it, rng: f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None,
+    "junk inside": _of_words(12, _junk_inside),
+    "capitals": _of_words(6, lambda it, rng: None if it.answer.isupper() else it.answer.upper()),
+    "spaces removed": _of_words(6, lambda it, rng: "".join(words(it.answer))),
 }  # fmt: skip
 """Kinds by name."""
 

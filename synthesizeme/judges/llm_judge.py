@@ -207,9 +207,9 @@ def both_orders(scorer: PairwiseScorer, comparisons: Sequence[Comparison]) -> li
     Returns:
         For each what was said in both orders, or the failure of an order that got no verdict.
     """
-    results = scorer.compare([asked for it in comparisons for asked in (it, it.swapped())])
+    results = scorer.compare([*comparisons, *(it.swapped() for it in comparisons)])
     found: list[OneComparison | Failure] = []
-    for shown, swapped in zip(results[::2], results[1::2], strict=True):
+    for shown, swapped in zip(results[: len(comparisons)], results[len(comparisons) :], strict=True):
         if isinstance(shown, Failure):
             found.append(shown)
         elif isinstance(swapped, Failure):

@@ -11,10 +11,10 @@ from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, LampTask
 from synthesizeme.errors import DataError
 from synthesizeme.files import write_whole
 from synthesizeme.judges import both_orders
+from synthesizeme.judges.retrieval_judge import CountTokens, allot, count_pieces, cut
 from synthesizeme.prompts import as_data
 from synthesizeme.retrieval import Retriever
 from synthesizeme.scoring import PairwiseScorer, ResponseScorer
-from synthesizeme.token_budget import CountTokens, allot, count_pieces, cut
 from synthesizeme.types import Comparison, Failure, Message, Verdict
 
 
@@ -138,8 +138,8 @@ def lamp_prompt(
         task: Of the question.
         question: Its input stands last, whole.
         items: Retrieved items, best first; they are shown in this order.
-        max_tokens: Tokens of the whole prompt; see `synthesizeme.token_budget.allot`. The text of an item is
-            cut to what it gets; what the user made of it is not.
+        max_tokens: Tokens of the whole prompt; see `allot`. The text of an item is cut to what it gets; what
+            the user made of it is not.
         count_tokens: Counts the tokens of a text.
 
     References:

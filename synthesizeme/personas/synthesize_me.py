@@ -15,14 +15,19 @@ from synthesizeme.errors import BackendError, ConfigError, DataError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.pairs import counted
-from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.selection import (
     CandidateSet,
+    TracePool,
+    bootstrap,
     candidate_report,
     draw_demonstrations,
+    draw_orders,
+    labelled,
+    other,
     paper_search,
+    reasoned,
     successive_halving,
 )
 from synthesizeme.personas.store import JudgingProfile

@@ -3,7 +3,7 @@
 Nothing is asked of a model here and nothing is guessed: what a person would call unclear is unclear.
 """
 
-from synthesizeme.replies._last_word import UnclearError
+from synthesizeme.replies._options import UnclearError
 from synthesizeme.replies._page import without_thoughts
 from synthesizeme.replies._words import folded
 from synthesizeme.replies.choice import StatedChoice, read_choice, refuses

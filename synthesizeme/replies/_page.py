@@ -9,11 +9,21 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from synthesizeme.replies._options import has_score
 from synthesizeme.replies._words import Gloss, folded, vocabulary
 from synthesizeme.visible_text import thoughts as thoughts_in
 from synthesizeme.visible_text import without_thoughts as visible
 
+SCORE = (
+    r"(?:(?P<n>\d{1,3}(?:[.,]\d+)?)(?!\d)\s*(?P<unit>%|percent|/\s*\d+"
+    r"|out of \d+|points?\b|pts\b|stars?\b|[分점点])?"
+    r"|(?P<stars>[★⭐]+)☆*)(?![^\W_]|\.\d)"
+)
+"""A score in figures or stars."""
+SCORE_BEHIND = re.compile(
+    r"[\s:=(\[|*\"'–—-]*(?:(?:score|scores|scored|rating|rated|with|gets?|at|is|probability|p)\b[\s:=*]*)*"
+    + SCORE
+)
+"""A score behind the name of a response."""
 _FLAGS = re.IGNORECASE | re.DOTALL
 _TAG = re.compile(r"</?\w[\w:]*>")
 _OVER = re.compile(
@@ -310,3 +320,9 @@ def ends_of_answers(page: str, answered: Sequence[Part]) -> list[int]:
     answers = [it.label for it in answered if it.kind in ("preference", "verdict", "rating")]
     shown = [it for it in responses_shown(page) if answers and answers[0] < it]
     return [*sorted([*(match.start() for match in _PROMPT.finditer(page)), *shown, *reasons[1:]]), len(page)]
+
+
+def has_score(page: str, position: int, end: int) -> bool:
+    """Whether a score and nothing else stands behind a name that ends at `position`."""
+    score = SCORE_BEHIND.match(page, position, end)
+    return score is not None and not re.search(r"\w", page[score.end() : end])

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from synthesizeme.replies._claims import Claim, Claims
-from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
-from synthesizeme.replies._options import Choice, Mention, boxes_listed, scores_listed
+from synthesizeme.replies._options import (
+    Choice,
+    Mention,
+    Statement,
+    UnclearError,
+    boxes_listed,
+    last_word,
+    retraction,
+    scores_listed,
+)
 from synthesizeme.replies._page import Part, ends_of_answers, parts, responses_shown, thoughts
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._words import Gloss

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from synthesizeme.replies._last_word import Statement, UnclearError, last_word
+from synthesizeme.replies._options import Statement, UnclearError, last_word
 from synthesizeme.replies._page import ends_of_answers, parts
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._words import Gloss

@@ -32,7 +32,7 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
+    ("discovery", "resources", "prompts", "config", "stylometry", "replies"),
     ("datasets", "backends", "profiles"),
     ("retrieval", "evaluation"),
     ("judges",),

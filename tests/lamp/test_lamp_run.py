@@ -12,9 +12,9 @@ from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets.lamp import LampItem, LampQuestion, lamp_task, load_lamp, write_planted
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError, UnreadableError
 from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.judges.retrieval_judge import count_pieces
 from synthesizeme.lamp import Choice, LampRun, choose, lamp_prompt, rank_profiles, read_ranking, write_ranking
 from synthesizeme.retrieval import open_retriever
-from synthesizeme.token_budget import count_pieces
 from synthesizeme.types import Failure, Message, Verdict
 
 

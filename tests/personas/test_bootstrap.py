@@ -8,7 +8,7 @@ import pytest
 from invented import account, pair, sent
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import (
+from synthesizeme.personas.selection import (
     Trace,
     TracePool,
     bootstrap,

@@ -18,8 +18,8 @@ from synthesizeme.datasets import assign_splits, read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
-from synthesizeme.personas.bootstrap import labelled
 from synthesizeme.personas.documents import persona_markdown
+from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import (
     check_evidence,
     cited,

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from invented import pair
 
-from synthesizeme.personas.bootstrap import TracePool, draw_orders
 from synthesizeme.personas.selection import (
     CandidateSet,
+    TracePool,
     candidate_report,
     draw_demonstrations,
+    draw_orders,
     successive_halving,
 )
 from synthesizeme.types import ORDERS, Demonstration, Failure, Verdict, preferred_side

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synthesizeme.datasets.rows.held import plain
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.lines import json_lines, json_stream
 from synthesizeme.datasets.rows.pairs import (
     asked_comparison,
@@ -15,8 +15,7 @@ from synthesizeme.datasets.rows.pairs import (
     read_user,
     strict_pair,
 )
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport, Row, SourceRow, Unjudgeable
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, Row, SourceRow, Unjudgeable, plain
 
 __all__ = [
     "LeftOut",

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from synthesizeme.datasets.rows.lines import parse_json
-from synthesizeme.datasets.rows.report import SourceRow
+from synthesizeme.datasets.rows.sources import SourceRow
 from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import short_repr

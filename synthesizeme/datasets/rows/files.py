@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from synthesizeme.datasets.rows.held import File
+from synthesizeme.datasets.rows.sources import File
 from synthesizeme.errors import DataError
 
 _MARKS = (

@@ -22,8 +22,7 @@ from synthesizeme.datasets.rows.files import (
     raw_lines,
     stream_lines,
 )
-from synthesizeme.datasets.rows.held import File
-from synthesizeme.datasets.rows.report import Row, SourceRow
+from synthesizeme.datasets.rows.sources import File, Row, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr
 

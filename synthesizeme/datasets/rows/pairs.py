@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from synthesizeme.datasets.rows.held import plain
-from synthesizeme.datasets.rows.report import SPLIT_NAMES, ReadReport, Row, SourceRow, Unjudgeable
+from synthesizeme.datasets.rows.sources import SPLIT_NAMES, ReadReport, Row, SourceRow, Unjudgeable, plain
 from synthesizeme.datasets.rows.turns import is_plain, message_of, name_text
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from synthesizeme.datasets.rows.report import Row, SourceRow, Unjudgeable
+from synthesizeme.datasets.rows.sources import Row, SourceRow, Unjudgeable
 from synthesizeme.plain_text import short_repr
 
 ROLES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthesizeme.token_budget import CUT, INPUT_SHARE, allot, count_pieces, cut
+from synthesizeme.judges.retrieval_judge import CUT, INPUT_SHARE, allot, count_pieces, cut
 
 SIZES = st.lists(st.integers(1, 300), max_size=8)
 
