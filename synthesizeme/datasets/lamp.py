@@ -16,7 +16,7 @@ Read as pairs, a past item is a train pair and a question a test pair; see `lamp
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -208,19 +208,15 @@ def lamp_pairs(data: LampSet, *, seed: int = 0) -> list[PreferencePair]:
         data: A task.
         seed: Seed of everything that is drawn.
     """
-    task = data.task
-    pairs: list[PreferencePair] = []
+    pairs: list[PreferencePair | None] = []
     others = _Others(data, seed)
     told = set()
     for question in data.questions:
         if question.user_id not in told:
             told.add(question.user_id)
-            for item in question.profile:
-                pair_id = f"{data.name}:{question.user_id}:{item.item_id}"
-                pairs += _item_pairs(task, question, item, pair_id, others)
-        pair_id = f"{data.name}:question:{question.question_id}"
-        pairs += _question_pairs(data, question, pair_id, others)
-    return pairs
+            pairs += [_item_pair(data, question, item, others) for item in question.profile]
+        pairs.append(_question_pair(data, question, others))
+    return [pair for pair in pairs if pair is not None]
 
 
 class _Others:
@@ -247,39 +243,32 @@ class _Others:
         return None
 
 
-def _item_pairs(
-    task: LampTask, question: LampQuestion, item: LampItem, pair_id: str, others: _Others
-) -> Iterator[PreferencePair]:
-    answer = item.fields[task.answer]
+def _item_pair(
+    data: LampSet, question: LampQuestion, item: LampItem, others: _Others
+) -> PreferencePair | None:
+    task, answer = data.task, item.fields[data.task.answer]
+    pair_id = f"{data.name}:{question.user_id}:{item.item_id}"
     other = others.draw(pair_id, question.user_id, answer)
-    if other is not None:
-        asked = f"{task.request} {item.fields[task.source]}" if task.source else _SOURCELESS[task.number]
-        yield _pair(
-            pair_id, question, asked, answer, other, "train", {"retrieved_by": task.document(item.fields)}
-        )
+    asked = f"{task.request} {item.fields[task.source]}" if task.source else _SOURCELESS[task.number]
+    return _pair(pair_id, question, asked, answer, other, "train", task.document(item.fields))
 
 
-def _question_pairs(
-    data: LampSet, question: LampQuestion, pair_id: str, others: _Others
-) -> Iterator[PreferencePair]:
+def _question_pair(data: LampSet, question: LampQuestion, others: _Others) -> PreferencePair | None:
     gold, task = data.golds[question.question_id], data.task
+    pair_id = f"{data.name}:question:{question.question_id}"
+    chosen: str = gold
+    other: str | None
     if task.kind == "reference":
         first, second = task.references(question.text) or ("", "")
         if first.strip() == second.strip() or gold not in task.labels:
-            return
-        chosen, rejected = (first, second) if gold == task.labels[0] else (second, first)
+            return None
+        chosen, other = (first, second) if gold == task.labels[0] else (second, first)
     else:
-        chosen = gold
         offered = [text for text in data.candidates.get(question.question_id, ()) if text.strip() != gold]
         drawn = random.Random(f"{pair_id}\0candidate").choice(offered) if offered else None
         other = drawn or others.draw(pair_id, question.user_id, gold)
-        if other is None:
-            return
-        rejected = other
     asked = data.prompt(question)[0].content
-    yield _pair(
-        pair_id, question, asked, chosen, rejected, "test", {"retrieved_by": task.query(question.text)}
-    )
+    return _pair(pair_id, question, asked, chosen, other, "test", task.query(question.text))
 
 
 def _pair(
@@ -287,10 +276,13 @@ def _pair(
     question: LampQuestion,
     asked: str,
     chosen: str,
-    rejected: str,
+    rejected: str | None,
     split: Split,
-    metadata: Mapping[str, str],
-) -> PreferencePair:
+    retrieved_by: str,
+) -> PreferencePair | None:
+    """The pair; None where there is no other choice."""
+    if rejected is None:
+        return None
     return PreferencePair(
         pair_id=pair_id,
         user_id=question.user_id,
@@ -298,7 +290,7 @@ def _pair(
         chosen=(Message(role="assistant", content=chosen),),
         rejected=(Message(role="assistant", content=rejected),),
         split=split,
-        metadata=dict(metadata),
+        metadata={"retrieved_by": retrieved_by},
     )
 
 

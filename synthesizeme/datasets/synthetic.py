@@ -25,7 +25,7 @@ from typing import Any
 from synthesizeme.datasets._synthetic_render import Defect, render
 from synthesizeme.datasets._synthetic_text import KINDS, TOPICS, Topic
 from synthesizeme.errors import ConfigError
-from synthesizeme.pairs import resplit
+from synthesizeme.pairs import by_user, resplit
 from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Side, Verdict
 
 __all__ = (
@@ -55,84 +55,34 @@ class Attribute:
     """Levels in halves, each as often as it is drawn."""
 
 
-_RARE = (0, 0, 1, 2)
+_RARE, _FORM = (0, 0, 1, 2), (0, 0, 0, 2)
 
-ATTRIBUTES: dict[str, Attribute] = {
-    attribute.name: attribute
-    for attribute in (
-        Attribute(
-            "length",
-            "longer, more detailed answers",
-            "short, concise answers",
-            ("long", "short", "detail", "concise", "brief", "thorough", "length"),
-        ),
-        Attribute("bullets", "bullet lists", "prose without bullet lists", ("bullet", "list"), (0, 0, 0, 2)),
-        Attribute(
-            "numbered",
-            "numbered steps",
-            "prose without numbered steps",
-            ("numbered", "step", "list"),
-            (0, 0, 0, 2),
-        ),
-        Attribute(
-            "formality", "a formal tone", "a casual tone", ("formal", "casual", "colloquial", "contraction")
-        ),
-        Attribute(
-            "hedging",
-            "careful, hedged claims",
-            "confident claims without hedges",
-            ("hedg", "caveat", "cautious", "confident", "tentative", "careful"),
-            _RARE,
-        ),
-        Attribute(
-            "questions",
-            "answers that ask questions back",
-            "answers that ask no questions back",
-            ("question", "ask"),
-            _RARE,
-        ),
-        Attribute(
-            "examples",
-            "examples and concrete cases",
-            "answers without examples",
-            ("example", "instance", "anecdote", "stor"),
-            _RARE,
-        ),
-        Attribute(
-            "warmth",
-            "a warm, encouraging tone",
-            "a matter-of-fact tone",
-            ("warm", "empath", "encourag", "matter-of-fact", "kind", "friendly", "neutral"),
-            _RARE,
-        ),
-        Attribute(
-            "enthusiasm",
-            "exclamation marks and emoji",
-            "a calm style without exclamation marks or emoji",
-            ("exclamation", "emoji", "enthusias", "excite", "calm", "lively"),
-            _RARE,
-        ),
-        Attribute(
-            "figures",
-            "exact numbers and quantities",
-            "answers without numbers",
-            ("number", "figure", "quantit", "exact", "digit", "measure"),
-        ),
-        Attribute(
-            "directness",
-            "answers that come straight to the point",
-            "answers that lead up to the point slowly",
-            ("direct", "straight", "point", "upfront", "preamble", "introduct"),
-        ),
-        Attribute(
-            "disclaimers",
-            "disclaimers and advice to consult an expert",
-            "answers without disclaimers",
-            ("disclaim", "consult", "professional", "expert", "warning"),
-            _RARE,
-        ),
-    )
-}
+ATTRIBUTES: dict[str, Attribute] = {attribute.name: attribute for attribute in (
+    Attribute("length", "longer, more detailed answers", "short, concise answers",
+              ("long", "short", "detail", "concise", "brief", "thorough", "length")),
+    Attribute("bullets", "bullet lists", "prose without bullet lists", ("bullet", "list"), _FORM),
+    Attribute("numbered", "numbered steps", "prose without numbered steps",
+              ("numbered", "step", "list"), _FORM),
+    Attribute("formality", "a formal tone", "a casual tone",
+              ("formal", "casual", "colloquial", "contraction")),
+    Attribute("hedging", "careful, hedged claims", "confident claims without hedges",
+              ("hedg", "caveat", "cautious", "confident", "tentative", "careful"), _RARE),
+    Attribute("questions", "answers that ask questions back", "answers that ask no questions back",
+              ("question", "ask"), _RARE),
+    Attribute("examples", "examples and concrete cases", "answers without examples",
+              ("example", "instance", "anecdote", "stor"), _RARE),
+    Attribute("warmth", "a warm, encouraging tone", "a matter-of-fact tone",
+              ("warm", "empath", "encourag", "matter-of-fact", "kind", "friendly", "neutral"), _RARE),
+    Attribute("enthusiasm", "exclamation marks and emoji", "a calm style without exclamation marks or emoji",
+              ("exclamation", "emoji", "enthusias", "excite", "calm", "lively"), _RARE),
+    Attribute("figures", "exact numbers and quantities", "answers without numbers",
+              ("number", "figure", "quantit", "exact", "digit", "measure")),
+    Attribute("directness", "answers that come straight to the point",
+              "answers that lead up to the point slowly",
+              ("direct", "straight", "point", "upfront", "preamble", "introduct")),
+    Attribute("disclaimers", "disclaimers and advice to consult an expert", "answers without disclaimers",
+              ("disclaim", "consult", "professional", "expert", "warning"), _RARE),
+)}  # fmt: skip
 """Every attribute a user may care about, in the order of the levels in a pair's metadata."""
 
 
@@ -239,10 +189,7 @@ class Population:
     @cached_property
     def by_user(self) -> dict[str, list[PreferencePair]]:
         """The pairs of every user."""
-        grouped: dict[str, list[PreferencePair]] = {user_id: [] for user_id in self.users}
-        for pair in self.pairs:
-            grouped[pair.user_id].append(pair)
-        return grouped
+        return by_user(self.pairs)
 
     def _values(self, what: str, factor: float) -> dict[tuple[str, str], float]:
         return {

@@ -131,7 +131,6 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
         UnknownNameError: neither a benchmark nor a file is called so.
         DataError: its data is nowhere, cannot be read, or lacks a test pair or the splits.
     """
-    name = _FORMER_NAMES.get(name, name)
     recipe = _RECIPES.get(name)
     if recipe is None:
         return _from_file(name)
@@ -220,15 +219,18 @@ class _Recipe:
     declared: Declared = UNDECLARED
 
 
-def _registered(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+_Load = Callable[[DataDir], Sequence[PreferencePair]]
+
+
+def _registered(name: str) -> _Load:
     return lambda data_dir: load_dataset(name, data_dir=data_dir)
 
 
-def _paper(hub_name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+def _paper(hub_name: str) -> _Load:
     return lambda data_dir: paper_format.load(find_data(hub_name, data_dir=data_dir))
 
 
-def _lamp(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+def _lamp(name: str) -> _Load:
     return lambda data_dir: lamp.lamp_pairs(lamp.load_lamp(name, data_dir=data_dir))
 
 
@@ -327,4 +329,3 @@ _RECIPES = {
         for task in lamp.TASKS.values()
     },
 }
-_FORMER_NAMES = {"personal-reward-bench/arena": "personal-reward-bench/chatbot-arena"}

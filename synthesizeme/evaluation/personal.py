@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any, NamedTuple
 
@@ -243,19 +244,26 @@ def knowledge_changes(
     return changes
 
 
+@contextmanager
+def states_kept(model: PersonalScorer) -> Iterator[dict[str, Any]]:
+    """The states of a model's users, which it has again after the block, whatever it is told inside."""
+    own = dict(model.users_)
+    try:
+        yield own
+    finally:
+        model.users_ = own
+
+
 def _changed(
     model: PersonalScorer, benchmark: Benchmark, fold: Fold, changes: Mapping[str, Knowledge], seed: int
 ) -> dict[str, Outcome]:
-    """The test pairs under each change; the states that the model had come back in the end."""
-    known = dict(model.users_)
+    """The test pairs under each change."""
     outcomes = {}
-    try:
+    with states_kept(model) as own:
         for name, told in changes.items():
-            model.users_ = dict(known)
+            model.users_ = dict(own)
             model.fit_users(told.histories, told.words)
             outcomes[name] = benchmark.ask(model, fold.test, seed=seed)
-    finally:
-        model.users_ = known
     return outcomes
 
 
@@ -325,22 +333,17 @@ def measure_saved(
 def _controls(
     model: SavedScorer, benchmark: Benchmark, fold: Fold, known: list[str], seed: int, *, every: bool
 ) -> dict[str, Outcome]:
-    own = dict(model.users_)
-    states: dict[str, dict[str, Any]] = {"no_user": {}}
-    if every and len(known) > 1:
-        states["wrong_user"] = own | another_users({user: own[user] for user in known}, seed)
-    outcomes = {}
-    try:
-        for name, users in states.items():
-            model.users_ = dict(users)
-            outcomes[name] = benchmark.ask(model, fold.test, seed=seed)
-        histories = {user: swapped(pairs) for user, pairs in fold.histories.items() if user in known}
+    histories = {user: swapped(pairs) for user, pairs in fold.histories.items() if user in known}
+    with states_kept(model) as own:
+        model.users_ = {}
+        outcomes = {"no_user": benchmark.ask(model, fold.test, seed=seed)}
+        if every and len(known) > 1:
+            model.users_ = own | another_users({user: own[user] for user in known}, seed)
+            outcomes["wrong_user"] = benchmark.ask(model, fold.test, seed=seed)
         if every and histories:
             model.users_ = dict(own)
             model.fit_users(histories, words_of(benchmark, known))
             outcomes["swapped_labels"] = benchmark.ask(model, fold.test, seed=seed)
-    finally:
-        model.users_ = own
     return outcomes
 
 

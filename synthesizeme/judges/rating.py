@@ -13,6 +13,7 @@ from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.judges._reading import RATING, read_or_failure, read_rating
 from synthesizeme.judges.messages import memory_profile
+from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.scoring import Standing
@@ -162,10 +163,7 @@ class JudgeRewards:
             DataError: a pair is of the test split.
         """
         self.users_ = {}
-        histories: dict[str, list[PreferencePair]] = {}
-        for pair in pairs:
-            histories.setdefault(pair.user_id, []).append(pair)
-        return self.fit_users(histories)
+        return self.fit_users(by_user(pairs))
 
     def fit_users(
         self, histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords] = NO_WORDS

@@ -13,7 +13,7 @@ from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
-from synthesizeme.evaluation.personal import knowledge_changes
+from synthesizeme.evaluation.personal import knowledge_changes, states_kept
 from synthesizeme.judges.by_name import OnLabel, Scorers
 from synthesizeme.judges.names import JUDGES, RetrievalSettings, asks_model, retrieval_judges
 from synthesizeme.lamp.answers import Choice, Ranking, choose, lamp_prompt, rank_profiles, ranked_items
@@ -237,13 +237,10 @@ class LampRun:
         changes = knowledge_changes(model, self._fold, seed=self.settings.seed)
         if knowledge not in changes:
             raise DataError("one user alone has nobody to lend a profile", cure="leave the controls out")
-        known = dict(model.users_)
-        try:
-            model.users_ = dict(known)
+        with states_kept(model) as own:
+            model.users_ = dict(own)
             model.fit_users(changes[knowledge].histories)
             return choose(model, choices)
-        finally:
-            model.users_ = known
 
     def _items(self, retriever: str, knowledge: Knowledge) -> list[list[LampItem]]:
         """The items retrieved for each question, from whosever profile it is to be."""
