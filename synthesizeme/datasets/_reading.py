@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from synthesizeme.datasets._base import formats, hub_name, load_dataset, local_copy, locate, made, recognise
 from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
@@ -25,16 +26,14 @@ from synthesizeme.types import PreferencePair, Respondents, respondents
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PairsFile:
-    """What was read from a source of pairs."""
+@dataclass(frozen=True, kw_only=True)
+class _WhatWasRead:
+    """What became of the rows of a source."""
 
     source: str
     """File, folder or hub data set, or what errors call a row of an object in memory."""
     format: str
     """Format it is in."""
-    pairs: tuple[PreferencePair, ...]
-    """Its pairs in file order, at least one."""
     rows_read: int = 0
     """Rows of the source; one makes no pair, one or several."""
     skipped: tuple[DataError, ...] = ()
@@ -45,6 +44,24 @@ class PairsFile:
     """Number of rows or parts of rows that made no pair, by reason."""
     assumed: tuple[str, ...] = ()
     """What was assumed of the rows, in words; see `Source.assumed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsFile(_WhatWasRead):
+    """What was read from a source of pairs."""
+
+    pairs: tuple[PreferencePair, ...]
+    """Its pairs in file order, at least one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertReport(_WhatWasRead):
+    """What a conversion did."""
+
+    target: Path
+    """File that was written."""
+    pairs_written: int
+    """Pairs in the target."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +108,14 @@ class Source:
         if self.report.zoneless:
             found.append(f"times without a zone: {self.report.zoneless:,}, read as UTC")
         return tuple(found)
+
+    def told(self) -> dict[str, Any]:
+        """What became of the rows, as the arguments of a `PairsFile` or a `ConvertReport`."""
+        return {
+            "source": self.name, "format": self.format, "rows_read": self.report.rows_read,
+            "skipped": tuple(self.report.bad), "left_out": tuple(self.report.left_out),
+            "reasons": self.report.reasons, "assumed": self.assumed(),
+        }  # fmt: skip
 
 
 def open_source(source: object, report: ReadReport, format: str = "auto") -> Source:
@@ -168,16 +193,7 @@ def read_pairs(
     pairs = tuple(opened.pairs())
     if not pairs:
         raise opened.nothing()
-    return PairsFile(
-        source=opened.name,
-        format=opened.format,
-        pairs=pairs,
-        rows_read=report.rows_read,
-        skipped=tuple(report.bad),
-        left_out=tuple(report.left_out),
-        reasons=report.reasons,
-        assumed=opened.assumed(),
-    )
+    return PairsFile(pairs=pairs, **opened.told())
 
 
 def _told(path: Origin, report: ReadReport) -> str:
@@ -227,30 +243,6 @@ def _empty(path: Origin) -> DataError:
     return DataError(f"found no {path}; expected at least one", cure="give one row for each choice of a user")
 
 
-@dataclass(frozen=True)
-class ConvertReport:
-    """What a conversion did."""
-
-    source: str
-    """What was read."""
-    target: Path
-    """File that was written."""
-    format: str
-    """Format the source was in."""
-    rows_read: int
-    """Rows of the source."""
-    pairs_written: int
-    """Pairs in the target; a row may make none, one or several."""
-    reasons: Mapping[str, int]
-    """Number of rows or parts of rows that made no pair, by reason."""
-    left_out: tuple[LeftOut, ...] = ()
-    """Where they stand: those that make no pair by the rule of the data set."""
-    skipped: tuple[DataError, ...] = ()
-    """Where they stand: the malformed ones."""
-    assumed: tuple[str, ...] = ()
-    """What was assumed of the rows, in words."""
-
-
 def convert(
     source: str | Path,
     target: str | Path,
@@ -281,7 +273,13 @@ def convert(
     """
     if str(source) in made() and not os.path.exists(source):
         written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
-        return ConvertReport(str(source), Path(target), str(source), written, written, reasons={})
+        return ConvertReport(
+            source=str(source),
+            format=str(source),
+            target=Path(target),
+            rows_read=written,
+            pairs_written=written,
+        )
     if (
         not overwrite
         and os.path.isfile(source)
@@ -293,17 +291,10 @@ def convert(
     opened = open_source(source, report, format)
     others: list[str] = []
     written = write_pairs(target, _kept(opened, only, others), overwrite=overwrite)
-    return ConvertReport(
-        source=str(source),
-        target=Path(target),
-        format=opened.format,
-        rows_read=report.rows_read,
-        pairs_written=written,
-        reasons={**report.reasons, **({f"not {only}": len(others)} if others else {})},
-        left_out=tuple(report.left_out),
-        skipped=tuple(report.bad),
-        assumed=opened.assumed(),
-    )
+    told = opened.told()
+    if others:
+        told["reasons"] = {**told["reasons"], f"not {only}": len(others)}
+    return ConvertReport(target=Path(target), pairs_written=written, **told)
 
 
 def _kept(opened: Source, only: Respondents | None, others: list[str]) -> Iterator[PreferencePair]:
