@@ -19,7 +19,9 @@ OWN = "own"
 """Name of the outcome with the user's own history, beside those of the controls."""
 AT_RANDOM = "random "
 """What the names of outcomes with pairs drawn at random begin with, before the number of pairs."""
-CONTROLS = ("no_user", "wrong_user", "swapped_labels")
+Condition = Literal["own", "no_user", "wrong_user", "swapped_labels"]
+"""What a scorer knows of the user: their history, nothing, another user's, or their own with labels swapped."""
+CONTROLS: tuple[Condition, ...] = ("no_user", "wrong_user", "swapped_labels")
 """What is changed of what a scorer knows of the user."""
 
 

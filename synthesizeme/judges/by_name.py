@@ -21,7 +21,7 @@ from synthesizeme.evaluation.controls import (
 )
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome
-from synthesizeme.evaluation.measurement import Measurement, joined
+from synthesizeme.evaluation.measurement import Condition, Measurement, joined
 from synthesizeme.evaluation.personal import measure_saved
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
@@ -29,7 +29,6 @@ from synthesizeme.judges.names import (
     CONTROLS,
     JUDGES,
     REFERENCES,
-    Knowledge,
     RetrievalSettings,
     asks_model,
     check_scorers,
@@ -146,7 +145,7 @@ class Scorers:
         self.benchmark = benchmark
         self.settings = settings
         self.induction_usage = Usage()
-        self.induction_seconds: dict[Knowledge, float] = {}
+        self.induction_seconds: dict[Condition, float] = {}
         self._session = session
         self._given = profiles
         self._everyone = everyone or benchmark.pairs
@@ -154,7 +153,7 @@ class Scorers:
         self._retrieval = retrieval or RetrievalSettings()
         self._saved = dict(saved or {})
         self._no_answers = no_answers
-        self._induced: dict[tuple[str, Knowledge], Profiles] = {}
+        self._induced: dict[tuple[str, Condition], Profiles] = {}
         self._measured: dict[str, tuple[Outcome, Usage | None]] = {}
 
     def outcome(self, name: str) -> Outcome:
@@ -182,13 +181,13 @@ class Scorers:
         other._retrieval, other._measured = retrieval, {}
         return other
 
-    def control(self, name: str, knowledge: Knowledge) -> Outcome:
+    def control(self, name: str, condition: Condition) -> Outcome:
         """How a judge that knows users does when it knows something else than the user's own history.
 
         Raises:
             DataError: for ``wrong_user``, if only one user has a history.
         """
-        return self._run(name, knowledge)[0]
+        return self._run(name, condition)[0]
 
     def report(self, names: Sequence[str], *, controls: bool = False) -> Report:
         """Run scorers and report them, the gain being over ``default`` where that is among them.
@@ -251,7 +250,7 @@ class Scorers:
         found: dict[str, Outcome] = {}
         if controls and has_controls(name) and self._given is None:
             found = {"no_user": reference} if reference is not None else {}
-            found |= {knowledge: self.control(name, knowledge) for knowledge in CONTROLS}
+            found |= {condition: self.control(name, condition) for condition in CONTROLS}
         against = reference if reference is not outcome else None
         return row(name, outcome, against=against, controls=found, usage=usage, seed=self.settings.seed)
 
@@ -265,11 +264,11 @@ class Scorers:
             self._measured[name] = self._run(name, "own")
         return self._measured[name]
 
-    def _run(self, name: str, knowledge: Knowledge) -> tuple[Outcome, Usage | None]:
+    def _run(self, name: str, condition: Condition) -> tuple[Outcome, Usage | None]:
         account = None if name in REFERENCES else self.account()
 
         def make(fold: Fold) -> PairwiseScorer:
-            return self.scorer(name, fold, knowledge, account)
+            return self.scorer(name, fold, condition, account)
 
         outcome = run_benchmark(self.benchmark, make, seed=self.settings.seed)
         if account is None:
@@ -277,14 +276,14 @@ class Scorers:
         return outcome.model_copy(update={"scorer": name}), account.usage
 
     def scorer(
-        self, name: str, fold: Fold, knowledge: Knowledge = "own", account: Account | None = None
+        self, name: str, fold: Fold, condition: Condition = "own", account: Account | None = None
     ) -> PairwiseScorer:
         """The scorer of that name, with what it may know of the users of a fold.
 
         Args:
             name: See `report`.
             fold: Of the benchmark.
-            knowledge: Whose history a judge that knows users is told; profiles are induced as needed.
+            condition: Whose history a judge that knows users is told; profiles are induced as needed.
             account: Through which a judge asks; by default a fresh one.
 
         Raises:
@@ -293,7 +292,7 @@ class Scorers:
         """
         if name in REFERENCES:
             return self._reference(name)
-        return self._judge(account or self.account(), name, fold, knowledge)
+        return self._judge(account or self.account(), name, fold, condition)
 
     def account(self) -> Account:
         """A fresh account with the model.
@@ -315,9 +314,9 @@ class Scorers:
             return OracleScorer(test)
         return MajorityOfOthers(self._everyone) if name == "majority" else RecordedVerdicts(test, name)
 
-    def _judge(self, account: Account, name: str, fold: Fold, knowledge: Knowledge) -> LLMJudge:
+    def _judge(self, account: Account, name: str, fold: Fold, condition: Condition) -> LLMJudge:
         retrieves = name in retrieval_judges()
-        profiles = self._profiles("persona" if takes_persona(name) else name, fold, knowledge)
+        profiles = self._profiles("persona" if takes_persona(name) else name, fold, condition)
         self._on_label(self.benchmark.name, 1, 1)
         options: dict[str, Any] = {
             "profiles": profiles,
@@ -327,16 +326,16 @@ class Scorers:
         }
         if not retrieves:
             return LLMJudge(account, **options)
-        histories = self._known_histories(fold, knowledge)
+        histories = self._known_histories(fold, condition)
         options |= {"describe": described_by((*fold.history, *fold.test)), "seed": self.settings.seed}
         return self._retrieval.judge(name, account, histories, **options)
 
-    def _profiles(self, name: str, fold: Fold, knowledge: Knowledge) -> Profiles | None:
+    def _profiles(self, name: str, fold: Fold, condition: Condition) -> Profiles | None:
         if name == "memory":
-            return self._memories(fold, knowledge)
+            return self._memories(fold, condition)
         if not needs_profiles(name):
             return None
-        whole = self._given if self._given is not None else self._fold_profiles(fold, knowledge)
+        whole = self._given if self._given is not None else self._fold_profiles(fold, condition)
         without_persona, without_demonstrations = name == "demonstrations", name == "persona"
         users = dict.fromkeys(pair.user_id for pair in fold.test)
         return {
@@ -345,26 +344,26 @@ class Scorers:
             if user in whole
         }
 
-    def _memories(self, fold: Fold, knowledge: Knowledge) -> Profiles:
-        histories = self._known_histories(fold, knowledge)
+    def _memories(self, fold: Fold, condition: Condition) -> Profiles:
+        histories = self._known_histories(fold, condition)
         return {
             user: memory_profile(user, pairs, seed=self.settings.seed) for user, pairs in histories.items()
         }
 
-    def _known_histories(self, fold: Fold, knowledge: Knowledge) -> dict[str, list[PreferencePair]]:
+    def _known_histories(self, fold: Fold, condition: Condition) -> dict[str, list[PreferencePair]]:
         """Past pairs as a judge is told of them: the user's own, another user's, or with labels swapped."""
         found = _histories(fold)
-        if knowledge == "swapped_labels":
+        if condition == "swapped_labels":
             return {user: swapped(pairs) for user, pairs in found.items()}
-        return another_users(found, self.settings.seed) if knowledge == "wrong_user" else found
+        return another_users(found, self.settings.seed) if condition == "wrong_user" else found
 
-    def _fold_profiles(self, fold: Fold, knowledge: Knowledge) -> Profiles:
-        key = (fold.name, knowledge)
+    def _fold_profiles(self, fold: Fold, condition: Condition) -> Profiles:
+        key = (fold.name, condition)
         if key not in self._induced:
-            if knowledge == "wrong_user":
+            if condition == "wrong_user":
                 self._induced[key] = another_users(self._fold_profiles(fold, "own"), self.settings.seed)
             else:
-                self._induced[key] = self._induce(fold, reverse=knowledge == "swapped_labels")
+                self._induced[key] = self._induce(fold, reverse=condition == "swapped_labels")
         return self._induced[key]
 
     def _induce(self, fold: Fold, *, reverse: bool) -> Profiles:
@@ -378,9 +377,9 @@ class Scorers:
             account = self._session.account()
             profiles[user] = method.fit(swapped(pairs) if reverse else pairs, account=account)
             self.induction_usage += account.usage
-        knowledge: Knowledge = "swapped_labels" if reverse else "own"
-        seconds = self.induction_seconds.get(knowledge, 0.0) + time.perf_counter() - started
-        self.induction_seconds[knowledge] = seconds
+        condition: Condition = "swapped_labels" if reverse else "own"
+        seconds = self.induction_seconds.get(condition, 0.0) + time.perf_counter() - started
+        self.induction_seconds[condition] = seconds
         return profiles
 
 

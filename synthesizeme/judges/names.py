@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from synthesizeme.backends import Account
 from synthesizeme.errors import ConfigError, UnknownNameError
@@ -12,6 +12,9 @@ from synthesizeme.judges import RetrievalJudge
 from synthesizeme.judges.retrieval_judge import MOST_TOKENS, last_turn
 from synthesizeme.retrieval import Encode, open_retriever, retriever_names
 from synthesizeme.types import Comparison, PreferencePair
+
+if TYPE_CHECKING:
+    from synthesizeme.evaluation.measurement import Condition
 
 PREFIX = "retrieval-"
 WITH_PERSONA = "+persona"
@@ -104,8 +107,7 @@ JUDGES = ("default", "memory", "persona", "demonstrations", "both")
 """Scorers that ask a model; `retrieval_judges` are the others."""
 REFERENCES = ("longer", "random", "oracle", "majority", "gpt4", "gpt3")
 """Scorers that ask nobody."""
-Knowledge = Literal["own", "wrong_user", "swapped_labels"]
-CONTROLS: tuple[Knowledge, ...] = ("wrong_user", "swapped_labels")
+CONTROLS: tuple[Condition, ...] = ("wrong_user", "swapped_labels")
 
 
 def check_scorers(names: Sequence[str]) -> None:

@@ -64,10 +64,10 @@ def _longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 AnswerKind = Literal["reference", "label", "score", "text"]
-_Metric = Callable[[Sequence[str], Sequence[str], Sequence[str]], float]
+_Formula = Callable[[Sequence[str], Sequence[str], Sequence[str]], float]
 
 
-class Measured(Frozen):
+class Metric(Frozen):
     """One metric with its interval over users."""
 
     value: float
@@ -107,7 +107,7 @@ def as_score(gold: str, answer: str, labels: Sequence[str]) -> float:
     return low if abs(float(gold) - low) > abs(float(gold) - high) else high
 
 
-def measure(
+def metrics_of(
     kind: AnswerKind,
     golds: Sequence[str],
     answers: Sequence[str],
@@ -115,7 +115,7 @@ def measure(
     labels: Sequence[str] = (),
     *,
     seed: int = 0,
-) -> dict[str, Measured]:
+) -> dict[str, Metric]:
     """All metrics of a task, each with an interval that resamples users.
 
     Args:
@@ -162,10 +162,10 @@ def _mean(
     bounds: tuple[float, float],
     better: Literal["higher", "lower"],
     seed: int,
-) -> Measured:
+) -> Metric:
     found = interval(values, users, bounds=bounds, seed=seed)
     value = 0.0 if found.value is None else found.value
-    return Measured(
+    return Metric(
         value=value,
         low=value if found.low is None else found.low,
         high=value if found.high is None else found.high,
@@ -174,13 +174,13 @@ def _mean(
 
 
 def _resampled(
-    metric: _Metric,
+    metric: _Formula,
     golds: Sequence[str],
     answers: Sequence[str],
     users: Sequence[str],
     labels: Sequence[str],
     seed: int,
-) -> Measured:
+) -> Metric:
     """A metric that is no mean: users are drawn with replacement, each with all their questions."""
     value = metric(golds, answers, labels)
     rows: dict[str, list[int]] = {}
@@ -193,7 +193,7 @@ def _resampled(
         chosen = [row for group in rng.integers(len(groups), size=len(groups)) for row in groups[group]]
         drawn.append(metric([golds[row] for row in chosen], [answers[row] for row in chosen], labels))
     low, high = (float(it) for it in np.quantile(drawn, (0.025, 0.975)))
-    return Measured(value=value, low=min(low, value), high=max(high, value), better="higher")
+    return Metric(value=value, low=min(low, value), high=max(high, value), better="higher")
 
 
 _CONTROLS = {
@@ -208,7 +208,7 @@ class LampRow(Frozen):
 
     name: str
     """Name on the command line."""
-    metrics: dict[str, Measured]
+    metrics: dict[str, Metric]
     """Each metric of the task with its interval."""
     controls: dict[str, dict[str, float]] = Field(default_factory=dict)
     """The same metrics when something else is known of the user."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from synthesizeme.replies._options import (
-    Choice,
     Mention,
     bare,
     lines_behind,
@@ -19,13 +18,14 @@ from synthesizeme.replies._options import (
     ticked,
 )
 from synthesizeme.replies._words import Gloss
+from synthesizeme.types import Preference
 
 
 @dataclass(frozen=True)
 class Claim:
     """A response that a reply says is preferred; claims of the same response are equal."""
 
-    side: Choice
+    side: Preference
     start: int = field(compare=False)
     end: int = field(compare=False)
     mention: Mention | None = field(default=None, compare=False)
@@ -114,7 +114,7 @@ class Claims:
         if relation == "left":
             return None
         if relation in ("tie", "right"):
-            side: Choice = "tie" if relation == "tie" else right.side
+            side: Preference = "tie" if relation == "tie" else right.side
             return Claim(side, start, right.end) if self._ends(right.end, end) else "unclear"
         if relation == "list":
             return "unclear" if "?" in self.page[left.end : at] else "nothing"

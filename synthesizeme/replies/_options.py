@@ -9,8 +9,7 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from synthesizeme.replies._page import SCORE, SCORE_BEHIND, Part, has_score
 from synthesizeme.replies._words import Gloss, options
-
-Choice = Literal["first", "second", "tie"]
+from synthesizeme.types import Preference
 
 _COUNTED = {"1": (True, "2"), "2": (False, "1"), "a": (True, "b"), "b": (False, "a"), "one": (True, "two"),
             "two": (False, "one"), "i": (True, "ii"), "ii": (False, "i")}  # fmt: skip
@@ -26,7 +25,7 @@ _BARE = re.compile(
 class Mention(NamedTuple):
     """A response named in a text."""
 
-    side: Choice
+    side: Preference
     start: int
     end: int
     word: tuple[int, int]
@@ -103,7 +102,7 @@ NamedAt = Callable[[int, int], Mention | None]
 class Compared(NamedTuple):
     """What two responses side by side say."""
 
-    side: Choice | Literal["unclear"]
+    side: Preference | Literal["unclear"]
     share: float | None = None
     """The chance of the preferred response, where both have shares of a whole."""
 

@@ -8,7 +8,6 @@ from typing import NoReturn
 
 from synthesizeme.replies._claims import Claim, Claims
 from synthesizeme.replies._options import (
-    Choice,
     Mention,
     Statement,
     UnclearError,
@@ -21,6 +20,7 @@ from synthesizeme.replies._page import Part, ends_of_answers, parts, responses_s
 from synthesizeme.replies._page import page as page_of
 from synthesizeme.replies._words import Gloss
 from synthesizeme.replies.rating import Unreadable, level_in, number_in
+from synthesizeme.types import Preference
 
 LEAST_CONFIDENCE = 50
 """The least confidence, in percent, that judges are asked for."""
@@ -43,7 +43,7 @@ _LETTER = 3
 class StatedChoice:
     """The answer of a reply."""
 
-    side: Choice
+    side: Preference
     """Which response it prefers."""
     confidence: float | None
     """The chance of being right that it states, in [0, 1]; None if it states none."""
@@ -288,7 +288,7 @@ class _Reading:
             self._refuse(value)
         return chance
 
-    def _whose(self, position: int, end: int) -> Choice | None:
+    def _whose(self, position: int, end: int) -> Preference | None:
         """Which response a chance is said to be of: ``80% (First)``, ``80% for the first``."""
         sign = re.compile(r"\s*(?:%|percent)?[\s(]*(?:(?:for|that|of)\s)?").match(self.page, position, end)
         named = self.claims.named_at(sign.end(), end) if sign else None

@@ -75,7 +75,7 @@ class Unreadable(ValueError):
     """A number whose scale cannot be told."""
 
 
-class Measured(NamedTuple):
+class ReadNumber(NamedTuple):
     """A number that was read."""
 
     chance: float
@@ -88,7 +88,7 @@ class Measured(NamedTuple):
     """The largest number of its scale as it is written."""
 
 
-def number_in(value: str, *, lowest: int = 0, label: str = "") -> Measured | None:
+def number_in(value: str, *, lowest: int = 0, label: str = "") -> ReadNumber | None:
     """A number at the beginning of `value` on a scale from 0 to 1; None where no number stands there.
 
     The scale is the one that is written: a percent sign, a number it is out of, stars (of five), a scale in
@@ -115,7 +115,7 @@ def number_in(value: str, *, lowest: int = 0, label: str = "") -> Measured | Non
     if stars := re.match(r"[^\w★☆⭐]*([★⭐]+)(½?)(☆*)", value):
         given = len(stars[1]) + len(stars[2]) / 2
         shown = max(_FIVE, len(stars[0].strip()))
-        return Measured(given / shown, 0, 0, shown)
+        return ReadNumber(given / shown, 0, 0, shown)
     spelled = _spelled_out(value)
     lead = _BEGIN.match(spelled)
     begin = lead.end() if lead else 0
@@ -129,15 +129,15 @@ def number_in(value: str, *, lowest: int = 0, label: str = "") -> Measured | Non
         raise Unreadable(value)
     named, top = _most(found, after, _spelled_out(label)), found["top"]
     if named == _HALF == _float(found["n"]):
-        return Measured(0.5, begin, begin, _HALF) if lowest else _refuse(value)
+        return ReadNumber(0.5, begin, begin, _HALF) if lowest else _refuse(value)
     most = _scale_of(found["n"], named, lowest)
     low = _float(found["n"]) / most
     if top is None:
         start, end = found.span("n") if spelled == value else (begin, begin)
-        return Measured(low, start, end, most)
+        return ReadNumber(low, start, end, most)
     high = _float(top) / _scale_of(top, named, lowest)
     if low <= high <= low + _WIDEST_RANGE + 1e-9:
-        return Measured((low + high) / 2, begin, begin, most)
+        return ReadNumber((low + high) / 2, begin, begin, most)
     return None if (low, high) in {(0.5, 1.0), (0.0, 1.0)} else _refuse(value)
 
 
@@ -315,7 +315,7 @@ def _rating(page: str, start: int, end: int, cut_off: bool, label: str = "") -> 
     return _placed(found, start) if found else None
 
 
-def _placed(found: Measured, start: int) -> StatedRating:
+def _placed(found: ReadNumber, start: int) -> StatedRating:
     return StatedRating(found.chance, start + found.start, start + found.end, found.most)
 
 

@@ -32,8 +32,8 @@ from synthesizeme.evaluation.figures._page import (
     TITLE,
     WIDTH,
     fitted,
+    moved_apart,
     printable,
-    spread,
     style,
     width_of,
     wrapped,
@@ -533,17 +533,17 @@ class TestFiles:
 
 class TestLettering:
     def test_labels_move_as_little_as_possible(self):
-        assert spread([0, 10], 2, 0, 20) == [0, 10]
-        assert spread([5, 5], 2, 0, 20) == [4, 6]
-        assert spread([5, 6, 15], 2, 0, 20) == [4.5, 6.5, 15]
-        assert spread([0, 0, 0], 2, 0, 20) == [0, 2, 4], "not below the frame"
-        assert spread([20, 20], 2, 0, 20) == [18, 20], "not above it"
-        assert spread([], 2, 0, 20) == []
+        assert moved_apart([0, 10], 2, 0, 20) == [0, 10]
+        assert moved_apart([5, 5], 2, 0, 20) == [4, 6]
+        assert moved_apart([5, 6, 15], 2, 0, 20) == [4.5, 6.5, 15]
+        assert moved_apart([0, 0, 0], 2, 0, 20) == [0, 2, 4], "not below the frame"
+        assert moved_apart([20, 20], 2, 0, 20) == [18, 20], "not above it"
+        assert moved_apart([], 2, 0, 20) == []
 
     @settings(deadline=None)
     @given(st.lists(st.floats(0, 100), max_size=20).map(sorted))
     def test_labels_keep_apart_and_inside(self, heights):
-        found = spread(heights, 5, 0, 100)
+        found = moved_apart(heights, 5, 0, 100)
         assert all(b - a >= 5 - 1e-9 for a, b in itertools.pairwise(found))
         assert all(-1e-9 <= y <= 100 + 1e-9 for y in found)
 

@@ -14,7 +14,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from synthesizeme.lamp.metrics import (
     as_score,
     macro_f1,
-    measure,
+    metrics_of,
     rouge_1,
     rouge_l,
 )
@@ -35,7 +35,7 @@ def draws(labels, n=200, seed=0):
 
 def test_accuracy_and_macro_f1_are_those_of_scikit_learn():
     for golds, answers in draws(TAGS, 40):
-        found = measure("label", golds, answers, golds, TAGS)
+        found = metrics_of("label", golds, answers, golds, TAGS)
         theirs = sklearn.metrics.accuracy_score(golds, answers)
         assert found["accuracy"].value == pytest.approx(theirs)
         theirs = sklearn.metrics.f1_score(
@@ -67,7 +67,7 @@ def test_mae_and_rmse_are_those_of_scikit_learn_with_the_rule_for_what_is_no_sco
             continue  # both ends are equally far from 3: tested below
         target, said = [float(it) for it in golds], list(map(repaired, golds, answers))
         assert [as_score(g, a, SCORES) for g, a in zip(golds, answers, strict=True)] == said
-        found = measure("score", golds, answers, golds, SCORES)
+        found = metrics_of("score", golds, answers, golds, SCORES)
         assert found["MAE"].value == pytest.approx(sklearn.metrics.mean_absolute_error(target, said))
         assert found["RMSE"].value == pytest.approx(sklearn.metrics.root_mean_squared_error(target, said))
     assert abs(as_score("3", "?", SCORES) - 3) == 2
@@ -107,18 +107,18 @@ def test_every_task_has_its_metrics_with_an_interval_over_users(kind, labels, na
     rng = random.Random(1)
     golds = rng.choices(labels or ("a b c", "c d", "b c d e"), k=60)
     answers = [gold if rng.random() < 0.6 else rng.choice([*golds, "none"]) for gold in golds]
-    found = measure(kind, golds, answers, [str(i // 3) for i in range(60)], labels)
+    found = metrics_of(kind, golds, answers, [str(i // 3) for i in range(60)], labels)
     assert list(found) == names
     for it in found.values():
         assert it.low < it.value < it.high
         assert it.better == ("lower" if kind == "score" else "higher")
-    perfect = measure(kind, golds, golds, [str(i) for i in range(60)], labels)
+    perfect = metrics_of(kind, golds, golds, [str(i) for i in range(60)], labels)
     assert all(it.value == (0.0 if kind == "score" else 1.0) for it in perfect.values())
 
 
 def test_the_interval_is_wider_where_a_users_questions_agree():
     golds, answers = ["1"] * 60, ["1", "2"] * 30
-    apart = measure("label", golds, answers, [str(i) for i in range(60)], SCORES)
-    together = measure("label", golds, answers, [str(i % 10) for i in range(60)], SCORES)
+    apart = metrics_of("label", golds, answers, [str(i) for i in range(60)], SCORES)
+    together = metrics_of("label", golds, answers, [str(i % 10) for i in range(60)], SCORES)
     widths = [np.subtract(it["accuracy"].high, it["accuracy"].low) for it in (apart, together)]
     assert widths[1] > 1.5 * widths[0]

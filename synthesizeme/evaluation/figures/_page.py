@@ -72,7 +72,7 @@ def printable(text: str) -> str:
     return "".join(c if ord(c) in known else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
-def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def moved_apart(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Ascending `heights` moved as little as possible so that neighbours are at least `gap` apart.
 
     Least squares: the heights less i times the gap must ascend, so neighbours in conflict are pooled at
@@ -229,7 +229,7 @@ def end_labels(axes: Axes, labels: Sequence[EndLabel], width: float) -> None:
     low, high = axes.get_ylim()
     inches = axes.get_window_extent().height / DPI
     ordered = sorted(labels, key=lambda label: label.y)
-    heights = spread([label.y for label in ordered], (high - low) * _LABEL_PITCH / inches, low, high)
+    heights = moved_apart([label.y for label in ordered], (high - low) * _LABEL_PITCH / inches, low, high)
     for label, height in zip(ordered, heights, strict=True):
         axes.annotate(
             fitted(label.text, width - 0.3),
