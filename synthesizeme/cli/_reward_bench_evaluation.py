@@ -30,7 +30,7 @@ def reward_bench_report(
     """
     from reward_models import load
     from synthesizeme.comparison.personalization_tax import tax_report
-    from synthesizeme.datasets import load_reward_bench
+    from synthesizeme.evaluation.reward_bench import load_reward_bench
 
     if others := [name for name in folders if not Path(name).is_dir()]:
         raise ConfigError(

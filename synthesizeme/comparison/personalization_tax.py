@@ -12,11 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion
 from synthesizeme.errors import ConfigError
-from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
 from synthesizeme.evaluation.report import SavedReport, environment
+from synthesizeme.evaluation.reward_bench import TIES_SUBSET, GeneralQuestion, Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import Frozen, Reward

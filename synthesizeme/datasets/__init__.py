@@ -20,7 +20,6 @@ from synthesizeme.datasets._reading import (
     pairs_of,
     read_pairs,
 )
-from synthesizeme.datasets._reward_bench import TIES_SUBSET, GeneralQuestion, load_reward_bench
 from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.datasets.rows.columns import parse_columns
@@ -37,11 +36,9 @@ from synthesizeme.pairs import (
 )
 
 __all__ = [
-    "TIES_SUBSET",
     "ConvertReport",
     "CutText",
     "DatasetModule",
-    "GeneralQuestion",
     "LeftOut",
     "PairsFile",
     "PairsSummary",
@@ -59,7 +56,6 @@ __all__ = [
     "hold_out_responses",
     "inspect",
     "load_dataset",
-    "load_reward_bench",
     "load_words",
     "locate",
     "open_source",

@@ -22,8 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from synthesizeme.datasets._synthetic_render import Defect, render
-from synthesizeme.datasets._synthetic_text import KINDS, TOPICS, Topic
+from synthesizeme.datasets._synthetic_texts import KINDS, TOPICS, Defect, Topic, render
 from synthesizeme.errors import ConfigError
 from synthesizeme.pairs import by_user, resplit
 from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Side, Verdict

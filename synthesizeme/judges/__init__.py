@@ -1,8 +1,7 @@
 """Judges: a comparison and a profile in, a verdict out."""
 
-from synthesizeme.judges._reading import verdict_or_failure
 from synthesizeme.judges.llm_judge import LLMJudge, both_orders, combine
-from synthesizeme.judges.messages import demographics_profile, memory_profile
+from synthesizeme.judges.messages import demographics_profile, memory_profile, verdict_or_failure
 from synthesizeme.judges.retrieval_judge import RetrievalJudge, Usefulness, demonstration_utilities
 
 __all__ = [

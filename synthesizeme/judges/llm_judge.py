@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from synthesizeme.backends import Account, Answer, Question
 from synthesizeme.errors import JudgeError, UnreadableError
-from synthesizeme.judges._reading import VERDICT, verdict_or_failure
-from synthesizeme.judges.messages import comparison_message, context_messages
+from synthesizeme.judges.messages import VERDICT, comparison_message, context_messages, verdict_or_failure
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer

@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple, Self
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, UserWords
-from synthesizeme.judges._reading import RATING, read_or_failure, read_rating
-from synthesizeme.judges.messages import memory_profile
+from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt

@@ -10,14 +10,15 @@ from typing import Any
 
 from synthesizeme.backends import Account, Question
 from synthesizeme.errors import DataError
-from synthesizeme.judges._reading import VERDICT, verdict_or_failure
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.messages import (
+    VERDICT,
     comparison_message,
     demonstration_turns,
     judge_messages,
     memory_profile,
     system_message,
+    verdict_or_failure,
 )
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt

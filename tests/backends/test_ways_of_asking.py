@@ -10,7 +10,7 @@ from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.errors import ConfigError, JudgeError
-from synthesizeme.judges._reading import RATING, VERDICT, read_rating, read_verdict
+from synthesizeme.judges.messages import RATING, VERDICT, read_rating, read_verdict
 from synthesizeme.types import Message
 
 QUICK = RetryPolicy(retries=2, backoff_s=0.001)

@@ -14,7 +14,7 @@ from synthesizeme.backends import Answer, Token
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.judges._reading import read_rating
+from synthesizeme.judges.messages import read_rating
 from synthesizeme.judges.rating import JudgeRewards, strength
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.scoring import PairwiseScorer, ResponseScorer
