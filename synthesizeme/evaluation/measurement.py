@@ -20,7 +20,7 @@ OWN = "own"
 AT_RANDOM = "random "
 """What the names of outcomes with pairs drawn at random begin with, before the number of pairs."""
 Condition = Literal["own", "no_user", "wrong_user", "swapped_labels"]
-"""What a scorer knows of the user: the own history, nothing, another one's, or the own with labels swapped."""
+"""What a scorer knows of the user: own history, nothing, another one's, or the own with labels swapped."""
 CONTROLS: tuple[Condition, ...] = ("no_user", "wrong_user", "swapped_labels")
 """What is changed of what a scorer knows of the user."""
 
