@@ -203,17 +203,8 @@ SUBJECTS = {
 }  # fmt: skip
 """Things of each place."""
 ADJECTIVES = (
-    "old",
-    "new",
-    "hidden",
-    "broken",
-    "famous",
-    "silent",
-    "rented",
-    "painted",
-    "borrowed",
-    "northern",
-)
+    "old", "new", "hidden", "broken", "famous", "silent", "rented", "painted", "borrowed", "northern",
+)  # fmt: skip
 """What they can be; shared by all places."""
 SENTENCES = (
     "People who live near the {place} have talked of the {thing} since spring.",

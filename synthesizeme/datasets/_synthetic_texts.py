@@ -231,13 +231,9 @@ POINTS = (2, 4, 7)
 _EXCLAMATIONS = (0, 1, 3)
 _EMOJI = ("🎉", "😊", "🙌", "✨", "👍")
 _HEDGES = (
-    ", though this may vary",
-    ", although it probably depends on the case",
-    ", at least in most cases",
-    ", or so it seems to me",
-    ", as far as I can tell",
-    ", which might not suit everybody",
-)
+    ", though this may vary", ", although it probably depends on the case", ", at least in most cases",
+    ", or so it seems to me", ", as far as I can tell", ", which might not suit everybody",
+)  # fmt: skip
 _DETOURS = (
     "There are several sides to this, and it is worth looking at them in turn.",
     "Before we come to that, a few words about the background are in order.",
@@ -272,12 +268,8 @@ _APOLOGIES = (
 _EXAMPLE_OPENINGS = ("For example, {}.", "For instance, {}.", "To give an example, {}.")
 _CASUAL_OPENERS = ("Honestly, {}", "Oh, and {}", "So yeah, {}", "Basically, {}", "Plus, {}")
 _FORMAL_OPENERS = (
-    "Furthermore, {}",
-    "Moreover, {}",
-    "In addition, {}",
-    "Accordingly, {}",
-    "Additionally, {}",
-)
+    "Furthermore, {}", "Moreover, {}", "In addition, {}", "Accordingly, {}", "Additionally, {}",
+)  # fmt: skip
 _CASUAL_WORDS = {
     "do not": "don't", "does not": "doesn't", "cannot": "can't", "it is": "it's", "that is": "that's",
     "you are": "you're", "they are": "they're", "I am": "I'm", "is not": "isn't", "are not": "aren't",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from synthesizeme.datasets import hold_out_responses, resplit
 from synthesizeme.errors import DataError
-from synthesizeme.pairs import check_single_source
+from synthesizeme.pairs import check_single_source, hold_out_responses, resplit
 from synthesizeme.types import Frozen, PreferencePair
 
 PROMPT_FOLDS = (0, 1, 2, 3)

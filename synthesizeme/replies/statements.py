@@ -13,31 +13,13 @@ from synthesizeme.replies._words import Gloss, folded, vocabulary
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w-]*[ \t]*$", re.MULTILINE)
 _TEXTS = (
-    "statement",
-    "text",
-    "sentence",
-    "description",
-    "preference",
-    "content",
-    "claim",
-    "trait",
-    "observation",
+    "statement", "text", "sentence", "description", "preference", "content", "claim", "trait", "observation",
     "summary",
-)
+)  # fmt: skip
 _CITED = (
-    *(
-        "pairs",
-        "pair",
-        "evidence",
-        "support",
-        "supporting_pairs",
-        "citations",
-        "cites",
-        "numbers",
-        "references",
-    ),
-    *("pair_numbers", "sources", "based_on", "supported_by"),
-)
+    "pairs", "pair", "evidence", "support", "supporting_pairs", "citations", "cites", "numbers", "references",
+    "pair_numbers", "sources", "based_on", "supported_by",
+)  # fmt: skip
 _STRING = re.compile(r"""(["'])((?:(?!\1)[^\\]|\\.)*)\1(?=\s*([:,}\]]|\Z))""", re.DOTALL)
 _NUMBERED = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):]|[a-z][.)])\s", re.IGNORECASE)
 _SENTENCE = re.compile(

@@ -105,27 +105,12 @@ DASHED = (0, (4, 3))
 """Of the lines that mark chance, no gain, or perfect calibration."""
 _LABEL_PITCH = 0.165
 _STYLE = {
-    "font.family": [FAMILY],
-    "font.size": TEXT,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.labelsize": TEXT,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-}
+    "font.family": [FAMILY], "font.size": TEXT, "text.parse_math": False, "text.color": INK,
+    "axes.labelsize": TEXT, "axes.labelcolor": INK, "axes.edgecolor": FAINT, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.axisbelow": True, "grid.color": RULE, "grid.linewidth": 0.8,
+    "xtick.color": FAINT, "ytick.color": FAINT, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "legend.frameon": False,
+}  # fmt: skip
 
 
 class EndLabel(NamedTuple):
