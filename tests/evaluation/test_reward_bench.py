@@ -59,6 +59,8 @@ def test_out_of_reach_it_says_where_it_looked_and_what_to_do(tmp_path, monkeypat
         ({"id": "1"}, "found '1' more than once in Factuality"),
     ],
 )
-def test_a_malformed_row_is_named(write_lines, changes, said):
+def test_a_malformed_row_is_named(tmp_path, changes, said):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ({**ROWS[0], **changes}, ROWS[1])))
     with pytest.raises(DataError, match=rf"rows.jsonl:\d: {'' if said.startswith('field') else '.*'}{said}"):
-        read_reward_bench(write_lines({**ROWS[0], **changes}, ROWS[1], name="rows.jsonl"))
+        read_reward_bench(path)
