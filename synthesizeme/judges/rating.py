@@ -50,7 +50,11 @@ def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
     """The most probable strength of a response, and the variance of the Laplace posterior.
 
     It maximises c log sigma(t) + (1 - c) log sigma(-t) - t^2 / (2 s^2): the chance c counts as one duel, won
-    in that part, against the anchors. It rises with the chance and is finite whatever that is.
+    in that part, against the anchors. It rises with the chance and is finite whatever that is. The maximum is
+    found by Newton's method: each step is the slope over the curvature, at most 1 long.
+
+    >>> [round(strength(chance).value, 2) for chance in (0.5, 0.9, 1.0)]
+    [0.0, 0.82, 1.04]
 
     Args:
         won: Stated chance of winning, in [0, 1].
