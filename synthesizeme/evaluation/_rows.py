@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -173,6 +173,7 @@ def row(
     controls: Mapping[str, Outcome] | None = None,
     usage: Usage | None = None,
     seed: int = 0,
+    **more: Any,
 ) -> Row:
     """Compute a row.
 
@@ -183,6 +184,7 @@ def row(
         controls: Outcomes of the same scorer with what it knows about the user changed.
         usage: What its calls cost.
         seed: Seed of the bootstrap.
+        **more: Further fields of the row.
     """
     accuracy, loss = accuracy_interval(outcome, seed=seed), loss_interval(outcome, seed=seed)
     stated = probabilities(outcome)
@@ -212,6 +214,7 @@ def row(
         nll_high=loss.high,
         nll_controls={key: negative_log_likelihood(control) for key, control in (controls or {}).items()},
         usage=usage,
+        **more,
     )
 
 
@@ -232,30 +235,26 @@ def measured_row(
         first: The first scorer of the table, for `Row.behind`.
         seed: Seed of the bootstrap.
     """
-    whole = row(
+    return row(
         found.name,
         found.own,
         against=found.controls.get("no_user"),
         controls=found.controls,
         usage=found.usage,
         seed=seed,
-    )
-    return whole.model_copy(
-        update={
-            "behind": paired_difference(first.own, found.own, seed=seed) if first is not None else None,
-            "agrees_with_majority": agreement_with_majority(found.own, pairs, everyone),
-            "selection": found.selection,
-            "no_answers": found.no_answers,
-            "fit_seconds": found.fit_seconds,
-            "score_seconds": found.score_seconds,
-            "parameters": found.parameters,
-            "resplits": _over_resplits(found, first, seed) if found.resplits else None,
-            "curve": tuple(
-                _point(order, length, outcome, seed)
-                for order, curve in found.curves.items()
-                for length, outcome in curve.items()
-            ),
-        }
+        behind=paired_difference(first.own, found.own, seed=seed) if first is not None else None,
+        agrees_with_majority=agreement_with_majority(found.own, pairs, everyone),
+        selection=found.selection,
+        no_answers=found.no_answers,
+        fit_seconds=found.fit_seconds,
+        score_seconds=found.score_seconds,
+        parameters=found.parameters,
+        resplits=_over_resplits(found, first, seed) if found.resplits else None,
+        curve=tuple(
+            _point(order, length, outcome, seed)
+            for order, curve in found.curves.items()
+            for length, outcome in curve.items()
+        ),
     )
 
 

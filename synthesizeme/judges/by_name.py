@@ -230,19 +230,28 @@ class Scorers:
         )
 
     def _measure_saved(self, name: str, controls: bool) -> Measurement:
-        asked: dict[str, Any] = {"controls": controls, "seed": self.settings.seed}
         parts = [
             measure_saved(
-                self._saved[name], self.benchmark, fold, no_answers=0 if number else self._no_answers, **asked
+                self._saved[name],
+                self.benchmark,
+                fold,
+                controls=controls,
+                no_answers=0 if number else self._no_answers,
+                seed=self.settings.seed,
             )
             for number, fold in enumerate(self.benchmark.folds)
         ]
         return joined(name, "checkpoint", parts)
 
     def _saved_row(self, found: Measurement) -> Row:
-        without = found.controls.get("no_user")
-        saved = row(found.name, found.own, against=without, controls=found.controls, seed=self.settings.seed)
-        return saved.model_copy(update={"no_answers": found.no_answers})
+        return row(
+            found.name,
+            found.own,
+            against=found.controls.get("no_user"),
+            controls=found.controls,
+            seed=self.settings.seed,
+            no_answers=found.no_answers,
+        )
 
     def _row(
         self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool

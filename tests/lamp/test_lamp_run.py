@@ -99,7 +99,7 @@ def test_failures_are_wrong_answers_and_counted(folder):
     assert row.failures == {"parse": 40}
     assert row.metrics["accuracy"].value == 0
 
-    with pytest.raises(UnreadableError, match=r"user 'author-00': .*0 of its 8 replies"):
+    with pytest.raises(UnreadableError, match=r"user 'author-0\d': .*0 of its 8 replies"):
         run(folder, 2, Session(scripted_model(lambda request: "Hm."))).report(["default"])
 
 
