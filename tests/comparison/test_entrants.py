@@ -6,9 +6,8 @@ import reward_models
 from synthesizeme import discovery
 from synthesizeme.comparison.entrants import USUAL_RETRIEVAL, entrant_names, open_methods
 from synthesizeme.errors import UnknownNameError, install_line
-from synthesizeme.judges.by_name import JUDGES as PLAIN_JUDGES
-from synthesizeme.judges.by_name import REFERENCES
-from synthesizeme.judges.names import retrieval_judges
+from synthesizeme.judges.names import JUDGES as PLAIN_JUDGES
+from synthesizeme.judges.names import REFERENCES, retrieval_judges
 
 JUDGES = (*PLAIN_JUDGES, *USUAL_RETRIEVAL)
 
