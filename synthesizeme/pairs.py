@@ -7,6 +7,7 @@ import random
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from pydantic import Field
 
@@ -98,9 +99,18 @@ def extend_splits(
     return [_with_split(pair, named[pair.pair_id]) for pair in pairs], f"{rule}, seed {seed}"
 
 
-def by_user(pairs: Iterable[PreferencePair]) -> dict[str, list[PreferencePair]]:
+class _OfUser(Protocol):
+    @property
+    def user_id(self) -> str: ...
+
+
+Own = TypeVar("Own", bound=_OfUser)
+"""Something of one user, such as a pair, or what was said about one."""
+
+
+def by_user(pairs: Iterable[Own]) -> dict[str, list[Own]]:
     """The pairs of each user, users and pairs in the order in which they come."""
-    users: dict[str, list[PreferencePair]] = {}
+    users: dict[str, list[Own]] = {}
     for pair in pairs:
         users.setdefault(pair.user_id, []).append(pair)
     return users

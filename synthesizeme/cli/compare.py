@@ -134,8 +134,8 @@ def _measure(
     from synthesizeme.comparison.results import report
     from synthesizeme.comparison.runner import Runner
     from synthesizeme.comparison.units import plan
+    from synthesizeme.evaluation.benchmarks import limit_users
     from synthesizeme.evaluation.selective import require_pairs
-    from synthesizeme.judges.by_name import limit_users
 
     chosen = limit_users(whole, options.max_users) if options.max_users else whole
     units = plan(

@@ -255,7 +255,8 @@ def _measure(
     model: ModelOptions,
 ) -> Report:
     from synthesizeme.cli._session import open_session
-    from synthesizeme.judges.by_name import Scorers, limit_users
+    from synthesizeme.evaluation.benchmarks import limit_users
+    from synthesizeme.judges.by_name import Scorers
     from synthesizeme.judges.names import asks_model
     from synthesizeme.personas.store import ProfileDirectory
     from synthesizeme.progress import ProgressDisplay

@@ -184,6 +184,21 @@ def run_benchmark(
     return pool(benchmark.ask(make_scorer(fold), fold.test, seed=seed) for fold in benchmark.folds)
 
 
+def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
+    """The benchmark with the test pairs and histories of its first `most` users alone."""
+    users = set(list(dict.fromkeys(pair.user_id for pair in benchmark.test))[:most])
+
+    def kept(pairs: Sequence[PreferencePair]) -> tuple[PreferencePair, ...]:
+        return tuple(pair for pair in pairs if pair.user_id in users)
+
+    folds = tuple(
+        fold.model_copy(update={"history": kept(fold.history), "test": kept(fold.test)})
+        for fold in benchmark.folds
+        if kept(fold.test)
+    )
+    return benchmark.model_copy(update={"folds": folds, "whole": kept(benchmark.whole)})
+
+
 def _from_file(name: str) -> Benchmark:
     path = Path(name)
     if not os.path.isfile(name) and not name.endswith((".jsonl", ".jsonl.gz")):

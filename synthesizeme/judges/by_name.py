@@ -38,6 +38,7 @@ from synthesizeme.judges.names import (
     retrieval_judges,
     takes_persona,
 )
+from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.scoring import PairwiseScorer, SavedScorer
@@ -75,10 +76,8 @@ def refuse_known_pairs(profiles: Mapping[str, UserProfile], test: Sequence[Prefe
     Raises:
         DataError: a test pair was a train or validation pair of its user's profile, or is shown in it.
     """
-    asked: dict[str, set[str]] = {}
-    for pair in test:
-        asked.setdefault(pair.user_id, set()).add(pair.pair_id)
-    for user_id, pair_ids in asked.items():
+    for user_id, pairs in by_user(test).items():
+        pair_ids = {pair.pair_id for pair in pairs}
         if user_id in profiles and (known := pair_ids & _learned_from(profiles[user_id])):
             raise DataError(
                 f"the profile of user {user_id[:60]!r} was made from {len(known)} of the {len(pair_ids)} "
@@ -94,21 +93,6 @@ def _learned_from(profile: UserProfile) -> set[str]:
     splits = profile.provenance.splits if profile.provenance else {}
     shown = {demonstration.comparison.pair_id for demonstration in profile.demonstrations}
     return shown | {pair_id for pair_id, split in splits.items() if split != "test"}
-
-
-def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
-    """The benchmark with the test pairs and histories of its first `most` users alone."""
-    users = set(list(dict.fromkeys(pair.user_id for pair in benchmark.test))[:most])
-
-    def kept(pairs: Sequence[PreferencePair]) -> tuple[PreferencePair, ...]:
-        return tuple(pair for pair in pairs if pair.user_id in users)
-
-    folds = tuple(
-        fold.model_copy(update={"history": kept(fold.history), "test": kept(fold.test)})
-        for fold in benchmark.folds
-        if kept(fold.test)
-    )
-    return benchmark.model_copy(update={"folds": folds, "whole": kept(benchmark.whole)})
 
 
 class Scorers:

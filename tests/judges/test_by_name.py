@@ -6,9 +6,9 @@ from invented import pair
 
 from synthesizeme.backends import Session, open_model
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError
-from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
 from synthesizeme.evaluation.folds import Fold
-from synthesizeme.judges.by_name import Scorers, limit_users
+from synthesizeme.judges.by_name import Scorers
 from synthesizeme.judges.names import RetrievalSettings
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.types import Demonstration

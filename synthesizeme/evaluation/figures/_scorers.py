@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from synthesizeme.evaluation.figures._page import (
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.intervals import Interval, accuracy_interval
 from synthesizeme.evaluation.measurement import Kind, Measurement
+from synthesizeme.pairs import by_user
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -225,25 +226,21 @@ def users(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
 
 def gain_by_user(own: Outcome, no_user: Outcome) -> OfUsers:
     """Mean difference of every user, in points, on the pairs that both answered."""
-    differences: dict[str, list[float]] = {}
-    for pair in own.answered:
-        if pair.pair_id in no_user.scores:
-            difference = own.scores[pair.pair_id] - no_user.scores[pair.pair_id]
-            differences.setdefault(pair.user_id, []).append(difference)
-    return _of_users(differences)
+    both = by_user(pair for pair in own.answered if pair.pair_id in no_user.scores)
+    return _of_users(
+        [own.scores[it.pair_id] - no_user.scores[it.pair_id] for it in pairs] for pairs in both.values()
+    )
 
 
 def accuracy_by_user(own: Outcome) -> OfUsers:
     """Accuracy of every user, in per cent."""
-    scores: dict[str, list[float]] = {}
-    for pair in own.answered:
-        scores.setdefault(pair.user_id, []).append(own.scores[pair.pair_id])
-    return _of_users(scores)
+    return _of_users([own.scores[it.pair_id] for it in pairs] for pairs in by_user(own.answered).values())
 
 
-def _of_users(values: dict[str, list[float]]) -> OfUsers:
-    means = [percent(sum(row) / len(row)) for row in values.values()]
-    return OfUsers(np.asarray(means), np.asarray([len(row) for row in values.values()], dtype=np.float64))
+def _of_users(values: Iterable[list[float]]) -> OfUsers:
+    rows = [(percent(sum(row) / len(row)), len(row)) for row in values]
+    means, counts = zip(*rows, strict=True) if rows else ((), ())
+    return OfUsers(np.asarray(means), np.asarray(counts, dtype=np.float64))
 
 
 def _gains(measurements: Sequence[Measurement]) -> list[tuple[Measurement, OfUsers]]:
