@@ -27,14 +27,15 @@ from reward_models.persona_vectors import (
 from reward_models.persona_vectors.dose import dose_response
 from synthesizeme import (
     Comparison,
+    Failure,
     LLMJudge,
     Message,
     Session,
     SynthesizeMe,
-    Verdict,
     assign_splits,
     open_model,
 )
+from synthesizeme.judges import both_orders
 
 
 class PersonaJudge:
@@ -51,13 +52,8 @@ class PersonaJudge:
                        first=answer.strip() or "-", second=other.strip() or "-")
             for i, (question, answer, other) in enumerate(zip(questions, answers, others, strict=True))
         ]  # fmt: skip
-        ahead, behind = (self._judge.compare(some) for some in (rows, [row.swapped() for row in rows]))
-        return np.array([
-            (a.probability + 1 - b.probability) / 2
-            if isinstance(a, Verdict) and isinstance(b, Verdict)
-            else 0.5
-            for a, b in zip(ahead, behind, strict=True)
-        ])  # fmt: skip
+        both = both_orders(self._judge, rows)
+        return np.array([0.5 if isinstance(found, Failure) else found.probability for found in both])
 
 
 def induced(session, user, pairs, seed):

@@ -1,6 +1,6 @@
 """Encoders for dense retrieval: a frozen one by name, or one distilled from what helped a judge.
 
-An encoder is a callable from texts to vectors; `synthesizeme.retrieval.dense` takes any.
+An encoder is a callable from texts to vectors; `synthesizeme.retrieval` takes any.
 """
 
 from __future__ import annotations

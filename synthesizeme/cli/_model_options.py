@@ -21,7 +21,7 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model, ModelSettings, Session
-    from synthesizeme.personas.retrieving import RetrievalSettings
+    from synthesizeme.judges.names import RetrievalSettings
     from synthesizeme.personas.workflow import InductionSettings
     from synthesizeme.progress import Progress
     from synthesizeme.retrieval import Encode
@@ -287,7 +287,7 @@ class RetrievalOptions:
 
     def settings(self) -> RetrievalSettings:
         """The same for the library."""
-        from synthesizeme.personas.retrieving import RetrievalSettings
+        from synthesizeme.judges.names import RetrievalSettings
 
         return RetrievalSettings(
             k=self.retrieved,

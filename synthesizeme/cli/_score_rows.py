@@ -109,7 +109,8 @@ def answers(
 
 
 def _question(place: SourceRow, user: str | None) -> AskedRow:
-    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
+    from synthesizeme.plain_text import short_repr
     from synthesizeme.serving.rows import read_about
 
     row = place.row

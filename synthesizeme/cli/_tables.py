@@ -187,7 +187,7 @@ def _persona(result: UserResult) -> Table:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from synthesizeme.personas.evidence import cited
+    from synthesizeme.personas.synthesis import cited
 
     lines = Table.grid(Column(), Column(overflow="fold"), padding=(0, 1))
     persona = result.profile.persona

@@ -119,7 +119,7 @@ class _Evaluation:
 
     def _of_pairs(self, benchmarks: Sequence[str]) -> Iterator[Report]:
         from synthesizeme.comparison.participants import participants
-        from synthesizeme.personas.scorer_names import has_controls
+        from synthesizeme.judges.names import has_controls
 
         options = self.options
         who = participants(scorer_names(options, "default,both,longer"), floor=self.floor)
@@ -155,7 +155,7 @@ class _Evaluation:
 
     def _of_lamp(self, benchmarks: Sequence[str]) -> Iterator[LampReport]:
         from synthesizeme.datasets.lamp import lamp_task
-        from synthesizeme.lamp.names import check_names, writers
+        from synthesizeme.lamp.run import check_names, writers
 
         if self.options.store is not None:
             raise ConfigError("--store: on LaMP profiles are induced from the past items; leave it out")
@@ -174,7 +174,7 @@ class _Evaluation:
     ) -> Iterator[LampReport]:
         from synthesizeme.datasets.lamp import load_lamp
         from synthesizeme.lamp import LampRun, read_ranking
-        from synthesizeme.lamp.names import asks
+        from synthesizeme.lamp.run import asks
         from synthesizeme.progress import ProgressDisplay
 
         options = self.options

@@ -14,12 +14,12 @@ from synthesizeme.comparison.runner import Runner, Watcher
 from synthesizeme.comparison.systems import ModelSystem, ScorerPool
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import MissingExtraError
-from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
 from synthesizeme.evaluation.measurement import joined
 from synthesizeme.evaluation.report import Report, measured_row
 from synthesizeme.evaluation.selective import require_pairs
-from synthesizeme.personas.retrieving import RetrievalSettings
-from synthesizeme.personas.scorers import OnLabel, Profiles, Scorers, limit_users
+from synthesizeme.judges.by_name import OnLabel, Profiles, Scorers
+from synthesizeme.judges.names import RetrievalSettings
 from synthesizeme.personas.workflow import InductionSettings
 
 

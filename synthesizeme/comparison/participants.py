@@ -18,8 +18,7 @@ from synthesizeme.comparison.systems import (
     System,
 )
 from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
-from synthesizeme.personas.retrieving import retrieval_judges
-from synthesizeme.personas.scorers import JUDGES, REFERENCES
+from synthesizeme.judges.names import JUDGES, REFERENCES, retrieval_judges
 
 if TYPE_CHECKING:
     from reward_models import RewardModel

@@ -13,12 +13,17 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion, load_reward_bench
 from synthesizeme.errors import ConfigError
-from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
-from synthesizeme.evaluation.report import environment, save_documents
-from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
+from synthesizeme.evaluation.report import SavedReport, environment
+from synthesizeme.evaluation.reward_bench import (
+    TIES_SUBSET,
+    GeneralQuestion,
+    Rewards,
+    best_of_n,
+    load_reward_bench,
+    ties_score,
+)
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import Frozen, Reward
 
@@ -52,7 +57,7 @@ class TaxRow(Frozen):
     """By subset, and under `OVERALL` for the mean of all subsets."""
 
 
-class TaxReport(Frozen):
+class TaxReport(SavedReport):
     """RewardBench 2 with and without the users of each model."""
 
     benchmark: str = NAME
@@ -63,41 +68,6 @@ class TaxReport(Frozen):
     """One per model, in the order asked for."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
-
-    def to_json(self) -> str:
-        """The report as an indented JSON document."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    def to_markdown(self) -> str:
-        """Heading, protocol, table, legend."""
-        table = [
-            ["model", "subset", "without a user", "with a user", "personalization tax", "95 %", "worst user"]
-        ]
-        for row in self.rows:
-            for subset, found in row.scores.items():
-                low, high = (None, None) if found.tax is None else (found.tax.low, found.tax.high)
-                value = None if found.tax is None else found.tax.value
-                cells = [
-                    percent(found.without), percent(found.known), percent(value, "+"),
-                    span(low, high, "+"), percent(found.worst),
-                ]  # fmt: skip
-                table.append([row.name, subset, *(cell or ABSENT for cell in cells)])
-        return (
-            f"## {self.benchmark}\n\n{self.protocol}\n\n{aligned(table)}\n"
-            "- **personalization tax**: score with a user's state minus the one without, in points, mean "
-            "over users; below 0 is what personalization costs in general quality.\n"
-            "- **95 %**: bootstrap over users; the questions are held fixed.\n"
-            f"- **{TIES_SUBSET}**: the benchmark's weighted score of accuracy and margins; other subsets: "
-            "share of questions whose right response has the highest reward.\n"
-        )
-
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
-
-        Raises:
-            DataError: the folder cannot be made or written.
-        """
-        return save_documents(folder, self.to_json(), self.to_markdown())
 
 
 def tax_of_checkpoints(

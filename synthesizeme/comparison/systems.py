@@ -17,14 +17,19 @@ from synthesizeme.evaluation.personal import (
     ONE_USER,
     measure_curve,
     measure_fold,
+    measure_saved,
     measure_selection,
     selection_of,
 )
-from synthesizeme.evaluation.saved import measure_saved
 from synthesizeme.evaluation.tables import named
-from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
-from synthesizeme.personas.scorer_names import CONTROLS, knows_users, needs_profiles
-from synthesizeme.personas.scorers import OnLabel, Scorers
+from synthesizeme.judges.by_name import OnLabel, Scorers
+from synthesizeme.judges.names import (
+    CONTROLS,
+    RetrievalSettings,
+    knows_users,
+    needs_profiles,
+    retrieval_judges,
+)
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.prompts import load_prompt
 

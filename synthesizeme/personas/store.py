@@ -19,7 +19,7 @@ from synthesizeme.backends import Model, Session, using
 from synthesizeme.datasets.rows import asked_comparison, asked_user
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.files import write_whole, writing
-from synthesizeme.judges.one_comparison import OneComparison, judge_both_orders
+from synthesizeme.judges.llm_judge import OneComparison, judge_both_orders
 from synthesizeme.personas.documents import profile_documents
 from synthesizeme.plain_text import id_list
 from synthesizeme.profile import UserProfile

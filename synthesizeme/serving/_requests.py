@@ -11,9 +11,10 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.protocol import Question
 from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from synthesizeme.datasets.rows import SourceRow, short_repr
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.protocol import STATUSES, Question, Score
 from synthesizeme.serving.rows import ABOUT, tried
 from synthesizeme.visible_text import without_special_tokens

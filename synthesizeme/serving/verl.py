@@ -158,8 +158,9 @@ def _asked(info: Any, response: Any) -> Question | DataError:
     Raises:
         DataError: the user or the prompt is missing or wrong, which is the data set's fault.
     """
-    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
     from synthesizeme.errors import DataError
+    from synthesizeme.plain_text import short_repr
     from synthesizeme.serving.protocol import Question
     from synthesizeme.serving.rows import ABOUT, read_about
 

@@ -20,6 +20,7 @@ LAYERS = (
     (
         "errors",
         "files",
+        "pairs",
         "types",
         "feedback",
         "profile",
@@ -31,9 +32,10 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
+    ("discovery", "resources", "prompts", "config", "stylometry", "replies"),
     ("datasets", "backends", "profiles"),
-    ("judges", "retrieval", "evaluation"),
+    ("retrieval", "evaluation"),
+    ("judges",),
     ("personas",),
     ("serving", "simulation", "comparison", "induction", "lamp"),
     ("cli",),
@@ -69,7 +71,7 @@ def imports(tree):
 
 
 def part_of(module):
-    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.order``."""
+    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.llm_judge``."""
     package, _, rest = module.partition(".")
     name = rest.partition(".")[0]
     return name if package == "synthesizeme" and name in LAYER else None
@@ -93,7 +95,9 @@ def seen_from(path, module, put_off):
     if package == "reward_models":
         return LAYER[seen] <= 1
     if part == "evaluation":
-        benchmarks = folders[1:] in (["benchmarks"], ["folds"], ["harness"]) and seen in BENCHMARKS_MAY_SEE
+        benchmarks = (
+            folders[1:] in (["benchmarks"], ["harness"], ["reward_bench"]) and seen in BENCHMARKS_MAY_SEE
+        )
         return LAYER[seen] == 0 or benchmarks
     return LAYER[seen] < LAYER[part] or (LAYER[seen] == LAYER[part] and LAYER[part] in SIBLINGS)
 
@@ -157,7 +161,7 @@ FORBIDDEN = (
     ("synthesizeme/prompts.py", "import synthesizeme.datasets.jsonl"),
     ("synthesizeme/datasets/x.py", "from synthesizeme.backends import Model"),
     ("synthesizeme/backends/x.py", "def f():\n    from synthesizeme import judges"),
-    ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
+    ("synthesizeme/evaluation/x.py", "from synthesizeme.judges import LLMJudge"),
     ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
     ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
     ("synthesizeme/evaluation/intervals.py", "from synthesizeme.datasets import read_pairs"),
@@ -184,7 +188,7 @@ FORBIDDEN = (
     ("synthesizeme/serving/x.py", "def f():\n    from synthesizeme.datasets._words import words_of"),
     ("synthesizeme/serving/x.py", "from synthesizeme.datasets import _words"),
     ("synthesizeme/cli/x.py", "def f():\n    from reward_models._engine import active"),
-    ("synthesizeme/cli/x.py", "from synthesizeme.personas.scorers import _opened"),
+    ("synthesizeme/cli/x.py", "from synthesizeme.judges.by_name import _opened"),
     ("synthesizeme/datasets/x.py", "from synthesizeme.datasets.rows._x import f"),
     ("reward_models/x.py", "from reward_models.floor._vectors import Vectors"),
 )

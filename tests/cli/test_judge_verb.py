@@ -112,7 +112,7 @@ def test_no_verdict_is_a_failure_never_a_tie(command, mara, tmp_path):
 )
 def test_whether_the_order_mattered_is_said_in_a_sentence(capsys, consistent, said):
     from synthesizeme.cli.judge import _show
-    from synthesizeme.judges.one_comparison import OneComparison
+    from synthesizeme.judges.llm_judge import OneComparison
     from synthesizeme.profile import UserProfile
     from synthesizeme.types import Verdict
 

@@ -6,9 +6,8 @@ import reward_models
 from synthesizeme import discovery
 from synthesizeme.comparison.participants import USUAL_RETRIEVAL, participants, system_names
 from synthesizeme.errors import UnknownNameError, install_line
-from synthesizeme.personas.retrieving import retrieval_judges
-from synthesizeme.personas.scorers import JUDGES as PLAIN_JUDGES
-from synthesizeme.personas.scorers import REFERENCES
+from synthesizeme.judges.names import JUDGES as PLAIN_JUDGES
+from synthesizeme.judges.names import REFERENCES, retrieval_judges
 
 JUDGES = (*PLAIN_JUDGES, *USUAL_RETRIEVAL)
 

@@ -8,10 +8,10 @@ import pytest
 
 import reward_models
 from synthesizeme.comparison.personalization_tax import OVERALL, tax_report
-from synthesizeme.datasets._reward_bench import read_reward_bench
 from synthesizeme.errors import ConfigError
+from synthesizeme.evaluation.reward_bench import read_reward_bench
 
-QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "datasets" / "reward_bench_2.jsonl")
+QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "evaluation" / "reward_bench_2.jsonl")
 PAIRS = [
     opposites.judged(user, number, calm=user != "loud", split="train")
     for user in ("calm", "quiet", "loud")

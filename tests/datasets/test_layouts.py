@@ -10,7 +10,7 @@ import pytest
 
 from synthesizeme.datasets import convert, parse_columns, read_pairs
 from synthesizeme.datasets.rows import SourceRow, read_user
-from synthesizeme.datasets.rows.json_rows import json_stream
+from synthesizeme.datasets.rows.lines import json_stream
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.lint import lint
 

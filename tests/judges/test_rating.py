@@ -14,9 +14,8 @@ from synthesizeme.backends import Answer, Token
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.judges._rating_reply import read_rating
-from synthesizeme.judges.anchored import strength
-from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.judges.messages import read_rating
+from synthesizeme.judges.rating import JudgeRewards, strength
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.scoring import PairwiseScorer, ResponseScorer
 from synthesizeme.types import Failure, Reward

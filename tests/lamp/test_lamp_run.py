@@ -11,10 +11,10 @@ from synthesizeme.backends import Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets.lamp import LampItem, LampQuestion, lamp_task, load_lamp, write_planted
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError, UnreadableError
+from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.judges.retrieval_judge import count_pieces
 from synthesizeme.lamp import Choice, LampRun, choose, lamp_prompt, rank_profiles, read_ranking, write_ranking
-from synthesizeme.personas.retrieving import RetrievalSettings
 from synthesizeme.retrieval import open_retriever
-from synthesizeme.token_budget import count_pieces
 from synthesizeme.types import Failure, Message, Verdict
 
 
@@ -99,7 +99,7 @@ def test_failures_are_wrong_answers_and_counted(folder):
     assert row.failures == {"parse": 40}
     assert row.metrics["accuracy"].value == 0
 
-    with pytest.raises(UnreadableError, match=r"user 'author-00': .*0 of its 8 replies"):
+    with pytest.raises(UnreadableError, match=r"user 'author-0\d': .*0 of its 8 replies"):
         run(folder, 2, Session(scripted_model(lambda request: "Hm."))).report(["default"])
 
 

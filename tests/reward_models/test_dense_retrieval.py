@@ -14,7 +14,7 @@ import torch
 from reward_models._losses import retrieval_distillation
 from reward_models.dense_retrieval import DistilledEncoder, FrozenEncoder, Lesson, open_encoder
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
-from synthesizeme.retrieval.dense import Dense
+from synthesizeme.retrieval import Dense
 
 SUBJECTS = ("taxes", "herbs", "goals", "seas")
 FRAMES = (

@@ -22,7 +22,7 @@ from synthesizeme import stylometry
 from synthesizeme.datasets import read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.benchmarks import load_benchmark
-from synthesizeme.evaluation.saved import measure_saved
+from synthesizeme.evaluation.personal import measure_saved
 from synthesizeme.types import Message
 
 ROOT = Path(__file__).resolve().parents[2]

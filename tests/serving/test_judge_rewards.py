@@ -8,8 +8,7 @@ import pytest
 from invented import account, pair
 
 from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUserError
-from synthesizeme.judges.anchored import strength
-from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.judges.rating import JudgeRewards, strength
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.serving.models import JudgeSpec, open_rewards, read_spec
 from synthesizeme.serving.openrlhf import reward_func
