@@ -6,9 +6,8 @@ from reward_models._base import RewardModel
 from reward_models._checkpoint import check_place, is_checkpoint
 from reward_models._default_encoder import encoders_here
 from reward_models._engines import use_engine
-from reward_models._methods import POPULATION, load, method, method_names
+from reward_models._methods import POPULATION, load, method, method_names, packed, unpacked
 from reward_models._naming import method_parameters
-from reward_models._packing import packed, unpacked
 from reward_models._standing import Standing
 from reward_models._static import LICENCE as STATIC_LICENCE
 

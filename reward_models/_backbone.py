@@ -20,9 +20,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from reward_models._pretrained import MINILM, locate
 from reward_models._threads import alone
+from reward_models._types import Floats
 from synthesizeme.errors import DataError
 
-Floats = NDArray[np.float64]
 PAD_TOKEN = "<|pad|>"
 
 

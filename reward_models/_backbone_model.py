@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import RewardNetwork, open_backbone, save_backbone, score
 from reward_models._base import RewardModel, UnknownUser
-from reward_models._estimates import Estimates, sigmoid
 from reward_models._rendering import Renderer
 from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
-from reward_models._types import Histories, Prompt, UserState, Words
+from reward_models._types import Estimates, Histories, Prompt, UserState, Words, sigmoid
 from synthesizeme.errors import ConfigError
 from synthesizeme.types import PreferencePair
 

@@ -17,14 +17,17 @@ from typing import Any, ClassVar, Literal, Self
 from numpy.typing import NDArray
 
 from reward_models._checkpoint import Checkpoint, write
-from reward_models._engine import active
-from reward_models._estimates import Estimates, sigmoid
-from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
 from reward_models._naming import method_name, method_parameters
-from reward_models._reward_scale import reward_scale
-from reward_models._standing import Standing
-from reward_models._types import Histories, Prompt, UserState, Words
-from reward_models._user_effect import Sampled, sampled, user_effect
+from reward_models._standing import Standing, reward_scale
+from reward_models._training_pairs import (
+    Sampled,
+    refuse_foreign,
+    refuse_lent,
+    refuse_test_rows,
+    sampled,
+    user_effect,
+)
+from reward_models._types import Estimates, Histories, Prompt, UserState, Words, active, sigmoid
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.progress import ShowProgress, waiting
@@ -77,7 +80,7 @@ class RewardModel(ABC):
         """
 
     def _user_states(self, histories: Histories, words: Words = NO_WORDS) -> dict[str, UserState]:
-        """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._engine`)."""
+        """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._types`)."""
         engine = active()
         if engine is not None and histories:
             return engine.user_states(self, histories, words)
@@ -163,7 +166,7 @@ class RewardModel(ABC):
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
         A model that was fitted here also says whether own, nobody's and swapped history differ, measured on
-        a few training users (`reward_models._user_effect.user_effect`) who were not refitted or forgotten
+        a few training users (`reward_models._training_pairs.user_effect`) who were not refitted or forgotten
         since. One that was loaded has none of their pairs, and does not.
 
         Raises:

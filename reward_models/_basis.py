@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from reward_models._features import Joined, Stylometric, read_parts
 from reward_models._hierarchy import Variances
 from reward_models._outside import WIDTH, Sketch, excess
-from reward_models._types import Features, Prompt
+from reward_models._types import Features, Item, Prompt
 from reward_models._wording import wording
 from synthesizeme import stylometry
 from synthesizeme.types import PreferencePair
@@ -66,13 +66,6 @@ class _Row(NamedTuple):
     own: NDArray[np.float32]
     outside: NDArray[np.float32]
     """What neither represents, the groups of `Basis.names` side by side (`reward_models._outside`)."""
-
-
-class Item(NamedTuple):
-    """One response to one prompt."""
-
-    prompt: tuple[Any, ...]
-    response: str
 
 
 def items_of(pairs: Sequence[PreferencePair]) -> list[Item]:

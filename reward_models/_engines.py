@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reward_models._engine import Engine, using
+from reward_models._types import Engine, using
 from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
 
 ENGINES = ("local", "ray")

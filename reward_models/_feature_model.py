@@ -13,9 +13,18 @@ from torch import Tensor, nn
 
 from reward_models._base import RewardModel
 from reward_models._chosen_features import chosen_features, same_features
-from reward_models._estimates import Estimates, Floats, sigmoid
 from reward_models._trainer import seeded
-from reward_models._types import Features, Histories, Matrix, Prompt, UserState, Words
+from reward_models._types import (
+    Estimates,
+    Features,
+    Floats,
+    Histories,
+    Matrix,
+    Prompt,
+    UserState,
+    Words,
+    sigmoid,
+)
 from synthesizeme.errors import DataError
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reward_models._engine import active
-from reward_models._feature_cache import FeatureCache, Unit, Vector, open_cache
-from reward_models._types import Encoder, Features, Matrix, Prompt
+from reward_models._feature_cache import FeatureCache, open_cache
+from reward_models._types import Encoder, Features, Matrix, Prompt, Unit, Vector, active
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
 
@@ -145,7 +144,7 @@ class Encoded:
     Args:
         encoder: The network.
         cache: Vectors of earlier calls; None for none.
-        spec: Specification that opens the encoder in another process, for engines (`reward_models._engine`).
+        spec: Specification that opens the encoder in another process, for engines (`reward_models._types`).
     """
 
     def __init__(

@@ -13,11 +13,10 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, AutoTokenizer
 
 from reward_models._backbone import quiet
-from reward_models._feature_cache import Unit
 from reward_models._pretrained import digest, locate
 from reward_models._rendering import Located, Renderer
 from reward_models._threads import alone
-from reward_models._types import Matrix, Prompt
+from reward_models._types import Matrix, Prompt, Unit
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message
 

@@ -14,20 +14,14 @@ from numpy.typing import NDArray
 from reward_models._base import RewardModel, UnknownUser
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
 from reward_models._chosen_features import same_features
-from reward_models._effects import NONE, first_less_second
-from reward_models._estimates import Estimates, Floats, sigmoid
-from reward_models._factors import searched
+from reward_models._effects import NONE, JudgedTexts, first_less_second
 from reward_models._features import open_features
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
-from reward_models._judged_texts import JudgedTexts
-from reward_models._left_out import CASES, Factors, Pairs, moderated
+from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
+from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
 from reward_models._own_words import OwnWords, as_of
-from reward_models._set_apart import nobodys_choices
-from reward_models._shared_variance import by_state, shared_variance
-from reward_models._shown_weights import named_weights, own_taste
-from reward_models._tastes import Tastes, no_tastes
-from reward_models._trial import sharpness_by_case, sharpness_of, tried, with_tastes
-from reward_models._types import Histories, Prompt, UserState, Words
+from reward_models._tastes import Tastes, no_tastes, sharpness_by_case, sharpness_of, tried, with_tastes
+from reward_models._types import Estimates, Floats, Histories, Prompt, UserState, Words, sigmoid
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import UserWords

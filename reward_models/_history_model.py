@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from reward_models import _losses
 from reward_models._feature_model import FeatureModel
-from reward_models._held_out import by_user, held_out_split
-from reward_models._profiler import content
-from reward_models._trainer import Schedule, train
+from reward_models._trainer import Schedule, bradley_terry, train
+from reward_models._training_pairs import by_user, held_out_split
 from reward_models._types import Histories, UserState, Words
+from reward_models.persona_prompted import content
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
@@ -161,7 +160,7 @@ class HistoryModel(FeatureModel):
             values = self._values(held_sides, no_prompts, [states.get(user) for user in held_users])
             margins = (values[: len(held_out)] - values[len(held_out) :]).double()
             temperature = fit_margin_temperature(margins.numpy())
-            return float(_losses.bradley_terry(margins / temperature).mean())
+            return float(bradley_terry(margins / temperature).mean())
 
         schedule = Schedule(
             epochs=epochs,

@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._feature_model import FeatureModel
-from reward_models._held_out import held_out_split
-from reward_models._trainer import Schedule, minimise, train
+from reward_models._trainer import Schedule, bradley_terry, minimise, train
+from reward_models._training_pairs import held_out_split
 from reward_models._types import Histories, UserState
 from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
@@ -60,7 +59,7 @@ class SimplexModel(FeatureModel):
         base: Arguments of `FeatureModel`.
     """
 
-    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(_losses.bradley_terry)
+    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(bradley_terry)
     """From margins (n,) to losses (n,)."""
     network_: SimplexNetwork
 

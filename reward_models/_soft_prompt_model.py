@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import own_randomness, quiet, score
 from reward_models._backbone_model import BackboneModel
-from reward_models._estimates import Estimates
 from reward_models._features import open_features
-from reward_models._profiler import Profiler, content
 from reward_models._reward_training import Rows, in_turn, tokenized, train
 from reward_models._soft_prompt import HistoryCollator, Matrix, SoftPromptNetwork
-from reward_models._types import Features, Histories, Prompt, UserState, Words
-from reward_models._worded_user import WordedUser, pass_seeds
-from reward_models.persona_prompted import PersonaPrompted
+from reward_models._types import Estimates, Features, Histories, Prompt, UserState, Words
+from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, content, pass_seeds
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.profile import UserProfile

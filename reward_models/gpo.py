@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._trainer import gaussian_nll
 from reward_models._types import UserState
 
 LOG_STD = (-3.0, 2.0)
@@ -106,8 +106,8 @@ class Gpo(HistoryModel):
         (mean_1, mean_0), (log_std_1, log_std_0) = (
             [half[targets.present] for half in both.chunk(2, dim=1)] for both in (mean, log_std)
         )
-        labels = _losses.gaussian_nll(torch.ones_like(mean_1), mean_1, log_std_1)
-        labels = labels + _losses.gaussian_nll(torch.zeros_like(mean_0), mean_0, log_std_0)
+        labels = gaussian_nll(torch.ones_like(mean_1), mean_1, log_std_1)
+        labels = labels + gaussian_nll(torch.zeros_like(mean_0), mean_0, log_std_0)
         spread = ((2 * log_std_1).exp() + (2 * log_std_0).exp()).sqrt()
         choice = -torch.special.log_ndtr((mean_1 - mean_0) / spread)
         return (1 - self.pairwise) * labels + self.pairwise * choice

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._basis import Group
+from reward_models._effects import JudgedTexts
 from reward_models._hierarchy import Fit
-from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import Case, Factors
 from reward_models._standing import Standing
 from reward_models._tastes import no_tastes

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._simplex_model import SimplexModel, SimplexNetwork
+from reward_models._trainer import hinge
 
 
 class Pal(SimplexModel):
@@ -38,7 +38,7 @@ class Pal(SimplexModel):
         arXiv:2406.08469, model A.
     """
 
-    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(_losses.hinge)
+    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(hinge)
 
     def __init__(
         self,

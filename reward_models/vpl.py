@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._trainer import negative_elbo, swap_asymmetry
+from reward_models._training_pairs import sampled, user_effect
 from reward_models._types import Histories, UserState, Words
-from reward_models._user_effect import sampled, user_effect
 from synthesizeme.errors import ConfigError
 
 LOG_VARIANCE = (-6.0, 2.0)
@@ -157,13 +157,13 @@ class Vpl(HistoryModel):
         z = (mean + noise)[:, None].expand(-1, targets.present.shape[1], -1)
         margins = self.network_.decode(targets.chosen, z) - self.network_.decode(targets.rejected, z)
         users = targets.present.nonzero()[:, 0]
-        losses = _losses.negative_elbo(
+        losses = negative_elbo(
             margins[targets.present], mean[users], log_variance[users], self._kl_weight(epoch)
         )
         if not self.swap:
             return losses
         swapped = self.network_.posterior(context.swapped())
-        return losses + self.swap * _losses.swap_asymmetry(mean, log_variance, *swapped)[users]
+        return losses + self.swap * swap_asymmetry(mean, log_variance, *swapped)[users]
 
     def _read(self, chosen: Tensor, rejected: Tensor) -> UserState:
         present = torch.ones(1, len(chosen), dtype=torch.bool)

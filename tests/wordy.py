@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reward_models._base import RewardModel
-from reward_models._estimates import Estimates, sigmoid
+from reward_models._types import Estimates, sigmoid
 
 VOCABULARY = ("tea", "coffee", "night", "brief")
 

@@ -20,8 +20,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from reward_models import method
-from reward_models._basis import Item
 from reward_models._features import open_features
+from reward_models._types import Item
 from synthesizeme.datasets.synthetic import planted_population
 
 HERE = Path(__file__).parent

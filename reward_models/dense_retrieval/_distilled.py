@@ -16,8 +16,7 @@ from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reward_models._losses import retrieval_distillation
-from reward_models._trainer import Schedule, minimise, seeded, train
+from reward_models._trainer import Schedule, minimise, retrieval_distillation, seeded, train
 from reward_models._types import Matrix
 from reward_models.dense_retrieval._frozen import FrozenEncoder
 from reward_models.dense_retrieval._lessons import DOCUMENT, Lesson
@@ -32,7 +31,7 @@ class DistilledEncoder:
     """``e(x) = b(x) + U V^T b(x)``: a frozen encoder b and a map of low rank, zero before training.
 
     Similarity is the cosine of e, for queries and documents alike, times a learned sharpness. Objective: see
-    `reward_models._losses.retrieval_distillation`. First the sharpness alone is fitted, then everything by
+    `reward_models._trainer.retrieval_distillation`. First the sharpness alone is fitted, then everything by
     AdamW; a seeded part of the lessons is held out, and the weights of the best epoch on it are kept: those
     without a map where nothing was better, so that it then ranks as the frozen encoder does.
 

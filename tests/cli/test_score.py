@@ -17,7 +17,7 @@ import pytest
 
 import reward_models
 from reward_models._base import RewardModel
-from reward_models._estimates import Estimates, sigmoid
+from reward_models._types import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource

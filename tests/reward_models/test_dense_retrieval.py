@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from reward_models._losses import retrieval_distillation
+from reward_models._trainer import retrieval_distillation
 from reward_models.dense_retrieval import DistilledEncoder, FrozenEncoder, Lesson, open_encoder
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.retrieval.dense import Dense

@@ -12,9 +12,9 @@ import two_tastes  # noqa: E402
 
 import reward_models  # noqa: E402
 from reward_models._history_model import PairSets, _numbered  # noqa: E402
-from reward_models._profiler import content  # noqa: E402
 from reward_models._trainer import seeded  # noqa: E402
 from reward_models.gpo import Gpo, GpoNetwork  # noqa: E402
+from reward_models.persona_prompted import content  # noqa: E402
 from synthesizeme.errors import ConfigError  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("taste_alone")

@@ -25,11 +25,11 @@ from scipy.special import expit
 
 import reward_models
 from reward_models import _hierarchical
-from reward_models._basis import Item
 from reward_models._effects import NONE
 from reward_models._features import Encoded
 from reward_models._hierarchy import some_users
 from reward_models._left_out import CASES, SEEN_OR_NEW, Factors, Pairs, loss
+from reward_models._types import Item
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.types import Comparison

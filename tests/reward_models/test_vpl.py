@@ -11,9 +11,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 import two_tastes  # noqa: E402
 
 import reward_models  # noqa: E402
-from reward_models import _losses  # noqa: E402
 from reward_models._history_model import PairSets  # noqa: E402
-from reward_models._trainer import seeded  # noqa: E402
+from reward_models._trainer import (  # noqa: E402
+    bradley_terry,
+    gaussian_kl,
+    seeded,
+    swap_asymmetry,
+)
 from reward_models.vpl import Vpl, VplNetwork, _active  # noqa: E402
 from synthesizeme.errors import ConfigError, NotFittedError  # noqa: E402
 
@@ -150,7 +154,7 @@ def test_the_kl_enters_the_loss_with_its_weight(network):
         with seeded(1), torch.no_grad():
             return model._losses(context, targets, epoch)
 
-    kl = _losses.gaussian_kl(*posterior(network, context))
+    kl = gaussian_kl(*posterior(network, context))
     assert torch.allclose(losses(5.0) - losses(0.0), 0.1 * kl[[0, 0, 1]], rtol=1e-4)
 
 
@@ -162,7 +166,7 @@ def test_no_noise_and_no_kl_where_there_is_no_history(network):
         found = model._losses(history(0), targets, 0.0)
         zero = torch.zeros(1, 4, 3)
         margins = network.decode(targets.chosen, zero) - network.decode(targets.rejected, zero)
-    assert torch.allclose(found, _losses.bradley_terry(margins[0]))
+    assert torch.allclose(found, bradley_terry(margins[0]))
 
 
 def test_a_read_latent_has_the_scale_it_is_trained_with(network):
@@ -195,7 +199,7 @@ def test_the_cure_makes_swapped_histories_mirror_images():
             chosen, rejected = model._encode_pairs([p for p in uneven if p.user_id == user])
             own = PairSets(chosen[None], rejected[None], torch.ones(1, len(chosen), dtype=torch.bool))
             twin = posterior(model.network_, own.swapped())
-            found.append(_losses.swap_asymmetry(*posterior(model.network_, own), *twin).item())
+            found.append(swap_asymmetry(*posterior(model.network_, own), *twin).item())
         return np.mean(found), two_tastes.accuracy(model, asked)
 
     (plain, _), (cured, accuracy) = asymmetry_and_accuracy(0.0), asymmetry_and_accuracy(0.1)

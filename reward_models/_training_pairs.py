@@ -1,4 +1,4 @@
-"""Whether a user's history changes what a fitted model says: own, nobody's and swapped history compared."""
+"""Pairs of training: what may be learned from, what is set aside, and whether a user's own are heeded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,97 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reward_models._estimates import Estimates
-from reward_models._types import Prompt, UserState
+from reward_models._types import Estimates, Histories, Prompt, UserState
+from synthesizeme import display
+from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
+
+
+def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
+    """Refuse to learn from a test pair, and from what is no pair.
+
+    Raises:
+        DataError: one of `pairs` is of the test split, or no `PreferencePair`.
+    """
+    for number, pair in enumerate(pairs, start=1):
+        if not isinstance(pair, PreferencePair):
+            raise DataError(
+                f"row {number}: found {display.shortened(str(pair))!r}, a {type(pair).__name__}; expected a "
+                "PreferencePair",
+                cure="read rows of other shapes with synthesizeme.read_pairs(rows).pairs",
+            )
+    held_out = [pair.pair_id for pair in pairs if pair.split == "test"]
+    if held_out:
+        raise DataError(
+            f"{len(held_out)} of {len(pairs)} pairs to learn from are of the test split, the first is "
+            f"{held_out[0]!r}",
+            field="split",
+            cure="leave the test rows out.",
+        )
+
+
+def refuse_foreign(histories: Mapping[str, Sequence[PreferencePair]]) -> None:
+    """Refuse test rows, and pairs that stand under another user's name.
+
+    Raises:
+        DataError: a pair is of the test split or of another user.
+    """
+    for user_id, pairs in histories.items():
+        refuse_test_rows(pairs)
+        others = [pair for pair in pairs if pair.user_id != user_id]
+        if others:
+            raise DataError(
+                f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
+                f"{others[0].pair_id!r} of {others[0].user_id!r}",
+                field="user_id",
+                cure="pass the pairs of one user.",
+            )
+
+
+def refuse_lent(words: Mapping[str, UserWords]) -> None:
+    """Refuse words that stand under another user's name.
+
+    Raises:
+        DataError: words are another user's.
+    """
+    for user_id, said in words.items():
+        if said.user_id != user_id:
+            raise DataError(
+                f"the words given for user {user_id!r} are those of {said.user_id!r}",
+                field="user_id",
+                cure="pass the user's own words, or lend them on purpose with UserWords.lent_to.",
+            )
+
+
+HELD_OUT_SHARE = 0.2
+"""Share of every user's pairs set aside where the data has no validation rows."""
+
+
+def held_out_split(histories: Histories, seed: int) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """The pairs to learn from and the pairs to choose by, both in the order of the users.
+
+    The second are the rows of the validation split; where there is none, or nothing else, a seeded fifth
+    (rounded down) of every user's pairs. It is empty where nobody has five pairs.
+    """
+    pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
+    held = {id(pair) for pair in pairs if pair.split == "validation"}
+    if not 0 < len(held) < len(pairs):
+        rng = np.random.default_rng(seed)
+        held = set()
+        for user_pairs in histories.values():
+            drawn = rng.permutation(len(user_pairs))[: int(HELD_OUT_SHARE * len(user_pairs))]
+            held |= {id(user_pairs[i]) for i in drawn}
+    return [pair for pair in pairs if id(pair) not in held], [pair for pair in pairs if id(pair) in held]
+
+
+def by_user(pairs: Sequence[PreferencePair]) -> dict[str, list[PreferencePair]]:
+    """Pairs by user id, users in the order of their first pair."""
+    found: dict[str, list[PreferencePair]] = {}
+    for pair in pairs:
+        found.setdefault(pair.user_id, []).append(pair)
+    return found
+
 
 USERS, PAIRS = 8, 16
 """At most so many users are asked about, and of each so many of their own training pairs."""
