@@ -8,16 +8,17 @@ user's can be lent, and it can be forgotten, all without touching anything share
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, dataclass_transform, get_type_hints
 
 from numpy.typing import NDArray
 
 from reward_models._checkpoint import Checkpoint, write
-from reward_models._naming import method_name, method_parameters
 from reward_models._standing import Standing, reward_scale
 from reward_models._training_pairs import (
     Sampled,
@@ -37,11 +38,27 @@ from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verd
 UnknownUser = Literal["population", "refuse"]
 
 
+def method_name(method: type) -> str:
+    """Name of a method: that of its module, with dashes."""
+    return method.__module__.rpartition(".")[2].replace("_", "-")
+
+
+def method_parameters(method: type) -> dict[str, inspect.Parameter]:
+    """Arguments of a method by name, its own first and those of its bases after them."""
+    kinds = get_type_hints(method)
+    known = inspect.signature(method).parameters
+    names = dict.fromkeys(name for owner in method.__mro__ for name in inspect.get_annotations(owner))
+    return {name: known[name].replace(annotation=kinds[name]) for name in names if name in known}
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+@dataclass(kw_only=True, eq=False, repr=False)
 class RewardModel(ABC):
     """Base of every method; the file it stands in is its registration.
 
-    A subclass takes keyword arguments only and stores them under their own names; what it learns ends in an
-    underscore. It implements `_fit`, `_user_state`, `_rewards`, `_arrays` and `_restore`.
+    A subclass names its arguments as annotated attributes with defaults, as a dataclass does; they are given
+    by keyword. What it learns ends in an underscore. It implements `_fit`, `_user_state`, `_rewards`,
+    `_arrays` and `_restore`.
 
     Args:
         unknown_user: What a user without a state gets: ``population`` (the model without the user, with
@@ -56,15 +73,29 @@ class RewardModel(ABC):
     """Arguments that are no plain values and do not go into a checkpoint."""
     standard_errors: ClassVar[bool] = False
     """Whether every reward has a standard error."""
-    reads_words: bool = False
+    reads_words = False
     """Whether the method reads what users said beside their choices; one that does not ignores it."""
+    population = False
+    """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
+    any data of theirs, not even on pairs that were kept back."""
 
-    def __init__(
-        self, *, unknown_user: UnknownUser = "population", seed: int = 0, floor: str = "base"
-    ) -> None:
-        self.unknown_user = unknown_user
-        self.seed = seed
-        self.standing = Standing(floor)
+    unknown_user: UnknownUser = "population"
+    seed: int = 0
+    floor: str = "base"
+    users_: dict[str, UserState] = field(init=False)
+    learned_from: frozenset[str] | None = field(init=False, default=None)
+    """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
+    reward_scale: RewardScale | None = field(init=False, default=None)
+    """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
+    _sampled: Sampled = field(init=False, default=Sampled())
+    """Training users that `fit_report` asks about."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(kw_only=True, eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.standing = Standing(self.floor)
 
     # What a method implements.
 
@@ -140,11 +171,6 @@ class RewardModel(ABC):
     def name(self) -> str:
         """Name on the command line and in reports."""
         return method_name(type(self))
-
-    @property
-    def floor(self) -> str:
-        """Name of what rewards stand on."""
-        return self.standing.name
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -324,7 +350,7 @@ class RewardModel(ABC):
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.standing = self.standing.on(floor)
+        self.standing, self.floor = self.standing.on(floor), floor
         return self
 
     def save(self, folder: Path | str) -> None:
@@ -357,17 +383,6 @@ class RewardModel(ABC):
             raise NotFittedError(
                 f"{self.name} is not fitted; call fit(pairs), or load a checkpoint"
             ) from None
-
-    users_: dict[str, UserState]
-    learned_from: frozenset[str] | None = None
-    """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
-    reward_scale: RewardScale | None = None
-    """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
-    population: bool = False
-    """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
-    any data of theirs, not even on pairs that were kept back."""
-    _sampled: Sampled = Sampled()
-    """Training users that `fit_report` asks about."""
 
     def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
         users = self._fitted()

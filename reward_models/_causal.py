@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reward_models._backbone import quiet
 from reward_models._pretrained import locate
+from reward_models._transformers import quiet
 from synthesizeme.errors import DataError
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._base import RewardModel
-from reward_models._chosen_features import chosen_features, same_features
+from reward_models._features import chosen_features, same_features
 from reward_models._trainer import seeded
 from reward_models._types import (
     Estimates,
-    Features,
     Floats,
     Histories,
     Matrix,
@@ -48,16 +48,14 @@ class FeatureModel(RewardModel):
 
     Args:
         features: Specification of `open_features`; ``auto`` is stylometric features and the
-            default encoder (`reward_models._default_encoder`), or the former alone where none can be opened.
+            default encoder (`reward_models._features`), or the former alone where none can be opened.
         base: Arguments of `RewardModel`.
     """
 
     reads_prompts: ClassVar[bool] = False
     """Whether the network reads features of the prompt; if not, their tensors have no column."""
 
-    def __init__(self, *, features: str = "auto", **base: Any) -> None:
-        super().__init__(**base)
-        self.features = features
+    features: str = "auto"
 
     # What a method implements.
 
@@ -79,9 +77,7 @@ class FeatureModel(RewardModel):
 
     # What it has from here.
 
-    featurizer_: Features
-    network_: nn.Module
-    _memory: dict[Any, NDArray[np.float32]] | None = None
+    _memory: dict[Any, NDArray[np.float32]] | None = field(init=False, default=None)
     """Rows encoded so far, kept while `fit` runs."""
 
     def _encode(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Tensor:

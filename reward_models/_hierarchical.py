@@ -6,16 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import RewardModel, UnknownUser
+from reward_models._base import RewardModel
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
-from reward_models._chosen_features import same_features
 from reward_models._effects import NONE, JudgedTexts, first_less_second
-from reward_models._features import open_features
+from reward_models._features import open_features, same_features
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
 from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
@@ -44,36 +43,26 @@ class HierarchicalModel(RewardModel):
     groups: ClassVar[Mapping[str, Group]] = GROUPS
     """Groups of features, with their built-in prior variances."""
 
-    def __init__(
-        self,
-        *,
-        knows: str = "choices+words",
-        variances: HowVariances = "left-out",
-        tastes: HowTastes = "learned",
-        unknown_user: UnknownUser = "population",
-        seed: int = 0,
-        floor: str = "base",
-    ) -> None:
-        super().__init__(unknown_user=unknown_user, seed=seed, floor=floor)
-        for name, value, allowed in (
-            ("variances", variances, ("left-out", "fixed")),
-            ("tastes", tastes, ("learned", "none")),
-        ):
-            if value not in allowed:
-                raise ConfigError(
-                    f"{self.name}: {name} is {value!r}; expected {' or '.join(allowed)}; "
-                    "leave it out for the default"
-                )
-        unknown = set(knows.split("+")) - set(KNOWLEDGE)
-        if unknown:
-            raise ConfigError(
-                f"{self.name}: knows is {knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, joined by "
-                "+; leave it out for the default"
+    knows: str = "choices+words"
+    variances: HowVariances = "left-out"
+    tastes: HowTastes = "learned"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        problems = [
+            f"{self.name}: {name} is {getattr(self, name)!r}; expected {' or '.join(get_args(kind))}; leave "
+            "it out for the default"
+            for name, kind in (("variances", HowVariances), ("tastes", HowTastes))
+            if getattr(self, name) not in get_args(kind)
+        ]
+        if set(self.knows.split("+")) - set(KNOWLEDGE):
+            problems.append(
+                f"{self.name}: knows is {self.knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, "
+                "joined by +; leave it out for the default"
             )
-        self.knows = knows
-        self.reads_words = knows != "choices"
-        self.variances: HowVariances = variances
-        self.tastes: HowTastes = tastes
+        if problems:
+            raise ConfigError(problems)
+        self.reads_words = self.knows != "choices"
 
     def _encoder_spec(self) -> str | None:
         """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""

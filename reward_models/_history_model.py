@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -75,28 +75,14 @@ class HistoryModel(FeatureModel):
         base: Arguments of `FeatureModel`.
     """
 
-    def __init__(
-        self,
-        *,
-        max_history: int = 60,
-        no_history: float = 0.2,
-        mirrored: float = 0.05,
-        warm_up: int = 30,
-        epochs: int = 200,
-        batch_size: int = 8,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.01,
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        self.max_history = max_history
-        self.no_history = no_history
-        self.mirrored = mirrored
-        self.warm_up = warm_up
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+    max_history: int = 60
+    no_history: float = 0.2
+    mirrored: float = 0.05
+    warm_up: int = 30
+    epochs: int = 200
+    batch_size: int = 8
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
 
     @abstractmethod
     def _losses(self, context: PairSets, targets: PairSets, epoch: float) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from reward_models._base import RewardModel
-from reward_models._checkpoint import of_this_version, read
+from reward_models._checkpoint import MODEL, read
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
 
@@ -71,7 +71,7 @@ def load(folder: Path | str = POPULATION) -> RewardModel:
     folder = Path(folder)
     stored = read(folder)
     kind = method(stored.method)
-    with of_this_version(stored.method, folder):
+    with MODEL.fits(folder, repr(stored.method)):
         model = kind(**stored.params)
         model._load_files(folder)
         model._take(stored)

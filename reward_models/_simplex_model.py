@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,24 +61,11 @@ class SimplexModel(FeatureModel):
 
     loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(bradley_terry)
     """From margins (n,) to losses (n,)."""
-    network_: SimplexNetwork
-
-    def __init__(
-        self,
-        *,
-        rank: int,
-        shrinkage: float,
-        epochs: int = 60,
-        learning_rate: float = 1e-3,
-        weight_decay: float,
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        self.rank = rank
-        self.shrinkage = shrinkage
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+    rank: int
+    shrinkage: float
+    epochs: int = 60
+    learning_rate: float = 0.001
+    weight_decay: float
 
     @abstractmethod
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:

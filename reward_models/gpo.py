@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,26 +61,12 @@ class Gpo(HistoryModel):
         arXiv:2207.04179.
     """
 
-    network_: GpoNetwork
-
-    def __init__(
-        self,
-        *,
-        layers: int = 1,
-        heads: int = 4,
-        width: int = 64,
-        dropout: float = 0.5,
-        inner_dropout: float = 0.1,
-        pairwise: float = 0.5,
-        **shared: Any,
-    ) -> None:
-        super().__init__(**shared)
-        self.layers = layers
-        self.heads = heads
-        self.width = width
-        self.dropout = dropout
-        self.inner_dropout = inner_dropout
-        self.pairwise = pairwise
+    layers: int = 1
+    heads: int = 4
+    width: int = 64
+    dropout: float = 0.5
+    inner_dropout: float = 0.1
+    pairwise: float = 0.5
 
     def _problems(self) -> list[str]:
         found = [*super()._problems(), *self._below({"layers": 1, "heads": 1, "width": 1})]

@@ -8,9 +8,7 @@ scales of prior variances and the sharpness of probabilities come from pairs, te
 
 from __future__ import annotations
 
-from typing import Any
-
-from reward_models._default_encoder import default_encoder
+from reward_models._features import default_encoder
 from reward_models._hierarchical import HierarchicalModel
 
 
@@ -57,9 +55,7 @@ class Hierarchical(HierarchicalModel):
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 3.4 and 5.4.
     """
 
-    def __init__(self, *, encoder: str = "auto", **shared: Any) -> None:
-        super().__init__(**shared)
-        self.encoder = encoder
+    encoder: str = "auto"
 
     def _encoder_spec(self) -> str | None:
         return default_encoder() if self.encoder == "auto" else self.encoder

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._backbone_model import TextModel
+from reward_models._backbone import TextModel
 from reward_models._types import Floats, Histories, UserState
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError
@@ -184,18 +184,9 @@ class PersonaPrompted(WordedUser, TextModel):
 
     unsaved: ClassVar[tuple[str, ...]] = ("profiler", "profiles")
 
-    def __init__(
-        self,
-        *,
-        profiler: Profiler | None = None,
-        profiles: Mapping[str, UserProfile | str] | None = None,
-        profile_dropout: float = 0.2,
-        **shared: Any,
-    ) -> None:
-        super().__init__(**shared)
-        self.profiler = profiler
-        self.profiles = profiles
-        self.profile_dropout = profile_dropout
+    profiler: Profiler | None = None
+    profiles: Mapping[str, UserProfile | str] | None = None
+    profile_dropout: float = 0.2
 
     def profile(self, user_id: str) -> str:
         """The words this model reads for a user; empty for an unknown one.

@@ -14,8 +14,8 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from reward_models._base import RewardModel
-from reward_models._chosen_features import chosen_features, same_features
 from reward_models._effects import NONE, Numbers
+from reward_models._features import chosen_features, same_features
 from reward_models._text_digest import text_digest
 from reward_models._training_pairs import held_out_split
 from reward_models._types import Estimates, Features, Floats, Histories, Prompt, UserState, Words, sigmoid
@@ -222,7 +222,7 @@ class Pooled(RewardModel):
 
     Args:
         features: Specification of `open_features`; ``auto`` is named features and the default encoder
-            (`reward_models._default_encoder`), or the former alone where none can be opened. Give it the
+            (`reward_models._features`), or the former alone where none can be opened. Give it the
             features of the model that it is to stand beside.
         unknown_user, seed, floor: See `RewardModel`.
 
@@ -230,9 +230,7 @@ class Pooled(RewardModel):
         Bradley and Terry (1952), Biometrika 39. Pedregosa et al. (2011), Scikit-learn, JMLR 12.
     """
 
-    def __init__(self, *, features: str = "auto", **base: Any) -> None:
-        super().__init__(**base)
-        self.features = features
+    features: str = "auto"
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_, self.featurizer_ = chosen_features(self.features)

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from reward_models._soft_prompt import SoftPromptNetwork
-from reward_models._soft_prompt_model import SoftPromptModel
+from reward_models._soft_prompt import SoftPromptModel, SoftPromptNetwork
 from synthesizeme.errors import ConfigError
 
 
@@ -48,17 +47,9 @@ class Pplug(SoftPromptModel):
         Liu et al., LLMs + Persona-Plug = Personalized LLMs, arXiv 2409.11901, equations 1 to 5.
     """
 
-    def __init__(
-        self,
-        *,
-        temperature: float = 1.0,
-        input_aware: bool = True,
-        learning_rate: float = 1e-3,
-        **shared: Any,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, **shared)
-        self.temperature = temperature
-        self.input_aware = input_aware
+    temperature: float = 1.0
+    input_aware: bool = True
+    learning_rate: float = 0.001
 
     def _reserved(self) -> int:
         return 2

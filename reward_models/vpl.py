@@ -76,29 +76,14 @@ class Vpl(HistoryModel):
         Salakhutdinov (2016), Importance Weighted Autoencoders, arXiv:1509.00519 (active units).
     """
 
-    network_: VplNetwork
-
-    def __init__(
-        self,
-        *,
-        latents: int = 16,
-        width: int = 64,
-        dropout: float = 0.5,
-        beta: float = 0.001,
-        annealing: int = 20,
-        swap: float = 0.1,
-        on_collapse: OnCollapse = "warn",
-        weight_decay: float = 0.3,
-        **shared: Any,
-    ) -> None:
-        super().__init__(weight_decay=weight_decay, **shared)
-        self.latents = latents
-        self.width = width
-        self.dropout = dropout
-        self.beta = beta
-        self.annealing = annealing
-        self.swap = swap
-        self.on_collapse = on_collapse
+    latents: int = 16
+    width: int = 64
+    dropout: float = 0.5
+    beta: float = 0.001
+    annealing: int = 20
+    swap: float = 0.1
+    on_collapse: OnCollapse = "warn"
+    weight_decay: float = 0.3
 
     def active_units(self) -> int:
         """Latents whose posterior mean varies over the users of `fit` with a variance above 0.01.
@@ -108,9 +93,6 @@ class Vpl(HistoryModel):
         """
         self._fitted()
         return self.active_units_
-
-    active_units_: int
-    collapsed_: bool
 
     def _told(self) -> dict[str, float]:
         told = {"active units": self.active_units_, "latents": self.latents}

@@ -133,7 +133,7 @@ def encoding(texts, repeats):
     """Texts per second through the features, nothing cached, beside the encoder called directly."""
     from sentence_transformers import SentenceTransformer
 
-    from reward_models._encoder import open_encoder
+    from reward_models._encoders import open_encoder
     from reward_models._features import Encoded
     from reward_models._pretrained import MINILM, locate
 
@@ -158,7 +158,7 @@ def encoding(texts, repeats):
 
 def static(texts, repeats):
     """Texts per second through static embeddings, beside MiniLM on the same ones, nothing cached."""
-    from reward_models._encoder import open_encoder
+    from reward_models._encoders import open_encoder
     from reward_models._features import Encoded
 
     ours, rival = open_features("static"), Encoded(open_encoder("minilm"))

@@ -24,7 +24,7 @@ from reward_models.persona_vectors import (
     operating_point,
     random_like,
 )
-from reward_models.persona_vectors.dose import dose_response
+from reward_models.persona_vectors.steering import dose_response
 from synthesizeme import (
     Comparison,
     LLMJudge,

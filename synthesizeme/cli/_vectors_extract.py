@@ -112,10 +112,10 @@ def extract(
 
 
 def _check_place(out: Path) -> None:
-    from reward_models.persona_vectors.vectors import FACTS
+    from reward_models.persona_vectors.vectors import LAYOUT
 
     check_writable(out)
-    check_replaceable(out, FACTS, "persona vectors")
+    check_replaceable(out, LAYOUT.document, "persona vectors")
 
 
 def _trait(options: ExtractionOptions, model: ModelOptions) -> Trait:

@@ -18,8 +18,8 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Decoder, PersonaVectors, Trait
-    from reward_models.persona_vectors.authoring import Ask
-    from reward_models.persona_vectors.scoring import Score
+    from reward_models.persona_vectors.rollouts import Score
+    from reward_models.persona_vectors.traits import Ask
     from synthesizeme.types import Message, PreferencePair
 
 PATTERN = "pattern:"
@@ -180,7 +180,7 @@ def check_scorer(scorer: str, model: ModelOptions) -> None:
 def open_scorers(scorer: str, trait: Trait, model: ModelOptions) -> Iterator[Scorers]:
     """The scorers of a trait and of coherence."""
     from reward_models.persona_vectors import PatternScorer
-    from reward_models.persona_vectors.scoring import coherence_scorer, trait_scorer, unrepetitive
+    from reward_models.persona_vectors.rollouts import coherence_scorer, trait_scorer, unrepetitive
 
     check_scorer(scorer, model)
     if scorer.startswith(PATTERN):

@@ -31,7 +31,7 @@ from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Dose, PersonaVectors
-    from reward_models.persona_vectors.screening import ScreenedPair
+    from reward_models.persona_vectors.monitoring import ScreenedPair
 
 Texts = Annotated[
     list[str] | None, typer.Option("--prompt", help="A prompt; may be given several times.", metavar="TEXT")
@@ -244,7 +244,7 @@ def screen(
     decoder = policy.open()
     found = vectors.load(decoder)
     cautious = caution(found)
-    from reward_models.persona_vectors.screening import screen_pairs
+    from reward_models.persona_vectors.monitoring import screen_pairs
 
     rows = screen_pairs(
         decoder, found, pairs, decoder.speaker(**answering.document()), derived=vectors.derived

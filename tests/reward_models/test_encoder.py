@@ -16,9 +16,8 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
 from reward_models._basis import Basis, paired
-from reward_models._encoder import open_encoder
+from reward_models._encoders import open_encoder, open_hidden_states
 from reward_models._features import open_features
-from reward_models._hidden_states import open_hidden_states
 from reward_models._pretrained import MINILM, locate
 from reward_models._rendering import Renderer
 from reward_models._static import open_static

@@ -7,7 +7,7 @@ import pytest
 from invented import pair, user_says
 
 import reward_models
-from reward_models import _chosen_features, _feature_model
+from reward_models import _feature_model, _features
 from reward_models._features import open_features
 from reward_models.lore import Lore
 from reward_models.pal_b import PalB
@@ -39,7 +39,7 @@ class Numbers:
 @pytest.fixture
 def numbers(monkeypatch):
     features = Numbers()
-    monkeypatch.setattr(_chosen_features, "open_features", lambda spec: features)
+    monkeypatch.setattr(_features, "open_features", lambda spec: features)
     return features
 
 
@@ -89,10 +89,10 @@ def test_features_that_are_no_numbers_are_refused_by_name(numbers, value):
 
 
 def test_auto_takes_the_default_encoder_and_goes_on_without_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: "static")
+    monkeypatch.setattr(_features, "default_encoder", lambda: "static")
     model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
     assert model._facts()["features"] == "stylometric+static"
-    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: None)
+    monkeypatch.setattr(_features, "default_encoder", lambda: None)
     model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
     assert model._facts()["features"] == model._facts()["identity"] == "stylometric"
     model.save(tmp_path / "model")

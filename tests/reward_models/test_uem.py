@@ -10,8 +10,7 @@ from invented import pair
 import reward_models
 from reward_models._backbone import open_backbone, read_embeddings
 from reward_models._features import open_features
-from reward_models._soft_prompt import HistoryCollator
-from reward_models._soft_prompt_model import _others
+from reward_models._soft_prompt import HistoryCollator, _others
 from reward_models.uem import Uem, UemNetwork
 from synthesizeme.errors import ConfigError, DataError
 

@@ -71,7 +71,7 @@ def test_bradley_terry_is_the_loss_of_trl(tmp_path):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from trl import RewardConfig, RewardTrainer
 
-    from reward_models._backbone import quiet
+    from reward_models._transformers import quiet
 
     folder = str(tiny_backbones.make(tmp_path / "backbone", ["the ship sails over calm water"] * 3))
     rows = {"chosen_ids": [[5, 6, 7], [8, 9]], "rejected_ids": [[7, 5], [6, 6, 9, 8]], "margin": [0.5, 0.5]}
