@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from reward_models._checkpoint import Checkpoint, write
 from reward_models._standing import Standing, reward_scale
 from reward_models._training_pairs import (
     Sampled,
+    by_user,
     refuse_foreign,
     refuse_lent,
     refuse_test_rows,
@@ -32,7 +33,7 @@ from reward_models._types import Estimates, Histories, Prompt, UserState, Words,
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.progress import ShowProgress, waiting
-from synthesizeme.scoring import RewardScale
+from synthesizeme.scoring import Answer, RewardScale
 from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
 
 UnknownUser = Literal["population", "refuse"]
@@ -97,8 +98,6 @@ class RewardModel(ABC):
     def __post_init__(self) -> None:
         self.standing = Standing(self.floor)
 
-    # What a method implements.
-
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         """Learn the shared weights from scratch; return the state of every user."""
@@ -160,8 +159,6 @@ class RewardModel(ABC):
         both = self._rewards([*prompts, *prompts], [*firsts, *seconds], [*states, *states]).value
         margin = both[: len(firsts)] - both[len(firsts) :]
         return Estimates(margin, sigmoid(margin))
-
-    # What a user of a model calls.
 
     def __repr__(self) -> str:
         fitted = f"{len(self.users_):,} users" if hasattr(self, "users_") else "not fitted"
@@ -228,9 +225,7 @@ class RewardModel(ABC):
                 f"{self.name}: fit got no pair; expected at least one",
                 cure="check the file and its `split` column: train and validation rows are used, never test.",
             )
-        histories: dict[str, list[PreferencePair]] = {}
-        for pair in pairs:
-            histories.setdefault(pair.user_id, []).append(pair)
+        histories = by_user(pairs)
         refuse_lent(words)
         with waiting(progress, self.name, "fitting"):
             self.users_ = self._fit(histories, words)
@@ -281,50 +276,43 @@ class RewardModel(ABC):
         self.standing.forget()
         return self
 
-    def score(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """Reward of each response to its prompt for its user, taste and floor, in the order given.
+    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
+        """Reward of each answer for its user, taste and floor, in the order given.
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: the three sequences differ in length.
+            DataError: what is given are no answers.
         """
-        return self.standing.rewards(prompts, responses, self.taste_rewards(prompts, responses, user_ids))
+        return self.standing.rewards(answers, self.taste_rewards(answers))
 
-    def taste_rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
+    def taste_rewards(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
         """`score` without a floor.
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: the three sequences differ in length.
+            DataError: what is given are no answers.
         """
-        if isinstance(prompts, str) or isinstance(responses, str):
-            cure = "load_reward_model(model).score(prompt, response, user=ID) takes single ones"
-            raise DataError("prompts or responses are one text; expected lists", cure=cure)
-        if not len(prompts) == len(responses) == len(user_ids):
-            raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses, {len(user_ids)} user ids")
-        states = self._states(user_ids)
-        asked = self._answerable(states)
-        results = self._refusals(user_ids)
-        if asked:
-            found = self._rewards([prompts[i] for i in asked], [responses[i] for i in asked],
-                                  [states[i] for i in asked])  # fmt: skip
-            for row, i in enumerate(asked):
-                results[i] = found.reward(row, known=states[i] is not None)
-        return results
+        if not all(isinstance(it, Answer) for it in answers):
+            cure = "load_reward_model(model).score(prompt, response, user=ID) takes a response and its prompt"
+            raise DataError("found something else than answers; expected a list of Answer", cure=cure)
+        users = self._fitted()
+        states = [users.get(it.user_id) for it in answers]
 
-    def rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[float]:
+        def read(rows: Sequence[int]) -> list[Reward]:
+            some = [answers[i] for i in rows]
+            found = self._rewards([it.prompt for it in some], [it.response for it in some],
+                                  [states[i] for i in rows])  # fmt: skip
+            return [found.reward(row, known=states[i] is not None) for row, i in enumerate(rows)]
+
+        return self._answered(answers, states, read)
+
+    def rewards(self, answers: Sequence[Answer]) -> list[float]:
         """The values of `score` alone.
 
         Raises:
             DataError: a user is unknown and `unknown_user` is ``refuse``.
         """
-        results = self.score(prompts, responses, user_ids)
+        results = self.score(answers)
         refused = [r.detail for r in results if isinstance(r, Failure)]
         if refused:
             raise DataError(refused[0], field="user_id", cure="call fit_user first, or answer by population.")
@@ -336,17 +324,30 @@ class RewardModel(ABC):
         Raises:
             NotFittedError: before `fit`.
         """
-        user_ids = [c.user_id for c in comparisons]
         states = self._states_as_of(comparisons)
-        asked = self._answerable(states)
-        results: list[Verdict | Failure] = list(self._refusals(user_ids))
-        if asked:
-            chosen = [comparisons[i] for i in asked]
-            found = self._margins([c.prompt for c in chosen], [c.first for c in chosen],
-                                  [c.second for c in chosen], [states[i] for i in asked])  # fmt: skip
-            for row, i in enumerate(asked):
-                results[i] = found.verdict(row)
-        return self.standing.verdicts(comparisons, results)
+
+        def read(rows: Sequence[int]) -> list[Verdict]:
+            some = [comparisons[i] for i in rows]
+            found = self._margins([c.prompt for c in some], [c.first for c in some],
+                                  [c.second for c in some], [states[i] for i in rows])  # fmt: skip
+            return [found.verdict(row) for row in range(len(rows))]
+
+        return self.standing.verdicts(comparisons, self._answered(comparisons, states, read))
+
+    def _answered(
+        self,
+        asked: Sequence[Any],
+        states: Sequence[UserState | None],
+        read: Callable[[Sequence[int]], Sequence[Any]],
+    ) -> list[Any]:
+        """What `read` says of the answers or comparisons whose users may be answered; else a `Failure`."""
+        rows = [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
+        found = dict(zip(rows, read(rows) if rows else (), strict=True))
+        detail = "user {!r} is unknown to this model, and unknown users are refused"
+        return [
+            found[i] if i in found else Failure(kind="unknown_user", detail=detail.format(it.user_id))
+            for i, it in enumerate(asked)
+        ]
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
@@ -384,10 +385,6 @@ class RewardModel(ABC):
                 f"{self.name} is not fitted; call fit(pairs), or load a checkpoint"
             ) from None
 
-    def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
-        users = self._fitted()
-        return [users.get(user_id) for user_id in user_ids]
-
     def _reads(self, words: UserWords) -> bool:
         return self.reads_words and bool(words)
 
@@ -397,16 +394,6 @@ class RewardModel(ABC):
 
     def _states_as_of(self, comparisons: Sequence[Comparison]) -> list[UserState | None]:
         """States of the users as of when they are asked; equal questions share one object."""
-        users, known = self._fitted(), dict[tuple[str, datetime | None], UserState | None]()
-        for c in comparisons:
-            state, key = users.get(c.user_id), (c.user_id, c.created_at)
-            if key not in known:
-                known[key] = None if state is None else self._as_of(state, c.created_at)
+        users, asked = self._fitted(), dict.fromkeys((c.user_id, c.created_at) for c in comparisons)
+        known = {key: self._as_of(users[key[0]], key[1]) if key[0] in users else None for key in asked}
         return [known[c.user_id, c.created_at] for c in comparisons]
-
-    def _answerable(self, states: Sequence[UserState | None]) -> list[int]:
-        return [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
-
-    def _refusals(self, user_ids: Sequence[str]) -> list[Any]:
-        detail = "user {!r} is unknown to this model, and unknown users are refused"
-        return [Failure(kind="unknown_user", detail=detail.format(user)) for user in user_ids]

@@ -7,20 +7,21 @@ from functools import cached_property
 
 import numpy as np
 
-from reward_models._types import Prompt
 from reward_models.floor import NOTHING, Floor, Meanings, base_floor, check_name, open_floor
-from synthesizeme.scoring import RewardScale
+from synthesizeme.scoring import Answer, RewardScale
 from synthesizeme.types import Comparison, Failure, Message, PreferencePair, Reward, Verdict
 
-Score = Callable[[Sequence[Prompt], Sequence[str], Sequence[str]], Sequence[Reward | Failure]]
-"""Rewards of responses to prompts for users, each by its place in the three sequences."""
 PAIRS = 128
 """Training pairs, both answers of which are scored; the mean of 256 rewards is known to a sixteenth of a
 standard deviation."""
 _LEAST = 1e-9
 
 
-def reward_scale(score: Score, pairs: Sequence[PreferencePair], seed: int) -> RewardScale | None:
+def reward_scale(
+    score: Callable[[Sequence[Answer]], Sequence[Reward | Failure]],
+    pairs: Sequence[PreferencePair],
+    seed: int,
+) -> RewardScale | None:
     """Mean, standard deviation and mean standard error of the tastes of both answers of training pairs.
 
     Training answers stand on no floor worth mentioning, and it is not asked.
@@ -37,9 +38,7 @@ def reward_scale(score: Score, pairs: Sequence[PreferencePair], seed: int) -> Re
     drawn = np.sort(np.random.default_rng(seed).permutation(len(pairs))[:PAIRS]).tolist()
     some = [pairs[i] for i in drawn]
     found = score(
-        [pair.prompt for pair in some] * 2,
-        [*(pair.chosen_text for pair in some), *(pair.rejected_text for pair in some)],
-        [pair.user_id for pair in some] * 2,
+        [Answer(it.prompt, text, it.user_id) for it in some for text in (it.chosen_text, it.rejected_text)]
     )
     rewards = [it for it in found if isinstance(it, Reward)]
     values = np.array([it.taste for it in rewards])
@@ -119,16 +118,13 @@ class Standing:
             self.floor.forget()
 
     def rewards(
-        self,
-        prompts: Sequence[Sequence[Message]],
-        responses: Sequence[str],
-        tastes: Sequence[Reward | Failure],
+        self, answers: Sequence[Answer], tastes: Sequence[Reward | Failure]
     ) -> list[Reward | Failure]:
         """Rewards on the floor; failures stay."""
         if self.floor is None:
             return list(tastes)
-        asked = [i for i, it in enumerate(tastes) if isinstance(it, Reward)]
-        floors = self._floors(self.floor, [prompts[i] for i in asked], [responses[i] for i in asked])
+        asked = [answer for answer, it in zip(answers, tastes, strict=True) if isinstance(it, Reward)]
+        floors = self._floors(self.floor, [it.prompt for it in asked], [it.response for it in asked])
         return [it.on(next(floors)) if isinstance(it, Reward) else it for it in tastes]
 
     def verdicts(

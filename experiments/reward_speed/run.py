@@ -23,6 +23,7 @@ from reward_models import method
 from reward_models._features import open_features
 from reward_models._types import Item
 from synthesizeme.datasets.synthetic import planted_population
+from synthesizeme.scoring import as_answers
 
 HERE = Path(__file__).parent
 
@@ -117,7 +118,7 @@ def scoring(users, fresh, repeats):
     def forget():
         model.basis_.forget()
 
-    ours = seconds(lambda: model.score(prompts, texts, whose), repeats, forget)
+    ours = seconds(lambda: model.score(as_answers(prompts, texts, whose)), repeats, forget)
     bare = seconds(
         lambda: rival.decision_function(np.concatenate(model.basis_.rows(items), axis=1)), repeats, forget
     )
@@ -190,7 +191,7 @@ def memory(users, pool, counts, seed):
             pairs = judged(pool, user, 5, rng)
             model.fit_user(user, pairs)
             texts = [f"{pair.chosen_text} ({number})" for pair in pairs]
-            model.score([pair.prompt for pair in pairs], texts, [user, *["nobody"] * 4])
+            model.score(as_answers([pair.prompt for pair in pairs], texts, [user, *["nobody"] * 4]))
             model.forget_user(user)
         done = count
         gc.collect()

@@ -35,6 +35,7 @@ from synthesizeme import (
     assign_splits,
     open_model,
 )
+from synthesizeme.scoring import as_answers
 
 
 class PersonaJudge:
@@ -110,7 +111,7 @@ def measured(decoder, model, user, settings, seed, old, steering=None):
     else:
         with steering:
             said = decoder.generate(prompts, max_new_tokens=reading.LONGEST, cut_mark=reading.CUT, seed=seed)
-    rewards = model.score(prompts, said, [user] * len(said))
+    rewards = model.score(as_answers(prompts, said, [user] * len(said)))
     chosen = [tastes.chooses(tastes.TASTES[user], text, other) for text, other in zip(said, old, strict=True)]
     return {
         "reward": float(np.mean([one.value for one in rewards])),

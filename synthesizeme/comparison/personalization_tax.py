@@ -19,7 +19,7 @@ from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
 from synthesizeme.evaluation.report import environment, save_documents
 from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
-from synthesizeme.scoring import PersonalRewards
+from synthesizeme.scoring import Answer, PersonalRewards
 from synthesizeme.types import Frozen, Reward
 
 NAME = "reward-bench-2"
@@ -157,8 +157,7 @@ def _scores(
 ) -> dict[str, float]:
     """Score of each subset as this user, and their mean."""
     asked = [(it.prompt, text) for it in questions for text in (*it.right, *it.wrong)]
-    prompts, responses = zip(*asked, strict=True)
-    results = model.score(prompts, responses, [user_id] * len(asked))
+    results = model.score([Answer(prompt, text, user_id) for prompt, text in asked])
     values = [result.value for result in results if isinstance(result, Reward)]
     if len(values) < len(results):
         raise ConfigError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from synthesizeme.judges import combine
-from synthesizeme.scoring import PairwiseScorer, ResponseScorer
+from synthesizeme.scoring import Answer, PairwiseScorer, ResponseScorer
 from synthesizeme.types import Comparison, Failure, Message, Verdict
 
 
@@ -43,14 +43,8 @@ def choose(scorer: PairwiseScorer, choices: Sequence[Choice]) -> list[int | Fail
 
 
 def _by_reward(scorer: ResponseScorer, choices: Sequence[Choice]) -> list[int | Failure]:
-    rows = [(choice, text) for choice in choices for text in choice.candidates]
-    rewards = iter(
-        scorer.rewards(
-            [choice.prompt for choice, _ in rows],
-            [text for _, text in rows],
-            [choice.user_id for choice, _ in rows],
-        )
-    )
+    asked = [Answer(it.prompt, text, it.user_id) for it in choices for text in it.candidates]
+    rewards = iter(scorer.rewards(asked))
     found: list[int | Failure] = []
     for choice in choices:
         values = [next(rewards) for _ in choice.candidates]

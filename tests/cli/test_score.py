@@ -21,6 +21,7 @@ from reward_models._types import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.types import Message
 
@@ -64,7 +65,7 @@ def test_rewards_are_those_of_the_model(scored, trained):
     assert ran.status == 0, ran.err
     prompts = [(Message(role="user", content=PLAIN["prompt"]),)] * 2
     expected = reward_models.load(trained).score(
-        prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"]
+        as_answers(prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"])
     )
     assert lines(ran) == [
         {

@@ -12,6 +12,7 @@ from reward_models._features import open_features
 from reward_models.lore import Lore
 from reward_models.pal_b import PalB
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.scoring import as_answers
 
 SMALL = {"features": "stylometric", "epochs": 3, "rank": 2}
 PAIRS = [
@@ -75,7 +76,9 @@ def test_only_a_method_that_reads_prompts_has_columns_for_them(numbers):
     assert Lore(**SMALL).fit(PAIRS)._encode_prompts([PAIRS[0].prompt] * 3).shape == (3, 0)
     model = PalB(**SMALL, dim=2, hidden=0).fit(PAIRS)
     assert model._encode_prompts([PAIRS[0].prompt] * 3).shape == (3, 1)
-    short, long = (model.rewards([(user_says(t),)], ["Aye!"], ["nobody"])[0] for t in ("?", "How deep?" * 9))
+    short, long = (
+        model.rewards(as_answers([(user_says(t),)], ["Aye!"], ["nobody"]))[0] for t in ("?", "How deep?" * 9)
+    )
     assert short != long
 
 
@@ -83,7 +86,10 @@ def test_only_a_method_that_reads_prompts_has_columns_for_them(numbers):
 def test_features_that_are_no_numbers_are_refused_by_name(numbers, value):
     model = Lore(**SMALL).fit(PAIRS)
     numbers.value = value
-    for use in (lambda: model.rewards([PAIRS[0].prompt], ["Aye"], ["u0"]), lambda: Lore(**SMALL).fit(PAIRS)):
+    for use in (
+        lambda: model.rewards(as_answers([PAIRS[0].prompt], ["Aye"], ["u0"])),
+        lambda: Lore(**SMALL).fit(PAIRS),
+    ):
         with pytest.raises(DataError, match=r"'numbers'.*clear the cache"):
             use()
 
@@ -118,15 +124,15 @@ def test_a_network_that_does_not_fit_is_a_typed_error(tmp_path):
 def test_many_rows_are_scored_in_passes(numbers, monkeypatch):
     model = Lore(**SMALL).fit(PAIRS)
     prompts, texts, users = [PAIRS[0].prompt] * 7, [f"Aye {'!' * i}" for i in range(7)], ["u0"] * 7
-    whole = model.rewards(prompts, texts, users)
+    whole = model.rewards(as_answers(prompts, texts, users))
     monkeypatch.setattr(_feature_model, "SCORED_AT_ONCE", 3)
-    assert model.rewards(prompts, texts, users) == pytest.approx(whole, rel=1e-5)
+    assert model.rewards(as_answers(prompts, texts, users)) == pytest.approx(whole, rel=1e-5)
 
 
 def test_the_probability_of_a_reward_is_that_against_typical_features(numbers):
     model = Lore(**SMALL).fit(PAIRS)
     typical = "x" * round(float(model.mean_[0]))
-    scored = model.score([PAIRS[0].prompt] * 2, [typical, "Aye! Aye! Aye!"], ["u0"] * 2)
+    scored = model.score(as_answers([PAIRS[0].prompt] * 2, [typical, "Aye! Aye! Aye!"], ["u0"] * 2))
     assert scored[0].probability == pytest.approx(0.5, abs=0.02)
     margin = scored[1].value - 0.0  # lore is linear: typical features have reward 0
     assert scored[1].probability == pytest.approx(1 / (1 + np.exp(-margin)), rel=1e-6)

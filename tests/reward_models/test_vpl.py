@@ -20,6 +20,7 @@ from reward_models._trainer import (  # noqa: E402
 )
 from reward_models.vpl import Vpl, VplNetwork, _active  # noqa: E402
 from synthesizeme.errors import ConfigError, NotFittedError  # noqa: E402
+from synthesizeme.scoring import as_answers  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 
@@ -101,7 +102,9 @@ def test_an_unknown_user_is_decoded_at_the_mean_of_the_prior(fitted):
     asked = HELD_OUT[0]
     fitted.users_["at-zero"] = {"mean": np.zeros(SMALL["latents"], dtype=np.float32)}
     try:
-        by_hand, nobody = fitted.rewards([asked.prompt] * 2, [asked.chosen_text] * 2, ["at-zero", "nobody"])
+        by_hand, nobody = fitted.rewards(
+            as_answers([asked.prompt] * 2, [asked.chosen_text] * 2, ["at-zero", "nobody"])
+        )
     finally:
         fitted.forget_user("at-zero")
     assert by_hand == nobody
