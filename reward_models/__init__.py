@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reward_models._base import RewardModel, method_parameters
+from reward_models._base import RewardModel
 from reward_models._checkpoint import MODEL, check_place
 from reward_models._features import encoders_here
 from reward_models._methods import POPULATION, load, method, method_names, packed, unpacked
+from reward_models._settings import method_parameters
 from reward_models._standing import Standing
 from reward_models._static import LICENCE as STATIC_LICENCE
 from reward_models._types import Engine, using

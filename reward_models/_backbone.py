@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from reward_models._base import RewardModel
 from reward_models._pretrained import MINILM
 from reward_models._rendering import Renderer
 from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
+from reward_models._settings import POSITIVE
 from reward_models._transformers import (
     accelerator,
     by_length,
@@ -28,7 +29,6 @@ from reward_models._transformers import (
     single_threaded,
 )
 from reward_models._types import Estimates, Floats, Histories, Prompt, UserState, Words, sigmoid
-from synthesizeme.errors import ConfigError
 from synthesizeme.types import PreferencePair
 
 PAD_TOKEN = "<|pad|>"
@@ -203,6 +203,7 @@ class BackboneModel(RewardModel):
     batch_size: int = 16
     learning_rate: float = 0.0001
     precision: Precision = "auto"
+    limits: ClassVar = {"epochs": POSITIVE, "batch_size": POSITIVE, "learning_rate": POSITIVE}
 
     @property
     def parameters(self) -> int:
@@ -215,12 +216,6 @@ class BackboneModel(RewardModel):
         return states + int(self.training_["learned"])
 
     def _schedule(self) -> Schedule:
-        positive = ("epochs", "batch_size", "learning_rate")
-        wrong = [
-            f"{n} is {getattr(self, n)}; expected more than 0" for n in positive if getattr(self, n) <= 0
-        ]
-        if wrong:
-            raise ConfigError(wrong)
         return Schedule(self.epochs, self.batch_size, self.learning_rate, self.precision, self.seed)
 
     def _open(self, place: str) -> Any:

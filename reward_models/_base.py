@@ -8,17 +8,17 @@ user's can be lent, and it can be forgotten, all without touching anything share
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, dataclass_transform, get_type_hints
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from numpy.typing import NDArray
 
 from reward_models._checkpoint import Checkpoint, write
+from reward_models._settings import method_parameters, wrong_settings
 from reward_models._standing import Standing, reward_scale
 from reward_models._training_pairs import (
     Sampled,
@@ -30,7 +30,7 @@ from reward_models._training_pairs import (
     user_effect,
 )
 from reward_models._types import Estimates, Histories, Prompt, UserState, Words, active, sigmoid
-from synthesizeme.errors import DataError, NotFittedError
+from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.progress import ShowProgress, waiting
 from synthesizeme.scoring import Answer, RewardScale
@@ -42,14 +42,6 @@ UnknownUser = Literal["population", "refuse"]
 def method_name(method: type) -> str:
     """Name of a method: that of its module, with dashes."""
     return method.__module__.rpartition(".")[2].replace("_", "-")
-
-
-def method_parameters(method: type) -> dict[str, inspect.Parameter]:
-    """Arguments of a method by name, its own first and those of its bases after them."""
-    kinds = get_type_hints(method)
-    known = inspect.signature(method).parameters
-    names = dict.fromkeys(name for owner in method.__mro__ for name in inspect.get_annotations(owner))
-    return {name: known[name].replace(annotation=kinds[name]) for name in names if name in known}
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
@@ -72,6 +64,8 @@ class RewardModel(ABC):
     """Rewards are given response by response, so the order of showing cannot matter."""
     unsaved: ClassVar[tuple[str, ...]] = ()
     """Arguments that are no plain values and do not go into a checkpoint."""
+    limits: ClassVar[Mapping[str, float | str]] = {}
+    """Which values its own arguments take, see `reward_models._settings`."""
     standard_errors: ClassVar[bool] = False
     """Whether every reward has a standard error."""
     reads_words = False
@@ -97,6 +91,9 @@ class RewardModel(ABC):
 
     def __post_init__(self) -> None:
         self.standing = Standing(self.floor)
+        problems = [f"{self.name}: {problem}" for problem in wrong_settings(self)]
+        if problems:
+            raise ConfigError(problems)
 
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from reward_models._base import RewardModel
 from reward_models._features import chosen_features, same_features
+from reward_models._settings import POSITIVE
 from reward_models._trainer import seeded
+from reward_models._training_pairs import by_user, held_out_split
 from reward_models._types import (
     Estimates,
     Floats,
@@ -39,23 +41,31 @@ _STANDARD = ("standard.mean", "standard.scale", "standard.prompt_mean", "standar
 class FeatureModel(RewardModel):
     """A network on standardised frozen features.
 
-    A subclass implements `_build`, `_learn`, `_user_state` and `_values`; this class opens and standardises
+    A subclass implements `_build`, `_train`, `_user_state` and `_values`; this class opens and standardises
     the features, turns values into rewards, and keeps the network in checkpoints.
 
-    Rewards are ``_values / temperature_``, so that the logistic function of a margin is its probability;
-    the temperature is 1 until a subclass sets it. A reward's own probability is that of winning against a
-    response to the same prompt with the average features of the training responses.
+    Epochs are chosen by early stopping on the validation pairs (or a seeded fifth of every user's), and a
+    temperature is fitted on them; then the network is trained again on all pairs for that many epochs.
+    Rewards are ``_values / temperature_``, so that the logistic function of a margin is its probability. A
+    reward's own probability is that of winning against a response to the same prompt with the average
+    features of the training responses.
 
     Args:
         features: Specification of `open_features`; ``auto`` is stylometric features and the
             default encoder (`reward_models._features`), or the former alone where none can be opened.
-        base: Arguments of `RewardModel`.
+        epochs: Passes over the pairs, at most.
+        learning_rate: Step size of AdamW.
+        weight_decay: Decoupled weight decay of AdamW on the network.
     """
 
     reads_prompts: ClassVar[bool] = False
     """Whether the network reads features of the prompt; if not, their tensors have no column."""
 
     features: str = "auto"
+    epochs: int
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    limits: ClassVar = {"epochs": 1, "learning_rate": POSITIVE, "weight_decay": 0}
 
     # What a method implements.
 
@@ -68,8 +78,11 @@ class FeatureModel(RewardModel):
         """
 
     @abstractmethod
-    def _learn(self, histories: Histories) -> None:
-        """Train `self.network_`, fresh from `_build`, and set `self.temperature_` if it is fitted."""
+    def _train(self, histories: Histories, held_out: Sequence[PreferencePair], epochs: int) -> int:
+        """Train `self.network_`, fresh from `_build`; returns the epochs its weights were trained for.
+
+        With held-out pairs it stops early by them, after at most so many epochs.
+        """
 
     @abstractmethod
     def _values(self, x: Tensor, prompts: Tensor, states: Sequence[UserState | None]) -> Tensor:
@@ -126,7 +139,12 @@ class FeatureModel(RewardModel):
             self._fit_standard([pair for pairs in histories.values() for pair in pairs])
             self.temperature_ = 1.0
             self.network_ = self._fresh_network()
-            self._learn(histories)
+            epochs, (kept, held_out) = self.epochs, held_out_split(histories, self.seed)
+            if held_out:
+                epochs = max(1, self._train(by_user(kept), held_out, epochs))
+                self.temperature_ = self._fit_temperature(held_out, self._user_states(by_user(kept)))
+                self.network_ = self._fresh_network()
+            self._train(histories, [], epochs)
             self.network_.eval()
             return self._user_states(histories, words)
         finally:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,19 +49,11 @@ class HierarchicalModel(RewardModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        problems = [
-            f"{self.name}: {name} is {getattr(self, name)!r}; expected {' or '.join(get_args(kind))}; leave "
-            "it out for the default"
-            for name, kind in (("variances", HowVariances), ("tastes", HowTastes))
-            if getattr(self, name) not in get_args(kind)
-        ]
         if set(self.knows.split("+")) - set(KNOWLEDGE):
-            problems.append(
+            raise ConfigError(
                 f"{self.name}: knows is {self.knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, "
                 "joined by +; leave it out for the default"
             )
-        if problems:
-            raise ConfigError(problems)
         self.reads_words = self.knows != "choices"
 
     def _encoder_spec(self) -> str | None:

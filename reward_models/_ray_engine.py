@@ -24,9 +24,10 @@ import ray.data
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from reward_models._base import RewardModel, method_parameters
+from reward_models._base import RewardModel
 from reward_models._features import Columns, Encoded, open_features
 from reward_models._methods import packed, unpacked
+from reward_models._settings import method_parameters
 from reward_models._types import Encoder, Histories, Unit, UserState, Vector, Words
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.feedback import UserWords

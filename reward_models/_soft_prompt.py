@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from reward_models._backbone import BackboneModel, RewardNetwork, read_embeddings, score
 from reward_models._features import open_features
 from reward_models._reward_training import Rows, in_turn, tokenized, train
+from reward_models._settings import SHARE
 from reward_models._transformers import own_randomness, quiet
 from reward_models._types import Estimates, Features, Histories, Prompt, UserState, Words
 from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, content, pass_seeds
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.errors import DataError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import Message, PreferencePair
@@ -161,6 +162,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
     """
 
     unsaved: ClassVar[tuple[str, ...]] = ("profiler", "profiles")
+    limits: ClassVar = {"history_dropout": SHARE, "no_history": SHARE, "max_history": 1}
 
     warm_start: str = ""
     warm_epochs: int = 1
@@ -179,7 +181,6 @@ class SoftPromptModel(WordedUser, BackboneModel):
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         schedule = self._schedule()
-        self._check_history_settings()
         pairs = [pair for history in histories.values() for pair in history]
         backbone = self._warm_backbone(histories)
         self._use_features(open_features(self.features))
@@ -220,14 +221,6 @@ class SoftPromptModel(WordedUser, BackboneModel):
             rows.columns["nobody"] = nobody[rows.columns["row"]].tolist()
             passes.append(rows)
         return passes
-
-    def _check_history_settings(self) -> None:
-        shares = {"history_dropout": self.history_dropout, "no_history": self.no_history}
-        wrong = [f"{n} is {x}; expected a share in [0, 1]" for n, x in shares.items() if not 0 <= x <= 1]
-        if self.max_history < 1:
-            wrong.append(f"max_history is {self.max_history}; expected at least 1")
-        if wrong:
-            raise ConfigError(wrong)
 
     def _warm_backbone(self, histories: Histories) -> Any:
         """The backbone to begin with; sets tokenizer and renderer."""

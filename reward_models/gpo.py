@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._settings import SHARE
 from reward_models._trainer import gaussian_nll
 from reward_models._types import UserState
+from synthesizeme.errors import ConfigError
 
 LOG_STD = (-3.0, 2.0)
 """Where the predicted log-std stays: labels are 0 and 1, so that a smaller one would be overconfidence."""
@@ -68,11 +71,16 @@ class Gpo(HistoryModel):
     inner_dropout: float = 0.1
     pairwise: float = 0.5
 
-    def _problems(self) -> list[str]:
-        found = [*super()._problems(), *self._below({"layers": 1, "heads": 1, "width": 1})]
-        if self.heads >= 1 and self.width % self.heads:
-            found.append(f"width is {self.width}; expected a multiple of heads, {self.heads}")
-        return [*found, *self._no_shares("dropout", "inner_dropout", "pairwise")]
+    limits: ClassVar = {
+        "layers": 1, "heads": 1, "width": 1, "dropout": SHARE, "inner_dropout": SHARE, "pairwise": SHARE
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % self.heads:
+            raise ConfigError(
+                f"{self.name}: width is {self.width}; expected a multiple of heads, {self.heads}"
+            )
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return GpoNetwork(

@@ -30,9 +30,7 @@ class Lore(SimplexModel):
         Bose et al. (2025), LoRe: Personalizing LLMs via Low-Rank Reward Modeling, arXiv:2504.14439.
     """
 
-    rank: int = 8
     shrinkage: float = 0.5
-    weight_decay: float = 0.01
 
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         return LoreNetwork(dim, self.rank)

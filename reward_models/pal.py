@@ -40,12 +40,10 @@ class Pal(SimplexModel):
 
     loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(hinge)
 
-    rank: int = 8
     dim: int = 64
     hidden: int = 64
     dropout: float = 0.5
     shrinkage: float = 0.02
-    weight_decay: float = 0.01
 
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         return PalNetwork(dim, self.rank, mapping(dim, self.hidden, self.dim, self.dropout))

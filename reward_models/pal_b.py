@@ -45,7 +45,6 @@ class PalB(SimplexModel):
 
     reads_prompts: ClassVar[bool] = True
 
-    rank: int = 8
     dim: int = 64
     hidden: int = 64
     dropout: float = 0.2

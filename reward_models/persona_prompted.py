@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._backbone import TextModel
+from reward_models._settings import SHARE
 from reward_models._types import Floats, Histories, UserState
 from synthesizeme import stylometry
-from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
@@ -183,6 +183,7 @@ class PersonaPrompted(WordedUser, TextModel):
     """
 
     unsaved: ClassVar[tuple[str, ...]] = ("profiler", "profiles")
+    limits: ClassVar = {"profile_dropout": SHARE}
 
     profiler: Profiler | None = None
     profiles: Mapping[str, UserProfile | str] | None = None
@@ -197,8 +198,6 @@ class PersonaPrompted(WordedUser, TextModel):
         return self._profile(self._fitted().get(user_id))
 
     def _passes(self, histories: Histories) -> list[list[str]]:
-        if not 0 <= self.profile_dropout <= 1:
-            raise ConfigError(f"profile_dropout is {self.profile_dropout}; expected a share in [0, 1]")
         self._learn_words(histories)
         return [
             self._unseeing(histories, dropout=self.profile_dropout, seed=seed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from reward_models._settings import POSITIVE
 from reward_models._soft_prompt import SoftPromptModel, SoftPromptNetwork
-from synthesizeme.errors import ConfigError
 
 
 class Pplug(SoftPromptModel):
@@ -50,13 +50,12 @@ class Pplug(SoftPromptModel):
     temperature: float = 1.0
     input_aware: bool = True
     learning_rate: float = 0.001
+    limits: ClassVar = {"temperature": POSITIVE}
 
     def _reserved(self) -> int:
         return 2
 
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
-        if self.temperature <= 0:
-            raise ConfigError(f"temperature is {self.temperature}; expected more than 0")
         return PplugNetwork(
             backbone,
             leading=leading,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._settings import SHARE
 from reward_models._trainer import negative_elbo, swap_asymmetry
 from reward_models._training_pairs import sampled, user_effect
 from reward_models._types import Histories, UserState, Words
@@ -84,6 +85,7 @@ class Vpl(HistoryModel):
     swap: float = 0.1
     on_collapse: OnCollapse = "warn"
     weight_decay: float = 0.3
+    limits: ClassVar = {"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0, "dropout": SHARE}
 
     def active_units(self) -> int:
         """Latents whose posterior mean varies over the users of `fit` with a variance above 0.01.
@@ -97,12 +99,6 @@ class Vpl(HistoryModel):
     def _told(self) -> dict[str, float]:
         told = {"active units": self.active_units_, "latents": self.latents}
         return {**told, "collapsed": self.collapsed_}
-
-    def _problems(self) -> list[str]:
-        found = self._below({"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0})
-        if self.on_collapse not in ("warn", "raise"):
-            found.append(f"on_collapse is {self.on_collapse!r}; expected warn or raise")
-        return [*super()._problems(), *found, *self._no_shares("dropout")]
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return VplNetwork(dim, latents=self.latents, width=self.width, dropout=self.dropout)

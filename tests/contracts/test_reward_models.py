@@ -19,7 +19,7 @@ import two_tastes
 from invented import user_says
 
 import reward_models
-from reward_models._base import method_parameters
+from reward_models import method_parameters
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import UserWords
