@@ -28,7 +28,7 @@ from reward_models._transformers import (
     quiet,
     single_threaded,
 )
-from reward_models._types import Estimates, Floats, Histories, Prompt, UserState, Words, sigmoid
+from reward_models._types import Asked, Estimates, Floats, Histories, UserState, Words, sigmoid
 from synthesizeme.types import PreferencePair
 
 PAD_TOKEN = "<|pad|>"
@@ -268,12 +268,13 @@ class BackboneModel(RewardModel):
 
     def _typical_reward(self, pairs: Sequence[PreferencePair]) -> float:
         """Mean reward of a seeded choice of training responses, without the user."""
-        sides = [(p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text)]
-        texts = list(dict.fromkeys(sides))
+        texts = list(
+            dict.fromkeys((p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text))
+        )
         chosen = np.random.default_rng(self.seed).permutation(len(texts))[:TYPICAL_RESPONSES]
         prompts, responses = [texts[i][0] for i in chosen], [texts[i][1] for i in chosen]
         self.typical_ = 0.0
-        return float(self._rewards(prompts, responses, [None] * len(chosen)).value.mean())
+        return float(self._rewards(Asked(prompts, responses, [None] * len(chosen))).value.mean())
 
 
 class TextModel(BackboneModel):
@@ -304,11 +305,9 @@ class TextModel(BackboneModel):
         self.typical_ = self._typical_reward(pairs)
         return self._user_states(histories, words)
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        profiles = [self._profile(state) for state in states]
-        read = [tuple(self.renderer_(*text).ids) for text in zip(prompts, responses, profiles, strict=True)]
+    def _rewards(self, asked: Asked) -> Estimates:
+        rows = zip(asked.prompts, asked.responses, map(self._profile, asked.states), strict=True)
+        read = [tuple(self.renderer_(*row).ids) for row in rows]
         distinct = list(dict.fromkeys(read))
         found = score(self.network_, [{"input_ids": list(ids)} for ids in distinct])
         number = {ids: row for row, ids in enumerate(distinct)}

@@ -29,7 +29,7 @@ from reward_models._training_pairs import (
     sampled,
     user_effect,
 )
-from reward_models._types import Estimates, Histories, Prompt, UserState, Words, active, sigmoid
+from reward_models._types import Asked, Estimates, Histories, UserState, Words, active, sides_of, sigmoid
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.progress import ShowProgress, waiting
@@ -91,9 +91,13 @@ class RewardModel(ABC):
 
     def __post_init__(self) -> None:
         self.standing = Standing(self.floor)
-        problems = [f"{self.name}: {problem}" for problem in wrong_settings(self)]
+        problems = [f"{self.name}: {problem}" for problem in self._problems()]
         if problems:
             raise ConfigError(problems)
+
+    def _problems(self) -> list[str]:
+        """What is wrong with the arguments."""
+        return wrong_settings(self)
 
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
@@ -114,10 +118,8 @@ class RewardModel(ABC):
         return {user: self._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
 
     @abstractmethod
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        """Reward of each response, shape (n,), for the user with that state, or for nobody (None)."""
+    def _rewards(self, asked: Asked) -> Estimates:
+        """Reward of each response, shape (n,)."""
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -141,20 +143,14 @@ class RewardModel(ABC):
     def _load_files(self, folder: Path) -> None:  # noqa: B027
         """Read what `_save_files` wrote; runs before `_restore`."""
 
-    def _margins(
-        self,
-        prompts: Sequence[Prompt],
-        firsts: Sequence[str],
-        seconds: Sequence[str],
-        states: Sequence[UserState | None],
-    ) -> Estimates:
+    def _margins(self, firsts: Asked, seconds: Asked) -> Estimates:
         """Reward of the first response minus that of the second, and P(first), each of shape (n,).
 
         Both sides are scored in one batch. A method whose rewards of two responses are correlated overrides
         this to know the standard error of their difference.
         """
-        both = self._rewards([*prompts, *prompts], [*firsts, *seconds], [*states, *states]).value
-        margin = both[: len(firsts)] - both[len(firsts) :]
+        both = self._rewards(firsts.then(seconds)).value
+        margin = both[: len(firsts.responses)] - both[len(firsts.responses) :]
         return Estimates(margin, sigmoid(margin))
 
     def __repr__(self) -> str:
@@ -297,8 +293,8 @@ class RewardModel(ABC):
 
         def read(rows: Sequence[int]) -> list[Reward]:
             some = [answers[i] for i in rows]
-            found = self._rewards([it.prompt for it in some], [it.response for it in some],
-                                  [states[i] for i in rows])  # fmt: skip
+            asked = Asked([it.prompt for it in some], [it.response for it in some], [states[i] for i in rows])
+            found = self._rewards(asked)
             return [found.reward(row, known=states[i] is not None) for row, i in enumerate(rows)]
 
         return self._answered(answers, states, read)
@@ -324,9 +320,7 @@ class RewardModel(ABC):
         states = self._states_as_of(comparisons)
 
         def read(rows: Sequence[int]) -> list[Verdict]:
-            some = [comparisons[i] for i in rows]
-            found = self._margins([c.prompt for c in some], [c.first for c in some],
-                                  [c.second for c in some], [states[i] for i in rows])  # fmt: skip
+            found = self._margins(*sides_of([comparisons[i] for i in rows], [states[i] for i in rows]))
             return [found.verdict(row) for row in range(len(rows))]
 
         return self.standing.verdicts(comparisons, self._answered(comparisons, states, read))

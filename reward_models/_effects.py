@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._text_digest import BYTES, text_digest
+from reward_models._sketches import BYTES, text_digest
 from reward_models._types import Floats, Item
 
 FEWEST = 2

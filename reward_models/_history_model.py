@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 from reward_models._feature_model import FeatureModel
 from reward_models._settings import SHARE
 from reward_models._trainer import Schedule, bradley_terry, train
+from reward_models._training_pairs import content
 from reward_models._types import Histories, UserState
-from reward_models.persona_prompted import content
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from reward_models._backbone import BackboneModel, RewardNetwork, read_embeddings, score
-from reward_models._features import open_features
+from reward_models._features import open_features, same_features
 from reward_models._reward_training import Rows, in_turn, tokenized, train
 from reward_models._settings import SHARE
+from reward_models._training_pairs import both_sides, content
 from reward_models._transformers import own_randomness, quiet
-from reward_models._types import Estimates, Features, Histories, Prompt, UserState, Words
-from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, content, pass_seeds
+from reward_models._types import Asked, Estimates, Histories, Prompt, UserState, Words
+from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, pass_seeds
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.profile import UserProfile
@@ -183,7 +183,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
         schedule = self._schedule()
         pairs = [pair for history in histories.values() for pair in history]
         backbone = self._warm_backbone(histories)
-        self._use_features(open_features(self.features))
+        self.features_ = open_features(self.features)
         self.mean_, self.scale_ = self._statistics(pairs)
         items, about = self._items(pairs), self._about([pair.prompt for pair in pairs])
         network = self._plugged(backbone, items.shape[1], about.shape[1])
@@ -259,53 +259,40 @@ class SoftPromptModel(WordedUser, BackboneModel):
         network.to(next(backbone.parameters()).device)
         return network
 
-    def _use_features(self, features: Features) -> None:
-        self.features_ = features
-
     def _statistics(self, pairs: Sequence[PreferencePair]) -> tuple[Matrix, Matrix]:
         """Mean and scale of an item's entries, each (d,); both responses share theirs."""
-        prompts = [pair.prompt for pair in pairs]
-        texts = [pair.chosen_text for pair in pairs] + [pair.rejected_text for pair in pairs]
-        about, answers = self.features_.prompts(prompts), self.features_.responses(prompts * 2, texts)
-        means = [about.mean(0), answers.mean(0), answers.mean(0)]
-        scales = [about.std(0), answers.std(0), answers.std(0)]
-        scale = np.concatenate(scales)
-        return np.concatenate(means), np.where(scale > 1e-6, scale, 1).astype(np.float32)
+        about = self.features_.prompts([pair.prompt for pair in pairs])
+        answers = self.features_.responses(*both_sides(pairs))
+        scale = np.concatenate([about.std(0), answers.std(0), answers.std(0)])
+        mean = np.concatenate([about.mean(0), answers.mean(0), answers.mean(0)])
+        return mean, np.where(scale > 1e-6, scale, 1).astype(np.float32)
 
     def _items(self, pairs: Sequence[PreferencePair]) -> Matrix:
         """Encoded pairs, (p, d)."""
-        prompts = [pair.prompt for pair in pairs]
-        parts = [self.features_.prompts(prompts)]
-        parts.append(self.features_.responses(prompts, [pair.chosen_text for pair in pairs]))
-        parts.append(self.features_.responses(prompts, [pair.rejected_text for pair in pairs]))
-        return self._standardised(np.concatenate(parts, axis=1), self.mean_, self.scale_)
+        about = self.features_.prompts([pair.prompt for pair in pairs])
+        sides = np.split(self.features_.responses(*both_sides(pairs)), 2)
+        values = np.concatenate([about, *sides], axis=1)
+        return np.asarray((values - self.mean_) / self.scale_, dtype=np.float32)
 
     def _about(self, prompts: Sequence[Prompt]) -> Matrix:
         """Encoded prompts, (n, s)."""
         s = self.features_.prompt_dim
-        return self._standardised(self.features_.prompts(prompts), self.mean_[:s], self.scale_[:s])
-
-    def _standardised(self, values: Matrix, mean: Matrix, scale: Matrix) -> Matrix:
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"features {self.features!r} are not all finite",
-                cure="use other features, or mend the encoder that gives NaN or infinity.",
-            )
-        return np.asarray((values - mean) / scale, dtype=np.float32)
+        values = self.features_.prompts(prompts)
+        return np.asarray((values - self.mean_[:s]) / self.scale_[:s], dtype=np.float32)
 
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         worded = self._words(pairs) if self.words else {}
         return {"items": self._items(pairs), **worded}
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
+    def _rewards(self, asked: Asked) -> Estimates:
         nobody: UserState = {"items": np.zeros((0, len(self.mean_)), dtype=np.float32)}
-        known = [nobody if state is None else state for state in states]
-        read = [(id(state), tuple(self.renderer_(prompt, response, self._profile(state)).ids))
-                for prompt, response, state in zip(prompts, responses, known, strict=True)]  # fmt: skip
+        known = [nobody if state is None else state for state in asked.states]
+        texts = zip(asked.prompts, asked.responses, map(self._profile, known), strict=True)
+        read = [
+            (id(state), tuple(self.renderer_(*text).ids)) for state, text in zip(known, texts, strict=True)
+        ]
         first = {key: row for row, key in reversed(list(enumerate(read)))}
-        about = self._about([prompts[row] for row in first.values()])
+        about = self._about([asked.prompts[row] for row in first.values()])
         rows = []
         for place, row in enumerate(first.values()):
             items = known[row]["items"][-self.max_history :]
@@ -326,18 +313,9 @@ class SoftPromptModel(WordedUser, BackboneModel):
         told = {"features": self.features_.identity, "prompt_dim": self.features_.prompt_dim}
         return {**super()._facts(), **told}
 
-    def _load_files(self, folder: Path) -> None:
-        super()._load_files(folder)
-        self._use_features(open_features(self.features))
-
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         super()._restore(arrays, facts)
-        if self.features_.identity != facts["features"]:
-            raise DataError(
-                f"was trained on features {facts['features']!r}; {self.features!r} here is "
-                f"{self.features_.identity!r}",
-                cure="install or name the encoder it was trained with.",
-            )
+        self.features_ = same_features(self.name, self.features, facts["features"])
         plug = dict(arrays)
         if self.words:
             self.baseline_ = plug.pop("baseline")

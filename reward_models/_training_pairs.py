@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reward_models._types import Estimates, Histories, Prompt, UserState
+from reward_models._types import Asked, Estimates, Histories, Prompt, UserState
 from synthesizeme import display
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
@@ -91,6 +91,17 @@ def held_out_split(histories: Histories, seed: int) -> tuple[list[PreferencePair
     return [pair for pair in pairs if id(pair) not in held], [pair for pair in pairs if id(pair) in held]
 
 
+def both_sides(pairs: Sequence[PreferencePair]) -> tuple[list[Prompt], list[str]]:
+    """Prompts and responses of pairs: the chosen ones, then the rejected ones."""
+    texts = [pair.chosen_text for pair in pairs] + [pair.rejected_text for pair in pairs]
+    return [pair.prompt for pair in [*pairs, *pairs]], texts
+
+
+def content(pair: PreferencePair) -> tuple[object, frozenset[str]]:
+    """What a pair compares, whichever side was chosen."""
+    return pair.prompt, frozenset((pair.chosen_text, pair.rejected_text))
+
+
 def by_user(pairs: Sequence[PreferencePair]) -> dict[str, list[PreferencePair]]:
     """Pairs by user id, users in the order of their first pair."""
     found: dict[str, list[PreferencePair]] = {}
@@ -138,9 +149,7 @@ def sampled(
 
 def user_effect(
     user_state: Callable[[Sequence[PreferencePair], UserWords | None], UserState],
-    margins: Callable[
-        [Sequence[Prompt], Sequence[str], Sequence[str], Sequence[UserState | None]], Estimates
-    ],
+    margins: Callable[[Asked, Asked], Estimates],
     sample: Sampled,
 ) -> dict[str, float]:
     """How far margins of the sampled pairs move with the history that they are read with.
@@ -174,12 +183,10 @@ def user_effect(
         *(None for _ in asked),
         *(swapped[user] for user, _ in asked),
     ]
-    found = margins(
-        [pair.prompt for _, pair in asked] * 3,
-        [pair.chosen_text for _, pair in asked] * 3,
-        [pair.rejected_text for _, pair in asked] * 3,
-        states,
-    ).value.reshape(3, len(asked))
+    prompts, texts = both_sides([pair for _, pair in asked])
+    n = len(asked)
+    firsts = Asked(prompts[:n] * 3, texts[:n] * 3, states)
+    found = margins(firsts, firsts._replace(responses=texts[n:] * 3)).value.reshape(3, n)
     to_nobody, to_swapped = np.abs(found[0] - found[1:]).mean(axis=1)
     share = float((np.sign(found[0]) != np.sign(found[1:])).any(axis=0).mean())
     return {

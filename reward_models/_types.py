@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Message, PreferencePair, Reward, Verdict
+from synthesizeme.types import Comparison, Message, PreferencePair, Reward, Verdict
 
 Prompt = Sequence[Message]
 Matrix = NDArray[np.float32]
@@ -27,6 +27,33 @@ Histories = Mapping[str, Sequence[PreferencePair]]
 """Pairs by user id, in the order of the data."""
 Words = Mapping[str, UserWords]
 """What users said beside their choices, by user id; most users said nothing."""
+
+
+class Asked(NamedTuple):
+    """Responses that a model is asked about, each to its prompt, for the user with a state or for nobody."""
+
+    prompts: Sequence[Prompt]
+    responses: Sequence[str]
+    states: Sequence[UserState | None]
+
+    def then(self, others: Asked) -> Asked:
+        """These and then the others."""
+        return Asked(
+            [*self.prompts, *others.prompts],
+            [*self.responses, *others.responses],
+            [*self.states, *others.states],
+        )
+
+    @property
+    def items(self) -> list[Item]:
+        """Each response with its prompt."""
+        return [Item(tuple(prompt), text) for prompt, text in zip(self.prompts, self.responses, strict=True)]
+
+
+def sides_of(comparisons: Sequence[Comparison], states: Sequence[UserState | None]) -> tuple[Asked, Asked]:
+    """The first and the second responses of comparisons, for users with these states."""
+    firsts = Asked([it.prompt for it in comparisons], [it.first for it in comparisons], states)
+    return firsts, firsts._replace(responses=[it.second for it in comparisons])
 
 
 class Item(NamedTuple):

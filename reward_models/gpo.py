@@ -12,7 +12,6 @@ from reward_models._history_model import HistoryModel, PairSets
 from reward_models._settings import SHARE
 from reward_models._trainer import gaussian_nll
 from reward_models._types import UserState
-from synthesizeme.errors import ConfigError
 
 LOG_STD = (-3.0, 2.0)
 """Where the predicted log-std stays: labels are 0 and 1, so that a smaller one would be overconfidence."""
@@ -75,12 +74,11 @@ class Gpo(HistoryModel):
         "layers": 1, "heads": 1, "width": 1, "dropout": SHARE, "inner_dropout": SHARE, "pairwise": SHARE
     }  # fmt: skip
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.width % self.heads:
-            raise ConfigError(
-                f"{self.name}: width is {self.width}; expected a multiple of heads, {self.heads}"
-            )
+    def _problems(self) -> list[str]:
+        found = super()._problems()
+        if self.heads >= 1 and self.width % self.heads:
+            found.append(f"width is {self.width}; expected a multiple of heads, {self.heads}")
+        return found
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return GpoNetwork(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import TextModel
 from reward_models._settings import SHARE
+from reward_models._training_pairs import content
 from reward_models._types import Floats, Histories, UserState
 from synthesizeme import stylometry
 from synthesizeme.feedback import UserWords
@@ -104,11 +105,6 @@ def _others(history: Sequence[PreferencePair], fold: NDArray[np.int64], k: int) 
     """Pairs of the other folds, without those that compare the same two responses as one of fold `k`."""
     held = {content(pair) for pair, f in zip(history, fold, strict=True) if f == k}
     return [p for p, f in zip(history, fold, strict=True) if f != k and content(p) not in held]
-
-
-def content(pair: PreferencePair) -> tuple[object, frozenset[str]]:
-    """What a pair compares, whichever side was chosen."""
-    return pair.prompt, frozenset((pair.chosen_text, pair.rejected_text))
 
 
 def _sentence(feature: int, statistic: float) -> str:

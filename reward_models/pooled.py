@@ -16,9 +16,19 @@ from sklearn.linear_model import LogisticRegression
 from reward_models._base import RewardModel
 from reward_models._effects import NONE, Numbers
 from reward_models._features import chosen_features, same_features
-from reward_models._text_digest import text_digest
+from reward_models._sketches import text_digest
 from reward_models._training_pairs import held_out_split
-from reward_models._types import Estimates, Features, Floats, Histories, Prompt, UserState, Words, sigmoid
+from reward_models._types import (
+    Asked,
+    Estimates,
+    Features,
+    Floats,
+    Histories,
+    Prompt,
+    UserState,
+    Words,
+    sigmoid,
+)
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
@@ -262,11 +272,9 @@ class Pooled(RewardModel):
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         return {}
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        rows = self.columns_.rows(read_side(self.featurizer_, prompts, responses))
-        value = self._values(rows, states)
+    def _rewards(self, asked: Asked) -> Estimates:
+        rows = self.columns_.rows(read_side(self.featurizer_, asked.prompts, asked.responses))
+        value = self._values(rows, asked.states)
         return Estimates(value, sigmoid(value))  # features are centred: a typical response has reward 0
 
     def _values(self, rows: Rows, states: Sequence[UserState | None]) -> Floats:

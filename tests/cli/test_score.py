@@ -478,8 +478,8 @@ class Brevity(RewardModel):
     def _user_state(self, pairs: Any, words: Any = None) -> Any:
         return {}
 
-    def _rewards(self, prompts: Any, responses: Any, states: Any) -> Estimates:
-        value = -np.asarray([len(response) for response in responses], dtype=np.float64)
+    def _rewards(self, asked: Any) -> Estimates:
+        value = -np.asarray([len(response) for response in asked.responses], dtype=np.float64)
         return Estimates(value, sigmoid(value))
 
     def _arrays(self) -> Any:

@@ -138,9 +138,8 @@ def test_pairs_that_are_all_the_same_within_the_window_are_refused(folder):
 
 
 def test_settings_out_of_range_are_named_together(folder):
-    model = BradleyTerry(backbone=folder("bert"), epochs=0, batch_size=-1)
     with pytest.raises(ConfigError, match=r"epochs is 0.*batch_size is -1"):
-        model.fit(TRAIN)
+        BradleyTerry(backbone=folder("bert"), epochs=0, batch_size=-1)
     with pytest.raises(ConfigError, match="max_length is 7"):
         BradleyTerry(backbone=folder("bert"), max_length=7).fit(TRAIN)
 

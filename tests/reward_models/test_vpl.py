@@ -212,8 +212,6 @@ def test_the_cure_makes_swapped_histories_mirror_images():
 
 def test_settings_out_of_range_are_named_together():
     with pytest.raises(ConfigError) as error:
-        Vpl(**SMALL | {"latents": 0, "beta": -1.0, "swap": -0.5, "dropout": 2.0, "no_history": 3.0}).fit(
-            TRAIN
-        )
+        Vpl(**SMALL | {"latents": 0, "beta": -1.0, "swap": -0.5, "dropout": 2.0, "no_history": 3.0})
     for part in ("latents is 0", "beta is -1", "swap is -0.5", "dropout is 2", "no_history is 3"):
         assert part in str(error.value)
