@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reward_models._types import Unit, Vector
 from synthesizeme.files import default_cache_dir, prepare
 
 OFF = "SYNTHESIZEME_NO_CACHE"
@@ -37,9 +37,6 @@ _GIVEN_UP = (
     "free disk space, or name a writable folder in SYNTHESIZEME_CACHE_DIR"
 )
 _logger = logging.getLogger(__name__)
-Vector = NDArray[np.float32]
-Unit = tuple[str, ...]
-"""The texts that decide one vector of an encoder."""
 _Row = tuple[bytes, int, bytes]
 _Result = TypeVar("_Result")
 

@@ -24,7 +24,7 @@ from reward_models.persona_vectors import (
     operating_point,
     random_like,
 )
-from reward_models.persona_vectors.dose import dose_response
+from reward_models.persona_vectors.steering import dose_response
 from synthesizeme import (
     Comparison,
     Failure,
@@ -36,6 +36,7 @@ from synthesizeme import (
     open_model,
 )
 from synthesizeme.judges import both_orders
+from synthesizeme.scoring import as_answers
 
 
 class PersonaJudge:
@@ -106,7 +107,7 @@ def measured(decoder, model, user, settings, seed, old, steering=None):
     else:
         with steering:
             said = decoder.generate(prompts, max_new_tokens=reading.LONGEST, cut_mark=reading.CUT, seed=seed)
-    rewards = model.score(prompts, said, [user] * len(said))
+    rewards = model.score(as_answers(prompts, said, [user] * len(said)))
     chosen = [tastes.chooses(tastes.TASTES[user], text, other) for text, other in zip(said, old, strict=True)]
     return {
         "reward": float(np.mean([one.value for one in rewards])),

@@ -20,8 +20,8 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import Decoder, PersonaVectors, Rollout, Trait
-    from reward_models.persona_vectors.authoring import Ask
-    from reward_models.persona_vectors.scoring import Score
+    from reward_models.persona_vectors.rollouts import Score
+    from reward_models.persona_vectors.traits import Ask
     from synthesizeme.types import Message, PreferencePair
 
 
@@ -149,7 +149,7 @@ def check_scorer(scorer: str, model: ModelOptions) -> None:
 def open_scorers(scorer: str, trait: Trait, model: ModelOptions) -> Iterator[AnswerScorers]:
     """The scorers of a trait and of coherence."""
     from reward_models.persona_vectors import PatternScorer
-    from reward_models.persona_vectors.scoring import coherence_scorer, trait_scorer, unrepetitive
+    from reward_models.persona_vectors.rollouts import coherence_scorer, trait_scorer, unrepetitive
 
     check_scorer(scorer, model)
     if scorer.startswith(PATTERN):
@@ -255,11 +255,11 @@ def extract(
         check_scorer(options.score_by, model)
     if not (math.isfinite(options.alpha) and options.alpha > 0):
         raise ConfigError(f"--alpha {options.alpha:g}: expected a finite number above 0")
-    from reward_models.persona_vectors.vectors import FACTS
+    from reward_models.persona_vectors.vectors import LAYOUT
 
     check_writable(options.out)
     trait = _trait(options, model)
-    own = tells(options.out / FACTS, trait=trait.name)
+    own = tells(options.out / LAYOUT.document, trait=trait.name)
     check_replaceable(options.out, force=options.force, own=own)
     decoder = policy.open()
     if options.layer is not None:

@@ -31,7 +31,7 @@ from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from reward_models.persona_vectors import PersonaVectors
-    from reward_models.persona_vectors.screening import ScreenedPair
+    from reward_models.persona_vectors.monitoring import ScreenedPair
 
 TEXTS = partial(option, None, "A prompt; may be given several times.", "TEXT", name="--prompt")
 LINES = partial(option, None, "File with one prompt a line.", "FILE", name="--prompts")
@@ -211,7 +211,7 @@ def screen(
     decoder = policy.open()
     found = vectors.load(decoder)
     cautious = caution(found)
-    from reward_models.persona_vectors.screening import screen_pairs
+    from reward_models.persona_vectors.monitoring import screen_pairs
 
     rows = screen_pairs(
         decoder, found, pairs, decoder.speaker(**answering.document()), derived=vectors.derived

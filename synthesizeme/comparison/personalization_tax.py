@@ -24,7 +24,7 @@ from synthesizeme.evaluation.reward_bench import (
     load_reward_bench,
     ties_score,
 )
-from synthesizeme.scoring import PersonalRewards
+from synthesizeme.scoring import Answer, PersonalRewards
 from synthesizeme.types import Frozen, Reward
 
 NAME = "reward-bench-2"
@@ -159,8 +159,7 @@ def _scores(
 ) -> dict[str, float]:
     """Score of each subset as this user, and their mean."""
     asked = [(it.prompt, text) for it in questions for text in (*it.right, *it.wrong)]
-    prompts, responses = zip(*asked, strict=True)
-    results = model.score(prompts, responses, [user_id] * len(asked))
+    results = model.score([Answer(prompt, text, user_id) for prompt, text in asked])
     values = [result.value for result in results if isinstance(result, Reward)]
     if len(values) < len(results):
         raise ConfigError(

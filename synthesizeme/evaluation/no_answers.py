@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from synthesizeme.scoring import RewardScorer
+from synthesizeme.scoring import Answer, RewardScorer
 from synthesizeme.types import Frozen, Message, PreferencePair, Reward, last_user_turn
 
 LOREM = (
@@ -354,9 +354,7 @@ def answers_beaten(
     places = range(len(pairs))
     drawn = sorted(Random(f"{seed}\0pairs").sample(places, min(most, len(pairs))))
     asked = [it for place in drawn for it in _texts(pairs[place], pairs, seed)]
-    rewards = model.score(
-        [it.prompt for it in asked], [it.response for it in asked], [it.user_id for it in asked]
-    )
+    rewards = model.score([Answer(it.prompt, it.response, it.user_id) for it in asked])
     compared: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     answered, chosen = 0, 0.0
     for it, reward in zip(asked, rewards, strict=True):

@@ -15,7 +15,7 @@ from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
-from synthesizeme.scoring import Standing
+from synthesizeme.scoring import Answer, Standing
 from synthesizeme.types import (
     Comparison,
     Demonstration,
@@ -209,16 +209,12 @@ class JudgeRewards:
         self.standing = None if self.standing is None else self.standing.on(floor)
         return self
 
-    def score(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """The reward of each response to its prompt for its user, in order; all are asked in one go.
+    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
+        """The reward of each answer for its user, in order; all are asked in one go.
 
         Raises:
             BackendError: the model cannot be reached.
-            ValueError: the three sequences differ in length.
         """
-        rows = list(zip(prompts, responses, user_ids, strict=True))
         tastes = [
             found
             if isinstance(found, Failure)
@@ -226,15 +222,13 @@ class JudgeRewards:
                 value=found.value,
                 probability=found.probability,
                 standard_error=math.sqrt(found.variance),
-                status="scored" if user in self.users_ else "population",
+                status="scored" if it.user_id in self.users_ else "population",
             )
-            for found, user in zip(self._strengths(rows), user_ids, strict=True)
+            for found, it in zip(self._strengths(answers), answers, strict=True)
         ]
-        return tastes if self.standing is None else self.standing.rewards(prompts, responses, tastes)
+        return tastes if self.standing is None else self.standing.rewards(answers, tastes)
 
-    def rewards(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[float]:
+    def rewards(self, answers: Sequence[Answer]) -> list[float]:
         """The values of `score` alone.
 
         Raises:
@@ -242,7 +236,7 @@ class JudgeRewards:
             BackendError: the model cannot be reached.
         """
         values = []
-        for row, found in enumerate(self.score(prompts, responses, user_ids)):
+        for row, found in enumerate(self.score(answers)):
             if isinstance(found, Failure):
                 raise JudgeError(f"response {row} got no rating: {found.kind}", reply=found.detail)
             values.append(found.value)
@@ -254,12 +248,12 @@ class JudgeRewards:
         Raises:
             BackendError: the model cannot be reached.
         """
-        sides = [(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
+        sides = [Answer(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
         found = iter(self._strengths(sides))
         verdicts = [_verdict(next(found), next(found)) for _ in comparisons]
         return verdicts if self.standing is None else self.standing.verdicts(comparisons, verdicts)
 
-    def _strengths(self, rows: Sequence[tuple[Sequence[Message], str, str]]) -> list[Strength | Failure]:
+    def _strengths(self, rows: Sequence[Answer]) -> list[Strength | Failure]:
         known = [self.unknown_user == "population" or user in self.users_ for *_, user in rows]
         asked = [self.question(*row) for row, may in zip(rows, known, strict=True) if may]
         account = self.session.account()

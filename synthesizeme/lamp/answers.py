@@ -14,7 +14,7 @@ from synthesizeme.judges import both_orders
 from synthesizeme.judges.retrieval_judge import CountTokens, allot, count_pieces, cut
 from synthesizeme.prompts import as_data
 from synthesizeme.retrieval import Retriever
-from synthesizeme.scoring import PairwiseScorer, ResponseScorer
+from synthesizeme.scoring import Answer, PairwiseScorer, ResponseScorer
 from synthesizeme.types import Comparison, Failure, Message, Verdict
 
 
@@ -51,14 +51,8 @@ def choose(scorer: PairwiseScorer, choices: Sequence[Choice]) -> list[int | Fail
 
 
 def _by_reward(scorer: ResponseScorer, choices: Sequence[Choice]) -> list[int | Failure]:
-    rows = [(choice, text) for choice in choices for text in choice.candidates]
-    rewards = iter(
-        scorer.rewards(
-            [choice.prompt for choice, _ in rows],
-            [text for _, text in rows],
-            [choice.user_id for choice, _ in rows],
-        )
-    )
+    asked = [Answer(it.prompt, text, it.user_id) for it in choices for text in it.candidates]
+    rewards = iter(scorer.rewards(asked))
     found: list[int | Failure] = []
     for choice in choices:
         values = [next(rewards) for _ in choice.candidates]

@@ -187,7 +187,7 @@ FORBIDDEN = (
     ("reward_models/x.py", "import dspy"),
     ("synthesizeme/serving/x.py", "def f():\n    from synthesizeme.datasets._words import words_of"),
     ("synthesizeme/serving/x.py", "from synthesizeme.datasets import _words"),
-    ("synthesizeme/cli/x.py", "def f():\n    from reward_models._engine import active"),
+    ("synthesizeme/cli/x.py", "def f():\n    from reward_models._types import active"),
     ("synthesizeme/cli/x.py", "from synthesizeme.judges.by_name import _opened"),
     ("synthesizeme/datasets/x.py", "from synthesizeme.datasets.rows._x import f"),
     ("reward_models/x.py", "from reward_models.floor._vectors import Vectors"),

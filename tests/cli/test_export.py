@@ -10,6 +10,7 @@ import pytest
 
 import reward_models
 from synthesizeme.datasets import read_pairs
+from synthesizeme.scoring import as_answers
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -60,7 +61,7 @@ def test_transformers_gives_the_same_rewards_of_messages_and_of_their_text(comma
         if rendered.cut:
             continue
         assert tokenizer(text)["input_ids"] == rendered.ids, "no special token comes twice"
-        (expected,) = model.rewards([short], [response], ["ann"])
+        (expected,) = model.rewards(as_answers([short], [response], ["ann"]))
         with torch.inference_mode():
             logit = classifier(input_ids=torch.tensor([rendered.ids])).logits[0, 0].item()
         assert logit == pytest.approx(expected, abs=1e-5)

@@ -17,10 +17,11 @@ import pytest
 
 import reward_models
 from reward_models._base import RewardModel
-from reward_models._estimates import Estimates, sigmoid
+from reward_models._types import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.protocol import ScalarRewards
 from synthesizeme.types import Message
 
@@ -64,7 +65,7 @@ def test_rewards_are_those_of_the_model(scored, trained):
     assert ran.status == 0, ran.err
     prompts = [(Message(role="user", content=PLAIN["prompt"]),)] * 2
     expected = reward_models.load(trained).score(
-        prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"]
+        as_answers(prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"])
     )
     assert lines(ran) == [
         {
@@ -486,8 +487,8 @@ class Brevity(RewardModel):
     def _user_state(self, pairs: Any, words: Any = None) -> Any:
         return {}
 
-    def _rewards(self, prompts: Any, responses: Any, states: Any) -> Estimates:
-        value = -np.asarray([len(response) for response in responses], dtype=np.float64)
+    def _rewards(self, asked: Any) -> Estimates:
+        value = -np.asarray([len(response) for response in asked.responses], dtype=np.float64)
         return Estimates(value, sigmoid(value))
 
     def _arrays(self) -> Any:

@@ -168,7 +168,7 @@ def test_screen_the_sample(command, extracted, policies, sample, tmp_path):
 
 @pytest.mark.parametrize("number", [1, 19, 20, 21, 60])
 def test_screening_shows_both_ends_and_no_pair_twice(number):
-    from reward_models.persona_vectors.screening import ScreenedPair
+    from reward_models.persona_vectors.monitoring import ScreenedPair
     from synthesizeme.cli.vectors import MOST_SHOWN, _screened_lines
 
     rows = [

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 import reward_models
-from reward_models._naming import method_parameters
+from reward_models import method_parameters
 from reward_models.dense_retrieval import DistilledEncoder
 from synthesizeme.cli._apps import full_app
 from synthesizeme.judges.names import RetrievalSettings

@@ -25,10 +25,9 @@ class Rates:
     def __init__(self, reward):
         self.reward, self.asked = reward, []
 
-    def score(self, prompts, responses, user_ids):
-        rows = list(zip(user_ids, prompts, responses, strict=True))
-        self.asked += rows
-        found = [self.reward(user, prompt[-1].content, text) for user, prompt, text in rows]
+    def score(self, answers):
+        self.asked += [(it.user_id, it.prompt, it.response) for it in answers]
+        found = [self.reward(it.user_id, it.prompt[-1].content, it.response) for it in answers]
         return [it if isinstance(it, Failure) else Reward(value=it, probability=0.5) for it in found]
 
 

@@ -168,9 +168,9 @@ def test_a_bracket_finds_the_winner_with_one_comparison_less_than_candidates():
 
 def test_rewards_are_taken_at_their_largest_in_one_batch():
     class Rewards(Costs):
-        def rewards(self, prompts, responses, user_ids):
-            self.rounds.append(len(responses))
-            return [-float(len(text)) for text in responses]
+        def rewards(self, answers):
+            self.rounds.append(len(answers))
+            return [-float(len(it.response)) for it in answers]
 
     scorer = Rewards()
     assert choose(scorer, [choice("aaa", "a", "aa"), choice("b", "c")]) == [1, 0]

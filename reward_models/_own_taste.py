@@ -24,17 +24,75 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models._basis import STYLE
 from reward_models._effects import NONE
-from reward_models._estimates import Floats, sigmoid
-from reward_models._hierarchy import Fit, Own, Rows, Variances, fit_own
+from reward_models._hierarchy import Fit, Own, Rows, Variances, fit_own, times
 from reward_models._left_out import Case, moderated
-from reward_models._shared_variance import shared_variance
+from reward_models._tastes import Tastes
+from reward_models._types import Floats, UserState, sigmoid
+from synthesizeme import stylometry
+from synthesizeme.types import Evidence, OwnTaste
+
+
+def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:
+    """What the shared weights and the effects add to the variance of a user's margins, shape (n,).
+
+    Args:
+        fit: Their posterior.
+        rows: Rows of one user.
+        state: The user's state, or None.
+        seen: Own features times the user's `own_factor`, shape (n, m).
+    """
+    d = len(fit.weights)
+    reach = rows.shared if state is None else rows.shared - times(state["shared_factor"].T, seen)
+    found: Floats = (times(fit.covariance[:d, :d], reach) * reach).sum(axis=1)
+    if not len(fit.effects):
+        return found
+    own = np.zeros((0, 2), dtype=np.int64) if state is None else state["items"].astype(np.int64)
+    places = np.unique(np.concatenate([rows.items.ravel(), own.ravel(), [NONE]]))[1:]
+    if not len(places):
+        return found
+    # The last column takes what belongs to responses without an effect.
+    moves = np.zeros((len(reach), len(places) + 1))
+    each = np.arange(len(reach))
+    for side, sign in ((0, 1.0), (1, -1.0)):
+        moves[each, _columns(rows.items[:, side], places)] += sign
+        if state is not None and len(own):
+            pulled = sign * times(state["root"].T, seen)
+            for j, column in enumerate(_columns(own[:, side], places).tolist()):
+                moves[:, column] -= pulled[:, j]
+    moves = moves[:, :-1]
+    between, among = fit.covariance[d + places, :d], fit.covariance[np.ix_(d + places, d + places)]
+    found = found + ((2 * times(between, reach) + times(among, moves)) * moves).sum(axis=1)
+    return np.maximum(found, 0)
+
+
+def _columns(numbers: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
+    """Where numbers stand among sorted `places`; `NONE` after the last of them."""
+    return np.where(numbers == NONE, len(places), np.searchsorted(places, numbers))
+
+
+def by_state(
+    states: Sequence[UserState | None],
+) -> list[tuple[UserState | None, NDArray[np.int64]]]:
+    """The rows of each state, by identity.
+
+    Returns:
+        Each state with the numbers of its rows.
+    """
+    found: dict[int, tuple[UserState | None, list[int]]] = {}
+    for row, state in enumerate(states):
+        found.setdefault(id(state), (state, []))[1].append(row)
+    return [(state, np.asarray(rows)) for state, rows in found.values()]
+
 
 DRAWS = 999
 """Users drawn from the population for one test; (`DRAWS` + 1) times the level is a whole number."""
@@ -186,3 +244,83 @@ def _shared_covariance(fit: Fit, rows: Rows) -> Floats:
     kept = np.concatenate([np.arange(d), d + places])
     found: Floats = both @ fit.covariance[np.ix_(kept, kept)] @ both.T
     return found
+
+
+CLEAR = 1.5
+"""Standard errors from zero within which a weight is not listed."""
+_SHOWN_PAIRS = 4
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """What a model believes of the named features, in calibrated log-odds; shape (STYLE,) each."""
+
+    weight: Floats
+    """Shared weights."""
+    standard_error: Floats
+    """Theirs."""
+    own_variance: Floats
+    """Prior variances of the users' deviations."""
+
+
+def named_weights(
+    fit: Fit, variances: Variances, tastes: Tastes, sharpness: Mapping[Case, float]
+) -> NamedWeights:
+    """Of the named features, as far as probabilities of texts that nobody judged go by them."""
+    nobody, known = sharpness["nobody, new"], sharpness["new"]
+    own = variances.own[:STYLE] + (tastes.features[:STYLE] ** 2).sum(axis=1)
+    return NamedWeights(
+        weight=nobody * fit.weights[:STYLE],
+        standard_error=nobody * np.sqrt(np.diag(fit.covariance)[:STYLE]),
+        own_variance=known**2 * own,
+    )
+
+
+def own_taste(state: UserState, population: NamedWeights, seed: int) -> OwnTaste:
+    """Whether the user of a state differs from the population, and if so, in what.
+
+    Args:
+        state: With `style` (n, STYLE), the features of the chosen minus those of the rejected responses, and
+            `nobody` (n,), the probabilities of the choices for nobody.
+        population: Weights that everybody shares.
+        seed: Of the test.
+    """
+    style, probability = (state[name].astype(np.float64) for name in ("style", "nobody"))
+    p_value = chance(style, probability, seed)
+    if not OwnTaste(p_value=p_value).set_apart:
+        return OwnTaste(p_value=p_value)
+    found = deviations(style, probability, population.own_variance)
+    total = found.value + population.weight
+    own = _surest(found.value, found.standard_error, found.differs)
+    spread = np.hypot(found.standard_error, population.standard_error)
+    common = [j for j in _surest(total, spread, found.differs) if j not in own]
+
+    def shown(j: int, sign: float) -> Evidence:
+        return Evidence(
+            feature=stylometry.FEATURES[j].name,
+            statement=stylometry.FEATURES[j].more if sign > 0 else stylometry.FEATURES[j].less,
+            weight=float(found.value[j]),
+            standard_error=float(found.standard_error[j]),
+            population=float(population.weight[j]),
+            pair_ids=_pairs_with(sign * style[:, j], state),
+        )
+
+    return OwnTaste(
+        p_value=p_value,
+        own=tuple(shown(j, found.value[j]) for j in own),
+        common=tuple(shown(j, total[j]) for j in common),
+    )
+
+
+def _surest(weight: Floats, standard_error: Floats, differs: NDArray[np.bool_]) -> list[int]:
+    """Numbers of the features that are clear of zero, the clearest first."""
+    ratio = np.zeros_like(weight)
+    np.divide(np.abs(weight), standard_error, out=ratio, where=differs & (standard_error > 0))
+    return [j for j in np.argsort(-ratio, kind="stable").tolist() if ratio[j] >= CLEAR]
+
+
+def _pairs_with(differences: Floats, state: UserState) -> tuple[str, ...]:
+    """Ids of the pairs with the largest positive differences, the largest first."""
+    ids = json.loads(bytes(state["pair_ids"]))
+    best = np.argsort(-differences, kind="stable")[:_SHOWN_PAIRS].tolist()
+    return tuple(ids[i] for i in best if differences[i] > 0)
