@@ -1,6 +1,6 @@
 # The base install with the reward server: no torch, no key, runs on a CPU. The shipped population answers, or a
 # checkpoint that is mounted (--model /model). Other machines need a token: mount a file of lines SCOPE TOKEN.
-#   docker build -t synthesizeme-rewards .                                  # EXTRAS=serve,store for --profiles
+#   docker build -t synthesizeme-rewards .                                  # EXTRAS=serve,store for --store
 #   docker run -p 8000:8000 -v "$PWD/tokens:/tokens:ro" synthesizeme-rewards
 FROM python:3.11-slim AS build
 ARG EXTRAS=serve

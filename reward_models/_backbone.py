@@ -1,16 +1,12 @@
-"""A pretrained transformer with one output: opening, reading texts exactly, saving in its own format."""
+"""A pretrained transformer with one output, and what methods on one share: training, scoring, checkpoints."""
 
 from __future__ import annotations
 
-import logging
-import os
-import random
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,11 +14,23 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from reward_models._pretrained import MINILM, locate
-from reward_models._threads import alone
-from synthesizeme.errors import DataError
+from reward_models._base import RewardModel
+from reward_models._pretrained import MINILM
+from reward_models._rendering import Renderer
+from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
+from reward_models._settings import POSITIVE
+from reward_models._transformers import (
+    accelerator,
+    by_length,
+    open_transformer,
+    own_randomness,
+    padded,
+    quiet,
+    single_threaded,
+)
+from reward_models._types import Asked, Estimates, Floats, Histories, UserState, Words, sigmoid
+from synthesizeme.types import PreferencePair
 
-Floats = NDArray[np.float64]
 PAD_TOKEN = "<|pad|>"
 
 
@@ -105,41 +113,27 @@ def score(network: RewardNetwork, rows: Sequence[dict[str, Any]]) -> Floats:
     an accelerator rows are read together, sorted by length, and agree to rounding.
     """
     network.eval()
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]["input_ids"]))
-    ordered = [rows[i] for i in order]
-    on_cpu = network.device.type == "cpu"
-    rewards = alone(partial(_read, network, 1), ordered) if on_cpu else _read(network, 64, ordered)
-    found = np.empty(len(rows), dtype=np.float64)
-    found[order] = rewards[:, 0]
-    return found
+    if network.device.type == "cpu":
+        return single_threaded(partial(_read, network, 1), rows)[:, 0].astype(np.float64)
+    return _read(network, 64, rows)[:, 0].astype(np.float64)
 
 
-def _read(network: RewardNetwork, together: int, rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
-    """Logits (n, 1) of the rows, some of them together."""
+def _read(network: RewardNetwork, at_once: int, rows: Sequence[dict[str, Any]]) -> NDArray[np.float32]:
+    """Logits (n, 1) of the rows, some of similar length at a time."""
     found = np.empty((len(rows), 1), dtype=np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(rows), together):
-            chosen = slice(start, start + together)
-            found[chosen] = network(**_batch(rows[chosen], network.device)).logits.cpu().numpy()
+    for some in by_length([len(row["input_ids"]) for row in rows], at_once):
+        with torch.inference_mode():
+            found[some] = network(**_batch([rows[i] for i in some], network.device)).logits.cpu().numpy()
     return found
 
 
 def _batch(rows: Sequence[dict[str, Any]], device: Any) -> dict[str, Any]:
-    ids = [torch.tensor(row["input_ids"]) for row in rows]
-    mask = [torch.ones_like(row) for row in ids]
-    batch = {"input_ids": pad_sequence(ids, batch_first=True),
-             "attention_mask": pad_sequence(mask, batch_first=True)}  # fmt: skip
-    for name in rows[0]:
-        if name != "input_ids":
-            batch[name] = pad_sequence([torch.as_tensor(row[name]) for row in rows], batch_first=True)
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def accelerator() -> str:
-    """The accelerator of this process, if there is one: under a launcher each process has its own."""
-    if not torch.cuda.is_available():
-        return "cpu"
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
+    ids, mask = padded([row["input_ids"] for row in rows], device)
+    more = {
+        name: pad_sequence([torch.as_tensor(row[name]) for row in rows], batch_first=True).to(device)
+        for name in rows[0] if name != "input_ids"
+    }  # fmt: skip
+    return {"input_ids": ids, "attention_mask": mask, **more}
 
 
 def open_backbone(name: str, *, seed: int) -> tuple[Any, Any]:
@@ -155,21 +149,17 @@ def open_backbone(name: str, *, seed: int) -> tuple[Any, Any]:
     Raises:
         DataError: there is no such backbone, or it cannot be read.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification
 
-    place = locate(MINILM if name == "auto" else name)
     with quiet(), own_randomness(seed):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(place)
-            model = AutoModelForSequenceClassification.from_pretrained(
-                place, num_labels=1, dtype=torch.float32, ignore_mismatched_sizes=True
-            )
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"no backbone can be read here ({str(error).strip().splitlines()[0]})",
-                source=place,
-                cure="name a folder written by save_pretrained, or a hub name that this machine can reach.",
-            ) from error
+        model, tokenizer = open_transformer(
+            AutoModelForSequenceClassification,
+            MINILM if name == "auto" else name,
+            "backbone",
+            num_labels=1,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,
+        )
         if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
             tokenizer.add_special_tokens({"pad_token": PAD_TOKEN})
             model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
@@ -189,38 +179,136 @@ def save_backbone(model: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars, warnings or notes of the training libraries; all restored at the end."""
-    from transformers.utils import logging as transformers_logging
-
-    loggers = [logging.getLogger(name) for name in ("accelerate", "trl", "datasets", "peft", "torch")]
-    levels = [logger.level for logger in loggers]
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
+FOLDER = "backbone"
+TYPICAL_RESPONSES = 128
+"""Training responses over which the typical reward is taken."""
 
 
-@contextmanager
-def own_randomness(seed: int) -> Iterator[None]:
-    """Everything inside draws from generators seeded by `seed`; the global ones are put back at the end."""
-    plain, arrays = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        random.setstate(plain)
-        np.random.set_state(arrays)
+class BackboneModel(RewardModel):
+    """A transformer with one output that reads the conversation and the response.
+
+    Args:
+        backbone: ``auto`` (MiniLM: the installed package, else from the hub), or the folder or hub name of
+            any encoder or decoder that transformers opens for sequence classification.
+        max_length: Window in tokens, cut to what the backbone can read; see `Renderer`.
+        epochs: Passes over the pairs.
+        batch_size: Pairs per step, over all processes.
+        learning_rate: At its peak, after a tenth of the steps.
+        precision: Of the training; scores are always computed in float32.
+    """
+
+    backbone: str = "auto"
+    max_length: int = 256
+    epochs: int = 1
+    batch_size: int = 16
+    learning_rate: float = 0.0001
+    precision: Precision = "auto"
+    limits: ClassVar = {"epochs": POSITIVE, "batch_size": POSITIVE, "learning_rate": POSITIVE}
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers: weights that were trained, and user states.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        states = sum(int(array.size) for state in self._fitted().values() for array in state.values())
+        return states + int(self.training_["learned"])
+
+    def _schedule(self) -> Schedule:
+        return Schedule(self.epochs, self.batch_size, self.learning_rate, self.precision, self.seed)
+
+    def _open(self, place: str) -> Any:
+        """Open a backbone, its tokenizer and its renderer; returns the bare backbone."""
+        return self._adopt(*open_backbone(place, seed=self.seed))
+
+    def _adopt(self, model: Any, tokenizer: Any) -> Any:
+        """Take a backbone that is open; returns it."""
+        positions = getattr(model.config.get_text_config(), "max_position_embeddings", self.max_length)
+        self.tokenizer_ = tokenizer
+        self.renderer_ = Renderer(tokenizer, min(self.max_length, positions - self._reserved()))
+        return model
+
+    def _reserved(self) -> int:
+        """Positions of the backbone that are taken by something other than tokens."""
+        return 0
+
+    def save(self, folder: Path | str) -> None:
+        """Write a checkpoint folder; where several processes trained, the first writes and all wait."""
+        if not torch.distributed.is_initialized():
+            return super().save(folder)
+        try:
+            if torch.distributed.get_rank() == 0:
+                super().save(folder)
+        finally:
+            torch.distributed.barrier()
+
+    def _save_files(self, folder: Path) -> None:
+        save_backbone(self.network_.backbone, self.tokenizer_, folder / FOLDER)
+
+    def _load_files(self, folder: Path) -> None:
+        self.network_ = RewardNetwork(self._open(str(folder / FOLDER)))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        self.typical_: float = facts["typical"]
+        self.training_: dict[str, float] = facts["training"]
+
+    def _facts(self) -> dict[str, Any]:
+        told = {name: value for name, value in self.training_.items() if name != "seconds"}
+        return {"typical": self.typical_, "training": told}
+
+    def _told(self) -> dict[str, float]:
+        return {name: self.training_[name] for name in ("loss", "kept", "dropped", "truncated")}
+
+    def _estimates(self, rewards: NDArray[np.float64]) -> Estimates:
+        return Estimates(rewards, sigmoid(rewards - self.typical_))
+
+    def _typical_reward(self, pairs: Sequence[PreferencePair]) -> float:
+        """Mean reward of a seeded choice of training responses, without the user."""
+        texts = list(
+            dict.fromkeys((p.prompt, text) for p in pairs for text in (p.chosen_text, p.rejected_text))
+        )
+        chosen = np.random.default_rng(self.seed).permutation(len(texts))[:TYPICAL_RESPONSES]
+        prompts, responses = [texts[i][0] for i in chosen], [texts[i][1] for i in chosen]
+        self.typical_ = 0.0
+        return float(self._rewards(Asked(prompts, responses, [None] * len(chosen))).value.mean())
+
+
+class TextModel(BackboneModel):
+    """A backbone that knows the user, if at all, by a profile in words before the prompt.
+
+    Args:
+        lora_rank: Rank of low-rank adapters, merged into the backbone after training; 0 trains all weights.
+    """
+
+    lora_rank: int = 0
+
+    @abstractmethod
+    def _profile(self, state: UserState | None) -> str:
+        """The words for a user, empty for nobody."""
+
+    @abstractmethod
+    def _passes(self, histories: Histories) -> list[list[str]]:
+        """A profile for every pair, in the order of `histories`, for each pass, or once for all passes."""
+
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+        schedule = self._schedule()
+        network = RewardNetwork(self._open(self.backbone))
+        pairs = [pair for history in histories.values() for pair in history]
+        passes = [tokenized(pairs, profiles, self.renderer_) for profiles in self._passes(histories)]
+        columns, schedule = in_turn(passes, schedule)
+        self.network_, done = train(network, self.tokenizer_, columns, schedule, lora_rank=self.lora_rank)
+        self.training_ = {**done, **passes[0].counts}
+        self.typical_ = self._typical_reward(pairs)
+        return self._user_states(histories, words)
+
+    def _rewards(self, asked: Asked) -> Estimates:
+        rows = zip(asked.prompts, asked.responses, map(self._profile, asked.states), strict=True)
+        read = [tuple(self.renderer_(*row).ids) for row in rows]
+        distinct = list(dict.fromkeys(read))
+        found = score(self.network_, [{"input_ids": list(ids)} for ids in distinct])
+        number = {ids: row for row, ids in enumerate(distinct)}
+        return self._estimates(found[[number[ids] for ids in read]])

@@ -9,36 +9,49 @@ user's can be lent, and it can be forgotten, all without touching anything share
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from numpy.typing import NDArray
 
 from reward_models._checkpoint import Checkpoint, write
-from reward_models._engine import active
-from reward_models._estimates import Estimates, sigmoid
-from reward_models._learnable import refuse_foreign, refuse_lent, refuse_test_rows
-from reward_models._naming import method_name, method_parameters
-from reward_models._reward_scale import reward_scale
-from reward_models._standing import Standing
-from reward_models._types import Histories, Prompt, UserState, Words
-from reward_models._user_effect import Sampled, sampled, user_effect
-from synthesizeme.errors import DataError, NotFittedError
+from reward_models._settings import method_parameters, wrong_settings
+from reward_models._standing import Standing, reward_scale
+from reward_models._training_pairs import (
+    Sampled,
+    by_user,
+    refuse_foreign,
+    refuse_lent,
+    refuse_test_rows,
+    sampled,
+    user_effect,
+)
+from reward_models._types import Asked, Estimates, Histories, UserState, Words, active, sides_of, sigmoid
+from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.progress import ShowProgress, waiting
-from synthesizeme.scoring import RewardScale
+from synthesizeme.scoring import Answer, RewardScale
 from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
 
 UnknownUser = Literal["population", "refuse"]
 
 
+def method_name(method: type) -> str:
+    """Name of a method: that of its module, with dashes."""
+    return method.__module__.rpartition(".")[2].replace("_", "-")
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+@dataclass(kw_only=True, eq=False, repr=False)
 class RewardModel(ABC):
     """Base of every method; the file it stands in is its registration.
 
-    A subclass takes keyword arguments only and stores them under their own names; what it learns ends in an
-    underscore. It implements `_fit`, `_user_state`, `_rewards`, `_arrays` and `_restore`.
+    A subclass names its arguments as annotated attributes with defaults, as a dataclass does; they are given
+    by keyword. What it learns ends in an underscore. It implements `_fit`, `_user_state`, `_rewards`,
+    `_arrays` and `_restore`.
 
     Args:
         unknown_user: What a user without a state gets: ``population`` (the model without the user, with
@@ -51,19 +64,40 @@ class RewardModel(ABC):
     """Rewards are given response by response, so the order of showing cannot matter."""
     unsaved: ClassVar[tuple[str, ...]] = ()
     """Arguments that are no plain values and do not go into a checkpoint."""
+    limits: ClassVar[Mapping[str, float | str]] = {}
+    """Which values its own arguments take, see `reward_models._settings`."""
     standard_errors: ClassVar[bool] = False
     """Whether every reward has a standard error."""
-    reads_words: bool = False
+    reads_words = False
     """Whether the method reads what users said beside their choices; one that does not ignores it."""
+    population = False
+    """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
+    any data of theirs, not even on pairs that were kept back."""
 
-    def __init__(
-        self, *, unknown_user: UnknownUser = "population", seed: int = 0, floor: str = "base"
-    ) -> None:
-        self.unknown_user = unknown_user
-        self.seed = seed
-        self.standing = Standing(floor)
+    unknown_user: UnknownUser = "population"
+    seed: int = 0
+    floor: str = "base"
+    users_: dict[str, UserState] = field(init=False)
+    learned_from: frozenset[str] | None = field(init=False, default=None)
+    """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
+    reward_scale: RewardScale | None = field(init=False, default=None)
+    """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
+    _sampled: Sampled = field(init=False, default=Sampled())
+    """Training users that `fit_report` asks about."""
 
-    # What a method implements.
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        dataclass(kw_only=True, eq=False, repr=False)(cls)
+
+    def __post_init__(self) -> None:
+        self.standing = Standing(self.floor)
+        problems = [f"{self.name}: {problem}" for problem in self._problems()]
+        if problems:
+            raise ConfigError(problems)
+
+    def _problems(self) -> list[str]:
+        """What is wrong with the arguments."""
+        return wrong_settings(self)
 
     @abstractmethod
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
@@ -77,17 +111,15 @@ class RewardModel(ABC):
         """
 
     def _user_states(self, histories: Histories, words: Words = NO_WORDS) -> dict[str, UserState]:
-        """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._engine`)."""
+        """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._types`)."""
         engine = active()
         if engine is not None and histories:
             return engine.user_states(self, histories, words)
         return {user: self._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
 
     @abstractmethod
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        """Reward of each response, shape (n,), for the user with that state, or for nobody (None)."""
+    def _rewards(self, asked: Asked) -> Estimates:
+        """Reward of each response, shape (n,)."""
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -111,23 +143,15 @@ class RewardModel(ABC):
     def _load_files(self, folder: Path) -> None:  # noqa: B027
         """Read what `_save_files` wrote; runs before `_restore`."""
 
-    def _margins(
-        self,
-        prompts: Sequence[Prompt],
-        firsts: Sequence[str],
-        seconds: Sequence[str],
-        states: Sequence[UserState | None],
-    ) -> Estimates:
+    def _margins(self, firsts: Asked, seconds: Asked) -> Estimates:
         """Reward of the first response minus that of the second, and P(first), each of shape (n,).
 
         Both sides are scored in one batch. A method whose rewards of two responses are correlated overrides
         this to know the standard error of their difference.
         """
-        both = self._rewards([*prompts, *prompts], [*firsts, *seconds], [*states, *states]).value
-        margin = both[: len(firsts)] - both[len(firsts) :]
+        both = self._rewards(firsts.then(seconds)).value
+        margin = both[: len(firsts.responses)] - both[len(firsts.responses) :]
         return Estimates(margin, sigmoid(margin))
-
-    # What a user of a model calls.
 
     def __repr__(self) -> str:
         fitted = f"{len(self.users_):,} users" if hasattr(self, "users_") else "not fitted"
@@ -137,11 +161,6 @@ class RewardModel(ABC):
     def name(self) -> str:
         """Name on the command line and in reports."""
         return method_name(type(self))
-
-    @property
-    def floor(self) -> str:
-        """Name of what rewards stand on."""
-        return self.standing.name
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -163,7 +182,7 @@ class RewardModel(ABC):
         """What a reader should know of the last fit, by name, e.g. the pairs that were kept and dropped.
 
         A model that was fitted here also says whether own, nobody's and swapped history differ, measured on
-        a few training users (`reward_models._user_effect.user_effect`) who were not refitted or forgotten
+        a few training users (`reward_models._training_pairs.user_effect`) who were not refitted or forgotten
         since. One that was loaded has none of their pairs, and does not.
 
         Raises:
@@ -199,9 +218,7 @@ class RewardModel(ABC):
                 f"{self.name}: fit got no pair; expected at least one",
                 cure="check the file and its `split` column: train and validation rows are used, never test.",
             )
-        histories: dict[str, list[PreferencePair]] = {}
-        for pair in pairs:
-            histories.setdefault(pair.user_id, []).append(pair)
+        histories = by_user(pairs)
         refuse_lent(words)
         with waiting(progress, self.name, "fitting"):
             self.users_ = self._fit(histories, words)
@@ -252,50 +269,43 @@ class RewardModel(ABC):
         self.standing.forget()
         return self
 
-    def score(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """Reward of each response to its prompt for its user, taste and floor, in the order given.
+    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
+        """Reward of each answer for its user, taste and floor, in the order given.
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: the three sequences differ in length.
+            DataError: what is given are no answers.
         """
-        return self.standing.rewards(prompts, responses, self.taste_rewards(prompts, responses, user_ids))
+        return self.standing.rewards(answers, self.taste_rewards(answers))
 
-    def taste_rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
+    def taste_rewards(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
         """`score` without a floor.
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: the three sequences differ in length.
+            DataError: what is given are no answers.
         """
-        if isinstance(prompts, str) or isinstance(responses, str):
-            cure = "load_reward_model(model).score(prompt, response, user=ID) takes single ones"
-            raise DataError("prompts or responses are one text; expected lists", cure=cure)
-        if not len(prompts) == len(responses) == len(user_ids):
-            raise ValueError(f"{len(prompts)} prompts, {len(responses)} responses, {len(user_ids)} user ids")
-        states = self._states(user_ids)
-        asked = self._answerable(states)
-        results = self._refusals(user_ids)
-        if asked:
-            found = self._rewards([prompts[i] for i in asked], [responses[i] for i in asked],
-                                  [states[i] for i in asked])  # fmt: skip
-            for row, i in enumerate(asked):
-                results[i] = found.reward(row, known=states[i] is not None)
-        return results
+        if not all(isinstance(it, Answer) for it in answers):
+            cure = "load_reward_model(model).score(prompt, response, user=ID) takes a response and its prompt"
+            raise DataError("found something else than answers; expected a list of Answer", cure=cure)
+        users = self._fitted()
+        states = [users.get(it.user_id) for it in answers]
 
-    def rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[float]:
+        def read(rows: Sequence[int]) -> list[Reward]:
+            some = [answers[i] for i in rows]
+            asked = Asked([it.prompt for it in some], [it.response for it in some], [states[i] for i in rows])
+            found = self._rewards(asked)
+            return [found.reward(row, known=states[i] is not None) for row, i in enumerate(rows)]
+
+        return self._answered(answers, states, read)
+
+    def rewards(self, answers: Sequence[Answer]) -> list[float]:
         """The values of `score` alone.
 
         Raises:
             DataError: a user is unknown and `unknown_user` is ``refuse``.
         """
-        results = self.score(prompts, responses, user_ids)
+        results = self.score(answers)
         refused = [r.detail for r in results if isinstance(r, Failure)]
         if refused:
             raise DataError(refused[0], field="user_id", cure="call fit_user first, or answer by population.")
@@ -307,21 +317,32 @@ class RewardModel(ABC):
         Raises:
             NotFittedError: before `fit`.
         """
-        user_ids = [c.user_id for c in comparisons]
         states = self._states_as_of(comparisons)
-        asked = self._answerable(states)
-        results: list[Verdict | Failure] = list(self._refusals(user_ids))
-        if asked:
-            chosen = [comparisons[i] for i in asked]
-            found = self._margins([c.prompt for c in chosen], [c.first for c in chosen],
-                                  [c.second for c in chosen], [states[i] for i in asked])  # fmt: skip
-            for row, i in enumerate(asked):
-                results[i] = found.verdict(row)
-        return self.standing.verdicts(comparisons, results)
+
+        def read(rows: Sequence[int]) -> list[Verdict]:
+            found = self._margins(*sides_of([comparisons[i] for i in rows], [states[i] for i in rows]))
+            return [found.verdict(row) for row in range(len(rows))]
+
+        return self.standing.verdicts(comparisons, self._answered(comparisons, states, read))
+
+    def _answered(
+        self,
+        asked: Sequence[Any],
+        states: Sequence[UserState | None],
+        read: Callable[[Sequence[int]], Sequence[Any]],
+    ) -> list[Any]:
+        """What `read` says of the answers or comparisons whose users may be answered; else a `Failure`."""
+        rows = [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
+        found = dict(zip(rows, read(rows) if rows else (), strict=True))
+        detail = "user {!r} is unknown to this model, and unknown users are refused"
+        return [
+            found[i] if i in found else Failure(kind="unknown_user", detail=detail.format(it.user_id))
+            for i, it in enumerate(asked)
+        ]
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
-        self.standing = self.standing.on(floor)
+        self.standing, self.floor = self.standing.on(floor), floor
         return self
 
     def save(self, folder: Path | str) -> None:
@@ -355,21 +376,6 @@ class RewardModel(ABC):
                 f"{self.name} is not fitted; call fit(pairs), or load a checkpoint"
             ) from None
 
-    users_: dict[str, UserState]
-    learned_from: frozenset[str] | None = None
-    """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
-    reward_scale: RewardScale | None = None
-    """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
-    population: bool = False
-    """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
-    any data of theirs, not even on pairs that were kept back."""
-    _sampled: Sampled = Sampled()
-    """Training users that `fit_report` asks about."""
-
-    def _states(self, user_ids: Sequence[str]) -> list[UserState | None]:
-        users = self._fitted()
-        return [users.get(user_id) for user_id in user_ids]
-
     def _reads(self, words: UserWords) -> bool:
         return self.reads_words and bool(words)
 
@@ -379,16 +385,6 @@ class RewardModel(ABC):
 
     def _states_as_of(self, comparisons: Sequence[Comparison]) -> list[UserState | None]:
         """States of the users as of when they are asked; equal questions share one object."""
-        users, known = self._fitted(), dict[tuple[str, datetime | None], UserState | None]()
-        for c in comparisons:
-            state, key = users.get(c.user_id), (c.user_id, c.created_at)
-            if key not in known:
-                known[key] = None if state is None else self._as_of(state, c.created_at)
+        users, asked = self._fitted(), dict.fromkeys((c.user_id, c.created_at) for c in comparisons)
+        known = {key: self._as_of(users[key[0]], key[1]) if key[0] in users else None for key in asked}
         return [known[c.user_id, c.created_at] for c in comparisons]
-
-    def _answerable(self, states: Sequence[UserState | None]) -> list[int]:
-        return [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
-
-    def _refusals(self, user_ids: Sequence[str]) -> list[Any]:
-        detail = "user {!r} is unknown to this model, and unknown users are refused"
-        return [Failure(kind="unknown_user", detail=detail.format(user)) for user in user_ids]

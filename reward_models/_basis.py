@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from reward_models._features import Joined, Stylometric, read_parts
 from reward_models._hierarchy import Variances
-from reward_models._outside import WIDTH, Sketch, excess
-from reward_models._types import Features, Prompt
-from reward_models._wording import wording
+from reward_models._sketches import WIDTH, Sketch, excess, wording
+from reward_models._training_pairs import both_sides
+from reward_models._types import Features, Item, Prompt
 from synthesizeme import stylometry
 from synthesizeme.types import PreferencePair
 
@@ -65,26 +65,12 @@ class _Row(NamedTuple):
     shared: NDArray[np.float32]
     own: NDArray[np.float32]
     outside: NDArray[np.float32]
-    """What neither represents, the groups of `Basis.names` side by side (`reward_models._outside`)."""
-
-
-class Item(NamedTuple):
-    """One response to one prompt."""
-
-    prompt: tuple[Any, ...]
-    response: str
+    """What neither represents, the groups of `Basis.names` side by side (`reward_models._sketches`)."""
 
 
 def items_of(pairs: Sequence[PreferencePair]) -> list[Item]:
     """The chosen responses of the pairs, then the rejected ones."""
-    prompts = [pair.prompt for pair in pairs]
-    chosen, rejected = [pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]
-    return paired([*prompts, *prompts], [*chosen, *rejected])
-
-
-def paired(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[Item]:
-    """Each response with its prompt."""
-    return [Item(tuple(prompt), response) for prompt, response in zip(prompts, responses, strict=True)]
+    return [Item(tuple(prompt), text) for prompt, text in zip(*both_sides(pairs), strict=True)]
 
 
 class Basis:
@@ -153,7 +139,7 @@ class Basis:
             others: n items to be taken off, or none.
 
         Returns:
-            v (|r|^2 - t)+ of `reward_models._outside`, summed over groups, shape (n,).
+            v (|r|^2 - t)+ of `reward_models._sketches`, summed over groups, shape (n,).
         """
         if not items:
             return np.zeros(0)

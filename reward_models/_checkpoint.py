@@ -1,4 +1,6 @@
-"""A checkpoint is a folder of plain files: JSON and safetensors, no pickle, each with its SHA-256.
+"""What was learned, on disk: a folder of plain files, JSON and safetensors, no pickle, each with its SHA-256.
+
+A `Layout` writes and reads arrays and the document that names them. A reward model's checkpoint is
 
 model.json            format version, method, arguments, learned facts, digests of the other files and its own
 shared.safetensors    the shared weights
@@ -15,7 +17,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,22 +26,141 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from reward_models._types import UserState
 from reward_models.floor import NOTHING, Meanings
 from synthesizeme.errors import DataError
-from synthesizeme.files import writing
+from synthesizeme.files import whole_file, writing
 from synthesizeme.scoring import RewardScale
 from synthesizeme.version import __version__
 
-FORMAT_VERSION = 3
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def _put_whole(path: Path, data: bytes) -> None:
+    with whole_file(path) as stream:
+        stream.write(data)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one kind of thing that was learned lies in a folder: a document, and files of arrays beside it."""
+
+    document: str
+    """File name of the document, by which such a folder is known."""
+    version: int
+    """Of the format."""
+    what: str
+    """What the folder holds, in a word or two."""
+    written_by: str
+    """What writes such folders."""
+    again: str
+    """How to get another one, where one cannot be read: "train again"."""
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether a folder holds one, as far as its document's name tells."""
+        return (folder / self.document).is_file()
+
+    def write(
+        self,
+        folder: Path,
+        arrays: Mapping[str, Arrays],
+        facts: Mapping[str, Any],
+        *,
+        others: Iterable[str] = (),
+        put: Callable[[Path, bytes], Any] = _put_whole,
+    ) -> None:
+        """Write files of arrays, by name, and then the document, each whole or not at all.
+
+        Args:
+            folder: The place; what else is there stays.
+            arrays: Arrays by name, of each file by its name.
+            facts: What goes into the document, as JSON values.
+            others: Names of files that are there already and belong to it.
+            put: Writes the bytes of a file.
+
+        Raises:
+            DataError: the place cannot be written.
+        """
+        for name, some in arrays.items():
+            put(folder / name, save({key: np.ascontiguousarray(array) for key, array in some.items()}))
+        files = {name: _digest(folder / name) for name in sorted([*arrays, *others])}
+        document = {"format_version": self.version, "synthesizeme": __version__, "files": files, **facts}
+        document["sha256"] = _own_digest(document)
+        text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        put(folder / self.document, text.encode("utf-8"))
+
+    def read(self, folder: Path) -> tuple[dict[str, Any], dict[str, dict[str, NDArray[Any]]]]:
+        """The document, and the arrays of each file beside it.
+
+        Raises:
+            DataError: a file is missing, truncated or changed since, or the format is another version's.
+        """
+        document = self._document(folder)
+        for name, digest in document["files"].items():
+            path = folder / name
+            if not path.is_file():
+                raise DataError(f"is missing from the {self.what}", source=str(path), cure=self._copy_again)
+            if _digest(path) != digest:
+                problem = "is not the file that was saved: truncated or changed"
+                raise DataError(problem, source=str(path), cure=self._copy_again)
+        with self.fits(folder):
+            own = [name for name in document["files"] if name.endswith(".safetensors") and "/" not in name]
+            return document, {name: load_file(folder / name) for name in own}
+
+    @contextmanager
+    def fits(self, folder: Path, what: str = "") -> Iterator[None]:
+        """Inside, what a folder lacks or holds otherwise is an error that names it.
+
+        Raises:
+            DataError: a part of it does not fit `what`, by default this kind, in this version.
+        """
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise DataError(
+                f"does not fit {what or self.what} of this version ({type(error).__name__}: {error})",
+                source=str(folder),
+                cure=f"{self.again}.",
+            ) from error
+
+    @property
+    def _copy_again(self) -> str:
+        return f"copy the whole folder again, or {self.again}."
+
+    def _document(self, folder: Path) -> dict[str, Any]:
+        path = folder / self.document
+        cure = f"name a folder written by {self.written_by}, or {self.again}."
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            problem = f"no {self.what} can be read here: {error.strerror or error}"
+            raise DataError(problem, source=str(path), cure=cure) from None
+        except ValueError:
+            raise DataError("is not JSON: truncated or changed", source=str(path), cure=cure) from None
+        if not isinstance(document, dict) or "format_version" not in document:
+            raise DataError(f"does not describe a {self.what}", source=str(path), cure=cure)
+        found = document["format_version"]
+        if found != self.version:
+            newer = isinstance(found, int) and found > self.version
+            raise DataError(
+                f"has format version {found!r}; this version reads {self.version}",
+                source=str(path),
+                cure="update synthesizeme-rewards, which is older than it." if newer else f"{self.again}.",
+            )
+        if document.get("sha256") != _own_digest(document):
+            problem = "is not the file that was saved: changed since"
+            raise DataError(problem, source=str(path), cure=self._copy_again)
+        return document
+
+
+MODEL = Layout("model.json", 3, "checkpoint", "`synthesizeme train`", "train again")
+RETRIEVER = Layout("retriever.json", 2, "distilled encoder", "`DistilledEncoder.save`", "distil again")
 KNOWN = "floor.prompts"
 """Among the shared arrays: what prompts mean that the floor knows."""
-MODEL, SHARED, USERS, USER_IDS = "model.json", "shared.safetensors", "users.safetensors", "users.json"
-PAIRS = "pairs.json"
+SHARED, USERS, USER_IDS, PAIRS = "shared.safetensors", "users.safetensors", "users.json", "pairs.json"
 _SHAPES, _ENDS = "shapes:", "ends:"
-_COPY_AGAIN = "copy the whole folder again, or train again."
 
 
 @dataclass(frozen=True)
@@ -85,26 +206,26 @@ def write(stored: Checkpoint, folder: Path, add_files: Callable[[Path], None] = 
     try:
         with writing(folder):
             add_files(partial)
-            arrays = {**stored.arrays, KNOWN: stored.known} if stored.known.size else stored.arrays
-            save_file(_plain(arrays), partial / SHARED)
-            save_file(_laid_out(list(stored.users.values())), partial / USERS)
             (partial / USER_IDS).write_text(json.dumps(list(stored.users)), encoding="utf-8")
             if stored.learned_from is not None:
                 (partial / PAIRS).write_text(json.dumps(sorted(stored.learned_from)), encoding="utf-8")
+            others = [path for path in partial.rglob("*") if path.is_file()]
+            shared = {**stored.arrays, KNOWN: stored.known} if stored.known.size else stored.arrays
             scale = stored.reward_scale
-            document = {
-                "format_version": FORMAT_VERSION,
+            facts = {
                 "method": stored.method,
                 "params": stored.params,
                 "facts": stored.facts,
                 "reward_scale": None if scale is None else scale.model_dump(),
                 "floor": stored.limits,
-                "synthesizeme": __version__,
-                "files": _digests(partial),
             }
-            document["sha256"] = _own_digest(document)
-            text = json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
-            (partial / MODEL).write_text(text + "\n", encoding="utf-8")
+            MODEL.write(
+                partial,
+                {SHARED: shared, USERS: _laid_out(list(stored.users.values()))},
+                facts,
+                others=[path.relative_to(partial).as_posix() for path in others],
+                put=Path.write_bytes,
+            )
             _take_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -116,17 +237,12 @@ def check_place(folder: Path) -> None:
     Raises:
         DataError: it holds something that is no checkpoint.
     """
-    if folder.exists() and not (folder / MODEL).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not MODEL.is_in(folder) and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(
             "holds something that is no checkpoint",
             source=str(folder),
             cure="name a new folder, or one with a checkpoint to replace.",
         )
-
-
-def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder holds a checkpoint, as far as its document's name tells."""
-    return (folder / MODEL).exists()
 
 
 def read(folder: Path) -> Checkpoint:
@@ -135,13 +251,10 @@ def read(folder: Path) -> Checkpoint:
     Raises:
         DataError: a file is missing, truncated or changed since, or the format is another version's.
     """
-    document = _document(folder)
-    _check_files(folder, document["files"])
-    with of_this_version(document["method"], folder):
-        arrays = load_file(folder / SHARED)
-        known = arrays.pop(KNOWN, NOTHING)
+    document, arrays = MODEL.read(folder)
+    with MODEL.fits(folder):
         user_ids = json.loads((folder / USER_IDS).read_text(encoding="utf-8"))
-        states = _taken_apart(load_file(folder / USERS), len(user_ids))
+        states = _taken_apart(arrays[USERS], len(user_ids))
         scale, learned_from = document["reward_scale"], None
         if PAIRS in document["files"]:
             learned_from = frozenset(json.loads((folder / PAIRS).read_text(encoding="utf-8")))
@@ -149,91 +262,24 @@ def read(folder: Path) -> Checkpoint:
             method=document["method"],
             params=document["params"],
             facts=document["facts"],
-            arrays=arrays,
+            known=arrays[SHARED].pop(KNOWN, NOTHING),
+            arrays=arrays[SHARED],
             users=dict(zip(user_ids, states, strict=True)),
             reward_scale=None if scale is None else RewardScale(**scale),
             limits=document.get("floor", {}),
-            known=known,
             learned_from=learned_from,
         )
 
 
-@contextmanager
-def of_this_version(method: str, folder: Path) -> Iterator[None]:
-    """Inside, what a checkpoint lacks or holds otherwise is an error that names it.
-
-    Raises:
-        DataError: a part of it does not fit the method of this version.
-    """
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise DataError(
-            f"does not fit {method!r} of this version ({type(error).__name__}: {error})",
-            source=str(folder),
-            cure="train it again.",
-        ) from error
-
-
-def _document(folder: Path) -> dict[str, Any]:
-    path = folder / MODEL
-    cure = "name a folder written by `synthesizeme train`, or train again."
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problem = f"no checkpoint can be read here: {error.strerror or error}"
-        raise DataError(problem, source=str(path), cure=cure) from None
-    except ValueError:
-        raise DataError("is not JSON: truncated or changed", source=str(path), cure=cure) from None
-    keys = {"format_version", "method", "params", "facts", "files"}
-    if not isinstance(document, dict) or not keys <= set(document):
-        raise DataError("is not a checkpoint's model.json", source=str(path), cure=cure)
-    if document["format_version"] != FORMAT_VERSION:
-        raise DataError(
-            f"has format version {document['format_version']!r}; this version reads {FORMAT_VERSION}",
-            source=str(path),
-            cure=_another_version(document),
-        )
-    if document.get("sha256") != _own_digest(document):
-        problem = "is not the file that was saved: changed since"
-        raise DataError(problem, source=str(path), cure=_COPY_AGAIN)
-    return document
-
-
-def _another_version(document: Mapping[str, Any]) -> str:
-    version = document.get("format_version")
-    newer = isinstance(version, int) and version > FORMAT_VERSION
-    return "update synthesizeme-rewards, which is older than it." if newer else "train it again."
-
-
 def _own_digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of model.json without its own digest."""
+    """SHA-256 of a document without its own digest."""
     rest = {name: value for name, value in document.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _digest(path) for path in files}
 
 
 def _digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _check_files(folder: Path, digests: Mapping[str, str]) -> None:
-    for name, digest in digests.items():
-        path = folder / name
-        if not path.is_file():
-            raise DataError("is missing from the checkpoint", source=str(path), cure=_COPY_AGAIN)
-        if _digest(path) != digest:
-            problem = "is not the file that was saved: truncated or changed"
-            raise DataError(problem, source=str(path), cure=_COPY_AGAIN)
-
-
-def _plain(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 def _laid_out(states: list[UserState]) -> dict[str, NDArray[Any]]:
@@ -245,7 +291,7 @@ def _laid_out(states: list[UserState]) -> dict[str, NDArray[Any]]:
         found[name] = np.concatenate([array.ravel() for array in arrays])
         found[_SHAPES + name] = np.asarray([array.shape for array in arrays], dtype=np.int64)
         found[_ENDS + name] = np.cumsum([array.size for array in arrays], dtype=np.int64)
-    return _plain(found)
+    return found
 
 
 def _taken_apart(arrays: Mapping[str, NDArray[Any]], n_users: int) -> list[UserState]:

@@ -1,13 +1,52 @@
-"""Responses with an effect of their own: their numbers, and sums over the pairs that hold them."""
+"""Responses with an effect of their own: which they are, and sums over the pairs that hold them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._estimates import Floats
+from reward_models._sketches import BYTES, text_digest
+from reward_models._types import Floats, Item
+
+FEWEST = 2
+"""Judgements below which a response has no effect of its own."""
+MOST = 1024
+"""Responses with an effect, those judged most often; memory and time of a fit grow with their square."""
+
+
+class JudgedTexts:
+    """Numbers of responses, by a digest of prompt and response; no text is kept.
+
+    Args:
+        digests: One a response, shape (I, 16), uint8.
+    """
+
+    def __init__(self, digests: NDArray[Any] | None = None) -> None:
+        none = np.zeros((0, BYTES), dtype=np.uint8)
+        self.digests: NDArray[np.uint8] = none if digests is None else np.asarray(digests, dtype=np.uint8)
+        self._numbers = {bytes(key): number for number, key in enumerate(self.digests)}
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> JudgedTexts:
+        """The responses among `items`, one a judgement, that were judged often enough."""
+        counts = Counter(text_digest(*item) for item in items)
+        often = sorted((-n, key) for key, n in counts.items() if n >= FEWEST)[:MOST]
+        kept = [np.frombuffer(key, dtype=np.uint8) for _, key in often]
+        return cls(np.stack(kept) if kept else None)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def numbers(self, items: Sequence[Item]) -> Numbers:
+        """The number of each response, or `NONE`, shape (n,)."""
+        if not self._numbers:
+            return np.full(len(items), NONE)
+        return np.array([self._numbers.get(text_digest(*item), NONE) for item in items], dtype=np.int64)
+
 
 NONE = -1
 """Number of a response without an effect of its own."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from reward_models._types import Unit, Vector
 from synthesizeme.files import default_cache_dir
 from synthesizeme.key_value import KeyValueFile
 
@@ -34,9 +34,6 @@ _GIVEN_UP = (
     "free disk space, or name a writable folder in SYNTHESIZEME_CACHE_DIR"
 )
 _logger = logging.getLogger(__name__)
-Vector = NDArray[np.float32]
-Unit = tuple[str, ...]
-"""The texts that decide one vector of an encoder."""
 _Result = TypeVar("_Result")
 
 

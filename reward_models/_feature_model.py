@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,11 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reward_models._base import RewardModel
-from reward_models._chosen_features import chosen_features, same_features
-from reward_models._estimates import Estimates, Floats, sigmoid
+from reward_models._features import chosen_features, same_features
+from reward_models._settings import POSITIVE
 from reward_models._trainer import seeded
-from reward_models._types import Features, Histories, Matrix, Prompt, UserState, Words
-from synthesizeme.errors import DataError
+from reward_models._training_pairs import both_sides, by_user, held_out_split
+from reward_models._types import (
+    Asked,
+    Estimates,
+    Floats,
+    Histories,
+    Matrix,
+    Prompt,
+    UserState,
+    Words,
+    sigmoid,
+)
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
@@ -30,25 +41,31 @@ _STANDARD = ("standard.mean", "standard.scale", "standard.prompt_mean", "standar
 class FeatureModel(RewardModel):
     """A network on standardised frozen features.
 
-    A subclass implements `_build`, `_learn`, `_user_state` and `_values`; this class opens and standardises
+    A subclass implements `_build`, `_train`, `_user_state` and `_values`; this class opens and standardises
     the features, turns values into rewards, and keeps the network in checkpoints.
 
-    Rewards are ``_values / temperature_``, so that the logistic function of a margin is its probability;
-    the temperature is 1 until a subclass sets it. A reward's own probability is that of winning against a
-    response to the same prompt with the average features of the training responses.
+    Epochs are chosen by early stopping on the validation pairs (or a seeded fifth of every user's), and a
+    temperature is fitted on them; then the network is trained again on all pairs for that many epochs.
+    Rewards are ``_values / temperature_``, so that the logistic function of a margin is its probability. A
+    reward's own probability is that of winning against a response to the same prompt with the average
+    features of the training responses.
 
     Args:
         features: Specification of `open_features`; ``auto`` is stylometric features and the
-            default encoder (`reward_models._default_encoder`), or the former alone where none can be opened.
-        base: Arguments of `RewardModel`.
+            default encoder (`reward_models._features`), or the former alone where none can be opened.
+        epochs: Passes over the pairs, at most.
+        learning_rate: Step size of AdamW.
+        weight_decay: Decoupled weight decay of AdamW on the network.
     """
 
     reads_prompts: ClassVar[bool] = False
     """Whether the network reads features of the prompt; if not, their tensors have no column."""
 
-    def __init__(self, *, features: str = "auto", **base: Any) -> None:
-        super().__init__(**base)
-        self.features = features
+    features: str = "auto"
+    epochs: int
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    limits: ClassVar = {"epochs": 1, "learning_rate": POSITIVE, "weight_decay": 0}
 
     # What a method implements.
 
@@ -61,8 +78,11 @@ class FeatureModel(RewardModel):
         """
 
     @abstractmethod
-    def _learn(self, histories: Histories) -> None:
-        """Train `self.network_`, fresh from `_build`, and set `self.temperature_` if it is fitted."""
+    def _train(self, histories: Histories, held_out: Sequence[PreferencePair], epochs: int) -> int:
+        """Train `self.network_`, fresh from `_build`; returns the epochs its weights were trained for.
+
+        With held-out pairs it stops early by them, after at most so many epochs.
+        """
 
     @abstractmethod
     def _values(self, x: Tensor, prompts: Tensor, states: Sequence[UserState | None]) -> Tensor:
@@ -70,19 +90,12 @@ class FeatureModel(RewardModel):
 
     # What it has from here.
 
-    featurizer_: Features
-    network_: nn.Module
-    _memory: dict[Any, NDArray[np.float32]] | None = None
+    _memory: dict[Any, NDArray[np.float32]] | None = field(init=False, default=None)
     """Rows encoded so far, kept while `fit` runs."""
 
     def _encode(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Tensor:
-        """Standardised features of the responses, shape (n, D) float32; each distinct one is encoded once.
-
-        Raises:
-            DataError: a feature is not a finite number.
-        """
-        raw = self._raw_responses(prompts, responses)
-        return _standardised(raw, self.mean_, self.scale_)
+        """Standardised features of the responses, shape (n, D) float32; each distinct one is encoded once."""
+        return _standardised(self._raw_responses(prompts, responses), self.mean_, self.scale_)
 
     def _encode_prompts(self, prompts: Sequence[Prompt]) -> Tensor:
         """Standardised features of the prompts, shape (n, P), or (n, 0) where the method reads none."""
@@ -90,9 +103,7 @@ class FeatureModel(RewardModel):
 
     def _encode_pairs(self, pairs: Sequence[PreferencePair]) -> tuple[Tensor, Tensor]:
         """Features of the chosen and of the rejected responses, both (n, D)."""
-        prompts = [pair.prompt for pair in pairs]
-        texts = [pair.chosen_text for pair in pairs] + [pair.rejected_text for pair in pairs]
-        both = self._encode(prompts + prompts, texts)
+        both = self._encode(*both_sides(pairs))
         return both[: len(pairs)], both[len(pairs) :]
 
     def _fresh_network(self) -> nn.Module:
@@ -121,30 +132,27 @@ class FeatureModel(RewardModel):
             self._fit_standard([pair for pairs in histories.values() for pair in pairs])
             self.temperature_ = 1.0
             self.network_ = self._fresh_network()
-            self._learn(histories)
+            epochs, (kept, held_out) = self.epochs, held_out_split(histories, self.seed)
+            if held_out:
+                epochs = max(1, self._train(by_user(kept), held_out, epochs))
+                self.temperature_ = self._fit_temperature(held_out, self._user_states(by_user(kept)))
+                self.network_ = self._fresh_network()
+            self._train(histories, [], epochs)
             self.network_.eval()
             return self._user_states(histories, words)
         finally:
             self._memory = None
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        x, read = self._encode(prompts, responses), self._encode_prompts(prompts)
-        value = self._all_values(x, read, states) / self.temperature_
-        typical = self._all_values(torch.zeros_like(x), read, states) / self.temperature_
+    def _rewards(self, asked: Asked) -> Estimates:
+        x, prompts = self._encode(asked.prompts, asked.responses), self._encode_prompts(asked.prompts)
+        value = self._all_values(x, prompts, asked.states) / self.temperature_
+        typical = self._all_values(torch.zeros_like(x), prompts, asked.states) / self.temperature_
         return Estimates(value, sigmoid(value - typical))
 
-    def _margins(
-        self,
-        prompts: Sequence[Prompt],
-        firsts: Sequence[str],
-        seconds: Sequence[str],
-        states: Sequence[UserState | None],
-    ) -> Estimates:
-        x, read = self._encode([*prompts, *prompts], [*firsts, *seconds]), self._encode_prompts(prompts)
-        first = self._all_values(x[: len(firsts)], read, states)
-        second = self._all_values(x[len(firsts) :], read, states)
+    def _margins(self, firsts: Asked, seconds: Asked) -> Estimates:
+        prompts, both = self._encode_prompts(firsts.prompts), firsts.then(seconds)
+        sides = self._encode(both.prompts, both.responses).split(len(prompts) or 1)
+        first, second = (self._all_values(x, prompts, firsts.states) for x in sides)
         margin = (first - second) / self.temperature_
         return Estimates(margin, sigmoid(margin))
 
@@ -186,41 +194,29 @@ class FeatureModel(RewardModel):
     def _fit_standard(self, pairs: Sequence[PreferencePair]) -> None:
         """Mean and scale of the features over the training rows, shape (D,); a constant one has scale 1."""
         rows = [pair for pair in pairs if pair.split != "validation"] or pairs
-        prompts = [pair.prompt for pair in rows]
-        responses = [pair.chosen_text for pair in rows] + [pair.rejected_text for pair in rows]
-        self.mean_, self.scale_ = _standard(self._raw_responses(prompts + prompts, responses))
-        self.prompt_mean_, self.prompt_scale_ = _standard(self._raw_prompts(prompts))
+        self.mean_, self.scale_ = _standard(self._raw_responses(*both_sides(rows)))
+        self.prompt_mean_, self.prompt_scale_ = _standard(self._raw_prompts([pair.prompt for pair in rows]))
 
     def _raw_responses(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> Matrix:
         """Features as they come, shape (n, D)."""
         keys = list(zip(map(tuple, prompts), responses, strict=True))
-        rows = {} if self._memory is None else self._memory
-        new = [key for key in dict.fromkeys(keys) if key not in rows]
-        if new:
-            asked, texts = zip(*new, strict=True)
-            rows.update(zip(new, self._finite(self.featurizer_.responses(asked, texts)), strict=True))
-        return _stacked([rows[key] for key in keys], self.featurizer_.dim)
+        return self._raw(
+            keys, lambda new: self.featurizer_.responses(*zip(*new, strict=True)), self.featurizer_.dim
+        )
 
     def _raw_prompts(self, prompts: Sequence[Prompt]) -> Matrix:
         """Features as they come, shape (n, P)."""
         if not self.reads_prompts:
             return np.zeros((len(prompts), 0), dtype=np.float32)
-        keys = [tuple(prompt) for prompt in prompts]
+        return self._raw(list(map(tuple, prompts)), self.featurizer_.prompts, self.featurizer_.prompt_dim)
+
+    def _raw(self, keys: Sequence[Any], read: Callable[[Sequence[Any]], Matrix], width: int) -> Matrix:
+        """Rows of `read`, (n, width), each distinct key read once, and once in all while `fit` runs."""
         rows = {} if self._memory is None else self._memory
         new = [key for key in dict.fromkeys(keys) if key not in rows]
         if new:
-            rows.update(zip(new, self._finite(self.featurizer_.prompts(new)), strict=True))
-        return _stacked([rows[key] for key in keys], self.featurizer_.prompt_dim)
-
-    def _finite(self, rows: Matrix) -> Matrix:
-        bad = int((~np.isfinite(rows).all(axis=1)).sum())
-        if bad:
-            raise DataError(
-                f"features {self.featurizer_.identity!r}: {bad} of {len(rows)} texts have values that are no "
-                "finite numbers",
-                cure="check the encoder (weights, precision), clear the cache, or use other features.",
-            )
-        return np.asarray(rows, dtype=np.float32)
+            rows.update(zip(new, np.asarray(read(new), dtype=np.float32), strict=True))
+        return np.stack([rows[key] for key in keys]) if keys else np.zeros((0, width), dtype=np.float32)
 
 
 def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:
@@ -230,7 +226,3 @@ def _standard(raw: Matrix) -> tuple[Matrix, Matrix]:
 
 def _standardised(raw: Matrix, mean: Matrix, scale: Matrix) -> Tensor:
     return torch.from_numpy(np.clip((raw - mean) / scale, -CLIP, CLIP))
-
-
-def _stacked(rows: Sequence[NDArray[np.float32]], width: int) -> Matrix:
-    return np.stack(rows) if rows else np.zeros((0, width), dtype=np.float32)

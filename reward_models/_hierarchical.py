@@ -11,25 +11,18 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._base import RewardModel, UnknownUser
-from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of, paired
-from reward_models._chosen_features import same_features
-from reward_models._effects import NONE, first_less_second
-from reward_models._estimates import Estimates, Floats, sigmoid
-from reward_models._factors import searched
-from reward_models._features import open_features
+from reward_models._base import RewardModel
+from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of
+from reward_models._effects import NONE, JudgedTexts, first_less_second
+from reward_models._features import open_features, same_features
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
-from reward_models._judged_texts import JudgedTexts
-from reward_models._left_out import CASES, Factors, Pairs, moderated
+from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
+from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
 from reward_models._own_words import OwnWords, as_of
-from reward_models._set_apart import nobodys_choices
-from reward_models._shared_variance import by_state, shared_variance
-from reward_models._shown_weights import named_weights, own_taste
-from reward_models._tastes import Tastes, no_tastes
-from reward_models._trial import sharpness_by_case, sharpness_of, tried, with_tastes
-from reward_models._types import Histories, Prompt, UserState, Words
+from reward_models._tastes import Tastes, no_tastes, sharpness_by_case, sharpness_of, tried, with_tastes
+from reward_models._types import Asked, Estimates, Floats, Histories, UserState, Words, sides_of, sigmoid
 from synthesizeme import stylometry
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import Comparison, Evidence, OwnTaste, PreferencePair
 
@@ -50,36 +43,22 @@ class HierarchicalModel(RewardModel):
     groups: ClassVar[Mapping[str, Group]] = GROUPS
     """Groups of features, with their built-in prior variances."""
 
-    def __init__(
-        self,
-        *,
-        knows: str = "choices+words",
-        variances: HowVariances = "left-out",
-        tastes: HowTastes = "learned",
-        unknown_user: UnknownUser = "population",
-        seed: int = 0,
-        floor: str = "base",
-    ) -> None:
-        super().__init__(unknown_user=unknown_user, seed=seed, floor=floor)
-        for name, value, allowed in (
-            ("variances", variances, ("left-out", "fixed")),
-            ("tastes", tastes, ("learned", "none")),
-        ):
-            if value not in allowed:
-                raise ConfigError(
-                    f"{self.name}: {name} is {value!r}; expected {' or '.join(allowed)}; "
-                    "leave it out for the default"
-                )
-        unknown = set(knows.split("+")) - set(KNOWLEDGE)
-        if unknown:
-            raise ConfigError(
-                f"{self.name}: knows is {knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, joined by "
-                "+; leave it out for the default"
+    knows: str = "choices+words"
+    variances: HowVariances = "left-out"
+    tastes: HowTastes = "learned"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.reads_words = self.knows != "choices"
+
+    def _problems(self) -> list[str]:
+        found = super()._problems()
+        if set(self.knows.split("+")) - set(KNOWLEDGE):
+            found.append(
+                f"knows is {self.knows!r}; expected one or more of {', '.join(KNOWLEDGE)}, joined by +; "
+                "leave it out for the default"
             )
-        self.knows = knows
-        self.reads_words = knows != "choices"
-        self.variances: HowVariances = variances
-        self.tastes: HowTastes = tastes
+        return found
 
     def _encoder_spec(self) -> str | None:
         """What opens the embeddings of texts here (`reward_models._features.open_features`), or None."""
@@ -136,20 +115,15 @@ class HierarchicalModel(RewardModel):
             NotFittedError: before `fit`.
         """
         state = self._fitted().get(user_id)
-        rows = self._contrasts(
-            [c.prompt for c in comparisons],
-            [c.first for c in comparisons],
-            [c.second for c in comparisons],
-            [state] * len(comparisons),
-        )
+        rows = self._contrasts(*sides_of(comparisons, [state] * len(comparisons)))
         own, width = rows.own, len(self.variances_.own)
         tastes = np.eye(width)[width - self.tastes_.count :]
-        asked = np.concatenate([own, np.eye(STYLE, width), tastes])
-        covariance = (asked * self.variances_.own) @ asked.T
+        read = np.concatenate([own, np.eye(STYLE, width), tastes])
+        covariance = (read * self.variances_.own) @ read.T
         mean = self.fit_.offsets(rows)
         if state is not None:
             mean = mean + own @ state["mean"]
-            seen = asked @ state["own_factor"].T.astype(np.float64)
+            seen = read @ state["own_factor"].T.astype(np.float64)
             covariance -= seen @ seen.T
         return mean, covariance
 
@@ -235,25 +209,17 @@ class HierarchicalModel(RewardModel):
             **self.words_.state(words),
         }
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        rows = self._described(prompts, responses, states)
-        outside = self.basis_.outside(self.variances_, paired(prompts, responses))
+    def _rewards(self, asked: Asked) -> Estimates:
+        rows = self._described(asked)
+        outside = self.basis_.outside(self.variances_, asked.items)
         unjudged = (rows.items[:, 0] == NONE).astype(float)
-        return self._estimate(rows, states, unjudged=unjudged, outside=outside)
+        return self._estimate(rows, asked.states, unjudged=unjudged, outside=outside)
 
-    def _margins(
-        self,
-        prompts: Sequence[Prompt],
-        firsts: Sequence[str],
-        seconds: Sequence[str],
-        states: Sequence[UserState | None],
-    ) -> Estimates:
-        rows = self._contrasts(prompts, firsts, seconds, states)
-        outside = self.basis_.outside(self.variances_, paired(prompts, firsts), paired(prompts, seconds))
+    def _margins(self, firsts: Asked, seconds: Asked) -> Estimates:
+        rows = self._contrasts(firsts, seconds)
+        outside = self.basis_.outside(self.variances_, firsts.items, seconds.items)
         unjudged = (rows.items == NONE).sum(axis=1).astype(float)
-        return self._estimate(rows, states, unjudged=unjudged, outside=outside)
+        return self._estimate(rows, firsts.states, unjudged=unjudged, outside=outside)
 
     def _estimate(
         self, rows: Rows, states: Sequence[UserState | None], *, unjudged: Floats, outside: Floats | float = 0
@@ -289,46 +255,35 @@ class HierarchicalModel(RewardModel):
         """Rows of each user, chosen minus rejected, worked out for all of them at once."""
         pairs = [pair for own in histories.values() for pair in own]
         said = {user: self.words_.state(words.get(user)) for user in histories}
-        rows = self._contrasts(
-            [pair.prompt for pair in pairs],
-            [pair.chosen_text for pair in pairs],
-            [pair.rejected_text for pair in pairs],
-            [
-                as_of(state, pair.created_at) if (state := said[user]) else None
-                for user, own in histories.items() for pair in own
-            ],
-        )  # fmt: skip
+        states = [
+            as_of(state, pair.created_at) if (state := said[user]) else None
+            for user, own in histories.items() for pair in own
+        ]  # fmt: skip
+        chosen = Asked([pair.prompt for pair in pairs], [pair.chosen_text for pair in pairs], states)
+        rows = self._contrasts(chosen, chosen._replace(responses=[pair.rejected_text for pair in pairs]))
         ends = np.cumsum([len(own) for own in histories.values()])
         return [rows[end - len(own) : end] for end, own in zip(ends, histories.values(), strict=True)]
 
     def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
         return self._all_differences({"": pairs}, {} if words is None else {"": words})[0]
 
-    def _contrasts(
-        self,
-        prompts: Sequence[Prompt],
-        firsts: Sequence[str],
-        seconds: Sequence[str],
-        states: Sequence[UserState | None],
-    ) -> Rows:
+    def _contrasts(self, firsts: Asked, seconds: Asked) -> Rows:
         """Features of the first responses minus those of the second ones."""
-        both = self._described([*prompts, *prompts], [*firsts, *seconds], [*states, *states])
-        n = len(firsts)
+        both, n = self._described(firsts.then(seconds)), len(firsts.responses)
         return Rows(
             shared=both.shared[:n] - both.shared[n:],
             own=both.own[:n] - both.own[n:],
             items=np.stack([both.items[:n, 0], both.items[n:, 0]], axis=1),
         )
 
-    def _described(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Rows:
+    def _described(self, asked: Asked) -> Rows:
         """Features of single responses; the second of a row's two responses is none."""
-        items = paired(prompts, responses)
+        items = asked.items
         shared, own = self.basis_.rows(items)
         numbers = self.judged_.numbers(items)
         if self.words_.count():
-            shared = np.concatenate([shared, self.words_.rows(prompts, own, states)], axis=1)
+            words = self.words_.rows(asked.prompts, own, asked.states)
+            shared = np.concatenate([shared, words], axis=1)
         rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
         return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
 

@@ -16,7 +16,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,8 +24,72 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._effects import NONE, Effects, Numbers, first_less_second
-from reward_models._estimates import Floats, sigmoid
-from reward_models._newton import EXACT, MAX_STEPS, STEPS, climb
+from reward_models._types import Floats, sigmoid
+
+MAX_STEPS = 50
+EXACT, ROUGH = 1e-12, 1e-5
+"""Newton steps end when the log posterior rises by less than this share of its value."""
+STEPS = tuple(0.5**k for k in range(20))
+Values = NDArray[Any]
+
+
+def ascend(
+    start: Sequence[Any],
+    value: Callable[[Sequence[Any]], float],
+    aim: Callable[[Sequence[Any]], Sequence[Any]],
+    tolerance: float,
+) -> list[Any]:
+    """Newton's method for the mode of a log posterior of choices.
+
+    Each step goes to the mode of the expansion to second order at the present point, or half of the way, or a
+    quarter and so on, until the log posterior rises.
+
+    Args:
+        start: Where to begin, any number of arrays.
+        value: The log posterior at a point, up to a constant.
+        aim: The mode of its expansion at a point.
+        tolerance: Steps end when it rises by less than this share of its value.
+    """
+    point, height = list(start), value(start)
+    for _ in range(MAX_STEPS):
+        target = aim(point)
+        for step in STEPS:
+            trial = [a + step * (b - a) for a, b in zip(point, target, strict=True)]
+            risen = value(trial)
+            if risen >= height:
+                break
+        else:
+            break
+        gain, height, point = risen - height, risen, trial
+        if gain <= tolerance * (1 + abs(height)):
+            break
+    return point
+
+
+def climb(
+    kernel: Values, offset: Values | float, dual: Values, target: Callable[[Any], Values], tolerance: float
+) -> tuple[Any, Any]:
+    """Duals at the mode of pairs whose margins, less an offset, are N(0, K).
+
+    Args:
+        kernel: K, shape (n, n), in single or double precision, which is kept.
+        offset: Shape (n,), or 0.
+        dual: Where to begin, shape (n,).
+        target: From margins, (n,), to the duals at the mode of their expansion to second order.
+        tolerance: See `ascend`.
+
+    Returns:
+        Duals, and K times them, both (n,).
+    """
+
+    def value(point: Sequence[Any]) -> float:
+        pulled = kernel @ point[0]
+        margins, prior = (offset + pulled).astype(np.float64), pulled.astype(np.float64)
+        return float(-np.logaddexp(0, -margins).sum() - point[0].astype(np.float64) @ prior / 2)
+
+    [dual] = ascend([dual], value, lambda point: [target(offset + kernel @ point[0])], tolerance)
+    return dual, kernel @ dual
+
 
 MIN_CURVATURE = 1e-10
 
@@ -189,22 +253,16 @@ class Problem:
         self._duals: list[Floats] = [np.zeros(x.shape[:2]) for x in self._shared]
 
     def fit(self) -> Fit:
-        """Find the mode; Newton steps are halved until the log posterior rises."""
-        objective = self._objective(self._weights, self._duals)
-        for _ in range(MAX_STEPS):
-            hessian, target, targets = self._expand()
-            for step in STEPS:
-                weights = self._weights + step * (target - self._weights)
-                duals = [a + step * (b - a) for a, b in zip(self._duals, targets, strict=True)]
-                risen = self._objective(weights, duals)
-                if risen >= objective:
-                    break
-            else:
-                break
-            gain, objective = risen - objective, risen
-            self._weights, self._duals = weights, duals
-            if gain <= EXACT * (1 + abs(objective)):
-                break
+        """Find the mode of weights, effects and every user's deviations together."""
+        expanded: list[Floats] = []
+
+        def aim(point: Sequence[Floats]) -> list[Floats]:
+            expanded[:], target = self._expand(*point)
+            return target
+
+        found = ascend([self._weights, *self._duals], lambda point: self._objective(*point), aim, EXACT)
+        self._weights, self._duals = found[0], found[1:]
+        [hessian] = expanded
         covariance: Any = np.linalg.inv(hessian)
         return Fit(self._weights[: self._columns], self._weights[self._columns :], covariance)
 
@@ -243,18 +301,18 @@ class Problem:
             for base, a, k in zip(self._offsets(weights), duals, self._kernels, strict=True)
         ]
 
-    def _objective(self, weights: Floats, duals: Sequence[Floats]) -> float:
+    def _objective(self, weights: Floats, *duals: Floats) -> float:
         """Log posterior up to a constant."""
         fit = -sum(np.logaddexp(0, -f).sum() for f in self._margins(weights, duals))
         own = sum((a * times(k, a)).sum() for a, k in zip(duals, self._kernels, strict=True))
         return float(fit - (self._precision * weights**2).sum() / 2 - own / 2)
 
-    def _expand(self) -> tuple[Floats, Floats, list[Floats]]:
-        """The log posterior to second order at the present point: Hessian of the shared part, and its mode.
+    def _expand(self, weights: Floats, *duals: Floats) -> tuple[list[Floats], list[Floats]]:
+        """The log posterior to second order at a point: Hessian of the shared part; where its mode is.
 
         The shared weights and the effects are solved for first, then the users.
         """
-        margins = self._margins(self._weights, self._duals)
+        margins = self._margins(weights, duals)
         blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
         seen = [b.root @ x for b, x in zip(blocks, self._shared, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[2]) for part in seen])
@@ -276,8 +334,7 @@ class Problem:
             aim[d:] = self._effects.summed(applied)
         target: Floats = np.asarray(np.linalg.solve(hessian, aim), dtype=np.float64)
         offsets = self._offsets(target)
-        duals = [b.apply(b.working - base) for b, base in zip(blocks, offsets, strict=True)]
-        return hessian, target, duals
+        return [hessian], [target, *(b.apply(b.working - o) for b, o in zip(blocks, offsets, strict=True))]
 
 
 def fit_own(rows: Rows, offset: Floats, own_variance: Floats) -> Own:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from reward_models import _losses
 from reward_models._feature_model import FeatureModel
-from reward_models._held_out import by_user, held_out_split
-from reward_models._profiler import content
-from reward_models._trainer import Schedule, train
-from reward_models._types import Histories, UserState, Words
-from synthesizeme.errors import ConfigError
+from reward_models._settings import SHARE
+from reward_models._trainer import Schedule, bradley_terry, train
+from reward_models._training_pairs import content
+from reward_models._types import Histories, UserState
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
@@ -60,9 +58,8 @@ class HistoryModel(FeatureModel):
     with a context are mirrored: all their labels are swapped, which only the context tells. Their share
     falls from 1/2, where a population tells nothing, to `mirrored` over the first `warm_up` epochs.
 
-    Epochs are chosen by early stopping on the validation pairs (or a seeded fifth of every user's), read
-    with all other pairs of their user as context, by Bradley-Terry loss at the best temperature; the
-    temperature is fitted on them, then the network is trained again on all pairs for that many epochs.
+    Held-out pairs, by which epochs are chosen, are read with all other pairs of their user as context; what
+    counts is their Bradley-Terry loss at the best temperature.
 
     Args:
         max_history: Pairs of a history that are read, at least 1; of a longer one the last.
@@ -71,33 +68,21 @@ class HistoryModel(FeatureModel):
         warm_up: Epochs until then, >= 0.
         epochs: Episodes of every user, at most.
         batch_size: Users of a step.
-        learning_rate: Step size of AdamW.
-        weight_decay: Decoupled weight decay of AdamW.
-        base: Arguments of `FeatureModel`.
     """
 
-    def __init__(
-        self,
-        *,
-        max_history: int = 60,
-        no_history: float = 0.2,
-        mirrored: float = 0.05,
-        warm_up: int = 30,
-        epochs: int = 200,
-        batch_size: int = 8,
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.01,
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        self.max_history = max_history
-        self.no_history = no_history
-        self.mirrored = mirrored
-        self.warm_up = warm_up
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+    max_history: int = 60
+    no_history: float = 0.2
+    mirrored: float = 0.05
+    warm_up: int = 30
+    epochs: int = 200
+    batch_size: int = 8
+    limits: ClassVar = {
+        "max_history": 1,
+        "warm_up": 0,
+        "batch_size": 1,
+        "no_history": SHARE,
+        "mirrored": SHARE,
+    }
 
     @abstractmethod
     def _losses(self, context: PairSets, targets: PairSets, epoch: float) -> Tensor:
@@ -117,23 +102,7 @@ class HistoryModel(FeatureModel):
         with torch.no_grad():
             return self._read(chosen[-self.max_history :], rejected[-self.max_history :])
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        problems = self._problems()
-        if problems:
-            raise ConfigError([f"{self.name}: {problem}" for problem in problems])
-        return super()._fit(histories, words)
-
-    def _learn(self, histories: Histories) -> None:
-        pairs, held_out = held_out_split(histories, self.seed)
-        epochs = self.epochs
-        if held_out:
-            epochs = max(1, self._train(by_user(pairs), held_out, self.epochs))
-            self.temperature_ = self._fit_temperature(held_out, self._user_states(by_user(pairs)))
-            self.network_ = self._fresh_network()
-        self._train(histories, [], epochs)
-
     def _train(self, histories: Histories, held_out: Sequence[PreferencePair], epochs: int) -> int:
-        """Train the network of `_fresh_network`; returns the epochs its weights were trained for."""
         encoded = [self._encode_pairs(pairs) for pairs in histories.values()]
         chosen, rejected = (torch.cat(side) for side in zip(*encoded, strict=True))
         groups = _numbered([[content(pair) for pair in pairs] for pairs in histories.values()])
@@ -161,7 +130,7 @@ class HistoryModel(FeatureModel):
             values = self._values(held_sides, no_prompts, [states.get(user) for user in held_users])
             margins = (values[: len(held_out)] - values[len(held_out) :]).double()
             temperature = fit_margin_temperature(margins.numpy())
-            return float(_losses.bradley_terry(margins / temperature).mean())
+            return float(bradley_terry(margins / temperature).mean())
 
         schedule = Schedule(
             epochs=epochs,
@@ -186,32 +155,6 @@ class HistoryModel(FeatureModel):
         cut = 0 if none < self.no_history else int(share * len(order))
         context, targets = torch.cat([order[0][:0], *order[:cut]]), torch.cat(order[cut:])
         return context[: self.max_history], targets[: self.max_history]
-
-    def _problems(self) -> list[str]:
-        """What is wrong with the settings."""
-        return [
-            *self._below({"max_history": 1, "warm_up": 0, "epochs": 1, "batch_size": 1, "weight_decay": 0}),
-            *self._no_shares("no_history", "mirrored"),
-            *(
-                []
-                if self.learning_rate > 0
-                else [f"learning_rate is {self.learning_rate}; expected more than 0"]
-            ),
-        ]
-
-    def _below(self, least: Mapping[str, float]) -> list[str]:
-        return [
-            f"{name} is {getattr(self, name)}; expected at least {low}"
-            for name, low in least.items()
-            if not getattr(self, name) >= low
-        ]
-
-    def _no_shares(self, *names: str) -> list[str]:
-        return [
-            f"{name} is {getattr(self, name)}; expected a share in [0, 1]"
-            for name in names
-            if not 0 <= getattr(self, name) <= 1
-        ]
 
 
 def _numbered(users: Sequence[Sequence[object]]) -> list[list[Tensor]]:

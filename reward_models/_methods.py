@@ -1,12 +1,15 @@
-"""Methods by their names, and the models of checkpoints."""
+"""Methods by their names, the models of checkpoints, and fitted models as bytes."""
 
 from __future__ import annotations
 
 import inspect
+import io
+import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from reward_models._base import RewardModel
-from reward_models._checkpoint import of_this_version, read
+from reward_models._checkpoint import MODEL, read
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
 
@@ -68,8 +71,30 @@ def load(folder: Path | str = POPULATION) -> RewardModel:
     folder = Path(folder)
     stored = read(folder)
     kind = method(stored.method)
-    with of_this_version(stored.method, folder):
+    with MODEL.fits(folder, repr(stored.method)):
         model = kind(**stored.params)
         model._load_files(folder)
         model._take(stored)
     return model
+
+
+def packed(model: RewardModel) -> bytes:
+    """The checkpoint of a model.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+    """
+    with TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model")
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(Path(folder) / "model", arcname="model")
+    return archive.getvalue()
+
+
+def unpacked(archive: bytes) -> RewardModel:
+    """The model of a checkpoint that was packed."""
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        return load(Path(folder) / "model")

@@ -23,11 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._basis import Basis, Item, unit
-from reward_models._estimates import Floats
+from reward_models._basis import Basis, unit
 from reward_models._hierarchy import times
-from reward_models._shared_variance import by_state
-from reward_models._types import Prompt, UserState
+from reward_models._own_taste import by_state
+from reward_models._types import Floats, Item, Prompt, UserState
 from synthesizeme.feedback import UserWords, seconds
 from synthesizeme.types import Message
 

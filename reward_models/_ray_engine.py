@@ -25,11 +25,10 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from reward_models._base import RewardModel
-from reward_models._feature_cache import Unit, Vector
 from reward_models._features import Columns, Encoded, open_features
-from reward_models._naming import method_parameters
-from reward_models._packing import packed, unpacked
-from reward_models._types import Encoder, Histories, UserState, Words
+from reward_models._methods import packed, unpacked
+from reward_models._settings import method_parameters
+from reward_models._types import Encoder, Histories, Unit, UserState, Vector, Words
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

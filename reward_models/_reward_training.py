@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import torch
+from torch import nn
 
-from reward_models._backbone import RewardNetwork, own_randomness, quiet
 from reward_models._rendering import Renderer
+from reward_models._transformers import own_randomness, quiet
 from synthesizeme.errors import DataError, MissingExtraError
 from synthesizeme.types import PreferencePair
 
-Network = TypeVar("Network", bound=RewardNetwork)
+Network = TypeVar("Network", bound=nn.Module)
+"""A `reward_models._backbone.RewardNetwork`."""
 Precision = Literal["auto", "float32", "bfloat16"]
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._feature_model import FeatureModel
-from reward_models._held_out import held_out_split
-from reward_models._trainer import Schedule, minimise, train
+from reward_models._trainer import Schedule, bradley_terry, minimise, train
 from reward_models._types import Histories, UserState
-from synthesizeme.errors import ConfigError
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
@@ -46,61 +43,28 @@ class SimplexModel(FeatureModel):
 
         sum over pairs of loss(r_u(c, y+) - r_u(c, y-)) + shrinkage / 2 sum_u |b_u|^2
 
-    trained by AdamW. Epochs are chosen by early stopping on the validation pairs (or a seeded fifth of every
-    user's), the temperature is fitted on them, then everything is trained again on all pairs for that many
-    epochs. A user's state is found anew with everything shared fixed: the b_u that minimises the objective
-    over their pairs, by L-BFGS from 0. An unknown user has b = 0, the population.
+    trained by AdamW, for as long as `FeatureModel` finds. A user's state is found anew with everything shared
+    fixed: the b_u that minimises the objective over their pairs, by L-BFGS from 0. An unknown user has b = 0,
+    the population.
 
     Args:
         rank: Number K of types, at least 1.
         shrinkage: Strength of the pull toward the population, >= 0; the papers have none.
-        epochs: Passes over the pairs, at most.
-        learning_rate: Step size of AdamW.
-        weight_decay: Decoupled weight decay of AdamW on the network.
-        base: Arguments of `FeatureModel`.
     """
 
-    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(_losses.bradley_terry)
+    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(bradley_terry)
     """From margins (n,) to losses (n,)."""
-    network_: SimplexNetwork
-
-    def __init__(
-        self,
-        *,
-        rank: int,
-        shrinkage: float,
-        epochs: int = 60,
-        learning_rate: float = 1e-3,
-        weight_decay: float,
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        self.rank = rank
-        self.shrinkage = shrinkage
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+    rank: int = 8
+    shrinkage: float
+    epochs: int = 60
+    limits: ClassVar = {"rank": 1, "shrinkage": 0}
 
     @abstractmethod
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         """A fresh network; see `FeatureModel._build`."""
 
-    def _learn(self, histories: Histories) -> None:
-        self._check_settings()
-        pairs, held_out = held_out_split(histories, self.seed)
-        epochs = self.epochs
-        if held_out:
-            epochs = max(1, self._train(pairs, held_out, self.epochs))
-            known: dict[str, list[PreferencePair]] = {}
-            for pair in pairs:
-                known.setdefault(pair.user_id, []).append(pair)
-            states = self._user_states(known)
-            self.temperature_ = self._fit_temperature(held_out, states)
-            self.network_ = self._fresh_network()
-        self._train([pair for user_pairs in histories.values() for pair in user_pairs], [], epochs)
-
-    def _train(self, pairs: Sequence[PreferencePair], held_out: Sequence[PreferencePair], epochs: int) -> int:
-        """Train the network of `_fresh_network`; returns the epochs its weights were trained for."""
+    def _train(self, histories: Histories, held_out: Sequence[PreferencePair], epochs: int) -> int:
+        pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
         numbers = {user: i for i, user in enumerate(dict.fromkeys(p.user_id for p in [*pairs, *held_out]))}
         own = nn.Embedding(len(numbers), self.rank, _weight=torch.zeros(len(numbers), self.rank))
         tensors, held_tensors = self._tensors(pairs, numbers), self._tensors(held_out, numbers)
@@ -155,15 +119,3 @@ class SimplexModel(FeatureModel):
         chosen, rejected = self._encode_pairs(pairs)
         prompts = self._encode_prompts([pair.prompt for pair in pairs])
         return chosen, rejected, prompts, torch.tensor([numbers[p.user_id] for p in pairs], dtype=torch.long)
-
-    def _check_settings(self) -> None:
-        least = {"rank": 1, "shrinkage": 0, "epochs": 1, "weight_decay": 0}
-        wrong = [
-            f"{name} is {getattr(self, name)}; expected at least {low}"
-            for name, low in least.items()
-            if not getattr(self, name) >= low
-        ]
-        if not self.learning_rate > 0:
-            wrong.append(f"learning_rate is {self.learning_rate}; expected more than 0")
-        if wrong:
-            raise ConfigError([f"{self.name}: {problem}" for problem in wrong])

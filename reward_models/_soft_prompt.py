@@ -1,16 +1,27 @@
-"""Soft tokens made from a user's history, put in front of what a backbone reads."""
+"""Soft tokens made from a user's history, in front of what a backbone reads: layout, training, scoring."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reward_models._backbone import RewardNetwork, read_embeddings
+from reward_models._backbone import BackboneModel, RewardNetwork, read_embeddings, score
+from reward_models._features import open_features, same_features
+from reward_models._reward_training import Rows, in_turn, tokenized, train
+from reward_models._settings import SHARE
+from reward_models._training_pairs import both_sides, content
+from reward_models._transformers import own_randomness, quiet
+from reward_models._types import Asked, Estimates, Histories, Prompt, UserState, Words
+from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, pass_seeds
+from synthesizeme.errors import DataError
+from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.profile import UserProfile
+from synthesizeme.types import Message, PreferencePair
 
 Matrix = NDArray[np.float32]
 
@@ -128,3 +139,202 @@ class HistoryCollator:
         kept = len(others) - int(self.rng.uniform(0, self.dropout) * (len(others) + 1))
         chosen: NDArray[np.int64] = self.rng.permutation(others)[: max(0, min(kept, self.most))]
         return np.sort(chosen)
+
+
+class SoftPromptModel(WordedUser, BackboneModel):
+    """A backbone that knows the user by soft tokens, made from their pairs by a learned plug.
+
+    A history item is [e(prompt); e(chosen); e(rejected)] of one pair, e a frozen encoder: the slot is the
+    rating. Items are standardised with the training pairs' mean and scale. A user's state is their items, and
+    with `words` their profile in words too, which then stands between the soft tokens and the conversation.
+
+    Args:
+        warm_start: Folder of a ``persona-prompted`` checkpoint whose backbone to begin with; empty trains one
+            first, on the same pairs.
+        warm_epochs: Passes of that training; 0 begins with the bare backbone.
+        warm_learning_rate: Learning rate of that training.
+        features: The frozen encoder; see `open_features`.
+        max_history: Items of a history at most; of a longer one the last.
+        history_dropout: Largest share of a history that is deleted at random in training, in [0, 1].
+        no_history: Share of training pairs with an empty history (and no words), in [0, 1].
+        words: Whether the backbone reads the user's profile in words as well, as `PersonaPrompted` does.
+        profiler, profiles: See `PersonaPrompted`; they also serve the first training of the backbone.
+    """
+
+    unsaved: ClassVar[tuple[str, ...]] = ("profiler", "profiles")
+    limits: ClassVar = {"history_dropout": SHARE, "no_history": SHARE, "max_history": 1}
+
+    warm_start: str = ""
+    warm_epochs: int = 1
+    warm_learning_rate: float = 0.0001
+    features: str = "minilm"
+    max_history: int = 50
+    history_dropout: float = 0.5
+    no_history: float = 0.1
+    words: bool = False
+    profiler: Profiler | None = None
+    profiles: Mapping[str, UserProfile | str] | None = None
+
+    @abstractmethod
+    def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
+        """The untrained plug around a backbone, with everything frozen that stays so."""
+
+    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+        schedule = self._schedule()
+        pairs = [pair for history in histories.values() for pair in history]
+        backbone = self._warm_backbone(histories)
+        self.features_ = open_features(self.features)
+        self.mean_, self.scale_ = self._statistics(pairs)
+        items, about = self._items(pairs), self._about([pair.prompt for pair in pairs])
+        network = self._plugged(backbone, items.shape[1], about.shape[1])
+        passes = self._passes(pairs, histories)
+        columns, schedule = in_turn(passes, schedule)
+        with quiet():
+            from trl.trainer.reward_trainer import DataCollatorForPreference
+
+            collator = HistoryCollator(
+                DataCollatorForPreference(pad_token_id=self.tokenizer_.pad_token_id),
+                items=items,
+                about=about,
+                others=_others(histories),
+                dropout=self.history_dropout,
+                empty=0.0 if self.words else self.no_history,
+                most=self.max_history,
+                seed=self.seed,
+            )
+        self.network_, done = train(network, self.tokenizer_, columns, schedule, collator=collator)
+        self.training_ = {**done, **passes[0].counts}
+        self.typical_ = self._typical_reward(pairs)
+        return self._user_states(histories, words)
+
+    def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[Rows]:
+        """The pairs as tokens: once, or with words for each pass anew; nobody has neither words nor items."""
+        if not self.words:
+            return [tokenized(pairs, [""] * len(pairs), self.renderer_)]
+        self._learn_words(histories)
+        passes = []
+        for seed in pass_seeds(self.seed, self.epochs):
+            texts = self._unseeing(histories, dropout=0.0, seed=seed)
+            nobody = np.random.default_rng(seed).random(len(pairs)) < self.no_history
+            texts = ["" if alone else text for text, alone in zip(texts, nobody, strict=True)]
+            rows = tokenized(pairs, texts, self.renderer_)
+            rows.columns["nobody"] = nobody[rows.columns["row"]].tolist()
+            passes.append(rows)
+        return passes
+
+    def _warm_backbone(self, histories: Histories) -> Any:
+        """The backbone to begin with; sets tokenizer and renderer."""
+        if self.warm_start:
+            from reward_models import load
+
+            warm = load(self.warm_start)
+            if not isinstance(warm, PersonaPrompted):
+                raise DataError(
+                    f"is a checkpoint of {warm.name!r}; expected 'persona-prompted'",
+                    source=self.warm_start,
+                    cure="train one with `synthesizeme train --method persona-prompted`, or leave it out.",
+                )
+            return self._adopt(warm.network_.backbone, warm.tokenizer_)
+        if not self.warm_epochs:
+            return self._open(self.backbone)
+        warm = PersonaPrompted(
+            backbone=self.backbone,
+            max_length=self.max_length,
+            epochs=self.warm_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.warm_learning_rate,
+            precision=self.precision,
+            profiler=self.profiler,
+            profiles=self.profiles,
+            seed=self.seed,
+        )
+        warm._fit(histories, NO_WORDS)
+        return self._adopt(warm.network_.backbone, warm.tokenizer_)
+
+    def _plugged(self, backbone: Any, item_dim: int, about_dim: int) -> SoftPromptNetwork:
+        first = self.renderer_([Message(role="user", content="x")], "x").ids[0]
+        leading = int(first in (self.tokenizer_.cls_token_id, self.tokenizer_.bos_token_id))
+        with own_randomness(self.seed):
+            network = self._network(backbone, leading=leading, item_dim=item_dim, about_dim=about_dim)
+        network.to(next(backbone.parameters()).device)
+        return network
+
+    def _statistics(self, pairs: Sequence[PreferencePair]) -> tuple[Matrix, Matrix]:
+        """Mean and scale of an item's entries, each (d,); both responses share theirs."""
+        about = self.features_.prompts([pair.prompt for pair in pairs])
+        answers = self.features_.responses(*both_sides(pairs))
+        scale = np.concatenate([about.std(0), answers.std(0), answers.std(0)])
+        mean = np.concatenate([about.mean(0), answers.mean(0), answers.mean(0)])
+        return mean, np.where(scale > 1e-6, scale, 1).astype(np.float32)
+
+    def _items(self, pairs: Sequence[PreferencePair]) -> Matrix:
+        """Encoded pairs, (p, d)."""
+        about = self.features_.prompts([pair.prompt for pair in pairs])
+        sides = np.split(self.features_.responses(*both_sides(pairs)), 2)
+        values = np.concatenate([about, *sides], axis=1)
+        return np.asarray((values - self.mean_) / self.scale_, dtype=np.float32)
+
+    def _about(self, prompts: Sequence[Prompt]) -> Matrix:
+        """Encoded prompts, (n, s)."""
+        s = self.features_.prompt_dim
+        values = self.features_.prompts(prompts)
+        return np.asarray((values - self.mean_[:s]) / self.scale_[:s], dtype=np.float32)
+
+    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+        worded = self._words(pairs) if self.words else {}
+        return {"items": self._items(pairs), **worded}
+
+    def _rewards(self, asked: Asked) -> Estimates:
+        nobody: UserState = {"items": np.zeros((0, len(self.mean_)), dtype=np.float32)}
+        known = [nobody if state is None else state for state in asked.states]
+        texts = zip(asked.prompts, asked.responses, map(self._profile, known), strict=True)
+        read = [
+            (id(state), tuple(self.renderer_(*text).ids)) for state, text in zip(known, texts, strict=True)
+        ]
+        first = {key: row for row, key in reversed(list(enumerate(read)))}
+        about = self._about([asked.prompts[row] for row in first.values()])
+        rows = []
+        for place, row in enumerate(first.values()):
+            items = known[row]["items"][-self.max_history :]
+            rows.append({
+                "input_ids": list(read[row][1]),
+                "items": items,
+                "present": np.ones(len(items), dtype=bool),
+                "about": about[place],
+            })  # fmt: skip
+        found = dict(zip(first, score(self.network_, rows), strict=True))
+        return self._estimates(np.asarray([found[key] for key in read]))
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        words = {"baseline": self.baseline_} if self.words else {}
+        return {"mean": self.mean_, "scale": self.scale_, **words, **self.network_.plug_state()}
+
+    def _facts(self) -> dict[str, Any]:
+        told = {"features": self.features_.identity, "prompt_dim": self.features_.prompt_dim}
+        return {**super()._facts(), **told}
+
+    def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
+        super()._restore(arrays, facts)
+        self.features_ = same_features(self.name, self.features, facts["features"])
+        plug = dict(arrays)
+        if self.words:
+            self.baseline_ = plug.pop("baseline")
+        self.mean_, self.scale_ = plug.pop("mean"), plug.pop("scale")
+        network = self._plugged(self.network_.backbone, len(self.mean_), facts["prompt_dim"])
+        network.restore_plug(plug)
+        network.eval()
+        self.network_ = network
+
+
+def _others(histories: Histories) -> list[NDArray[np.int64]]:
+    """For every pair, the numbers of its user's other pairs that compare other responses."""
+    found: list[NDArray[np.int64]] = []
+    start = 0
+    for history in histories.values():
+        contents = [content(pair) for pair in history]
+        found.extend(
+            np.asarray([start + j for j, other in enumerate(contents) if other != own], dtype=np.int64)
+            for own in contents
+        )
+        start += len(history)
+    return found

@@ -3,24 +3,64 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._feature_cache import Unit
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Message, PreferencePair
+from synthesizeme.types import Comparison, Message, PreferencePair, Reward, Verdict
 
 Prompt = Sequence[Message]
 Matrix = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Vector = NDArray[np.float32]
+Unit = tuple[str, ...]
+"""The texts that decide one vector of an encoder."""
 UserState = dict[str, NDArray[Any]]
 """What is known of one user: named arrays."""
 Histories = Mapping[str, Sequence[PreferencePair]]
 """Pairs by user id, in the order of the data."""
 Words = Mapping[str, UserWords]
 """What users said beside their choices, by user id; most users said nothing."""
+
+
+class Asked(NamedTuple):
+    """Responses that a model is asked about, each to its prompt, for the user with a state or for nobody."""
+
+    prompts: Sequence[Prompt]
+    responses: Sequence[str]
+    states: Sequence[UserState | None]
+
+    def then(self, others: Asked) -> Asked:
+        """These and then the others."""
+        return Asked(
+            [*self.prompts, *others.prompts],
+            [*self.responses, *others.responses],
+            [*self.states, *others.states],
+        )
+
+    @property
+    def items(self) -> list[Item]:
+        """Each response with its prompt."""
+        return [Item(tuple(prompt), text) for prompt, text in zip(self.prompts, self.responses, strict=True)]
+
+
+def sides_of(comparisons: Sequence[Comparison], states: Sequence[UserState | None]) -> tuple[Asked, Asked]:
+    """The first and the second responses of comparisons, for users with these states."""
+    firsts = Asked([it.prompt for it in comparisons], [it.first for it in comparisons], states)
+    return firsts, firsts._replace(responses=[it.second for it in comparisons])
+
+
+class Item(NamedTuple):
+    """One response to one prompt."""
+
+    prompt: tuple[Any, ...]
+    response: str
 
 
 class Features(Protocol):
@@ -76,3 +116,77 @@ class TextEncoder(ABC):
     @abstractmethod
     def _read(self, texts: Sequence[str]) -> Matrix:
         """Vectors of texts, shape (n, dim)."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Values with their uncertainty, all of shape (n,)."""
+
+    value: Floats
+    """Rewards, or margins."""
+    probability: Floats
+    """Rewards: P(preferred to a typical response). Margins: P(first is preferred)."""
+    standard_error: Floats | None = None
+    """Standard errors of `value`, where the model knows them."""
+    judged: NDArray[np.bool_] | None = None
+    """Whether all texts of a row were judged in training, where that makes probabilities sharper."""
+
+    def reward(self, row: int, *, known: bool) -> Reward:
+        """What a row says as the reward of a known user, or of nobody."""
+        return Reward(
+            value=float(self.value[row]),
+            probability=float(self.probability[row]),
+            standard_error=_at(self.standard_error, row),
+            status="scored" if known else "population",
+            judged=_at(self.judged, row),
+        )
+
+    def verdict(self, row: int) -> Verdict:
+        """What a row says as a verdict, the sign of the margin deciding."""
+        margin = float(self.value[row])
+        return Verdict(
+            preference="tie" if margin == 0 else "first" if margin > 0 else "second",
+            probability=float(self.probability[row]),
+            margin=margin,
+            standard_error=_at(self.standard_error, row),
+            probability_source="model",
+            judged=_at(self.judged, row),
+        )
+
+
+def sigmoid(x: Floats) -> Floats:
+    """The logistic function of every element, without overflow; same shape."""
+    return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
+
+
+def _at(values: NDArray[Any] | None, row: int) -> Any:
+    """Plain value of a row, or None where the model gives none."""
+    return None if values is None else values[row].item()
+
+
+class Engine(Protocol):
+    """Does the same work elsewhere, to the bit."""
+
+    def encode(self, spec: str, identity: str, units: Sequence[Unit]) -> Iterator[Mapping[Unit, Vector]]:
+        """Vectors of the encoder with this specification and identity, part by part, in any order."""
+
+    def user_states(self, model: Any, histories: Histories, words: Words) -> dict[str, UserState]:
+        """What a `RewardModel` whose shared weights are learned makes of each user's pairs and words."""
+
+
+_active: ContextVar[Engine | None] = ContextVar("engine", default=None)
+
+
+def active() -> Engine | None:
+    """The engine in use, or None for this process."""
+    return _active.get()
+
+
+@contextmanager
+def using(engine: Engine) -> Iterator[None]:
+    """Inside, `engine` does the work."""
+    token = _active.set(engine)
+    try:
+        yield
+    finally:
+        _active.reset(token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reward_models._backbone_model import TextModel
+from reward_models._backbone import TextModel
 from reward_models._types import Histories, UserState
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._settings import SHARE
+from reward_models._trainer import gaussian_nll
 from reward_models._types import UserState
 
 LOG_STD = (-3.0, 2.0)
@@ -62,32 +63,22 @@ class Gpo(HistoryModel):
         arXiv:2207.04179.
     """
 
-    network_: GpoNetwork
+    layers: int = 1
+    heads: int = 4
+    width: int = 64
+    dropout: float = 0.5
+    inner_dropout: float = 0.1
+    pairwise: float = 0.5
 
-    def __init__(
-        self,
-        *,
-        layers: int = 1,
-        heads: int = 4,
-        width: int = 64,
-        dropout: float = 0.5,
-        inner_dropout: float = 0.1,
-        pairwise: float = 0.5,
-        **shared: Any,
-    ) -> None:
-        super().__init__(**shared)
-        self.layers = layers
-        self.heads = heads
-        self.width = width
-        self.dropout = dropout
-        self.inner_dropout = inner_dropout
-        self.pairwise = pairwise
+    limits: ClassVar = {
+        "layers": 1, "heads": 1, "width": 1, "dropout": SHARE, "inner_dropout": SHARE, "pairwise": SHARE
+    }  # fmt: skip
 
     def _problems(self) -> list[str]:
-        found = [*super()._problems(), *self._below({"layers": 1, "heads": 1, "width": 1})]
+        found = super()._problems()
         if self.heads >= 1 and self.width % self.heads:
             found.append(f"width is {self.width}; expected a multiple of heads, {self.heads}")
-        return [*found, *self._no_shares("dropout", "inner_dropout", "pairwise")]
+        return found
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return GpoNetwork(
@@ -106,8 +97,8 @@ class Gpo(HistoryModel):
         (mean_1, mean_0), (log_std_1, log_std_0) = (
             [half[targets.present] for half in both.chunk(2, dim=1)] for both in (mean, log_std)
         )
-        labels = _losses.gaussian_nll(torch.ones_like(mean_1), mean_1, log_std_1)
-        labels = labels + _losses.gaussian_nll(torch.zeros_like(mean_0), mean_0, log_std_0)
+        labels = gaussian_nll(torch.ones_like(mean_1), mean_1, log_std_1)
+        labels = labels + gaussian_nll(torch.zeros_like(mean_0), mean_0, log_std_0)
         spread = ((2 * log_std_1).exp() + (2 * log_std_0).exp()).sqrt()
         choice = -torch.special.log_ndtr((mean_1 - mean_0) / spread)
         return (1 - self.pairwise) * labels + self.pairwise * choice

@@ -8,9 +8,7 @@ scales of prior variances and the sharpness of probabilities come from pairs, te
 
 from __future__ import annotations
 
-from typing import Any
-
-from reward_models._default_encoder import default_encoder
+from reward_models._features import default_encoder
 from reward_models._hierarchical import HierarchicalModel
 
 
@@ -30,7 +28,7 @@ class Hierarchical(HierarchicalModel):
     which is MAP under w ~ N(0, P), b ~ N(0, tau), v_u ~ N(0, V) with P and V diagonal. Tastes are what users
     who differ in one thing also differ in (`reward_models._tastes`), and are there only where they help to
     predict users they were not learned from. The Laplace posterior gives every standard error, and what the
-    features do not represent of a text adds its prior variance (`reward_models._outside`), so that standard
+    features do not represent of a text adds its prior variance (`reward_models._sketches`), so that standard
     errors grow away from the training responses; a probability is sigma(s m / sqrt(1 + pi var(m) / 8)) with
     s fitted on training pairs that were left out, together with all pairs of either text where a text is new,
     and with all pairs of the user where the user is unknown. An unknown user has v = 0 and the prior variance
@@ -57,9 +55,7 @@ class Hierarchical(HierarchicalModel):
         Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, sections 3.4 and 5.4.
     """
 
-    def __init__(self, *, encoder: str = "auto", **shared: Any) -> None:
-        super().__init__(**shared)
-        self.encoder = encoder
+    encoder: str = "auto"
 
     def _encoder_spec(self) -> str | None:
         return default_encoder() if self.encoder == "auto" else self.encoder

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._basis import Group
+from reward_models._effects import JudgedTexts
 from reward_models._hierarchy import Fit
-from reward_models._judged_texts import JudgedTexts
 from reward_models._left_out import Case, Factors
 from reward_models._standing import Standing
 from reward_models._tastes import no_tastes
@@ -66,8 +66,7 @@ class HierarchicalForm(Hierarchical):
         "meaning": Group("meaning", shared=0.0, own=0.6, whole=True),
     }
 
-    def __init__(self, *, encoder: str = "static", **shared: Any) -> None:
-        super().__init__(encoder=encoder, **shared)
+    encoder: str = "static"
 
     def settled(self, fit: Fit, own: Mapping[str, float], sharpness: Mapping[Case, float]) -> Self:
         """Keep what holds for people elsewhere: no user, no effect of a response, no taste of these users.

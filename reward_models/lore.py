@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -32,10 +30,7 @@ class Lore(SimplexModel):
         Bose et al. (2025), LoRe: Personalizing LLMs via Low-Rank Reward Modeling, arXiv:2504.14439.
     """
 
-    def __init__(
-        self, *, rank: int = 8, shrinkage: float = 0.5, weight_decay: float = 0.01, **shared: Any
-    ) -> None:
-        super().__init__(rank=rank, shrinkage=shrinkage, weight_decay=weight_decay, **shared)
+    shrinkage: float = 0.5
 
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         return LoreNetwork(dim, self.rank)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._simplex_model import SimplexModel, SimplexNetwork
+from reward_models._trainer import hinge
 
 
 class Pal(SimplexModel):
@@ -38,23 +38,12 @@ class Pal(SimplexModel):
         arXiv:2406.08469, model A.
     """
 
-    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(_losses.hinge)
+    loss: ClassVar[Callable[[Tensor], Tensor]] = staticmethod(hinge)
 
-    def __init__(
-        self,
-        *,
-        rank: int = 8,
-        dim: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.5,
-        shrinkage: float = 0.02,
-        weight_decay: float = 0.01,
-        **shared: Any,
-    ) -> None:
-        super().__init__(rank=rank, shrinkage=shrinkage, weight_decay=weight_decay, **shared)
-        self.dim = dim
-        self.hidden = hidden
-        self.dropout = dropout
+    dim: int = 64
+    hidden: int = 64
+    dropout: float = 0.5
+    shrinkage: float = 0.02
 
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         return PalNetwork(dim, self.rank, mapping(dim, self.hidden, self.dim, self.dropout))

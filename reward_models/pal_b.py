@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,21 +45,11 @@ class PalB(SimplexModel):
 
     reads_prompts: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        *,
-        rank: int = 8,
-        dim: int = 64,
-        hidden: int = 64,
-        dropout: float = 0.2,
-        shrinkage: float = 0.1,
-        weight_decay: float = 1.0,
-        **shared: Any,
-    ) -> None:
-        super().__init__(rank=rank, shrinkage=shrinkage, weight_decay=weight_decay, **shared)
-        self.dim = dim
-        self.hidden = hidden
-        self.dropout = dropout
+    dim: int = 64
+    hidden: int = 64
+    dropout: float = 0.2
+    shrinkage: float = 0.1
+    weight_decay: float = 1.0
 
     def _build(self, dim: int, prompt_dim: int) -> SimplexNetwork:
         answers = mapping(dim, self.hidden, self.dim, self.dropout)

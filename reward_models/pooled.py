@@ -1,23 +1,215 @@
-"""Pooled logistic regression: what scikit-learn makes of everybody's pairs at once, the first rival."""
+"""Pooled logistic regression: what scikit-learn makes of everybody's pairs at once, the first rival.
+
+It is shown the difference of two responses: their features as one unit, and which text each is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
 
 from reward_models._base import RewardModel
-from reward_models._chosen_features import chosen_features, same_features
-from reward_models._columns import Columns, Rows, Side, read_pairs, read_side
-from reward_models._estimates import Estimates, Floats, sigmoid
-from reward_models._held_out import held_out_split
-from reward_models._regression import Weights, regress
-from reward_models._types import Histories, Prompt, UserState, Words
+from reward_models._effects import NONE, Numbers
+from reward_models._features import chosen_features, same_features
+from reward_models._sketches import text_digest
+from reward_models._training_pairs import held_out_split
+from reward_models._types import (
+    Asked,
+    Estimates,
+    Features,
+    Floats,
+    Histories,
+    Prompt,
+    UserState,
+    Words,
+    sigmoid,
+)
 from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
+
+CLIP = 8.0
+"""Standardised features stay within this many standard deviations of the training responses."""
+
+
+class Side(NamedTuple):
+    """What is read of n responses, before anything is learned from them."""
+
+    features: Floats
+    """Features as they come, shape (n, F)."""
+    keys: NDArray[np.uint64]
+    """A hash of each response with its prompt, shape (n,)."""
+
+    def taken(self, rows: Sequence[int]) -> Side:
+        """Some of the responses."""
+        return Side(self.features[rows], self.keys[rows])
+
+
+class Rows(NamedTuple):
+    """n responses in the columns of a regression."""
+
+    features: Floats
+    """Standardised features divided by sqrt(F), so that a typical row has length one; shape (n, F)."""
+    texts: Numbers
+    """Number of each response's own column, or `NONE`; shape (n,)."""
+
+
+def read_side(features: Features, prompts: Sequence[Prompt], responses: Sequence[str]) -> Side:
+    """What is read of responses to prompts."""
+    found = np.asarray(features.responses(prompts, responses), dtype=np.float64)
+    return Side(found.reshape(len(responses), features.dim), _keys(prompts, responses))
+
+
+def read_pairs(features: Features, pairs: Sequence[PreferencePair]) -> tuple[Side, Side]:
+    """What is read of the chosen and of the rejected responses."""
+    prompts = [pair.prompt for pair in pairs]
+    return (
+        read_side(features, prompts, [pair.chosen_text for pair in pairs]),
+        read_side(features, prompts, [pair.rejected_text for pair in pairs]),
+    )
+
+
+class Columns:
+    """From responses to rows, after `learn`ing centres, scales and the texts that recur.
+
+    A text, a response to its prompt, has a column of its own if it stands in at least two training pairs.
+    Texts are known by their hashes; none is kept.
+    """
+
+    mean: Floats
+    """Mean of every feature over the training responses, shape (F,)."""
+    scale: Floats
+    """Standard deviation of every feature, 1 of a constant one, shape (F,)."""
+    keys: NDArray[np.uint64]
+    """Hashes of the texts with a column, in ascending order, shape (T,)."""
+
+    @classmethod
+    def learn(cls, chosen: Side, rejected: Side) -> Columns:
+        """Columns for the pairs of these responses."""
+        columns = cls()
+        both = np.concatenate([chosen.features, rejected.features])
+        spread = both.std(axis=0)
+        columns.mean, columns.scale = both.mean(axis=0), np.where(spread > 1e-6, spread, 1.0)
+        keys, counts = np.unique(np.concatenate([chosen.keys, rejected.keys]), return_counts=True)
+        columns.keys = keys[counts >= 2]
+        return columns
+
+    def rows(self, side: Side) -> Rows:
+        """The responses in these columns."""
+        standard = np.clip((side.features - self.mean) / self.scale, -CLIP, CLIP)
+        return Rows(standard / np.sqrt(max(1, len(self.mean))), self._numbers(side.keys))
+
+    def _numbers(self, keys: NDArray[np.uint64]) -> Numbers:
+        if not len(self.keys):
+            return np.full(len(keys), NONE, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[places] == keys, places, NONE).astype(np.int64)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned, for a checkpoint."""
+        return {"columns.mean": self.mean, "columns.scale": self.scale, "columns.keys": self.keys}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> Columns:
+        """Columns from a checkpoint."""
+        columns = cls()
+        columns.mean, columns.scale = arrays["columns.mean"], arrays["columns.scale"]
+        columns.keys = arrays["columns.keys"]
+        return columns
+
+
+def _keys(prompts: Sequence[Prompt], responses: Sequence[str]) -> NDArray[np.uint64]:
+    found = [text_digest(prompt, response)[:8] for prompt, response in zip(prompts, responses, strict=True)]
+    return np.array([int.from_bytes(key, "little") for key in found], dtype=np.uint64)
+
+
+MARK = 0.5
+"""Value of a text's column where the text stands: it may move a margin half as far as all features may."""
+PASSES = 2000
+TOLERANCE = 1e-6
+
+
+class Weights(NamedTuple):
+    """What a regression found."""
+
+    features: Floats
+    """Weights of the features, shape (F,)."""
+    numbers: Numbers
+    """Numbers of the texts whose columns have a weight, in ascending order, shape (t,)."""
+    texts: Floats
+    """What each of these texts is worth, shape (t,)."""
+
+    @classmethod
+    def named(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Weights:
+        """Weights from arrays by the names of `arrays`."""
+        return cls(*(arrays[prefix + name] for name in cls._fields))
+
+    def arrays(self, prefix: str = "") -> dict[str, NDArray[Any]]:
+        """The weights by name."""
+        return {prefix + name: array for name, array in self._asdict().items()}
+
+    def values(self, rows: Rows) -> Floats:
+        """Reward of each row, shape (n,)."""
+        # A sum along rows, not a matrix product: a row's value must not depend on its batch.
+        found = (rows.features * self.features).sum(axis=1)
+        if len(self.numbers):
+            places = np.minimum(np.searchsorted(self.numbers, rows.texts), len(self.numbers) - 1)
+            found += np.where(self.numbers[places] == rows.texts, self.texts[places], 0.0)
+        return np.asarray(found, dtype=np.float64)
+
+
+def regress(chosen: Rows, rejected: Rows, strength: float) -> Weights:
+    """The weights w, without an intercept, that maximise `log sigma` of the margins under a ridge.
+
+    Minimises ``|w|^2 / 2 + C sum_i log(1 + exp(-(x(y+_i) - x(y-_i)) . w))``, x being the features of a
+    response and, where the text has a column, `MARK` in it.
+
+    Args:
+        chosen: The chosen responses of n >= 1 pairs.
+        rejected: The rejected ones.
+        strength: C, the weight of the data; the smaller, the nearer to no preference.
+    """
+    numbers = np.unique(np.concatenate([chosen.texts, rejected.texts]))
+    numbers = numbers[numbers != NONE]
+    design = sparse.hstack(
+        [
+            sparse.csr_array(chosen.features - rejected.features),
+            MARK * (_marks(chosen.texts, numbers) - _marks(rejected.texts, numbers)),
+        ]
+    ).tocsr()
+    if design.shape[0] <= design.shape[1]:
+        # The optimum lies in the span of the rows: an orthonormal basis of it has the same ridge.
+        basis, coordinates = np.linalg.qr(design.toarray().T)
+        found = basis @ _optimum(coordinates.T, strength)
+    else:
+        found = _optimum(design, strength)
+    width = chosen.features.shape[1]
+    return Weights(found[:width], numbers, MARK * found[width:])
+
+
+def _optimum(design: Any, strength: float) -> Floats:
+    n = design.shape[0]
+    signs = np.where(np.arange(n) % 2, -1.0, 1.0)  # scikit-learn wants to see both classes
+    if n == 1:
+        design, signs, strength = np.concatenate([design, -design]), np.array([1.0, -1.0]), strength / 2
+        turned = design
+    else:
+        turned = sparse.diags_array(signs) @ design
+    model = LogisticRegression(C=strength, fit_intercept=False, tol=TOLERANCE, max_iter=PASSES)
+    return np.asarray(model.fit(turned, signs).coef_[0], dtype=np.float64)
+
+
+def _marks(texts: Numbers, numbers: Numbers) -> Any:
+    """One in each text's column, shape (n, t)."""
+    rows = np.flatnonzero(texts != NONE)
+    at = np.searchsorted(numbers, texts[rows])
+    return sparse.csr_array((np.ones(len(rows)), (rows, at)), shape=(len(texts), len(numbers)))
+
 
 STRENGTHS = tuple(10 ** (k / 2) for k in range(-3, 5))
 """The C that are tried, from 0.03 to 100."""
@@ -40,7 +232,7 @@ class Pooled(RewardModel):
 
     Args:
         features: Specification of `open_features`; ``auto`` is named features and the default encoder
-            (`reward_models._default_encoder`), or the former alone where none can be opened. Give it the
+            (`reward_models._features`), or the former alone where none can be opened. Give it the
             features of the model that it is to stand beside.
         unknown_user, seed, floor: See `RewardModel`.
 
@@ -48,9 +240,7 @@ class Pooled(RewardModel):
         Bradley and Terry (1952), Biometrika 39. Pedregosa et al. (2011), Scikit-learn, JMLR 12.
     """
 
-    def __init__(self, *, features: str = "auto", **base: Any) -> None:
-        super().__init__(**base)
-        self.features = features
+    features: str = "auto"
 
     def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
         self.spec_, self.featurizer_ = chosen_features(self.features)
@@ -82,11 +272,9 @@ class Pooled(RewardModel):
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
         return {}
 
-    def _rewards(
-        self, prompts: Sequence[Prompt], responses: Sequence[str], states: Sequence[UserState | None]
-    ) -> Estimates:
-        rows = self.columns_.rows(read_side(self.featurizer_, prompts, responses))
-        value = self._values(rows, states)
+    def _rewards(self, asked: Asked) -> Estimates:
+        rows = self.columns_.rows(read_side(self.featurizer_, asked.prompts, asked.responses))
+        value = self._values(rows, asked.states)
         return Estimates(value, sigmoid(value))  # features are centred: a typical response has reward 0
 
     def _values(self, rows: Rows, states: Sequence[UserState | None]) -> Floats:

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._columns import Rows, Side, read_pairs
-from reward_models._estimates import Floats
-from reward_models._regression import Weights, regress
-from reward_models._types import UserState
-from reward_models.pooled import Pooled, most_likely
+from reward_models._types import Floats, UserState
+from reward_models.pooled import Pooled, Rows, Side, Weights, most_likely, read_pairs, regress
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from reward_models._soft_prompt import SoftPromptNetwork
-from reward_models._soft_prompt_model import SoftPromptModel
-from synthesizeme.errors import ConfigError
+from reward_models._settings import POSITIVE
+from reward_models._soft_prompt import SoftPromptModel, SoftPromptNetwork
 
 
 class Pplug(SoftPromptModel):
@@ -48,24 +47,15 @@ class Pplug(SoftPromptModel):
         Liu et al., LLMs + Persona-Plug = Personalized LLMs, arXiv 2409.11901, equations 1 to 5.
     """
 
-    def __init__(
-        self,
-        *,
-        temperature: float = 1.0,
-        input_aware: bool = True,
-        learning_rate: float = 1e-3,
-        **shared: Any,
-    ) -> None:
-        super().__init__(learning_rate=learning_rate, **shared)
-        self.temperature = temperature
-        self.input_aware = input_aware
+    temperature: float = 1.0
+    input_aware: bool = True
+    learning_rate: float = 0.001
+    limits: ClassVar = {"temperature": POSITIVE}
 
     def _reserved(self) -> int:
         return 2
 
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
-        if self.temperature <= 0:
-            raise ConfigError(f"temperature is {self.temperature}; expected more than 0")
         return PplugNetwork(
             backbone,
             leading=leading,

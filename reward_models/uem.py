@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reward_models._soft_prompt import SoftPromptNetwork
-from reward_models._soft_prompt_model import SoftPromptModel
+from reward_models._soft_prompt import SoftPromptModel, SoftPromptNetwork
 
 
 class Uem(SoftPromptModel):
@@ -42,19 +41,10 @@ class Uem(SoftPromptModel):
         section 3: soft prompts from the encoded history, k = 20 task tokens.
     """
 
-    def __init__(
-        self,
-        *,
-        task_tokens: int = 20,
-        layers: int = 2,
-        width: int = 128,
-        history_dropout: float = 1.0,
-        **shared: Any,
-    ) -> None:
-        super().__init__(history_dropout=history_dropout, **shared)
-        self.task_tokens = task_tokens
-        self.layers = layers
-        self.width = width
+    task_tokens: int = 20
+    layers: int = 2
+    width: int = 128
+    history_dropout: float = 1.0
 
     def _reserved(self) -> int:
         return self.task_tokens + self.max_history

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from reward_models import _losses
 from reward_models._history_model import HistoryModel, PairSets
+from reward_models._settings import SHARE
+from reward_models._trainer import negative_elbo, swap_asymmetry
+from reward_models._training_pairs import sampled, user_effect
 from reward_models._types import Histories, UserState, Words
-from reward_models._user_effect import sampled, user_effect
 from synthesizeme.errors import ConfigError
 
 LOG_VARIANCE = (-6.0, 2.0)
@@ -76,29 +77,15 @@ class Vpl(HistoryModel):
         Salakhutdinov (2016), Importance Weighted Autoencoders, arXiv:1509.00519 (active units).
     """
 
-    network_: VplNetwork
-
-    def __init__(
-        self,
-        *,
-        latents: int = 16,
-        width: int = 64,
-        dropout: float = 0.5,
-        beta: float = 0.001,
-        annealing: int = 20,
-        swap: float = 0.1,
-        on_collapse: OnCollapse = "warn",
-        weight_decay: float = 0.3,
-        **shared: Any,
-    ) -> None:
-        super().__init__(weight_decay=weight_decay, **shared)
-        self.latents = latents
-        self.width = width
-        self.dropout = dropout
-        self.beta = beta
-        self.annealing = annealing
-        self.swap = swap
-        self.on_collapse = on_collapse
+    latents: int = 16
+    width: int = 64
+    dropout: float = 0.5
+    beta: float = 0.001
+    annealing: int = 20
+    swap: float = 0.1
+    on_collapse: OnCollapse = "warn"
+    weight_decay: float = 0.3
+    limits: ClassVar = {"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0, "dropout": SHARE}
 
     def active_units(self) -> int:
         """Latents whose posterior mean varies over the users of `fit` with a variance above 0.01.
@@ -109,18 +96,9 @@ class Vpl(HistoryModel):
         self._fitted()
         return self.active_units_
 
-    active_units_: int
-    collapsed_: bool
-
     def _told(self) -> dict[str, float]:
         told = {"active units": self.active_units_, "latents": self.latents}
         return {**told, "collapsed": self.collapsed_}
-
-    def _problems(self) -> list[str]:
-        found = self._below({"latents": 1, "width": 1, "beta": 0, "annealing": 0, "swap": 0})
-        if self.on_collapse not in ("warn", "raise"):
-            found.append(f"on_collapse is {self.on_collapse!r}; expected warn or raise")
-        return [*super()._problems(), *found, *self._no_shares("dropout")]
 
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return VplNetwork(dim, latents=self.latents, width=self.width, dropout=self.dropout)
@@ -157,13 +135,13 @@ class Vpl(HistoryModel):
         z = (mean + noise)[:, None].expand(-1, targets.present.shape[1], -1)
         margins = self.network_.decode(targets.chosen, z) - self.network_.decode(targets.rejected, z)
         users = targets.present.nonzero()[:, 0]
-        losses = _losses.negative_elbo(
+        losses = negative_elbo(
             margins[targets.present], mean[users], log_variance[users], self._kl_weight(epoch)
         )
         if not self.swap:
             return losses
         swapped = self.network_.posterior(context.swapped())
-        return losses + self.swap * _losses.swap_asymmetry(mean, log_variance, *swapped)[users]
+        return losses + self.swap * swap_asymmetry(mean, log_variance, *swapped)[users]
 
     def _read(self, chosen: Tensor, rejected: Tensor) -> UserState:
         present = torch.ones(1, len(chosen), dtype=torch.bool)

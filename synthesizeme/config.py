@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from synthesizeme.errors import ConfigError
+from synthesizeme.plain_text import short_repr
 
 Kind = Literal["text", "whole number", "number", "true or false", "list of texts", "table of values"]
 
@@ -38,9 +39,9 @@ class Setting:
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value for it, or None."""
         if not _is_of(self.kind, value):
-            return f"is {_shown(value)}; expected {self.kind}"
+            return f"is {short_repr(value)}; expected {self.kind}"
         if self.choices and value not in self.choices:
-            return f"is {_shown(value)}; expected one of {', '.join(self.choices)}"
+            return f"is {short_repr(value)}; expected one of {', '.join(self.choices)}"
         return None
 
     def taken(self, value: Any) -> Any:
@@ -146,8 +147,3 @@ def _assignments(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _assignments(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}={str(value).lower() if isinstance(value, bool) else value}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MOST_IDS = 60
+_SHOWN = 60
+"""Characters of a value that stand in a message."""
 
 
 def printable(text: str, limit: int | None = None) -> str:
@@ -16,6 +18,12 @@ def printable(text: str, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = f"{text[: limit - 1]}…"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def short_repr(value: object) -> str:
+    """A value of the input as it stands in a message: its `repr`, shortened, safe for a terminal."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def count(number: int, noun: str) -> str:

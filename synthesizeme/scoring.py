@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field
 
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import Comparison, Failure, Frozen, Message, PreferencePair, Reward, Verdict
+
+
+class Answer(NamedTuple):
+    """One response to a prompt, to be scored for a user: what `Comparison` is for two of them."""
+
+    prompt: Sequence[Message]
+    """The conversation; ends with a user turn."""
+    response: str
+    """The text that is scored."""
+    user_id: str
+    """The user whose reward is asked for."""
+
+
+def as_answers(
+    prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
+) -> list[Answer]:
+    """Answers of three columns.
+
+    Raises:
+        ValueError: the columns differ in length.
+    """
+    return [Answer(*row) for row in zip(prompts, responses, user_ids, strict=True)]
 
 
 class RewardScale(Frozen):
@@ -39,10 +61,7 @@ class Standing(Protocol):
         """The same unit on the floor of that name."""
 
     def rewards(
-        self,
-        prompts: Sequence[Sequence[Message]],
-        responses: Sequence[str],
-        tastes: Sequence[Reward | Failure],
+        self, answers: Sequence[Answer], tastes: Sequence[Reward | Failure]
     ) -> list[Reward | Failure]:
         """Rewards on the floor; failures stay."""
 
@@ -72,20 +91,16 @@ class PairwiseScorer(Protocol):
 class ResponseScorer(Protocol):
     """Anything that gives one response of a user's conversation a scalar reward."""
 
-    def rewards(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[float]:
-        """One reward per response; larger is preferred, scale is the model's own."""
+    def rewards(self, answers: Sequence[Answer]) -> list[float]:
+        """One reward per answer; larger is preferred, scale is the model's own."""
 
 
 @runtime_checkable
 class RewardScorer(Protocol):
     """Anything that gives a response of a user's conversation a reward and says what it is made of."""
 
-    def score(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """The reward of each response to its prompt for its user, in the order given."""
+    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
+        """The reward of each answer for its user, in the order given."""
 
 
 class PersonalScorer(PairwiseScorer, Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reward_models._base import RewardModel
-from reward_models._estimates import Estimates, sigmoid
+from reward_models._types import Estimates, sigmoid
 
 VOCABULARY = ("tea", "coffee", "night", "brief")
 
@@ -26,10 +26,10 @@ class Wordy(RewardModel):
         said = sum(map(_counts, words.texts() if words else ()), _counts(""))
         return {"tastes": choices + said}
 
-    def _rewards(self, prompts: Any, responses: Sequence[str], states: Sequence[Any]) -> Estimates:
+    def _rewards(self, asked: Any) -> Estimates:
         value = np.array([
             0.0 if state is None else float(state["tastes"] @ _counts(text))
-            for text, state in zip(responses, states, strict=True)
+            for text, state in zip(asked.responses, asked.states, strict=True)
         ])  # fmt: skip
         return Estimates(value, sigmoid(value))
 

@@ -11,7 +11,8 @@ FLOORS = (
     "what everything is said in",
     "names, texts and features",
     "data, models and storage",
-    "who answers, and how it is measured",
+    "what is looked up, and how it is measured",
+    "who answers: judges, and judges by name",
     "the method: pairs in, profile out",
     "what is made of it",
     "parse, call, print",
@@ -61,5 +62,6 @@ def _rooms(parts: tuple[str, ...]) -> str:
 def _about(part: str) -> str:
     """The first sentence of a part's docstring."""
     folder = ROOT / "synthesizeme" / part
-    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    whole = folder / "__init__.py"
+    path = whole if whole.is_file() else folder.with_suffix(".py")
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]

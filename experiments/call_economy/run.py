@@ -14,7 +14,7 @@ from synthesizeme import LLMJudge, Session, SynthesizeMe, evaluate, open_model
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.evaluation.harness import pool
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
-from synthesizeme.personas.plan import call_limit
+from synthesizeme.personas.budget import call_limit
 
 HERE = Path(__file__).parent
 SEARCHES = ("economical", "paper")

@@ -18,7 +18,7 @@ from synthesizeme.datasets import by_user, load_dataset
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.evaluation.intervals import mean_accuracy, mean_difference
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import labelled
+from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import write_persona
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt

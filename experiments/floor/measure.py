@@ -21,6 +21,7 @@ from reward_models import method
 from reward_models.floor._base_floor import BaseFloor
 from synthesizeme.datasets import read_pairs
 from synthesizeme.evaluation.no_answers import KINDS, Source
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Message, last_user_turn
 
 HERE = Path(__file__).parent
@@ -47,7 +48,7 @@ def interval(values: np.ndarray, users: list[str], draws: int = 1000) -> list[fl
 def values(model, rows) -> np.ndarray:
     """Tastes of (prompt, text, user) rows."""
     prompts, texts, users = zip(*rows, strict=True)
-    return np.array([it.taste for it in model.taste_rewards(prompts, texts, users)])
+    return np.array([it.taste for it in model.taste_rewards(as_answers(prompts, texts, users))])
 
 
 def no_answers(pairs, rng: random.Random):

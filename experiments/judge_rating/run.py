@@ -16,6 +16,7 @@ from synthesizeme.evaluation.benchmarks import load_benchmark
 from synthesizeme.evaluation.intervals import accuracy_interval, interval
 from synthesizeme.judges import memory_profile
 from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Comparison
 
 HERE = Path(__file__).parent
@@ -40,7 +41,7 @@ def costs(model, session, profiles, test, number):
     texts = list(dict.fromkeys(text for pair in test for text in (pair.chosen_text, pair.rejected_text)))
     texts = texts[:number]
     before = model.usage.distinct_calls
-    model.score([prompt] * len(texts), texts, [user] * len(texts))
+    model.score(as_answers([prompt] * len(texts), texts, [user] * len(texts)))
     account = session.account()
     duels = [
         Comparison(pair_id=f"{i}", user_id=user, prompt=prompt, first=a, second=b)

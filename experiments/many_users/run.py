@@ -34,12 +34,12 @@ def simulated(users, pairs, seed):
 
 
 def measured(users, config):
-    """`induce-persona --all-users --profiles` on that file and a new store, in a process of its own."""
+    """`induce-persona --all-users --store` on that file and a new store, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         pairs, store, out = (Path(folder) / name for name in ("pairs.jsonl", "store.db", "out.json"))
         write_pairs(pairs, simulated(users, config["pairs"], config["seed"]))
         arguments = [
-            sys.executable, "-c", COMMAND, str(pairs), "--all-users", "--profiles", str(store),
+            sys.executable, "-c", COMMAND, str(pairs), "--all-users", "--store", str(store),
             "--model", config["model"], "--no-cache", "--json",
         ]  # fmt: skip
         started = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.lines import Line2D
 
-from synthesizeme.evaluation._canvas import COLOURS, DASHES, FAINT, INK, Page, png, style
+from synthesizeme.evaluation.figures._page import COLOURS, DASHES, FAINT, INK, Page, png, style
 
 FLOORS = {True: ("with the floor", COLOURS[0]), False: ("without", COLOURS[1])}
 USERS = {"lively": "rewarded by the lively user", "calm": "rewarded by the calm user"}

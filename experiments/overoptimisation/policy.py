@@ -29,6 +29,7 @@ from planted import World
 
 from synthesizeme import Message, Reward
 from synthesizeme.files import whole_file
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.trl import reward_function
 
 HERE = Path(__file__).parent
@@ -71,7 +72,7 @@ class Measured:
     def rewards(self, prompts, texts):
         """Taste, floor of the base install, planted points and form of each text, shape (n,) each."""
         asked = [(Message(role="user", content=prompt),) for prompt in prompts]
-        found = self.world.model.score(asked, texts, [self.user] * len(texts))
+        found = self.world.model.score(as_answers(asked, texts, [self.user] * len(texts)))
         assert all(isinstance(it, Reward) for it in found)
         return {
             "taste": np.array([it.taste for it in found]),

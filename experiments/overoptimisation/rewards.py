@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synthesizeme.scoring import as_answers
+
 
 class Arm(NamedTuple):
     """A way to make one number of a reward."""
@@ -25,7 +27,7 @@ def arms(settings):
 
 def tastes(model, prompts, texts, users):
     """Rewards without a floor, as the model gives them."""
-    return model.taste_rewards(prompts, texts, users)
+    return model.taste_rewards(as_answers(prompts, texts, users))
 
 
 def cautious(found, arm):
@@ -35,4 +37,5 @@ def cautious(found, arm):
 
 def floors(model, prompts, texts, found):
     """The floor under each of these rewards, at most 0, shape (n,)."""
-    return np.array([reward.floor for reward in model.standing.rewards(prompts, texts, found)])
+    answers = as_answers(prompts, texts, [""] * len(texts))
+    return np.array([reward.floor for reward in model.standing.rewards(answers, found)])

@@ -16,7 +16,7 @@ from reward_models.persona_vectors import (
     random_like,
     shuffled,
 )
-from reward_models.persona_vectors.extraction import response_states
+from reward_models.persona_vectors.vectors import response_states
 
 CUT = " …"
 """Behind an answer that did not end; no answer of the grammar ends like this."""

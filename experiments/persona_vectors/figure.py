@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.lines import Line2D
 
-from synthesizeme.evaluation._canvas import COLOURS, DASHED, FAINT, INK, RULE, Page, png, style
+from synthesizeme.evaluation.figures._page import COLOURS, DASHED, FAINT, INK, RULE, Page, png, style
 
 KINDS = {
     "own": ("the trait's vector", COLOURS[0], "-"),

@@ -27,7 +27,7 @@ from model import device  # noqa: E402
 from run import mean  # noqa: E402
 
 from reward_models.persona_vectors import Decoder, PatternScorer, PersonaVectors, difference_of_means  # noqa: E402
-from reward_models.persona_vectors.screening import screen_pairs  # noqa: E402
+from reward_models.persona_vectors.monitoring import screen_pairs  # noqa: E402
 from synthesizeme.datasets import load_dataset  # noqa: E402
 
 TRAITS = {"exclaiming": r"!", "first person": r"\b(?:I|I'm|my|me)\b"}

@@ -9,12 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from reward_models._basis import items_of
-from reward_models._factors import START, lowest
+from reward_models._effects import JudgedTexts
 from reward_models._hierarchy import Problem, Rows, fit_own
-from reward_models._judged_texts import JudgedTexts
-from reward_models._left_out import CASES, LeftOut, moderated, sharpness
-from reward_models._reward_scale import reward_scale
-from reward_models._shared_variance import shared_variance
+from reward_models._left_out import CASES, START, LeftOut, lowest, moderated, sharpness
+from reward_models._own_taste import shared_variance
+from reward_models._standing import reward_scale
 from reward_models.hierarchical_form import HierarchicalForm
 from synthesizeme.datasets import by_user, read_pairs
 

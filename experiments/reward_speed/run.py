@@ -20,9 +20,10 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from reward_models import method
-from reward_models._basis import Item
 from reward_models._features import open_features
+from reward_models._types import Item
 from synthesizeme.datasets.synthetic import planted_population
+from synthesizeme.scoring import as_answers
 
 HERE = Path(__file__).parent
 
@@ -117,7 +118,7 @@ def scoring(users, fresh, repeats):
     def forget():
         model.basis_.forget()
 
-    ours = seconds(lambda: model.score(prompts, texts, whose), repeats, forget)
+    ours = seconds(lambda: model.score(as_answers(prompts, texts, whose)), repeats, forget)
     bare = seconds(
         lambda: rival.decision_function(np.concatenate(model.basis_.rows(items), axis=1)), repeats, forget
     )
@@ -133,7 +134,7 @@ def encoding(texts, repeats):
     """Texts per second through the features, nothing cached, beside the encoder called directly."""
     from sentence_transformers import SentenceTransformer
 
-    from reward_models._encoder import open_encoder
+    from reward_models._encoders import open_encoder
     from reward_models._features import Encoded
     from reward_models._pretrained import MINILM, locate
 
@@ -158,7 +159,7 @@ def encoding(texts, repeats):
 
 def static(texts, repeats):
     """Texts per second through static embeddings, beside MiniLM on the same ones, nothing cached."""
-    from reward_models._encoder import open_encoder
+    from reward_models._encoders import open_encoder
     from reward_models._features import Encoded
 
     ours, rival = open_features("static"), Encoded(open_encoder("minilm"))
@@ -190,7 +191,7 @@ def memory(users, pool, counts, seed):
             pairs = judged(pool, user, 5, rng)
             model.fit_user(user, pairs)
             texts = [f"{pair.chosen_text} ({number})" for pair in pairs]
-            model.score([pair.prompt for pair in pairs], texts, [user, *["nobody"] * 4])
+            model.score(as_answers([pair.prompt for pair in pairs], texts, [user, *["nobody"] * 4]))
             model.forget_user(user)
         done = count
         gc.collect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.lines import Line2D
 
-from synthesizeme.evaluation._canvas import COLOURS, FAINT, INK, Page, png, style
+from synthesizeme.evaluation.figures._page import COLOURS, FAINT, INK, Page, png, style
 
 USERS = {"calm": COLOURS[0], "lively": COLOURS[1]}
 TITLES = {

@@ -25,6 +25,7 @@ from policy import answers, fine_tuned, from_scratch
 
 import reward_models
 from synthesizeme import Message
+from synthesizeme.scoring import as_answers
 
 HERE = Path(__file__).parent
 
@@ -59,7 +60,7 @@ def measured(model, found, before):
     asked = [(Message(role="user", content=prompt),) for prompt, _ in rows]
     figures = {}
     for user in tastes.TASTES:
-        scores = model.score(asked, [text for _, text in rows], [user] * len(rows))
+        scores = model.score(as_answers(asked, [text for _, text in rows], [user] * len(rows)))
         figures[f"reward of {user}"] = [score.value for score in scores]
         figures[f"chosen by {user}"] = [
             np.mean([tastes.chooses(tastes.TASTES[user], text, old) for old in before[prompt]])

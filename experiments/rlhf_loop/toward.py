@@ -24,17 +24,19 @@ from reward_models.persona_vectors import (
     operating_point,
     random_like,
 )
-from reward_models.persona_vectors.dose import dose_response
+from reward_models.persona_vectors.steering import dose_response
 from synthesizeme import (
     Comparison,
+    Failure,
     LLMJudge,
     Message,
     Session,
     SynthesizeMe,
-    Verdict,
     assign_splits,
     open_model,
 )
+from synthesizeme.judges import both_orders
+from synthesizeme.scoring import as_answers
 
 
 class PersonaJudge:
@@ -51,13 +53,8 @@ class PersonaJudge:
                        first=answer.strip() or "-", second=other.strip() or "-")
             for i, (question, answer, other) in enumerate(zip(questions, answers, others, strict=True))
         ]  # fmt: skip
-        ahead, behind = (self._judge.compare(some) for some in (rows, [row.swapped() for row in rows]))
-        return np.array([
-            (a.probability + 1 - b.probability) / 2
-            if isinstance(a, Verdict) and isinstance(b, Verdict)
-            else 0.5
-            for a, b in zip(ahead, behind, strict=True)
-        ])  # fmt: skip
+        both = both_orders(self._judge, rows)
+        return np.array([0.5 if isinstance(found, Failure) else found.probability for found in both])
 
 
 def induced(session, user, pairs, seed):
@@ -110,7 +107,7 @@ def measured(decoder, model, user, settings, seed, old, steering=None):
     else:
         with steering:
             said = decoder.generate(prompts, max_new_tokens=reading.LONGEST, cut_mark=reading.CUT, seed=seed)
-    rewards = model.score(prompts, said, [user] * len(said))
+    rewards = model.score(as_answers(prompts, said, [user] * len(said)))
     chosen = [tastes.chooses(tastes.TASTES[user], text, other) for text, other in zip(said, old, strict=True)]
     return {
         "reward": float(np.mean([one.value for one in rewards])),

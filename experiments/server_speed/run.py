@@ -148,7 +148,7 @@ def main(config_path=HERE / "config.toml"):
     with tempfile.TemporaryDirectory() as folder:
         users = trained(config, Path(folder))
         wording, named = (
-            ("-m", "synthesizeme.cli", "serve", "--model", str(Path(folder) / name))
+            ("-m", "synthesizeme.cli", "serve", "--reward-model", str(Path(folder) / name))
             for name in (WITH_WORDING, NAMED)
         )
         rivals = ("-m", "uvicorn", "echo:app", *SETTINGS)

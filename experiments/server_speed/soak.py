@@ -115,8 +115,10 @@ def main(config_path=HERE / "config.toml", minutes=None):
     with tempfile.TemporaryDirectory() as folder:
         users = trained(config, Path(folder))
         checkpoint = str(Path(folder) / WITH_WORDING)
-        store = ("--profiles", str(Path(folder) / "users.sqlite")) if soak["store"] else ()
-        with server("-m", "synthesizeme.cli", "serve", "--model", checkpoint, *store, ready="") as place:
+        store = ("--store", str(Path(folder) / "users.sqlite")) if soak["store"] else ()
+        with server(
+            "-m", "synthesizeme.cli", "serve", "--reward-model", checkpoint, *store, ready=""
+        ) as place:
             source = actions(sample_texts(), users, soak["guests"], config["seed"])
             statuses, sizes = uvloop.run(load(place, source, soak, seconds))
     found, error = slope(sizes, seconds)

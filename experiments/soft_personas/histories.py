@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from reward_models._profiler import PRIOR, STRONG, differences
+from reward_models.persona_prompted import PRIOR, STRONG, differences
 from synthesizeme import stylometry
 
 NAMED = ("exclamations", "hedging", "numbers", "warmth")

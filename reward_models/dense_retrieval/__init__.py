@@ -1,6 +1,7 @@
 """Encoders for dense retrieval: a frozen one by name, or one distilled from what helped a judge.
 
-An encoder is a callable from texts to vectors; `synthesizeme.retrieval.dense` takes any.
+An encoder is a callable from texts to vectors; `synthesizeme.retrieval` takes any. `DistilledEncoder`
+and its `Lesson` load torch, and are imported on first use.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reward_models._default_encoder import PREFERRED, default_encoder
-from reward_models.dense_retrieval._frozen import FrozenEncoder
-from reward_models.dense_retrieval._lessons import DOCUMENT, Lesson
+from reward_models._checkpoint import RETRIEVER
+from reward_models._features import PREFERRED, FrozenEncoder, default_encoder
 from synthesizeme.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from reward_models.dense_retrieval._distilled import DistilledEncoder
+    from reward_models.dense_retrieval._distilled import DistilledEncoder, Lesson
 
 __all__ = ["DistilledEncoder", "FrozenEncoder", "Lesson", "open_encoder"]
 
@@ -30,19 +30,17 @@ def open_encoder(name: str = "") -> FrozenEncoder | DistilledEncoder:
         MissingExtraError: what the encoder needs is not installed.
         DataError: there is no such encoder, or its files are damaged.
     """
-    if name and (Path(name) / DOCUMENT).is_file():
-        try:
-            from reward_models.dense_retrieval._distilled import DistilledEncoder
-        except ImportError as error:
-            raise MissingExtraError("a distilled encoder", "embeddings") from error
-        return DistilledEncoder.load(Path(name))
+    if name and RETRIEVER.is_in(Path(name)):
+        distilled: DistilledEncoder = __getattr__("DistilledEncoder").load(Path(name))
+        return distilled
     return FrozenEncoder(name or default_encoder() or PREFERRED[-1])
 
 
 def __getattr__(name: str) -> Any:
-    """`DistilledEncoder`, which loads torch, on first use."""
-    if name == "DistilledEncoder":
-        from reward_models.dense_retrieval._distilled import DistilledEncoder
-
-        return DistilledEncoder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in ("DistilledEncoder", "Lesson"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from reward_models.dense_retrieval import _distilled
+    except ImportError as error:
+        raise MissingExtraError("a distilled encoder", "embeddings") from error
+    return getattr(_distilled, name)

@@ -2,37 +2,63 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reward_models._losses import retrieval_distillation
-from reward_models._trainer import Schedule, minimise, seeded, train
+from reward_models._checkpoint import RETRIEVER
+from reward_models._features import FrozenEncoder
+from reward_models._trainer import Schedule, minimise, retrieval_distillation, seeded, train
 from reward_models._types import Matrix
-from reward_models.dense_retrieval._frozen import FrozenEncoder
-from reward_models.dense_retrieval._lessons import DOCUMENT, Lesson
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
-from synthesizeme.files import whole_file, write_whole
 
-WEIGHTS = "projection.safetensors"
-FORMAT_VERSION = 1
+ARRAYS = "projection.safetensors"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One question and the items it could be answered with.
+
+    Raises:
+        DataError: there are not as many utilities as items, none at all, or one is not finite.
+    """
+
+    query: str
+    """What was asked about."""
+    documents: tuple[str, ...]
+    """Texts of the user's past items."""
+    utilities: tuple[float, ...]
+    """How well the judge did with each item alone, e.g. in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        if not self.documents or len(self.documents) != len(self.utilities):
+            raise DataError(
+                f"{len(self.documents)} items, {len(self.utilities)} utilities; expected as many, 1 or more",
+                field="utilities",
+                cure="measure every item of the profile, and leave questions without a profile out",
+            )
+        if not all(math.isfinite(utility) for utility in self.utilities):
+            raise DataError("a utility is not a finite number", field="utilities", cure="leave failures out")
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the items differ at all."""
+        return max(self.utilities) > min(self.utilities)
 
 
 class DistilledEncoder:
     """``e(x) = b(x) + U V^T b(x)``: a frozen encoder b and a map of low rank, zero before training.
 
     Similarity is the cosine of e, for queries and documents alike, times a learned sharpness. Objective: see
-    `reward_models._losses.retrieval_distillation`. First the sharpness alone is fitted, then everything by
+    `reward_models._trainer.retrieval_distillation`. First the sharpness alone is fitted, then everything by
     AdamW; a seeded part of the lessons is held out, and the weights of the best epoch on it are kept: those
     without a map where nothing was better, so that it then ranks as the frozen encoder does.
 
@@ -153,17 +179,12 @@ class DistilledEncoder:
         """
         if self._network is None:
             raise NotFittedError("the distilled encoder is not fitted; there is nothing to save")
-        weights = save({name: value.numpy() for name, value in self._network.state_dict().items()})
-        document = {
-            "format_version": FORMAT_VERSION,
-            "params": self.params,
-            "base_identity": self._frozen.identity,
-            "epochs_kept": self.epochs_kept,
-            "sha256": hashlib.sha256(weights).hexdigest(),
-        }
-        with whole_file(folder / WEIGHTS) as stream:
-            stream.write(weights)
-        write_whole(folder / DOCUMENT, json.dumps(document, indent=2, sort_keys=True) + "\n")
+        arrays = {name: value.numpy() for name, value in self._network.state_dict().items()}
+        RETRIEVER.write(
+            folder,
+            {ARRAYS: arrays},
+            {"params": self.params, "base_identity": self._frozen.identity, "epochs_kept": self.epochs_kept},
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -172,27 +193,18 @@ class DistilledEncoder:
         Raises:
             DataError: a file is missing or damaged, of another version, or the frozen encoder is another one.
         """
-        cure = "copy the whole folder again, or distil again"
-        try:
-            document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-            weights = (folder / WEIGHTS).read_bytes()
-            if document["format_version"] != FORMAT_VERSION:
-                raise ValueError(f"format version {document['format_version']!r}, expected {FORMAT_VERSION}")
-            if hashlib.sha256(weights).hexdigest() != document["sha256"]:
-                raise ValueError(f"{WEIGHTS} is not the file that was saved")
+        document, arrays = RETRIEVER.read(folder)
+        with RETRIEVER.fits(folder):
             made = cls(**document["params"])
+            if made._frozen.identity != document["base_identity"]:
+                raise DataError(
+                    f"was distilled on the encoder {document['base_identity']}, and {made.params['base']!r} "
+                    f"is {made._frozen.identity} here",
+                    source=str(folder),
+                    cure="use the encoder of that time, or distil again",
+                )
             network = _Projection(made._frozen.dim, made.params["rank"])
-            network.load_state_dict({name: torch.tensor(value) for name, value in load(weights).items()})
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            problem = f"no distilled encoder can be read here ({type(error).__name__}: {error})"
-            raise DataError(problem, source=str(folder), cure=cure) from None
-        if made._frozen.identity != document["base_identity"]:
-            raise DataError(
-                f"was distilled on the encoder {document['base_identity']}, and {made.params['base']!r} is "
-                f"{made._frozen.identity} here",
-                source=str(folder),
-                cure="use the encoder of that time, or distil again",
-            )
+            network.load_state_dict({name: torch.tensor(value) for name, value in arrays[ARRAYS].items()})
         made._network, made.epochs_kept = network.eval(), document["epochs_kept"]
         return made
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models._sketches import text_digest
 from reward_models._static import missing, open_static
-from reward_models._text_digest import text_digest
 from reward_models.floor._contract import DEPTH, NOTHING, Conversation, Floats, Meanings
 from reward_models.floor._experts import WITHOUT_VECTORS, called_for, numbers, opened
 from reward_models.floor._texts import Prompt, Text

@@ -18,12 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, DynamicCache
 
-from reward_models._causal import open_causal
 from reward_models._pretrained import digest
 from reward_models._rendering import Renderer
-from reward_models._threads import alone
+from reward_models._transformers import open_transformer, single_threaded
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message, last_user_turn
 
@@ -118,7 +117,7 @@ class LanguageModel:
         order = sorted(range(len(rows)), key=lambda i: rows[i][0])
         found = np.empty((len(rows), len(Likelihoods._fields)))
         if rows:
-            found[order] = alone(self._rows, [rows[i] for i in order])
+            found[order] = single_threaded(self._rows, [rows[i] for i in order])
         return Likelihoods(*found.T)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
@@ -230,5 +229,5 @@ def open_language_model(name: str, device: str) -> LanguageModel:
     Raises:
         DataError: there is no such model, it is no causal language model, or the hub is out of reach.
     """
-    model, tokenizer = open_causal(name, "auto")
+    model, tokenizer = open_transformer(AutoModelForCausalLM, name, "causal language model", dtype="auto")
     return LanguageModel(model.to(device), tokenizer)

@@ -3,21 +3,123 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.utils.rnn import pad_sequence
+from transformers import AutoModelForCausalLM
 
-from reward_models._causal import open_causal
-from reward_models._hidden_states import LONGEST
+from reward_models._pretrained import digest
 from reward_models._rendering import Located, Renderer
-from reward_models.persona_vectors._blocks import Identity, blocks_of, identify, stack_of, watched
+from reward_models._transformers import Pooling, by_length, open_transformer, padded, window_of
 from reward_models.persona_vectors.rollouts import Generate, Prompt
 from synthesizeme.errors import ConfigError
+
+_SAMPLED = 1024
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model a vector belongs to."""
+
+    family: str
+    """``model_type`` of its configuration, e.g. ``llama``."""
+    layers: int
+    """Number of blocks."""
+    width: int
+    """Size of the residual stream."""
+    fingerprint: str
+    """Digest of the weights, the same in every floating-point format that holds them."""
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+def identify(model: Any) -> Identity:
+    """Which model this is."""
+    config = model.config.get_text_config()
+    weights = ((name, _sample(tensor)) for name, tensor in model.state_dict().items())
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
+    return Identity(
+        str(config.model_type), len(blocks_of(model)), int(config.hidden_size), digest(weights, shapes)
+    )
+
+
+def blocks_of(model: Any) -> Sequence[Any]:
+    """The decoder's blocks in order: the outermost list of modules that is as long as the model is deep.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+    """
+    return list(_named_blocks(model)[1])
+
+
+def stack_of(model: Any) -> Any:
+    """The module that runs the blocks and, behind them, the final norm.
+
+    Raises:
+        ConfigError: the blocks cannot be told.
+    """
+    return model.get_submodule(_named_blocks(model)[0].rpartition(".")[0])
+
+
+def _named_blocks(model: Any) -> tuple[str, Any]:
+    depth = int(model.config.get_text_config().num_hidden_layers)
+    lists = [
+        (name.count("."), name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.ModuleList) and len(module) == depth
+    ]
+    outermost = min((level for level, _, _ in lists), default=0)
+    found = [(name, module) for level, name, module in lists if level == outermost]
+    if len(found) != 1:
+        names = ", ".join(name for name, _ in found) or "none"
+        raise ConfigError(
+            f"{type(model).__name__}: expected one list of {depth} blocks, found {names}; persona vectors "
+            "need a decoder of transformers"
+        )
+    return found[0]
+
+
+def hidden_of(output: Any) -> torch.Tensor:
+    """The hidden states (B, T, D) among what a module returns: a tensor, or what begins with it."""
+    hidden: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
+    return hidden
+
+
+def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
+    """What a block returned, with other hidden states."""
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+
+@contextmanager
+def watched(
+    modules: Sequence[Any], see: Callable[[torch.Tensor], torch.Tensor]
+) -> Iterator[list[torch.Tensor]]:
+    """Inside, a forward pass fills the list with ``see(hidden)`` of what every module returns, as it is."""
+    found: list[torch.Tensor] = []
+
+    def look(module: Any, inputs: Any, output: Any) -> None:
+        found.append(see(hidden_of(output)))
+
+    handles = [module.register_forward_hook(look) for module in modules]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _sample(tensor: torch.Tensor) -> torch.Tensor:
+    flat = tensor.detach().reshape(-1)
+    return flat[:: max(1, len(flat) // _SAMPLED)].float()
+
 
 States = NDArray[np.float32]
 DType = Literal["auto", "float32", "bfloat16"]
@@ -41,12 +143,7 @@ class Decoder:
         self.model, self.tokenizer, self.batch_size = model.eval(), tokenizer, batch_size
         self.blocks, self._stack = blocks_of(model), stack_of(model)
         self.width = int(model.config.get_text_config().hidden_size)
-        limits = [
-            getattr(model.config.get_text_config(), "max_position_embeddings", None),
-            tokenizer.model_max_length,
-            LONGEST,
-        ]
-        self.window = min(limit for limit in limits if limit and limit > 0)
+        self.window = window_of(model, tokenizer)
         self._render = Renderer(tokenizer, self.window)
         pads = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
         self._pad = next(token for token in pads if token is not None)
@@ -104,38 +201,17 @@ class Decoder:
             Shape (n, layers + 1, D).
         """
         found = np.empty((len(readings), self.layers + 1, self.width), dtype=np.float32)
-        order = sorted(range(len(readings)), key=lambda i: len(readings[i].ids))
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            found[rows] = self._pooled([readings[i] for i in rows], mean)
+        for rows in by_length([len(reading.ids) for reading in readings], self.batch_size):
+            some = [readings[i] for i in rows]
+            ids, mask = padded([reading.ids for reading in some], self.model.device, pad=self._pad)
+            pool = Pooling(some, self.model.device)
+            with (
+                torch.inference_mode(),
+                watched([*self.blocks, self._stack], pool.mean if mean else pool.last) as seen,
+            ):
+                self.model(input_ids=ids, attention_mask=mask, use_cache=False, **self._no_logits)
+            found[rows] = torch.stack(seen, dim=1).cpu().numpy()
         return found
-
-    def _pooled(self, readings: Sequence[Located], mean: bool) -> States:
-        """(b, layers + 1, D) of one forward pass over rows padded on the right."""
-        device = self.model.device
-        ids = pad_sequence([torch.tensor(reading.ids) for reading in readings], batch_first=True,
-                           padding_value=self._pad).to(device)  # fmt: skip
-        begins = torch.tensor([reading.begin for reading in readings], device=device)
-        ends = torch.tensor([len(reading.ids) for reading in readings], device=device)
-        places = torch.arange(ids.shape[1], device=device)
-        counted = (begins[:, None] <= places) & (places < ends[:, None])
-        if not mean:
-            counted = places == begins[:, None] - 1
-        weights = counted / counted.sum(dim=1, keepdim=True)
-
-        def pool(hidden: torch.Tensor) -> torch.Tensor:
-            inside = torch.where(counted[:, :, None], hidden.float(), 0.0)
-            return torch.einsum("bt,btd->bd", weights, inside)
-
-        with torch.inference_mode(), watched([*self.blocks, self._stack], pool) as found:
-            self.model(
-                input_ids=ids,
-                attention_mask=(places < ends[:, None]).long(),
-                use_cache=False,
-                **self._no_logits,
-            )
-        states: States = torch.stack(found, dim=1).cpu().numpy()
-        return states
 
     def generate(
         self,
@@ -161,13 +237,11 @@ class Decoder:
         """
         told = instructions or [""] * len(prompts)
         rows = [self._render.opening(prompt, text) for prompt, text in zip(prompts, told, strict=True)]
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         answers = [""] * len(rows)
         devices = [self.model.device] if self.model.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            for start in range(0, len(order), self.batch_size):
-                some = order[start : start + self.batch_size]
+            for some in by_length([len(row) for row in rows], self.batch_size):
                 said = self._answers([rows[i] for i in some], max_new_tokens, temperature, cut_mark)
                 for i, text in zip(some, said, strict=True):
                     answers[i] = text
@@ -176,11 +250,7 @@ class Decoder:
     def _answers(
         self, rows: Sequence[list[int]], longest: int, temperature: float, cut_mark: str
     ) -> list[str]:
-        device = self.model.device
-        ids = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=self._pad,
-                           padding_side="left").to(device)  # fmt: skip
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        mask = torch.arange(ids.shape[1], device=device) >= ids.shape[1] - lengths[:, None]
+        ids, mask = padded(rows, self.model.device, pad=self._pad, side="left")
         own = self.model.generation_config
         ends = own.eos_token_id if own.eos_token_id is not None else self.tokenizer.eos_token_id
         ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
@@ -191,7 +261,7 @@ class Decoder:
         try:
             with torch.inference_mode():
                 tokens = self.model.generate(
-                    input_ids=ids, attention_mask=mask.long(), max_new_tokens=longest, pad_token_id=self._pad,
+                    input_ids=ids, attention_mask=mask, max_new_tokens=longest, pad_token_id=self._pad,
                     eos_token_id=ends or None, **(drawn if temperature > 0 else greedy),
                 )[:, ids.shape[1] :].tolist()  # fmt: skip
         finally:
@@ -232,5 +302,5 @@ def open_decoder(name: str, *, device: str = "auto", dtype: DType = "auto", batc
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if dtype == "auto" and device == "cpu":
         dtype = "float32"
-    model, tokenizer = open_causal(name, dtype if dtype == "auto" else getattr(torch, dtype))
+    model, tokenizer = open_transformer(AutoModelForCausalLM, name, "causal language model", dtype=dtype)
     return Decoder(model.to(device), tokenizer, batch_size=batch_size)

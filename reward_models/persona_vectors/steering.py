@@ -1,18 +1,22 @@
-"""Steering: a multiple of a direction is added to what one block returns, while the context lasts."""
+"""Steering: a multiple of a direction is added to what a block returns, in answering or in training."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from transformers import TrainerCallback
 
-from reward_models.persona_vectors._blocks import blocks_of, hidden_of, with_hidden
-from reward_models.persona_vectors.vectors import check_layer
-from synthesizeme.errors import ConfigError, VectorError
+from reward_models.persona_vectors.decoder import Decoder, blocks_of, hidden_of, with_hidden
+from reward_models.persona_vectors.rollouts import Generate, Prompt, Score
+from reward_models.persona_vectors.vectors import PersonaVectors, check_layer
+from synthesizeme.errors import ConfigError, DataError, VectorError
+from synthesizeme.types import Failure, Frozen
 
 Positions = Literal["all", "prompt", "response"]
 POSITIONS: Sequence[Positions] = ("all", "prompt", "response")
@@ -127,3 +131,194 @@ class Steering:
             response = torch.zeros(rows, length, dtype=torch.bool, device=hidden.device)
             response[:, -1] = True
         return (response if self.positions == "response" else ~response).to(torch.float32)
+
+
+class PreventativeSteering(TrainerCallback):  # type: ignore[misc]
+    """A callback for the stock trainers of transformers and TRL.
+
+    ``trainer.add_callback(PreventativeSteering(vectors.at(), layer=vectors.layer, alpha=2))``. It steers
+    every position of every pass in training mode, from the beginning of ``train()`` to its end; evaluation
+    within is not steered. With the trait supplied from outside, the weights need not learn it. When
+    ``train()`` raises, call `remove`, or use it as a context around ``train()``, which does.
+
+    Args:
+        vector: The direction, (D,).
+        layer: From 1 to the number of blocks.
+        alpha: The multiple that is added.
+
+    References:
+        arXiv 2507.21509, section 5.2.
+    """
+
+    def __init__(self, vector: ArrayLike, *, layer: int, alpha: float) -> None:
+        self._vector, self._layer, self._alpha = vector, layer, alpha
+        self._steering: Steering | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Attach to the trainer's model.
+
+        Raises:
+            VectorError: the layer or the vector does not fit the model.
+        """
+        self.remove()
+        self._steering = Steering(
+            kwargs["model"], self._vector, layer=self._layer, alpha=self._alpha, training_only=True
+        )
+        self._steering.__enter__()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the model as it was trained, without the direction."""
+        self.remove()
+
+    def remove(self) -> None:
+        """Stop steering, also after a training that raised."""
+        if self._steering is not None:
+            self._steering.remove()
+            self._steering = None
+
+    def __enter__(self) -> PreventativeSteering:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.remove()
+
+
+COHERENT = 80.0
+"""Mean coherence below which an effect does not count."""
+
+
+class Dose(Frozen):
+    """Answers steered by one multiple of a direction."""
+
+    alpha: float
+    """The multiple."""
+    trait: float
+    """Mean score of the trait, 0 to 100."""
+    trait_error: float
+    """Its standard error over the answers."""
+    coherence: float
+    """Mean coherence, 0 to 100."""
+    answers: int
+    """Answers with both scores."""
+    failures: int
+    """Answers that lack one; they are in no mean."""
+
+
+def dose_response(
+    decoder: Decoder,
+    vector: ArrayLike,
+    *,
+    layer: int,
+    alphas: Iterable[float],
+    prompts: Sequence[Prompt],
+    generate: Generate,
+    score: Score,
+    coherence: Score,
+    positions: Positions = "all",
+) -> list[Dose]:
+    """One `Dose` for each alpha.
+
+    Args:
+        decoder: The model.
+        vector: The direction, (D,).
+        layer: Where it is added.
+        alphas: Multiples of it; 0 is the model alone.
+        prompts: What is asked at every dose, without an instruction.
+        generate: Answers prompts with this model, e.g. `Decoder.speaker`.
+        score: Scores the trait.
+        coherence: Scores coherence.
+        positions: Where the direction is added.
+
+    Raises:
+        VectorError: the layer or the vector does not fit the model.
+        DataError: no answer of a dose could be scored.
+    """
+    questions = [prompt[-1].content for prompt in prompts]
+    found = []
+    for alpha in alphas:
+        with Steering(decoder.model, vector, layer=layer, alpha=alpha, positions=positions):
+            answers = generate(prompts, [""] * len(prompts))
+        found.append(_dose(alpha, score(questions, answers), coherence(questions, answers)))
+    return found
+
+
+def operating_point(doses: Iterable[Dose], *, coherent: float = COHERENT) -> Dose | None:
+    """The dose with the largest alpha whose coherence is `coherent` or more; None where no dose has it."""
+    return max(
+        (dose for dose in doses if dose.coherence >= coherent), key=lambda dose: dose.alpha, default=None
+    )
+
+
+def choose_layer(
+    decoder: Decoder,
+    vectors: PersonaVectors,
+    *,
+    alpha: float = 1.0,
+    coherent: float = COHERENT,
+    halvings: int = 2,
+    **options: Any,
+) -> PersonaVectors:
+    """The vectors with the layer chosen at which steering does most, on the extraction questions.
+
+    A layer's effect is the trait at ``+alpha`` less the trait at ``-alpha``; one at which either dose is less
+    coherent than `coherent` is out. The facts keep the effect of every layer.
+
+    Args:
+        decoder: The model.
+        vectors: Its vectors.
+        alpha: The multiple that is tried.
+        coherent: Least mean coherence.
+        halvings: How often alpha is halved where no layer stays coherent.
+        **options: ``prompts``, ``generate``, ``score``, ``coherence`` and ``positions`` of `dose_response`.
+
+    Raises:
+        VectorError: the vectors are another model's.
+        DataError: no layer stays coherent, not even at the smallest alpha.
+
+    References:
+        arXiv 2507.21509, section 2.2: the most effective layer, by steering.
+    """
+    vectors.check(decoder.identity)
+    for halving in range(halvings + 1):
+        tried = alpha / 2**halving
+        effects = _layer_effects(decoder, vectors, tried, coherent, options)
+        left = {layer: effect for layer, effect in effects.items() if effect is not None}
+        if left:
+            best = max(left, key=lambda layer: left[layer])
+            named = {str(layer): effect for layer, effect in effects.items()}
+            return vectors.chosen(best, layer_effects=named, layer_alpha=tried)
+    raise DataError(
+        f"no layer of {decoder.layers} stays coherent ({coherent:g} or more) when steered by {tried:g} "
+        f"times the vector of {vectors.trait!r}",
+        field="alpha",
+        cure="try a smaller alpha, or name a layer.",
+    )
+
+
+def _layer_effects(
+    decoder: Decoder, vectors: PersonaVectors, alpha: float, coherent: float, options: dict[str, Any]
+) -> dict[int, float | None]:
+    """Trait at ``+alpha`` less trait at ``-alpha`` by layer; None where a dose is incoherent."""
+    effects: dict[int, float | None] = {}
+    for layer in range(1, decoder.layers + 1):
+        doses = dose_response(decoder, vectors.at(layer), layer=layer, alphas=(alpha, -alpha), **options)
+        fits = min(dose.coherence for dose in doses) >= coherent
+        effects[layer] = doses[0].trait - doses[1].trait if fits else None
+    return effects
+
+
+def _dose(alpha: float, traits: Sequence[float | Failure], coherences: Sequence[float | Failure]) -> Dose:
+    both = [
+        (got, read)
+        for got, read in zip(traits, coherences, strict=True)
+        if not isinstance(got, Failure) and not isinstance(read, Failure)
+    ]
+    if not both:
+        raise DataError(f"none of {len(traits)} answers at alpha {alpha:g} could be scored", field="answers",
+                        cure="look at what the judge replies.")  # fmt: skip
+    got, read = np.array(both, dtype=float).T
+    error = got.std(ddof=1) / len(got) ** 0.5 if len(got) > 1 else 0.0
+    return Dose(
+        alpha=alpha, trait=float(got.mean()), trait_error=float(error), coherence=float(read.mean()),
+        answers=len(both), failures=len(traits) - len(both),
+    )  # fmt: skip

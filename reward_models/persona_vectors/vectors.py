@@ -1,28 +1,25 @@
-"""Persona vectors of all layers, with the model they belong to, on disk as safetensors and JSON."""
+"""Persona vectors of all layers, from two sets of answers, with the model they belong to; kept on disk."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from reward_models._checkpoint import Layout
+from reward_models.persona_vectors.rollouts import Rollout, asked
 from synthesizeme.errors import DataError, VectorError
-from synthesizeme.files import whole_file, write_whole
 
 if TYPE_CHECKING:
-    from reward_models.persona_vectors._blocks import Identity
+    from reward_models.persona_vectors.decoder import Decoder, Identity, States
 
-FORMAT_VERSION = 2
-VECTORS, FACTS = "vectors.safetensors", "vectors.json"
-_CURE = "name a folder written by `synthesizeme vectors extract`, or extract again."
+
+LAYOUT = Layout("vectors.json", 3, "persona vectors", "`synthesizeme vectors extract`", "extract again")
+ARRAYS = "vectors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -126,14 +123,13 @@ class PersonaVectors:
         Raises:
             DataError: the place cannot be written.
         """
-        data = save({"directions": np.ascontiguousarray(self.directions, dtype=np.float32)})
-        with whole_file(folder / VECTORS) as stream:
-            stream.write(data)
-        document = {
-            "format_version": FORMAT_VERSION, "trait": self.trait, "model": dict(self.model),
-            "layer": self.layer, "facts": dict(self.facts), "sha256": hashlib.sha256(data).hexdigest(),
-        }  # fmt: skip
-        write_whole(folder / FACTS, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        facts = {
+            "trait": self.trait,
+            "model": dict(self.model),
+            "layer": self.layer,
+            "facts": dict(self.facts),
+        }
+        LAYOUT.write(folder, {ARRAYS: {"directions": self.directions.astype(np.float32)}}, facts)
 
     @classmethod
     def load(cls, folder: Path) -> PersonaVectors:
@@ -142,41 +138,10 @@ class PersonaVectors:
         Raises:
             DataError: a file is missing, was changed, or is of another version.
         """
-        try:
-            document = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-            data = (folder / VECTORS).read_bytes()
-        except OSError as error:
-            problem = f"no persona vectors can be read here: {error.strerror or error}"
-            raise DataError(problem, source=str(error.filename or folder), cure=_CURE) from None
-        except ValueError:
-            raise DataError(
-                "is not JSON: truncated or changed", source=str(folder / FACTS), cure=_CURE
-            ) from None
-        return cls._read(folder, document, data)
-
-    @classmethod
-    def _read(cls, folder: Path, document: Any, data: bytes) -> PersonaVectors:
-        if not isinstance(document, dict) or document.get("format_version") != FORMAT_VERSION:
-            found = document.get("format_version") if isinstance(document, dict) else document
-            problem = f"has format version {found!r}; this version reads {FORMAT_VERSION}"
-            raise DataError(problem, source=str(folder / FACTS), cure=_CURE)
-        if hashlib.sha256(data).hexdigest() != document.get("sha256"):
-            problem = "is not the file that was saved: truncated or changed"
-            raise DataError(problem, source=str(folder / VECTORS), cure=_CURE)
-        try:
-            directions = load(data)["directions"]
-            model = document["model"]
-            expected = (model["layers"] + 1, model["width"])
-            if directions.shape != expected:
-                raise ValueError(f"shape {directions.shape}; expected {expected}")
-            effects = document["facts"].get("layer_effects", {}).values()
-            if not all(isinstance(effect, int | float | None) for effect in effects):
-                raise ValueError("layer_effects: expected numbers or null")
-            found = cls(document["trait"], directions, model, None, document["facts"])
-        except (AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            problem = f"does not hold persona vectors ({type(error).__name__}: {error})"
-            raise DataError(problem, source=str(folder), cure=_CURE) from None
-        return found if document.get("layer") is None else found.chosen(document["layer"])
+        document, arrays = LAYOUT.read(folder)
+        with LAYOUT.fits(folder):
+            directions = arrays[ARRAYS]["directions"]
+            return cls(document["trait"], directions, document["model"], document["layer"], document["facts"])
 
 
 def check_layer(layer: int, layers: int, where: str) -> None:
@@ -203,3 +168,90 @@ def check_readable(layer: int, layers: int, where: str) -> None:
             f"{where}: there is no layer {layer}. Cure: name one from 1 to {layers + 1}; layer l is what "
             f"block l returns, {layers + 1} what the final norm makes of it, and the embeddings are none"
         )
+
+
+def difference_of_means(positive: States, negative: States) -> NDArray[np.float32]:
+    """``v_l = mean(positive_l) - mean(negative_l)``.
+
+    Args:
+        positive: Mean response activations of answers with the trait, (n, layers + 1, D).
+        negative: The same without it, (m, layers + 1, D).
+
+    Returns:
+        Shape (layers + 1, D).
+
+    Raises:
+        DataError: a side is empty, or a value is not finite.
+    """
+    if not len(positive) or not len(negative):
+        raise DataError(
+            f"{len(positive)} positive and {len(negative)} negative answers; expected some of each"
+        )
+    found = positive.mean(axis=0, dtype=np.float64) - negative.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(found).all():
+        raise DataError("activations are not finite", cure="read the model in float32 or bfloat16.")
+    directions: NDArray[np.float32] = found.astype(np.float32)
+    return directions
+
+
+def extract(
+    decoder: Decoder, trait: str, positive: Sequence[Rollout], negative: Sequence[Rollout], **facts: Any
+) -> PersonaVectors:
+    """The direction of a trait at every layer, from kept rollouts; each answer is read under its instruction.
+
+    Args:
+        decoder: The model that gave the answers.
+        trait: Name of the trait.
+        positive: Answers that show it, e.g. the first of `keep`.
+        negative: Answers that do not.
+        **facts: What else is to be kept with the vectors.
+
+    Raises:
+        DataError: a side is empty.
+        VectorError: a rollout says that another model gave it.
+
+    References:
+        arXiv 2507.21509, section 2.2: the mean over response tokens, for every layer.
+    """
+    _check_own(decoder, [*positive, *negative])
+    sides = [response_states(decoder, rollouts) for rollouts in (positive, negative)]
+    return PersonaVectors(
+        trait,
+        difference_of_means(*sides),
+        decoder.identity.document(),
+        facts={"positive": len(positive), "negative": len(negative), **facts},
+    )
+
+
+def _check_own(decoder: Decoder, rollouts: Sequence[Rollout]) -> None:
+    here = decoder.identity.fingerprint
+    others = sorted({rollout.model for rollout in rollouts} - {"", here})
+    if others:
+        raise VectorError(
+            f"the answers were given by the model {others[0]}; this one is {here}. Cure: use the model that "
+            "gave them, or let this one answer"
+        )
+
+
+def response_states(decoder: Decoder, rollouts: Sequence[Rollout]) -> States:
+    """Mean response activations of rollouts under their instructions, (n, layers + 1, D)."""
+    return decoder.response_states(
+        [asked(rollout.question) for rollout in rollouts],
+        [rollout.answer for rollout in rollouts],
+        [rollout.instruction for rollout in rollouts],
+    )
+
+
+def random_like(vectors: PersonaVectors, seed: int) -> PersonaVectors:
+    """Directions drawn at random, each as long as the trait's own at its layer."""
+    drawn = np.random.default_rng(seed).normal(size=vectors.directions.shape)
+    lengths = np.linalg.norm(vectors.directions, axis=1, keepdims=True)
+    drawn *= lengths / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return replace(vectors, directions=drawn.astype(np.float32), trait=f"random like {vectors.trait}")
+
+
+def shuffled(positive: States, negative: States, seed: int) -> NDArray[np.float32]:
+    """The difference of means (layers + 1, D) after the labels were dealt out anew, at its own length."""
+    both = np.concatenate([positive, negative])
+    order = np.random.default_rng(seed).permutation(len(both))
+    return difference_of_means(both[order[: len(positive)]], both[order[len(positive) :]])

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Annotated
 
 import typer
 
-from synthesizeme.cli._groups import flowing
+from synthesizeme.cli import data, profiles, prompts, vectors
+from synthesizeme.cli._command import add, option, verb
 from synthesizeme.cli.ask import ask
 from synthesizeme.cli.compare import compare
-from synthesizeme.cli.data import app as data_app
 from synthesizeme.cli.doctor import doctor
 from synthesizeme.cli.evaluate import evaluate
 from synthesizeme.cli.export import export
 from synthesizeme.cli.induce_persona import induce_persona
 from synthesizeme.cli.judge import judge
-from synthesizeme.cli.profiles import app as profiles_app
-from synthesizeme.cli.prompts import app as prompts_app
 from synthesizeme.cli.score import score
 from synthesizeme.cli.serve import serve
 from synthesizeme.cli.simulate import simulate
 from synthesizeme.cli.train import train
-from synthesizeme.cli.vectors import app as vectors_app
 
 _ABOUT = """Personas, personalized judges and their evaluation, from one user's preference pairs.
 
 The default model, builtin, is a rule-based reader, not a language model: no download, no key.
 """
+_VERBS: dict[str, Callable[..., None] | tuple[str, dict[str, Callable[..., None]]]] = {
+    "induce-persona": induce_persona,
+    "judge": judge,
+    "evaluate": evaluate,
+    "train": train,
+    "compare": compare,
+    "score": score,
+    "serve": serve,
+    "export": export,
+    "simulate": simulate,
+    "ask": ask,
+    "data": (data.HELP, data.VERBS),
+    "prompts": (prompts.HELP, prompts.VERBS),
+    "profiles": (profiles.HELP, profiles.VERBS),
+    "vectors": (vectors.HELP, vectors.VERBS),
+    "doctor": doctor,
+}
+"""What stands behind each word: a verb, or a group of verbs and what it is for."""
 
 
 def _print_version(value: bool) -> None:
@@ -38,62 +53,50 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
+@verb
 def _root(
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
-    ] = False,
+    version: bool = option(False, "Print the version.", is_eager=True, callback=_print_version),
 ) -> None:
     """Take the flags that stand before a verb."""
 
 
-def _new_app() -> typer.Typer:
-    app = typer.Typer(name="synthesizeme", help=_ABOUT, no_args_is_help=True, pretty_exceptions_enable=False)
-    app.callback()(_root)
-    return app
+def _new_app(name: str, **settings: bool | str) -> typer.Typer:
+    return typer.Typer(name=name, pretty_exceptions_enable=False, rich_markup_mode=None, **settings)  # type: ignore[arg-type]
 
 
-@cache
-def full_app() -> typer.Typer:
-    """`synthesizeme` with all its verbs; put together once in a process."""
-    app = _new_app()
-    app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
-    app.command("judge", help=flowing(judge))(judge)
-    app.command("evaluate", help=flowing(evaluate))(evaluate)
-    app.command("train", help=flowing(train))(train)
-    app.command("compare", help=flowing(compare))(compare)
-    app.command("score", help=flowing(score))(score)
-    app.command("serve", help=flowing(serve))(serve)
-    app.command("export", help=flowing(export))(export)
-    app.command("simulate", help=flowing(simulate))(simulate)
-    app.command("ask", help=flowing(ask))(ask)
-    app.add_typer(data_app(), name="data")
-    app.add_typer(prompts_app(), name="prompts")
-    app.add_typer(profiles_app(), name="profiles")
-    app.add_typer(vectors_app(), name="vectors")
-    app.command("doctor", help=flowing(doctor))(doctor)
-    return app
-
-
-@cache
 def app_for(word: str | None) -> typer.Typer:
-    """`full_app` with the one verb or group that a command line begins with; all of it for any other word.
+    """`synthesizeme` with the one verb or group that a command line begins with; with all for any other word.
 
     Typer reads every flag of every verb that it is given, which takes longer than many a verb itself.
     """
-    whole = full_app()
-    commands = [command for command in whole.registered_commands if command.name == word]
-    groups = [group for group in whole.registered_groups if group.name == word]
-    if not commands and not groups:
-        return whole
-    part = _new_app()
-    part.registered_commands, part.registered_groups = commands, groups
-    return part
+    return _app(word if word in _VERBS else None)
+
+
+@cache
+def _app(word: str | None) -> typer.Typer:
+    app = _new_app("synthesizeme", help=_ABOUT, no_args_is_help=True)
+    app.callback()(_root)
+    for name in _VERBS if word is None else [word]:
+        behind = _VERBS[name]
+        if callable(behind):
+            add(app, name, behind)
+            continue
+        about, inner = behind
+        group = _new_app(name, help=about, no_args_is_help=True)
+        for called, function in inner.items():
+            add(group, called, function)
+        app.add_typer(group, name=name)
+    return app
+
+
+def full_app() -> typer.Typer:
+    """`synthesizeme` with all its verbs; put together once in a process."""
+    return app_for(None)
 
 
 @cache
 def induce_persona_app() -> typer.Typer:
     """`induce-persona` alone."""
-    app = typer.Typer(name="induce-persona", add_completion=False, pretty_exceptions_enable=False)
-    app.command("induce-persona", help=flowing(induce_persona))(induce_persona)
+    app = _new_app("induce-persona", add_completion=False)
+    add(app, "induce-persona", induce_persona)
     return app

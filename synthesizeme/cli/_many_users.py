@@ -1,26 +1,26 @@
-"""``induce-persona --profiles``: pairs into a store, and profiles of its users out of it."""
+"""``induce-persona --store``: pairs into a store, and profiles of its users out of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli._many_users_options import ManyUsersOptions
-from synthesizeme.cli._options import ModelOptions
-from synthesizeme.cli._pairs_input import say_left_out, say_recognised
-from synthesizeme.cli._places import check_writable, write_profile
-from synthesizeme.cli._session import cache_place, settings_of
-from synthesizeme.cli._text import print_json
-from synthesizeme.errors import SynthesizeMeError
+from synthesizeme.cli._command import option
+from synthesizeme.cli._model_options import ModelOptions, cache_place, settings_of
+from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
+from synthesizeme.cli._output import check_writable, print_json, write_profile
+from synthesizeme.cli._pairs import COLUMNS, say_left_out, say_recognised
+from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
 
 if TYPE_CHECKING:
+    from synthesizeme.backends import Caps
     from synthesizeme.datasets import ReadReport
     from synthesizeme.induction import InductionJob, RunSummary
     from synthesizeme.induction.one_user import UserDone
@@ -30,47 +30,179 @@ if TYPE_CHECKING:
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
 
+
+MANY_PANEL = "Many users"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to do with the users of the file."""
+
+    user: str | None = option(None, "Induce this user.", "ID")
+    all_users: bool = option(False, "Induce every user of the file.")
+    out: Path | None = option(
+        None,
+        "Folder for the files, one folder in it per user; by default out, or none with --store.",
+        "DIR",
+        parser=folder,
+    )
+    budget_calls: int | None = option(
+        None,
+        "Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
+        "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless "
+        "the induction could then not judge every train pair. With --store: most calls sent, whoever "
+        "needs them; who gets none is left for another run.",
+        "N",
+        min=1,
+    )
+    dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
+    baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
+    no_evaluate: bool = option(False, "Do not measure on test pairs.")
+    columns: list[str] | None = COLUMNS()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    force: bool = FORCE()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go that are written in any case."""
+        return self.out or Path("out")
+
+
+@dataclass(frozen=True)
+class ManyUsersOptions:
+    """Very many users: where they are kept, which of them, and what they may cost."""
+
+    store: str | None = option(
+        None,
+        "Keep pairs and profiles in this store, for very many users: a path or sqlite:///PATH, or "
+        "postgresql://USER@HOST:PORT/DATABASE (extra `store`). Finished users are skipped.",
+        "URL|PATH",
+    )
+    key_file: Path | None = option(None, "Key of an encrypted store.", "FILE", panel=MANY_PANEL)
+    shard: str | None = option(
+        None,
+        "Only the users whose id hashes to I modulo N, I from 0: N processes share a store.",
+        "I/N",
+        panel=MANY_PANEL,
+    )
+    min_new_pairs: int = option(
+        1, "Update a finished user when so many pairs have come since.", "N", panel=MANY_PANEL, min=1
+    )
+    engine: Literal["local", "ray"] = option(
+        "local",
+        "Where users are induced: in this process, or on the Ray cluster of $RAY_ADDRESS or one "
+        "started here (extra `ray`), with the same profiles.",
+        panel=MANY_PANEL,
+    )
+    workers: int | None = option(
+        None,
+        "Processes of --engine ray; by default one for each core of the cluster.",
+        "N",
+        panel=MANY_PANEL,
+        min=1,
+    )
+    budget_tokens: int | None = option(
+        None,
+        "Most tokens of this run, sent and received; calls from the cache are free.",
+        "N",
+        panel=MANY_PANEL,
+        min=1,
+    )
+    budget_cost: float | None = option(
+        None,
+        "Most US dollars of this run by the price list; calls from the cache are free.",
+        "USD",
+        panel=MANY_PANEL,
+    )
+
+    def caps(self, calls: int | None = None) -> Caps:
+        """What the calls may take.
+
+        Raises:
+            ConfigError: a budget is no amount.
+        """
+        from synthesizeme.backends import Caps
+
+        return Caps(calls, self.budget_tokens, self.budget_cost)
+
+
+def refuse_for_store(
+    user: str | None, all_users: bool, evidence: bool, many: ManyUsersOptions, out: Path | None
+) -> None:
+    """Refuse flags that do not go together with ``--store``.
+
+    Raises:
+        ConfigError: some do not; all of them are listed.
+    """
+    problems = []
+    if (user is None) != all_users:
+        problems.append("--store needs either --all-users or --user ID")
+    if evidence:
+        problems.append("--evidence fits a model to all pairs of a file at once; it does not go with --store")
+    if many.engine == "ray" and out is not None:
+        problems.append("--engine ray writes into the store alone; leave out --out")
+    if many.engine == "local" and many.workers is not None:
+        problems.append("--workers is for --engine ray")
+    if problems:
+        raise ConfigError(problems)
+
+
+def refuse_without_store(many: ManyUsersOptions) -> None:
+    """Refuse flags that need ``--store``.
+
+    Raises:
+        ConfigError: some are given without it; all of them are listed.
+    """
+    if many.store is not None:
+        return
+    given = {
+        "--key-file": many.key_file is not None,
+        "--shard": many.shard is not None,
+        "--min-new-pairs": many.min_new_pairs != 1,
+        "--engine ray": many.engine == "ray",
+        "--workers": many.workers is not None,
+    }
+    if problems := [f"{flag} needs --store, the store to work on" for flag, there in given.items() if there]:
+        raise ConfigError(problems)
+
+
 NAMED = 5
 """Users that are named of each kind."""
 
 
-@dataclass(frozen=True)
-class StoreWork:
-    """What to take in, whom to induce, and how."""
+def _job(
+    run: RunOptions, many: ManyUsersOptions, settings: InductionSettings, model: ModelOptions
+) -> InductionJob:
+    """The same for the library."""
+    from synthesizeme.backends import RetryPolicy
+    from synthesizeme.induction import InductionJob, Shard
 
-    pairs: Path | None
-    user: str | None
-    settings: InductionSettings
-    model: ModelOptions
-    many: ManyUsersOptions
-    out: Path | None = None
-    calls: int | None = None
-    columns: Sequence[str] | None = None
-    skip_bad_rows: bool = False
-
-    def job(self) -> InductionJob:
-        """The same for the library."""
-        from synthesizeme.backends import RetryPolicy
-        from synthesizeme.induction import InductionJob, Shard
-
-        assert self.many.profiles is not None
-        return InductionJob(
-            store=self.many.profiles,
-            key_file=self.many.key_file,
-            model=self.model.model,
-            model_settings=settings_of(self.model),
-            settings=self.settings,
-            cache_dir=cache_place(self.model),
-            concurrency=self.model.concurrency,
-            retry=RetryPolicy(retries=self.model.retries),
-            caps=self.many.caps(self.calls),
-            shard=Shard() if self.many.shard is None else Shard.parse(self.many.shard),
-            user=self.user,
-            min_new_pairs=self.many.min_new_pairs,
-        )
+    assert many.store is not None
+    return InductionJob(
+        store=many.store,
+        key_file=many.key_file,
+        model=model.model,
+        model_settings=settings_of(model),
+        settings=settings,
+        cache_dir=cache_place(model),
+        concurrency=model.concurrency,
+        retry=RetryPolicy(retries=model.retries),
+        caps=many.caps(run.budget_calls),
+        shard=Shard() if many.shard is None else Shard.parse(many.shard),
+        user=run.user,
+        min_new_pairs=many.min_new_pairs,
+    )
 
 
-def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
+def induce_into_store(
+    pairs: Path | None,
+    run: RunOptions,
+    many: ManyUsersOptions,
+    settings: InductionSettings,
+    model: ModelOptions,
+    *,
+    as_json: bool,
+) -> None:
     """Take the pairs in, bring the users up to date, and say what became of them.
 
     Raises:
@@ -80,23 +212,21 @@ def induce_into_store(work: StoreWork, *, as_json: bool) -> None:
     from synthesizeme.profiles import open_store
     from synthesizeme.progress import ProgressDisplay
 
-    job = work.job()
+    job = _job(run, many, settings, model)
     report = ReadReport(
-        skip_bad_rows=work.skip_bad_rows, user_id=work.user, unique_ids=False,
-        columns=parse_columns(work.columns or ()),
+        skip_bad_rows=run.skip_bad_rows, user_id=run.user, unique_ids=False,
+        columns=parse_columns(run.columns or ()),
     )  # fmt: skip
-    if work.out is not None:
-        check_writable(work.out)
+    if run.out is not None:
+        check_writable(run.out)
     logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
-    with open_store(job.store, key_file=job.key_file, create=work.pairs is not None) as store:
-        taken = _take_in(store, work.pairs, job, report)
+    with open_store(job.store, key_file=job.key_file, create=pairs is not None) as store:
+        taken = _take_in(store, pairs, job, report)
         total = 1 if job.user is not None else -(-store.totals().users // job.shard.count)
     with ProgressDisplay() as display:
         display.label("users", 1, 1)
         summary = (
-            _on_ray(job, work, display, total)
-            if work.many.engine == "ray"
-            else _here(job, work, display, total)
+            _on_ray(job, many, display, total) if many.engine == "ray" else _here(job, run, display, total)
         )
     if as_json:
         print_json(
@@ -129,7 +259,7 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: 
     return taken
 
 
-def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+def _here(job: InductionJob, options: RunOptions, display: ProgressDisplay, total: int) -> RunSummary:
     from synthesizeme.induction import RunSummary, run
     from synthesizeme.progress import Progress
 
@@ -142,17 +272,17 @@ def _here(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: i
         nonlocal finished
         finished = summary
         _show(display, summary, total)
-        if work.out is not None and user.profile is not None:
-            write_profile(work.out, user.profile, work.settings.judge_prompt, {})
+        if options.out is not None and user.profile is not None:
+            write_profile(options.out, user.profile, job.settings.judge_prompt, {}, force=options.force)
 
     return run(job, on_user, on_call)
 
 
-def _on_ray(job: InductionJob, work: StoreWork, display: ProgressDisplay, total: int) -> RunSummary:
+def _on_ray(job: InductionJob, many: ManyUsersOptions, display: ProgressDisplay, total: int) -> RunSummary:
     from reward_models import use_engine
     from synthesizeme.induction.run import run_on_ray
 
-    with use_engine("ray", work.many.workers) as engine:
+    with use_engine("ray", many.workers) as engine:
         workers = getattr(engine, "workers", None) or 1
         return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
 

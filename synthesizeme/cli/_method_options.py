@@ -16,6 +16,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
+from synthesizeme.cli._command import ASSIGNMENT, argument, option
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
 
@@ -70,6 +71,18 @@ class MethodParameter:
             with suppress(ValueError):
                 return _read(part, text)
         raise ValueError(f"found {printable(text, 60)!r}; expected {self.kind}")
+
+
+def params_argument(shape: str, example: str) -> Any:
+    """The argument of a verb that takes ``params.…``, of this shape."""
+    return argument(
+        None, f"Arguments of a reward model, e.g. {example}; tables `params` of a --config file.", shape
+    )
+
+
+def params_table() -> Any:
+    """The same as a table of a --config file."""
+    return option(None, "The same, for files.", ASSIGNMENT, name="--params", hidden=True)
 
 
 def method_settings(method: type[RewardModel]) -> dict[str, MethodParameter]:

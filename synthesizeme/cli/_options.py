@@ -1,19 +1,27 @@
-"""The flags that verbs share, as groups: a verb takes a whole group as one parameter."""
+"""Flags that verbs share: each has one name and one meaning, whatever the verb."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from synthesizeme.cli._config_file import apply_config_file
-from synthesizeme.cli._json_output import reserve
+from synthesizeme.cli._command import apply_config_file, option, show_everything
+from synthesizeme.cli._output import reserve
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.plain_text import id_list, printable
 
-MODEL_PANEL = "Model"
-CACHE_PANEL = "Cache"
-OTHER_PANEL = "Other"
+if TYPE_CHECKING:
+    from synthesizeme.profile import UserProfile
+    from synthesizeme.profiles import ProfileStore
+
+FURTHER = "Further options"
+"""Heading of what is not in `--help`."""
 
 
 def _remember_debug(context: typer.Context, value: bool) -> bool:
@@ -21,12 +29,6 @@ def _remember_debug(context: typer.Context, value: bool) -> bool:
         context.find_root().meta["synthesizeme.debug"] = True
         if isinstance(context.obj, dict):
             context.obj["debug"] = True
-    return value
-
-
-def _remember_cache(context: typer.Context, value: bool) -> bool:
-    if isinstance(context.obj, dict):
-        context.obj["calls_kept"] = not value
     return value
 
 
@@ -53,232 +55,142 @@ def new_file(text: str | Path) -> Path:
 
 
 @dataclass(frozen=True)
-class PlainOptions:
-    """Flags of every verb that does work, whatever it prints."""
+class CommonOptions:
+    """Flags of every verb."""
 
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            help="TOML file whose keys are the flags; flags given here win.",
-            metavar="FILE.toml",
-            is_eager=True,
-            callback=apply_config_file,
-            rich_help_panel=OTHER_PANEL,
-        ),
-    ] = None
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug",
-            help="Show the traceback of an error.",
-            is_eager=True,
-            callback=_remember_debug,
-            rich_help_panel=OTHER_PANEL,
-        ),
-    ] = False
+    json: bool = option(
+        False, "Print one JSON object on standard output and nothing else there.", callback=_reserve_output
+    )
+    config: Path | None = option(
+        None, "TOML file whose keys are the flags; flags given here win.", "FILE.toml",
+        is_eager=True, callback=apply_config_file,
+    )  # fmt: skip
+    debug: bool = option(
+        False, "Show the traceback of an error.", panel=FURTHER, is_eager=True, callback=_remember_debug
+    )
+    help_all: bool = option(False, "Show every option.", is_eager=True, callback=show_everything)
 
 
-@dataclass(frozen=True)
-class CommonOptions(PlainOptions):
-    """Flags of every verb that prints for people unless asked for JSON."""
-
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON object on standard output and nothing else there.",
-            callback=_reserve_output,
-            rich_help_panel=OTHER_PANEL,
-        ),
-    ] = False
-
-
-@dataclass(frozen=True)
-class ModelOptions:
-    """Flags of every verb that asks a model."""
-
-    model: Annotated[
-        str,
-        typer.Option(
-            "--model",
-            help="builtin (an embedded rule-based reader, not a language model: no download, no key), "
-            "openai/…, anthropic/…, gemini/… and other providers, hf:PATH_OR_NAME for a transformers model "
-            "in this process, or the name that the server at --api-base knows.",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = "builtin"
-    api_base: Annotated[
-        str | None,
-        typer.Option(
-            "--api-base",
-            help="OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, transformers serve.",
-            metavar="URL",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = None
-    api_key_env: Annotated[
-        str | None,
-        typer.Option(
-            "--api-key-env",
-            help="Environment variable that holds the key, if not the provider's own.",
-            metavar="NAME",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = None
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            "--temperature",
-            help="Sampling temperature, sent exactly as given; by default 0, with --effort high 0.7.",
-            min=0,
-            max=2,
-            metavar="T",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = None
-    max_tokens: Annotated[
-        int,
-        typer.Option(
-            "--max-tokens", help="Most tokens of one reply.", min=1, metavar="N", rich_help_panel=MODEL_PANEL
-        ),
-    ] = 1024
-    structure: Annotated[
-        Literal["auto", "json", "words", "continue"],
-        typer.Option(
-            "--structure",
-            help="How a judge's replies are held to their form: words (by the prompt alone), json (by a "
-            "schema that the endpoint enforces), continue (the model's own turn is begun and its next word "
-            "read), auto (in words, and in another way where that cannot be read; learned once for each "
-            "endpoint).",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = "auto"
-    extra_body: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--extra-body",
-            help="Further field of every request to an endpoint, in JSON: top_k=1, "
-            'chat_template_kwargs={"enable_thinking": false}. May be repeated.',
-            metavar="KEY=VALUE",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = None
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--header",
-            help="Further header of every request to the server at --api-base; $NAME in it is read from the "
-            "environment. May be repeated.",
-            metavar="NAME=VALUE",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = None
-    timeout: Annotated[
-        float,
-        typer.Option(
-            "--timeout", help="Seconds one attempt may take.", metavar="S", rich_help_panel=MODEL_PANEL
-        ),
-    ] = 60.0
-    retries: Annotated[
-        int,
-        typer.Option(
-            "--retries",
-            help="Further attempts after a transient fault, with back-off.",
-            min=0,
-            metavar="N",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = 5
-    concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency",
-            help="Most calls in flight; the results do not depend on it.",
-            min=1,
-            metavar="N",
-            rich_help_panel=MODEL_PANEL,
-        ),
-    ] = 8
-    cache_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache-dir",
-            help="Folder of finished calls; by default $SYNTHESIZEME_CACHE_DIR or the user's cache folder.",
-            metavar="DIR",
-            rich_help_panel=CACHE_PANEL,
-        ),
-    ] = None
-    no_cache: Annotated[
-        bool,
-        typer.Option(
-            "--no-cache",
-            help="Neither read nor keep finished calls.",
-            callback=_remember_cache,
-            rich_help_panel=CACHE_PANEL,
-        ),
-    ] = False
-
-
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", metavar="N")]
-SkipBadRows = Annotated[
-    bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out; they are counted and listed.")
-]
-Engine = Annotated[
-    Literal["local", "ray"],
-    typer.Option(
-        "--engine",
-        help="Where texts are encoded and users are fitted: in this process, or on the Ray cluster of "
-        "$RAY_ADDRESS or one started here (extra `ray`), with the same result.",
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        "--workers",
-        help="Processes of --engine ray; by default one for each core of the cluster.",
-        metavar="N",
-    ),
-]
-JudgePrompt = Annotated[
-    str,
-    typer.Option("--judge-prompt", help="Judge prompt: a name of `synthesizeme prompts list`, or a file."),
-]
-Theta = Annotated[
-    str, typer.Option("--theta", help="Prompt that writes the persona (Theta): a name, or a file.")
-]
-BENCHMARKS = (
-    "sample, llmfao/seen-prompts, llmfao/unseen-prompts, polis/later-pairs, polis/new-statements, "
-    "remesh/later-pairs, remesh/random-split, remesh/new-answers, personal-reward-bench/chatbot-arena, "
-    "personal-reward-bench/prism"
+SEED = partial(option, 0, "Seed of every random choice.", "N", panel=FURTHER)
+FORCE = partial(option, False, "Replace what is at --out, even if it is no earlier result of this command.")
+SKIP_BAD_ROWS = partial(
+    option, False, "Leave malformed rows out; they are counted and listed.", panel=FURTHER
 )
-"""Names for the help of --benchmark."""
-Benchmarked = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        help="Pairs with splits instead of a benchmark: a file or folder in any format that `synthesizeme "
-        "data convert` knows.",
-        metavar="PAIRS",
-    ),
-]
-"""``--data`` of the verbs that measure."""
-NoAnswers = Annotated[
-    int,
-    typer.Option(
-        "--no-answers",
-        help="Show reward models texts that are no answers (echoes, shuffled words, junk, …) beside the "
-        "chosen answers of so many test pairs of the first fold, at most: the column 'no answer beats "
-        "chosen'. 0 leaves it out.",
-        min=0,
-        metavar="N",
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        help="Folder to look for data sets in, before $SYNTHESIZEME_DATA_DIR and the hub.",
-        metavar="DIR",
-    ),
-]
+ENGINE = partial(
+    option,
+    "local",
+    "Where texts are encoded and users are fitted: in this process, or on the Ray cluster of "
+    "$RAY_ADDRESS or one started here (extra `ray`), with the same result.",
+    panel=FURTHER,
+)
+WORKERS = partial(
+    option,
+    None,
+    "Processes of --engine ray; by default one for each core of the cluster.",
+    "N",
+    panel=FURTHER,
+)
+JUDGE_PROMPT = partial(
+    option,
+    "judge/default",
+    "Judge prompt: a name of `synthesizeme prompts list`, or a file.",
+    "NAME|FILE",
+    panel=FURTHER,
+)
+THETA = partial(
+    option,
+    "persona/default",
+    "Prompt that writes the persona (Theta): a name, or a file.",
+    "NAME|FILE",
+    panel=FURTHER,
+)
+DATA_DIR = partial(
+    option,
+    None,
+    "Folder to look for data sets in, before $SYNTHESIZEME_DATA_DIR and the hub.",
+    "DIR",
+    panel=FURTHER,
+)
+
+STORE = partial(
+    option,
+    ...,
+    "A path or sqlite:///PATH (SQLite in a file), or postgresql://USER@HOST:PORT/DATABASE.",
+    "URL|PATH",
+)
+USER = partial(option, ..., "The user.", "ID")
+KEY_FILE = partial(
+    option,
+    None,
+    "Key of an encrypted store, 32 random bytes in base64; a new store gets encrypted with it.",
+    "FILE",
+    panel=FURTHER,
+)
+PROFILES = partial(
+    option,
+    None,
+    "Where profiles are: a folder that induce-persona wrote, one profile.json, or a store.",
+    "DIR|FILE|URL",
+    name="--store",
+)
+
+
+@contextmanager
+def profiles_in(store: str, key_file: Path | None) -> Iterator[Mapping[str, UserProfile]]:
+    """The profiles of a folder, of one file or of a store, by user id; each is read when asked for.
+
+    Raises:
+        DataError: there are none, or they cannot be read.
+    """
+    from synthesizeme.personas.store import INDEX, ProfileDirectory, load_profile
+    from synthesizeme.profiles import StoredProfiles, open_store
+
+    place = Path(store)
+    if place.is_dir() and ((place / INDEX).exists() or not (place / "profile.json").exists()):
+        yield ProfileDirectory(place)
+    elif place.is_dir() or place.suffix == ".json":
+        profile = load_profile(place)
+        yield {profile.user_id: profile}
+    else:
+        with open_store(store, key_file=key_file, create=False) as opened:
+            yield StoredProfiles(opened)
+
+
+def profile_in(store: str, key_file: Path | None, user: str | None) -> UserProfile:
+    """The profile of `user`, or of the only user that there is.
+
+    Raises:
+        ConfigError: the user has none there, or there are several and none is named.
+        DataError: see `profiles_in`.
+    """
+    with profiles_in(store, key_file) as profiles:
+        if user is None and len(profiles) == 1:
+            return next(iter(profiles.values()))
+        if user is not None and user in profiles:
+            return profiles[user]
+        found = f"Its users: {id_list(list(profiles))}"
+        if not profiles:
+            raise DataError("holds no profile", source=store, cure="name what induce-persona wrote")
+    if user is None:
+        raise ConfigError(f"{store} has profiles of several users; name one with --user ID. {found}")
+    raise ConfigError(f"{store} has no profile of {printable(user, 60)!r}. {found}")
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where the store is and how to open it."""
+
+    store: str = STORE()
+    key_file: Path | None = KEY_FILE()
+    migrate: bool = option(
+        False,
+        "Bring the tables of PostgreSQL up to date first; in SQLite, and in an empty database, this "
+        "is done anyway.",
+        panel=FURTHER,
+    )
+
+    def open(self, *, create: bool = False) -> ProfileStore:
+        """The store, made if it does not exist and `create` is set; close it when done."""
+        from synthesizeme.profiles import open_store
+
+        return open_store(self.store, key_file=self.key_file, create=create, migrate=self.migrate or None)

@@ -12,8 +12,8 @@ from typing import Any
 
 import typer
 
-from synthesizeme.cli import _json_output
-from synthesizeme.cli._config_file import APPLICATION
+from synthesizeme.cli._command import APPLICATION
+from synthesizeme.cli._output import release, stream
 from synthesizeme.errors import CacheError, ConfigError, SynthesizeMeError, UnknownNameError
 from synthesizeme.plain_text import printable
 
@@ -33,9 +33,9 @@ def run(
         arguments: What follows the name; those of the process by default.
         whole: The application with all verbs, which a configuration file may speak of; `app` by default.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for output in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     state: dict[str, Any] = {"debug": False, "calls_kept": False, APPLICATION: whole or app}
     try:
         status = _command(app).main(
@@ -44,7 +44,7 @@ def run(
             standalone_mode=False,
             obj=state,
         )
-        _json_output.stream().flush()
+        stream().flush()
         if status == INTERRUPTED:
             _say_interrupted(state)
         return status if isinstance(status, int) else OK
@@ -58,7 +58,7 @@ def run(
             traceback.print_exc()
         return _report(error, name)
     finally:
-        _json_output.release()
+        release()
         _settle()
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.cli._abstaining import ABSTAINED
 from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
-    from synthesizeme.cli._abstaining import Abstainer
     from synthesizeme.datasets.rows import SourceRow
+    from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.rewards import Margin, ScalarRewards, Score
     from synthesizeme.types import Message
@@ -33,7 +32,7 @@ _CURE = (
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedRow:
     """One row that can be scored."""
 
     line: int
@@ -49,7 +48,7 @@ class Question:
     """What the user said beside choices, where the row says it."""
 
 
-def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterator[Question | DataError]:
+def asked_rows(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterator[AskedRow | DataError]:
     """Every row as a question, or as the error it makes.
 
     Args:
@@ -68,7 +67,7 @@ def questions(rows: Iterable[SourceRow | DataError], user: str | None) -> Iterat
 
 
 def answers(
-    rewards: ScalarRewards, batch: Sequence[Question], abstainer: Abstainer | None = None
+    rewards: ScalarRewards, batch: Sequence[AskedRow], abstainer: Abstainer | None = None
 ) -> list[dict[str, Any]]:
     """The answer to each question, in order.
 
@@ -109,8 +108,9 @@ def answers(
     ]
 
 
-def _question(place: SourceRow, user: str | None) -> Question:
-    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+def _question(place: SourceRow, user: str | None) -> AskedRow:
+    from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
+    from synthesizeme.plain_text import short_repr
     from synthesizeme.serving.rows import read_about
 
     row = place.row
@@ -124,7 +124,7 @@ def _question(place: SourceRow, user: str | None) -> Question:
             f"found the fields {short_repr(list(row))}; expected response, or chosen and rejected, or first "
             "and second, beside prompt"
         )
-    return Question(
+    return AskedRow(
         line=place.line,
         user_id=user_id,
         prompt=read_prompt(place),
@@ -135,7 +135,7 @@ def _question(place: SourceRow, user: str | None) -> Question:
     )
 
 
-def _reward(found: Score, asked: Question) -> dict[str, Any]:
+def _reward(found: Score, asked: AskedRow) -> dict[str, Any]:
     if found.value is None:
         return {"value": None, **_without(found, asked)}
     return {
@@ -149,7 +149,7 @@ def _reward(found: Score, asked: Question) -> dict[str, Any]:
     }
 
 
-def _margin(found: Margin, asked: Question) -> dict[str, Any]:
+def _margin(found: Margin, asked: AskedRow) -> dict[str, Any]:
     """The margin of the first of the two over the second; `prefers` names the field that wins."""
     if found.value is None or found.preference is None:
         return {"margin": None, **_without(found, asked)}
@@ -171,15 +171,15 @@ def _beside(found: Score | Margin) -> dict[str, Any]:
     return {**judged, **({"stripped": list(found.stripped)} if found.stripped else {})}
 
 
-def _abstained(found: Margin, asked: Question, abstainer: Abstainer) -> dict[str, Any]:
+def _abstained(found: Margin, asked: AskedRow, abstainer: Abstainer) -> dict[str, Any]:
     """What a line says instead, if it is abstained from; a promise is made for known users alone."""
     error = _ERROR[found.preference] if found.preference and asked.sides == _LABELLED else None
     if abstainer.answers(found.probability if found.status == "ok" else None, error) or found.value is None:
         return {}
-    return {"prefers": None, "status": ABSTAINED}
+    return {"prefers": None, "status": "abstained"}
 
 
-def _without(found: Score | Margin, asked: Question) -> dict[str, Any]:
+def _without(found: Score | Margin, asked: AskedRow) -> dict[str, Any]:
     """What is said in place of a number; an exception of the model is raised here."""
     if found.error is None:
         detail = f"user {asked.user_id!r} is unknown to this model, and unknown users are refused"

@@ -6,16 +6,15 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._checkpoint import Checkpoint, opened
-from synthesizeme.cli._groups import spread
+from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import CommonOptions, new_file
-from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._places import check_apart
-from synthesizeme.cli._text import print_json, say
+from synthesizeme.cli._output import check_apart, print_json, say
+from synthesizeme.cli._pairs import read
+from synthesizeme.cli._reward_options import CHECKPOINT, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
@@ -32,86 +31,65 @@ SKIP, QUIT = "s", "q"
 class AskOptions:
     """Who is asked about what."""
 
-    user: Annotated[str, typer.Option("--user", help="Whom to ask, known or new.", metavar="ID")]
-    pool: Annotated[
-        Path,
-        typer.Option(
-            "--pool",
-            help="What can be asked about, .jsonl or .jsonl.gz: rows with prompt, first and second, or "
-            "pairs, whose labels are not read.",
-            metavar="POOL.jsonl",
-        ),
-    ]
-    model: Checkpoint = None
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            help="Earlier pairs of the user; rows of others and of the test split are left out.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    n: Annotated[
-        int | None,
-        typer.Option(
-            "--n",
-            help="How many questions; 1, with --answers as many as there are.",
-            min=1,
-            metavar="N",
-            show_default=False,
-        ),
-    ] = None
-    answers: Annotated[
-        Path | None,
-        typer.Option(
-            "--answers",
-            help="Read answers from standard input (1, 2, s to skip, q to stop) and add them to this file of "
-            "pairs; each refits the user before the next question. What the file has of the user is history.",
-            metavar="PAIRS.jsonl",
-            parser=new_file,
-        ),
-    ] = None
-    profiles: Annotated[
-        str | None,
-        typer.Option(
-            "--profiles",
-            help="Store of `synthesizeme profiles` that has the user's pairs and gets the answers.",
-            metavar="URL|PATH",
-        ),
-    ] = None
-    key_file: Annotated[
-        Path | None, typer.Option("--key-file", help="Key of an encrypted store.", metavar="FILE")
-    ] = None
+    user: str = option(..., "Whom to ask, known or new.", "ID")
+    pool: Path = option(
+        ...,
+        "What can be asked about, .jsonl or .jsonl.gz: rows with prompt, first and second, or pairs, "
+        "whose labels are not read.",
+        "POOL.jsonl",
+    )
+    reward_model: Path | None = CHECKPOINT()
+    data: Path | None = option(
+        None, "Earlier pairs of the user; rows of others and of the test split are left out.", "PAIRS"
+    )
+    n: int | None = option(
+        None, "How many questions; 1, with --out as many as there are.", "N", min=1, show_default=False
+    )
+    out: Path | None = option(
+        None,
+        "Read answers from standard input (1, 2, s to skip, q to stop) and add them to this file of "
+        "pairs; each refits the user before the next question. What the file has of the user is "
+        "history.",
+        "PAIRS.jsonl",
+        parser=new_file,
+    )
+    store: str | None = option(
+        None, "Store of `synthesizeme profiles` that has the user's pairs and gets the answers.", "URL|PATH"
+    )
+    key_file: Path | None = option(None, "Key of an encrypted store.", "FILE")
 
 
-@spread
-def ask(options: AskOptions, common: CommonOptions) -> None:
+@verb
+def ask(
+    options: AskOptions,
+    common: CommonOptions,
+) -> None:
     """Choose the next pairs to show a user: those whose answers are expected to tell most.
 
-    Prints the questions, best first and none telling what another tells; --json for scripts. With --answers
-    it asks them one by one, records every choice and refits the user at once. The model is one of the
+    Prints the questions, best first and none telling what another tells; --json for scripts. With --out it
+    asks them one by one, records every choice and refits the user at once. The model is one of the
     hierarchical ones; the checkpoint stays as it is.
     """
     from synthesizeme.simulation.interview import Interview
     from synthesizeme.simulation.pool import read_pool
 
-    if options.profiles is not None and options.answers is None and options.history is not None:
-        raise ConfigError("--history and --profiles both say what the user chose; give one of them")
+    if options.store is not None and options.out is None and options.data is not None:
+        raise ConfigError("--data and --store both say what the user chose; give one of them")
     if not options.user.strip():
         raise ConfigError("--user is blank; expected the id of a user")
-    if options.answers is not None:
-        check_apart("--answers", options.answers, pool=options.pool)
+    if options.out is not None:
+        check_apart("--out", options.out, pool=options.pool)
     pool = read_pool(options.pool)
     with ExitStack() as stack:
-        store = stack.enter_context(_store(options)) if options.profiles is not None else None
-        model: Any = opened(options.model)
+        store = stack.enter_context(_store(options)) if options.store is not None else None
+        model: Any = opened(options.reward_model)
         history = _history(options, store)
         interview = Interview(model, options.user, pool, history)
-        if options.answers is None:
+        if options.out is None:
             if interview.would_forget:
                 say(
                     f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not "
-                    "here and may be among the questions; give them with --history or --profiles."
+                    "here and may be among the questions; give them with --data or --store."
                 )
             _show_all(interview, options, as_json=common.json)
             return
@@ -120,7 +98,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
                 f"the model knows user {printable(options.user, 60)!r} from pairs that are not here; answers "
                 "alone would replace them",
                 field="user_id",
-                cure="give them with --history or --profiles",
+                cure="give them with --data or --store",
             )
         _converse(interview, options, store, as_json=common.json)
 
@@ -128,17 +106,17 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
 def _store(options: AskOptions) -> ProfileStore:
     from synthesizeme.profiles import open_store
 
-    return open_store(str(options.profiles), key_file=options.key_file, create=options.answers is not None)
+    return open_store(str(options.store), key_file=options.key_file, create=options.out is not None)
 
 
 def _history(options: AskOptions, store: ProfileStore | None) -> list[PreferencePair]:
     """The user's pairs of every source, each once, none of the test split."""
     found: dict[str, PreferencePair] = {}
-    recorded = options.answers if options.answers is not None and options.answers.exists() else None
-    for source in (options.history, recorded):
+    recorded = options.out if options.out is not None and options.out.exists() else None
+    for source in (options.data, recorded):
         if source is not None:
             mine = [pair for pair in read(source, user_id=options.user).pairs if pair.user_id == options.user]
-            if source == options.history and not mine:
+            if source == options.data and not mine:
                 say(f"Note: {printable(str(source))} has no pair of user {printable(options.user, 60)!r}.")
             found |= {pair.pair_id: pair for pair in mine}
     if store is not None:
@@ -210,8 +188,8 @@ def _record(pair: PreferencePair, options: AskOptions, store: ProfileStore | Non
     """Keep an answer before the next question is asked."""
     from synthesizeme.datasets.jsonl import append_pair
 
-    if options.answers is not None:
-        append_pair(options.answers, pair)
+    if options.out is not None:
+        append_pair(options.out, pair)
     if store is not None:
         store.add_pairs(options.user, [pair])
 

@@ -2,38 +2,101 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._about import read_about, say_unread, say_without_pairs
-from synthesizeme.cli._comparison_methods import Participants, participants
-from synthesizeme.cli._comparison_options import ComparisonOptions, Params, ParamsTable
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._measured_on import loaded, measured_on, source_problems
-from synthesizeme.cli._options import CommonOptions, ModelOptions
-from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._report_table import show_report
-from synthesizeme.cli._retrieval_options import RetrievalOptions
-from synthesizeme.cli._text import print_json, say
-from synthesizeme.errors import ConfigError, MissingExtraError
+from synthesizeme.cli._command import ASSIGNMENT, option, verb
+from synthesizeme.cli._measuring import (
+    MeasuringOptions,
+    loaded,
+    measured_on,
+    result_folder,
+    scorer_names,
+    source_problems,
+)
+from synthesizeme.cli._method_options import (
+    PREFIX,
+    assignments,
+    by_method,
+    method_arguments,
+    method_settings,
+    params_argument,
+    params_table,
+)
+from synthesizeme.cli._model_options import (
+    InductionOptions,
+    ModelOptions,
+    RetrievalOptions,
+    check_model,
+    open_session,
+)
+from synthesizeme.cli._options import ENGINE, FURTHER, WORKERS, CommonOptions
+from synthesizeme.cli._output import check_writable, print_json, say
+from synthesizeme.cli._pairs import ABOUT, read_about, say_unread, say_without_pairs
+from synthesizeme.cli._reward_options import MAX_ERROR, FloorOptions
+from synthesizeme.cli._tables import show_report
+from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.comparison.runner import Compared
+    from synthesizeme.comparison.display import ComparisonDisplay
+    from synthesizeme.comparison.measure import Measuring
+    from synthesizeme.comparison.participants import Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
     from synthesizeme.feedback import UserWords
 
 FAILED = 1
+_ROW_NAME = re.compile(r"[\w+-]+")
 
 
-@spread
+@dataclass(frozen=True)
+class ComparisonOptions(MeasuringOptions):
+    """Who is compared on what, and how closely."""
+
+    about: Path | None = ABOUT()
+    variants: list[str] | None = option(
+        None,
+        "A row of a reward model under a name and with arguments of its own: small=lore, then "
+        "params.small.rank=2. Several by repeating the flag; the table compare.variants of a --config "
+        "file. They are among --scorers models and all.",
+        ASSIGNMENT,
+    )
+    diff: tuple[Path, Path] | None = option(
+        None, "Set two results side by side, files or folders, and measure nothing.", "A B"
+    )
+    resplits: int = option(
+        0,
+        "Also the mean over N re-splits: of the pairs within users, or of a benchmark of new items.",
+        "N",
+        min=0,
+    )
+    cold_start: bool = option(
+        True,
+        "Whether the history-length curve of the reward models is measured: users who were not in the "
+        "training bring 0, 1, 2, 4, 8, 16, 32 pairs, their first ones and random ones.",
+        name="--cold-start/--no-cold-start",
+    )
+    max_error: float | None = MAX_ERROR()
+    backbone: str | None = option(
+        None,
+        "Pretrained model, by name or path, of every method that fine-tunes one; "
+        "params.METHOD.backbone wins.",
+        "NAME",
+        panel=FURTHER,
+    )
+    engine: Literal["local", "ray"] = ENGINE()
+    workers: int | None = WORKERS()
+
+
+@verb
 def compare(
     options: ComparisonOptions,
     induction: InductionOptions,
@@ -41,8 +104,8 @@ def compare(
     model: ModelOptions,
     floor: FloorOptions,
     common: CommonOptions,
-    params: Params = None,
-    table: ParamsTable = None,
+    params: list[str] | None = params_argument("params.SCORER.NAME=VALUE", "params.lore.rank=10"),
+    table: list[str] | None = params_table(),
 ) -> None:
     """Measure reward models, judges and references on the same test pairs, each with its controls.
 
@@ -54,44 +117,71 @@ def compare(
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
     """
-    from synthesizeme.cli._session import check_model
+    from synthesizeme.comparison.display import ComparisonDisplay
+    from synthesizeme.comparison.measure import Measuring
+    from synthesizeme.comparison.participants import participants
 
     if options.diff is not None:
         _show_diff(options, common)
         return
     out, sources = _places(options)
-    entered = participants(
-        options.scorers or ["all"],
-        params or [],
-        table or [],
-        options.variants or [],
-        options.backbone,
-        induction.seed,
-        floor.name,
-    )
-    if entered.judges:
+    who = participants(scorer_names(options, "all"), _variants(options.variants or []), floor.name)
+    arguments = _arguments(who, options, induction.seed, floor.name, params or [], table or [])
+    if who.asking:
         check_model(model)
     words = read_about(options.about)
-    deaf = [name for name, kind in entered.classes.items() if not kind.reads_words]
-    if words and deaf:
+    if words and (deaf := [name for name, kind in who.classes.items() if not kind.reads_words]):
         say_unread(*deaf)
+    places = [result_folder(out, it, sources, force=options.force, resumes=True) for it in sources]
     reports = []
-    for source in sources:
-        place = out if len(sources) == 1 else out / source.rpartition("/")[2]
+    for source, place in zip(sources, places, strict=True):
         try:
             benchmark = _with_words(loaded(source, options.data_dir, options.columns), words)
-            report = _measure(benchmark, place, entered, options, induction, retrieval, model)
+            with ExitStack() as stack:
+                display = stack.enter_context(ComparisonDisplay())
+                session = open_session(induction.asking(model), display.calls) if who.asking else None
+                how = Measuring(
+                    induction.settings(),
+                    stack.enter_context(session) if session is not None else None,
+                    retrieval.settings(),
+                    arguments,
+                    options.max_users,
+                    options.no_answers,
+                    display.label,
+                )
+                report = _compared(benchmark, place, who, how, options, display)
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
             raise
         reports.append(report)
         if not common.json:
-            _show(report)
+            show_report(report)
     if common.json:
         whole = [report.model_dump(mode="json") for report in reports]
         print_json(whole[0] if len(whole) == 1 else {"reports": whole})
     if any(report.failed for report in reports):
         raise typer.Exit(FAILED)
+
+
+def _compared(
+    benchmark: Benchmark,
+    place: Path,
+    who: Participants,
+    how: Measuring,
+    options: ComparisonOptions,
+    display: ComparisonDisplay,
+) -> Report:
+    from reward_models import use_engine
+    from synthesizeme.comparison.measure import compare
+
+    with use_engine(options.engine, options.workers):
+        report, paths = compare(
+            benchmark, place, who, how, resplits=options.resplits, cold_start=options.cold_start,
+            max_error=options.max_error, fresh=options.force, watcher=display,
+        )  # fmt: skip
+    display.conclude(place)
+    say("Written: " + ", ".join(printable(str(path)) for path in paths))
+    return report
 
 
 def _with_words(benchmark: Benchmark, words: dict[str, UserWords]) -> Benchmark:
@@ -118,84 +208,75 @@ def _places(options: ComparisonOptions) -> tuple[Path, list[str]]:
     return options.out, measured_on(options.benchmark, options.data)
 
 
-def _measure(
-    whole: Benchmark,
-    place: Path,
-    entered: Participants,
-    options: ComparisonOptions,
-    induction: InductionOptions,
-    retrieval: RetrievalOptions,
-    model: ModelOptions,
-) -> Report:
-    from reward_models import use_engine
-    from synthesizeme.cli._comparison_progress import ComparisonDisplay
-    from synthesizeme.cli._session import open_session
-    from synthesizeme.comparison.entrants import ScorerPool, make_entrants
-    from synthesizeme.comparison.results import report
-    from synthesizeme.comparison.runner import Runner
-    from synthesizeme.comparison.units import plan
-    from synthesizeme.evaluation.selective import require_pairs
-    from synthesizeme.personas.scorers import limit_users
+def _variants(items: Sequence[str]) -> dict[str, str]:
+    """Method by name of the variant.
 
-    chosen = limit_users(whole, options.max_users) if options.max_users else whole
-    units = plan(
-        chosen,
-        whole.pairs,
-        resplit=options.resplits,
-        cold_start=options.cold_start and bool(entered.classes),
-        no_answers=options.no_answers,
-        seed=induction.seed,
-    )
-    if options.max_error is not None:
-        for unit in units.folds:
-            validation = sum(pair.split == "validation" for pair in unit.fold.history)
-            require_pairs(validation, options.max_error, source=f"{whole.name}, {unit.name}")
-    with ExitStack() as stack:
-        display = stack.enter_context(ComparisonDisplay())
-        session = (
-            stack.enter_context(open_session(induction.asking(model), display.calls))
-            if entered.judges
-            else None
-        )
-        pool = ScorerPool(induction.settings(), session, display.label, retrieval.settings())
-        entrants = make_entrants(
-            entered.names, entered.classes, entered.arguments, pool, entered.checkpoints, options.max_error
-        )
-        stack.enter_context(use_engine(options.engine, options.workers))
-        entered.report_missing(display)
-        runner = Runner(chosen, units, place, watcher=display, fresh=options.fresh)
-        compared = runner.run(entrants, named=entered.names)
-        display.conclude(place)
-    compared.failed.update(entered.failed)
-    compared.left_out.update(entered.left_out)
-    judge = f"{session.model.name} ({session.model.kind})" if session is not None else ""
-    found = report(compared, chosen, units, model=judge)
-    _write(found, compared, place)
+    Raises:
+        ConfigError: an item is not NAME=METHOD, or its name is taken or cannot be the name of a file.
+        UnknownNameError: a method is none.
+    """
+    from reward_models import method_names
+    from synthesizeme.comparison.participants import GROUPS, system_names
+
+    found: dict[str, str] = {}
+    taken = {*GROUPS, *system_names(["all", "retrieval"])}
+    problems = []
+    for item in items:
+        name, _, method = (part.strip() for part in item.partition("="))
+        if not _ROW_NAME.fullmatch(name) or not method:
+            problems.append(
+                f"--variants {printable(item, 60)!r}: expected NAME=METHOD, NAME of letters, digits, + - _"
+            )
+        elif name in taken or name in found:
+            problems.append(f"--variants {name}: something else is called so; give it another name")
+        elif method not in method_names():
+            raise UnknownNameError("reward model", method, method_names())
+        found[name] = method
+    if problems:
+        raise ConfigError(problems)
     return found
 
 
-def _write(found: Report, compared: Compared, place: Path) -> None:
-    """Results, table and figures."""
-    paths = [*found.save(place)]
-    try:
-        from synthesizeme.evaluation.figures import draw
+def _arguments(
+    who: Participants,
+    options: ComparisonOptions,
+    seed: int,
+    floor: str | None,
+    params: Sequence[str],
+    table: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """Keyword arguments of each reward model; a table of a file may also speak of methods that take no part.
 
-        if compared.measurements:
-            paths += draw(compared.measurements, place / "figures", benchmark=found.benchmark)
-    except MissingExtraError as error:
-        say(f"No figures: {error}")
-    say("Written: " + ", ".join(printable(str(path)) for path in paths))
+    Raises:
+        ConfigError: arguments are wrong; all of them together.
+    """
+    from reward_models import method_names
 
-
-def _show(report: Report) -> None:
-    if sys.stdout.isatty():
-        show_report(report)
-    else:
-        sys.stdout.write(report.to_markdown())
+    others = {*method_names(), *(item.partition("=")[0].strip() for item in options.variants or ())} - set(
+        who.names
+    )
+    of_these = [entry for entry in table if entry.partition(".")[0] not in others]
+    texts = by_method(assignments(params, of_these), [*who.classes, *who.missing])
+    found: dict[str, dict[str, Any]] = {}
+    problems: list[str] = []
+    tunable = {name for name, kind in who.classes.items() if "backbone" in method_settings(kind)}
+    for name, kind in who.classes.items():
+        try:
+            given = method_arguments(name, kind, texts[name], prefix=f"{PREFIX}{name}.")
+            shared = {"backbone": options.backbone if name in tunable else None, "floor": floor}
+            found[name] = {"seed": seed, **{it: value for it, value in shared.items() if value}, **given}
+            kind(**found[name])
+        except ConfigError as error:
+            problems += error.problems
+    if options.backbone and not tunable:
+        problems.append("--backbone: none of --scorers fine-tunes a backbone; leave it out")
+    if problems:
+        raise ConfigError(problems)
+    return found
 
 
 def _show_diff(options: ComparisonOptions, common: CommonOptions) -> None:
-    from synthesizeme.comparison.diff import diff
+    from synthesizeme.comparison.report import diff
 
     given: dict[str, Any] = {"--benchmark": options.benchmark, "--data": options.data, "--out": options.out}
     if wrong := [flag for flag, value in given.items() if value is not None]:

@@ -3,113 +3,97 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._lint import lint
-from synthesizeme.cli._options import CommonOptions, DataDir, Seed, SkipBadRows
-from synthesizeme.cli._pairs_input import Columns, read, say_left_out
-from synthesizeme.cli._sources import located
-from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._options import DATA_DIR, FORCE, SEED, SKIP_BAD_ROWS, CommonOptions, new_file
+from synthesizeme.cli._output import print_json, tell, terminal
+from synthesizeme.cli._pairs import COLUMNS, located, read, say_left_out
+from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import ConvertReport, PairsFile, PairsSummary
-
-Source = Annotated[
-    str,
-    typer.Argument(
-        help="File, folder, hub data set owner/name[:split], or a name: llmfao, polis, synthetic and others.",
-        metavar="IN",
-    ),
-]
-Target = Annotated[Path, typer.Argument(help="File to write, .jsonl or .jsonl.gz.", metavar="OUT")]
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        help="auto, or one of: chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, remesh, "
-        "trl-rows.",
-    ),
-]
-UserId = Annotated[str | None, typer.Option("--user-id", help="Owner of rows that name none.", metavar="ID")]
-
-Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace OUT if it holds something else already.")
-]
+    from synthesizeme.evaluation.lint import Finding, LintReport
 
 
-def app() -> typer.Typer:
-    """The group of data verbs."""
-    group = typer.Typer(help="Convert, inspect, split and lint preference pairs.", no_args_is_help=True)
-    group.command("convert")(convert)
-    group.command("inspect")(inspect)
-    group.command("split")(split)
-    group.command("lint", help=flowing(lint))(lint)
-    return group
+SOURCE = partial(
+    argument,
+    ...,
+    "File, folder, hub data set owner/name[:split], or a name: llmfao, polis, synthetic and others.",
+    "IN",
+)
+TARGET = partial(option, ..., "File to write, .jsonl or .jsonl.gz.", "FILE", name="--out", parser=new_file)
+FORMAT = partial(
+    option,
+    "auto",
+    "auto, or one of: chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, remesh, trl-rows.",
+)
+OWNER = partial(option, None, "Owner of rows that name none.", "ID", name="--user")
 
 
 @dataclass(frozen=True)
 class ReadingOptions:
     """Flags of the verbs that read pairs in any format."""
 
-    format: Format = "auto"
-    columns: Columns = None
-    user_id: UserId = None
-    skip_bad_rows: SkipBadRows = False
-    data_dir: DataDir = None
+    format: str = FORMAT()
+    columns: list[str] | None = COLUMNS()
+    user: str | None = OWNER()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    data_dir: Path | None = DATA_DIR()
 
     def read(self, source: str) -> PairsFile:
         """The pairs of `source` as the flags say."""
         return read(
-            source, format=self.format, columns=self.columns, user_id=self.user_id,
+            source, format=self.format, columns=self.columns, user_id=self.user,
             skip_bad_rows=self.skip_bad_rows, data_dir=self.data_dir,
         )  # fmt: skip
 
     def convert(
-        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, overwrite: bool
+        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, force: bool
     ) -> ConvertReport:
         """Read `source` as the flags say and write it as our own JSON Lines, pair by pair."""
         from synthesizeme import datasets
 
         return datasets.convert(
             located(source, self.data_dir), target, format=self.format,
-            columns=datasets.parse_columns(self.columns or ()), user_id=self.user_id,
-            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=overwrite,
+            columns=datasets.parse_columns(self.columns or ()), user_id=self.user,
+            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=force,
         )  # fmt: skip
 
 
-@spread
+@verb
 def convert(
-    source: Source,
-    target: Target,
     common: CommonOptions,
     reading: ReadingOptions,
-    respondents: Annotated[
-        Literal["human", "simulated"] | None,
-        typer.Option(
-            "--respondents", help="Keep the choices of people alone, or those of simulations.", metavar="KIND"
-        ),
-    ] = None,
-    overwrite: Overwrite = False,
+    source: str = SOURCE(),
+    out: Path = TARGET(),
+    respondents: Literal["human", "simulated"] | None = option(
+        None, "Keep the choices of people alone, or those of simulations.", "KIND"
+    ),
+    force: bool = FORCE(),
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
-    report = reading.convert(source, target, respondents, overwrite=overwrite)
-    if common.json:
-        print_json(_report_json(report))
-        return
-    say_left_out(report.skipped, report.reasons, report.assumed)
-    typer.echo(
+    report = reading.convert(source, out, respondents, force=force)
+    if not common.json:
+        say_left_out(report.skipped, report.reasons, report.assumed)
+    line = (
         f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))} "
         f"from {count(report.rows_read, 'row')} in the format {report.format}."
     )
+    tell(common.json, _report_json(report), [line])
 
 
-@spread
-def inspect(source: Source, common: CommonOptions, reading: ReadingOptions) -> None:
+@verb
+def inspect(
+    common: CommonOptions,
+    reading: ReadingOptions,
+    source: str = SOURCE(),
+) -> None:
     """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
     from synthesizeme import datasets
 
@@ -121,34 +105,33 @@ def inspect(source: Source, common: CommonOptions, reading: ReadingOptions) -> N
     _show(source, file.format, summary)
 
 
-@spread
+@verb
 def split(
-    source: Source,
-    target: Target,
     common: CommonOptions,
     reading: ReadingOptions,
-    seed: Seed = 0,
-    overwrite: Overwrite = False,
+    source: str = SOURCE(),
+    out: Path = TARGET(),
+    seed: int = SEED(),
+    force: bool = FORCE(),
 ) -> None:
     """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
     from synthesizeme import datasets
 
     file = reading.read(source)
     pairs = datasets.resplit(file.pairs, seed)
-    written = datasets.write_pairs(target, pairs, overwrite=overwrite)
+    written = datasets.write_pairs(out, pairs, overwrite=force)
     splits = dict(datasets.inspect(pairs).splits)
-    if common.json:
-        print_json({"target": str(target), "pairs": written, "splits": splits, "seed": seed,
-                    "skipped_rows": [str(problem) for problem in file.skipped]})  # fmt: skip
-    else:
-        parts = ", ".join(f"{number} {name}" for name, number in splits.items())
-        typer.echo(f"{count(written, 'pair')} written to {printable(str(target))}: {parts} (seed {seed}).")
+    parts = ", ".join(f"{number} {name}" for name, number in splits.items())
+    line = f"{count(written, 'pair')} written to {printable(str(out))}: {parts} (seed {seed})."
+    skipped = [str(problem) for problem in file.skipped]
+    document = {"out": str(out), "pairs": written, "splits": splits, "seed": seed, "skipped_rows": skipped}
+    tell(common.json, document, [line])
 
 
 def _report_json(report: ConvertReport) -> dict[str, object]:
     return {
         "source": report.source,
-        "target": str(report.target),
+        "out": str(report.target),
         "format": report.format,
         "rows_read": report.rows_read,
         "pairs_written": report.pairs_written,
@@ -189,3 +172,140 @@ def _show(source: str, format: str, summary: PairsSummary) -> None:
     console = terminal()
     console.print(Text(printable(source), style="bold"))
     console.print(table)
+
+
+FAILED = 1
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+@dataclass(frozen=True)
+class LintOptions:
+    """What is looked at, and what is known of it."""
+
+    benchmark: str | None = option(
+        None,
+        "Lint a benchmark of `synthesizeme evaluate`, or a family of them, as it declares itself.",
+        "NAME",
+    )
+    seen_items: bool = option(False, "Test prompts and responses may stand in the history: it is meant so.")
+    expect_pairs: int | None = option(None, "Pairs there should be.", "N", min=0)
+    expect_users: int | None = option(None, "Users there should be.", "N", min=0)
+    strict: bool = option(False, "Fail on warnings too.")
+    format: str = option("auto", "Format of the file, if not to be told from its first row.")
+    columns: list[str] | None = COLUMNS()
+    user: str | None = option(None, "Owner of rows that name none.", "ID")
+    data_dir: Path | None = DATA_DIR()
+
+
+@verb
+def lint(
+    common: CommonOptions,
+    options: LintOptions,
+    source: str | None = argument(
+        None, "File, folder, hub data set owner/name[:split], or a name such as llmfao.", "PAIRS"
+    ),
+) -> None:
+    """Look for leaks between splits, damaged texts, labels that follow form or length, and lost rows.
+
+    Exit status: 0 when nothing or only warnings and notes were found, 1 when an error was. Unreadable
+    rows are counted as an error, not left out. A benchmark that shows seen items on purpose declares it; an
+    overlap that nobody declared fails.
+    """
+    reports = _of_benchmarks(options) if source is None else [_of_file(source, options)]
+    passes = [report.passes(strict=options.strict) for report in reports]
+    if common.json:
+        whole = [{**it.model_dump(mode="json"), "passes": ok} for it, ok in zip(reports, passes, strict=True)]
+        print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+    else:
+        for report, ok in zip(reports, passes, strict=True):
+            _show_lint(report, ok)
+    if not all(passes):
+        raise typer.Exit(FAILED)
+
+
+def _of_benchmarks(options: LintOptions) -> list[LintReport]:
+    from synthesizeme.evaluation.benchmarks import resolve_benchmarks
+
+    if options.benchmark is None:
+        raise ConfigError("name a file of pairs, or a benchmark with --benchmark NAME")
+    return [_of_benchmark(name, options) for name in resolve_benchmarks(options.benchmark)]
+
+
+def _of_benchmark(name: str, options: LintOptions) -> LintReport:
+    from synthesizeme.evaluation.benchmarks import load_benchmark
+    from synthesizeme.evaluation.lint import lint
+
+    found = load_benchmark(name, options.data_dir)
+    own = {"pairs": options.expect_pairs, "users": options.expect_users}
+    declared = found.declared.model_copy(update={name: n for name, n in own.items() if n is not None})
+    return lint(
+        found.pairs,
+        source=found.name,
+        folds=[(fold.history, fold.test) for fold in found.folds],
+        seen_items_by_design=found.seen_items_by_design or options.seen_items,
+        declared=declared,
+    )
+
+
+def _of_file(source: str, options: LintOptions) -> LintReport:
+    from synthesizeme.evaluation.lint import Declared, lint
+
+    if options.benchmark is not None:
+        raise ConfigError("a file and --benchmark exclude each other")
+    file = read(
+        source, format=options.format, columns=options.columns, user_id=options.user, skip_bad_rows=True,
+        data_dir=options.data_dir,
+    )  # fmt: skip
+    reasons = {reason: n for reason, n in file.reasons.items() if reason != "malformed row"}
+    return lint(
+        file.pairs,
+        source=source,
+        seen_items_by_design=options.seen_items,
+        declared=Declared(pairs=options.expect_pairs, users=options.expect_users),
+        unreadable=[str(problem) for problem in file.skipped],
+        left_out=reasons,
+    )
+
+
+def _show_lint(report: LintReport, passes: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = terminal()
+    splits = ", ".join(
+        f"{'no split' if name == 'none' else name} {number:,}" for name, number in report.splits.items()
+    )
+    folds = f" in {report.folds} folds" if report.folds > 1 else ""
+    console.print(Text(printable(report.source), style="bold"))
+    console.print(
+        Text(
+            f"{count(report.pairs, 'pair')} of {count(report.users, 'user')}{folds}: "
+            + (splits if report.folds < 2 else "every pair is a test pair once")
+        )
+    )
+    if report.seen_items_by_design:
+        console.print(Text("Declared: test items are seen by design."))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for finding in report.findings:
+        table.add_row(
+            Text(finding.level, style=_STYLES[finding.level]), Text(finding.name), Text(_said(finding))
+        )
+    if report.findings:
+        console.print(table)
+    numbers = ", ".join(
+        count(report.count(level), level) for level in ("error", "warning", "note") if report.count(level)
+    )
+    console.print(Text(f"{'Passes' if passes else 'Fails'}: {numbers or 'nothing found'}."))
+
+
+def _said(finding: Finding) -> str:
+    pairs = ", ".join(printable(pair_id, 40) for pair_id in finding.pair_ids)
+    return (
+        f"{finding.count:,} of {finding.out_of:,} {printable(finding.problem)}."
+        + (f"\nE.g. {pairs}." if pairs else "")
+        + f"\nCure: {finding.cure}."
+    )
+
+
+HELP = "Convert, inspect, split and lint preference pairs."
+VERBS = {"convert": convert, "inspect": inspect, "split": split, "lint": lint}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from synthesizeme.cli._doctor_model import asks_for_a_model, show_tried, tried_model
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, DataDir, ModelOptions
-from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.cli._command import verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import DATA_DIR, CommonOptions
+from synthesizeme.cli._output import print_json, terminal
 from synthesizeme.errors import SynthesizeMeError, install_line
-from synthesizeme.plain_text import printable
+from synthesizeme.plain_text import count, dollars, printable
+
+if TYPE_CHECKING:
+    from synthesizeme.backends import Answer, Model
+
 
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT", "LITELLM_LOCAL_MODEL_COST_MAP")
 DISTRIBUTION = "synthesizeme-rewards"
@@ -24,9 +30,12 @@ BASE = (
 )  # fmt: skip
 
 
-@spread
+@verb
 def doctor(
-    context: typer.Context, model: ModelOptions, common: CommonOptions, data_dir: DataDir = None
+    context: typer.Context,
+    model: ModelOptions,
+    common: CommonOptions,
+    data_dir: Path | None = DATA_DIR(),
 ) -> None:
     """Say what is installed, which models would work, where data is looked for; nothing is sent.
 
@@ -38,7 +47,7 @@ def doctor(
         if common.json:
             print_json(tried)
         else:
-            show_tried(tried)
+            _show_tried(tried)
         if tried["failure"] is not None:
             raise SynthesizeMeError(f"{model.model} gave no verdict: {tried['failure']}")
         return
@@ -180,53 +189,188 @@ def _show(found: dict[str, Any]) -> None:
 
     table = Table.grid(Column(overflow="fold"), Column(), Column(overflow="fold"), padding=(0, 2))
     marks = {True: ("yes", "green"), False: ("no", "red"), None: ("?", "yellow")}
-
-    def heading(text: str) -> None:
-        table.add_row(Text(text, style="bold"), "", "")
-
-    def line(name: str, mark: bool | str | None, text: str) -> None:
-        word, style = (mark, "") if isinstance(mark, str) else marks[mark]
-        table.add_row(Text(f"  {printable(name)}"), Text(word, style=style), Text(printable(text)))
-
-    heading("Installed")
-    for name, version in found["versions"].items():
-        line(name, version, "")
-    heading("Extras")
-    for name, extra in found["extras"].items():
-        versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
-        line(name, extra["cure"] is None, versions + (f"; {extra['cure']}" if extra["cure"] else ""))
-    heading("Models that would work")
-    hosted = {name: it for name, it in found["backends"].items() if name.endswith("/NAME")}
-    for name, backend in found["backends"].items():
-        if name not in hosted or backend["ready"]:
-            line(name, backend["ready"], "" if backend["ready"] else f"needs {backend['needs']}")
-    for ready, title in ((False, "hosted, no key set"), (None, "hosted, not checked")):
-        others = [
-            f"{name} ({it['needs'].partition(' or ')[0]})"
-            for name, it in hosted.items()
-            if it["ready"] is ready
-        ]
-        line(title, ready, ", ".join(others))
-    heading("Encoders of texts")
-    for name, encoder in found["encoders"]["found"].items():
-        default = "the default here" if name == found["encoders"]["default"] else ""
-        line(name, encoder["ready"], encoder["needs"] or default)
-    line("licence of static", "", found["encoders"]["licence"])
-    heading("Data")
-    line("sample", True, found["data"]["sample"])
-    for place, there in found["data"]["places"].items():
-        line("looked for in", there, place)
-    for name, path in found["data"]["found"].items():
-        source = found["data"]["hub"][name]
-        then = f"would be fetched from {source} on the hub" if source else "it is not on the hub"
-        line(name, path is not None, path or f"in none of the folders; {then}")
-    heading("Cache of finished calls")
-    line(
-        "writable",
-        found["cache"]["writable"],
-        f"{found['cache']['folder']} ({found['cache']['bytes']:,} bytes)",
-    )
-    heading("Environment")
-    for name, value in found["environment"].items():
-        line(name, "set" if value else "-", value or "")
+    for heading, rows in _sections(found).items():
+        table.add_row(Text(heading, style="bold"), "", "")
+        for name, mark, text in rows:
+            word, style = (mark, "") if isinstance(mark, str) else marks[mark]
+            table.add_row(Text(f"  {printable(name)}"), Text(word, style=style), Text(printable(text)))
     terminal().print(table)
+
+
+def _sections(found: dict[str, Any]) -> dict[str, list[tuple[str, bool | str | None, str]]]:
+    """What is shown under each heading: a name, a mark, and a text."""
+    backends, encoders, data, cache = (found[name] for name in ("backends", "encoders", "data", "cache"))
+    hosted = {name: it for name, it in backends.items() if name.endswith("/NAME")}
+    default = {encoders["default"]: "the default here"}
+    fetched = {
+        name: f"would be fetched from {source} on the hub" if source else "it is not on the hub"
+        for name, source in data["hub"].items()
+    }
+
+    def unready(ready: bool | None) -> str:
+        others = ((name, it["needs"]) for name, it in hosted.items() if it["ready"] is ready)
+        return ", ".join(f"{name} ({needs.partition(' or ')[0]})" for name, needs in others)
+
+    def brought(extra: dict[str, Any]) -> str:
+        versions = ", ".join(f"{it} {version or 'missing'}" for it, version in extra["versions"].items())
+        return versions + (f"; {extra['cure']}" if extra["cure"] else "")
+
+    return {
+        "Installed": [(name, version, "") for name, version in found["versions"].items()],
+        "Extras": [(name, it["cure"] is None, brought(it)) for name, it in found["extras"].items()],
+        "Models that would work": [
+            *(
+                (name, it["ready"], "" if it["ready"] else f"needs {it['needs']}")
+                for name, it in backends.items()
+                if name not in hosted or it["ready"]
+            ),
+            ("hosted, no key set", False, unready(False)),
+            ("hosted, not checked", None, unready(None)),
+        ],
+        "Encoders of texts": [
+            *(
+                (name, it["ready"], it["needs"] or default.get(name, ""))
+                for name, it in encoders["found"].items()
+            ),
+            ("licence of static", "", encoders["licence"]),
+        ],
+        "Data": [
+            ("sample", True, data["sample"]),
+            *(("looked for in", there, place) for place, there in data["places"].items()),
+            *(
+                (name, path is not None, path or f"in none of the folders; {fetched[name]}")
+                for name, path in data["found"].items()
+            ),
+        ],
+        "Cache of finished calls": [
+            ("writable", cache["writable"], f"{cache['folder']} ({cache['bytes']:,} bytes)")
+        ],
+        "Environment": [(name, "set" if it else "-", it or "") for name, it in found["environment"].items()],
+    }
+
+
+PROMPT = "How long do I boil an egg?"
+FIRST = "Seven minutes for a soft yolk, ten for a hard one. Start counting when the water boils."
+SECOND = (
+    "What a wonderful question! There are so many ways to think about eggs, and it really depends on a great "
+    "many things that we might want to consider together first."
+)
+NOT_KNOWN = "not known"
+"""What is said of what no reply told."""
+_SHOWN = 200
+
+
+def asks_for_a_model(context: typer.Context) -> bool:
+    """Whether a model was named on the command line; a config file names the one of other verbs."""
+    sources = [context.get_parameter_source(name) for name in ("model", "api_base")]
+    return any(source is not None and source.name not in ("DEFAULT", "DEFAULT_MAP") for source in sources)
+
+
+def tried_model(options: ModelOptions) -> dict[str, Any]:
+    """What one comparison found out: plain values.
+
+    Raises:
+        ConfigError: a flag has an impossible value.
+        CredentialError: the key is missing.
+        BackendError: the model cannot be loaded.
+    """
+    from synthesizeme.backends import Answer, RetryPolicy, Session
+    from synthesizeme.cli._model_options import model_of
+    from synthesizeme.errors import BackendError
+    from synthesizeme.judges import LLMJudge, verdict_or_failure
+    from synthesizeme.types import Comparison, Failure, Message
+
+    model = model_of(options)
+    prompt = (Message(role="user", content=PROMPT),)
+    comparison = Comparison(pair_id="doctor", user_id="doctor", prompt=prompt, first=FIRST, second=SECOND)
+    with Session(model, retry=RetryPolicy(retries=min(1, options.retries))) as session:
+        account = session.account()
+        question = LLMJudge(account).question(comparison)
+        assert question is not None
+        started = time.perf_counter()
+        outcome: Answer | Failure
+        try:
+            (outcome,) = account.ask([question])
+        except BackendError as error:
+            outcome = Failure(kind="transport", detail=str(error))
+        seconds = time.perf_counter() - started
+        refused = sorted(session.endpoint.refused)
+        unusable = "probabilities" in session.endpoint.noted
+    found = verdict_or_failure(outcome)
+    answer = outcome if isinstance(outcome, Answer) else None
+    failed = found if isinstance(found, Failure) else None
+    return {
+        "model": model.name,
+        "kind": model.kind,
+        "api_base": model.settings.api_base,
+        "verdict": None if isinstance(found, Failure) else found.preference,
+        "failure": None if failed is None else f"{failed.kind}: {failed.detail}",
+        "read_by": None if failed is not None or answer is None else _way(answer),
+        "reply": "" if answer is None else answer.text,
+        "token_probabilities": None if answer is None else bool(answer.tokens),
+        "unusable_probabilities": None if answer is None else unusable,
+        "refuses": refused if refused or answer is not None else None,
+        "system_message": False if "system" in refused else None if answer is None else True,
+        "usd_per_million_tokens": _price(model),
+        "seconds": round(seconds, 3),
+        "tokens_per_second": None if answer is None else round(answer.completion_tokens / seconds, 1),
+        "context_tokens": _context(model),
+    }
+
+
+def _show_tried(found: dict[str, Any]) -> None:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
+    for name, text in _told_lines(found).items():
+        table.add_row(Text(name), Text(printable(text)))
+    terminal().print(table)
+
+
+def _told_lines(found: dict[str, Any]) -> dict[str, str]:
+    """The same in words."""
+    at = f" at {found['api_base']}" if found["api_base"] else ""
+    not_given = "given, but they are none: not used" if found["unusable_probabilities"] else "not given"
+    refuses, price, speed = found["refuses"], found["usd_per_million_tokens"], found["tokens_per_second"]
+    context, took = found["context_tokens"], f"{found['seconds']:.1f} s"
+    taken = _told(found["system_message"], "taken", "refused; stands in the first user turn")
+    prices = NOT_KNOWN if price is None else f"{dollars(price[0])} read, {dollars(price[1])} written"
+    return {
+        "model": f"{found['model']} ({found['kind']}){at}",
+        "verdict": found["verdict"] or f"none: {found['failure']}",
+        "read by": found["read_by"] or "no way that was tried",
+        "its reply": found["reply"][:_SHOWN] or "none",
+        "token probabilities": _told(found["token_probabilities"], "given", not_given),
+        "system message": taken,
+        "refuses": NOT_KNOWN if refuses is None else ", ".join(refuses) or "nothing that was sent",
+        "price of a million tokens": prices,
+        "speed": f"{NOT_KNOWN}; it took {took}" if speed is None else f"{took}, {speed:g} tokens a second",
+        "context": "not told" if context is None else count(context, "token"),
+    }
+
+
+def _told(found: bool | None, yes: str, no: str) -> str:
+    """What was found out, in words."""
+    return NOT_KNOWN if found is None else yes if found else no
+
+
+def _way(answer: Answer) -> str:
+    if answer.mended:
+        return "its own turn, continued" if answer.constrained else "one more question about its reply"
+    if not answer.constrained:
+        return "its words"
+    return "a JSON schema" if answer.text.lstrip().startswith("{") else "its own turn, begun for it"
+
+
+def _price(model: Model) -> tuple[float, float] | None:
+    """US dollars for a million tokens read and written; None where they are not known."""
+    from synthesizeme.personas.estimate import token_price
+
+    price = token_price(model.name, api_base=model.settings.api_base)
+    return None if price is None else (price(1_000_000, 0), price(0, 1_000_000))
+
+
+def _context(model: Model) -> int | None:
+    told = getattr(model.lm.engine, "context", None)
+    return None if told is None else told(model.lm.model)

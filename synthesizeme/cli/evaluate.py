@@ -2,106 +2,65 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._lamp_evaluation import USUAL, LampOptions, is_lamp, lamp_reports
-from synthesizeme.cli._measured_on import loaded, measured_on
-from synthesizeme.cli._options import (
-    BENCHMARKS,
-    Benchmarked,
-    CommonOptions,
-    DataDir,
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._measuring import MeasuringOptions, loaded, measured_on, result_folder, scorer_names
+from synthesizeme.cli._model_options import (
+    InductionOptions,
     ModelOptions,
-    NoAnswers,
-    folder,
+    RetrievalOptions,
+    check_model,
+    open_session,
 )
-from synthesizeme.cli._pairs_input import Columns
-from synthesizeme.cli._report_table import show_report
-from synthesizeme.cli._retrieval_options import RetrievalOptions
-from synthesizeme.cli._reward_bench_evaluation import is_reward_bench, reward_bench_report
-from synthesizeme.cli._text import print_json, say
+from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions, profiles_in
+from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._reward_options import FloorOptions
+from synthesizeme.cli._tables import show_report
+from synthesizeme.errors import BackendError, ConfigError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from synthesizeme.comparison.entrants import CheckpointEntrant
+    from synthesizeme.comparison.participants import Participants
     from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.report import Report
     from synthesizeme.lamp import LampReport
 
+LAMP = ("lamp/", "lamp-time/")
+LAMP_PANEL = "LaMP"
+REWARD_BENCH = "reward-bench-2"
+
 
 @dataclass(frozen=True)
-class EvaluationOptions:
+class EvaluationOptions(MeasuringOptions):
     """What is measured on what."""
 
-    benchmark: Annotated[
-        str | None,
-        typer.Option(
-            "--benchmark",
-            help=f"{BENCHMARKS}, lamp/1 to lamp/7 and lamp-time/1 to /7 (an invented sample where "
-            "they are in no folder of data), reward-bench-2 (what "
-            "users cost trained models in general quality). A name without /… runs all of its family, e.g. "
-            "personal-reward-bench.",
-            metavar="NAME",
-        ),
-    ] = None
-    data: Benchmarked = None
-    columns: Columns = None
-    scorers: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scorers",
-            help="default, memory, persona, demonstrations, both (judges that ask a model); "
-            "retrieval-random, -recency, -bm25, -dense, each also with +persona (shown the user's past "
-            "pairs that are retrieved for each question); longer, random, oracle, majority, gpt4, gpt3 "
-            "(what they are held against); the folder of a trained checkpoint. On lamp also "
-            "vote-RETRIEVER (tasks 2, 3), direct-RETRIEVER (a language model writes) and any reward "
-            "model. Several with commas or by repeating the flag; default,both,longer if none is given.",
-            metavar="NAME",
-        ),
-    ] = None
-    data_dir: DataDir = None
-    profiles: Annotated[
-        Path | None,
-        typer.Option(
-            "--profiles",
-            help="Folder that induce-persona wrote; without it profiles are induced from the history.",
-            metavar="DIR",
-        ),
-    ] = None
-    max_users: Annotated[
-        int | None, typer.Option("--max-users", help="Take only the first N users.", min=1, metavar="N")
-    ] = None
-    controls: Annotated[
-        bool,
-        typer.Option(
-            "--controls", help="Also run each judge and checkpoint as another user and with swapped labels."
-        ),
-    ] = False
-    no_answers: NoAnswers = 100
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for results.json and results.md.", metavar="DIR", parser=folder),
-    ] = None
+    store: str | None = PROFILES()
+    key_file: Path | None = KEY_FILE()
+    controls: bool = option(
+        False, "Also run each judge and checkpoint as another user and with swapped labels."
+    )
+    split: str = option(
+        "dev", "Split of LaMP: train, dev or test (whose golds are not published).", "NAME", panel=LAMP_PANEL
+    )
+    ranking: Path | None = option(
+        None,
+        "JSON of item ids by question id, best first: what direct-… and vote-… are shown.",
+        "FILE",
+        panel=LAMP_PANEL,
+    )
 
 
-@spread
+@verb
 def evaluate(
     options: EvaluationOptions,
     induction: InductionOptions,
     retrieval: RetrievalOptions,
-    lamp: LampOptions,
     model: ModelOptions,
     floor: FloorOptions,
     common: CommonOptions,
@@ -109,42 +68,161 @@ def evaluate(
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
 
     On a terminal the columns that matter most are shown; elsewhere, and in --out, the whole Markdown
-    table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub.
+    table. Data is looked for in --data-dir, then in $SYNTHESIZEME_DATA_DIR, then on the hub. Reward models
+    are fitted to the history; `compare` also measures them by the length of it. If no scorer is named, they
+    are default,both,longer.
     """
-    from synthesizeme.cli._session import check_model
-
     benchmarks = measured_on(options.benchmark, options.data)
-    model = induction.asking(model)
-    of_lamp = is_lamp(benchmarks)
-    of_nobody = is_reward_bench(benchmarks)
-    names = _names(options, "" if of_nobody else USUAL if of_lamp else "default,both,longer")
-    checkpoints = {} if of_lamp or of_nobody else _checkpoints(names, options, floor.name)
-    check_model(model)
-    found: Iterator[Report | LampReport | TaxReport]
-    if of_nobody:
-        found = _of_nobody(names, options, floor.name)
-    elif of_lamp:
-        found = _of_lamp(benchmarks, names, options, lamp, induction, retrieval, model, floor.name)
-    else:
-        found = _of_pairs(benchmarks, names, checkpoints, options, induction, retrieval, model)
+    run = _Evaluation(options, induction, retrieval, induction.asking(model), floor.name)
+    check_model(run.model)
+    found = run.reports(benchmarks)
+    places: dict[str, Path] = {}
+    if options.out is not None:
+        places = {it: result_folder(options.out, it, benchmarks, force=options.force) for it in benchmarks}
     reports = []
-    for report in found:
+    for name, report in zip(benchmarks, found, strict=True):
         reports.append(report)
-        if options.out is not None:
-            place = options.out if len(benchmarks) == 1 else options.out / report.benchmark.rpartition("/")[2]
-            written = ", ".join(printable(str(path)) for path in report.save(place))
+        if name in places:
+            written = ", ".join(printable(str(path)) for path in report.save(places[name]))
             say(f"Written: {written}")
         if not common.json:
-            _show(report)
+            show_report(report)
     if common.json:
         whole = [report.model_dump(mode="json") for report in reports]
         print_json(whole[0] if len(whole) == 1 else {"reports": whole})
     _refuse_silence(reports)
 
 
-def _refuse_silence(reports: list[Report | LampReport | TaxReport]) -> None:
+@dataclass(frozen=True)
+class _Evaluation:
+    """What the flags ask for."""
+
+    options: EvaluationOptions
+    induction: InductionOptions
+    retrieval: RetrievalOptions
+    model: ModelOptions
+    floor: str | None
+
+    def reports(self, benchmarks: list[str]) -> Iterator[Report | LampReport | TaxReport]:
+        """The report on each benchmark; what is wrong with the flags is said at once.
+
+        Raises:
+            UnknownNameError: a name is no scorer.
+            ConfigError: two flags exclude each other.
+            DataError: a checkpoint or the data cannot be read.
+        """
+        if benchmarks == [REWARD_BENCH]:
+            return self._of_nobody()
+        if all(name.startswith(LAMP) for name in benchmarks):
+            return self._of_lamp(benchmarks)
+        return self._of_pairs(benchmarks)
+
+    def _of_pairs(self, benchmarks: Sequence[str]) -> Iterator[Report]:
+        from synthesizeme.comparison.participants import participants
+        from synthesizeme.judges.names import has_controls
+
+        options = self.options
+        who = participants(scorer_names(options, "default,both,longer"), floor=self.floor)
+        if options.controls and options.store is not None:
+            raise ConfigError("--controls induces profiles of its own; it cannot be used with --store")
+        if options.controls and not (who.classes or who.checkpoints or any(map(has_controls, who.names))):
+            controlled = "persona, demonstrations, both, retrieval-…, reward models and checkpoints"
+            say(f"--controls changes nothing here: only {controlled} have controls.")
+        found = [loaded(name, options.data_dir, options.columns) for name in benchmarks]
+        return (self._measured(benchmark, who) for benchmark in found)
+
+    def _measured(self, benchmark: Benchmark, who: Participants) -> Report:
+        from synthesizeme.comparison.measure import Measuring, evaluate
+        from synthesizeme.progress import ProgressDisplay
+
+        options, settings = self.options, self.induction.settings()
+        shared = {"seed": settings.seed} | ({} if self.floor is None else {"floor": self.floor})
+        with ExitStack() as stack:
+            display = stack.enter_context(ProgressDisplay())
+            display.label(benchmark.name, 1, 1)
+            session = stack.enter_context(open_session(self.model, display)) if who.asking else None
+            stored = profiles_in(options.store, options.key_file) if options.store is not None else None
+            how = Measuring(
+                settings, session, self.retrieval.settings(), dict.fromkeys(who.classes, shared),
+                options.max_users, options.no_answers, display.label,
+            )  # fmt: skip
+            profiles = stack.enter_context(stored) if stored is not None else None
+            report, scorers = evaluate(benchmark, who, how, profiles=profiles, controls=options.controls)
+        usage = scorers.induction_usage
+        if usage.calls:
+            say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
+        return report
+
+    def _of_lamp(self, benchmarks: Sequence[str]) -> Iterator[LampReport]:
+        from synthesizeme.datasets.lamp import lamp_task
+        from synthesizeme.lamp.run import check_names, writers
+
+        if self.options.store is not None:
+            raise ConfigError("--store: on LaMP profiles are induced from the past items; leave it out")
+        scorers = scorer_names(self.options, "default,retrieval-bm25")
+        models = self._models(scorers)
+        for name in benchmarks:
+            check_names(scorers, lamp_task(name), tuple(models))
+        if self.model.model == "builtin" and any(name in writers() for name in scorers):
+            raise ConfigError(
+                "direct-… needs a language model; the builtin reader compares, it does not write"
+            )
+        return self._lamp_reports(benchmarks, scorers, models)
+
+    def _lamp_reports(
+        self, benchmarks: Sequence[str], scorers: Sequence[str], models: dict[str, Any]
+    ) -> Iterator[LampReport]:
+        from synthesizeme.datasets.lamp import load_lamp
+        from synthesizeme.lamp import LampRun, read_ranking
+        from synthesizeme.lamp.run import asks
+        from synthesizeme.progress import ProgressDisplay
+
+        options = self.options
+        with ExitStack() as stack:
+            display = stack.enter_context(ProgressDisplay())
+            session = (
+                stack.enter_context(open_session(self.model, display)) if any(map(asks, scorers)) else None
+            )
+            for name in benchmarks:
+                display.label(name, 1, 1)
+                data = load_lamp(name, split=options.split, data_dir=options.data_dir)
+                if data.invented:
+                    say(f"Note: {name} is in no folder of data; a small sample of invented authors is taken.")
+                run = LampRun(
+                    data.first_users(options.max_users),
+                    self.induction.settings(),
+                    session=session,
+                    models=models,
+                    retrieval=self.retrieval.settings(),
+                    ranking=read_ranking(options.ranking, data) if options.ranking else None,
+                    on_label=display.label,
+                )
+                yield run.report(scorers, controls=options.controls)
+
+    def _models(self, scorers: Sequence[str]) -> dict[str, Any]:
+        """The reward models among the names, not fitted yet.
+
+        Raises:
+            MissingExtraError: the library of one is not installed.
+        """
+        from reward_models import method, method_names
+
+        shared: dict[str, Any] = {"seed": self.induction.seed}
+        shared |= {} if self.floor is None else {"floor": self.floor}
+        return {name: method(name)(**shared) for name in scorers if name in method_names()}
+
+    def _of_nobody(self) -> Iterator[TaxReport]:
+        from synthesizeme.comparison.personalization_tax import tax_of_checkpoints
+
+        options = self.options
+        if options.store is not None or options.controls:
+            raise ConfigError("--store, --controls: reward-bench-2 asks trained models alone; leave them out")
+        folders = scorer_names(options, "")
+        yield tax_of_checkpoints(folders, options.data_dir, options.max_users, self.floor)
+
+
+def _refuse_silence(reports: Sequence[Report | LampReport | TaxReport]) -> None:
     """Fail where every question of every scorer failed: that is no measurement."""
-    from synthesizeme.errors import BackendError
     from synthesizeme.evaluation.report import Report
 
     rows = [row for report in reports if isinstance(report, Report) for row in report.rows]
@@ -155,139 +233,3 @@ def _refuse_silence(reports: list[Report | LampReport | TaxReport]) -> None:
             f"no scorer answered any question ({', '.join(kinds)}). Cure: "
             f"{cures if 'too_long' in kinds else ''}`synthesizeme doctor` says which models would work"
         )
-
-
-def _of_pairs(
-    names: list[str],
-    scorers: list[str],
-    checkpoints: dict[str, CheckpointEntrant],
-    options: EvaluationOptions,
-    induction: InductionOptions,
-    retrieval: RetrievalOptions,
-    model: ModelOptions,
-) -> Iterator[Report | LampReport | TaxReport]:
-    for benchmark in [loaded(name, options.data_dir, options.columns) for name in names]:
-        yield _measure(benchmark, scorers, checkpoints, options, induction, retrieval, model)
-
-
-def _of_lamp(
-    names: list[str],
-    scorers: list[str],
-    options: EvaluationOptions,
-    lamp: LampOptions,
-    induction: InductionOptions,
-    retrieval: RetrievalOptions,
-    model: ModelOptions,
-    floor: str | None,
-) -> Iterator[Report | LampReport | TaxReport]:
-    from synthesizeme.errors import ConfigError
-
-    if options.profiles is not None:
-        raise ConfigError("--profiles: on LaMP profiles are induced from the past items; leave it out")
-    return lamp_reports(
-        names,
-        scorers,
-        options.data_dir,
-        options.max_users,
-        lamp,
-        induction.settings(),
-        retrieval.settings(),
-        model,
-        controls=options.controls,
-        floor=floor,
-    )
-
-
-def _of_nobody(
-    names: list[str], options: EvaluationOptions, floor: str | None
-) -> Iterator[Report | LampReport | TaxReport]:
-    from synthesizeme.errors import ConfigError
-
-    if options.profiles is not None or options.controls:
-        raise ConfigError("--profiles, --controls: reward-bench-2 asks trained models alone; leave them out")
-    yield reward_bench_report(names, options.data_dir, options.max_users, floor)
-
-
-def _names(options: EvaluationOptions, usual: str) -> list[str]:
-    """The names that --scorers gives, or the usual ones.
-
-    Raises:
-        ConfigError: it gives none.
-    """
-    from synthesizeme.errors import ConfigError
-
-    names = [name.strip() for item in options.scorers or [usual] for name in item.split(",") if name.strip()]
-    if not names:
-        raise ConfigError(f"--scorers names no scorer; expected e.g. --scorers {usual or 'out/model'}")
-    return names
-
-
-def _checkpoints(
-    names: list[str], options: EvaluationOptions, floor: str | None
-) -> dict[str, CheckpointEntrant]:
-    """The checkpoints among the names, by path; the other names are checked.
-
-    Raises:
-        UnknownNameError: a name is no scorer.
-        ConfigError: two flags exclude each other.
-        DataError: a checkpoint cannot be read.
-    """
-    from synthesizeme.comparison.entrants import is_checkpoint, open_checkpoints
-    from synthesizeme.errors import ConfigError
-    from synthesizeme.personas.scorer_names import check_scorers, has_controls
-
-    check_scorers([name for name in names if not is_checkpoint(name)])
-    if options.controls and options.profiles is not None:
-        raise ConfigError("--controls induces profiles of its own; it cannot be used with --profiles")
-    if options.controls and not any(has_controls(name) or is_checkpoint(name) for name in names):
-        controlled = "persona, demonstrations, both, retrieval-… and checkpoints"
-        say(f"--controls changes nothing here: only {controlled} have controls.")
-    return open_checkpoints(names, floor)
-
-
-def _measure(
-    whole: Benchmark,
-    names: list[str],
-    checkpoints: dict[str, CheckpointEntrant],
-    options: EvaluationOptions,
-    induction: InductionOptions,
-    retrieval: RetrievalOptions,
-    model: ModelOptions,
-) -> Report:
-    from synthesizeme.cli._session import open_session
-    from synthesizeme.personas.scorer_names import asks_model
-    from synthesizeme.personas.scorers import Scorers, limit_users
-    from synthesizeme.personas.store import ProfileDirectory
-    from synthesizeme.progress import ProgressDisplay
-
-    chosen = limit_users(whole, options.max_users) if options.max_users else whole
-    with ExitStack() as stack:
-        display = stack.enter_context(ProgressDisplay())
-        display.label(chosen.name, 1, 1)
-        asks = any(map(asks_model, names))
-        scorers = Scorers(
-            chosen,
-            induction.settings(),
-            session=stack.enter_context(open_session(model, display)) if asks else None,
-            profiles=ProfileDirectory(options.profiles) if options.profiles else None,
-            everyone=whole.pairs,
-            on_label=display.label,
-            retrieval=retrieval.settings(),
-            saved={it.name: it.model for it in checkpoints.values()},
-            no_answers=options.no_answers,
-        )
-        shown = [checkpoints[name].name if name in checkpoints else name for name in names]
-        report = scorers.report(shown, controls=options.controls)
-    usage = scorers.induction_usage
-    if usage.calls:
-        say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
-    return report
-
-
-def _show(report: Report | LampReport | TaxReport) -> None:
-    from synthesizeme.evaluation.report import Report
-
-    if sys.stdout.isatty() and isinstance(report, Report):
-        show_report(report)
-    else:
-        sys.stdout.write(report.to_markdown())

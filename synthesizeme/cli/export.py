@@ -7,14 +7,11 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import typer
-
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, folder
-from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._text import print_json
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._options import FORCE, CommonOptions, folder
+from synthesizeme.cli._output import check_replaceable, check_writable, tell
 from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
 
@@ -45,21 +42,19 @@ _PERSONA = " The persona of the user is the system turn; without one it answers 
 class ExportOptions:
     """What is exported, how and where to."""
 
-    out: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR", parser=folder)]
-    model: Annotated[
-        Path, typer.Option("--model", help="Checkpoint folder of `synthesizeme train`.", metavar="DIR")
-    ]
-    to: Annotated[
-        Literal["hf"],
-        typer.Option(
-            "--to",
-            help="hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward.",
-        ),
-    ] = "hf"
+    out: Path = option(..., "Folder to write.", "DIR", parser=folder)
+    reward_model: Path = option(..., "Checkpoint folder of `synthesizeme train`.", "DIR")
+    to: Literal["hf"] = option(
+        "hf", "hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward."
+    )
+    force: bool = FORCE()
 
 
-@spread
-def export(options: ExportOptions, common: CommonOptions) -> None:
+@verb
+def export(
+    options: ExportOptions,
+    common: CommonOptions,
+) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
     The folder's README.md has the command and the request for vLLM. The reward is the logit: switch
@@ -68,16 +63,15 @@ def export(options: ExportOptions, common: CommonOptions) -> None:
     """
     from reward_models import load
 
-    model: Any = load(options.model)
+    model: Any = load(options.reward_model)
     if model.name not in (*IMPERSONAL, *IN_WORDS):
         raise ConfigError(
-            f"--model {options.model}: {model.name} is no sequence classifier by itself; these can be "
-            f"exported: {', '.join((*IMPERSONAL, *IN_WORDS))}. Serve it with `synthesizeme serve`"
+            f"--reward-model {options.reward_model}: {model.name} is no sequence classifier by itself; these "
+            f"can be exported: {', '.join((*IMPERSONAL, *IN_WORDS))}. Serve it with `synthesizeme serve`"
         )
     check_writable(options.out)
-    if options.out.exists() and any(options.out.iterdir()):
-        raise ConfigError(f"{options.out}: holds files; name a new folder")
-    shutil.copytree(options.model / BACKBONE, options.out, dirs_exist_ok=True)
+    check_replaceable(options.out, force=options.force)
+    shutil.copytree(options.reward_model / BACKBONE, options.out, dirs_exist_ok=True)
     window = model.renderer_.max_length
     _alone(options.out, model.tokenizer_, window)
     out = str(options.out)
@@ -94,14 +88,14 @@ def export(options: ExportOptions, common: CommonOptions) -> None:
         persona=_PERSONA if model.name in IN_WORDS else "",
     )
     (options.out / "README.md").write_text(written, encoding="utf-8")
-    if common.json:
-        print_json(facts)
-        return
-    typer.echo(f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.")
-    typer.echo(f"Serve it: {printable(str(facts['command']))}")
-    typer.echo(f"Ask it: POST /classify {printable(json.dumps(facts['request']))}")
+    lines = [
+        f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.",
+        f"Serve it: {printable(str(facts['command']))}",
+        f"Ask it: POST /classify {printable(json.dumps(facts['request']))}",
+    ]
     if model.name in IN_WORDS:
-        typer.echo("It knows a user by the persona before the prompt; without one it answers for nobody.")
+        lines.append("It knows a user by the persona before the prompt; without one it answers for nobody.")
+    tell(common.json, facts, lines)
 
 
 def _messages(method: str) -> list[dict[str, str]]:

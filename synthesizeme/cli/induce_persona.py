@@ -5,26 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import typer
-
-from synthesizeme.cli._evidence import EvidenceOptions, Gathered, gather
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._induction_options import InductionOptions
-from synthesizeme.cli._many_users import StoreWork, induce_into_store
-from synthesizeme.cli._many_users_options import ManyUsersOptions, refuse_for_store, refuse_without_store
-from synthesizeme.cli._options import CommonOptions, ModelOptions, SkipBadRows, folder
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
-from synthesizeme.cli._places import check_writable, write_profile
-from synthesizeme.cli._results import show_estimate, show_pooled, show_result
-from synthesizeme.cli._results_json import estimate_json, failure_json, pooled_json, result_json
-from synthesizeme.cli._text import PatientOutput, print_json, say
+from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._many_users import (
+    ManyUsersOptions,
+    RunOptions,
+    induce_into_store,
+    refuse_for_store,
+    refuse_without_store,
+)
+from synthesizeme.cli._model_options import InductionOptions, ModelOptions
+from synthesizeme.cli._options import CommonOptions, folder
+from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
+from synthesizeme.cli._pairs import KINDS, read
+from synthesizeme.cli._tables import (
+    accuracy_json,
+    estimate_json,
+    failure_json,
+    result_json,
+    show_estimate,
+    show_pooled,
+    show_result,
+)
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
+    from synthesizeme.induction.evidence import Gathered
     from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
     from synthesizeme.types import PreferencePair
 
@@ -33,49 +42,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What to do with the users of the file."""
+class EvidenceOptions:
+    """Whether a reward model tells the persona writer what it learned."""
 
-    user: Annotated[str | None, typer.Option("--user", help="Induce this user.", metavar="ID")] = None
-    all_users: Annotated[bool, typer.Option("--all-users", help="Induce every user of the file.")] = False
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Folder for the files, one folder in it per user; by default out, or none with --profiles.",
-            metavar="DIR",
-            parser=folder,
-        ),
-    ] = None
-    budget_calls: Annotated[
-        int | None,
-        typer.Option(
-            "--budget-calls",
-            help="Most distinct calls of this run, shared evenly by its users; follow-ups on replies that "
-            "cannot be read are not counted. Of a user's share the evaluation is set aside first, unless the "
-            "induction could then not judge every train pair. With --profiles: most calls sent, whoever "
-            "needs them; who gets none is left for another run.",
-            min=1,
-            metavar="N",
-        ),
-    ] = None
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the calls, tokens and cost it would need; send nothing.")
-    ] = False
-    baselines: Annotated[
-        bool, typer.Option("--baselines", help="Also measure a memory judge and a demographics judge.")
-    ] = False
-    no_evaluate: Annotated[bool, typer.Option("--no-evaluate", help="Do not measure on test pairs.")] = False
-    columns: Columns = None
-    skip_bad_rows: SkipBadRows = False
+    evidence: bool = option(
+        False,
+        "Also show the persona writer in what the user differs from most people, if in anything, by "
+        "a reward model of the user's train and validation pairs; by default "
+        "hierarchical-stylometric, fitted to those pairs of all users of the file.",
+    )
+    reward_model: Path | None = option(
+        None,
+        "Take the evidence from this checkpoint of `synthesizeme train`; the user's part of it is "
+        "fitted anew to the train and validation pairs of the file. Train it without this file's test "
+        "pairs, or their accuracy is no longer one on unseen pairs. Implies --evidence.",
+        "DIR",
+        parser=folder,
+    )
 
     @property
-    def folder(self) -> Path:
-        """Where the files go that are written in any case."""
-        return self.out or Path("out")
+    def wanted(self) -> bool:
+        """Whether there is to be any."""
+        return self.evidence or self.reward_model is not None
 
 
-@spread
+@verb
 def induce_persona(
     run: RunOptions,
     many: ManyUsersOptions,
@@ -83,15 +74,13 @@ def induce_persona(
     evidence: EvidenceOptions,
     model: ModelOptions,
     common: CommonOptions,
-    pairs: Annotated[
-        Path | None,
-        typer.Argument(
-            help=f"{KINDS}. Rows that name no user are of --user. With --profiles it may be left out: the "
-            "pairs of the store are taken.",
-            metavar="PAIRS",
-            show_default=False,
-        ),
-    ] = None,
+    pairs: Path | None = argument(
+        None,
+        f"Pairs: {KINDS}. Rows that name no user are of --user. With --store it may be left out: the "
+        "pairs of the store are taken.",
+        "PAIRS",
+        show_default=False,
+    ),
 ) -> None:
     """Induce a user's persona from preference pairs and measure it on the user's held-out pairs.
 
@@ -99,28 +88,22 @@ def induce_persona(
     without a split get a seeded 60/20/20 within the user. The default model, builtin, is a rule-based
     reader, not a language model. Exit status: 0 done, 1 failed, 2 wrong usage.
 
-    With --profiles pairs and profiles go into a store, users are taken one after the other whatever their
+    With --store pairs and profiles go into a store, users are taken one after the other whatever their
     number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
     pairs, and tries again who failed.
     """
-    from synthesizeme.cli._session import check_model
+    from synthesizeme.cli._model_options import check_model
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
-    if many.profiles is not None and not run.dry_run:
+    if many.store is not None and not run.dry_run:
         refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
         check_model(model)
-        work = StoreWork(
-            pairs, run.user, settings, model, many, out=run.out,
-            calls=run.budget_calls, columns=run.columns, skip_bad_rows=run.skip_bad_rows,
-        )  # fmt: skip
-        induce_into_store(work, as_json=common.json)
+        induce_into_store(pairs, run, many, settings, model, as_json=common.json)
         return
     refuse_without_store(many)
     if pairs is None:
-        raise ConfigError(
-            "PAIRS is missing: name a file of pairs, or a store that holds some with --profiles"
-        )
+        raise ConfigError("PAIRS is missing: name a file of pairs, or a store that holds some with --store")
     file = read(pairs, columns=run.columns, user_id=run.user, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
     check_model(model)
@@ -128,8 +111,8 @@ def induce_persona(
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    _check_places(run.folder, users)
-    known = gather(evidence, file.pairs, list(users), seed=induction.seed)
+    _check_places(run.folder, users, force=run.force)
+    known = _evidence(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
     done, failed = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
@@ -143,12 +126,22 @@ def induce_persona(
         raise BrokenPipeError
 
 
-def _check_places(out: Path, users: Users) -> None:
+def _evidence(
+    options: EvidenceOptions, pairs: Sequence[PreferencePair], users: Sequence[str], *, seed: int
+) -> Gathered:
+    from synthesizeme.induction.evidence import Gathered, gather
+
+    return (
+        gather(pairs, users, checkpoint=options.reward_model, seed=seed) if options.wanted else Gathered({})
+    )
+
+
+def _check_places(out: Path, users: Users, *, force: bool) -> None:
     """Refuse a folder that cannot be written, or holds something else, before any work is done."""
     from synthesizeme.personas.store import refuse_replacing
 
     check_writable(out)
-    for user, own in users.items():
+    for user, own in () if force else users.items():
         refuse_replacing(out, user, [pair.pair_id for pair in own])
 
 
@@ -202,11 +195,12 @@ def _estimate(
          list_price(model.model, it.evaluation, api_base=model.api_base))
         for it in found
     ]  # fmt: skip
+    by_user = dict(zip(users, found, strict=True))
     follow_ups = most_follow_ups(model.model, api_base=model.api_base)
     if as_json:
-        print_json(estimate_json(list(users), found, prices, follow_ups))
+        print_json(estimate_json(by_user, prices, follow_ups))
     else:
-        show_estimate(list(users), found, prices, follow_ups, model.model)
+        show_estimate(by_user, prices, follow_ups, model.model)
 
 
 def _induce(
@@ -219,7 +213,7 @@ def _induce(
     output: PatientOutput | None,
 ) -> tuple[Done, list[UserFailure]]:
     """Induce, write and show one user after another; without an output only notes are shown."""
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
@@ -247,7 +241,7 @@ def _induce(
                 failed.append(result)
                 say(f"Error: user {printable(result.user_id, 60)}: {printable(result.error)}")
             else:
-                done.append((result, _write(run.folder, result, settings)))
+                done.append((result, _write(run, result, settings)))
                 _show(*done[-1], session.model, output)
             if position < len(order):
                 display.label(order[position], position + 1, len(order))
@@ -270,14 +264,14 @@ def _whole(
     """The JSON output; what only some runs have is there only for these."""
     whole: dict[str, object] = {"users": [result_json(result, files) for result, files in done]}
     if run.all_users:
-        whole["pooled"] = pooled_json([result for result, _ in done])
+        whole["pooled"] = accuracy_json([result for result, _ in done])
         whole["failed"] = [failure_json(failure) for failure in failed]
     if run.skip_bad_rows:
         whole["skipped_rows"] = list(skipped)
     return whole
 
 
-def _write(out: Path, result: UserResult, settings: InductionSettings) -> dict[str, Path]:
+def _write(run: RunOptions, result: UserResult, settings: InductionSettings) -> dict[str, Path]:
     """Write the user's files; keys are the names under ``files`` in the JSON output."""
     extra = {"evaluation.json": result.report(seed=settings.seed).to_json()} if result.outcomes else {}
-    return write_profile(out, result.profile, settings.judge_prompt, extra)
+    return write_profile(run.folder, result.profile, settings.judge_prompt, extra, force=run.force)

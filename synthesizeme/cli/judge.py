@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthesizeme.cli._abstaining import ABSTAINED, MaxError
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, JudgePrompt, ModelOptions
-from synthesizeme.cli._pairs_input import read
-from synthesizeme.cli._text import print_json, terminal
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import JUDGE_PROMPT, KEY_FILE, PROFILES, CommonOptions, profile_in
+from synthesizeme.cli._output import print_json, terminal
+from synthesizeme.cli._pairs import read
+from synthesizeme.cli._reward_options import MAX_ERROR
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
@@ -27,65 +26,54 @@ if TYPE_CHECKING:
 class AskedOptions:
     """The comparison, in flags or in a file."""
 
-    prompt: Annotated[str | None, typer.Option("--prompt", help="What the user asked.")] = None
-    first: Annotated[str | None, typer.Option("--first", help="One response.")] = None
-    second: Annotated[str | None, typer.Option("--second", help="The other response.")] = None
-    comparison: Annotated[
-        str | None,
-        typer.Option(
-            "--comparison",
-            help='JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
-            metavar="FILE.json|-",
-        ),
-    ] = None
+    prompt: str | None = option(None, "What the user asked.")
+    first: str | None = option(None, "One response.")
+    second: str | None = option(None, "The other response.")
+    comparison: str | None = option(
+        None,
+        'JSON with "prompt" (text or messages), "first" and "second"; - reads standard input.',
+        "FILE.json|-",
+    )
 
 
-@spread
+@verb
 def judge(
-    profile: Annotated[
-        Path,
-        typer.Option(
-            "--profile", help="A profile.json, or a folder that induce-persona wrote.", metavar="FILE|DIR"
-        ),
-    ],
     asked: AskedOptions,
     model: ModelOptions,
     common: CommonOptions,
-    user: Annotated[
-        str | None, typer.Option("--user", help="Whose profile of the folder.", metavar="ID")
-    ] = None,
-    judge_prompt: JudgePrompt = "judge/default",
-    max_error: MaxError = None,
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            help="With --max-error: pairs of the user, of which those of the split validation say from which "
-            "confidence on is answered; pairs that the profile was made from are refused.",
-            metavar="PAIRS",
-        ),
-    ] = None,
+    store: str | None = PROFILES(),
+    key_file: Path | None = KEY_FILE(),
+    user: str | None = option(None, "Whose profile.", "ID"),
+    judge_prompt: str = JUDGE_PROMPT(),
+    max_error: float | None = MAX_ERROR(),
+    data: Path | None = option(
+        None,
+        "With --max-error: pairs of the user, of which those of the split validation say from which "
+        "confidence on is answered; pairs that the profile was made from are refused.",
+        "PAIRS",
+    ),
 ) -> None:
     """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
 
-    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
+    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --data
     are judged first, and where the judge is not sure enough it abstains.
     """
-    from synthesizeme.cli._session import open_session
+    from synthesizeme.cli._model_options import open_session
     from synthesizeme.errors import ConfigError
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of
     from synthesizeme.judges.llm_judge import LLMJudge
     from synthesizeme.judges.one_comparison import judge_both_orders
-    from synthesizeme.personas.store import load_profile
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
-    if (max_error is None) != (history is None):
-        raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
-    known = load_profile(profile, user)
+    if (max_error is None) != (data is None):
+        raise ConfigError("--max-error ALPHA and --data PAIRS go together; give both, or neither")
+    if store is None:
+        raise ConfigError("--store is missing: where the profile is, e.g. --store out")
+    known = profile_in(store, key_file, user)
     comparison = _comparison(known.user_id, asked)
-    validation = [] if history is None or max_error is None else _validation(known, history, max_error)
+    validation = [] if data is None or max_error is None else _validation(known, data, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label(known.user_id, 1, 1)
         account, prompt = session.account(), load_prompt(judge_prompt)
@@ -93,7 +81,7 @@ def judge(
         if max_error is not None:
             judge = LLMJudge(account, {known.user_id: known}, prompt=prompt, name="validating")
             said = evaluate(judge, validation, both_orders=True)
-            rule = rule_of(said.pairs, max_error, source=str(history))
+            rule = rule_of(said.pairs, max_error, source=str(data))
         found = judge_both_orders(account, known, comparison, prompt=prompt)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
@@ -110,7 +98,7 @@ def _decided(found: OneComparison, rule: SelectiveRule) -> dict[str, Any]:
     answered = rule.accepts(found.combined.probability)
     return {
         "preference": found.combined.preference if answered else None,
-        "status": "judged" if answered else ABSTAINED,
+        "status": "judged" if answered else "abstained",
         "promised_error": rule.max_error,
         "threshold": rule.threshold,
         "validation": {"pairs": rule.pairs, "answered": rule.answered, "wrong": rule.errors},

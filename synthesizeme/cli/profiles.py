@@ -1,18 +1,17 @@
-"""``profiles``: look into a store of profiles."""
+"""``profiles``: look into a store of many users, and change it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from synthesizeme.cli import _profiles_change as changing
-from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, PlainOptions, new_file
-from synthesizeme.cli._store_options import StoreOptions, User
-from synthesizeme.cli._text import print_json, say
-from synthesizeme.errors import DataError
+from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._options import FORCE, STORE, USER, CommonOptions, StoreOptions, new_file
+from synthesizeme.cli._output import check_replaceable, print_json, say, tell, tells
+from synthesizeme.cli._pairs import ABOUT, KINDS, read, read_about
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
@@ -22,44 +21,19 @@ if TYPE_CHECKING:
     from synthesizeme.profiles.store import InductionRecord, UserSummary, VersionNote
     from synthesizeme.types import Demonstration
 
+
 _LIST_CURE = "`synthesizeme profiles list` shows who is there"
 
 
-def app() -> typer.Typer:
-    """The group of store verbs."""
-    group = typer.Typer(
-        help="A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`).",
-        no_args_is_help=True,
-    )
-    for name, verb in (
-        ("list", list_users),
-        ("status", status),
-        ("show", show),
-        ("words", words),
-        ("diff", diff),
-        ("roll-back", changing.roll_back),
-        ("export", export),
-        ("delete", changing.delete),
-        ("import", changing.take_in),
-        ("migrate", changing.migrate),
-    ):
-        group.command(name, help=flowing(verb))(verb)
-    return group
-
-
-@spread
+@verb
 def list_users(
     options: StoreOptions,
     common: CommonOptions,
-    after: Annotated[
-        str | None,
-        typer.Option("--after", help="Begin after this user, the last of the page before.", metavar="ID"),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", help="Most users to list.", min=1, metavar="N")] = 100,
-    only: Annotated[
-        Literal["failed", "drifted"] | None,
-        typer.Option("--only", help="Users whose induction failed, or whose newest pairs contradict them."),
-    ] = None,
+    after: str | None = option(None, "Begin after this user, the last of the page before.", "ID"),
+    limit: int = option(100, "Most users to list.", "N", min=1),
+    only: Literal["failed", "drifted"] | None = option(
+        None, "Users whose induction failed, or whose newest pairs contradict them."
+    ),
 ) -> None:
     """List users, one page at a time, with how many pairs and versions of a profile each has."""
     from itertools import islice
@@ -73,42 +47,31 @@ def list_users(
             page = tuple(islice((it for it in every_user(store, after=after) if _is(it, only)), limit))
         why = {it.user_id: _why(store.induction(it.user_id)) for it in page if it.induced and _noted(it)}
     more = page[-1].user_id if len(page) == limit else None
-    if common.json:
-        users = [{**user.model_dump(mode="json"), "why": why.get(user.user_id)} for user in page]
-        print_json({"users": users, "after": more})
-        return
-    for user in page:
-        version = f"profile version {user.version}" if user.version else "no profile"
-        version += ", own words" if user.words else ""
-        said = f"; {printable(why[user.user_id], 200)}" if user.user_id in why else ""
-        typer.echo(f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}")
-    if more is not None:
+    users = [{**user.model_dump(mode="json"), "why": why.get(user.user_id)} for user in page]
+    tell(common.json, {"users": users, "after": more}, (_user_line(it, why.get(it.user_id)) for it in page))
+    if more is not None and not common.json:
         say("There may be more: add --after with the last id.")
 
 
-@spread
-def status(options: StoreOptions, common: CommonOptions) -> None:
+@verb
+def status(
+    options: StoreOptions,
+    common: CommonOptions,
+) -> None:
     """Say how many users and pairs there are, and how many users are done, failed or drifted."""
     with options.open() as store:
         found = store.totals()
-    if common.json:
-        print_json(found.model_dump())
-        return
-    typer.echo(
-        f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}, words of {count(found.words, 'user')}"
-    )
-    typer.echo(f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted")
+    kept = f"{count(found.users, 'user')}, {count(found.pairs, 'pair')}"
+    induced = f"{found.done:,} induced, {found.failed:,} failed, {found.drifted:,} drifted"
+    tell(common.json, found.model_dump(), (f"{kept}, words of {count(found.words, 'user')}", induced))
 
 
-@spread
+@verb
 def show(
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
-    version: Annotated[
-        int | None,
-        typer.Option("--version", help="Version of the profile; by default the latest.", min=1, metavar="N"),
-    ] = None,
+    user: str = USER(),
+    version: int | None = option(None, "Version of the profile; by default the latest.", "N", min=1),
 ) -> None:
     """Show a user's profile, and which versions of it there are."""
     with options.open() as store:
@@ -118,30 +81,21 @@ def show(
         numbers = ", ".join(str(note.version) for note in notes[-10:])
         cure = f"the latest versions are {numbers}" if notes else _LIST_CURE
         raise DataError(f"user {user[:60]!r} has {what} in this store", cure=cure)
-    if common.json:
-        versions = [note.model_dump(mode="json") for note in notes]
-        print_json({**found.model_dump(mode="json"), "versions": versions})
-        return
-    persona = found.profile.persona
-    typer.echo(f"{printable(user, 80)}, {_note(found)}")
-    for sentence in persona.sentences if persona else ():
-        typer.echo(f"  {printable(sentence.text)}")
-    typer.echo(f"  {count(len(found.profile.demonstrations), 'demonstration')}")
-    for caution in found.profile.cautions:
-        typer.echo(f"  caution: {printable(caution.text)}")
-    typer.echo("versions:")
-    for note in notes:
-        typer.echo(f"  {_note(note)}")
+    persona, versions = found.profile.persona, [note.model_dump(mode="json") for note in notes]
+    said = [printable(sentence.text) for sentence in (persona.sentences if persona else ())]
+    said.append(count(len(found.profile.demonstrations), "demonstration"))
+    said += [f"caution: {printable(caution.text)}" for caution in found.profile.cautions]
+    lines = [f"{printable(user, 80)}, {_note(found)}", *(f"  {text}" for text in said)]
+    lines += ["versions:", *(f"  {_note(note)}" for note in notes)]
+    tell(common.json, {**found.model_dump(mode="json"), "versions": versions}, lines)
 
 
-@spread
+@verb
 def words(
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Drop the words; pairs and profiles stay.")
-    ] = False,
+    user: str = USER(),
+    forget: bool = option(False, "Drop the words; pairs and profiles stay."),
 ) -> None:
     """Show what a user said beside choices, or drop it; `profiles import --about` puts it there."""
     from synthesizeme.feedback import UserWords
@@ -153,50 +107,39 @@ def words(
     if found is None:
         cure = "put them there with `synthesizeme profiles import --about FILE`"
         raise DataError(f"user {user[:60]!r} has no words in this store", cure=cure)
-    if common.json:
-        print_json(found.model_dump(mode="json", exclude_none=True))
-        return
-    if forget:
-        typer.echo(f"Dropped the words of {printable(user, 80)}.")
-        return
-    for answer in found.answers:
-        typer.echo(f"{printable(answer.question)} {printable(answer.text)}")
-    for heading, texts in (("about", (found.about,) if found.about else ()), ("wish", found.wishes)):
-        for text in texts:
-            typer.echo(f"{heading}: {printable(text)}")
-    for name, value in found.demographics.items():
-        typer.echo(f"{printable(name)}: {printable(value)}")
+    said = [(answer.question, answer.text) for answer in found.answers]
+    said += [("about:", found.about)] if found.about else []
+    said += [("wish:", wish) for wish in found.wishes]
+    said += [(f"{name}:", value) for name, value in found.demographics.items()]
+    lines = [f"{printable(heading)} {printable(text)}" for heading, text in said]
+    dropped = [f"Dropped the words of {printable(user, 80)}."]
+    tell(common.json, found.model_dump(mode="json", exclude_none=True), dropped if forget else lines)
 
 
-@spread
+@verb
 def diff(
-    earlier: Annotated[int, typer.Argument(help="The one version.", metavar="A")],
-    later: Annotated[int, typer.Argument(help="The other version.", metavar="B")],
-    user: User,
     options: StoreOptions,
     common: CommonOptions,
+    earlier: int = argument(..., "The one version.", "A"),
+    later: int = argument(..., "The other version.", "B"),
+    user: str = USER(),
 ) -> None:
     """Show what version B of a user's profile says and version A does not, and the other way round."""
     with options.open() as store:
         change = store.diff(user, earlier, later)
-    if common.json:
-        print_json({"user_id": user, "earlier": earlier, "later": later, **change.model_dump(mode="json")})
-        return
-    _lines("-", change.sentences_removed, change.demonstrations_removed)
-    _lines("+", change.sentences_added, change.demonstrations_added)
+    lines = _lines("-", change.sentences_removed, change.demonstrations_removed)
+    lines += _lines("+", change.sentences_added, change.demonstrations_added)
+    document = {"user_id": user, "earlier": earlier, "later": later, **change.model_dump(mode="json")}
+    tell(common.json, document, lines)
 
 
-@spread
+@verb
 def export(
-    user: User,
     options: StoreOptions,
-    common: PlainOptions,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", help="File to write; by default standard output.", metavar="FILE", parser=new_file
-        ),
-    ] = None,
+    common: CommonOptions,
+    user: str = USER(),
+    out: Path | None = option(None, "File to write; by default standard output.", "FILE", parser=new_file),
+    force: bool = FORCE(),
 ) -> None:
     """Write everything about a user, pairs, words and all versions of the profile, as one JSON document."""
     import json
@@ -210,7 +153,10 @@ def export(
     if out is None:
         print_json(document)
         return
+    check_replaceable(out, force=force, own=tells(out, user_id=user))
     write_whole(out, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    if common.json:
+        print_json({"user_id": user, "out": str(out)})
     say(f"Written to {printable(str(out))}.")
 
 
@@ -238,8 +184,109 @@ def _note(note: VersionNote) -> str:
     return f"version {note.version}, {moment}: {printable(note.made_from, 200)}"
 
 
-def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demonstration]) -> None:
-    for sentence in sentences:
-        typer.echo(f"{sign} {printable(sentence.text)}")
-    for demonstration in shown:
-        typer.echo(f"{sign} demonstration of pair {printable(demonstration.comparison.pair_id, 80)}")
+def _user_line(user: UserSummary, why: str | None) -> str:
+    version = f"profile version {user.version}" if user.version else "no profile"
+    version += ", own words" if user.words else ""
+    said = f"; {printable(why, 200)}" if why is not None else ""
+    return f"{printable(user.user_id, 80)}  {count(user.pairs, 'pair')}, {version}{said}"
+
+
+def _lines(sign: str, sentences: Sequence[PersonaSentence], shown: Sequence[Demonstration]) -> list[str]:
+    said = [printable(sentence.text) for sentence in sentences]
+    said += [f"demonstration of pair {printable(it.comparison.pair_id, 80)}" for it in shown]
+    return [f"{sign} {text}" for text in said]
+
+
+@verb
+def roll_back(
+    options: StoreOptions,
+    common: CommonOptions,
+    version: int = argument(..., "The version to go back to.", "N"),
+    user: str = USER(),
+) -> None:
+    """Make an old version of a user's profile the latest; it becomes a version of its own, none is lost."""
+    with options.open() as store:
+        note = store.roll_back(user, version)
+    line = f"Version {version} is the latest again, as version {note.version}."
+    tell(common.json, {"user_id": user, **note.model_dump(mode="json")}, [line])
+
+
+@verb
+def delete(
+    options: StoreOptions,
+    common: CommonOptions,
+    user: str = USER(),
+    yes: bool = option(False, "Do not ask."),
+) -> None:
+    """Delete everything about a user, to the last byte in the files of SQLite, which are written anew."""
+    if not yes:
+        question = f"Delete everything about {printable(user, 80)} from {printable(_place(options.store))}?"
+        typer.confirm(question, abort=True, err=True)
+    with options.open() as store:
+        gone = store.delete(user)
+    also = ", and the user's words" if gone.words else ""
+    dropped = f"{count(gone.pairs, 'pair')} and {count(gone.versions, 'version')} of a profile"
+    tell(common.json, {"user_id": user, **gone.model_dump()}, [f"Deleted {dropped}{also}."])
+
+
+@verb
+def take_in(
+    options: StoreOptions,
+    common: CommonOptions,
+    folder: Path | None = argument(None, "Folder that induce-persona wrote.", "[DIR]"),
+    data: Path | None = option(
+        None, f"Also these pairs: {KINDS}; rows of the test split are left out.", "PAIRS"
+    ),
+    about: Path | None = ABOUT(),
+) -> None:
+    """Store the profiles of a folder, each as its user's next version unless it is the latest already.
+
+    Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
+    that is not there is made.
+    """
+    from synthesizeme.personas.store import ProfileDirectory
+    from synthesizeme.profiles.views import take_pairs, take_profiles, take_words
+
+    if folder is None and data is None and about is None:
+        raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
+    profiles = {} if folder is None else ProfileDirectory(folder)
+    words = read_about(about)
+    rows = () if data is None else read(data).pairs
+    with options.open(create=True) as store:
+        appended = take_pairs(store, rows)
+        spoken = take_words(store, words.values())
+        put = take_profiles(store, profiles)
+    taken = {"profiles": put.model_dump(), "pairs": appended.model_dump(), "words": spoken.model_dump()}
+    said = (
+        (count(put.new, "profile"), put, folder),
+        (count(appended.new, "pair"), appended, data),
+        (f"Words of {count(spoken.new, 'user')}", spoken, about),
+    )
+    lines = (f"{what} stored, {it.unchanged:,} there already." for what, it, given in said if given)
+    tell(common.json, taken, lines)
+
+
+@verb
+def migrate(
+    common: CommonOptions,
+    store: str = STORE(),
+) -> None:
+    """Make the tables of a store, or bring those of an older version up to date."""
+    from synthesizeme.profiles import migrate_store
+
+    before, now = migrate_store(store)
+    line = f"At revision {now}" + (" already." if before == now else f"; it was at {before or 'none'}.")
+    tell(common.json, {"before": before, "now": now}, [line])
+
+
+def _place(store: str) -> str:
+    """Where a store is, without a password."""
+    scheme, separator, rest = store.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else store
+
+
+HELP = "A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`)."
+VERBS = {
+    "list": list_users, "status": status, "show": show, "words": words, "diff": diff, "roll-back": roll_back,
+    "export": export, "delete": delete, "import": take_in, "migrate": migrate,
+}  # fmt: skip

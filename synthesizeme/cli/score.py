@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from synthesizeme.cli._about import FILE_OF_WORDS, read_about, say_unread
-from synthesizeme.cli._abstaining import Abstainer, MaxError, rule_of_model, without_validation
-from synthesizeme.cli._checkpoint import Checkpoint, opened
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._json_output import reserve, stream
-from synthesizeme.cli._options import Engine, PlainOptions, Workers
-from synthesizeme.cli._own_taste import show_own_taste
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
-from synthesizeme.cli._shape_options import ShapeOptions
-from synthesizeme.cli._text import say
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._options import ENGINE, WORKERS, CommonOptions
+from synthesizeme.cli._output import print_json, reserve, say, stream
+from synthesizeme.cli._pairs import COLUMNS, FILE_OF_WORDS, KINDS, read, read_about, say_unread
+from synthesizeme.cli._reward_options import CHECKPOINT, MAX_ERROR, FloorOptions, ShapeOptions, opened
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
-    from synthesizeme.cli._score_rows import Question
-    from synthesizeme.feedback import UserWords
+    from synthesizeme.cli._score_rows import AskedRow
+    from synthesizeme.evaluation.abstaining import Abstainer
     from synthesizeme.serving.rewards import ScalarRewards
-    from synthesizeme.types import PreferencePair
+    from synthesizeme.types import Evidence, OwnTaste
+
 
 SOURCE = "standard input"
 
@@ -40,86 +34,65 @@ SOURCE = "standard input"
 class ScoringOptions:
     """Who scores what for whom."""
 
-    model: Checkpoint = None
-    user: Annotated[
-        str | None,
-        typer.Option("--user", help="Whose taste counts in rows without user_id.", metavar="ID"),
-    ] = None
-    history: Annotated[
-        Path | None,
-        typer.Option(
-            "--history",
-            help=f"Pairs to fit the user to first (without --user, every user of them): {KINDS}. The "
-            "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
-            "--user.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    columns: Columns = None
-    about: Annotated[
-        Path | None,
-        typer.Option(
-            "--about",
-            help="What users said beside their choices, to fit them to with their --history or alone; whom "
-            f"the checkpoint knows keeps what was learned, unless in --history. {FILE_OF_WORDS} A text is "
-            "of --user, if given.",
-            metavar="FILE",
-        ),
-    ] = None
-    engine: Engine = "local"
-    workers: Workers = None
-    unknown_user: Annotated[
-        Literal["population", "refuse"] | None,
-        typer.Option(
-            "--unknown-user",
-            help="What a user gets that the model does not know: the answer of the population, or none. By "
-            "default as the model was trained.",
-        ),
-    ] = None
-    max_error: MaxError = None
-    weights: Annotated[
-        bool,
-        typer.Option(
-            "--weights",
-            help="Print in what --user differs from most people, if in anything, and what is liked as most "
-            "people do; read no rows.",
-        ),
-    ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="With --weights: print them as JSON.")] = False
-    on_error: Annotated[
-        Literal["stop", "skip"],
-        typer.Option(
-            "--on-error",
-            help="At a row that cannot be scored: stop, or print a line with its error and go on.",
-        ),
-    ] = "stop"
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            help="Rows scored and printed at a time; 1 answers each row as it comes.",
-            min=1,
-            metavar="N",
-        ),
-    ] = 256
+    reward_model: Path | None = CHECKPOINT()
+    user: str | None = option(None, "Whose taste counts in rows without user_id.", "ID")
+    data: Path | None = option(
+        None,
+        f"Pairs to fit the user to first; without --user, every user of them. {KINDS}. The "
+        "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
+        "--user.",
+        "PAIRS",
+    )
+    columns: list[str] | None = COLUMNS()
+    about: Path | None = option(
+        None,
+        "What users said beside their choices, to fit them to with their --data or alone; whom "
+        f"the checkpoint knows keeps what was learned, unless in --data. {FILE_OF_WORDS} A text is "
+        "of --user, if given.",
+        "FILE",
+    )
+    engine: Literal["local", "ray"] = ENGINE()
+    workers: int | None = WORKERS()
+    unknown_user: Literal["population", "refuse"] | None = option(
+        None,
+        "What a user gets that the model does not know: the answer of the population, or none. By "
+        "default as the model was trained.",
+    )
+    max_error: float | None = MAX_ERROR()
+    weights: bool = option(
+        False,
+        "Print in what --user differs from most people, if in anything, and what is liked as most "
+        "people do; read no rows.",
+    )
+    on_error: Literal["stop", "skip"] = option(
+        "stop", "Stop at a row that cannot be scored, or print a line with its error and go on."
+    )
+    batch_size: int = option(
+        256, "Rows scored and printed at a time; 1 answers each row as it comes.", "N", min=1
+    )
 
 
-@spread
-def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: PlainOptions) -> None:
+@verb
+def score(
+    options: ScoringOptions,
+    shape: ShapeOptions,
+    floor: FloorOptions,
+    common: CommonOptions,
+) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
     "second"} for the margin of the former over the latter; prompts and responses are text or messages. A row
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
-    not know. Order is kept, and memory does not grow with the number of rows. Without --model the population
-    that is shipped answers; with --history it scores for a new user without any training.
+    not know. Order is kept, and memory does not grow with the number of rows. Without --reward-model the
+    population that is shipped answers; with --data it scores for a new user without any training.
 
     A reward is told as its value, taste (what is learned from choices) and floor (0 for what answers the
     prompt, far below for what does not); a margin has the floors of both. value is taste + floor, unless it
     is cautious or normalised.
 
-    With --max-error the rows of the split validation of --history are not fitted to: they say from which
+    With --max-error the rows of the split validation of --data are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import use_engine
@@ -127,19 +100,19 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
-    if options.max_error is not None and options.history is None:
-        raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
-    if options.as_json or not options.weights:
+    if options.max_error is not None and options.data is None:
+        raise ConfigError("--max-error needs --data PAIRS, whose validation rows set the threshold")
+    if not options.weights:
         reserve()
-    model = opened(options.model)
+    model = opened(options.reward_model)
     loaded = load_reward_model(model, unknown_user=options.unknown_user, floor=floor.name, **shape.settings())
     abstainer = None
-    if options.history is not None or options.about is not None:
+    if options.data is not None or options.about is not None:
         with use_engine(options.engine, options.workers):
             abstainer = _fit_users(model, options)
     known = frozenset(model.users)
     if options.weights:
-        show_own_taste(model, str(options.user), as_json=options.as_json)
+        show_own_taste(model, str(options.user), as_json=common.json)
         return
     if options.user is not None and options.user not in known:
         _say_unknown(loaded.rewards.settings.unknown_user, options.user, known)
@@ -166,11 +139,11 @@ def _lines(
     Raises:
         DataError: a row is bad and errors are not skipped; the rows before it have been answered.
     """
-    from synthesizeme.cli._score_rows import questions
+    from synthesizeme.cli._score_rows import asked_rows
     from synthesizeme.datasets.rows import json_stream
 
-    batch: list[Question | DataError] = []
-    rows = questions(json_stream(sys.stdin.buffer, SOURCE), options.user)
+    batch: list[AskedRow | DataError] = []
+    rows = asked_rows(json_stream(sys.stdin.buffer, SOURCE), options.user)
     for item in rows:
         if isinstance(item, DataError) and options.on_error == "stop":
             yield from _answered(rewards, batch, options.on_error, abstainer)
@@ -184,7 +157,7 @@ def _lines(
 
 def _answered(
     rewards: ScalarRewards,
-    batch: Sequence[Question | DataError],
+    batch: Sequence[AskedRow | DataError],
     on_error: str,
     abstainer: Abstainer | None,
 ) -> list[dict[str, Any]]:
@@ -207,7 +180,7 @@ def _error(line: int | None, error: DataError) -> dict[str, Any]:
 
 
 def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
-    """Fit users to the pairs of --history and the words of --about; all of them are said.
+    """Fit users to the pairs of --data and the words of --about; all of them are said.
 
     Returns:
         With --max-error what says which comparisons are answered.
@@ -216,69 +189,29 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
         DataError: a file cannot be read, has nothing of anybody who is asked about, or with --max-error too
             few validation pairs that the model has not seen.
     """
-    histories, left_out = _histories(options)
-    validation: list[PreferencePair] = []
-    if options.max_error is not None:
-        histories, validation = without_validation(histories)
-    words = _words_of_asked(model, options, frozenset(histories))
-    told = {**histories, **{user: [] for user in words if user not in histories}}
-    model.fit_users(told, words)
-    for user, pairs in told.items():
-        what = [count(len(pairs), "pair")] if pairs else []
-        what += ["their own words"] if user in words else []
-        also = f"; {count(left_out[user], 'test pair')} left out" if left_out[user] else ""
-        say(f"Fitted user {printable(user, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
-    if options.max_error is None:
-        return None
-    return Abstainer(rule_of_model(model, validation, options.max_error, str(options.history)))
+    from synthesizeme.serving.fitting import fit_users
 
-
-def _histories(options: ScoringOptions) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
-    """The pairs of --history that may be learned from, and how many of the test split there are, by user."""
-    from synthesizeme.datasets import by_user
-
-    if options.history is None:
-        return {}, Counter()
     user = options.user
-    users = by_user(read(options.history, columns=options.columns, user_id=user).pairs)
-    asked = {name: users.get(name, []) for name in (users if user is None else [user])}
-    left_out = Counter({name: sum(it.split == "test" for it in pairs) for name, pairs in asked.items()})
-    found = {name: [it for it in pairs if it.split != "test"] for name, pairs in asked.items()}
-    histories = {name: pairs for name, pairs in found.items() if pairs}
-    if not histories:
-        whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
-        raise DataError(
-            f"has no train or validation pair of {whose}",
-            source=str(options.history),
-            cure="check --user, or the `split` of the rows.",
-        )
-    return histories, left_out
-
-
-def _words_of_asked(
-    model: RewardModel, options: ScoringOptions, with_pairs: frozenset[str]
-) -> dict[str, UserWords]:
-    """The words of --about that count: of --user alone, if given, and not alone of whom the model knows.
-
-    Raises:
-        DataError: the file cannot be read, or has no words of --user.
-    """
-    words, user = read_about(options.about, user=options.user), options.user
-    if words and user is not None:
-        if user not in words:
-            problem = f"has no words of user {printable(user, 60)!r}; it has those of {id_list(words)}"
-            raise DataError(problem, source=str(options.about), cure="check --user.")
-        words = {user: words[user]}
+    pairs = None if options.data is None else read(options.data, columns=options.columns, user_id=user).pairs
+    words = read_about(options.about, user=user)
     if words and not model.reads_words:
         say_unread(model.name)
-        return {}
-    known = [name for name in words if name in model.users_ and name not in with_pairs]
-    if known:
+    found = fit_users(
+        model, pairs, words, user=user, max_error=options.max_error,
+        sources=(str(options.data), str(options.about)),
+    )  # fmt: skip
+    if found.known:
         say(
-            f"Note: {id_list(known)} known from training, whose pairs are not here: their words alone would "
-            "say less. Give them --history too."
+            f"Note: {id_list(found.known)} known from training, whose pairs are not here: their words alone "
+            "would say less. Give them --data too."
         )
-    return {name: said for name, said in words.items() if name not in known}
+    for name, history in found.histories.items():
+        what = [count(len(history), "pair")] if history else []
+        what += ["their own words"] if name in found.words else []
+        left_out = found.left_out[name]
+        also = f"; {count(left_out, 'test pair')} left out" if left_out else ""
+        say(f"Fitted user {printable(name, 60)!r} to {' and '.join(what) or 'nothing'}{also}.")
+    return found.abstainer
 
 
 def _say_unknown(unknown_user: str, user: str, known: frozenset[str]) -> None:
@@ -286,3 +219,51 @@ def _say_unknown(unknown_user: str, user: str, known: frozenset[str]) -> None:
 
     what = "is refused" if unknown_user == "refuse" else "gets the answer of the population"
     say(f"Note: the model does not know user {printable(user, 60)!r}, who {what}.{meant(user, known)}")
+
+
+MOST = 20
+"""Items of each block."""
+
+
+def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
+    """Print what sets a user apart, and, of a user who is set apart, what is liked as most people do.
+
+    Raises:
+        ConfigError: the model has no named weights.
+        DataError: the model does not know the user.
+    """
+    from synthesizeme.serving.loaded import own_taste
+
+    found = own_taste(model, user)
+    if as_json:
+        print_json(_document(user, found))
+        return
+    chance = f"p = {found.p_value:.3f}: how often somebody who chooses as anybody does would differ as much"
+    if not found.set_apart:
+        typer.echo(f"Nothing yet that sets this user apart from most people ({chance}).")
+        return
+    typer.echo(f"More than most people ({chance})")
+    for item in found.own[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+    if not found.own:
+        typer.echo("  no single feature is clear")
+    if found.common:
+        typer.echo("Like most people")
+    for item in found.common[:MOST]:
+        typer.echo(f"  prefers {printable(item.statement)}: {_numbers(item)}")
+
+
+def _document(user: str, found: OwnTaste) -> dict[str, object]:
+    from synthesizeme.types import APART_LEVEL
+
+    own, common = (
+        [item.model_dump(mode="json") for item in items[:MOST]] for items in (found.own, found.common)
+    )
+    test = {"p_value": found.p_value, "level": APART_LEVEL, "set_apart": found.set_apart}
+    return {"user_id": user, "test": test, "weights": own, "like_most_people": common}
+
+
+def _numbers(item: Evidence) -> str:
+    others = "" if item.population is None else f"; most people {item.population:+.2f}"
+    pairs = f"; pairs {', '.join(printable(name, 40) for name in item.pair_ids)}" if item.pair_ids else ""
+    return f"{item.weight:+.2f} ± {item.standard_error:.2f} ({printable(item.feature)}{others}{pairs})"

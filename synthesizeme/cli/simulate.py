@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions, Seed, new_file
-from synthesizeme.cli._places import check_apart
-from synthesizeme.cli._text import print_json
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import FORCE, SEED, CommonOptions, new_file
+from synthesizeme.cli._output import check_apart, tell
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 from synthesizeme.progress import replies
@@ -26,64 +24,50 @@ if TYPE_CHECKING:
 class SimulationOptions:
     """Who answers what."""
 
-    out: Annotated[
-        Path,
-        typer.Option("--out", help="File of pairs to write.", metavar="PAIRS.jsonl", parser=new_file),
-    ]
-    pool: Annotated[
-        Path | None,
-        typer.Option(
-            "--pool",
-            help="What is asked: rows with prompt, first and second, or pairs, whose labels are not read.",
-            metavar="POOL.jsonl",
-        ),
-    ] = None
-    personas: Annotated[
-        Path | None,
-        typer.Option(
-            "--personas",
-            help='Who is played: rows {"user_id", "persona"} in words, a profile.json, or a folder that '
-            "induce-persona wrote.",
-            metavar="FILE|DIR",
-        ),
-    ] = None
-    planted: Annotated[
-        int | None,
-        typer.Option(
-            "--planted",
-            help="So many users with planted tastes instead, who answer planted pairs; asks no model.",
-            min=1,
-            metavar="N",
-        ),
-    ] = None
-    pairs_per_user: Annotated[
-        int | None,
-        typer.Option(
-            "--pairs-per-user",
-            help="Comparisons put to each user, drawn from the pool; all of it, with --planted 20.",
-            min=1,
-            metavar="N",
-            show_default=False,
-        ),
-    ] = None
-    noise: Annotated[
-        float,
-        typer.Option(
-            "--noise",
-            help="Temperature of the choices: 0 takes what the user says, 1 draws from how sure they are.",
-            min=0,
-            metavar="T",
-        ),
-    ] = 0.0
-    play_prompt: Annotated[
-        str,
-        typer.Option("--play-prompt", help="Prompt that makes the model the user: a name, or a file."),
-    ] = "simulation/default"
-    seed: Seed = 0
+    out: Path = option(..., "File of pairs to write.", "PAIRS.jsonl", parser=new_file)
+    pool: Path | None = option(
+        None,
+        "What is asked: rows with prompt, first and second, or pairs, whose labels are not read.",
+        "POOL.jsonl",
+    )
+    personas: Path | None = option(
+        None,
+        'Who is played: rows {"user_id", "persona"} in words, a profile.json, or a folder that '
+        "induce-persona wrote.",
+        "FILE|DIR",
+    )
+    planted: int | None = option(
+        None,
+        "So many users with planted tastes instead, who answer planted pairs; asks no model.",
+        "N",
+        min=1,
+    )
+    pairs_per_user: int | None = option(
+        None,
+        "Comparisons put to each user, drawn from the pool; all of it, with --planted 20.",
+        "N",
+        min=1,
+        show_default=False,
+    )
+    noise: float = option(
+        0.0,
+        "Temperature of the choices: 0 takes what the user says, 1 draws from how sure they are.",
+        "T",
+        min=0,
+    )
+    play_prompt: str = option(
+        "simulation/default", "Prompt that makes the model the user: a name, or a file."
+    )
+    seed: int = SEED()
+    force: bool = FORCE()
 
 
-@spread
-def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOptions) -> None:
+@verb
+def simulate(
+    options: SimulationOptions,
+    model: ModelOptions,
+    common: CommonOptions,
+) -> None:
     """Let simulated users answer pairs: personas in words, played by a model, or planted tastes.
 
     Every comparison is asked in both orders; ties and failures make no pair and are counted. The pairs say in
@@ -99,7 +83,7 @@ def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOpti
             f"none of {count(found.asked, 'comparison')} got a choice: {_without(found)}",
             cure="check the model, or the personas",
         )
-    write_pairs(options.out, found.pairs)
+    write_pairs(options.out, found.pairs, overwrite=options.force)
     facts: dict[str, Any] = {
         "respondents": "simulated",
         "users": len({pair.user_id for pair in found.pairs}),
@@ -108,18 +92,15 @@ def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOpti
         "usage": None if usage is None else usage.model_dump(),
         "out": str(options.out),
     }
-    if common.json:
-        print_json(facts)
-        return
     same = "" if found.consistent is None else f", {100 * found.consistent:.0f} % the same in both orders"
-    typer.echo(
+    lines = [
         f"{count(facts['users'], 'simulated user')}: {count(found.asked, 'comparison')}, "
         f"{count(len(found.pairs), 'choice')}, {_without(found)}{same}."
-    )
+    ]
     if usage is not None:
         calls = f"{count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached)"
-        typer.echo(f"{', '.join([calls, *replies(usage)])}.")
-    typer.echo(f"Written to {printable(str(options.out))}.")
+        lines.append(f"{', '.join([calls, *replies(usage)])}.")
+    tell(common.json, facts, [*lines, f"Written to {printable(str(options.out))}."])
 
 
 def _check(options: SimulationOptions) -> None:
@@ -146,7 +127,7 @@ def _planted(options: SimulationOptions) -> tuple[Simulated, Usage | None]:
 
 
 def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated, Usage]:
-    from synthesizeme.cli._session import check_model, open_session
+    from synthesizeme.cli._model_options import check_model, open_session
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
     from synthesizeme.simulation.pool import read_pool

@@ -6,20 +6,22 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
-
-from synthesizeme.cli._about import About, read_about, say_unread, say_without_pairs
-from synthesizeme.cli._config_file import ASSIGNMENT
-from synthesizeme.cli._floor_options import FloorOptions
-from synthesizeme.cli._groups import spread
-from synthesizeme.cli._method_options import PREFIX, assignments, method_arguments, method_settings
-from synthesizeme.cli._options import CommonOptions, Engine, Seed, SkipBadRows, Workers, folder
-from synthesizeme.cli._pairs_input import KINDS, Columns, read
-from synthesizeme.cli._places import check_writable
-from synthesizeme.cli._text import print_json, say, terminal
-from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._method_options import (
+    PREFIX,
+    assignments,
+    method_arguments,
+    method_settings,
+    params_argument,
+    params_table,
+)
+from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKERS, CommonOptions, folder
+from synthesizeme.cli._output import check_replaceable, check_writable, print_json, say, tell, terminal
+from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
+from synthesizeme.cli._reward_options import FloorOptions
+from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
@@ -28,17 +30,6 @@ if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.feedback import UserWords
     from synthesizeme.types import PreferencePair
-
-Params = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Arguments of the method, e.g. params.rank=10; the table train.params of a --config file.",
-        metavar="params.NAME=VALUE",
-    ),
-]
-ParamsTable = Annotated[
-    list[str] | None, typer.Option("--params", help="The same, for files.", metavar=ASSIGNMENT, hidden=True)
-]
 
 
 HELD_OUT = ".test.jsonl"
@@ -49,64 +40,40 @@ HELD_OUT = ".test.jsonl"
 class TrainingOptions:
     """What is trained on what."""
 
-    method: Annotated[
-        str,
-        typer.Option("--method", help="Name of the reward model, e.g. hierarchical, lore.", metavar="NAME"),
-    ]
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help=f"Pairs: {KINDS}. Rows of the test split are left out.",
-            metavar="PAIRS",
-        ),
-    ] = None
-    columns: Columns = None
-    about: About = None
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for the checkpoint.", metavar="DIR", parser=folder),
-    ] = None
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            help="Pretrained model, by name or path, of a method that fine-tunes one; short for "
-            "params.backbone=NAME.",
-            metavar="NAME",
-        ),
-    ] = None
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a checkpoint that is in --out already.")
-    ] = False
-    holdout: Annotated[
-        float | None,
-        typer.Option(
-            "--holdout",
-            help="Of a file without splits: keep this share of each user's pairs back, drawn by the "
-            f"seed, and write them as test rows beside the checkpoint, as OUT{HELD_OUT}, for `evaluate "
-            "--data`.",
-            min=0,
-            max=1,
-            metavar="SHARE",
-        ),
-    ] = None
-    engine: Engine = "local"
-    workers: Workers = None
-    seed: Seed = 0
-    skip_bad_rows: SkipBadRows = False
-    help_params: Annotated[
-        bool, typer.Option("--help-params", help="List the arguments of --method and train nothing.")
-    ] = False
+    method: str = option(..., "Name of the reward model, e.g. hierarchical, lore.", "NAME")
+    data: Path | None = option(None, f"Pairs: {KINDS}. Rows of the test split are left out.", "PAIRS")
+    columns: list[str] | None = COLUMNS()
+    about: Path | None = ABOUT()
+    out: Path | None = option(None, "Folder for the checkpoint.", "DIR", parser=folder)
+    backbone: str | None = option(
+        None,
+        "Pretrained model, by name or path, of a method that fine-tunes one; short for params.backbone=NAME.",
+        "NAME",
+    )
+    force: bool = FORCE()
+    holdout: float | None = option(
+        None,
+        "Share of each user's pairs to keep back, of a file without splits: drawn by the "
+        f"seed, and written as test rows beside the checkpoint, as OUT{HELD_OUT}, for `evaluate "
+        "--data`.",
+        "SHARE",
+        min=0,
+        max=1,
+    )
+    engine: Literal["local", "ray"] = ENGINE()
+    workers: int | None = WORKERS()
+    seed: int = SEED()
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    help_params: bool = option(False, "List the arguments of --method and train nothing.")
 
 
-@spread
+@verb
 def train(
     options: TrainingOptions,
     floor: FloorOptions,
     common: CommonOptions,
-    params: Params = None,
-    table: ParamsTable = None,
+    params: list[str] | None = params_argument("params.NAME=VALUE", "params.rank=10"),
+    table: list[str] | None = params_table(),
 ) -> None:
     """Train a personalized reward model on the train and validation rows of a file of pairs.
 
@@ -114,22 +81,21 @@ def train(
     rows never are. To measure it later, the file needs test rows, or --holdout.
     """
     from reward_models import method, use_engine
+    from synthesizeme.datasets import write_pairs
 
     kind = method(options.method)
-    given = assignments(params or [], table or [])
     if options.help_params:
         _show_settings(options.method, kind, as_json=common.json)
         return
-    arguments = {"seed": options.seed, **method_arguments(options.method, kind, given)}
-    if options.backbone is not None:
-        arguments["backbone"] = _backbone(options, kind, given)
-    if (name := floor.name) is not None:
-        if "floor" in given:
-            raise ConfigError("--floor, --no-floor and params.floor are the same; give one of them")
-        arguments["floor"] = name
+    given = assignments(params or [], table or [])
+    for name, value in (("backbone", options.backbone), ("floor", floor.name)):
+        if value is not None and name in given:
+            raise ConfigError(f"--{name} and {PREFIX}{name} are the same; give one of them")
+        given |= {} if value is None else {name: value}
+    model = kind(**{"seed": options.seed, **method_arguments(options.method, kind, given)})
     source, out = _places(options)
-    pairs, skipped = _read(source, options)
-    pairs = _divided(pairs, source, options)
+    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
+    pairs, skipped = _divided(file.pairs, source, options), [str(problem) for problem in file.skipped]
     splits = Counter(pair.split or "none" for pair in pairs)
     used = [pair for pair in pairs if pair.split != "test"]
     if not used:
@@ -140,14 +106,15 @@ def train(
             cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
         )
     words = _words(options, kind, {pair.user_id for pair in used})
-    model = kind(**arguments)
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
     with use_engine(options.engine, options.workers):
         model.fit(used, words)
     seconds = time.perf_counter() - started
     model.save(out)
-    held_out = _write_held_out(pairs, out) if options.holdout is not None else None
+    held_out = _beside(out) if options.holdout is not None else None
+    if held_out is not None:
+        write_pairs(held_out, [pair for pair in pairs if pair.split == "test"])
     facts = {
         "method": model.name,
         "params": model.params(),
@@ -163,10 +130,7 @@ def train(
         "out": str(out),
         "held_out": str(held_out) if held_out else None,
     }
-    if common.json:
-        print_json(facts)
-    else:
-        _show(facts)
+    tell(common.json, facts, _lines(facts))
 
 
 def _places(options: TrainingOptions) -> tuple[Path, Path]:
@@ -176,24 +140,21 @@ def _places(options: TrainingOptions) -> tuple[Path, Path]:
         ConfigError: a flag is missing, the place cannot be written, or a checkpoint must not be replaced.
         DataError: the place holds something that is no checkpoint.
     """
-    from reward_models import check_place, is_checkpoint
+    from reward_models import check_place
 
     if options.data is None or options.out is None:
         given = {"--data PAIRS": options.data, "--out DIR": options.out}
         raise ConfigError([f"{flag} is missing" for flag, value in given.items() if value is None])
     check_writable(options.out)
     check_place(options.out)
-    if is_checkpoint(options.out) and not options.overwrite:
-        raise ConfigError(
-            f"--out {options.out}: holds a checkpoint; name another folder, or replace it with --overwrite"
-        )
+    for place in (options.out, *([_beside(options.out)] if options.holdout is not None else [])):
+        check_replaceable(place, force=options.force)
     return options.data, options.out
 
 
-def _read(source: Path, options: TrainingOptions) -> tuple[tuple[PreferencePair, ...], list[str]]:
-    """The pairs of the file, and the rows left out in words, which are also said."""
-    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
-    return file.pairs, [str(problem) for problem in file.skipped]
+def _beside(out: Path) -> Path:
+    """Where held out pairs are written."""
+    return out.with_name(out.name + HELD_OUT)
 
 
 def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -> dict[str, UserWords]:
@@ -238,37 +199,7 @@ def _divided(
     return drawn
 
 
-def _write_held_out(pairs: tuple[PreferencePair, ...], out: Path) -> Path:
-    from synthesizeme.datasets import write_pairs
-
-    place = out.with_name(out.name + HELD_OUT)
-    write_pairs(place, [pair for pair in pairs if pair.split == "test"])
-    return place
-
-
-def _backbone(options: TrainingOptions, kind: type[RewardModel], given: dict[str, str]) -> str:
-    if "backbone" in given:
-        raise ConfigError("--backbone and params.backbone are the same; give one of them")
-    if "backbone" not in method_settings(kind):
-        having = ", ".join(name for name, it in _methods() if "backbone" in method_settings(it))
-        raise ConfigError(
-            f"--backbone: {options.method} fine-tunes no backbone; these do: {having or 'none'}"
-        )
-    return str(options.backbone)
-
-
-def _methods() -> Iterator[tuple[str, type[RewardModel]]]:
-    """The methods whose extras are installed."""
-    from reward_models import method, method_names
-
-    for name in method_names():
-        try:
-            yield name, method(name)
-        except MissingExtraError:
-            continue
-
-
-def _show(facts: dict[str, Any]) -> None:
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
     from synthesizeme.evaluation.tables import named
 
     pairs = ", ".join(
@@ -277,23 +208,23 @@ def _show(facts: dict[str, Any]) -> None:
     )
     left_out = facts["left_out"]["test"]
     words = f"words of {count(facts['words'], 'user')}; " if facts["words"] else ""
-    typer.echo(
+    yield (
         f"{facts['method']}: {count(facts['users'], 'user')}, {pairs}; "
         f"{words}{count(left_out, 'test pair')} left out, {count(facts['parameters'], 'learned number')}, "
         f"{facts['fit_seconds']:.2f} s."
     )
     if facts["fit"]:
-        typer.echo(f"{named(facts['fit'])}.")
-    typer.echo(f"Written to {printable(facts['out'])}.")
+        yield f"{named(facts['fit'])}."
+    yield f"Written to {printable(facts['out'])}."
     if facts["held_out"]:
         place = printable(facts["held_out"])
-        typer.echo(
+        yield (
             f"Held out: {place}. To measure it: synthesizeme evaluate --data {place} "
             f"--scorers {printable(facts['out'])}"
         )
     elif left_out:
         place, source = printable(facts["out"]), printable(facts["data"])
-        typer.echo(f"To measure it: synthesizeme compare --data {source} --scorers {place} --out RESULTS")
+        yield f"To measure it: synthesizeme compare --data {source} --scorers {place} --out RESULTS"
 
 
 def _show_settings(name: str, kind: type[RewardModel], *, as_json: bool) -> None:

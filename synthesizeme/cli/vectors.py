@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import typer
-
-from synthesizeme.cli._groups import flowing, spread
-from synthesizeme.cli._options import CommonOptions, ModelOptions
-from synthesizeme.cli._text import print_json
-from synthesizeme.cli._vectors_extract import extract
-from synthesizeme.cli._vectors_options import (
+from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._model_options import ModelOptions
+from synthesizeme.cli._options import FORCE, CommonOptions
+from synthesizeme.cli._output import check_replaceable, tell
+from synthesizeme.cli._vectors_extract import (
     MARK,
+    SCORE_BY,
     AnsweringOptions,
     PolicyOptions,
-    Scorer,
     VectorOptions,
     caution,
     check_scorer,
+    extract,
     open_scorers,
     pairs_of,
     read_prompts,
@@ -30,54 +30,30 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
-    from reward_models.persona_vectors import Dose, PersonaVectors
-    from reward_models.persona_vectors.screening import ScreenedPair
+    from reward_models.persona_vectors import PersonaVectors
+    from reward_models.persona_vectors.monitoring import ScreenedPair
 
-Texts = Annotated[
-    list[str] | None, typer.Option("--prompt", help="A prompt; may be given several times.", metavar="TEXT")
-]
-Lines = Annotated[Path | None, typer.Option("--prompts", help="File with one prompt a line.", metavar="FILE")]
+TEXTS = partial(option, None, "A prompt; may be given several times.", "TEXT", name="--prompt")
+LINES = partial(option, None, "File with one prompt a line.", "FILE", name="--prompts")
 MOST_SHOWN = 20
 """Pairs that `screen` prints at most, both ends of the order."""
-
-
-def app() -> typer.Typer:
-    """The group of verbs on persona vectors."""
-    group = typer.Typer(
-        help="Persona vectors of a language model: extract, steer, monitor, screen (extra `hf`).",
-        no_args_is_help=True,
-    )
-    for name, verb in (("extract", extract), ("steer", steer), ("monitor", monitor), ("screen", screen)):
-        group.command(name, help=flowing(verb))(verb)
-    return group
 
 
 @dataclass(frozen=True)
 class SteeringOptions:
     """How much is added where, and what is asked."""
 
-    alpha: Annotated[
-        str,
-        typer.Option("--alpha", help="Multiples of the vector, e.g. 2 or -2,0,2.", metavar="A,…"),
-    ] = "-1,0,1"
-    positions: Annotated[
-        Literal["all", "prompt", "response"],
-        typer.Option("--positions", help="Tokens at which the vector is added."),
-    ] = "all"
-    prompt: Texts = None
-    prompts: Lines = None
-    trait: Annotated[
-        str | None,
-        typer.Option(
-            "--trait",
-            help="Score answers to this trait's evaluation questions, instead of showing answers.",
-            metavar="NAME|FILE",
-        ),
-    ] = None
-    scorer: Scorer = "judge"
+    alpha: str = option("-1,0,1", "Multiples of the vector, e.g. 2 or -2,0,2.", "A,…")
+    positions: Literal["all", "prompt", "response"] = option("all", "Tokens at which the vector is added.")
+    prompt: list[str] | None = TEXTS()
+    prompts: Path | None = LINES()
+    trait: str | None = option(
+        None, "Score answers to this trait's evaluation questions, instead of showing answers.", "NAME|FILE"
+    )
+    score_by: str = SCORE_BY()
 
 
-@spread
+@verb
 def steer(
     options: SteeringOptions,
     vectors: VectorOptions,
@@ -93,7 +69,7 @@ def steer(
     """
     alphas = _alphas(options.alpha)
     if options.trait is not None:
-        check_scorer(options.scorer, model)
+        check_scorer(options.score_by, model)
         _dose_response(options, alphas, vectors, policy, answering, model, common)
         return
     prompts = read_prompts(options.prompt, options.prompts)
@@ -113,12 +89,12 @@ def steer(
             {"alpha": alpha, "prompt": prompt[0].content, "answer": answer}
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious, "answers": rows})
-        return
-    for row in rows:
-        typer.echo(f"{row['alpha']:+g}  {printable(str(row['prompt']))}")
-        typer.echo(f"    {printable(str(row['answer']))}")
+    document = {"trait": found.trait, "layer": found.layer, **cautious, "answers": rows}
+    lines = (
+        f"{row['alpha']:+g}  {printable(str(row['prompt']))}\n    {printable(str(row['answer']))}"
+        for row in rows
+    )
+    tell(common.json, document, lines)
 
 
 def _dose_response(
@@ -137,7 +113,7 @@ def _dose_response(
     decoder = policy.open()
     found = vectors.load(decoder)
     cautious = caution(found)
-    with open_scorers(options.scorer, trait, model) as scorers:
+    with open_scorers(options.score_by, trait, model) as scorers:
         doses = dose_response(
             decoder, found.at(), layer=_layer(found), alphas=alphas, positions=options.positions,
             prompts=[asked(question) for question in trait.evaluation],
@@ -145,40 +121,33 @@ def _dose_response(
             score=scorers.trait, coherence=scorers.coherence,
         )  # fmt: skip
     best = operating_point(doses)
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious,
-                    "doses": [dose.model_dump() for dose in doses],
-                    "operating_point": None if best is None else best.alpha})  # fmt: skip
-        return
-    _show_doses(doses, best)
+    document = {
+        "trait": found.trait, "layer": found.layer, **cautious,
+        "doses": [dose.model_dump() for dose in doses],
+        "operating_point": None if best is None else best.alpha,
+    }  # fmt: skip
+    lines = ["alpha    trait  ± error  coherence  answers"]
+    lines += [
+        f"{it.alpha:+6g} {it.trait:7.1f} {it.trait_error:8.1f} {it.coherence:10.1f} {it.answers:8d}"
+        for it in doses
+    ]
+    lines.append("No dose is coherent." if best is None else f"Largest coherent alpha: {best.alpha:g}.")
+    tell(common.json, document, lines)
 
 
-def _show_doses(doses: list[Dose], best: Dose | None) -> None:
-    typer.echo("alpha    trait  ± error  coherence  answers")
-    for dose in doses:
-        typer.echo(
-            f"{dose.alpha:+6g} {dose.trait:7.1f} {dose.trait_error:8.1f} {dose.coherence:10.1f} "
-            f"{dose.answers:8d}"
-        )
-    typer.echo("No dose is coherent." if best is None else f"Largest coherent alpha: {best.alpha:g}.")
-
-
-@spread
+@verb
 def monitor(
     vectors: VectorOptions,
     policy: PolicyOptions,
     common: CommonOptions,
-    prompt: Texts = None,
-    prompts: Lines = None,
-    tuned: Annotated[
-        str | None,
-        typer.Option(
-            "--tuned",
-            help="The policy after fine-tuning: print how far it moved along the vector. That it is a "
-            "fine-tuned copy is taken on your word: only family, layers and width are checked.",
-            metavar="DIR|NAME",
-        ),
-    ] = None,
+    prompt: list[str] | None = TEXTS(),
+    prompts: Path | None = LINES(),
+    tuned: str | None = option(
+        None,
+        "The policy after fine-tuning: print how far it moved along the vector. That it is a "
+        "fine-tuned copy is taken on your word: only family, layers and width are checked.",
+        "DIR|NAME",
+    ),
 ) -> None:
     """Read a trait off a model before it answers: the last prompt token along the trait's vector."""
     from dataclasses import replace
@@ -200,30 +169,26 @@ def monitor(
         document["shift"] = {"mean": moved.mean, "standard_error": moved.standard_error}
         for row, value in zip(rows, moved.values, strict=True):
             row["shift"] = float(value)
-    if common.json:
-        print_json(document)
-        return
+    lines = []
     for row in rows:
         moves = f"  {row['shift']:+8.3f}" if tuned is not None else ""
-        typer.echo(f"{row['projection']:+8.3f}{moves}  {printable(str(row['prompt']))}")
+        lines.append(f"{row['projection']:+8.3f}{moves}  {printable(str(row['prompt']))}")
     if tuned is not None:
-        typer.echo(f"Shift: {moved.mean:+.3f}, standard error {moved.standard_error:.3f}.")
+        lines.append(f"Shift: {moved.mean:+.3f}, standard error {moved.standard_error:.3f}.")
+    tell(common.json, document, lines)
 
 
 @dataclass(frozen=True)
 class ScreeningOptions:
     """What is screened."""
 
-    data: Annotated[Path, typer.Option("--data", help="Preference pairs to screen.", metavar="PAIRS")]
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="Screen the first N pairs only.", min=1, metavar="N")
-    ] = None
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Write every pair as JSON Lines.", metavar="FILE")
-    ] = None
+    data: Path = option(..., "Preference pairs to screen.", "PAIRS")
+    limit: int | None = option(None, "Screen the first N pairs only.", "N", min=1)
+    out: Path | None = option(None, "Write every pair as JSON Lines.", "FILE")
+    force: bool = FORCE()
 
 
-@spread
+@verb
 def screen(
     options: ScreeningOptions,
     vectors: VectorOptions,
@@ -240,11 +205,13 @@ def screen(
 
     from synthesizeme.files import write_whole
 
+    if options.out is not None:
+        check_replaceable(options.out, force=options.force)
     pairs = pairs_of(options.data, options.limit)
     decoder = policy.open()
     found = vectors.load(decoder)
     cautious = caution(found)
-    from reward_models.persona_vectors.screening import screen_pairs
+    from reward_models.persona_vectors.monitoring import screen_pairs
 
     rows = screen_pairs(
         decoder, found, pairs, decoder.speaker(**answering.document()), derived=vectors.derived
@@ -256,17 +223,16 @@ def screen(
         import json
 
         write_whole(options.out, "".join(f"{json.dumps(document)}\n" for document in documents))
-    if common.json:
-        print_json({"trait": found.trait, "layer": found.layer, **cautious,
-                    "push": float(pushes.mean()), "standard_error": error, "pairs": documents})  # fmt: skip
-        return
-    typer.echo("  chosen  rejected      push  pair  (beside the policy's own answer)")
-    for line in _screened_lines(rows):
-        typer.echo(line)
-    typer.echo(
+    document = {
+        "trait": found.trait, "layer": found.layer, **cautious,
+        "push": float(pushes.mean()), "standard_error": error, "pairs": documents,
+    }  # fmt: skip
+    last = (
         f"{count(len(rows), 'pair')} along {printable(found.trait)}: mean push {pushes.mean():+.3f}, "
         f"standard error {error:.3f}."
     )
+    heading = "  chosen  rejected      push  pair  (beside the policy's own answer)"
+    tell(common.json, document, [heading, *_screened_lines(rows), last])
 
 
 def _screened_lines(rows: Sequence[ScreenedPair]) -> Iterator[str]:
@@ -295,3 +261,7 @@ def _alphas(text: str) -> list[float]:
     if not all(map(math.isfinite, alphas)):
         raise ConfigError(f"--alpha {text}: expected finite numbers with commas between them, e.g. -2,0,2")
     return alphas
+
+
+HELP = "Persona vectors of a language model: extract, steer, monitor, screen (extra `hf`)."
+VERBS = {"extract": extract, "steer": steer, "monitor": monitor, "screen": screen}

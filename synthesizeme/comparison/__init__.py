@@ -1,1 +1,1 @@
-"""Reward models, judges and references on the same pairs: entrants by name, resumable units, one table."""
+"""Reward models, judges and references on the same pairs: systems by name, resumable tasks, one table."""

@@ -13,13 +13,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from synthesizeme.datasets import TIES_SUBSET, GeneralQuestion
 from synthesizeme.errors import ConfigError
-from synthesizeme.evaluation.best_of_n import Rewards, best_of_n, ties_score
 from synthesizeme.evaluation.intervals import Interval, interval
-from synthesizeme.evaluation.report import environment, save_documents
-from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
-from synthesizeme.scoring import PersonalRewards
+from synthesizeme.evaluation.report import SavedReport, environment
+from synthesizeme.evaluation.reward_bench import (
+    TIES_SUBSET,
+    GeneralQuestion,
+    Rewards,
+    best_of_n,
+    load_reward_bench,
+    ties_score,
+)
+from synthesizeme.scoring import Answer, PersonalRewards
 from synthesizeme.types import Frozen, Reward
 
 NAME = "reward-bench-2"
@@ -52,7 +57,7 @@ class TaxRow(Frozen):
     """By subset, and under `OVERALL` for the mean of all subsets."""
 
 
-class TaxReport(Frozen):
+class TaxReport(SavedReport):
     """RewardBench 2 with and without the users of each model."""
 
     benchmark: str = NAME
@@ -64,40 +69,37 @@ class TaxReport(Frozen):
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
 
-    def to_json(self) -> str:
-        """The report as an indented JSON document."""
-        return self.model_dump_json(indent=2) + "\n"
 
-    def to_markdown(self) -> str:
-        """Heading, protocol, table, legend."""
-        table = [
-            ["model", "subset", "without a user", "with a user", "personalization tax", "95 %", "worst user"]
-        ]
-        for row in self.rows:
-            for subset, found in row.scores.items():
-                low, high = (None, None) if found.tax is None else (found.tax.low, found.tax.high)
-                value = None if found.tax is None else found.tax.value
-                cells = [
-                    percent(found.without), percent(found.known), percent(value, "+"),
-                    span(low, high, "+"), percent(found.worst),
-                ]  # fmt: skip
-                table.append([row.name, subset, *(cell or ABSENT for cell in cells)])
-        return (
-            f"## {self.benchmark}\n\n{self.protocol}\n\n{aligned(table)}\n"
-            "- **personalization tax**: score with a user's state minus the one without, in points, mean "
-            "over users; below 0 is what personalization costs in general quality.\n"
-            "- **95 %**: bootstrap over users; the questions are held fixed.\n"
-            f"- **{TIES_SUBSET}**: the benchmark's weighted score of accuracy and margins; other subsets: "
-            "share of questions whose right response has the highest reward.\n"
+def tax_of_checkpoints(
+    folders: Sequence[str],
+    data_dir: Path | None = None,
+    max_users: int | None = None,
+    floor: str | None = None,
+) -> TaxReport:
+    """The personalization tax of checkpoints.
+
+    Args:
+        folders: Folders of the checkpoints.
+        data_dir: Folder to look for RewardBench 2 in.
+        max_users: Take only the first so many users of each model.
+        floor: What all of them are to stand on; None leaves each its own.
+
+    Raises:
+        ConfigError: a name is no folder, or its model refuses unknown users.
+        DataError: a checkpoint or the data cannot be read, or the data is nowhere.
+    """
+    from reward_models import load
+
+    if others := [name for name in folders if not Path(name).is_dir()]:
+        raise ConfigError(
+            f"{NAME} is asked of trained reward models alone, as folders that `synthesizeme train` wrote; "
+            f"found {', '.join(others)}"
         )
-
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
-
-        Raises:
-            DataError: the folder cannot be made or written.
-        """
-        return save_documents(folder, self.to_json(), self.to_markdown())
+    models = [(name, load(Path(name))) for name in folders]
+    for _, model in models:
+        if floor is not None:
+            model.stand_on(floor)
+    return tax_report(models, load_reward_bench(data_dir), max_users=max_users)
 
 
 def tax_report(
@@ -157,8 +159,7 @@ def _scores(
 ) -> dict[str, float]:
     """Score of each subset as this user, and their mean."""
     asked = [(it.prompt, text) for it in questions for text in (*it.right, *it.wrong)]
-    prompts, responses = zip(*asked, strict=True)
-    results = model.score(prompts, responses, [user_id] * len(asked))
+    results = model.score([Answer(prompt, text, user_id) for prompt, text in asked])
     values = [result.value for result in results if isinstance(result, Reward)]
     if len(values) < len(results):
         raise ConfigError(

@@ -1,36 +1,45 @@
-"""Runs entrants unit by unit; what is finished is kept, so that the same command goes on where it stopped."""
+"""Measures systems task by task; what is finished is kept, so that the same command goes on where it stopped.
+
+A finished task is a file of its own, written whole or not at all, with the facts that its outcomes depend
+on: it is read again only where they still hold.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
-from synthesizeme.comparison._entrant import Entrant
-from synthesizeme.comparison._store import (
-    lean,
-    measurement_path,
-    read_unit,
-    unit_facts,
-    unit_path,
-    write_unit,
-)
-from synthesizeme.comparison.units import Plan, Unit
+from pydantic import ValidationError
+
+from synthesizeme.comparison.systems import System
+from synthesizeme.comparison.tasks import Task, Tasks
 from synthesizeme.errors import DataError, MissingExtraError, SynthesizeMeError
 from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.measurement import Measurement, Part, joined
 from synthesizeme.files import write_whole
+from synthesizeme.types import Frozen, Verdict
+from synthesizeme.version import __version__
 
 _logger = logging.getLogger(__name__)
+FOLDER = "measurements"
+FORMAT = 2
+_REWARDING = ("reward model", "checkpoint")
+"""Kinds of systems that are shown texts that are no answers."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One entrant on one unit."""
+    """One system on one task."""
 
-    entrant: str
-    unit: str
+    system: str
+    task: str
     position: int
     """From 1."""
     total: int
@@ -40,19 +49,19 @@ class Watcher:
     """Is told how a comparison goes on; this one does nothing."""
 
     def started(self, step: Step) -> None:
-        """A unit is taken up."""
+        """A task is taken up."""
 
     def finished(self, step: Step, part: Part, *, kept: bool) -> None:
-        """A unit is done, or was found finished (`kept`)."""
+        """A task is done, or was found finished (`kept`)."""
 
     def redone(self, step: Step, problem: str) -> None:
-        """A finished unit is damaged and will be measured again."""
+        """A finished task is damaged and will be measured again."""
 
     def left_out(self, name: str, reason: str) -> None:
-        """An entrant has no row, which is no failure."""
+        """A system has no row, which is no failure."""
 
     def failed(self, name: str, reason: str) -> None:
-        """An entrant has no row because it failed."""
+        """A system has no row because it failed."""
 
 
 @dataclass
@@ -60,7 +69,7 @@ class Compared:
     """What came of a comparison."""
 
     measurements: list[Measurement] = field(default_factory=list)
-    """Of the entrants that have a row, in their order."""
+    """Of the systems that have a row, in their order."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why, by name."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -72,102 +81,118 @@ class Runner:
 
     Args:
         benchmark: What is measured on.
-        plan: Its units.
-        folder: Where finished units and measurements are kept.
+        tasks: Of it.
+        folder: Where finished tasks and measurements are kept.
         watcher: Told of every step.
-        fresh: Whether finished units are measured again.
+        fresh: Whether finished tasks are measured again.
     """
 
     def __init__(
         self,
         benchmark: Benchmark,
-        plan: Plan,
+        tasks: Tasks,
         folder: Path,
         *,
         watcher: Watcher | None = None,
         fresh: bool = False,
     ) -> None:
         self.benchmark = benchmark
-        self.plan = plan
+        self.tasks = tasks
         self.folder = folder
         self._watcher = watcher or Watcher()
         self._fresh = fresh
         self._done = 0
         self._total = 0
 
-    def run(self, entrants: Sequence[Entrant], *, named: Mapping[str, bool] | None = None) -> Compared:
-        """Measure all entrants; one that fails does not stop the others.
+    def run(
+        self,
+        systems: Sequence[System],
+        *,
+        named: Mapping[str, bool] | None = None,
+        missing: Mapping[str, MissingExtraError] | None = None,
+    ) -> Compared:
+        """Measure all systems; one that fails does not stop the others.
 
         Args:
-            entrants: Who is compared.
-            named: Whether an entrant was asked for by its own name: a missing extra is then a failure.
+            systems: Who is compared.
+            named: Whether a system was asked for by its own name: a missing extra is then a failure.
+            missing: Those that cannot be made without an extra.
 
         Raises:
-            DataError: a finished unit or a measurement cannot be written.
+            DataError: a finished task or a measurement cannot be written.
         """
         found = Compared()
-        counts = [len(self._units(entrant)) for entrant in entrants]
+        for name, error in (missing or {}).items():
+            self._give_up(name, error, found, named or {})
+        counts = [len(self._tasks(system)) for system in systems]
         self._done, self._total = 0, sum(counts)
-        for entrant, count in zip(entrants, counts, strict=True):
+        for system, count in zip(systems, counts, strict=True):
             begun = self._done
-            if lack := entrant.lacks(self.benchmark, self.plan.folds[0]):
-                found.left_out[entrant.name] = lack
-                self._watcher.left_out(entrant.name, lack)
+            if lack := system.lacks(self.benchmark, self.tasks.folds[0]):
+                self._leave_out(system.name, lack, found)
             else:
-                self._enter(entrant, found, named or {})
+                self._enter(system, found, named or {})
             self._done = begun + count
         return found
 
-    def _enter(self, entrant: Entrant, found: Compared, named: Mapping[str, bool]) -> None:
+    def _enter(self, system: System, found: Compared, named: Mapping[str, bool]) -> None:
         try:
-            measurement = self._measure(entrant)
+            measurement = self._measure(system)
         except _Unwritten as error:
             raise error.reason from None
         except SynthesizeMeError as error:
-            _logger.debug("%s failed", entrant.name, exc_info=True)
-            if isinstance(error, MissingExtraError) and not named.get(entrant.name, True):
-                found.left_out[entrant.name] = str(error)
-                self._watcher.left_out(entrant.name, str(error))
-            else:
-                found.failed[entrant.name] = str(error)
-                self._watcher.failed(entrant.name, str(error))
+            _logger.debug("%s failed", system.name, exc_info=True)
+            self._give_up(system.name, error, found, named)
         else:
-            write_whole(measurement_path(self.folder, entrant.name), measurement.model_dump_json() + "\n")
+            write_whole(measurement_path(self.folder, system.name), measurement.model_dump_json() + "\n")
             found.measurements.append(measurement)
 
-    def _units(self, entrant: Entrant) -> tuple[Unit, ...]:
-        curve = self.plan.halves if entrant.kind == "reward model" else ()
-        return (*self.plan.folds, *self._redrawn(entrant), *curve)
+    def _give_up(
+        self, name: str, error: SynthesizeMeError, found: Compared, named: Mapping[str, bool]
+    ) -> None:
+        if isinstance(error, MissingExtraError) and not named.get(name, True):
+            self._leave_out(name, str(error), found)
+        else:
+            found.failed[name] = str(error)
+            self._watcher.failed(name, str(error))
 
-    def _redrawn(self, entrant: Entrant) -> tuple[Unit, ...]:
+    def _leave_out(self, name: str, reason: str, found: Compared) -> None:
+        found.left_out[name] = reason
+        self._watcher.left_out(name, reason)
+
+    def _tasks(self, system: System) -> tuple[Task, ...]:
+        curve = self.tasks.halves if system.kind == "reward model" else ()
+        return (*self.tasks.folds, *self._redrawn(system), *curve)
+
+    def _redrawn(self, system: System) -> tuple[Task, ...]:
         """None for a checkpoint: whichever rows it learned from, some re-split asks about them."""
-        return () if entrant.kind == "checkpoint" else self.plan.resplits
+        return () if system.kind == "checkpoint" else self.tasks.resplits
 
-    def _measure(self, entrant: Entrant) -> Measurement:
-        folds = [self._part(entrant, unit) for unit in self.plan.folds]
-        redrawn = [self._part(entrant, unit) for unit in self._redrawn(entrant)]
-        curve = self.plan.halves if entrant.kind == "reward model" and "no_user" in folds[0].outcomes else ()
-        halves = [self._part(entrant, unit) for unit in curve]
-        return joined(entrant.name, entrant.kind, folds, resplits=redrawn, halves=halves)
+    def _measure(self, system: System) -> Measurement:
+        folds = [self._part(system, task) for task in self.tasks.folds]
+        redrawn = [self._part(system, task) for task in self._redrawn(system)]
+        curve = self.tasks.halves if system.kind == "reward model" and "no_user" in folds[0].outcomes else ()
+        halves = [self._part(system, task) for task in curve]
+        return joined(system.name, system.kind, folds, resplits=redrawn, halves=halves)
 
-    def _part(self, entrant: Entrant, unit: Unit) -> Part:
-        """The unit as it was finished earlier, or measured now."""
+    def _part(self, system: System, task: Task) -> Part:
+        """The task as it was finished earlier, or measured now."""
         self._done += 1
-        step = Step(entrant.name, unit.name, self._done, self._total)
-        path, facts = unit_path(self.folder, entrant.name, unit.name), unit_facts(entrant, unit)
+        step = Step(system.name, task.name, self._done, self._total)
+        path, facts = task_path(self.folder, system.name, task.name), task_facts(system, task)
         part = None
         if not self._fresh:
             try:
-                part = read_unit(path, facts)
+                part = read_task(path, facts)
             except DataError as error:
                 self._watcher.redone(step, str(error))
         if kept := part is not None:
             found = part
         else:
             self._watcher.started(step)
-            found = lean(entrant.measure(unit))
+            found = lean(system.measure(task))
             try:
-                write_unit(path, facts, found)
+                write_task(path, facts, found)
             except DataError as error:
                 raise _Unwritten(error) from None
         self._watcher.finished(step, found, kept=kept)
@@ -175,8 +200,120 @@ class Runner:
 
 
 class _Unwritten(Exception):
-    """A unit could not be kept: that ends the comparison, not only the entrant."""
+    """A task could not be kept: that ends the comparison, not only the system."""
 
     def __init__(self, reason: DataError) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+class KeptTask(Frozen):
+    """One finished task of one system."""
+
+    format_version: Literal[2]
+    """Version of this document's format."""
+    facts: dict[str, Any]
+    """What its outcomes depend on."""
+    fingerprint: str
+    """SHA-256 (hex) of `facts`."""
+    checksum: str
+    """SHA-256 (hex) of `part` as JSON."""
+    part: Part
+    """What was found."""
+
+
+def task_facts(system: System, task: Task) -> dict[str, Any]:
+    """What the outcomes of a system on a task depend on."""
+    return {
+        "system": system.name,
+        "kind": system.kind,
+        **system.facts(),
+        "task": task.name,
+        "pairs": task.digest,
+        **({"no_answers": task.no_answers} if task.no_answers and system.kind in _REWARDING else {}),
+        "format": FORMAT,
+        "synthesizeme": __version__,
+    }
+
+
+def task_path(folder: Path, system: str, task: str) -> Path:
+    """Where a task is kept."""
+    return folder / FOLDER / "tasks" / system / f"{re.sub('[^a-z0-9]+', '-', task.lower()).strip('-')}.json"
+
+
+def measurement_path(folder: Path, system: str) -> Path:
+    """Where the measurement of a system is kept."""
+    return folder / FOLDER / f"{system}.json"
+
+
+def read_task(path: Path, facts: dict[str, Any]) -> Part | None:
+    """The task that is kept under these facts; None where there is none.
+
+    Raises:
+        DataError: the file is there and cannot be read, or is not what was written.
+    """
+    try:
+        kept = KeptTask.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", source=str(path)) from None
+    except ValidationError:
+        raise DataError("is damaged, or of another format", source=str(path)) from None
+    if kept.checksum != _sha256(kept.part.model_dump_json()):
+        raise DataError("is not what was written", source=str(path))
+    return kept.part if kept.fingerprint == _sha256(_canonical(facts)) else None
+
+
+def write_task(path: Path, facts: dict[str, Any], part: Part) -> None:
+    """Keep a finished task, whole or not at all.
+
+    Raises:
+        DataError: it cannot be written.
+    """
+    document = KeptTask(
+        format_version=FORMAT,
+        facts=json.loads(_canonical(facts)),
+        fingerprint=_sha256(_canonical(facts)),
+        checksum=_sha256(part.model_dump_json()),
+        part=part,
+    )
+    write_whole(path, document.model_dump_json() + "\n")
+
+
+def read_measurement(path: Path) -> Measurement | None:
+    """The measurement that is kept in a file; None where there is none that can be read."""
+    try:
+        return Measurement.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def lean(part: Part) -> Part:
+    """The part without the reasons in words, which no figure needs and which may quote the user."""
+    return part.model_copy(update={"outcomes": {name: _lean(it) for name, it in part.outcomes.items()}})
+
+
+def _lean(outcome: Outcome) -> Outcome:
+    pairs = tuple(
+        pair.model_copy(
+            update={
+                "results": tuple(
+                    result.model_copy(update={"result": result.result.model_copy(update={"reasoning": ""})})
+                    if isinstance(result.result, Verdict)
+                    else result
+                    for result in pair.results
+                )
+            }
+        )
+        for pair in outcome.pairs
+    )
+    return outcome.model_copy(update={"pairs": pairs})
+
+
+def _canonical(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, sort_keys=True, default=str)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

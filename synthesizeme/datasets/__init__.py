@@ -11,29 +11,34 @@ from synthesizeme.datasets._base import (
     load_words,
     locate,
 )
-from synthesizeme.datasets._convert import ConvertReport, convert
-from synthesizeme.datasets._inspect import PairsSummary, inspect
-from synthesizeme.datasets._reading import PairsFile, Source, open_source, pairs_of, read_pairs
-from synthesizeme.datasets._reward_bench import TIES_SUBSET, GeneralQuestion, load_reward_bench
-from synthesizeme.datasets._splits import (
+from synthesizeme.datasets._reading import (
+    ConvertReport,
+    PairsFile,
+    Source,
+    convert,
+    open_source,
+    pairs_of,
+    read_pairs,
+)
+from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
+from synthesizeme.datasets.jsonl import write_pairs
+from synthesizeme.datasets.rows.columns import parse_columns
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport
+from synthesizeme.pairs import (
+    PairsSummary,
     assign_splits,
     by_user,
     extend_splits,
     hold_out,
     hold_out_responses,
+    inspect,
     resplit,
 )
-from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
-from synthesizeme.datasets.jsonl import write_pairs
-from synthesizeme.datasets.rows.columns import parse_columns
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport
 
 __all__ = [
-    "TIES_SUBSET",
     "ConvertReport",
     "CutText",
     "DatasetModule",
-    "GeneralQuestion",
     "LeftOut",
     "PairsFile",
     "PairsSummary",
@@ -51,7 +56,6 @@ __all__ = [
     "hold_out_responses",
     "inspect",
     "load_dataset",
-    "load_reward_bench",
     "load_words",
     "locate",
     "open_source",

@@ -1,4 +1,7 @@
-"""Pairs out of a file, a folder, a hub data set or an object in memory, in any format: the one way in."""
+"""Pairs out of a file, a folder, a hub data set or an object in memory, in any format: the one way in.
+
+`convert` writes what was read in our own format.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from synthesizeme.datasets._base import formats, local_copy, locate, recognise
-from synthesizeme.datasets._hub import hub_name
-from synthesizeme.datasets.rows.columns import LOOKED_AT
-from synthesizeme.datasets.rows.csv_rows import NO_HEADER
-from synthesizeme.datasets.rows.held import Origin, held
-from synthesizeme.datasets.rows.layouts import columns_held, unknown_layout
-from synthesizeme.datasets.rows.report import LeftOut, ReadReport, Row, short_repr
-from synthesizeme.datasets.rows.tables import is_csv, rows_of
+from synthesizeme.datasets._base import formats, hub_name, load_dataset, local_copy, locate, made, recognise
+from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
+from synthesizeme.datasets.rows.columns import LOOKED_AT, columns_held, unknown_layout
+from synthesizeme.datasets.rows.containers import is_csv, rows_of
+from synthesizeme.datasets.rows.lines import NO_HEADER
+from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, Row, held
 from synthesizeme.errors import DataError, UnknownNameError
-from synthesizeme.types import PreferencePair
+from synthesizeme.plain_text import short_repr
+from synthesizeme.types import PreferencePair, Respondents, respondents
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PairsFile:
-    """What was read from a source of pairs."""
+@dataclass(frozen=True, kw_only=True)
+class _WhatWasRead:
+    """What became of the rows of a source."""
 
     source: str
     """File, folder or hub data set, or what errors call a row of an object in memory."""
     format: str
     """Format it is in."""
-    pairs: tuple[PreferencePair, ...]
-    """Its pairs in file order, at least one."""
     rows_read: int = 0
     """Rows of the source; one makes no pair, one or several."""
     skipped: tuple[DataError, ...] = ()
@@ -43,6 +44,24 @@ class PairsFile:
     """Number of rows or parts of rows that made no pair, by reason."""
     assumed: tuple[str, ...] = ()
     """What was assumed of the rows, in words; see `Source.assumed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsFile(_WhatWasRead):
+    """What was read from a source of pairs."""
+
+    pairs: tuple[PreferencePair, ...]
+    """Its pairs in file order, at least one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertReport(_WhatWasRead):
+    """What a conversion did."""
+
+    target: Path
+    """File that was written."""
+    pairs_written: int
+    """Pairs in the target."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,14 @@ class Source:
         if self.report.zoneless:
             found.append(f"times without a zone: {self.report.zoneless:,}, read as UTC")
         return tuple(found)
+
+    def told(self) -> dict[str, Any]:
+        """What became of the rows, as the arguments of a `PairsFile` or a `ConvertReport`."""
+        return {
+            "source": self.name, "format": self.format, "rows_read": self.report.rows_read,
+            "skipped": tuple(self.report.bad), "left_out": tuple(self.report.left_out),
+            "reasons": self.report.reasons, "assumed": self.assumed(),
+        }  # fmt: skip
 
 
 def open_source(source: object, report: ReadReport, format: str = "auto") -> Source:
@@ -166,16 +193,7 @@ def read_pairs(
     pairs = tuple(opened.pairs())
     if not pairs:
         raise opened.nothing()
-    return PairsFile(
-        source=opened.name,
-        format=opened.format,
-        pairs=pairs,
-        rows_read=report.rows_read,
-        skipped=tuple(report.bad),
-        left_out=tuple(report.left_out),
-        reasons=report.reasons,
-        assumed=opened.assumed(),
-    )
+    return PairsFile(pairs=pairs, **opened.told())
 
 
 def _told(path: Origin, report: ReadReport) -> str:
@@ -223,3 +241,74 @@ def _empty(path: Origin) -> DataError:
     if isinstance(path, Path):
         return DataError("the file holds no rows", source=str(path), cure="check the path")
     return DataError(f"found no {path}; expected at least one", cure="give one row for each choice of a user")
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    user_id: str | None = None,
+    skip_bad_rows: bool = False,
+    only: Respondents | None = None,
+    overwrite: bool = False,
+) -> ConvertReport:
+    """Read pairs in any known format and write them in ours, one in memory at a time.
+
+    Args:
+        source: As `read_pairs` takes it, or the name of a data set that is made here, e.g. ``synthetic``.
+        target: ``.jsonl`` or ``.jsonl.gz`` file to write; written whole or not at all.
+        format: Name of the format, or ``auto`` to tell it from the first rows.
+        columns: Column of the source by field of ours, for columns with names that no format knows.
+        user_id: Owner of rows that name none.
+        skip_bad_rows: Leave malformed rows out and list them.
+        only: Keep the choices of people alone, or those of simulations; the others are counted.
+        overwrite: Replace what `target` holds. What an equal conversion wrote may always be written again.
+
+    Raises:
+        DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
+            not skipped, no pair is left, or `target` is the source or holds something else.
+        UnknownNameError: there is no such format.
+    """
+    if str(source) in made() and not os.path.exists(source):
+        written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
+        return ConvertReport(
+            source=str(source),
+            format=str(source),
+            target=Path(target),
+            rows_read=written,
+            pairs_written=written,
+        )
+    if (
+        not overwrite
+        and os.path.isfile(source)
+        and os.path.exists(target)
+        and os.path.samefile(source, target)
+    ):
+        raise DataError("the file to write is the one that is read", source=str(target), cure=OVERWRITE)
+    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
+    opened = open_source(source, report, format)
+    others: list[str] = []
+    written = write_pairs(target, _kept(opened, only, others), overwrite=overwrite)
+    told = opened.told()
+    if others:
+        told["reasons"] = {**told["reasons"], f"not {only}": len(others)}
+    return ConvertReport(target=Path(target), pairs_written=written, **told)
+
+
+def _kept(opened: Source, only: Respondents | None, others: list[str]) -> Iterator[PreferencePair]:
+    """The pairs that are wanted; ids of the others go to `others`.
+
+    Raises:
+        DataError: there are no pairs at all.
+    """
+    some = False
+    for pair in opened.pairs():
+        some = True
+        if only is None or respondents([pair]) == only:
+            yield pair
+        else:
+            others.append(pair.pair_id)
+    if not some:
+        raise opened.nothing()

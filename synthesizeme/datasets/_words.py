@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets.rows.csv_rows import CSV_SUFFIXES
-from synthesizeme.datasets.rows.encodings import decoded
-from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, open_bytes
+from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, decoded, open_bytes
+from synthesizeme.datasets.rows.lines import CSV_SUFFIXES
 from synthesizeme.datasets.rows.pairs import validated
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import ReadReport, Row, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
+from synthesizeme.plain_text import short_repr
 
 TEXT_SUFFIXES = (".txt", ".md", ".markdown")
 """Endings of a file that is one user's description of themself; the user is the rest of its name."""

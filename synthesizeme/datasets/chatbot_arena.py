@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, parted
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"

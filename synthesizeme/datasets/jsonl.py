@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 from synthesizeme.datasets._base import formats, loader, recognise
-from synthesizeme.datasets.rows.held import HeldRows, Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, Unjudgeable, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import HeldRows, Origin, ReadReport, Row, SourceRow, Unjudgeable
 from synthesizeme.errors import DataError
 from synthesizeme.files import whole_file
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Role
 
 DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
@@ -38,7 +38,7 @@ SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
 
-OVERWRITE = "name another file, or replace this one with --overwrite (overwrite=True)"
+OVERWRITE = "name another file, or replace this one with --force (overwrite=True)"
 
 
 def write_pairs(path: str | Path, pairs: Iterable[PreferencePair], *, overwrite: bool = True) -> int:
@@ -144,7 +144,7 @@ def _or_convert(place: SourceRow, cure: str) -> str:
         list(formats()[known].read(HeldRows("row", lambda: [place.row]), tried))
         if tried.bad:
             return cure
-    command = f"synthesizeme data convert {shlex.quote(place.source)} OUT.jsonl --format {known}"
+    command = f"synthesizeme data convert {shlex.quote(place.source)} --out OUT.jsonl --format {known}"
     return f"{cure}; or run `{command}` and use its output"
 
 

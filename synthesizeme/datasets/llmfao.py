@@ -21,12 +21,12 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._splits import split_at
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.errors import DataError
+from synthesizeme.pairs import split_at
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Split
 
 DESCRIPTION = "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them"

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.datasets.rows.turns import with_system
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.held import Origin
-from synthesizeme.datasets.rows.report import ReadReport, Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "agreed against disagreed civic statements of Polis participants, in time order"

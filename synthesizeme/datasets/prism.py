@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.held import Origin
-from synthesizeme.datasets.rows.json_rows import json_lines
+from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.lines import json_lines
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 

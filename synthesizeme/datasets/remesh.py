@@ -29,15 +29,15 @@ from typing import NamedTuple
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets._splits import by_user, split_at
 from synthesizeme.datasets._words import read_words
-from synthesizeme.datasets.rows.csv_rows import csv_cells
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.lines import csv_cells
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow, short_repr
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import OwnAnswer, UserWords
 from synthesizeme.feedback import by_user as by_id
+from synthesizeme.pairs import by_user, split_at
+from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "people's choices between others' written answers on polarised issues, with their own words"

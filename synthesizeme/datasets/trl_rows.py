@@ -21,10 +21,9 @@ from typing import Any
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.held import Origin
+from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
-from synthesizeme.datasets.rows.report import ReadReport, Row, SourceRow
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
 from synthesizeme.types import PreferencePair
 

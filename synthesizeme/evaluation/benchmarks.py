@@ -19,7 +19,7 @@ from synthesizeme.datasets import (
     read_pairs,
 )
 from synthesizeme.errors import UnknownNameError
-from synthesizeme.evaluation._lint_values import Declared
+from synthesizeme.evaluation._lint_texts import Declared
 from synthesizeme.evaluation.folds import (
     REDRAWN,
     Fold,
@@ -131,7 +131,6 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
         UnknownNameError: neither a benchmark nor a file is called so.
         DataError: its data is nowhere, cannot be read, or lacks a test pair or the splits.
     """
-    name = _FORMER_NAMES.get(name, name)
     recipe = _RECIPES.get(name)
     if recipe is None:
         return _from_file(name)
@@ -185,6 +184,21 @@ def run_benchmark(
     return pool(benchmark.ask(make_scorer(fold), fold.test, seed=seed) for fold in benchmark.folds)
 
 
+def limit_users(benchmark: Benchmark, most: int) -> Benchmark:
+    """The benchmark with the test pairs and histories of its first `most` users alone."""
+    users = set(list(dict.fromkeys(pair.user_id for pair in benchmark.test))[:most])
+
+    def kept(pairs: Sequence[PreferencePair]) -> tuple[PreferencePair, ...]:
+        return tuple(pair for pair in pairs if pair.user_id in users)
+
+    folds = tuple(
+        fold.model_copy(update={"history": kept(fold.history), "test": kept(fold.test)})
+        for fold in benchmark.folds
+        if kept(fold.test)
+    )
+    return benchmark.model_copy(update={"folds": folds, "whole": kept(benchmark.whole)})
+
+
 def _from_file(name: str) -> Benchmark:
     path = Path(name)
     if not os.path.isfile(name) and not name.endswith((".jsonl", ".jsonl.gz")):
@@ -220,15 +234,18 @@ class _Recipe:
     declared: Declared = UNDECLARED
 
 
-def _registered(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+_Load = Callable[[DataDir], Sequence[PreferencePair]]
+
+
+def _registered(name: str) -> _Load:
     return lambda data_dir: load_dataset(name, data_dir=data_dir)
 
 
-def _paper(hub_name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+def _paper(hub_name: str) -> _Load:
     return lambda data_dir: paper_format.load(find_data(hub_name, data_dir=data_dir))
 
 
-def _lamp(name: str) -> Callable[[DataDir], Sequence[PreferencePair]]:
+def _lamp(name: str) -> _Load:
     return lambda data_dir: lamp.lamp_pairs(lamp.load_lamp(name, data_dir=data_dir))
 
 
@@ -327,4 +344,3 @@ _RECIPES = {
         for task in lamp.TASKS.values()
     },
 }
-_FORMER_NAMES = {"personal-reward-bench/arena": "personal-reward-bench/chatbot-arena"}

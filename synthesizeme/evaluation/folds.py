@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
-from synthesizeme.datasets import hold_out_responses, resplit
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.apart import refuse_mixture
+from synthesizeme.pairs import by_user, check_single_source, hold_out_responses, resplit
 from synthesizeme.types import Frozen, PreferencePair
 
 PROMPT_FOLDS = (0, 1, 2, 3)
@@ -28,11 +27,8 @@ class Fold(Frozen):
     @property
     def histories(self) -> dict[str, list[PreferencePair]]:
         """Past pairs of every user that is asked about, in the order given; users without any left out."""
-        found: dict[str, list[PreferencePair]] = {pair.user_id: [] for pair in self.test}
-        for pair in self.history:
-            if pair.user_id in found:
-                found[pair.user_id].append(pair)
-        return {user: pairs for user, pairs in found.items() if pairs}
+        known = by_user(self.history)
+        return {user: known[user] for user in by_user(self.test) if user in known}
 
 
 def given_split(pairs: Sequence[PreferencePair], source: str, name: str = "given split") -> tuple[Fold, ...]:
@@ -123,5 +119,5 @@ def _fold(
             field="split",
             cure="check the splits, or draw them with `synthesizeme data split`",
         )
-    refuse_mixture(test, source)
+    check_single_source(test, source)
     return Fold(name=name, history=history, test=test)

@@ -15,7 +15,8 @@ from typing import Literal
 from synthesizeme import display
 from synthesizeme.datasets import pairs_of
 from synthesizeme.errors import DataError, SynthesizeMeError
-from synthesizeme.evaluation.functions import ScoreFunction, as_scorer
+from synthesizeme.evaluation.controls import ScoreFunction, as_scorer
+from synthesizeme.pairs import by_user
 from synthesizeme.progress import ShowProgress, in_steps
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (
@@ -207,10 +208,10 @@ class Outcome(Frozen):
     @cached_property
     def by_user(self) -> dict[str, float]:
         """Accuracy of every user with an answered pair."""
-        scores: dict[str, list[float]] = {}
-        for pair in self.answered:
-            scores.setdefault(pair.user_id, []).append(self.scores[pair.pair_id])
-        return {user: sum(values) / len(values) for user, values in scores.items()}
+        return {
+            user: sum(self.scores[pair.pair_id] for pair in own) / len(own)
+            for user, own in by_user(self.answered).items()
+        }
 
     @property
     def order_consistency(self) -> float | None:

@@ -116,14 +116,14 @@ def interval(
     return Interval(value=value, low=low, high=high, standard_error=_error(sums, counts), **shared)
 
 
-def accuracy_interval(outcome: Outcome, *, level: float = 0.95, seed: int = 0) -> Interval:
+def accuracy_interval(outcome: Outcome, *, seed: int = 0) -> Interval:
     """Micro accuracy of an outcome with its interval, over the answered pairs."""
-    return interval(*_scores(outcome), level=level, seed=seed)
+    return interval(*_scores(outcome), seed=seed)
 
 
-def loss_interval(outcome: Outcome, *, level: float = 0.95, seed: int = 0) -> Interval:
+def loss_interval(outcome: Outcome, *, seed: int = 0) -> Interval:
     """Mean of `log_losses` with its interval, in nats."""
-    return interval(*log_losses(outcome), bounds=LOSSES, level=level, seed=seed)
+    return interval(*log_losses(outcome), bounds=LOSSES, seed=seed)
 
 
 def mean_accuracy(outcomes: Sequence[Outcome], *, seed: int = 0) -> Interval:
@@ -146,7 +146,7 @@ def mean_difference(both: Sequence[tuple[Outcome, Outcome]], *, seed: int = 0) -
     return Difference(**found.model_dump())
 
 
-def paired_difference(a: Outcome, b: Outcome, *, level: float = 0.95, seed: int = 0) -> Difference:
+def paired_difference(a: Outcome, b: Outcome, *, seed: int = 0) -> Difference:
     """Accuracy of `a` minus that of `b` on the pairs both answered, with its interval.
 
     Subtracting pair by pair removes what is hard about a pair for both, so the interval is narrower
@@ -156,7 +156,7 @@ def paired_difference(a: Outcome, b: Outcome, *, level: float = 0.95, seed: int 
         ValueError: the two count ties differently.
     """
     values, users = _differences(a, b)
-    found = interval(values, users, bounds=(-1.0, 1.0), level=level, seed=seed)
+    found = interval(values, users, bounds=(-1.0, 1.0), seed=seed)
     if not values or not _agree(a, b):
         return Difference(**found.model_dump())
     within = None if found.for_these_users is None else (0.0, 0.0)
@@ -292,7 +292,10 @@ def _resampled_means(sums: Floats, counts: Floats, resamples: int, seed: int) ->
 
 
 def _t_quantile(probability: float, degrees: int) -> float:
-    """Quantile of Student's t for upper probabilities.
+    """Quantile of Student's t for upper probabilities: the normal quantile, and terms in 1 / degrees.
+
+    >>> round(_t_quantile(0.975, 9), 3)  # 2.262 in tables; the normal quantile is 1.960
+    2.262
 
     References:
         Abramowitz and Stegun (1964), 26.7.5. Within 1 % from 3 degrees of freedom on; below that the

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from synthesizeme.evaluation._lint_texts import text_findings
-from synthesizeme.evaluation._lint_values import EXAMPLES, Declared, Finding, Level
+from synthesizeme.evaluation._lint_texts import EXAMPLES, Declared, Finding, Level, text_findings
 from synthesizeme.types import Frozen, PreferencePair
 
 __all__ = ["Declared", "Finding", "Level", "LintReport", "lint"]
@@ -114,24 +113,20 @@ def _given_fold(pairs: Pairs) -> list[Sides]:
 def _splits(pairs: Pairs, sides: Sequence[Sides]) -> Iterator[Finding]:
     without = [pair for pair in pairs if pair.split is None]
     if len(without) == len(pairs):
-        yield Finding(
-            level="note",
-            name="no-split",
-            problem="rows name no split: nothing can be said about leaks between splits",
-            count=len(pairs), out_of=len(pairs),
-            cure="draw splits with `synthesizeme data split`, which keeps equal pairs together",
+        yield from _found(
+            "note", "no-split", len(pairs), len(pairs),
+            "rows name no split: nothing can be said about leaks between splits",
+            "draw splits with `synthesizeme data split`, which keeps equal pairs together",
         )  # fmt: skip
         return
-    if without:
-        yield _finding(
-            "error", "mixed-splits", without, len(pairs),
-            "rows name no split while the others do: they are neither learned from nor asked",
-            "complete the splits, or draw them afresh with `synthesizeme data split`",
-        )  # fmt: skip
+    yield from _found(
+        "error", "mixed-splits", without, len(pairs),
+        "rows name no split while the others do: they are neither learned from nor asked",
+        "complete the splits, or draw them afresh with `synthesizeme data split`",
+    )  # fmt: skip
     if not sides:
         yield Finding(
-            level="error", name="no-test", problem="rows are of the test split",
-            count=0, out_of=len(pairs),
+            level="error", name="no-test", problem="rows are of the test split", count=0, out_of=len(pairs),
             cure="give test rows, or draw splits afresh with `synthesizeme data split`",
         )  # fmt: skip
 
@@ -140,8 +135,6 @@ def _overlaps(sides: Sequence[Sides], prompt: Key, item: Key, by_design: bool) -
     """Test prompts and test pairs, whoever judged them, that the history already has."""
     level: Level = "note" if by_design else "error"
     total = sum(len(test) for _, test in sides)
-    prompts = [pair for history, test in sides for pair in _seen(history, test, prompt)]
-    items = [pair for history, test in sides for pair in _seen(history, test, item)]
     says = " (declared: seen by design)" if by_design else ""
     cure = (
         "read accuracy as that on seen items: compare with the population and with the majority of the "
@@ -149,19 +142,21 @@ def _overlaps(sides: Sequence[Sides], prompt: Key, item: Key, by_design: bool) -
         if by_design
         else "split by prompt, or declare the overlap (--seen-items) and read accuracy as that on seen items"
     )
-    if prompts:
-        problem = f"test pairs have a prompt that the history has too{says}"
-        yield _finding(level, "prompt-in-history", prompts, total, problem, cure)
-    if items:
-        problem = f"test pairs have a prompt and two responses that somebody's history has too{says}"
-        yield _finding(level, "pair-in-history", items, total, problem, cure)
-    tuned = [pair for history, _ in sides for pair in _seen(
-        [p for p in history if p.split == "train"], [p for p in history if p.split == "validation"], prompt)
-    ]  # fmt: skip
-    if tuned and not by_design:
-        yield _finding(
-            "note", "prompt-in-train", tuned,
-            sum(pair.split == "validation" for history, _ in sides for pair in history),
+    for name, key, what in (
+        ("prompt-in-history", prompt, "a prompt that the history has too"),
+        ("pair-in-history", item, "a prompt and two responses that somebody's history has too"),
+    ):
+        seen = [pair for history, test in sides for pair in _seen(history, test, key)]
+        yield from _found(level, name, seen, total, f"test pairs have {what}{says}", cure)
+    parts = [
+        [[pair for pair in history if pair.split == split] for split in ("train", "validation")]
+        for history, _ in sides
+    ]
+    if not by_design:
+        yield from _found(
+            "note", "prompt-in-train",
+            [pair for train, validation in parts for pair in _seen(train, validation, prompt)],
+            sum(len(validation) for _, validation in parts),
             "validation pairs have a prompt that train has too",
             "do not expect the validation accuracy on unseen prompts",
         )  # fmt: skip
@@ -169,9 +164,8 @@ def _overlaps(sides: Sequence[Sides], prompt: Key, item: Key, by_design: bool) -
 
 def _judged_twice(pairs: Pairs, sides: Sequence[Sides], item: Key) -> Iterator[Finding]:
     """One person's judgements of the same two texts; on two sides of a split they are never by design."""
-    divided = sides or [(pairs, ())]
     straddling = {}
-    for history, test in divided:
+    for history, test in sides or [(pairs, ())]:
         parts: dict[Hashable, set[str | None]] = {}
         everyone = [*((pair, pair.split) for pair in history), *((pair, "test") for pair in test)]
         for pair, part in everyone:
@@ -179,22 +173,20 @@ def _judged_twice(pairs: Pairs, sides: Sequence[Sides], item: Key) -> Iterator[F
         straddling.update(
             {pair.pair_id: pair for pair, _ in everyone if len(parts[pair.user_id, item(pair)]) > 1}
         )
-    if straddling:
-        yield _finding(
-            "error", "judged-twice", list(straddling.values()), len(pairs),
-            "pairs were judged by the same person in another split too",
-            "keep one person's judgements of the same two responses in one split; `synthesizeme data split` "
-            "does",
-        )  # fmt: skip
+    yield from _found(
+        "error", "judged-twice", list(straddling.values()), len(pairs),
+        "pairs were judged by the same person in another split too",
+        "keep one person's judgements of the same two responses in one split; `synthesizeme data split` does",
+    )  # fmt: skip
     choices: dict[Hashable, set[str]] = {}
     for pair in pairs:
         choices.setdefault((pair.user_id, item(pair)), set()).add(_plain(pair.chosen_text))
-    if both := [pair for pair in pairs if len(choices[pair.user_id, item(pair)]) > 1]:
-        yield _finding(
-            "warning", "contradictions", both, len(pairs),
-            "pairs were decided both ways by the same person",
-            "no scorer can get both right: count them as the noise of the labels",
-        )  # fmt: skip
+    yield from _found(
+        "warning", "contradictions",
+        [pair for pair in pairs if len(choices[pair.user_id, item(pair)]) > 1], len(pairs),
+        "pairs were decided both ways by the same person",
+        "no scorer can get both right: count them as the noise of the labels",
+    )  # fmt: skip
 
 
 def _lost_rows(
@@ -204,39 +196,35 @@ def _lost_rows(
     unreadable: Sequence[str],
     left_out: Mapping[str, int],
 ) -> Iterator[Finding]:
-    if unreadable:
-        yield Finding(
-            level="error", name="unreadable-rows", count=len(unreadable), out_of=len(pairs) + len(unreadable),
-            problem=f"rows cannot be read; the first: {unreadable[0]}",
-            cure="correct them; a figure without them is one of another set",
-        )  # fmt: skip
+    yield from _found(
+        "error", "unreadable-rows", len(unreadable), len(pairs) + len(unreadable),
+        f"rows cannot be read; the first: {unreadable[0] if unreadable else None}",
+        "correct them; a figure without them is one of another set",
+    )  # fmt: skip
     for reason, number in left_out.items():
-        yield Finding(
-            level="note", name="left-out", count=number, out_of=len(pairs) + sum(left_out.values()),
-            problem=f"rows are left out by the rule of the format: {reason}",
-            cure="name this number beside the accuracy",
+        yield from _found(
+            "note", "left-out", number, len(pairs) + sum(left_out.values()),
+            f"rows are left out by the rule of the format: {reason}",
+            "name this number beside the accuracy",
         )  # fmt: skip
     users, test_pairs = len({pair.user_id for pair in pairs}), sum(len(test) for _, test in sides)
     for words, found, expected in declared.departures(len(pairs), users, test_pairs):
         yield Finding(
-            level="error", name="denominator", count=found, out_of=expected,
-            problem=f"declared {words} are there",
+            level="error", name="denominator", problem=f"declared {words} are there",
+            count=found, out_of=expected,
             cure="find the missing rows; until then accuracies are not those of the declared set",
         )  # fmt: skip
 
 
 def _denominator(sides: Sequence[Sides]) -> Iterator[Finding]:
     """Users over whom an average is not taken, and users about whom nothing is known."""
-    if not sides:
-        return
     learned = {pair.user_id for history, _ in sides for pair in history}
     asked = {pair.user_id for _, test in sides for pair in test}
-    everyone = len(learned | asked)
-    if untested := learned - asked:
-        yield Finding(
-            level="warning", name="users-without-test", count=len(untested), out_of=everyone,
-            problem="users have no test pair: an average over users leaves them out",
-            cure=f"say that accuracies are over {len(asked):,} users",
+    if sides:
+        yield from _found(
+            "warning", "users-without-test", len(learned - asked), len(learned | asked),
+            "users have no test pair: an average over users leaves them out",
+            f"say that accuracies are over {len(asked):,} users",
         )  # fmt: skip
     strangers = [
         pair
@@ -245,30 +233,26 @@ def _denominator(sides: Sequence[Sides]) -> Iterator[Finding]:
         for pair in test
         if pair.user_id not in known
     ]
-    if strangers:
-        yield _finding(
-            "note", "users-without-history", strangers, sum(len(test) for _, test in sides),
-            "test pairs are of users without history, whom a scorer answers without knowing them",
-            "report them apart, as cold start",
-        )  # fmt: skip
+    yield from _found(
+        "note", "users-without-history", strangers, sum(len(test) for _, test in sides),
+        "test pairs are of users without history, whom a scorer answers without knowing them",
+        "report them apart, as cold start",
+    )  # fmt: skip
 
 
 def _users_alike(pairs: Pairs) -> Iterator[Finding]:
     """Users whose ids differ only in what nobody sees: blanks, and how letters with accents are composed."""
     alike: dict[str, set[str]] = {}
     for pair in pairs:
-        alike.setdefault(" ".join(unicodedata.normalize("NFC", pair.user_id).split()), set()).add(
-            pair.user_id
-        )
+        plain = _plain(unicodedata.normalize("NFC", pair.user_id))
+        alike.setdefault(plain, set()).add(pair.user_id)
     several = [ids for ids in alike.values() if len(ids) > 1]
-    if several:
-        first = ", ".join(ascii(name) for name in sorted(several[0]))
-        yield Finding(
-            level="warning", name="users-alike", count=sum(map(len, several)),
-            out_of=sum(map(len, alike.values())),
-            problem=f"users differ only by blanks or Unicode composition; the first: {first}",
-            cure="write one id for each user, unless they are different people",
-        )  # fmt: skip
+    first = ", ".join(ascii(name) for name in sorted(several[0])) if several else ""
+    yield from _found(
+        "warning", "users-alike", sum(map(len, several)), sum(map(len, alike.values())),
+        f"users differ only by blanks or Unicode composition; the first: {first}",
+        "write one id for each user, unless they are different people",
+    )  # fmt: skip
 
 
 def _seen(history: Iterable[PreferencePair], test: Pairs, key: Key) -> list[PreferencePair]:
@@ -291,8 +275,13 @@ def _texts(pair: PreferencePair) -> Hashable:
     return frozenset((_plain(pair.chosen_text), _plain(pair.rejected_text)))
 
 
-def _finding(level: Level, name: str, pairs: Pairs, out_of: int, problem: str, cure: str) -> Finding:
-    return Finding(
-        level=level, name=name, count=len(pairs), out_of=out_of, problem=problem, cure=cure,
-        pair_ids=tuple(pair.pair_id for pair in pairs[:EXAMPLES]),
-    )  # fmt: skip
+def _found(
+    level: Level, name: str, what: Pairs | int, out_of: int, problem: str, cure: str
+) -> Iterator[Finding]:
+    """A finding about some pairs, or about a number of rows or users; none about no one."""
+    pairs = () if isinstance(what, int) else what
+    if what:
+        yield Finding(
+            level=level, name=name, count=what if isinstance(what, int) else len(what), out_of=out_of,
+            problem=problem, cure=cure, pair_ids=tuple(pair.pair_id for pair in pairs[:EXAMPLES]),
+        )  # fmt: skip

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.harness import Outcome, pool
+from synthesizeme.evaluation.no_answers import Beaten
 from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, Usage
 
@@ -19,33 +19,40 @@ OWN = "own"
 """Name of the outcome with the user's own history, beside those of the controls."""
 AT_RANDOM = "random "
 """What the names of outcomes with pairs drawn at random begin with, before the number of pairs."""
-CONTROLS = ("no_user", "wrong_user", "swapped_labels")
+Condition = Literal["own", "no_user", "wrong_user", "swapped_labels"]
+"""What a scorer knows of the user: own history, nothing, another one's, or the own with labels swapped."""
+CONTROLS: tuple[Condition, ...] = ("no_user", "wrong_user", "swapped_labels")
 """What is changed of what a scorer knows of the user."""
 
 
-class Part(Frozen):
-    """What one unit of work found: one fold, one re-split, or one half of the users for the curve."""
+class _Counted(Frozen):
+    """What is known of a measurement besides its outcomes."""
 
-    outcomes: dict[str, Outcome]
-    """`OWN` and each of the controls; for the history-length curve by number of pairs: ``"0"``, ``"1"``, …
-    for the first ones, ``"random 1"``, … for ones drawn at random (`AT_RANDOM`)."""
     fit_seconds: float | None = None
-    """Wall-clock seconds to train."""
+    """Wall-clock seconds to train, all folds together."""
     score_seconds: float | None = None
     """Wall-clock seconds to score the test pairs once."""
     parameters: int | None = None
-    """Learned numbers."""
+    """Learned numbers, in the largest fold."""
     usage: Usage | None = None
     """Model calls of a judge."""
     selection: Selection | None = None
     """What came of abstaining on the test pairs, where a largest error was promised."""
     no_answers: Beaten | None = None
-    """How often texts that are no answers beat the chosen answers, where they were shown."""
+    """How often texts that are no answers beat the chosen answers of the first fold."""
     notes: tuple[str, ...] = ()
     """What a reader should know, e.g. which control could not be run."""
 
 
-class Measurement(Frozen):
+class Part(_Counted):
+    """What one unit of work found: one fold, one re-split, or one half of the users for the curve."""
+
+    outcomes: dict[str, Outcome]
+    """`OWN` and each of the controls; for the history-length curve by number of pairs: ``"0"``, ``"1"``, …
+    for the first ones, ``"random 1"``, … for ones drawn at random (`AT_RANDOM`)."""
+
+
+class Measurement(_Counted):
     """One scorer on one benchmark, with everything that changes what it knows of the user."""
 
     name: str
@@ -64,20 +71,6 @@ class Measurement(Frozen):
     pair on, since no pair is no draw."""
     resplits: tuple[dict[str, Outcome], ...] = ()
     """Per re-split of the pairs within users: ``own`` and each of the controls."""
-    fit_seconds: float | None = None
-    """Wall-clock seconds to train, all folds together."""
-    score_seconds: float | None = None
-    """Wall-clock seconds to score the test pairs once."""
-    parameters: int | None = None
-    """Learned numbers, in the largest fold."""
-    usage: Usage | None = None
-    """Model calls of a judge."""
-    selection: Selection | None = None
-    """What came of abstaining on the test pairs of all folds, where a largest error was promised."""
-    no_answers: Beaten | None = None
-    """How often texts that are no answers beat the chosen answers of the first fold."""
-    notes: tuple[str, ...] = ()
-    """What a reader should know, e.g. which control could not be run."""
 
     @property
     def curves(self) -> dict[Literal["random", "file order"], dict[int, Outcome]]:

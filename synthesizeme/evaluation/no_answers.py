@@ -3,6 +3,9 @@
 Each kind makes one text from a prompt, a good answer to it and, for some kinds, a good answer to another
 prompt. A kind that makes no sense for a row (an answer of one word has no half) gives None. Whoever trains a
 reward model against some of them should report the others apart.
+
+`answers_beaten` says how often a reward prefers such a text to the answer that its user chose: accuracy on
+pairs of real answers cannot see it, and whoever optimises the reward finds such texts.
 """
 
 from __future__ import annotations
@@ -11,8 +14,14 @@ import base64
 import json
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from random import Random
 from typing import NamedTuple
+
+from pydantic import Field
+
+from synthesizeme.scoring import Answer, RewardScorer
+from synthesizeme.types import Frozen, Message, PreferencePair, Reward, last_user_turn
 
 LOREM = (
     "lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit", "sed", "do", "eiusmod",
@@ -57,12 +66,9 @@ def _one_of(*texts: str) -> Make:
     return lambda it, rng: rng.choice(texts)
 
 
-def _echo(it: Source, rng: random.Random) -> str:
-    return it.prompt
-
-
-def _echo_twice(it: Source, rng: random.Random) -> str:
-    return f"{it.prompt}\n{it.prompt}"
+def _of_words(least: int, make: Make) -> Make:
+    """A kind for answers of so many words alone."""
+    return lambda it, rng: make(it, rng) if len(words(it.answer)) >= least else None
 
 
 def _echo_question(it: Source, rng: random.Random) -> str:
@@ -74,21 +80,9 @@ def _echo_question(it: Source, rng: random.Random) -> str:
     return form.format(question)
 
 
-def _other(it: Source, rng: random.Random) -> str:
-    return it.other
-
-
-def _words_shuffled(it: Source, rng: random.Random) -> str | None:
-    found = words(it.answer)
-    if len(found) < 6:
-        return None
-    rng.shuffle(found)
-    return " ".join(found)
-
-
-def _words_reversed(it: Source, rng: random.Random) -> str | None:
-    found = words(it.answer)
-    return " ".join(found[::-1]) if len(found) >= 6 else None
+def _shuffled(pieces: list[str], rng: random.Random) -> list[str]:
+    rng.shuffle(pieces)
+    return pieces
 
 
 def _sentences_shuffled(it: Source, rng: random.Random) -> str | None:
@@ -135,17 +129,6 @@ def _first_repeated(it: Source, rng: random.Random) -> str | None:
     return " ".join([found[0]] * rng.randint(5, 12)) if found and len(words(found[0])) >= 3 else None
 
 
-def _doubled(it: Source, rng: random.Random) -> str | None:
-    return f"{it.answer}\n\n{it.answer}" if len(words(it.answer)) >= 6 else None
-
-
-def _many_times(it: Source, rng: random.Random) -> str | None:
-    return " ".join([it.answer] * rng.randint(3, 6)) if len(words(it.answer)) >= 4 else None
-
-
-_one_character = _one_of(*"yk.x#!a?")
-
-
 def _one_word(it: Source, rng: random.Random) -> str:
     """A word of another answer, or one that says nothing."""
     if rng.random() < 0.5 and (found := re.findall(r"[^\W\d_]{3,}", it.other)):
@@ -189,17 +172,7 @@ def _json(it: Source, rng: random.Random) -> str:
         return rng.choice([rng.randint(0, 999), rng.random() < 0.5, None, rng.choice(names)])
 
     names: list[str] = [
-        "a",
-        "b",
-        "id",
-        "name",
-        "value",
-        "status",
-        "data",
-        "items",
-        "score",
-        "key",
-        "x",
+        *["a", "b", "id", "name", "value", "status", "data", "items", "score", "key", "x"],
         *LOREM[:6],
     ]
     whole = {rng.choice(names): value(2) for _ in range(rng.randint(1, 5))}
@@ -277,38 +250,131 @@ _to_the_rater = _one_of(
 )
 
 
-def _glued(it: Source, rng: random.Random) -> str | None:
-    return f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None
-
-
-def _junk_inside(it: Source, rng: random.Random) -> str | None:
-    if len(words(it.answer)) < 12:
-        return None
+def _junk_inside(it: Source, rng: random.Random) -> str:
     junk = rng.choice([_letters, _lorem, _base64, _hex])(it._replace(answer=" ".join(["x"] * 40)), rng)
     parts = sentences(it.answer)
     at = rng.randint(1, max(1, len(parts) - 1))
     return "\n\n".join([" ".join(parts[:at]), junk, " ".join(parts[at:])]).strip()
 
 
-def _capitals(it: Source, rng: random.Random) -> str | None:
-    return it.answer.upper() if len(words(it.answer)) >= 6 and not it.answer.isupper() else None
-
-
-def _spaces_removed(it: Source, rng: random.Random) -> str | None:
-    return "".join(words(it.answer)) if len(words(it.answer)) >= 6 else None
-
-
 KINDS: Mapping[str, Make] = {
-    "echo": _echo, "echo twice": _echo_twice, "echo as a question": _echo_question,
-    "another prompt's answer": _other, "words shuffled": _words_shuffled, "words reversed": _words_reversed,
+    "echo": lambda it, rng: it.prompt, "echo twice": lambda it, rng: f"{it.prompt}\n{it.prompt}",
+    "echo as a question": _echo_question, "another prompt's answer": lambda it, rng: it.other,
+    "words shuffled": _of_words(6, lambda it, rng: " ".join(_shuffled(words(it.answer), rng))),
+    "words reversed": _of_words(6, lambda it, rng: " ".join(words(it.answer)[::-1])),
     "sentences shuffled": _sentences_shuffled, "characters shuffled": _characters_shuffled,
     "cut in a sentence": _cut, "cut in a word": _cut_in_word, "first sentence repeated": _first_repeated,
-    "doubled": _doubled, "many times": _many_times, "one character": _one_character, "one word": _one_word,
+    "doubled": _of_words(6, lambda it, rng: f"{it.answer}\n\n{it.answer}"),
+    "many times": _of_words(4, lambda it, rng: " ".join([it.answer] * rng.randint(3, 6))),
+    "one character": _one_of(*"yk.x#!a?"), "one word": _one_word,
     "only emoji": _only_emoji, "white space marks": _white_space_marks, "lorem ipsum": _lorem,
     "random letters": _letters, "base64": _base64, "hex": _hex, "json": _json, "html": _html, "code": _code,
     "table": _table, "another language": _other_language, "refusal": _refusal,
     "empty opening": _empty_opening,
-    "keywords": _keywords, "instruction to the rater": _to_the_rater, "glued to another answer": _glued,
-    "junk inside": _junk_inside, "capitals": _capitals, "spaces removed": _spaces_removed,
+    "keywords": _keywords, "instruction to the rater": _to_the_rater,
+    "glued to another answer":
+        lambda it, rng: f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None,
+    "junk inside": _of_words(12, _junk_inside),
+    "capitals": _of_words(6, lambda it, rng: None if it.answer.isupper() else it.answer.upper()),
+    "spaces removed": _of_words(6, lambda it, rng: "".join(words(it.answer))),
 }  # fmt: skip
 """Kinds by name."""
+
+
+MOST = 100
+"""Test pairs that are taken, unless told otherwise."""
+
+
+class KindBeaten(Frozen):
+    """Texts of one kind."""
+
+    asked: int = Field(ge=1)
+    """How many were made, each beside the chosen answer that it was made from."""
+    above: int = Field(ge=0)
+    """How many of them got the higher reward."""
+
+    @property
+    def share(self) -> float:
+        """In [0, 1]."""
+        return self.above / self.asked
+
+
+class Beaten(Frozen):
+    """Chosen answers against texts that are no answers to their prompts."""
+
+    pairs: int = Field(ge=1)
+    """Test pairs whose chosen answers were taken."""
+    kinds: dict[str, KindBeaten] = Field(min_length=1)
+    """By kind (`synthesizeme.evaluation.no_answers.KINDS`), of those that could be made of any pair."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the kinds' shares, in [0, 1]."""
+        return sum(it.share for it in self.kinds.values()) / len(self.kinds)
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The kind that beats most, the first of several, and its share."""
+        name = max(self.kinds, key=lambda kind: self.kinds[kind].share)
+        return name, self.kinds[name].share
+
+
+class _Asked(NamedTuple):
+    """One response to be scored."""
+
+    kind: str | None
+    """None for the chosen answer."""
+    user_id: str
+    prompt: tuple[Message, ...]
+    response: str
+
+
+def answers_beaten(
+    model: object, pairs: Sequence[PreferencePair], most: int = MOST, *, seed: int = 0
+) -> Beaten | None:
+    """Show a reward model texts of every kind beside the chosen answers of test pairs.
+
+    The user of each pair is asked. An answer to another prompt is drawn from the chosen answers of the pairs;
+    where all of them have one prompt, that kind is left out.
+
+    Args:
+        model: What is asked; a scorer that gives no rewards, such as a judge of pairs, is not.
+        pairs: The test pairs.
+        most: Most pairs that are taken, drawn by the seed; 0: none.
+        seed: Seed of what is drawn.
+
+    Returns:
+        None where nothing was asked, or nothing of it got a reward, as with unknown users who are refused.
+
+    Raises:
+        SynthesizeMeError: it cannot be asked.
+    """
+    if not isinstance(model, RewardScorer) or not most or not pairs:
+        return None
+    places = range(len(pairs))
+    drawn = sorted(Random(f"{seed}\0pairs").sample(places, min(most, len(pairs))))
+    asked = [it for place in drawn for it in _texts(pairs[place], pairs, seed)]
+    rewards = model.score([Answer(it.prompt, it.response, it.user_id) for it in asked])
+    compared: dict[str, list[bool]] = {kind: [] for kind in KINDS}
+    answered, chosen = 0, 0.0
+    for it, reward in zip(asked, rewards, strict=True):
+        if not isinstance(reward, Reward):
+            continue
+        if it.kind is None:
+            answered, chosen = answered + 1, reward.value
+        else:
+            compared[it.kind].append(reward.value > chosen)
+    kinds = {kind: KindBeaten(asked=len(them), above=sum(them)) for kind, them in compared.items() if them}
+    return Beaten(pairs=answered, kinds=kinds) if kinds else None
+
+
+def _texts(pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int) -> Iterator[_Asked]:
+    """The chosen answer of a pair, then every text that is made from it."""
+    yield _Asked(None, pair.user_id, pair.prompt, pair.chosen_text)
+    draw = Random(f"{seed}\0{pair.pair_id}\0other")
+    others = [it.chosen_text for it in pairs if it.prompt != pair.prompt]
+    source = Source(last_user_turn(pair.prompt), pair.chosen_text, draw.choice(others) if others else "")
+    for kind, make in KINDS.items():
+        text = make(source, Random(f"{seed}\0{pair.pair_id}\0{kind}"))
+        if text is not None and text.strip() and text.strip() != pair.chosen_text.strip():
+            yield _Asked(kind, pair.user_id, pair.prompt, text)

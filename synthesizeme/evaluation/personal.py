@@ -4,25 +4,30 @@ It is fitted once on everybody's history. After that only what it knows of the u
 replaced by another user's history and words, or by their own history with the labels swapped. Shared
 weights are untouched, so that every difference between the outcomes is what the user's own history and
 words are worth.
+
+One that was trained earlier is measured as it is (`measure_saved`): nothing is fitted, its users' states
+answer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from synthesizeme.evaluation.beaten import answers_beaten
+from synthesizeme.errors import DataError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome, repeated
 from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
+from synthesizeme.evaluation.no_answers import answers_beaten
 from synthesizeme.evaluation.selective import Selection, rule_of, selected
 from synthesizeme.feedback import UserWords
-from synthesizeme.scoring import PairwiseScorer, PersonalScorer
+from synthesizeme.scoring import PairwiseScorer, PersonalScorer, SavedScorer
 from synthesizeme.types import PreferencePair
 
 LENGTHS = (0, 1, 2, 4, 8, 16, 32)
@@ -239,21 +244,140 @@ def knowledge_changes(
     return changes
 
 
+@contextmanager
+def states_kept(model: PersonalScorer) -> Iterator[dict[str, Any]]:
+    """The states of a model's users, which it has again after the block, whatever it is told inside."""
+    own = dict(model.users_)
+    try:
+        yield own
+    finally:
+        model.users_ = own
+
+
 def _changed(
     model: PersonalScorer, benchmark: Benchmark, fold: Fold, changes: Mapping[str, Knowledge], seed: int
 ) -> dict[str, Outcome]:
-    """The test pairs under each change; the states that the model had come back in the end."""
-    known = dict(model.users_)
+    """The test pairs under each change."""
     outcomes = {}
-    try:
+    with states_kept(model) as own:
         for name, told in changes.items():
-            model.users_ = dict(known)
+            model.users_ = dict(own)
             model.fit_users(told.histories, told.words)
             outcomes[name] = benchmark.ask(model, fold.test, seed=seed)
-    finally:
-        model.users_ = known
     return outcomes
 
 
 def _hash(user_id: str) -> bytes:
     return hashlib.sha256(f"half:{user_id}".encode("utf-8", "surrogatepass")).digest()
+
+
+UNRECORDED = (
+    "the checkpoint does not say which pairs it learned from: test pairs among them make it look better than "
+    "it is"
+)
+NO_HISTORY = "no swapped-labels control: the data has no train or validation pair of a user that it knows"
+
+
+def measure_saved(
+    model: SavedScorer,
+    benchmark: Benchmark,
+    fold: Fold,
+    *,
+    controls: bool = True,
+    no_answers: int = 0,
+    seed: int = 0,
+) -> Part:
+    """Score a fold's test pairs with the states that a saved model has of its users, and with each control.
+
+    ``no_user`` forgets all states, ``wrong_user`` lends each user another one's state, ``swapped_labels``
+    fits the users that the fold has a history of from that history with its labels swapped; shared weights
+    stay, and the model knows its own users again afterwards. Users it does not know are asked about as they
+    would be in use, by population or refused.
+
+    Args:
+        model: Fitted, or loaded.
+        benchmark: Whose rules hold.
+        fold: What to ask; its history is used for ``swapped_labels`` alone.
+        controls: Whether ``wrong_user`` and ``swapped_labels`` are run; ``no_user`` always is.
+        no_answers: Most test pairs to which it is shown texts that are no answers; 0: none.
+        seed: Seed of the orders drawn and of who is lent whose state.
+
+    Raises:
+        DataError: it learned from a test pair; or it is a population and learned from any pair of the fold.
+        SynthesizeMeError: it cannot be asked.
+    """
+    _refuse_learned(model, fold)
+    started = time.perf_counter()
+    outcomes = {OWN: benchmark.ask(model, fold.test, seed=seed)}
+    seconds = time.perf_counter() - started
+    asked = dict.fromkeys(pair.user_id for pair in fold.test)
+    known = [user for user in asked if model.users_.get(user)]
+    notes = [UNRECORDED] if model.learned_from is None else []
+    if unknown := len(asked) - len([user for user in asked if user in model.users_]):
+        notes.append(f"{unknown} of the {len(asked)} users asked about are not in the checkpoint")
+    if known:
+        told = _controls(model, benchmark, fold, known, seed, every=controls)
+        outcomes |= told
+        if controls:
+            notes += [] if "wrong_user" in told else [ONE_USER]
+            notes.append(_swapped_note(fold, known) if "swapped_labels" in told else NO_HISTORY)
+    return Part(
+        outcomes=outcomes,
+        score_seconds=seconds,
+        parameters=model.parameters,
+        no_answers=answers_beaten(model, fold.test, no_answers, seed=seed),
+        notes=tuple(notes),
+    )
+
+
+def _controls(
+    model: SavedScorer, benchmark: Benchmark, fold: Fold, known: list[str], seed: int, *, every: bool
+) -> dict[str, Outcome]:
+    histories = {user: swapped(pairs) for user, pairs in fold.histories.items() if user in known}
+    with states_kept(model) as own:
+        model.users_ = {}
+        outcomes = {"no_user": benchmark.ask(model, fold.test, seed=seed)}
+        if every and len(known) > 1:
+            model.users_ = own | another_users({user: own[user] for user in known}, seed)
+            outcomes["wrong_user"] = benchmark.ask(model, fold.test, seed=seed)
+        if every and histories:
+            model.users_ = dict(own)
+            model.fit_users(histories, words_of(benchmark, known))
+            outcomes["swapped_labels"] = benchmark.ask(model, fold.test, seed=seed)
+    return outcomes
+
+
+def _swapped_note(fold: Fold, known: list[str]) -> str:
+    fitted = sum(user in fold.histories for user in known)
+    return (
+        f"labels swapped in the history that this data has of {fitted} of the {len(known)} users it "
+        "knows, which need not be the one it learned from"
+    )
+
+
+def _refuse_learned(model: SavedScorer, fold: Fold) -> None:
+    learned = model.learned_from or frozenset()
+    if model.population:
+        _refuse_own(model, fold, learned)
+    leaked = [pair.pair_id for pair in fold.test if pair.fingerprint in learned]
+    if leaked:
+        raise DataError(
+            f"{model.name} learned from {len(leaked)} of the {len(fold.test)} test pairs, the first is "
+            f"{leaked[0][:60]!r}",
+            field="split",
+            cure="train it on a file in which these rows have the split test, or with --holdout, which keeps "
+            "test pairs back and writes them beside the checkpoint.",
+        )
+
+
+def _refuse_own(model: SavedScorer, fold: Fold, learned: frozenset[str]) -> None:
+    """Refuse data with pairs that a population was made from, since its test pairs have the same texts."""
+    every = [*fold.test, *(pair for pairs in fold.histories.values() for pair in pairs)]
+    own = sum(pair.fingerprint in learned for pair in every)
+    if own:
+        raise DataError(
+            f"{model.name}: this population was made from {own} of the {len(every)} pairs of this data, and "
+            "the others are of the same people and texts",
+            field="split",
+            cure=f"measure it on other data, or fit the method anew: --scorers {model.name}.",
+        )

@@ -14,14 +14,13 @@ from pydantic import Field, ValidationError
 
 from synthesizeme import display
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation._leaderboard import leaderboard, leaderboard_html
-from synthesizeme.evaluation._measured_rows import measured_row
-from synthesizeme.evaluation._rows import Resplits, Row, row
+from synthesizeme.evaluation._rows import Resplits, Row, measured_row, row
+from synthesizeme.evaluation.tables import leaderboard, leaderboard_html
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair, Respondents
 from synthesizeme.version import __version__
 
-__all__ = ["Report", "Resplits", "Row", "environment", "fingerprint", "measured_row", "row", "save_documents"]
+__all__ = ["Report", "Resplits", "Row", "SavedReport", "environment", "fingerprint", "measured_row", "row"]
 
 
 def environment() -> dict[str, str]:
@@ -42,7 +41,30 @@ def fingerprint(pairs: Iterable[PreferencePair]) -> str:
     return digest.hexdigest()
 
 
-class Report(Frozen):
+class SavedReport(Frozen):
+    """What a measurement found: one JSON document, and one table of the same rows."""
+
+    def to_json(self) -> str:
+        """The report as an indented JSON document."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    def to_markdown(self) -> str:
+        """The report for people."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
+
+        Raises:
+            DataError: the folder cannot be made or written.
+        """
+        paths = folder / "results.json", folder / "results.md"
+        for path, text in zip(paths, (self.to_json(), self.to_markdown()), strict=True):
+            write_whole(path, text)
+        return paths
+
+
+class Report(SavedReport):
     """One benchmark, any number of scorers. Round-trips to one JSON document."""
 
     benchmark: str
@@ -63,10 +85,6 @@ class Report(Frozen):
     """Versions that the numbers may depend on."""
     format_version: Literal[1] = 1
     """Version of this document's format."""
-
-    def to_json(self) -> str:
-        """The report as an indented JSON document."""
-        return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: str | None = None) -> Report:
@@ -108,23 +126,3 @@ class Report(Frozen):
         said += [f"- {note}" for note in self.notes]
         more = "\n".join([*said, ""]) + "\n" if said else ""
         return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{more}{made}\n"
-
-    def save(self, folder: Path) -> tuple[Path, Path]:
-        """Write ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
-
-        Raises:
-            DataError: the folder cannot be made or written.
-        """
-        return save_documents(folder, self.to_json(), self.to_markdown())
-
-
-def save_documents(folder: Path, document: str, table: str) -> tuple[Path, Path]:
-    """Write a report as ``results.json`` and ``results.md`` into `folder`, each whole or not at all.
-
-    Raises:
-        DataError: the folder cannot be made or written.
-    """
-    paths = folder / "results.json", folder / "results.md"
-    for path, text in zip(paths, (document, table), strict=True):
-        write_whole(path, text)
-    return paths

@@ -1,8 +1,15 @@
-"""Numbers as cells and cells as an aligned Markdown table."""
+"""Numbers as cells, cells as an aligned Markdown table, and rows as the leaderboard with its legend."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from synthesizeme import display
+from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
+from synthesizeme.evaluation.intervals import FOR_THESE_USERS, Difference
+from synthesizeme.evaluation.measurement import CONTROLS
+from synthesizeme.evaluation.no_answers import Beaten
 
 ABSENT = "–"
 """The cell of what was not measured."""
@@ -48,3 +55,299 @@ def named(numbers: Mapping[str, float]) -> str:
         f"{name} {('no', 'yes')[value] if isinstance(value, bool) else format(value, ',.7g')}"
         for name, value in numbers.items()
     )
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its heading, how a row fills it, and what it means."""
+
+    heading: str
+    cell: Callable[[Row], str | None]
+    meaning: str
+    optional: bool = True
+
+
+def leaderboard(rows: Sequence[Row]) -> str:
+    """An aligned table of `rows` in the order given, then the legend; columns nobody fills are left out.
+
+    Means over re-splits and the history-length curve, where there are any, are tables below it.
+    """
+    tables = [_table(rows, _columns(rows))]
+    if redrawn := [row for row in rows if row.resplits]:
+        tables.append(_table(redrawn, _resplit_columns(redrawn)))
+    if curve := [row for row in rows if row.curve]:
+        tables.append(_curve_table(curve))
+    return "\n".join(tables)
+
+
+def leaderboard_html(rows: Sequence[Row]) -> str:
+    """Accuracies, controls and counts as a table of HTML, what its columns mean standing below it."""
+    shown = _filled(rows, [column for column in _columns(rows) if column not in _QUALITY])
+    legend = display.bullets((column.heading, column.meaning) for column in shown if column.meaning)
+    return display.table(_cells(rows, shown)) + legend + display.note("to_markdown() has all columns.")
+
+
+def _filled(rows: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if not column.optional or any(map(column.cell, rows))]
+
+
+def _cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+    return [
+        [column.heading for column in columns],
+        *([column.cell(row) or ABSENT for column in columns] for row in rows),
+    ]
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    shown = _filled(rows, columns)
+    table = _cells(rows, shown)
+    legend = [f"- **{column.heading}**: {column.meaning}" for column in shown if column.meaning]
+    return "\n".join([aligned(table), *legend]) + "\n"
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    names = dict.fromkeys(name for row in rows for name in row.controls)
+    controls = [
+        Column(text(name), lambda row, name=name: percent(row.controls.get(name)), _control(name))  # type: ignore[misc]
+        for name in names
+    ]
+    return [*_ACCURACY, *controls, *_COUNTS, *_QUALITY]
+
+
+def _resplit_columns(rows: Sequence[Row]) -> list[Column]:
+    """Means over re-splits."""
+    number = max(row.resplits.n for row in rows if row.resplits)
+
+    def mean(name: str, ends: tuple[str, str] = ("", ""), sign: str = "") -> Callable[[Row], str | None]:
+        def cell(row: Row) -> str | None:
+            low, high = (getattr(row.resplits, end, None) for end in ends)
+            found = percent(getattr(row.resplits, name), sign), span(low, high, sign)
+            return " ".join(filter(None, found)) or None
+
+        return cell
+
+    many = f"mean accuracy (%) over {number} re-splits, whose test pairs overlap; other columns as above. "
+    return [
+        _NAME,
+        Column("re-splits", mean("micro", ("low", "high")), f"{many}Intervals resample users."),
+        Column("gain", mean("gain", ("gain_low", "gain_high"), "+"), ""),
+        Column(
+            "first minus this", lambda row: _difference(row.resplits.behind) if row.resplits else None, ""
+        ),
+        *(Column(name, mean(name), "") for name in CONTROLS),
+        Column("Brier", lambda row: _number(row.resplits.brier, 3) if row.resplits else None, ""),
+        Column("ECE", lambda row: _number(row.resplits.ece, 3) if row.resplits else None, ""),
+        Column("NLL", lambda row: _loss(row.resplits) if row.resplits else None, ""),
+        Column(
+            "NLL, no_user", lambda row: _number(row.resplits.nll_no_user, 3) if row.resplits else None, ""
+        ),
+    ]
+
+
+def _curve_table(rows: Sequence[Row]) -> str:
+    """The history-length curves: a line for each scorer and way in which its users' pairs were taken."""
+    points = {(row.name, point.order, point.length): point for row in rows for point in row.curve}
+    lengths = sorted({length for _, _, length in points})
+    most = max((point.n_users or 0 for point in points.values()), default=0)
+    headings = []
+    for length in lengths:
+        users = max(point.n_users or 0 for (_, _, at), point in points.items() if at == length)
+        headings.append(f"{length} ({users} users)" if 0 < users < most else str(length))
+    table = [["new users", "pairs", *headings]]
+    for name, order in dict.fromkeys((name, order) for name, order, _ in points):
+        found = [points.get((name, order, length)) for length in lengths]
+        table.append([text(name), order, *(_at(point) or ABSENT for point in found)])
+    legend = (
+        "- **new users**: accuracy (%), with its 95 % interval over users, of users who were not in the "
+        "training, after so many of their own pairs: drawn at random, the mean over several draws, or "
+        "their first ones. A number of users stands where fewer have so many pairs.\n"
+    )
+    return f"{aligned(table)}{legend}"
+
+
+def _at(point: CurvePoint | None) -> str | None:
+    if point is None or point.micro is None:
+        return None
+    return " ".join(filter(None, (percent(point.micro), span(point.low, point.high))))
+
+
+def _control(name: str) -> str:
+    meanings = {
+        "no_user": "control: accuracy (%) of the same scorer without the user.",
+        "wrong_user": "control: accuracy (%) with another user's history or profile; "
+        "should not exceed no_user.",
+        "swapped_labels": "control: accuracy (%) when the labels of the user's history are reversed; "
+        "should fall clearly below.",
+    }
+    return meanings.get(name, "control: accuracy (%) of the same scorer under this change.")
+
+
+def _interval(row: Row) -> str | None:
+    found = span(row.low, row.high)
+    return f"{found}*" if found and row.unit == "pair" else found
+
+
+def _difference(found: Difference | None) -> str | None:
+    if found is None or found.value is None:
+        return None
+    own = f"; {FOR_THESE_USERS} {span(*found.for_these_users, '+')}" if found.for_these_users else ""
+    return f"{percent(found.value, '+')} {span(found.low, found.high, '+')}{own}"
+
+
+def _failures(row: Row) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in row.failures.items()) or "0"
+
+
+def _number(value: float | None, digits: int) -> str | None:
+    return None if value is None else f"{value:.{digits}f}"
+
+
+def _loss(of: Row | Resplits) -> str | None:
+    if of.nll is None or of.nll_low is None:
+        return _number(of.nll, 3)
+    return f"{of.nll:.3f} [{of.nll_low:.3f}, {of.nll_high:.3f}]"
+
+
+def _beaten(found: Beaten | None) -> str | None:
+    if found is None:
+        return None
+    kind, share = found.worst
+    return f"{percent(found.mean)} ({text(kind)} {percent(share)})"
+
+
+def _calls(row: Row) -> str | None:
+    return None if row.usage is None else f"{row.usage.calls} ({row.usage.distinct_calls})"
+
+
+def _cost(row: Row) -> str | None:
+    return f"{row.usage.cost_usd:.2f}" if row.usage and row.usage.cost_usd else None
+
+
+_NAME = Column("scorer", lambda row: text(row.name), "", optional=False)
+_ACCURACY = (
+    _NAME,
+    Column("accuracy", lambda row: percent(row.micro), "share of answered pairs, in %.", optional=False),
+    Column(
+        "95 % interval",
+        _interval,
+        "bootstrap over users, with all pairs of a user drawn together; * marks a single user, whose pairs "
+        "are drawn instead: it says nothing about other users.",
+        optional=False,
+    ),
+    Column(
+        FOR_THESE_USERS,
+        lambda row: span(*row.for_these_users) if row.for_these_users else None,
+        "95 % interval over pairs within users, where there are fewer than ten of them: where the "
+        "accuracy of these same users lies. It says nothing about other users.",
+    ),
+    Column("per user", lambda row: percent(row.macro), "mean of the users' own accuracies, in %."),
+    Column(
+        "gain",
+        lambda row: _difference(row.gain),
+        "paired difference in points, on the pairs both answered, to the scorer that the line above "
+        "the table names, with its 95 % interval.",
+    ),
+    Column(
+        "first minus this",
+        lambda row: _difference(row.behind),
+        "paired difference in points of the first scorer of the table and this one, on the pairs both "
+        "answered, with its 95 % interval.",
+    ),
+    Column(
+        "detectable",
+        lambda row: percent(row.detectable),
+        "smallest true difference, in points, that these pairs would show with 80 % power: "
+        "of the gain where there is one, else of the accuracy to a fixed number.",
+    ),
+)
+_COUNTS = (
+    Column("pairs", lambda row: str(row.n_pairs), "pairs asked about, failures included.", optional=False),
+    Column("users", lambda row: str(row.n_users), "users behind them.", optional=False),
+    Column(
+        "ties",
+        lambda row: f"{row.ties}/{row.n_questions}",
+        "verdicts that were a tie, out of all questions (a pair shown in both orders is two).",
+        optional=False,
+    ),
+    Column(
+        "failures",
+        _failures,
+        "questions without a verdict, by kind: not in the accuracy, neither as wrong nor as a tie.",
+        optional=False,
+    ),
+    Column(
+        "answered",
+        lambda row: percent(row.coverage) if row.coverage != 1 else None,
+        "pairs with at least one verdict, in % (– where all have one); accuracy is over these.",
+    ),
+)
+_QUALITY = (
+    Column(
+        "same in both orders",
+        lambda row: percent(row.order_consistency),
+        "pairs with the same choice whichever response is shown first, in %.",
+    ),
+    Column(
+        "position bias",
+        lambda row: percent(row.position_bias, "+"),
+        "verdicts for the response shown first minus 50 %, in points.",
+    ),
+    Column(
+        "Brier",
+        lambda row: _number(row.brier, 3),
+        "mean squared error of the stated probabilities (0.25: always saying one half).",
+    ),
+    Column(
+        "ECE",
+        lambda row: _number(row.ece, 3),
+        "mean gap between stated confidence and accuracy, ten bins over [0.5, 1].",
+    ),
+    Column(
+        "NLL",
+        _loss,
+        "mean negative log-likelihood of the stated probabilities in nats, each clipped to [1e-6, 1 - "
+        "1e-6], with its 95 % interval over users (0.693: a coin that says so).",
+    ),
+    Column(
+        "NLL, no_user",
+        lambda row: _number(row.nll_controls.get("no_user"), 3),
+        "the same without the user.",
+    ),
+    Column(
+        "promised error",
+        lambda row: percent(row.selection.max_error) if row.selection else None,
+        "largest share of wrong answers, in %, that was promised where the model may abstain: fitted on the "
+        "train rows alone, it answers from that confidence on that the validation rows allow.",
+    ),
+    Column(
+        "realised error",
+        lambda row: percent(row.selection.realised) if row.selection else None,
+        "share of wrong answers, in %, among the test pairs that it then answered.",
+    ),
+    Column(
+        "coverage",
+        lambda row: percent(row.selection.coverage) if row.selection else None,
+        "share of the test pairs that it then answered, in %; the others are neither ties nor wrong.",
+    ),
+    Column(
+        "no answer beats chosen",
+        lambda row: _beaten(row.no_answers),
+        "texts that are no answers to the prompt (echoes, shuffled words, junk, ...) whose reward is above "
+        "that of the answer the user chose, in %: the mean over the kinds, and the worst kind. 0 is right.",
+    ),
+    Column(
+        "majority",
+        lambda row: percent(row.agrees_with_majority),
+        "agreement, in %, with most of the other people who judged the same pair, where there is a majority: "
+        "what fitting the user costs in general quality.",
+    ),
+    Column("fit s", lambda row: _number(row.fit_seconds, 2), "seconds to train."),
+    Column("score s", lambda row: _number(row.score_seconds, 2), "seconds to score the test pairs."),
+    Column(
+        "parameters",
+        lambda row: None if row.parameters is None else str(row.parameters),
+        "learned parameters.",
+    ),
+    Column("calls", _calls, "model calls (distinct ones in brackets)."),
+    Column("US$", _cost, "price of the distinct calls, where it is known."),
+)

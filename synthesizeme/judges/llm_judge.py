@@ -1,18 +1,43 @@
-"""A language model as judge of one user's comparisons, guided by what is known about the user."""
+"""A language model as judge of one user's comparisons, in the order given or in both."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from synthesizeme.backends import Account, Answer, Question
-from synthesizeme.errors import UnreadableError
-from synthesizeme.judges._forms import VERDICT
-from synthesizeme.judges._reading import verdict_or_failure
-from synthesizeme.judges.messages import comparison_message, context_messages
+from synthesizeme.errors import JudgeError, UnreadableError
+from synthesizeme.judges.messages import VERDICT, comparison_message, context_messages, verdict_or_failure
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
-from synthesizeme.types import Comparison, Failure, Message, Verdict
+from synthesizeme.scoring import PairwiseScorer
+from synthesizeme.types import Comparison, Failure, Message, Preference, Verdict
+
+_EXCHANGED: dict[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
+
+
+def combine(shown: Verdict, swapped: Verdict) -> Verdict:
+    """The mean of two verdicts on the same responses, in terms of the order of `shown`.
+
+    Args:
+        shown: Verdict on (first, second).
+        swapped: Verdict on (second, first).
+
+    Returns:
+        P(first) is the mean of both; contradicting verdicts of equal strength are a tie.
+    """
+    probability = (shown.probability + 1 - swapped.probability) / 2
+    votes = {"first": 1, "second": -1, "tie": 0}
+    lean = votes[shown.preference] - votes[swapped.preference] or shown.probability - swapped.probability
+    preference: Preference = "first" if lean > 0 else "second" if lean < 0 else "tie"
+    reasoning = shown.reasoning if shown.preference == preference else swapped.reasoning
+    return Verdict(
+        preference=preference,
+        probability=probability,
+        probability_source=shown.probability_source,
+        reasoning=reasoning,
+    )
 
 
 class LLMJudge:
@@ -107,3 +132,95 @@ class LLMJudge:
         if isinstance(outcome, Answer) and isinstance(result, Failure):
             self.unread[question] = result
         return result
+
+
+@dataclass(frozen=True)
+class OneComparison:
+    """What a judge said about one comparison."""
+
+    combined: Verdict
+    """The verdict that does not depend on the order, in terms of the order given."""
+    shown: Verdict
+    """The verdict in the order given."""
+    swapped: Verdict
+    """The verdict with the responses exchanged; its "first" is the second response."""
+
+    @property
+    def preference(self) -> Preference:
+        """Which of the two the user is expected to prefer, whatever the order."""
+        return self.combined.preference
+
+    @property
+    def probability(self) -> float:
+        """P(first preferred), the mean of both orders, in [0, 1]."""
+        return self.combined.probability
+
+    @property
+    def reasoning(self) -> str:
+        """Why, in words."""
+        return self.combined.reasoning
+
+    def __repr__(self) -> str:
+        orders = "both orders agree" if self.consistent else "the orders disagree"
+        return f"OneComparison({self.preference}, P(first) = {self.probability:.2f}, {orders})"
+
+    @property
+    def consistent(self) -> bool:
+        """Whether both orders led to the same response."""
+        return self.shown.preference == _EXCHANGED[self.swapped.preference]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, JSON-serialisable; ``first`` always means the response given first."""
+        return {
+            "preference": self.combined.preference,
+            "probability": self.combined.probability,
+            "probability_source": self.combined.probability_source,
+            "reasoning": self.combined.reasoning,
+            "order_consistent": self.consistent,
+            "orders": [
+                {"shown_first": "first", **_plain(self.shown, swapped=False)},
+                {"shown_first": "second", **_plain(self.swapped, swapped=True)},
+            ],
+        }
+
+
+def judge_both_orders(
+    account: Account, profile: UserProfile, comparison: Comparison, *, prompt: PromptTemplate | None = None
+) -> OneComparison:
+    """Ask about one comparison in both orders.
+
+    Raises:
+        BackendError: the model cannot be reached.
+        JudgeError: there is no verdict in one of the orders.
+    """
+    judge = LLMJudge(account, {comparison.user_id: profile}, prompt=prompt, name="judging")
+    (found,) = both_orders(judge, [comparison])
+    if isinstance(found, Failure):
+        raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)
+    return found
+
+
+def both_orders(scorer: PairwiseScorer, comparisons: Sequence[Comparison]) -> list[OneComparison | Failure]:
+    """Ask about each comparison as given and with the responses exchanged, all in one go.
+
+    Returns:
+        For each what was said in both orders, or the failure of an order that got no verdict.
+    """
+    results = scorer.compare([*comparisons, *(it.swapped() for it in comparisons)])
+    found: list[OneComparison | Failure] = []
+    for shown, swapped in zip(results[: len(comparisons)], results[len(comparisons) :], strict=True):
+        if isinstance(shown, Failure):
+            found.append(shown)
+        elif isinstance(swapped, Failure):
+            found.append(swapped)
+        else:
+            found.append(OneComparison(combine(shown, swapped), shown, swapped))
+    return found
+
+
+def _plain(verdict: Verdict, *, swapped: bool) -> dict[str, Any]:
+    return {
+        "preference": _EXCHANGED[verdict.preference] if swapped else verdict.preference,
+        "probability": 1 - verdict.probability if swapped else verdict.probability,
+        "reasoning": verdict.reasoning,
+    }

@@ -6,19 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, UserWords
-from synthesizeme.judges._forms import RATING
-from synthesizeme.judges._rating_reply import read_rating
-from synthesizeme.judges._reading import read_or_failure
-from synthesizeme.judges.anchored import Strength, chance, strength
-from synthesizeme.judges.baselines import memory_profile
+from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
+from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
-from synthesizeme.scoring import Standing
+from synthesizeme.scoring import Answer, Standing
 from synthesizeme.types import (
     Comparison,
     Demonstration,
@@ -29,6 +26,62 @@ from synthesizeme.types import (
     Usage,
     Verdict,
 )
+
+PRIOR_VARIANCE = 4.0
+"""Prior variance of a response's strength around that of the anchors, in squared log-odds."""
+_STEPS = 50
+
+
+class Strength(NamedTuple):
+    """How strong a response is against anchors of strength zero."""
+
+    value: float
+    """In log-odds of being preferred to an anchor."""
+    variance: float
+    """Posterior variance of `value`."""
+
+    @property
+    def probability(self) -> float:
+        """P(preferred to an anchor), in [0, 1], shrunk by the uncertainty (MacKay 1992, equation 10)."""
+        return chance(self.value, self.variance)
+
+
+def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
+    """The most probable strength of a response, and the variance of the Laplace posterior.
+
+    It maximises c log sigma(t) + (1 - c) log sigma(-t) - t^2 / (2 s^2): the chance c counts as one duel, won
+    in that part, against the anchors. It rises with the chance and is finite whatever that is. The maximum is
+    found by Newton's method: each step is the slope over the curvature, at most 1 long.
+
+    >>> [round(strength(chance).value, 2) for chance in (0.5, 0.9, 1.0)]
+    [0.0, 0.82, 1.04]
+
+    Args:
+        won: Stated chance of winning, in [0, 1].
+        prior_variance: s^2, more than 0.
+
+    References:
+        Bradley and Terry, "Rank Analysis of Incomplete Block Designs", 1952.
+    """
+    precision, value = 1 / prior_variance, 0.0
+    for _ in range(_STEPS):
+        p = _sigmoid(value)
+        step = (won - p - precision * value) / (p * (1 - p) + precision)
+        value += max(-1.0, min(1.0, step))
+        if abs(step) < 1e-12:
+            break
+    p = _sigmoid(value)
+    return Strength(value, 1 / (p * (1 - p) + precision))
+
+
+def chance(margin: float, variance: float) -> float:
+    """P(first preferred) for a margin that is known up to a variance, in [0, 1]."""
+    return _sigmoid(margin / math.sqrt(1 + math.pi / 8 * variance))
+
+
+def _sigmoid(x: float) -> float:
+    return (1 + math.tanh(x / 2)) / 2
+
 
 PROMPT = "judge/rating"
 CHOICES = 8
@@ -41,7 +94,7 @@ class JudgeRewards:
     A pairwise judge has no number for a lone response. Here the model says how likely the user is to prefer
     the response to one of a fixed set of anchors: both responses of a few of the user's past choices, which
     are the same for every response of the user. The best of N therefore costs N calls and not N (N - 1) / 2
-    duels. What it says is turned into a reward by `synthesizeme.judges.anchored.strength`; a call that fails
+    duels. What it says is turned into a reward by `synthesizeme.judges.rating.strength`; a call that fails
     or cannot be read is a `Failure`.
 
     A user is known by a profile, by pairs, or by both: the persona comes from the profile, the anchors from
@@ -113,10 +166,7 @@ class JudgeRewards:
             DataError: a pair is of the test split.
         """
         self.users_ = {}
-        histories: dict[str, list[PreferencePair]] = {}
-        for pair in pairs:
-            histories.setdefault(pair.user_id, []).append(pair)
-        return self.fit_users(histories)
+        return self.fit_users(by_user(pairs))
 
     def fit_users(
         self, histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords] = NO_WORDS
@@ -159,16 +209,12 @@ class JudgeRewards:
         self.standing = None if self.standing is None else self.standing.on(floor)
         return self
 
-    def score(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[Reward | Failure]:
-        """The reward of each response to its prompt for its user, in order; all are asked in one go.
+    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
+        """The reward of each answer for its user, in order; all are asked in one go.
 
         Raises:
             BackendError: the model cannot be reached.
-            ValueError: the three sequences differ in length.
         """
-        rows = list(zip(prompts, responses, user_ids, strict=True))
         tastes = [
             found
             if isinstance(found, Failure)
@@ -176,15 +222,13 @@ class JudgeRewards:
                 value=found.value,
                 probability=found.probability,
                 standard_error=math.sqrt(found.variance),
-                status="scored" if user in self.users_ else "population",
+                status="scored" if it.user_id in self.users_ else "population",
             )
-            for found, user in zip(self._strengths(rows), user_ids, strict=True)
+            for found, it in zip(self._strengths(answers), answers, strict=True)
         ]
-        return tastes if self.standing is None else self.standing.rewards(prompts, responses, tastes)
+        return tastes if self.standing is None else self.standing.rewards(answers, tastes)
 
-    def rewards(
-        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str], user_ids: Sequence[str]
-    ) -> list[float]:
+    def rewards(self, answers: Sequence[Answer]) -> list[float]:
         """The values of `score` alone.
 
         Raises:
@@ -192,7 +236,7 @@ class JudgeRewards:
             BackendError: the model cannot be reached.
         """
         values = []
-        for row, found in enumerate(self.score(prompts, responses, user_ids)):
+        for row, found in enumerate(self.score(answers)):
             if isinstance(found, Failure):
                 raise JudgeError(f"response {row} got no rating: {found.kind}", reply=found.detail)
             values.append(found.value)
@@ -204,12 +248,12 @@ class JudgeRewards:
         Raises:
             BackendError: the model cannot be reached.
         """
-        sides = [(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
+        sides = [Answer(c.prompt, text, c.user_id) for c in comparisons for text in (c.first, c.second)]
         found = iter(self._strengths(sides))
         verdicts = [_verdict(next(found), next(found)) for _ in comparisons]
         return verdicts if self.standing is None else self.standing.verdicts(comparisons, verdicts)
 
-    def _strengths(self, rows: Sequence[tuple[Sequence[Message], str, str]]) -> list[Strength | Failure]:
+    def _strengths(self, rows: Sequence[Answer]) -> list[Strength | Failure]:
         known = [self.unknown_user == "population" or user in self.users_ for *_, user in rows]
         asked = [self.question(*row) for row, may in zip(rows, known, strict=True) if may]
         account = self.session.account()

@@ -1,19 +1,97 @@
-"""A judge that is shown those past choices of the user that a retriever picks for each question."""
+"""Past choices in a judge's prompt: retrieved for each question, cut to what fits, and how useful each is."""
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from synthesizeme.backends import Account
+from synthesizeme.backends import Account, Question
 from synthesizeme.errors import DataError
-from synthesizeme.judges.baselines import memory_profile
 from synthesizeme.judges.llm_judge import LLMJudge
-from synthesizeme.judges.messages import comparison_message, demonstration_turns, system_message
+from synthesizeme.judges.messages import (
+    VERDICT,
+    comparison_message,
+    demonstration_turns,
+    judge_messages,
+    memory_profile,
+    system_message,
+    verdict_or_failure,
+)
 from synthesizeme.profile import UserProfile
-from synthesizeme.prompts import PromptTemplate
-from synthesizeme.token_budget import CountTokens, allot, count_pieces, cut
-from synthesizeme.types import Comparison, Demonstration, Message, PreferencePair
+from synthesizeme.prompts import PromptTemplate, load_prompt
+from synthesizeme.types import (
+    ORDERS,
+    Comparison,
+    Demonstration,
+    Failure,
+    Message,
+    Order,
+    PreferencePair,
+    Verdict,
+    preferred_side,
+)
+
+CountTokens = Callable[[str], int]
+"""How many tokens a text has; adding text never makes it fewer."""
+INPUT_SHARE = 0.6
+"""Largest share of the budget that is reserved for the input."""
+CUT = " …"
+"""What stands where a text was cut."""
+_PIECE = re.compile(r"\w+|[^\w\s]")
+
+
+def count_pieces(text: str) -> int:
+    """Words and marks of punctuation: a count for when the model's own tokenizer is not at hand."""
+    return len(_PIECE.findall(text))
+
+
+def allot(input_tokens: int, wanted: Sequence[int], least: Sequence[int], most: int) -> list[int]:
+    """Tokens for each item, best item first; a shorter list where the last items had to be dropped.
+
+    ``min(input, 0.6 most)`` is reserved for the input; each item in turn gets what it wants, at most an equal
+    share of what is left for it and those after it, so that unused tokens are carried on. The last item is
+    dropped until every one has the least it can do with and all fits beside the whole input.
+
+    Args:
+        input_tokens: Tokens of everything that is not an item.
+        wanted: Tokens of each whole item.
+        least: Tokens below which an item is not worth showing; at most those wanted.
+        most: Tokens of the whole prompt.
+
+    >>> allot(100, [50, 500, 80], [10, 10, 10], 400)
+    [50, 125, 80]
+
+    References:
+        Salemi et al. (2024), arXiv 2304.11406, the construction of prompts. Differs: there the end of a
+        prompt that is too long is cut, and with it the input.
+    """
+    available = most - min(input_tokens, int(INPUT_SHARE * most))
+    for kept in range(len(wanted), 0, -1):
+        given, left = [], available
+        for position in range(kept):
+            given.append(min(wanted[position], left // (kept - position)))
+            left -= given[-1]
+        enough = all(tokens >= floor for tokens, floor in zip(given, least, strict=False))
+        if enough and sum(given) + input_tokens <= most:
+            return given
+    return []
+
+
+def cut(text: str, most: int, count: CountTokens) -> str:
+    """The longest beginning of whole words that has at most `most` tokens, marked where it was cut."""
+    if count(text) <= most:
+        return text
+    ends = [match.end() for match in re.finditer(r"\S+", text)]
+    low, high = 0, len(ends)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = count(text[: ends[middle - 1]] + CUT) <= most
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return text[: ends[low - 1]] + CUT if low else ""
+
 
 Retrieve = Callable[[str, Sequence[str], int], Sequence[int]]
 """(query, documents oldest first, k) to positions, best first; see `synthesizeme.retrieval.Retriever`."""
@@ -42,7 +120,7 @@ class RetrievalJudge(LLMJudge):
         profiles: Personas to go with them, by user id; demonstrations of a profile are not shown.
         describe: The text that stands for a comparison, as query and as document.
         count_tokens: Counts the tokens of a text.
-        max_tokens: Budget of a whole prompt; see `synthesizeme.token_budget.allot`. A demonstration that
+        max_tokens: Budget of a whole prompt; see `allot`. A demonstration that
             gets fewer tokens than it has keeps the beginnings of its responses.
         seed: Seed of the orders in which demonstrations show their responses.
         **options: Those of `LLMJudge`.
@@ -163,3 +241,86 @@ def _cut(demonstration: Demonstration, size: _Size, tokens: int, count: CountTok
         }
     )
     return demonstration.model_copy(update={"comparison": comparison})
+
+
+@dataclass(frozen=True)
+class Usefulness:
+    """One of a user's pairs as a question, and how the judge did with others of them."""
+
+    asked: PreferencePair
+    """The pair that was asked about."""
+    shown: tuple[PreferencePair, ...]
+    """Other pairs of the same user, each shown alone."""
+    utilities: tuple[float, ...]
+    """Of each: mean over both orders of 1 for the user's choice, 0.5 for a tie, 0 for the other."""
+
+
+def demonstration_utilities(
+    account: Account,
+    histories: Mapping[str, Sequence[PreferencePair]],
+    *,
+    most_asked: int = 8,
+    most_shown: int = 8,
+    prompt: PromptTemplate | None = None,
+    seed: int = 0,
+) -> list[Usefulness]:
+    """Ask about pairs of each user with one other pair of the user in the prompt.
+
+    It costs two questions for each pair asked about and each pair shown. A pair that got no verdict in one
+    order is left out.
+
+    Args:
+        account: Through which the judge is asked.
+        histories: Pairs by user; never test pairs.
+        most_asked: Pairs asked about, a user, drawn.
+        most_shown: Pairs shown with each of them, drawn.
+        prompt: The judge prompt.
+        seed: Seed of what is drawn, and of the orders in which demonstrations are shown.
+
+    Raises:
+        BackendError: the model cannot be reached.
+
+    References:
+        Salemi, Kallumadi and Zamani (2024), arXiv 2404.05970: Eval(y, M(phi_p(x, {d}))), the feedback on a
+        single document d.
+    """
+    prompt = prompt or load_prompt("judge/default")
+    trials: list[tuple[PreferencePair, list[PreferencePair]]] = []
+    questions: list[Question] = []
+    for user, pairs in histories.items():
+        rng = random.Random(f"{seed}\0{user}\0utility")
+        profile = memory_profile(user, pairs, seed=seed)
+        alone = {
+            it.comparison.pair_id: UserProfile(user_id=user, demonstrations=(it,))
+            for it in profile.demonstrations
+        }
+        for asked in rng.sample(list(pairs), min(most_asked, len(pairs))):
+            others = [pair for pair in pairs if pair.pair_id != asked.pair_id]
+            if shown := rng.sample(others, min(most_shown, len(others))):
+                trials.append((asked, shown))
+                questions += [
+                    Question(judge_messages(asked.compare(order), alone[pair.pair_id], prompt), form=VERDICT)
+                    for pair in shown
+                    for order in ORDERS
+                ]
+    verdicts = iter([verdict_or_failure(outcome) for outcome in account.ask(questions, stage="utility")])
+    found = []
+    for asked, shown in trials:
+        both = [[_agreement(next(verdicts), order) for order in ORDERS] for _ in shown]
+        kept = [
+            (pair, sum(known) / len(ORDERS))
+            for pair, values in zip(shown, both, strict=True)
+            if len(known := [value for value in values if value is not None]) == len(ORDERS)
+        ]
+        if kept:
+            found.append(
+                Usefulness(asked, tuple(pair for pair, _ in kept), tuple(value for _, value in kept))
+            )
+    return found
+
+
+def _agreement(verdict: Verdict | Failure, order: Order) -> float | None:
+    """1 for the chosen response, 0.5 for a tie, 0 for the rejected one; None without a verdict."""
+    if isinstance(verdict, Failure):
+        return None
+    return 0.5 if verdict.preference == "tie" else float(verdict.preference == preferred_side(order))

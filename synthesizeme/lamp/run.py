@@ -1,32 +1,79 @@
-"""Runs scorers by name on one LaMP task: who answers, with what knowledge of the user, and how well."""
+"""Runs scorers by name on one LaMP task: who answers, with what condition of the user, and how well."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from synthesizeme.backends import Question, Session
-from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, lamp_pairs
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, LampTask, lamp_pairs
+from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
-from synthesizeme.evaluation.lamp_metrics import Measured, as_score, measure
-from synthesizeme.evaluation.personal import knowledge_changes
-from synthesizeme.lamp.choosing import Choice, choose
-from synthesizeme.lamp.names import DIRECT, VOTE, Knowledge, asks, check_names, controls_of, voters, writers
-from synthesizeme.lamp.prompts import lamp_prompt
-from synthesizeme.lamp.rankings import Ranking, rank_profiles, ranked_items
-from synthesizeme.lamp.report import LampReport, LampRow
-from synthesizeme.personas.retrieving import RetrievalSettings, retrieval_judges
-from synthesizeme.personas.scorer_names import JUDGES
-from synthesizeme.personas.scorers import OnLabel, Scorers
+from synthesizeme.evaluation.measurement import Condition
+from synthesizeme.evaluation.personal import knowledge_changes, states_kept
+from synthesizeme.judges.by_name import OnLabel, Scorers
+from synthesizeme.judges.names import JUDGES, RetrievalSettings, asks_model, retrieval_judges
+from synthesizeme.lamp.answers import Choice, Ranking, choose, lamp_prompt, rank_profiles, ranked_items
+from synthesizeme.lamp.metrics import LampReport, LampRow, Metric, as_score, metrics_of
 from synthesizeme.personas.workflow import InductionSettings
-from synthesizeme.replies.labels import label_in
-from synthesizeme.retrieval import open_retriever
+from synthesizeme.replies.statements import label_in
+from synthesizeme.retrieval import open_retriever, retriever_names
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import Failure, Message, Usage
+
+VOTE, DIRECT = "vote-", "direct-"
+REFERENCES = ("longer", "random")
+"""References that can choose among any texts."""
+
+
+def voters() -> tuple[str, ...]:
+    """Names of those who answer with the label that the retrieved items have."""
+    return tuple(f"{VOTE}{name}" for name in retriever_names() if name != "none")
+
+
+def writers() -> tuple[str, ...]:
+    """Names of those who let a language model answer in its own words, as in the paper."""
+    return tuple(f"{DIRECT}{name}" for name in retriever_names())
+
+
+def check_names(names: Iterable[str], task: LampTask, models: Sequence[str]) -> None:
+    """Refuse names that cannot answer.
+
+    Args:
+        names: Names of scorers.
+        task: What is answered.
+        models: Names of the reward models there are.
+
+    Raises:
+        UnknownNameError: a name is nobody's; lists those there are.
+        ConfigError: a vote is asked for in a task whose items carry no label.
+    """
+    known = (*JUDGES, *retrieval_judges(), *writers(), *voters(), *REFERENCES, *models)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("scorer", name, known)
+        if name in voters() and task.kind not in ("label", "score"):
+            raise ConfigError(f"{name} answers tasks 2 and 3 alone: the items of {task.name} carry no label")
+
+
+def asks(name: str) -> bool:
+    """Whether a language model is asked."""
+    return asks_model(name) or name in writers()
+
+
+def controls_of(name: str) -> tuple[Condition, ...]:
+    """What can be changed of what a scorer knows of the user."""
+    if name in ("default", f"{DIRECT}none", *REFERENCES):
+        return ()
+    if name in voters():
+        return ("wrong_user",)
+    if name in writers():
+        return ("no_user", "wrong_user")
+    return ("no_user", "wrong_user", "swapped_labels")
+
 
 Answers = list[str | Failure]
 
@@ -60,7 +107,7 @@ class LampRun:
         self._session = session
         self._models = dict(models or {})
         self._fitted: set[str] = set()
-        self._given: dict[tuple[str, Knowledge], tuple[Answers, Usage | None]] = {}
+        self._given: dict[tuple[str, Condition], tuple[Answers, Usage | None]] = {}
         self._retrieval = retrieval or RetrievalSettings()
         self._ranking = ranking
         pairs = lamp_pairs(data, seed=self.settings.seed)
@@ -105,10 +152,10 @@ class LampRun:
         found = {}
         if controls:
             found = {
-                knowledge: {
-                    metric: it.value for metric, it in self.metrics(self.answers(name, knowledge)[0]).items()
+                condition: {
+                    metric: it.value for metric, it in self.metrics(self.answers(name, condition)[0]).items()
                 }
-                for knowledge in controls_of(name)
+                for condition in controls_of(name)
             }
         failures = Counter(it.kind for it in answers if isinstance(it, Failure))
         return LampRow(
@@ -120,10 +167,10 @@ class LampRun:
             usage=usage,
         )
 
-    def metrics(self, answers: Sequence[str | Failure]) -> dict[str, Measured]:
+    def metrics(self, answers: Sequence[str | Failure]) -> dict[str, Metric]:
         """LaMP's metrics of these answers, one for each question; a failure is an unknown answer."""
         questions, task = self.data.questions, self.data.task
-        return measure(
+        return metrics_of(
             task.kind,
             [self.data.golds[question.question_id] for question in questions],
             ["" if isinstance(answer, Failure) else answer for answer in answers],
@@ -132,27 +179,27 @@ class LampRun:
             seed=self.settings.seed,
         )
 
-    def answers(self, name: str, knowledge: Knowledge = "own") -> tuple[Answers, Usage | None]:
+    def answers(self, name: str, condition: Condition = "own") -> tuple[Answers, Usage | None]:
         """What a scorer answers, question by question, and what it cost; asked once. None: no model is asked.
 
         Raises:
             ConfigError: it needs a model.
             DataError: the task writes text and there are no candidates, or only one user for ``wrong_user``.
         """
-        if knowledge == "no_user" and name in (*JUDGES, *retrieval_judges()):
-            name, knowledge = "default", "own"
-        key = name, knowledge
+        if condition == "no_user" and name in (*JUDGES, *retrieval_judges()):
+            name, condition = "default", "own"
+        key = name, condition
         if key not in self._given:
             if name in voters():
-                items = self._items(name.removeprefix(VOTE), knowledge)
+                items = self._items(name.removeprefix(VOTE), condition)
                 self._given[key] = [_vote(self.data, it) for it in items], None
             elif name in writers():
-                self._given[key] = self._written(name, knowledge)
+                self._given[key] = self._written(name, condition)
             else:
-                self._given[key] = self._chosen(name, knowledge)
+                self._given[key] = self._chosen(name, condition)
         return self._given[key]
 
-    def _chosen(self, name: str, knowledge: Knowledge) -> tuple[Answers, Usage | None]:
+    def _chosen(self, name: str, condition: Condition) -> tuple[Answers, Usage | None]:
         choices = [
             Choice(
                 f"{self.data.name}:question:{question.question_id}",
@@ -164,10 +211,10 @@ class LampRun:
         ]
         account = None
         if name in self._models:
-            positions = self._by_model(name, knowledge, choices)
+            positions = self._by_model(name, condition, choices)
         else:
             account = self._scorers.account() if asks(name) else None
-            told = "own" if knowledge == "no_user" else knowledge
+            told = "own" if condition == "no_user" else condition
             positions = choose(self._scorers.scorer(name, self._fold, told, account), choices)
         answers: Answers = [
             it if isinstance(it, Failure) else self._as_answer(choice.candidates, it)
@@ -178,32 +225,29 @@ class LampRun:
     def _as_answer(self, candidates: Sequence[str], position: int) -> str:
         return self.data.task.labels[position] if self.data.task.kind == "reference" else candidates[position]
 
-    def _by_model(self, name: str, knowledge: Knowledge, choices: Sequence[Choice]) -> list[int | Failure]:
-        """What a reward model chooses, told what `knowledge` says; afterwards it knows its own again."""
+    def _by_model(self, name: str, condition: Condition, choices: Sequence[Choice]) -> list[int | Failure]:
+        """What a reward model chooses, told what `condition` says; afterwards it knows its own again."""
         model = self._models[name]
         if name not in self._fitted:
             model.fit(self._fold.history)
             self._fitted.add(name)
-        if knowledge == "own":
+        if condition == "own":
             return choose(model, choices)
         changes = knowledge_changes(model, self._fold, seed=self.settings.seed)
-        if knowledge not in changes:
+        if condition not in changes:
             raise DataError("one user alone has nobody to lend a profile", cure="leave the controls out")
-        known = dict(model.users_)
-        try:
-            model.users_ = dict(known)
-            model.fit_users(changes[knowledge].histories)
+        with states_kept(model) as own:
+            model.users_ = dict(own)
+            model.fit_users(changes[condition].histories)
             return choose(model, choices)
-        finally:
-            model.users_ = known
 
-    def _items(self, retriever: str, knowledge: Knowledge) -> list[list[LampItem]]:
+    def _items(self, retriever: str, condition: Condition) -> list[list[LampItem]]:
         """The items retrieved for each question, from whosever profile it is to be."""
         questions = list(self.data.questions)
         k = self._retrieval.k
-        if knowledge == "no_user":
+        if condition == "no_user":
             return [[] for _ in questions]
-        if knowledge == "wrong_user":
+        if condition == "wrong_user":
             lent = another_users({it.user_id: it.profile for it in questions}, self.settings.seed)
             questions = [it.model_copy(update={"profile": lent[it.user_id]}) for it in questions]
         elif self._ranking is not None:
@@ -215,11 +259,11 @@ class LampRun:
         ranking = rank_profiles(lending, found, k=k)
         return [ranked_items(it, ranking, k) for it in questions]
 
-    def _written(self, name: str, knowledge: Knowledge) -> tuple[Answers, Usage]:
+    def _written(self, name: str, condition: Condition) -> tuple[Answers, Usage]:
         if self._session is None:
             raise ConfigError(f"{name} needs a language model")
         account = self._session.account()
-        items = self._items(name.removeprefix(DIRECT), knowledge)
+        items = self._items(name.removeprefix(DIRECT), condition)
         outcomes = account.ask(
             [self._question(it, shown) for it, shown in zip(self.data.questions, items, strict=True)],
             stage=f"evaluating {name}",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from synthesizeme.judges.messages import context_messages
-from synthesizeme.personas.evidence import cited
+from synthesizeme.personas.synthesis import cited
 from synthesizeme.profile import Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.types import Message

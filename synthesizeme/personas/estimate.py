@@ -11,8 +11,7 @@ from synthesizeme.backends import find_backend
 from synthesizeme.datasets import assign_splits
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
-from synthesizeme.personas.allotment import Allotment
-from synthesizeme.personas.plan import make_plan
+from synthesizeme.personas.budget import CallBudget, make_plan
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 from synthesizeme.personas.synthesize_me import LARGEST_SET
 from synthesizeme.personas.workflow import InductionSettings, plan_calls
@@ -80,23 +79,23 @@ def estimate_user(
         DataError: some rows have a split and some do not, or survey answers cannot be read.
     """
     split, _ = assign_splits(pairs, seed=settings.seed)
-    allotment = plan_calls(split, settings, budget_calls)
+    planned = plan_calls(split, settings, budget_calls)
     history = [pair for pair in split if pair.split != "test"]
     prompt = load_prompt(settings.judge_prompt)
     verdict = min(VERDICT_TOKENS, max_tokens)
     bare, shown = _mean_question(split, prompt), _mean_pair(history)
     full = bare + PERSONA_TOKENS + LARGEST_SET[settings.effort] * (shown + verdict)
-    induction = _induction(history, settings, allotment, bare=bare, full=full, shown=shown, verdict=verdict)
-    if not allotment.evaluation:
-        return UserEstimate(induction, Estimate(), allotment.note)
+    induction = _induction(history, settings, planned, bare=bare, full=full, shown=shown, verdict=verdict)
+    if not planned.evaluation:
+        return UserEstimate(induction, Estimate(), planned.note)
     judges = [bare]
-    if allotment.induction:
+    if planned.induction:
         judges += [bare + PERSONA_TOKENS, full - PERSONA_TOKENS, full]
     if settings.baselines:
         judges.append(bare + len(history) * shown)
         if demographics_profile(split[0].user_id, history) is not None:
             judges.append(bare + PERSONA_TOKENS)
-    calls = allotment.evaluation
+    calls = planned.evaluation
     return UserEstimate(induction, Estimate(calls, round(calls * fmean(judges)), calls * verdict))
 
 
@@ -157,7 +156,7 @@ def token_price(model: str, *, api_base: str | None) -> Callable[[int, int], flo
 def _induction(
     history: Sequence[PreferencePair],
     settings: InductionSettings,
-    allotment: Allotment,
+    planned: CallBudget,
     *,
     bare: float,
     full: float,
@@ -166,13 +165,13 @@ def _induction(
 ) -> Estimate:
     n_train = sum(pair.split == "train" for pair in history)
     n_validation = len(history) - n_train
-    calls = allotment.induction
+    calls = planned.induction
     if not calls:
         return Estimate()
     early = 2 * n_train
     if settings.search == "economical":
-        plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=allotment.budget)
-        early = 2 * (plan.train + plan.second_chances)
+        plan = make_plan(n_train, n_validation, effort=settings.effort, budget_calls=planned.budget)
+        early = 2 * (plan.train + plan.rejudged)
     writing = min(PERSONA_CALLS, calls)
     early = min(early, calls - writing)
     late = calls - writing - early

@@ -26,7 +26,7 @@ from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import draw_orders, labelled
+from synthesizeme.personas.selection import draw_orders, labelled
 from synthesizeme.personas.synthesis import persona_messages, write_persona
 from synthesizeme.profile import Persona, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt

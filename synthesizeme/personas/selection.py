@@ -1,5 +1,6 @@
-"""Stage 3: which demonstrations teach the judge best, without believing luck.
+"""Stages 1 and 3: explain the user's choices, and select what teaches the judge best, without believing luck.
 
+The judge explains every train pair; what agrees with the user is kept, and candidates are drawn from it.
 A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
 nine times in ten. So every candidate is compared with the judge that has no demonstrations, on the same pairs
 in the same order; both orders of a pair are one observation; the mean gain is shrunk toward none, and nothing
@@ -8,6 +9,13 @@ the calls go to the rest.
 
 The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
 known of it is recorded beside it, gain and standard error.
+
+`paper_search` is the paper's plain search, kept for comparison: ten random trials for reasoning, ten for
+demonstrations. Each trial bootstraps a random-sized set of demonstrations from a random order of the train
+pairs and is scored by bare accuracy on the validation pairs in one order; the best one wins.
+
+References:
+    SynthesizeMe (arXiv 2506.05598), sections 3.1 and 3.3; random search of DSPy's BootstrapFewShot.
 """
 
 from __future__ import annotations
@@ -17,10 +25,125 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from synthesizeme.personas.bootstrap import Trace, TracePool, labelled, reasoned
-from synthesizeme.profile import Candidate
+from synthesizeme.judges import LLMJudge
+from synthesizeme.profile import Candidate, Persona
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.types import Comparison, Demonstration, Order, PreferencePair, Verdict
+from synthesizeme.types import (
+    ORDERS,
+    Comparison,
+    Demonstration,
+    Order,
+    PreferencePair,
+    Verdict,
+    preferred_side,
+)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One judgement of one train pair."""
+
+    pair: PreferencePair
+    order: Order
+    verdict: Verdict
+
+    @property
+    def verified(self) -> bool:
+        """Whether the judge's preference is the user's."""
+        return self.verdict.preference == preferred_side(self.order)
+
+    @property
+    def score(self) -> float:
+        """1 for agreement with the user, 0.5 for a tie, 0 against."""
+        return 0.5 if self.verdict.preference == "tie" else float(self.verified)
+
+
+@dataclass
+class TracePool:
+    """Every judgement of the train pairs: candidates are drawn from it and nothing is judged again."""
+
+    traces: dict[str, list[Trace]] = field(default_factory=dict)
+    """By pair id, in the order in which they were asked; a failed call leaves none."""
+
+    def add(self, pair: PreferencePair, order: Order, verdict: Verdict) -> None:
+        """Keep one judgement."""
+        self.traces.setdefault(pair.pair_id, []).append(Trace(pair, order, verdict))
+
+    def best(self, pair: PreferencePair) -> Trace | None:
+        """The first verified trace of a pair, or None."""
+        return next((trace for trace in self.traces.get(pair.pair_id, ()) if trace.verified), None)
+
+    @property
+    def judged(self) -> int:
+        """Number of traces."""
+        return sum(map(len, self.traces.values()))
+
+    @property
+    def verified(self) -> int:
+        """Number of verified traces."""
+        return sum(trace.verified for traces in self.traces.values() for trace in traces)
+
+
+def draw_orders(pairs: Sequence[PreferencePair], *, seed: int) -> dict[str, Order]:
+    """An order for each pair, by (seed, user, pair), so that position carries nothing."""
+    return {
+        pair.pair_id: random.Random(f"{seed}\0{pair.user_id}\0{pair.pair_id}\0order").choice(ORDERS)
+        for pair in pairs
+    }
+
+
+def other(order: Order) -> Order:
+    """The opposite order."""
+    return ORDERS[1 - ORDERS.index(order)]
+
+
+def bootstrap(
+    judge: LLMJudge,
+    pairs: Sequence[PreferencePair],
+    orders: dict[str, Order],
+    *,
+    pool: TracePool,
+    rejudged: int,
+) -> None:
+    """Judge each pair once in its order; unexplained ones once more in the other order.
+
+    Args:
+        judge: Without a persona in stage 1, with it in stage 3.
+        pairs: Train pairs.
+        orders: Order of each pair, by pair id.
+        pool: Where the judgements go.
+        rejudged: Most pairs that are asked again, in the order of `pairs`.
+    """
+    _judge_into(pool, judge, [(pair, orders[pair.pair_id]) for pair in pairs])
+    unexplained = [pair for pair in pairs if pool.best(pair) is None][: max(0, rejudged)]
+    _judge_into(pool, judge, [(pair, other(orders[pair.pair_id])) for pair in unexplained])
+
+
+def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[PreferencePair, Order]]) -> None:
+    if not asked:
+        return
+    results = judge.compare([pair.compare(order) for pair, order in asked])
+    for (pair, order), result in zip(asked, results, strict=True):
+        if isinstance(result, Verdict):
+            pool.add(pair, order, result)
+
+
+def reasoned(trace: Trace) -> Demonstration:
+    """A verified trace as a demonstration with its reasoning and the chance the judge gave it."""
+    verdict = trace.verdict
+    given = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
+    return Demonstration(
+        comparison=trace.pair.compare(trace.order),
+        preference=preferred_side(trace.order),
+        reasoning=verdict.reasoning,
+        confidence=None if verdict.probability_source == "verdict" else max(given, 0.5),
+    )
+
+
+def labelled(pair: PreferencePair, order: Order) -> Demonstration:
+    """A choice that no trace explains, as a bare label."""
+    return Demonstration(comparison=pair.compare(order), preference=preferred_side(order))
+
 
 SHRINKAGE = 4.0
 """Pairs' worth of belief that demonstrations gain nothing."""
@@ -34,8 +157,8 @@ Item = tuple[PreferencePair, Order]
 
 
 @dataclass
-class Contender:
-    """A set of demonstrations in the race."""
+class CandidateSet:
+    """A set of demonstrations that is tried."""
 
     name: str
     demonstrations: tuple[Demonstration, ...]
@@ -49,7 +172,7 @@ class Contender:
         return frozenset(demonstration.comparison.pair_id for demonstration in self.demonstrations)
 
     def judge_items(self, items: Sequence[Item]) -> None:
-        """Score the items this contender may be scored on and has not been."""
+        """Score the items this candidate may be scored on and has not been."""
         shown = self.pair_ids
         fresh = [
             (pair, order)
@@ -63,23 +186,23 @@ class Contender:
             else:
                 self.failures += 1
 
-    def shrunken_gain(self, base: Contender) -> float:
+    def shrunken_gain(self, base: CandidateSet) -> float:
         """Mean gain over `base` on the pairs both were scored on, shrunk toward 0."""
         gains = self._gains(base)
         return sum(gains) / (len(gains) + SHRINKAGE)
 
-    def standard_error(self, base: Contender) -> float:
+    def standard_error(self, base: CandidateSet) -> float:
         """Standard error of the shrunken gain, the belief in none counted as `SHRINKAGE` pairs."""
         gains, mean = self._gains(base), self.shrunken_gain(base)
         weight = len(gains) + SHRINKAGE
         variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight
         return math.sqrt(variance / weight)
 
-    def beats(self, base: Contender) -> bool:
+    def beats(self, base: CandidateSet) -> bool:
         """Whether it is the better bet: scored on enough pairs, with a positive shrunken gain."""
         return len(self._gains(base)) >= LEAST_PAIRS_SCORED and self.shrunken_gain(base) > 0
 
-    def _gains(self, base: Contender) -> list[float]:
+    def _gains(self, base: CandidateSet) -> list[float]:
         """Gain on each pair, the mean over its orders: two orders of a pair are one observation."""
         by_pair: dict[str, list[float]] = {}
         for item, score in self.scores.items():
@@ -128,28 +251,32 @@ def draw_demonstrations(
     return list(drawn.values())
 
 
-def race(
-    base: Contender,
-    contenders: Sequence[Contender],
+def successive_halving(
+    base: CandidateSet,
+    candidates: Sequence[CandidateSet],
     validation: Sequence[Item],
     out_of_fold: Sequence[Item],
     *,
     calls_left: Callable[[], int],
-) -> Contender:
+) -> CandidateSet:
     """Successive halving on the validation items, then on out-of-fold ones; returns the winner.
+
+    Every candidate is scored on a few items, the better half of them on a few more, until one is left or the
+    calls are spent: of 4 candidates and 24 items the first 4 are scored by 8 items, the best 2 by 8 further
+    ones, the best by the rest, so that most calls go to those that can still win.
 
     Args:
         base: The judge without demonstrations, scored on all items already.
-        contenders: Candidates; each is scored only on pairs it does not show.
+        candidates: Candidates; each is scored only on pairs it does not show.
         validation: Validation pairs in both orders, adjacent.
         out_of_fold: Train pairs in the order `base` judged them; used where validation pairs are few.
         calls_left: Distinct calls that may still be made.
 
     Returns:
-        The contender of largest shrunken gain, or `base` unless that one beats it.
+        The candidate of largest shrunken gain, or `base` unless that one beats it.
     """
     items = [*validation, *out_of_fold]
-    alive = list(contenders)
+    alive = list(candidates)
     position = 0
     while alive and position < len(items):
         share = calls_left() // len(alive)
@@ -159,24 +286,111 @@ def race(
         if step <= 0:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: len(alive) // 2]
             continue
-        for contender in alive:
-            contender.judge_items(items[position : position + step])
+        for candidate in alive:
+            candidate.judge_items(items[position : position + step])
         position += step
         if len(alive) > 1:
             alive = sorted(alive, key=lambda c: -c.shrunken_gain(base))[: -(-len(alive) // 2)]
-    best = max(contenders, key=lambda c: c.shrunken_gain(base), default=base)
+    best = max(candidates, key=lambda c: c.shrunken_gain(base), default=base)
     return best if best.beats(base) else base
 
 
-def candidate_report(contender: Contender, base: Contender, *, selected: bool) -> Candidate:
-    """What the profile records about a contender."""
-    compared = contender is not base
+def candidate_report(candidate: CandidateSet, base: CandidateSet, *, selected: bool) -> Candidate:
+    """What the profile records about a candidate."""
+    compared = candidate is not base
     return Candidate(
-        name=contender.name,
-        shrunken_gain=contender.shrunken_gain(base) if compared else 0.0,
-        standard_error=contender.standard_error(base) if compared else 0.0,
-        correct=sum(contender.scores.values()),
-        judged=len(contender.scores),
-        failures=contender.failures,
+        name=candidate.name,
+        shrunken_gain=candidate.shrunken_gain(base) if compared else 0.0,
+        standard_error=candidate.standard_error(base) if compared else 0.0,
+        correct=sum(candidate.scores.values()),
+        judged=len(candidate.scores),
+        failures=candidate.failures,
         selected=selected,
     )
+
+
+TRIALS = 10
+"""n and m of the paper."""
+
+MakeJudge = Callable[[str, Persona | None, Sequence[Demonstration]], LLMJudge]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search ends with."""
+
+    persona: Persona | None
+    demonstrations: tuple[Demonstration, ...]
+    candidates: list[Candidate]
+    pool: TracePool
+
+
+def paper_search(
+    make_judge: MakeJudge,
+    write: Callable[[Sequence[Demonstration]], Persona | None],
+    train: Sequence[PreferencePair],
+    validation: Sequence[PreferencePair],
+    orders: dict[str, Order],
+    *,
+    seed: int,
+    largest: int,
+) -> Found:
+    """Stages 1 to 3 as the paper has them.
+
+    Args:
+        make_judge: (stage, persona, demonstrations) -> judge.
+        write: Writes a persona from demonstrations.
+        train: Train pairs.
+        validation: Pairs that score the trials.
+        orders: The one order in which each pair is shown.
+        seed: Seed; the user and the trial are mixed in.
+        largest: Most demonstrations in a set.
+    """
+    pool = TracePool()
+
+    def search(stage: str, persona: Persona | None) -> tuple[tuple[Demonstration, ...], list[Candidate]]:
+        best: tuple[float, tuple[Demonstration, ...]] = (-1.0, ())
+        candidates: list[Candidate] = []
+        winner = 0
+        for trial in range(TRIALS):
+            rng = random.Random(f"{seed}\0{train[0].user_id}\0{stage}\0{trial}")
+            shuffled = rng.sample(list(train), len(train))
+            size = rng.randint(1, largest)
+            kept: list[Trace] = []
+            for pair in shuffled:
+                order = orders[pair.pair_id]
+                result = make_judge(stage, persona, ()).compare([pair.compare(order)])[0]
+                if isinstance(result, Verdict):
+                    trace = Trace(pair, order, result)
+                    pool.add(pair, order, result)
+                    kept += [trace] if trace.verified else []
+                if len(kept) == size:
+                    break
+            demonstrations = tuple(reasoned(trace) for trace in kept)
+            candidate = _score(
+                make_judge(stage, persona, demonstrations), validation, orders, f"{stage} #{trial + 1}"
+            )
+            candidates.append(candidate)
+            accuracy = candidate.correct / max(1, candidate.judged)
+            if accuracy > best[0]:
+                best, winner = (accuracy, demonstrations), trial
+        candidates[winner] = candidates[winner].model_copy(update={"selected": True})
+        return best[1], candidates
+
+    reasoning, first = search("trial of reasoning", None)
+    persona = write(reasoning) if reasoning else None
+    demonstrations, second = search("trial of demonstrations", persona)
+    return Found(persona, demonstrations, [*first, *second], pool)
+
+
+def _score(
+    judge: LLMJudge, validation: Sequence[PreferencePair], orders: dict[str, Order], name: str
+) -> Candidate:
+    results = judge.compare([pair.compare(orders[pair.pair_id]) for pair in validation])
+    traces = [
+        Trace(pair, orders[pair.pair_id], result)
+        for pair, result in zip(validation, results, strict=True)
+        if isinstance(result, Verdict)
+    ]
+    correct, failures = sum(trace.score for trace in traces), len(results) - len(traces)
+    return Candidate(name=name, shrunken_gain=0.0, correct=correct, judged=len(traces), failures=failures)

@@ -19,7 +19,7 @@ from synthesizeme.backends import Model, Session, using
 from synthesizeme.datasets.rows import asked_comparison, asked_user
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.files import write_whole, writing
-from synthesizeme.judges.one_comparison import OneComparison, judge_both_orders
+from synthesizeme.judges.llm_judge import OneComparison, judge_both_orders
 from synthesizeme.personas.documents import profile_documents
 from synthesizeme.plain_text import id_list
 from synthesizeme.profile import UserProfile
@@ -47,7 +47,9 @@ def directory_name(user_id: str) -> str:
     return f"{readable or 'user'}-{digest}"
 
 
-def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str]) -> dict[str, Path]:
+def save_profile(
+    root: Path, profile: UserProfile, documents: Mapping[str, str], *, force: bool = False
+) -> dict[str, Path]:
     """Write a profile and its documents into the user's folder under `root`, and enter it in the index.
 
     A new folder appears whole. In one of the same user each file is replaced whole, and documents of an
@@ -57,6 +59,7 @@ def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str])
         root: Folder of all users; made if it does not exist.
         profile: The profile.
         documents: Text of further files by file name.
+        force: Whether something else that is there is replaced.
 
     Returns:
         Path of each file, by file name.
@@ -66,7 +69,8 @@ def save_profile(root: Path, profile: UserProfile, documents: Mapping[str, str])
     """
     texts = {PROFILE: profile.to_json(), **documents}
     name = directory_name(profile.user_id)
-    refuse_replacing(root, profile.user_id, _pairs_of(profile))
+    if not force:
+        refuse_replacing(root, profile.user_id, _pairs_of(profile))
     with writing(root):
         root.mkdir(parents=True, exist_ok=True)
         partial = root / f".{name}.{secrets.token_hex(4)}.partial"
@@ -97,7 +101,7 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
             it holds something else.
     """
     folder = root / directory_name(user_id)
-    cure = "name another folder, or move this one away"
+    cure = "name another folder, or replace it with --force (force=True)"
     if (root / PROFILE).is_file():
         raise DataError(
             f"is the folder of one user, since it holds a {PROFILE}; expected a folder of all users",

@@ -7,38 +7,37 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Literal
 
 from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import BackendError, ConfigError, DataError
-from synthesizeme.evaluation.apart import counted
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import TracePool, bootstrap, draw_orders, labelled, other, reasoned
-from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions
-from synthesizeme.personas.evidence import EVIDENCE_PROMPT, check_evidence
-from synthesizeme.personas.paper_search import paper_search
-from synthesizeme.personas.plan import EFFORTS, Effort, make_plan
-from synthesizeme.personas.repetition import without_repetition
+from synthesizeme.pairs import counted
+from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
+from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.selection import (
-    Contender,
+    CandidateSet,
+    TracePool,
+    bootstrap,
     candidate_report,
     draw_demonstrations,
-    race,
+    draw_orders,
+    labelled,
+    other,
+    paper_search,
+    reasoned,
+    successive_halving,
 )
 from synthesizeme.personas.store import JudgingProfile
-from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS, write_persona
+from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, check_evidence, write_persona
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
 from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
 
-Search = Literal["economical", "paper"]
-SEARCHES: tuple[Search, ...] = ("economical", "paper")
-LEAST_PAIRS = 2
 FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
 LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
@@ -50,7 +49,7 @@ class SynthesizeMe:
 
     Args:
         model: The model: its name (`open_model`), an opened one, or a `Session` with a cache and limits.
-        effort: How many calls may be spent; see `plan.call_limit`.
+        effort: How many calls may be spent; see `budget.call_limit`.
         search: ``economical`` (ours) or ``paper`` (the plain search of the paper, for comparison).
         seed: Seed of every random choice.
         budget_calls: Most distinct calls for one user; None for the limit of the effort.
@@ -61,9 +60,9 @@ class SynthesizeMe:
 
     References:
         SynthesizeMe (arXiv 2506.05598), sections 3.1-3.3. Differs: train pairs are judged once and every
-        candidate is drawn from that pool; unexplained choices are shown to the persona writer too;
-        candidates are compared in both orders with the judge that has no demonstrations, shrunk toward it,
-        and race under a call limit; the final persona is written from train and validation pairs.
+        candidate is drawn from that pool; unexplained choices are shown to the persona writer too; candidates
+        are compared in both orders with the judge that has no demonstrations, shrunk toward it, by successive
+        halving under a call limit; the final persona is written from train and validation pairs.
     """
 
     def __init__(
@@ -201,13 +200,13 @@ class _Induction:
         return self.judges[-1]
 
     def economical(self) -> None:
-        """Judge once, draw from the pool, race under a limit."""
+        """Judge once, draw from the pool, select by successive halving under a limit."""
         method = self.method
         plan = make_plan(
             len(self.train), len(self.validation), effort=method.effort, budget_calls=method.budget_calls
         )
         train = self.train[: plan.train]
-        first = self._bootstrap("bootstrapping reasoning", train, None, plan.second_chances)
+        first = self._bootstrap("bootstrapping reasoning", train, None, plan.rejudged)
         self._insist_on_verdicts(first)
         choices = self._choices(first, train)
         self.persona = self._write(choices, plan.limit)
@@ -216,12 +215,10 @@ class _Induction:
             return
         second = first
         if self.persona is not None:
-            second = self._bootstrap(
-                "bootstrapping with the persona", train, self.persona, plan.second_chances
-            )
+            second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.rejudged)
             firsts = [traces[0].score for traces in second.traces.values()]
             self.verdicts = replace(self.verdicts, judged=len(firsts), correct=sum(firsts))
-        self._select(first, second, train, plan.contenders, plan.limit)
+        self._select(first, second, train, plan.candidates, plan.limit)
         if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
             rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
             self.persona = self._write([*choices, *rest], plan.limit) or self.persona
@@ -241,10 +238,10 @@ class _Induction:
         return limit - self.account.usage.distinct_calls
 
     def _bootstrap(
-        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, second_chances: int
+        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, rejudged: int
     ) -> TracePool:
         pool = TracePool()
-        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, second_chances=second_chances)
+        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, rejudged=rejudged)
         self.pools.append(pool)
         return pool
 
@@ -273,7 +270,7 @@ class _Induction:
         All of them judge without the persona: it was written from the train pairs, and a judge that has it
         answers those as if it knew them.
         """
-        base = Contender("no demonstrations", (), self.judge("scoring the default judge", None))
+        base = CandidateSet("no demonstrations", (), self.judge("scoring the default judge", None))
         for traces in first.traces.values():
             base.scores[traces[0].pair.pair_id, traces[0].order] = traces[0].score
         both = [
@@ -288,17 +285,19 @@ class _Induction:
             pool, train, self.orders,
             count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
         )  # fmt: skip
-        contenders = [
-            Contender(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
+        candidates = [
+            CandidateSet(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
             for name, demonstrations in drawn
         ]
-        winner = race(base, contenders, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1)
+        winner = successive_halving(
+            base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
+        )
         self.demonstrations = winner.demonstrations
         ordered, consistent = in_both_orders(winner.scores)
         self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
         self.candidates = [
-            candidate_report(contender, base, selected=contender is winner)
-            for contender in [base, *contenders]
+            candidate_report(candidate, base, selected=candidate is winner)
+            for candidate in [base, *candidates]
         ]
 
     def paper(self) -> None:

@@ -18,14 +18,13 @@ from synthesizeme.errors import (
     SynthesizeMeError,
     UnreadableError,
 )
-from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
-from synthesizeme.personas.allotment import Allotment, allot
+from synthesizeme.pairs import check_single_source
+from synthesizeme.personas.budget import LEAST_CALLS, CallBudget, Effort, Search, divide_calls
 from synthesizeme.personas.cautions import measured, with_cautions
-from synthesizeme.personas.plan import LEAST_CALLS, Effort
-from synthesizeme.personas.synthesize_me import Search, SynthesizeMe
+from synthesizeme.personas.synthesize_me import SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
@@ -39,7 +38,7 @@ class InductionSettings:
     """How users are induced and measured."""
 
     effort: Effort = "medium"
-    """See `plan.call_limit`."""
+    """See `budget.call_limit`."""
     search: Search = "economical"
     """``economical`` or ``paper``."""
     seed: int = 0
@@ -159,14 +158,14 @@ def induce_user(
     history, test = _halves(split)
     apart = _mixture(test) if settings.evaluate else None
     asked = settings if apart is None else replace(settings, evaluate=False)
-    allotment = plan_calls(split, asked, budget_calls)
-    method = asked.method(session, allotment.budget)
+    planned = plan_calls(split, asked, budget_calls)
+    method = asked.method(session, planned.budget)
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
     notes = list(profile.provenance.notes) if profile.provenance else []
-    notes += [note for note in (apart, allotment.note if not allotment.evaluation else "") if note]
+    notes += [note for note in (apart, planned.note if not planned.evaluation else "") if note]
     outcomes: dict[str, Outcome] = {}
     error = None
-    if allotment.evaluation:
+    if planned.evaluation:
         try:
             outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
         except (BudgetError, CacheError, UnreadableError):
@@ -178,7 +177,7 @@ def induce_user(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
         usage=account.usage,
-        call_limit=allotment.induction,
+        call_limit=planned.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
         respondents=respondents(test if outcomes else split),
@@ -277,7 +276,7 @@ def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> i
 
 def plan_calls(
     split: Sequence[PreferencePair], settings: InductionSettings, budget_calls: int | None = None
-) -> Allotment:
+) -> CallBudget:
     """How one user's calls are divided between induction and evaluation, before any is made.
 
     Raises:
@@ -291,7 +290,7 @@ def plan_calls(
         wanted = evaluation_calls(
             judged_profiles(UserProfile(user_id=split[0].user_id), history, settings), len(test)
         )
-    return allot(
+    return divide_calls(
         n_train, len(history) - n_train, len(test), wanted,
         effort=settings.effort, search=settings.search, evaluate=settings.evaluate, budget_calls=budget_calls,
     )  # fmt: skip
@@ -300,7 +299,7 @@ def plan_calls(
 def _mixture(test: Sequence[PreferencePair]) -> str | None:
     """Why these pairs are not measured on together, if they are not."""
     try:
-        refuse_mixture(test)
+        check_single_source(test)
     except DataError as refused:
         return f"not measured: {refused}"
     return None

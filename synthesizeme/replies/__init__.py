@@ -3,12 +3,11 @@
 Nothing is asked of a model here and nothing is guessed: what a person would call unclear is unclear.
 """
 
-from synthesizeme.replies._last_word import UnclearError
+from synthesizeme.replies._options import UnclearError
 from synthesizeme.replies._page import without_thoughts
-from synthesizeme.replies._scale import SMALL_NUMBERS, number_in
 from synthesizeme.replies._words import folded
 from synthesizeme.replies.choice import StatedChoice, read_choice, refuses
-from synthesizeme.replies.rating import StatedRating, read_rating
+from synthesizeme.replies.rating import SMALL_NUMBERS, StatedRating, number_in, read_rating
 
 __all__ = [
     "SMALL_NUMBERS",

@@ -7,16 +7,25 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
-from synthesizeme.replies._options import Choice, Mention, mentions
-from synthesizeme.replies._side_by_side import bare, lines_behind, lists, related, scored, ticked
+from synthesizeme.replies._options import (
+    Mention,
+    bare,
+    lines_behind,
+    lists,
+    mentions,
+    related,
+    scored,
+    ticked,
+)
 from synthesizeme.replies._words import Gloss
+from synthesizeme.types import Preference
 
 
 @dataclass(frozen=True)
 class Claim:
     """A response that a reply says is preferred; claims of the same response are equal."""
 
-    side: Choice
+    side: Preference
     start: int = field(compare=False)
     end: int = field(compare=False)
     mention: Mention | None = field(default=None, compare=False)
@@ -73,17 +82,13 @@ class Claims:
         mention = self.named_at(start, end)
         if mention is None:
             return self._no_name(start, end)
-        loser = self._loser(mention.end, end)
-        if loser is not None:
-            if loser.side == mention.side:
-                return "unclear"
-            return self._unless_withdrawn(mention, start, loser.end, end)
+        if (loser := self._loser(mention.end, end)) is not None:
+            withdrawn = self._unless_withdrawn(mention, start, loser.end, end)
+            return "unclear" if loser.side == mention.side else withdrawn
+        behind = self._named_within(mention.end, end)
         if self._joined(mention.end, end, "or"):
-            other = any(it.side != mention.side for it in self._named_within(mention.end, end))
-            return "nothing" if other else "unclear"
-        if self._joined(mention.end, end, "and", ",") or lists(
-            self.page, mention, self._named_within(mention.end, end), end
-        ):
+            return "nothing" if any(it.side != mention.side for it in behind) else "unclear"
+        if self._joined(mention.end, end, "and", ",") or lists(self.page, mention, behind, end):
             return "unclear"
         if not self._ends(mention.end, end) or self._is_subject(mention, end):
             found = self.said(start, end)
@@ -103,14 +108,13 @@ class Claims:
         at = signs.end() if signs else left.end
         right = self.named_at(at, end)
         if right is None or right.side == left.side:
-            if re.match(r"\s*[/&+|?]|\s*-\s*\d|-\w", self.page[left.end : end]):
-                return "unclear"
-            return None
+            offered = re.match(r"\s*[/&+|?]|\s*-\s*\d|-\w", self.page[left.end : end])
+            return "unclear" if offered else None
         relation = related(self.page[left.end : at])
         if relation == "left":
             return None
         if relation in ("tie", "right"):
-            side: Choice = "tie" if relation == "tie" else right.side
+            side: Preference = "tie" if relation == "tie" else right.side
             return Claim(side, start, right.end) if self._ends(right.end, end) else "unclear"
         if relation == "list":
             return "unclear" if "?" in self.page[left.end : at] else "nothing"
@@ -125,14 +129,8 @@ class Claims:
         at = self._past_fill(start, end)
         stop = self.gloss.end("tie", at)
         if stop is None and self.gloss.end("fill", start) is not None:
-            stop = next(
-                (
-                    b
-                    for a, b in self.gloss.spans("tie", start, end)
-                    if not re.search(r"\w", self.page[start:a])
-                ),
-                None,
-            )
+            ties = self.gloss.spans("tie", start, end)
+            stop = next((last for first, last in ties if not re.search(r"\w", self.page[start:first])), None)
         if stop is not None and stop <= end and self._ends(stop, end) and not self._withdrawn(stop, end):
             return Claim("tie", start, stop)
         found = self.said(start, end)
@@ -280,7 +278,7 @@ class Claims:
 
     def named_at(self, start: int, end: int) -> Mention | None:
         mention = self._at.get(self._past_fill(start, end))
-        return mention if mention is not None and mention.end <= end else None
+        return mention if mention and mention.end <= end else None
 
     def _past_fill(self, position: int, end: int) -> int:
         """The first place behind words and signs that say nothing, or where a response is named."""

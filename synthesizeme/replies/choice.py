@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from synthesizeme.replies._claims import Claim, Claims
-from synthesizeme.replies._last_word import Statement, UnclearError, last_word, retraction
-from synthesizeme.replies._options import Choice, Mention
+from synthesizeme.replies._options import (
+    Mention,
+    Statement,
+    UnclearError,
+    boxes_listed,
+    last_word,
+    retraction,
+    scores_listed,
+)
+from synthesizeme.replies._page import Part, ends_of_answers, parts, responses_shown, thoughts
 from synthesizeme.replies._page import page as page_of
-from synthesizeme.replies._page import thoughts
-from synthesizeme.replies._parts import Part, ends_of_answers, parts, responses_shown
-from synthesizeme.replies._scale import Unreadable, level_in, number_in
-from synthesizeme.replies._side_by_side import boxes_listed, scores_listed
 from synthesizeme.replies._words import Gloss
+from synthesizeme.replies.rating import Unreadable, level_in, number_in
+from synthesizeme.types import Preference
 
 LEAST_CONFIDENCE = 50
 """The least confidence, in percent, that judges are asked for."""
@@ -37,7 +43,7 @@ _LETTER = 3
 class StatedChoice:
     """The answer of a reply."""
 
-    side: Choice
+    side: Preference
     """Which response it prefers."""
     confidence: float | None
     """The chance of being right that it states, in [0, 1]; None if it states none."""
@@ -282,7 +288,7 @@ class _Reading:
             self._refuse(value)
         return chance
 
-    def _whose(self, position: int, end: int) -> Choice | None:
+    def _whose(self, position: int, end: int) -> Preference | None:
         """Which response a chance is said to be of: ``80% (First)``, ``80% for the first``."""
         sign = re.compile(r"\s*(?:%|percent)?[\s(]*(?:(?:for|that|of)\s)?").match(self.page, position, end)
         named = self.claims.named_at(sign.end(), end) if sign else None

@@ -177,7 +177,7 @@ class Endpoints:
         if self.read_only:
             raise Refused(
                 409,
-                "this server has several processes that share no users; start it with --profiles, or "
+                "this server has several processes that share no users; start it with --store, or "
                 "with --workers 1",
             )
 

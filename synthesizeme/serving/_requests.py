@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.rewards import RewardQuestion
 from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison

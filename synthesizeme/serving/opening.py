@@ -86,8 +86,7 @@ def open_rewards(
         return load(Path(name))
     from reward_models import Standing
     from synthesizeme.backends import ModelSettings, Session, open_model
-    from synthesizeme.judges.anchored import PRIOR_VARIANCE
-    from synthesizeme.judges.rating import JudgeRewards
+    from synthesizeme.judges.rating import PRIOR_VARIANCE, JudgeRewards
 
     spec = read_spec(name)
     model = open_model(spec.name, ModelSettings(api_base=spec.api_base))

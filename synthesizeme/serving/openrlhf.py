@@ -25,8 +25,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from synthesizeme.datasets.rows import SourceRow, short_repr
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.opening import opened
 from synthesizeme.serving.rewards import STATUSES, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, answered, refusal, tried

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
-from synthesizeme.scoring import PersonalRewards
+from synthesizeme.scoring import Answer, PersonalRewards
 from synthesizeme.serving.settings import Settings, shaped, without_standard_errors
 from synthesizeme.serving.stripping import Seen, Stripper, read_strip
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
@@ -292,11 +292,7 @@ class ScalarRewards:
         return score._replace(value=value, standard_error=error)
 
     def _score(self, questions: Sequence[RewardQuestion]) -> list[Reward | Failure]:
-        return self.model.score(
-            [question.prompt for question in questions],
-            [question.response for question in questions],
-            [question.user_id for question in questions],
-        )
+        return self.model.score([Answer(it.prompt, it.response, it.user_id) for it in questions])
 
 
 def _isolated(

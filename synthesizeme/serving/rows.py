@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 from synthesizeme.datasets import CutText, words_of
-from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError, UnknownUserError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
 
 ABOUT = "about"

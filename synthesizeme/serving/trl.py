@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from synthesizeme.datasets.rows import SourceRow, messages, short_repr
+from synthesizeme.datasets.rows import SourceRow, messages
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
+from synthesizeme.plain_text import short_repr
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.loaded import LoadedRewardModel
 from synthesizeme.serving.opening import opened

@@ -233,7 +233,7 @@ class Users:
             raise HistoryMissingError(
                 "the user's state came with the checkpoint and the pairs behind it are not here; what was "
                 "sent alone would replace it",
-                cure="start the server with --pairs and the user's history, or add ?replace=true.",
+                cure="start the server with --data and the user's history, or add ?replace=true.",
             )
         known = {pair.pair_id: pair for pair in stored}
         new: dict[str, PreferencePair] = {}

@@ -21,8 +21,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user, short_repr
+from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.opening import opened
 from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.rows import ABOUT, VerlResult, answered, read_about, refusal

@@ -74,11 +74,11 @@ class ServerOptions:
                 f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
                 "127.0.0.1"
             )
-        for flag, given in {"--pairs": self.pairs, "--about": self.about}.items():
+        for flag, given in {"--data": self.pairs, "--about": self.about}.items():
             if self.workers > 1 and given is not None and self.profiles is None:
-                problems.append(f"{flag} with several --workers needs --profiles, where they share users")
+                problems.append(f"{flag} with several --workers needs --store, where they share users")
         if self.key_file is not None and self.profiles is None:
-            problems.append("--key-file is the key of the store of --profiles; give that too")
+            problems.append("--key-file is the key of the store of --store; give that too")
         try:
             self.settings()
         except ConfigError as error:

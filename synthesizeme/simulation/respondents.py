@@ -20,7 +20,7 @@ from synthesizeme.backends import Account
 from synthesizeme.datasets.rows import json_lines
 from synthesizeme.datasets.synthetic import ATTRIBUTES, PlantedUser, Population, planted_population
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.judges import LLMJudge, combine
+from synthesizeme.judges import LLMJudge, both_orders
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer
@@ -113,16 +113,16 @@ def simulate(
     """
     _check(made_by, pool, per_user, noise)
     asked = [asked_of(user, item) for user in made_by for item in _drawn(user, pool, per_user, seed)]
-    verdicts = iter(respondents.compare(asked))
-    shown = [next(verdicts) for _ in asked]
-    combined: list[Verdict | Failure] = shown
     consistent: float | None = None
     if respondents.order_sensitive:
-        swapped = respondents.compare([comparison.swapped() for comparison in asked])
-        combined = [_both(one, two) for one, two in zip(shown, swapped, strict=True)]
-        consistent = _consistency(shown, swapped)
+        both = both_orders(respondents, asked)
+        alike = [it.consistent for it in both if not isinstance(it, Failure)]
+        consistent = sum(alike) / len(alike) if alike else None
+        said = [it if isinstance(it, Failure) else it.combined for it in both]
+    else:
+        said = list(respondents.compare(asked))
     pairs, ties, failures = [], 0, Counter[str]()
-    for comparison, verdict in zip(asked, combined, strict=True):
+    for comparison, verdict in zip(asked, said, strict=True):
         if isinstance(verdict, Failure):
             failures[verdict.kind] += 1
         elif verdict.preference == "tie":
@@ -145,22 +145,6 @@ def _pair(
         side = "first" if coin < chance else "second"
     named = comparison.model_copy(update={"user_id": f"{PREFIX}{comparison.user_id}"})
     return answered_pair(named, side, {SIMULATED: facts})
-
-
-def _both(shown: Verdict | Failure, swapped: Verdict | Failure) -> Verdict | Failure:
-    if isinstance(shown, Failure):
-        return shown
-    return swapped if isinstance(swapped, Failure) else combine(shown, swapped)
-
-
-def _consistency(shown: Sequence[Verdict | Failure], swapped: Sequence[Verdict | Failure]) -> float | None:
-    other = {"first": "second", "second": "first", "tie": "tie"}
-    both = [
-        one.preference == other[two.preference]
-        for one, two in zip(shown, swapped, strict=True)
-        if isinstance(one, Verdict) and isinstance(two, Verdict)
-    ]
-    return sum(both) / len(both) if both else None
 
 
 def _drawn(user: str, pool: Sequence[Comparison], per_user: int | None, seed: int) -> Sequence[Comparison]:

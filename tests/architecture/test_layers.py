@@ -21,6 +21,7 @@ LAYERS = (
         "errors",
         "files",
         "key_value",
+        "pairs",
         "types",
         "feedback",
         "profile",
@@ -32,9 +33,10 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "resources", "prompts", "config", "stylometry", "token_budget", "replies"),
+    ("discovery", "resources", "prompts", "config", "stylometry", "replies"),
     ("datasets", "backends", "profiles"),
-    ("judges", "retrieval", "evaluation"),
+    ("retrieval", "evaluation"),
+    ("judges",),
     ("personas",),
     ("serving", "simulation", "comparison", "induction", "lamp"),
     ("cli",),
@@ -70,7 +72,7 @@ def imports(tree):
 
 
 def part_of(module):
-    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.order``."""
+    """The layered part a dotted name belongs to, e.g. ``judges`` for ``synthesizeme.judges.llm_judge``."""
     package, _, rest = module.partition(".")
     name = rest.partition(".")[0]
     return name if package == "synthesizeme" and name in LAYER else None
@@ -86,13 +88,17 @@ def seen_from(path, module, put_off):
     if top == "dspy":
         return package == "synthesizeme" and part in ("backends", "judges", "personas")
     if top == "reward_models":
-        return package == "reward_models" or (part in ("comparison", "serving", "cli") and put_off)
+        return package == "reward_models" or (
+            part in ("comparison", "serving", "induction", "cli") and put_off
+        )
     if seen is None or (package == "synthesizeme" and seen == part):
         return True
     if package == "reward_models":
         return LAYER[seen] <= 1
     if part == "evaluation":
-        benchmarks = folders[1:] in (["benchmarks"], ["folds"], ["harness"]) and seen in BENCHMARKS_MAY_SEE
+        benchmarks = (
+            folders[1:] in (["benchmarks"], ["harness"], ["reward_bench"]) and seen in BENCHMARKS_MAY_SEE
+        )
         return LAYER[seen] == 0 or benchmarks
     return LAYER[seen] < LAYER[part] or (LAYER[seen] == LAYER[part] and LAYER[part] in SIBLINGS)
 
@@ -156,7 +162,7 @@ FORBIDDEN = (
     ("synthesizeme/prompts.py", "import synthesizeme.datasets.jsonl"),
     ("synthesizeme/datasets/x.py", "from synthesizeme.backends import Model"),
     ("synthesizeme/backends/x.py", "def f():\n    from synthesizeme import judges"),
-    ("synthesizeme/judges/x.py", "from synthesizeme.evaluation.harness import evaluate"),
+    ("synthesizeme/evaluation/x.py", "from synthesizeme.judges import LLMJudge"),
     ("synthesizeme/judges/x.py", "from synthesizeme.personas import SynthesizeMe"),
     ("synthesizeme/evaluation/harness.py", "from synthesizeme.prompts import as_data"),
     ("synthesizeme/evaluation/intervals.py", "from synthesizeme.datasets import read_pairs"),
@@ -182,8 +188,8 @@ FORBIDDEN = (
     ("reward_models/x.py", "import dspy"),
     ("synthesizeme/serving/x.py", "def f():\n    from synthesizeme.datasets._words import words_of"),
     ("synthesizeme/serving/x.py", "from synthesizeme.datasets import _words"),
-    ("synthesizeme/cli/x.py", "def f():\n    from reward_models._engine import active"),
-    ("synthesizeme/cli/x.py", "from synthesizeme.personas.scorers import _opened"),
+    ("synthesizeme/cli/x.py", "def f():\n    from reward_models._types import active"),
+    ("synthesizeme/cli/x.py", "from synthesizeme.judges.by_name import _opened"),
     ("synthesizeme/datasets/x.py", "from synthesizeme.datasets.rows._x import f"),
     ("reward_models/x.py", "from reward_models.floor._vectors import Vectors"),
 )

@@ -14,7 +14,7 @@ from synthesizeme.backends.builtin import _weights
 from synthesizeme.backends.builtin._prompt import Choice, Shown, read_limit
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.judges import LLMJudge, memory_profile
-from synthesizeme.personas.bootstrap import labelled
+from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import parse_persona, persona_messages
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt

@@ -13,8 +13,7 @@ import tiny_llama
 
 from synthesizeme.backends import ModelSettings, Question, Session, open_model
 from synthesizeme.errors import BackendError, MissingExtraError, install_line
-from synthesizeme.judges._forms import RATING, VERDICT
-from synthesizeme.judges._reading import read_verdict
+from synthesizeme.judges.messages import RATING, VERDICT, read_verdict
 from synthesizeme.types import Failure, Message
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))

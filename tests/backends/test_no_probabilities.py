@@ -8,8 +8,7 @@ import pytest
 from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import ModelSettings, Question, Session, open_model
-from synthesizeme.judges._forms import VERDICT
-from synthesizeme.judges._reading import read_verdict
+from synthesizeme.judges.messages import VERDICT, read_verdict
 from synthesizeme.types import Message
 
 LEAD, TAIL = "Reasoning: it is short\nPreference:", "\nConfidence: 80"

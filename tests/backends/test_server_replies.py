@@ -9,8 +9,7 @@ from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import Answer, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.errors import BackendError
-from synthesizeme.judges._forms import VERDICT
-from synthesizeme.judges._reading import verdict_or_failure
+from synthesizeme.judges.messages import VERDICT, verdict_or_failure
 from synthesizeme.types import Failure, Message
 
 QUICK = RetryPolicy(retries=5, backoff_s=0.001)

@@ -10,9 +10,7 @@ from openai_stub import OpenAIStub, Reply
 
 from synthesizeme.backends import CallCache, ModelSettings, Question, RetryPolicy, Session, open_model
 from synthesizeme.errors import ConfigError, JudgeError
-from synthesizeme.judges._forms import RATING, VERDICT
-from synthesizeme.judges._rating_reply import read_rating
-from synthesizeme.judges._reading import read_verdict
+from synthesizeme.judges.messages import RATING, VERDICT, read_rating, read_verdict
 from synthesizeme.types import Message
 
 QUICK = RetryPolicy(retries=2, backoff_s=0.001)

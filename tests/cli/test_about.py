@@ -35,7 +35,7 @@ def scored(command, monkeypatch):
     def run(model, rows, *arguments):
         raw = "".join(f"{json.dumps(it)}\n" for it in rows).encode()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        ran = command("score", "--model", model, *arguments)
+        ran = command("score", "--reward-model", model, *arguments)
         return ran, [json.loads(line) for line in ran.out.splitlines()]
 
     return run
@@ -100,7 +100,7 @@ def test_words_and_history_count_together(scored, wordy, row, write_rows):
     said = [{"role": "assistant", "content": "Tea."}]
     history = write_rows([row(user_id="bo", chosen=said)], name="history.jsonl")
     about = write_rows([{"user_id": "bo", "about": "tea, tea"}], name="w.jsonl")
-    ran, found = scored(wordy, [{**ROW, "user_id": "bo"}], "--history", history, "--about", about)
+    ran, found = scored(wordy, [{**ROW, "user_id": "bo"}], "--data", history, "--about", about)
     assert found[0]["value"] == 3.0
     assert "Fitted user 'bo' to 1 pair and their own words." in ran.err
 
@@ -110,7 +110,7 @@ def test_whom_the_checkpoint_knows_keeps_what_was_learned(scored, wordy, write_r
     ran, found = scored(wordy, [{**ROW, "user_id": "ann"}], "--about", about)
     assert found[0]["value"] == 0.0
     assert "ann known from training" in ran.err
-    assert "--history too" in ran.err
+    assert "--data too" in ran.err
 
 
 def test_a_row_may_bring_the_words_of_its_user(scored, wordy):
@@ -134,7 +134,7 @@ def test_a_file_that_is_wrong_or_not_there_ends_every_verb(command, sample, writ
     wrong = write_rows([{"user_id": "mara", "abuot": "x"}], name="w.jsonl")
     verbs = {
         "train": ("--method", METHOD, "--data", sample, "--out", "m"),
-        "serve": ("--model", "m"),
+        "serve": ("--reward-model", "m"),
     }
     for verb, arguments in verbs.items():
         for path, said in ((wrong, "field 'abuot'"), ("none.jsonl", "there is no such file")):
@@ -158,13 +158,13 @@ def test_a_server_knows_who_only_spoke(wordy, write_rows):
 
 def test_several_processes_need_a_store_for_words(command, write_rows):
     about = write_rows([{"user_id": "bo", "about": "tea"}], name="w.jsonl")
-    ran = command("serve", "--model", "m", "--workers", 2, "--about", about)
+    ran = command("serve", "--reward-model", "m", "--workers", 2, "--about", about)
     assert ran.status == 2
-    assert "--about with several --workers needs --profiles" in ran.err
+    assert "--about with several --workers needs --store" in ran.err
 
 
 def test_a_comparison_says_who_reads_no_words_and_measures_afresh(command, sample, write_rows):
-    assert command("data", "split", sample, "divided.jsonl").status == 0
+    assert command("data", "split", sample, "--out", "divided.jsonl").status == 0
     about = write_rows(
         [{"user_id": "mara", "about": "tea"}, {"user_id": "zed", "about": "tea"}], name="w.jsonl"
     )

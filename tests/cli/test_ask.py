@@ -29,7 +29,7 @@ def ask(command, trained, monkeypatch):
 
     def run(*arguments, user="new", said="", pool=SAMPLE):
         monkeypatch.setattr(sys, "stdin", io.StringIO(said))
-        return command("ask", "--model", trained, "--user", user, "--pool", pool, *arguments)
+        return command("ask", "--reward-model", trained, "--user", user, "--pool", pool, *arguments)
 
     return run
 
@@ -58,7 +58,7 @@ def test_people_see_the_prompt_both_answers_and_the_information(ask):
 
 def test_answers_are_recorded_and_the_next_run_goes_on(ask, tmp_path):
     kept = tmp_path / "answers.jsonl"
-    first = ask("--answers", kept, "--json", said="1\ns\nmaybe\n2\nq\n1\n")
+    first = ask("--out", kept, "--json", said="1\ns\nmaybe\n2\nq\n1\n")
     assert first.status == 0, first.err
     assert "Found 'maybe'; expected 1, 2, s or q." in first.err
     assert (first.json["answered"], first.json["skipped"], first.json["left"]) == (2, 1, 57)
@@ -66,7 +66,7 @@ def test_answers_are_recorded_and_the_next_run_goes_on(ask, tmp_path):
     assert [pair.pair_id for pair in pairs] == first.json["pairs"]
     assert {pair.user_id for pair in pairs} == {"new"}
     assert all(not pair.simulated and pair.metadata["information_bits"] > 0 for pair in pairs)
-    again = ask("--answers", kept, "--n", 2, said="1\n1\n1\n")
+    again = ask("--out", kept, "--n", 2, said="1\n1\n1\n")
     assert again.status == 0
     assert "2 answers recorded, 0 skipped, 56 left." in again.err
     assert len({pair.pair_id for pair in read_pairs(kept).pairs}) == 4
@@ -75,17 +75,17 @@ def test_answers_are_recorded_and_the_next_run_goes_on(ask, tmp_path):
 def test_answers_go_into_a_store_and_come_back_from_it(ask, command, tmp_path):
     pytest.importorskip("sqlalchemy", reason="the store of profiles needs the extra `store`")
     store, kept = tmp_path / "users.db", tmp_path / "answers.jsonl"
-    assert ask("--answers", kept, "--profiles", store, "--n", 2, said="1\n2\n").status == 0
+    assert ask("--out", kept, "--store", store, "--n", 2, said="1\n2\n").status == 0
     assert "2 pairs" in command("profiles", "list", "--store", store).out
-    assert ask("--profiles", store, "--json").json["answered"] == 2
+    assert ask("--store", store, "--json").json["answered"] == 2
 
 
 def test_a_user_known_from_elsewhere_needs_the_history(ask, tmp_path):
-    refused = ask("--answers", tmp_path / "a.jsonl", user="mara", said="1\n")
+    refused = ask("--out", tmp_path / "a.jsonl", user="mara", said="1\n")
     assert refused.status == 1
     assert "'mara' from pairs that are not here" in refused.err
     assert not (tmp_path / "a.jsonl").exists()
-    given = ask("--answers", tmp_path / "a.jsonl", "--history", SAMPLE, "--n", 1, user="mara", said="1\n")
+    given = ask("--out", tmp_path / "a.jsonl", "--data", SAMPLE, "--n", 1, user="mara", said="1\n")
     assert given.status == 0, given.err
     assert "39 left" in given.err
 
@@ -94,20 +94,20 @@ def test_nothing_left_is_said(ask, tmp_path):
     pool = tmp_path / "one.jsonl"
     pool.write_text(json.dumps({"prompt": "Why?", "first": "So.", "second": "Because."}) + "\n")
     kept = tmp_path / "a.jsonl"
-    assert ask("--answers", kept, pool=pool, said="1\n1\n").status == 0
+    assert ask("--out", kept, pool=pool, said="1\n1\n").status == 0
     assert len(read_pairs(kept).pairs) == 1
-    assert "Nothing is left to ask" in ask("--history", kept, pool=pool).err
+    assert "Nothing is left to ask" in ask("--data", kept, pool=pool).err
 
 
 def test_a_known_user_without_history_gets_a_note(ask):
     assert "'mara' from pairs that are not here" in ask("--json", user="mara").err
-    assert "Note" not in ask("--json", "--history", SAMPLE, user="mara").err
+    assert "Note" not in ask("--json", "--data", SAMPLE, user="mara").err
 
 
 def test_nobody_is_asked_and_the_pool_is_not_written_to(ask, trained, command, tmp_path):
     pool = tmp_path / "pool.jsonl"
     pool.write_bytes(SAMPLE.read_bytes())
-    refused = command("ask", "--model", trained, "--user", "x", "--pool", pool, "--answers", pool)
+    refused = command("ask", "--reward-model", trained, "--user", "x", "--pool", pool, "--out", pool)
     assert refused.status == 2
     assert "is what --pool reads" in refused.err
     assert pool.read_bytes() == SAMPLE.read_bytes()

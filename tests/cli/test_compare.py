@@ -150,19 +150,19 @@ def test_a_second_run_reads_what_is_finished(command, planted):
     assert f"[1/4] {MODEL}, given split: 100.0 %" in first.err
     assert f"[3/4] {MODEL}, new users, half 2: 100.0 % after 16 pairs" in first.err
     second = command(*words)
-    assert "4 finished units found in out and not measured again" in second.err
+    assert "4 finished tasks found in out and not measured again" in second.err
     assert "given split" not in second.err
     assert second.out == first.out
     changed = command(*words, f"params.{MODEL}.variances=fixed")
-    assert "1 finished unit found" in changed.err
+    assert "1 finished task found" in changed.err
     assert f"{MODEL}, given split" in changed.err
-    assert "finished unit" not in command(*words, "--fresh").err
+    assert "finished task" not in command(*words, "--force").err
 
 
 def test_a_damaged_unit_is_said(command, planted):
     words = ["compare", "--data", planted, "--scorers", "longer", "--out", "out"]
     assert command(*words).status == 0
-    path = Path("out/measurements/units/longer/given-split.json")
+    path = Path("out/measurements/tasks/longer/given-split.json")
     path.write_text(path.read_text()[:99])
     again = command(*words)
     assert again.status == 0
@@ -182,7 +182,7 @@ def test_an_interruption_says_how_to_go_on(command, planted, monkeypatch):
     assert not Path("out/results.json").exists()
     again = command(*words, "--no-cold-start")
     assert again.status == 0
-    assert "1 finished unit found" in again.err
+    assert "1 finished task found" in again.err
 
 
 def test_one_that_fails_has_no_row_and_the_status_says_so(command, planted, monkeypatch):
@@ -240,12 +240,12 @@ def test_arguments_come_from_the_words_and_the_file(command, planted):
         f"params.{MODEL}.variances=fixed", "--data", planted, "--out", "out", "--config", "run.toml", *FEW
     )  # fmt: skip
     assert ran.status == 0, ran.err
-    kept = json.loads(Path(f"out/measurements/units/{MODEL}/given-split.json").read_text())
+    kept = json.loads(Path(f"out/measurements/tasks/{MODEL}/given-split.json").read_text())
     assert kept["facts"]["arguments"] == {
         "knows": "choices+words", "variances": "fixed", "tastes": "learned",
         "unknown_user": "refuse", "seed": 0, "floor": "base",
     }  # fmt: skip
-    assert not Path(f"out/measurements/units/{MODEL}/new-users-half-1.json").exists()
+    assert not Path(f"out/measurements/tasks/{MODEL}/new-users-half-1.json").exists()
     (row,) = Report.from_json(Path("out/results.json").read_text()).rows
     assert row.gain.value is None
 
@@ -413,12 +413,12 @@ def test_a_checkpoint_is_measured_as_it_is_and_its_controls_change_its_users(
 
 def test_a_checkpoint_is_measured_again_only_when_it_has_changed(command, planted, trained):
     words = ["compare", "--data", planted, "--scorers", "mine", "--out", "out", *FEW]
-    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--overwrite"]
+    train = ["train", "--method", MODEL, "--data", planted, "--out", "mine", "--force"]
     shutil.copytree(trained, "mine")
     assert command(*words).status == 0
-    assert "1 finished unit found" in command(*words).err
+    assert "1 finished task found" in command(*words).err
     assert command(*train, "params.variances=fixed").status == 0
-    assert "finished unit" not in command(*words).err
+    assert "finished task" not in command(*words).err
 
 
 def test_texts_that_are_no_answers_are_counted_by_kind_for_reward_models_alone(command, planted):
@@ -437,10 +437,10 @@ def test_texts_that_are_no_answers_are_counted_by_kind_for_reward_models_alone(c
     same = command("evaluate", "--data", planted, "--scorers", "mine", "--no-answers", 6, "--json")
     assert same.json["rows"][0]["no_answers"] == bare
     stands = command(*words, *scorers, "--no-answers", 6, "--floor", "base", "--json")
-    assert "3 finished units found" in stands.err, "the checkpoint alone has another floor now"
+    assert "3 finished tasks found" in stands.err, "the checkpoint alone has another floor now"
     assert stands.json["rows"][1]["no_answers"] == floored
     without = command(*words, *scorers, "--no-answers", 0)
-    assert "2 finished units found" in without.err, "judges and references are not shown any"
+    assert "2 finished tasks found" in without.err, "judges and references are not shown any"
     assert "no answer beats chosen" not in without.out
 
 
@@ -485,7 +485,7 @@ def test_one_method_takes_part_several_times_under_its_own_names(command, plante
         ("no-search", ("fixed", "learned")),
         ("no-tastes", ("left-out", "none")),
     ):
-        kept = json.loads(Path(f"out/measurements/units/{name}/given-split.json").read_text())
+        kept = json.loads(Path(f"out/measurements/tasks/{name}/given-split.json").read_text())
         assert (kept["facts"]["arguments"]["variances"], kept["facts"]["arguments"]["tastes"]) == chosen
 
 

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from synthesizeme.cli._apps import full_app
-from synthesizeme.cli._config_file import _parameters, verbs
+from synthesizeme.cli._command import flags_of, verbs
 
 
 def test_every_flag_of_every_verb_can_stand_in_the_file():
-    found = {verb: {flag for flag, _ in _parameters(function)} for verb, function in verbs(full_app())}
+    found = {verb: {flag for flag, _ in flags_of(function)} for verb, function in verbs(full_app())}
     assert {
         "induce-persona",
         "judge",
@@ -40,7 +40,7 @@ def test_the_same_file_serves_both_commands_and_verbs_of_two_words(command, samp
     (tmp_path / "run.toml").write_text(
         '[data.split]\nseed = 3\njson = true\n[evaluate]\nscorers = ["oracle"]\nbenchmark = "sample"\n'
     )
-    assert command("data", "split", sample, "s.jsonl", "--config", "run.toml").json["seed"] == 3
+    assert command("data", "split", sample, "--out", "s.jsonl", "--config", "run.toml").json["seed"] == 3
     assert "| oracle " in command("evaluate", "--config", "run.toml").out
     whole = command("--version")
     assert whole.status == 0

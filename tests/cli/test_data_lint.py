@@ -81,7 +81,7 @@ def test_splits_drawn_here_have_no_such_pair(command, rows, write_rows):
         {**pair, "split": "test" if pair["split"] == "train" else "train"} for pair in again
     ]], "bad.jsonl"), "--json"))  # fmt: skip
     for seed in range(3):
-        assert command("data", "split", path, "drawn.jsonl", "--seed", seed, "--overwrite").status == 0
+        assert command("data", "split", path, "--out", "drawn.jsonl", "--seed", seed, "--force").status == 0
         found = named(command("data", "lint", "drawn.jsonl", "--json"))
         assert "judged-twice" not in found
         assert found["contradictions"]["count"] == 54

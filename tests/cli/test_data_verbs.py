@@ -14,7 +14,7 @@ def test_convert_inspect_and_induce_the_papers_own_format(command):
     source = SHARED / "prism_fragment.jsonl"
     if not source.exists():
         pytest.skip("the shared PRISM fragment is not beside this checkout")
-    ran = command("data", "convert", source, "prism.jsonl.gz", "--json")
+    ran = command("data", "convert", source, "--out", "prism.jsonl.gz", "--json")
     assert ran.status == 0, ran.err
     assert ran.json["format"] == "paper-format"
     assert ran.json["pairs_written"] == len(read_pairs("prism.jsonl.gz").pairs) == 84
@@ -34,25 +34,25 @@ def test_inspect_sample(command, sample):
 
 
 def test_split_is_seeded_and_whole(command, sample):
-    assert command("data", "split", sample, "a.jsonl").status == 0
-    assert command("data", "split", sample, "b.jsonl").status == 0
+    assert command("data", "split", sample, "--out", "a.jsonl").status == 0
+    assert command("data", "split", sample, "--out", "b.jsonl").status == 0
     assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
-    ran = command("data", "split", sample, "c.jsonl", "--seed", 8, "--json")
+    ran = command("data", "split", sample, "--out", "c.jsonl", "--seed", 8, "--json")
     assert ran.json["splits"] == {"train": 36, "validation": 12, "test": 12}
     assert Path("c.jsonl").read_bytes() != Path("a.jsonl").read_bytes()
 
 
 def test_convert_leaves_out_what_is_bad_only_when_asked(command, row, write_rows, tmp_path):
     path = write_rows([row(0), row(1, chosen=None), row(2)])
-    refused = command("data", "convert", path, "o.jsonl", "--format", "jsonl")
+    refused = command("data", "convert", path, "--out", "o.jsonl", "--format", "jsonl")
     assert refused.status == 1
     assert ":2" in refused.err
     assert not (tmp_path / "o.jsonl").exists()
-    skipped = command("data", "convert", path, "o.jsonl", "--format", "jsonl", "--skip-bad-rows")
+    skipped = command("data", "convert", path, "--out", "o.jsonl", "--format", "jsonl", "--skip-bad-rows")
     assert skipped.status == 0
     assert ":2" in skipped.err
     assert "2 pairs" in skipped.out
-    split = command("data", "split", path, "s.jsonl", "--skip-bad-rows", "--json")
+    split = command("data", "split", path, "--out", "s.jsonl", "--skip-bad-rows", "--json")
     assert len(split.json["skipped_rows"]) == 1
 
 
@@ -63,15 +63,15 @@ def test_trl_rows_without_users_get_the_one_named(command, tmp_path):
         "rejected": [{"role": "assistant", "content": "b"}],
     }
     (tmp_path / "trl.jsonl").write_text(json.dumps(row) + "\n")
-    assert "--user-id" in command("data", "convert", "trl.jsonl", "o.jsonl").err
-    assert command("data", "convert", "trl.jsonl", "o.jsonl", "--user-id", "me").status == 0
+    assert "--user" in command("data", "convert", "trl.jsonl", "--out", "o.jsonl").err
+    assert command("data", "convert", "trl.jsonl", "--out", "o.jsonl", "--user", "me").status == 0
     assert read_pairs("o.jsonl").pairs[0].user_id == "me"
 
 
 def test_unknown_format_and_unknown_data(command, sample, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert command("data", "convert", sample, "o.jsonl", "--format", "cvs").status == 2
+    assert command("data", "convert", sample, "--out", "o.jsonl", "--format", "cvs").status == 2
     assert command("data", "inspect", "no/such-data").status == 1
     nowhere = command("data", "inspect", "polis")
     assert nowhere.status == 1
@@ -81,6 +81,6 @@ def test_unknown_format_and_unknown_data(command, sample, monkeypatch, tmp_path)
 def test_the_formats_named_in_the_help_are_those_there_are(command):
     from synthesizeme.datasets import formats
 
-    shown = " ".join(command("data", "convert", "--help").out.replace("│", " ").split())
+    shown = " ".join(command("data", "convert", "--help-all").out.replace("│", " ").split())
     for name in formats():
         assert name in shown

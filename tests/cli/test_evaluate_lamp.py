@@ -65,7 +65,7 @@ def test_a_folder_a_reward_model_and_a_ranking(command, tmp_path):
         (["--benchmark", "lamp/1", "--scorers", "retrieval-bm52"], 2, "retrieval-bm25"),
         (["--benchmark", "lamp/1", "--scorers", "vote-bm25"], 2, "tasks 2 and 3 alone"),
         (["--benchmark", "lamp/4", "--scorers", "direct-bm25"], 2, "needs a language model"),
-        (["--benchmark", "lamp/1", "--profiles", "x"], 2, "induced from the past items"),
+        (["--benchmark", "lamp/1", "--store", "x"], 2, "induced from the past items"),
         (["--benchmark", "lamp/1", "--data-dir", "nowhere"], 1, "was not found in nowhere"),
         (["--benchmark", "lamp/1", "--split", "test"], 1, "was not found"),
         (["--benchmark", "lamp/1", "--retrieved", "0"], 2, "--retrieved"),

@@ -42,7 +42,7 @@ def test_profiles_are_induced_and_controls_fall_below(command):
 
 def test_profiles_made_earlier_are_used_and_a_missing_one_is_a_typed_failure(command, sample):
     assert command("induce-persona", sample, "--user", "mara", "--no-evaluate").status == 0
-    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--profiles", "out", "--json")
+    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--store", "out", "--json")
     assert ran.status == 0, ran.err
     (row,) = Report.from_json(ran.out).rows
     assert row.failures == {"unknown_user": 2 * 8}
@@ -50,7 +50,7 @@ def test_profiles_made_earlier_are_used_and_a_missing_one_is_a_typed_failure(com
 
 
 def test_a_file_with_splits_is_a_benchmark_and_one_without_says_how_to_get_them(command, sample):
-    assert command("data", "split", sample, "split.jsonl").status == 0
+    assert command("data", "split", sample, "--out", "split.jsonl").status == 0
     ran = command(
         "evaluate",
         "--data",
@@ -85,9 +85,7 @@ def test_wrong_names_are_wrong_usage_and_data_that_is_nowhere_says_where_it_look
     assert str(tmp_path) in nowhere.err
     assert "hub" in nowhere.err
     assert (
-        command(
-            "evaluate", "--benchmark", "sample", "--scorers", "both", "--controls", "--profiles", "x"
-        ).status
+        command("evaluate", "--benchmark", "sample", "--scorers", "both", "--controls", "--store", "x").status
         == 2
     )
 
@@ -122,7 +120,7 @@ def test_a_config_file_names_scorers_like_the_flag(command, tmp_path):
 
 def test_profiles_made_from_the_test_pairs_are_refused(command, sample):
     assert command("induce-persona", sample, "--user", "mara", "--seed", 5, "--no-evaluate").status == 0
-    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--profiles", "out")
+    ran = command("evaluate", "--benchmark", "sample", "--scorers", "both", "--store", "out")
     assert ran.status == 1
     assert "'mara' was made from" in ran.err
     assert "Cure: " in ran.err

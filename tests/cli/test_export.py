@@ -10,6 +10,7 @@ import pytest
 
 import reward_models
 from synthesizeme.datasets import read_pairs
+from synthesizeme.scoring import as_answers
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -33,7 +34,7 @@ def trained(sample, tmp_path, request):
 def test_transformers_gives_the_same_rewards_of_messages_and_of_their_text(command, trained, tmp_path):
     model, checkpoint, pairs = trained
     out = tmp_path / "exported"
-    done = command("export", "--model", checkpoint, "--to", "hf", out, "--json")
+    done = command("export", "--reward-model", checkpoint, "--to", "hf", "--out", out, "--json")
     assert done.status == 0, done.err
     facts = json.loads(done.out)
     assert (facts["window"], facts["command"]) == (64, f"vllm serve {out} --dtype float32")
@@ -60,7 +61,7 @@ def test_transformers_gives_the_same_rewards_of_messages_and_of_their_text(comma
         if rendered.cut:
             continue
         assert tokenizer(text)["input_ids"] == rendered.ids, "no special token comes twice"
-        (expected,) = model.rewards([short], [response], ["ann"])
+        (expected,) = model.rewards(as_answers([short], [response], ["ann"]))
         with torch.inference_mode():
             logit = classifier(input_ids=torch.tensor([rendered.ids])).logits[0, 0].item()
         assert logit == pytest.approx(expected, abs=1e-5)
@@ -71,16 +72,16 @@ def test_a_folder_that_holds_something_is_left_alone(command, trained, tmp_path)
     _, checkpoint, _ = trained
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("keep")
-    done = command("export", "--model", checkpoint, tmp_path / "full")
+    done = command("export", "--reward-model", checkpoint, "--out", tmp_path / "full")
     assert done.status == 2
-    assert "holds files" in done.err
+    assert "something else is there" in done.err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 
 
 def test_a_model_without_a_classifier_of_its_own_is_refused(command, sample, tmp_path):
     method = reward_models.method("hierarchical-stylometric")
     method(variances="fixed").fit(read_pairs(sample).pairs).save(tmp_path / "checkpoint")
-    done = command("export", "--model", tmp_path / "checkpoint", tmp_path / "out")
+    done = command("export", "--reward-model", tmp_path / "checkpoint", "--out", tmp_path / "out")
     assert done.status == 2
     assert "bradley-terry, persona-prompted" in done.err
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from synthesizeme.backends import RetryPolicy, Session
 from synthesizeme.backends.scripted import scripted_model
-from synthesizeme.cli._results import show_result
+from synthesizeme.cli._tables import result_json, show_result
 from synthesizeme.errors import BackendError
 from synthesizeme.personas import workflow
 from synthesizeme.personas.store import ProfileDirectory, directory_name, load_profile
@@ -306,7 +306,6 @@ def dull(request):
 
 @pytest.mark.parametrize("columns", [60, 100])
 def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch, capfd, tmp_path, columns):
-    from synthesizeme.cli._results_json import result_json
     from synthesizeme.datasets import read_pairs
 
     monkeypatch.setenv("COLUMNS", str(columns))

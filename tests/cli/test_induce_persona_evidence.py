@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import reward_models
-from synthesizeme.cli._evidence import DEFAULT_METHOD, LIMIT
 from synthesizeme.datasets import assign_splits, read_pairs, write_pairs
+from synthesizeme.induction.evidence import DEFAULT_METHOD, LIMIT
 from synthesizeme.personas.store import load_profile
 from synthesizeme.types import Message
 
@@ -123,7 +123,7 @@ def test_a_checkpoint_gives_evidence_about_the_history_in_the_file_alone(command
             "tobias",
             "--no-evaluate",
             "--evidence",
-            "--evidence-model",
+            "--reward-model",
             name,
             "--json",
         )
@@ -136,13 +136,13 @@ def test_a_checkpoint_gives_evidence_about_the_history_in_the_file_alone(command
         assert list(profile.provenance.evidence) == expected.evidence("tobias", limit=LIMIT)
         assert profile.provenance.settings["evidence_model"] == f"{DEFAULT_METHOD} of the checkpoint {name}"
     alone = command(
-        "induce-persona", path, "--user", "tobias", "--no-evaluate", "--evidence-model", name, "--json"
+        "induce-persona", path, "--user", "tobias", "--no-evaluate", "--reward-model", name, "--json"
     )
     assert alone.json["users"][0]["evidence"] == user["evidence"]
 
 
 def test_a_dry_run_fits_nothing(command, sample):
-    ran = command("induce-persona", sample, "--user", "tobias", "--evidence-model", "nowhere", "--dry-run")
+    ran = command("induce-persona", sample, "--user", "tobias", "--reward-model", "nowhere", "--dry-run")
     assert ran.status == 0, ran.err
 
 
@@ -150,7 +150,7 @@ def test_a_dry_run_fits_nothing(command, sample):
     ("place", "status", "said"), [("", 2, "is empty"), ("nowhere", 1, "no checkpoint can be read")]
 )
 def test_a_checkpoint_that_is_none_is_refused_before_any_call(command, sample, tmp_path, place, status, said):
-    ran = command("induce-persona", sample, "--user", "tobias", "--evidence-model", place)
+    ran = command("induce-persona", sample, "--user", "tobias", "--reward-model", place)
     assert ran.status == status
     assert said in ran.err
     assert not (tmp_path / "out").exists()

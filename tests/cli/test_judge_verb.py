@@ -21,7 +21,7 @@ def mara(command, sample, tmp_path):
 
 
 def test_verdict_probability_and_reasoning_in_both_orders(command, mara):
-    ran = command("judge", "--profile", mara, *ASK, "--json")
+    ran = command("judge", "--store", mara, *ASK, "--json")
     assert ran.status == 0, ran.err
     assert ran.json["user_id"] == "mara"
     assert ran.json["preference"] == "first"
@@ -31,22 +31,22 @@ def test_verdict_probability_and_reasoning_in_both_orders(command, mara):
     assert [order["shown_first"] for order in ran.json["orders"]] == ["first", "second"]
     assert ran.json["usage"]["distinct_calls"] == 2
     swapped = ["--prompt", ASK[1], "--first", LONG, "--second", ASK[3]]
-    assert command("judge", "--profile", mara, *swapped, "--json").json["preference"] == "second"
-    human = command("judge", "--profile", mara, *ASK)
+    assert command("judge", "--store", mara, *swapped, "--json").json["preference"] == "second"
+    human = command("judge", "--store", mara, *ASK)
     assert "mara prefers the first response" in human.out
 
 
 def test_profile_may_be_a_folder_of_users_of_one_user_or_a_file(command, mara, sample):
     own = mara / directory_name("mara")
     for profile in (mara, own, own / "profile.json"):
-        assert command("judge", "--profile", profile, *ASK, "--json").json["user_id"] == "mara"
+        assert command("judge", "--store", profile, *ASK, "--json").json["user_id"] == "mara"
     command("induce-persona", sample, "--user", "ilse", "--no-evaluate")
-    several = command("judge", "--profile", mara, *ASK)
+    several = command("judge", "--store", mara, *ASK)
     assert several.status == 2
     assert "ilse" in several.err
-    assert command("judge", "--profile", mara, "--user", "ilse", *ASK, "--json").json["user_id"] == "ilse"
-    assert command("judge", "--profile", mara, "--user", "nobody", *ASK).status == 2
-    assert command("judge", "--profile", own / "profile.json", "--user", "ilse", *ASK).status == 2
+    assert command("judge", "--store", mara, "--user", "ilse", *ASK, "--json").json["user_id"] == "ilse"
+    assert command("judge", "--store", mara, "--user", "nobody", *ASK).status == 2
+    assert command("judge", "--store", own / "profile.json", "--user", "ilse", *ASK).status == 2
 
 
 def test_comparison_from_a_file_or_standard_input(command, mara, tmp_path, monkeypatch):
@@ -57,11 +57,9 @@ def test_comparison_from_a_file_or_standard_input(command, mara, tmp_path, monke
     ]
     text = json.dumps({"prompt": conversation, "first": "Seven minutes.", "second": LONG})
     (tmp_path / "c.json").write_text(text)
-    assert (
-        command("judge", "--profile", mara, "--comparison", "c.json", "--json").json["preference"] == "first"
-    )
+    assert command("judge", "--store", mara, "--comparison", "c.json", "--json").json["preference"] == "first"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    assert command("judge", "--profile", mara, "--comparison", "-", "--json").json["preference"] == "first"
+    assert command("judge", "--store", mara, "--comparison", "-", "--json").json["preference"] == "first"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_comparison_from_a_file_or_standard_input(command, mara, tmp_path, monke
 )  # fmt: skip
 def test_a_bad_comparison_is_one_message(command, mara, tmp_path, text, found):
     (tmp_path / "c.json").write_text(text)
-    ran = command("judge", "--profile", mara, "--comparison", "c.json")
+    ran = command("judge", "--store", mara, "--comparison", "c.json")
     assert ran.status == 1
     assert found in ran.err
     assert "c.json" in ran.err
@@ -85,24 +83,24 @@ def test_a_bad_comparison_is_one_message(command, mara, tmp_path, text, found):
 
 
 def test_incomplete_and_contradicting_flags_are_wrong_usage(command, mara):
-    assert command("judge", "--profile", mara, "--prompt", "q").status == 2
-    assert command("judge", "--profile", mara, *ASK, "--comparison", "c.json").status == 2
+    assert command("judge", "--store", mara, "--prompt", "q").status == 2
+    assert command("judge", "--store", mara, *ASK, "--comparison", "c.json").status == 2
     assert command("judge", *ASK).status == 2
 
 
 def test_a_profile_that_is_none(command, tmp_path):
     (tmp_path / "profile.json").write_text('{"user_id": 3}')
-    ran = command("judge", "--profile", "profile.json", *ASK)
+    ran = command("judge", "--store", "profile.json", *ASK)
     assert ran.status == 1
     assert "user_id" in ran.err
-    assert command("judge", "--profile", "nowhere", *ASK).status == 1
+    assert command("judge", "--store", "nowhere", *ASK).status == 1
     (tmp_path / "empty").mkdir()
-    assert "index.json" in command("judge", "--profile", "empty", *ASK).err
+    assert "index.json" in command("judge", "--store", "empty", *ASK).err
 
 
 def test_no_verdict_is_a_failure_never_a_tie(command, mara, tmp_path):
     (tmp_path / "replies.json").write_text('["I am sorry, I cannot judge that."]')
-    ran = command("judge", "--profile", mara, *ASK, "--model", "scripted:replies.json", "--json")
+    ran = command("judge", "--store", mara, *ASK, "--model", "scripted:replies.json", "--json")
     assert ran.status == 1
     assert ran.out == ""
     assert "refusal" in ran.err
@@ -114,7 +112,7 @@ def test_no_verdict_is_a_failure_never_a_tie(command, mara, tmp_path):
 )
 def test_whether_the_order_mattered_is_said_in_a_sentence(capsys, consistent, said):
     from synthesizeme.cli.judge import _show
-    from synthesizeme.judges.one_comparison import OneComparison
+    from synthesizeme.judges.llm_judge import OneComparison
     from synthesizeme.profile import UserProfile
     from synthesizeme.types import Verdict
 

@@ -16,7 +16,7 @@ def judge(command, openai_stub, tmp_path):
     profile.write_text(json.dumps({"user_id": "ann"}))
 
     def run(*flags):
-        base = ("--profile", profile, "--model", "m", "--api-base", openai_stub.base_url)
+        base = ("--store", profile, "--model", "m", "--api-base", openai_stub.base_url)
         return command("judge", *base, *TEXTS, *flags, "--json")
 
     openai_stub.answer = lambda body: (
@@ -83,7 +83,7 @@ def test_a_header_whose_variable_is_not_set_is_refused(judge, openai_stub, monke
 def test_what_the_builtin_model_does_not_take_is_refused(command, tmp_path):
     (tmp_path / "profile.json").write_text(json.dumps({"user_id": "ann"}))
     for flags in (["--structure", "json"], ["--extra-body", "a=1"], ["--header", "A=1"]):
-        assert command("judge", "--profile", tmp_path / "profile.json", *TEXTS, *flags).status == 2
+        assert command("judge", "--store", tmp_path / "profile.json", *TEXTS, *flags).status == 2
 
 
 def test_the_highest_effort_samples(command, openai_stub, sample):
@@ -103,7 +103,7 @@ def test_a_user_of_a_store_whom_no_reply_told_of_is_tried_again_when_the_server_
     command, openai_stub, sample, tmp_path
 ):
     asked = (
-        "induce-persona", sample, "--user", "mara", "--no-evaluate", "--profiles", tmp_path / "store.db",
+        "induce-persona", sample, "--user", "mara", "--no-evaluate", "--store", tmp_path / "store.db",
         "--model", "m", "--api-base", openai_stub.base_url, "--retries", 0,
     )  # fmt: skip
     openai_stub.answer = lambda body: "Hm, both."

@@ -39,11 +39,11 @@ def test_induce_persona_and_score(command, table):
     assert recognised(table) in ran.err
     assert "note: times without a zone: 10, read as UTC" in ran.err
     assert ran.json["users"][0]["user_id"] == "12"
-    stored = command("induce-persona", table, "--columns", COLUMNS, "--all-users", "--profiles", "users.db")
+    stored = command("induce-persona", table, "--columns", COLUMNS, "--all-users", "--store", "users.db")
     assert stored.status == 0, stored.err
     assert f"reading {table} as trl-rows" in stored.err
     assert "14 pairs stored" in stored.out
-    weights = command("score", "--history", table, "--columns", COLUMNS, "--user", "12", "--weights")
+    weights = command("score", "--data", table, "--columns", COLUMNS, "--user", "12", "--weights")
     assert weights.status == 0, weights.err
     assert recognised(table) in weights.err
 
@@ -64,16 +64,16 @@ def test_train_compare_and_evaluate(command, table):
 
 
 def test_data_verbs(command, table):
-    converted = command("data", "convert", table, "o.jsonl", "--columns", COLUMNS, "--json")
+    converted = command("data", "convert", table, "--out", "o.jsonl", "--columns", COLUMNS, "--json")
     assert converted.status == 0, converted.err
     assert converted.json["assumed"] == ["times without a zone: 10, read as UTC"]
     assert {pair.user_id for pair in read_pairs("o.jsonl").pairs} == {"12"}
     assert command("data", "inspect", table, "--columns", COLUMNS, "--json").json["users"] == 1
-    assert command("data", "split", table, "s.jsonl", "--columns", COLUMNS).status == 0
+    assert command("data", "split", table, "--out", "s.jsonl", "--columns", COLUMNS).status == 0
     assert len(read_pairs("s.jsonl").pairs) == 20
     linted = command("data", "lint", table, "--columns", COLUMNS, "--json")
     assert linted.json["pairs"] == 20, linted.err
-    wrong = command("data", "convert", table, "o.jsonl", "--columns", "question=prompt")
+    wrong = command("data", "convert", table, "--out", "o.jsonl", "--columns", "question=prompt")
     assert wrong.status == 2
     assert "FIELD=COLUMN" in wrong.err
 

@@ -100,20 +100,6 @@ def test_profiles_are_induced_on_train_and_validation_rows(command, copies):
     assert "Profiles induced with" in ran.err
 
 
-def test_the_former_name_of_a_part_still_works(command, copies):
-    ran = command(
-        "evaluate",
-        "--benchmark",
-        "personal-reward-bench/arena",
-        "--scorers",
-        "longer",
-        "--data-dir",
-        copies,
-        "--json",
-    )
-    assert Report.from_json(ran.out).benchmark == "personal-reward-bench/chatbot-arena"
-
-
 def test_a_file_in_place_of_a_folder(command, tmp_path):
     text = "".join(json.dumps(row) + "\n" for row in rows("prism"))
     (tmp_path / "prism_personalized_0125.jsonl").write_text(text)

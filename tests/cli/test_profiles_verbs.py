@@ -24,14 +24,14 @@ def filled(command, tmp_path, sample):
     """A store with the pairs of the sample and a profile of mara and of one who is not in it."""
     for user in ("mara", "a\x1b[2Jb"):
         save_profile(tmp_path / "made", profile(user, "Likes ships.", f"Is {user}."), {})
-    ran = command("profiles", "import", "made", "--store", "s.db", "--pairs", sample)
+    ran = command("profiles", "import", "made", "--store", "s.db", "--data", sample)
     assert ran.status == 0, ran.err
     assert ran.out == "2 profiles stored, 0 there already.\n60 pairs stored, 0 there already.\n"
     return "s.db"
 
 
 def test_import_twice_changes_nothing_and_a_new_profile_is_a_new_version(command, filled, tmp_path, sample):
-    again = command("profiles", "import", "made", "--store", filled, "--pairs", sample, "--json").json
+    again = command("profiles", "import", "made", "--store", filled, "--data", sample, "--json").json
     assert again == {
         "profiles": {"new": 0, "unchanged": 2},
         "pairs": {"new": 0, "unchanged": 60},
@@ -52,7 +52,7 @@ def test_import_twice_changes_nothing_and_a_new_profile_is_a_new_version(command
 def test_import_leaves_rows_of_the_test_split_out(command, tmp_path, row, write_rows):
     save_profile(tmp_path / "made", profile("ann", "Likes ships."), {})
     rows = write_rows([row(0, split="train"), row(1, split="test"), row(2)])
-    command("profiles", "import", "made", "--store", "s.db", "--pairs", rows)
+    command("profiles", "import", "made", "--store", "s.db", "--data", rows)
     pairs = command("profiles", "export", "--user", "ann", "--store", "s.db").json["pairs"]
     assert [pair["pair_id"] for pair in pairs] == ["p0", "p2"]
 
@@ -147,7 +147,7 @@ def test_a_key_file_encrypts_a_new_store_and_is_needed_from_then_on(command, tmp
     save_profile(tmp_path / "made", profile("mara", "Likes ships."), {})
     (tmp_path / "key").write_bytes(base64.b64encode(b"k" * 32))
     (tmp_path / "key").chmod(0o600)
-    ran = command("profiles", "import", "made", "--store", "s.db", "--pairs", sample, "--key-file", "key")
+    ran = command("profiles", "import", "made", "--store", "s.db", "--data", sample, "--key-file", "key")
     assert ran.status == 0, ran.err
     assert not [path for path in tmp_path.glob("s.db*") if b"mara" in path.read_bytes()]
     ran = command("profiles", "list", "--store", "s.db")
@@ -231,7 +231,7 @@ def test_words_are_dropped_alone_or_with_the_user(command, filled, write_rows):
 def test_import_of_nothing_or_of_wrong_words_stores_nothing(command, write_rows, tmp_path):
     nothing = command("profiles", "import", "--store", "s.db")
     assert nothing.status == 2
-    assert "expected DIR, --pairs PAIRS or --about FILE" in nothing.err
+    assert "expected DIR, --data PAIRS or --about FILE" in nothing.err
     path = write_rows([{**WORDS, "abuot": "x"}], name="words.jsonl")
     wrong = command("profiles", "import", "--store", "s.db", "--about", path)
     assert wrong.status == 1

@@ -26,7 +26,7 @@ def test_an_unknown_prompt_lists_those_there_are(command):
 
 def test_optimize_refuses_a_file_without_a_name_and_a_folder_before_any_call(command, sample, tmp_path):
     for out, said in (("", "is empty; expected the name of a file"), (".", "is a folder")):
-        ran = command("prompts", "optimize", sample, "--out", out)
+        ran = command("prompts", "optimize", "--data", sample, "--out", out)
         assert ran.status == 2
         assert "Invalid value for '--out': " in ran.err
         assert said in ran.err

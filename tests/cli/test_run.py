@@ -10,10 +10,10 @@ import pytest
 import typer
 
 from synthesizeme.cli._apps import app_for, full_app
-from synthesizeme.cli._groups import spread
+from synthesizeme.cli._command import verb
 from synthesizeme.cli._options import CommonOptions
+from synthesizeme.cli._output import print_json
 from synthesizeme.cli._run import run
-from synthesizeme.cli._text import print_json
 from synthesizeme.errors import BackendError, CacheError, ConfigError, DataError, UnknownNameError
 from synthesizeme.plain_text import id_list, printable
 
@@ -99,8 +99,8 @@ def chatty() -> typer.Typer:
     app = typer.Typer()
 
     @app.command()
-    @spread
-    def verb(common: CommonOptions) -> None:
+    @verb
+    def chat(common: CommonOptions) -> None:
         sys.stdout.write("a library\n")
         os.write(1, b"a library in C\n")
         subprocess.run([sys.executable, "-c", "print('a process')"], check=True)

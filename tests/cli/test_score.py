@@ -17,10 +17,11 @@ import pytest
 
 import reward_models
 from reward_models._base import RewardModel
-from reward_models._estimates import Estimates, sigmoid
+from reward_models._types import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
 from synthesizeme.resources import resource
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.types import Message
 
@@ -45,7 +46,7 @@ def scored(command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, trained
     def run(rows: list[object] | bytes, *arguments: object, model: Path = trained) -> Any:
         raw = rows if isinstance(rows, bytes) else "".join(f"{json.dumps(row)}\n" for row in rows).encode()
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        return command("score", "--model", model, *arguments)
+        return command("score", "--reward-model", model, *arguments)
 
     return run
 
@@ -64,7 +65,7 @@ def test_rewards_are_those_of_the_model(scored, trained):
     assert ran.status == 0, ran.err
     prompts = [(Message(role="user", content=PLAIN["prompt"]),)] * 2
     expected = reward_models.load(trained).score(
-        prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"]
+        as_answers(prompts, [rows[0]["response"], rows[1]["response"]], ["mara", "tobias"])
     )
     assert lines(ran) == [
         {
@@ -217,7 +218,7 @@ def test_an_unknown_user_gets_the_population_or_nothing(scored):
 
 def test_a_new_user_is_fitted_from_a_history_and_the_checkpoint_stays(scored, trained, sample):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
-    ran = scored([PLAIN], "--user", "ilse", "--history", sample)
+    ran = scored([PLAIN], "--user", "ilse", "--data", sample)
     assert ran.status == 0, ran.err
     assert "Fitted user 'ilse' to 20 pairs." in ran.err
     (line,) = lines(ran)
@@ -228,25 +229,25 @@ def test_a_new_user_is_fitted_from_a_history_and_the_checkpoint_stays(scored, tr
 
 
 def test_a_history_without_the_user_or_of_test_rows_alone(scored, row, write_rows, sample):
-    absent = scored([PLAIN], "--user", "ann", "--history", sample)
+    absent = scored([PLAIN], "--user", "ann", "--data", sample)
     assert absent.status == 1
     assert f"{sample}: has no train or validation pair of user 'ann'" in absent.err
     held_out = write_rows([row(0, split="test"), row(1, user_id="bob")])
-    assert scored([PLAIN], "--user", "ann", "--history", held_out).status == 1
-    one = scored([PLAIN], "--user", "bob", "--history", held_out)
+    assert scored([PLAIN], "--user", "ann", "--data", held_out).status == 1
+    one = scored([PLAIN], "--user", "bob", "--data", held_out)
     assert one.status == 0, one.err
     assert lines(one)[0]["status"] == "scored"
 
 
 def test_a_history_of_several_users_fits_all_who_have_pairs_to_learn_from(scored, row, write_rows):
     path = write_rows([row(0, split="test"), row(1), row(2, user_id="bob", split="test")])
-    ran = scored([{**PLAIN, "user_id": user} for user in ("ann", "bob")], "--history", path)
+    ran = scored([{**PLAIN, "user_id": user} for user in ("ann", "bob")], "--data", path)
     assert ran.err.splitlines() == [
         f"reading {path} as jsonl: 3 pairs of 2 users",
         "Fitted user 'ann' to 1 pair; 1 test pair left out.",
     ]
     assert [line["status"] for line in lines(ran)] == ["scored", "population"]
-    nobody = scored([PLAIN], "--history", write_rows([row(0, split="test")], "test.jsonl"))
+    nobody = scored([PLAIN], "--data", write_rows([row(0, split="test")], "test.jsonl"))
     assert nobody.status == 1
     assert "no train or validation pair of anybody" in nobody.err
 
@@ -328,7 +329,7 @@ def lively(count: int) -> list[dict[str, Any]]:
 
 def test_what_sets_a_user_apart_comes_first_and_what_most_people_like_apart_from_it(scored, tmp_path):
     (tmp_path / "mine.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lively(30)))
-    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
+    asked = (b"", "--user", "new", "--data", "mine.jsonl", "--weights")
     ran = scored(*asked)
     assert ran.status == 0, ran.err
     head, first, *_ = ran.out.splitlines()
@@ -349,7 +350,7 @@ def test_of_whom_nothing_sets_apart_nothing_is_listed(scored, tmp_path):
     (tmp_path / "mine.jsonl").write_text(
         json.dumps(lively(1)[0] | {"rejected": says("It is time for cup 0!!!")})
     )
-    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
+    asked = (b"", "--user", "new", "--data", "mine.jsonl", "--weights")
     ran = scored(*asked)
     assert (ran.status, len(ran.out.splitlines())) == (0, 1)
     assert ran.out.startswith("Nothing yet that sets this user apart from most people (p = ")
@@ -363,7 +364,7 @@ def test_weights_are_of_one_user_whom_the_model_knows(scored):
     unknown = scored(b"", "--user", "maria", "--weights")
     assert unknown.status == 1
     assert "Did you mean 'mara'?" in unknown.err
-    assert "--history" in unknown.err
+    assert "--data" in unknown.err
 
 
 # A checkpoint that is not what was saved.
@@ -435,7 +436,16 @@ def test_no_checkpoint_at_all(scored, tmp_path):
 
 
 def test_an_answer_comes_before_the_next_row_is_sent(trained):
-    command = [sys.executable, "-m", "synthesizeme.cli", "score", "--model", str(trained), "--user", "mara"]
+    command = [
+        sys.executable,
+        "-m",
+        "synthesizeme.cli",
+        "score",
+        "--reward-model",
+        str(trained),
+        "--user",
+        "mara",
+    ]
     with subprocess.Popen(
         [*command, "--batch-size", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -477,8 +487,8 @@ class Brevity(RewardModel):
     def _user_state(self, pairs: Any, words: Any = None) -> Any:
         return {}
 
-    def _rewards(self, prompts: Any, responses: Any, states: Any) -> Estimates:
-        value = -np.asarray([len(response) for response in responses], dtype=np.float64)
+    def _rewards(self, asked: Any) -> Estimates:
+        value = -np.asarray([len(response) for response in asked.responses], dtype=np.float64)
         return Estimates(value, sigmoid(value))
 
     def _arrays(self) -> Any:
@@ -490,7 +500,7 @@ class Brevity(RewardModel):
 
 def test_memory_does_not_grow_with_the_rows(sample, monkeypatch):
     rewards = ScalarRewards(Brevity(floor="none").fit(read_pairs(sample).pairs))
-    options = score.ScoringOptions(model=Path("m"), user="mara", batch_size=20)
+    options = score.ScoringOptions(reward_model=Path("m"), user="mara", batch_size=20)
     peaks = []
     for number in (1200, 60, 1200):  # the first fills what the interpreter and libraries keep once
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Endless(number), 1 << 16)))

@@ -63,7 +63,7 @@ def test_an_induced_persona_is_played_and_measured_as_simulated(command, sample,
     )
     assert played.status == 0, played.err
     split = tmp_path / "split.jsonl"
-    assert command("data", "split", out, split).status == 0
+    assert command("data", "split", out, "--out", split).status == 0
     ran = command("evaluate", "--data", split, "--scorers", "longer", "--json")
     assert ran.json["respondents"] == "simulated"
     assert "simulated 20" in command("data", "inspect", out).out
@@ -88,7 +88,9 @@ def test_a_mixture_is_refused_and_can_be_taken_apart(command, cast, sample, row,
     assert ran.json["pooled"] == {}
     shown = command("induce-persona", mixed, "--all-users")
     assert "people and simulations are not measured together" in shown.out
-    ran = command("data", "convert", mixed, tmp_path / "people.jsonl", "--respondents", "human", "--json")
+    ran = command(
+        "data", "convert", mixed, "--out", tmp_path / "people.jsonl", "--respondents", "human", "--json"
+    )
     assert ran.json["pairs_written"] == 8
     assert respondents(read_pairs(tmp_path / "people.jsonl").pairs) == "human"
 
@@ -109,7 +111,7 @@ def test_who_chose_and_is_also_simulated_is_induced_but_not_measured_on_both(com
     assert "no figure can speak of both" in ran.err
     notes = json.loads(Path(user["files"]["profile"]).read_text())["provenance"]["notes"]
     assert "learned from 6 choices of people and 6 of simulations" in notes
-    stored = command("induce-persona", mixed, "--profiles", "s.db", "--all-users", "--json")
+    stored = command("induce-persona", mixed, "--store", "s.db", "--all-users", "--json")
     assert (stored.status, stored.json["done"], stored.json["accuracy"]) == (0, 1, {}), stored.err
     pure = [{**it, "metadata": {}} if it["split"] == "test" else it for it in rows]
     ran = command("induce-persona", write_rows(pure, "pure.jsonl"), "--json")

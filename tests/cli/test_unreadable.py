@@ -57,7 +57,7 @@ def words(pairs, write_rows, row, tmp_path):
     return {
         "one user": one,
         "many users": ["induce-persona", pairs, "--all-users"],
-        "a store": ["induce-persona", pairs, "--all-users", "--profiles", tmp_path / "s.db"],
+        "a store": ["induce-persona", pairs, "--all-users", "--store", tmp_path / "s.db"],
         "evaluate": ["evaluate", "--data", pairs, "--scorers", "default"],
         "evaluate profiles": ["evaluate", "--data", pairs, "--scorers", "both"],
         "compare": ["compare", "--data", pairs, "--scorers", "default,longer", "--out", tmp_path / "c"],
@@ -96,8 +96,8 @@ def test_judging_validation_pairs_stops_too(command, openai_stub, asked, pairs, 
         "validation.jsonl",
     )
     ran = command(
-        "judge", "--profile", "out", "--prompt", "Q?", "--first", "a", "--second", "b",
-        "--max-error", "0.2", "--history", history, *asked,
+        "judge", "--store", "out", "--prompt", "Q?", "--first", "a", "--second", "b",
+        "--max-error", "0.2", "--data", history, *asked,
     )  # fmt: skip
     assert ran.status == 1
     assert f"It says: '{SAID}'. Cure: another model" in ran.err
@@ -129,5 +129,5 @@ def test_more_than_half_is_enough_and_what_could_not_be_read_is_told(command, op
     assert user["usage"]["unreadable"] > 0
     assert {caution["kind"] for caution in user["cautions"]} >= {"inconsistent"}
     assert "Caution: user ann: " in as_json.err
-    judged = command("judge", "--profile", "out", "--prompt", "Q?", "--first", "a", "--second", "b", "--json")
+    judged = command("judge", "--store", "out", "--prompt", "Q?", "--first", "a", "--second", "b", "--json")
     assert judged.json["cautions"] == user["cautions"]

@@ -96,7 +96,7 @@ def test_extract_from_rollouts_is_the_difference_of_means(extracted, policies):
 
 
 def test_extract_with_answers_of_the_policy_and_layers_tried(command, policies, trait, tmp_path):
-    done = command("vectors", "extract", "--trait", trait, "--policy", policies[0], "--scorer", "pattern:e",
+    done = command("vectors", "extract", "--trait", trait, "--policy", policies[0], "--score-by", "pattern:e",
                    "--samples", 12, "--max-new-tokens", 12, "--out", tmp_path / "own")  # fmt: skip
     assert done.status == 0, done.err
     assert "layer 1: " in done.out
@@ -138,7 +138,7 @@ def test_steer_by_0_is_the_policy_and_by_more_is_not(command, extracted, policie
 
 def test_steer_scores_doses(command, extracted, policies, trait):
     done = command("vectors", "steer", "--vectors", extracted, "--policy", policies[0], "--alpha=0,1",
-                   "--trait", trait, "--scorer", "pattern:e", "--max-new-tokens", 6, "--json")  # fmt: skip
+                   "--trait", trait, "--score-by", "pattern:e", "--max-new-tokens", 6, "--json")  # fmt: skip
     assert done.status == 0, done.err
     assert [dose["alpha"] for dose in done.json["doses"]] == [0, 1]
     assert all(dose["answers"] == 1 for dose in done.json["doses"])
@@ -168,7 +168,7 @@ def test_screen_the_sample(command, extracted, policies, sample, tmp_path):
 
 @pytest.mark.parametrize("number", [1, 19, 20, 21, 60])
 def test_screening_shows_both_ends_and_no_pair_twice(number):
-    from reward_models.persona_vectors.screening import ScreenedPair
+    from reward_models.persona_vectors.monitoring import ScreenedPair
     from synthesizeme.cli.vectors import MOST_SHOWN, _screened_lines
 
     rows = [
@@ -206,7 +206,7 @@ def test_every_use_says_what_is_known_against_a_vector(
     with_effects(extracted, effects or {})
     for words in (
         ("steer", "--prompt", "x"),
-        ("steer", "--alpha=0", "--trait", trait, "--scorer", "pattern:e"),
+        ("steer", "--alpha=0", "--trait", trait, "--score-by", "pattern:e"),
         ("monitor", "--prompt", "x"),
         ("screen", "--data", sample, "--limit", 2),
     ):
@@ -232,7 +232,7 @@ def test_a_folder_of_something_else_is_left_alone(command, extracted, policies, 
     words = ("vectors", "extract", "--trait", trait, "--rollouts", rollouts, "--layer", 1)
     done = command(*words, "--policy", "nowhere", "--out", foreign)
     assert done.status == 2
-    assert "holds files, and no persona vectors; name a new folder" in done.err
+    assert "something else is there" in done.err
     assert [path.name for path in foreign.iterdir()] == ["model.json"]
     (tmp_path / "empty").mkdir()
     for place in (extracted, tmp_path / "empty"):
@@ -241,7 +241,7 @@ def test_a_folder_of_something_else_is_left_alone(command, extracted, policies, 
 
 @pytest.mark.parametrize("alpha", ["nan", "inf", "0", "-1"])
 def test_layers_are_tried_at_a_finite_multiple(command, trait, tmp_path, alpha):
-    done = command("vectors", "extract", "--trait", trait, "--policy", "nowhere", "--scorer", "pattern:e",
+    done = command("vectors", "extract", "--trait", trait, "--policy", "nowhere", "--score-by", "pattern:e",
                    f"--alpha={alpha}", "--out", tmp_path / "x")  # fmt: skip
     assert done.status == 2
     assert f"--alpha {alpha}: expected a finite number above 0" in done.err
@@ -249,7 +249,7 @@ def test_layers_are_tried_at_a_finite_multiple(command, trait, tmp_path, alpha):
 
 def test_rollouts_of_another_model_are_refused(command, policies, trait, tmp_path):
     words = ("vectors", "extract", "--trait", trait, "--layer", 1, "--max-new-tokens", 12)
-    own = command(*words, "--policy", policies[0], "--scorer", "pattern:e", "--samples", 12,
+    own = command(*words, "--policy", policies[0], "--score-by", "pattern:e", "--samples", 12,
                   "--out", tmp_path / "own")  # fmt: skip
     assert own.status == 0, own.err
     made = ("--rollouts", tmp_path / "own" / "rollouts.jsonl")
@@ -274,7 +274,7 @@ def test_a_tuned_model_of_another_depth_is_refused(command, extracted, policies,
 
 def test_overlapping_questions(command, policies, tmp_path):
     (tmp_path / "bad.md").write_text(TRAIT.format(question="What is it?"))
-    done = command("vectors", "extract", "--trait", "bad.md", "--policy", policies[0], "--scorer", "pattern:!",
+    done = command("vectors", "extract", "--trait", "bad.md", "--policy", policies[0], "--score-by", "pattern:!",
                    "--out", "bad")  # fmt: skip
     assert done.status == 1
     assert "bad.md: field 'evaluation'" in done.err
@@ -330,10 +330,10 @@ def test_a_vector_of_another_model(command, extracted, policies, sample):
         (("steer", "--alpha=-inf", "--prompt", "x"), 2, "--alpha -inf: expected finite numbers"),
         (("steer",), 2, "no prompt is given"),
         (("steer", "--trait", "flattery"), 2, "reads no rubric"),
-        (("steer", "--trait", "flattery", "--scorer", "pattern:("), 2, "no regular expression"),
-        (("steer", "--trait", "flattery", "--scorer", "guess"), 2, "expected judge"),
+        (("steer", "--trait", "flattery", "--score-by", "pattern:("), 2, "no regular expression"),
+        (("steer", "--trait", "flattery", "--score-by", "guess"), 2, "expected judge"),
         (("monitor", "--prompts", "none.txt"), 1, "cannot be read"),
-        (("steer", "--trait", "flatery", "--scorer", "pattern:!"), 2, "Did you mean 'flattery'"),
+        (("steer", "--trait", "flatery", "--score-by", "pattern:!"), 2, "Did you mean 'flattery'"),
     ],
 )
 def test_wrong_flags(command, extracted, policies, words, status, said):

@@ -19,6 +19,7 @@ from openrlhf.datasets.prompts_dataset import PromptDataset
 from openrlhf.utils.agent import SingleTurnAgentExecutor
 
 import reward_models
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Message
 
 SUNNY, FROSTY = "the sunny ship sails home!", "the frosty ship sails home?"
@@ -36,7 +37,7 @@ def expected(checkpoint):
     model = reward_models.load(checkpoint)
 
     def of(user, prompt, text):
-        return model.score([(Message(role="user", content=prompt),)], [text], [user])[0].value
+        return model.score(as_answers([(Message(role="user", content=prompt),)], [text], [user]))[0].value
 
     return of
 
@@ -189,7 +190,7 @@ def test_settings_of_a_file_reach_workers_of_a_cluster_that_already_runs(checkpo
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (expected,) = reward_models.load(checkpoint).score(
-        [(Message(role="user", content="Q?"),)], [SUNNY], ["u0"]
+        as_answers([(Message(role="user", content="Q?"),)], [SUNNY], ["u0"])
     )
     value, scored = re.search(r"\((\S+), (\d)\)", done.stdout).groups()
     assert (float(value), scored) == (pytest.approx(expected.value, abs=1e-5), "1")

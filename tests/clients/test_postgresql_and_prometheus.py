@@ -33,10 +33,10 @@ def test_four_shards_and_a_server_that_writes_share_a_database(postgres, serve, 
     url = postgres.url("profiles")
     with open_store(url, migrate=True) as store:
         take_pairs(store, planted_population(USERS, 8, seed=5).pairs)
-    address, _ = serve(f"synthesizeme serve --model {checkpoint} --profiles {url}")
+    address, _ = serve(f"synthesizeme serve --reward-model {checkpoint} --store {url}")
     shards = [
         subprocess.Popen(
-            [INDUCE, "--all-users", "--profiles", url, "--json", "--shard", f"{number}/4"],
+            [INDUCE, "--all-users", "--store", url, "--json", "--shard", f"{number}/4"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for number in range(4)
@@ -63,7 +63,7 @@ def test_four_shards_and_a_server_that_writes_share_a_database(postgres, serve, 
 def test_prometheus_finds_nothing_wrong_with_the_page(serve, checkpoint):
     promtool = shutil.which("promtool")
     assert promtool, "promtool is not installed (Debian: apt-get install prometheus); this test does not skip"
-    address, _ = serve(f"synthesizeme serve --model {checkpoint} --unknown-user population")
+    address, _ = serve(f"synthesizeme serve --reward-model {checkpoint} --unknown-user population")
     row = {"user_id": "u0", "prompt": "Q?", "response": "Yes."}
     assert httpx.post(f"{address}/v1/score", json=row).status_code == 200
     page = httpx.get(f"{address}/metrics").content

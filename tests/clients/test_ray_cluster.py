@@ -33,7 +33,7 @@ def profiles(place):
 
 def induced(place, **environment):
     return subprocess.Popen(
-        [INDUCE, "--all-users", "--profiles", place, "--json", *environment.pop("more", [])],
+        [INDUCE, "--all-users", "--store", place, "--json", *environment.pop("more", [])],
         env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

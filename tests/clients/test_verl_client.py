@@ -19,6 +19,7 @@ from verl.workers.reward_manager import get_reward_manager_cls
 
 import reward_models
 from synthesizeme.errors import UnknownUserError
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Message
 
 SUNNY, FROSTY = "the sunny ship sails home!", "the frosty ship sails home?"
@@ -34,7 +35,9 @@ def expected(checkpoint):
     prompt = (Message(role="user", content="Q?"),)
     return [
         reward.value
-        for reward in model.score([prompt] * 4, [row[1] for row in ROWS], [row[0] for row in ROWS])
+        for reward in model.score(
+            as_answers([prompt] * 4, [row[1] for row in ROWS], [row[0] for row in ROWS])
+        )
     ]
 
 

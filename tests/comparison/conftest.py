@@ -7,9 +7,10 @@ import pytest
 
 import reward_models
 from synthesizeme.backends import Session, open_model
-from synthesizeme.comparison.entrants import ScorerPool, make_entrants
+from synthesizeme.comparison.participants import participants
 from synthesizeme.comparison.runner import Runner, Watcher
-from synthesizeme.comparison.units import plan
+from synthesizeme.comparison.systems import ScorerPool
+from synthesizeme.comparison.tasks import divided
 from synthesizeme.personas.workflow import InductionSettings
 
 MODEL = "hierarchical-stylometric"
@@ -22,10 +23,10 @@ class Notes(Watcher):
         self.steps, self.kept, self.damaged, self.missing, self.broken = [], [], [], {}, {}
 
     def finished(self, step, part, *, kept):
-        (self.kept if kept else self.steps).append((step.entrant, step.unit))
+        (self.kept if kept else self.steps).append((step.system, step.task))
 
     def redone(self, step, problem):
-        self.damaged.append((step.entrant, step.unit, problem))
+        self.damaged.append((step.system, step.task, problem))
 
     def left_out(self, name, reason):
         self.missing[name] = reason
@@ -52,16 +53,16 @@ def counted(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def run(opposite_tastes, tmp_path) -> Callable[..., object]:
-    """Runs entrants by name and gives what came of it, and what was told meanwhile."""
+    """Runs systems by name and gives what came of it, and what was told meanwhile."""
 
     def go(*names, arguments=None, benchmark=opposite_tastes, named=True, fresh=False, watcher=None, **how):
         notes = watcher or Notes()
-        units = plan(benchmark, **{"cold_start": False, **how})
-        classes = {name: reward_models.method(name) for name in names if name in reward_models.method_names()}
+        tasks = divided(benchmark, **{"cold_start": False, **how})
+        who = participants(names)
         with Session(open_model("builtin")) as session:
             pool = ScorerPool(InductionSettings(), session)
-            entrants = make_entrants(names, classes, {MODEL: arguments or {}}, pool)
-            runner = Runner(benchmark, units, tmp_path / "out", watcher=notes, fresh=fresh)
-            return runner.run(entrants, named=dict.fromkeys(names, named)), notes
+            systems = who.systems({MODEL: arguments or {}}, pool)
+            runner = Runner(benchmark, tasks, tmp_path / "out", watcher=notes, fresh=fresh)
+            return runner.run(systems, named=dict.fromkeys(names, named)), notes
 
     return go

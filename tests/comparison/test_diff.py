@@ -5,9 +5,8 @@ import shutil
 import opposites
 import pytest
 
-from synthesizeme.comparison.diff import diff
-from synthesizeme.comparison.results import report
-from synthesizeme.comparison.units import plan
+from synthesizeme.comparison.report import diff, report
+from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.intervals import paired_difference
 
@@ -18,10 +17,10 @@ MODEL = "hierarchical-stylometric"
 def results(run, tmp_path):
     """Runs a comparison into a folder of its own."""
 
-    def make(name, *entrants, **how):
-        compared, _ = run(*entrants, **how)
+    def make(name, *systems, **how):
+        compared, _ = run(*systems, **how)
         whole = how.get("benchmark") or opposites.benchmark()
-        report(compared, whole, plan(whole)).save(tmp_path / "out")
+        report(compared, whole, divided(whole)).save(tmp_path / "out")
         return shutil.move(tmp_path / "out", tmp_path / name), compared
 
     return make

@@ -8,10 +8,11 @@ import pytest
 
 import reward_models
 from synthesizeme.comparison.personalization_tax import OVERALL, tax_report
-from synthesizeme.datasets._reward_bench import read_reward_bench
 from synthesizeme.errors import ConfigError
+from synthesizeme.evaluation.reward_bench import read_reward_bench
+from synthesizeme.scoring import as_answers
 
-QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "datasets" / "reward_bench_2.jsonl")
+QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "evaluation" / "reward_bench_2.jsonl")
 PAIRS = [
     opposites.judged(user, number, calm=user != "loud", split="train")
     for user in ("calm", "quiet", "loud")
@@ -32,8 +33,8 @@ def test_the_tax_is_the_mean_difference_to_the_score_without_a_user(model):
         scores = {}
         for user in ("nobody", *model.users):
             won = [
-                model.rewards([it.prompt], it.right, [user])[0]
-                > max(model.rewards([it.prompt] * 3, it.wrong, [user] * 3))
+                model.rewards(as_answers([it.prompt], it.right, [user]))[0]
+                > max(model.rewards(as_answers([it.prompt] * 3, it.wrong, [user] * 3)))
                 for it in asked
             ]
             scores[user] = np.mean(won)

@@ -1,4 +1,4 @@
-"""Units are measured once, kept whole, and measured again only when something they depend on has changed."""
+"""Tasks are measured once, kept whole, and measured again only when something they depend on has changed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import opposites
 import pytest
 
 import reward_models
-from synthesizeme.comparison._store import KeptUnit, read_measurement
-from synthesizeme.comparison.entrants import ModelEntrant
-from synthesizeme.comparison.results import report
-from synthesizeme.comparison.runner import Watcher
-from synthesizeme.comparison.units import plan
+from synthesizeme.comparison.report import report
+from synthesizeme.comparison.runner import KeptTask, Watcher, read_measurement
+from synthesizeme.comparison.systems import ModelSystem
+from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import DataError, MissingExtraError
 
 MODEL = "hierarchical-stylometric"
 
 
-def unit_file(tmp_path, name=MODEL, unit="given-split"):
-    return tmp_path / "out" / "measurements" / "units" / name / f"{unit}.json"
+def task_file(tmp_path, name=MODEL, task="given-split"):
+    return tmp_path / "out" / "measurements" / "tasks" / name / f"{task}.json"
 
 
 def test_models_judges_and_references_on_the_same_pairs(run, opposite_tastes):
@@ -49,7 +48,7 @@ def test_models_judges_and_references_on_the_same_pairs(run, opposite_tastes):
         "judge",
         "reference",
     ]
-    rows = {row.name: row for row in report(compared, opposite_tastes, plan(opposite_tastes)).rows}
+    rows = {row.name: row for row in report(compared, opposite_tastes, divided(opposite_tastes)).rows}
     assert rows["oracle"].agrees_with_majority == 5 / 8
     assert rows["majority"].agrees_with_majority == 1.0
     assert rows[MODEL].gain.value == pytest.approx(1 - 5 / 8)
@@ -95,12 +94,12 @@ def test_resplits_differ_from_each_other_and_from_the_given_split(run):
 
 
 @pytest.mark.parametrize("damage", ["cut", "nonsense", "tampered", "older"])
-def test_a_damaged_unit_is_measured_again_and_named(run, counted, tmp_path, damage):
+def test_a_damaged_task_is_measured_again_and_named(run, counted, tmp_path, damage):
     first, _ = run(MODEL)
-    path = unit_file(tmp_path)
+    path = task_file(tmp_path)
     whole = path.read_text()
     document = json.loads(whole)
-    assert KeptUnit.model_validate(document).part.outcomes["own"] == first.measurements[0].own
+    assert KeptTask.model_validate(document).part.outcomes["own"] == first.measurements[0].own
     if damage == "tampered":
         document["part"]["outcomes"]["own"]["pairs"].pop()
     elif damage == "older":
@@ -108,23 +107,23 @@ def test_a_damaged_unit_is_measured_again_and_named(run, counted, tmp_path, dama
     path.write_text({"cut": whole[: len(whole) // 2], "nonsense": "]"}.get(damage) or json.dumps(document))
     second, notes = run(MODEL)
     assert len(counted) == 2
-    [(name, unit, problem)] = notes.damaged
-    assert (name, unit) == (MODEL, "given split")
+    [(name, task, problem)] = notes.damaged
+    assert (name, task) == (MODEL, "given split")
     assert str(path) in problem
     assert second.measurements[0].own == first.measurements[0].own
     run(MODEL)
     assert len(counted) == 2
 
 
-def test_an_interruption_loses_only_the_unit_in_work(run, counted, tmp_path):
+def test_an_interruption_loses_only_the_task_in_work(run, counted, tmp_path):
     class Interrupts(Watcher):
         def started(self, step):
-            if step.unit == "re-split 1":
+            if step.task == "re-split 1":
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run(MODEL, resplit=2, watcher=Interrupts())
-    kept = sorted(path.name for path in unit_file(tmp_path).parent.iterdir())
+    kept = sorted(path.name for path in task_file(tmp_path).parent.iterdir())
     assert kept == ["given-split.json", "re-split-0.json"]
     assert len(counted) == 2
     _, notes = run(MODEL, resplit=2)
@@ -147,7 +146,7 @@ def test_one_that_fails_does_not_stop_the_others(run, opposite_tastes):
     assert [it.name for it in compared.measurements] == ["oracle"]
     assert "variances is 'all'" in compared.failed[MODEL]
     assert notes.broken == compared.failed
-    text = report(compared, opposite_tastes, plan(opposite_tastes)).to_markdown()
+    text = report(compared, opposite_tastes, divided(opposite_tastes)).to_markdown()
     assert f"- **{MODEL}** failed and has no row: " in text
     assert "variances is 'all'" in text
 
@@ -171,7 +170,7 @@ def test_a_place_that_takes_nothing_ends_the_comparison(run, tmp_path):
         run(MODEL, "oracle")
 
 
-def test_units_and_measurements_read_back_without_reasons_in_words(run, tmp_path):
+def test_tasks_and_measurements_read_back_without_reasons_in_words(run, tmp_path):
     compared, _ = run("persona")
     path = tmp_path / "out" / "measurements" / "persona.json"
     assert read_measurement(path) == compared.measurements[0]
@@ -183,8 +182,8 @@ def test_units_and_measurements_read_back_without_reasons_in_words(run, tmp_path
 
 
 def test_the_facts_of_a_model_hold_every_argument():
-    entrant = ModelEntrant(MODEL, reward_models.method(MODEL), {"seed": 3})
-    assert entrant.facts() == {
+    system = ModelSystem(MODEL, reward_models.method(MODEL), {"seed": 3})
+    assert system.facts() == {
         "arguments": {
             "knows": "choices+words", "variances": "left-out", "tastes": "learned",
             "unknown_user": "population", "seed": 3, "floor": "base",
@@ -198,7 +197,7 @@ def test_one_user_is_measured_and_what_could_not_be_is_said(run):
     for it in compared.measurements:
         assert set(it.controls) == {"no_user", "swapped_labels"}
         assert it.cold_start == {}
-    found = report(compared, alone, plan(alone))
+    found = report(compared, alone, divided(alone))
     no_curve, no_lender, told, persona = found.notes
     assert no_curve == "no history-length curve: fewer than 2 users have a history"
     assert no_lender == f"{MODEL}: no wrong-user control: only one user has a history"

@@ -19,11 +19,11 @@ import two_tastes
 from invented import user_says
 
 import reward_models
-from reward_models._naming import method_parameters
+from reward_models import method_parameters
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
 from synthesizeme.feedback import UserWords
-from synthesizeme.scoring import PairwiseScorer
+from synthesizeme.scoring import PairwiseScorer, as_answers
 from synthesizeme.types import Failure, Reward, Verdict
 
 torch = pytest.importorskip("torch")
@@ -191,7 +191,7 @@ def test_a_second_fit_forgets_the_first_and_the_same_seed_gives_the_same_scores(
     again, at_once = fitted_twice.model, fitted_twice.at_once
     assert again.users == at_once.users
     assert again.compare(asked(a_few)) == at_once.compare(asked(a_few))
-    assert again.score(*columns(a_few)) == at_once.score(*columns(a_few))
+    assert again.score(as_answers(*columns(a_few))) == at_once.score(as_answers(*columns(a_few)))
 
 
 def test_fit_leaves_the_global_generators_alone(fitted_twice):
@@ -213,19 +213,28 @@ def test_exchanging_the_responses_negates_the_margin(fitted, a_few):
 def test_a_margin_is_the_difference_of_two_rewards(fitted, a_few):
     prompts, chosen, users = columns(a_few)
     rejected = [pair.rejected_text for pair in a_few]
-    of_chosen, of_rejected = fitted.rewards(prompts, chosen, users), fitted.rewards(prompts, rejected, users)
+    of_chosen, of_rejected = (
+        fitted.rewards(as_answers(prompts, chosen, users)),
+        fitted.rewards(as_answers(prompts, rejected, users)),
+    )
     margins = [verdict.margin for verdict in fitted.compare(asked(a_few))]
     assert np.subtract(of_chosen, of_rejected) == pytest.approx(margins, rel=1e-4, abs=1e-4)
 
 
 def test_scores_depend_on_nothing_else_in_the_batch(fitted, a_few):
     prompts, texts, users = columns(a_few)
-    together = fitted.rewards(prompts, texts, users)
-    alone = [fitted.rewards([p], [t], [u])[0] for p, t, u in zip(prompts, texts, users, strict=True)]
-    turned = fitted.rewards(prompts[::-1], texts[::-1], users[::-1])[::-1]
-    doubled = fitted.rewards(prompts + prompts, texts + texts, users + users)
+    together = fitted.rewards(as_answers(prompts, texts, users))
+    alone = [
+        fitted.rewards(as_answers([p], [t], [u]))[0] for p, t, u in zip(prompts, texts, users, strict=True)
+    ]
+    turned = fitted.rewards(as_answers(prompts[::-1], texts[::-1], users[::-1]))[::-1]
+    doubled = fitted.rewards(as_answers(prompts + prompts, texts + texts, users + users))
     beside_a_long_one = fitted.rewards(
-        [*prompts, (user_says("calm water " * 40),)], [*texts, "frosty island! " * 400], [*users, "nobody"]
+        as_answers(
+            [*prompts, (user_says("calm water " * 40),)],
+            [*texts, "frosty island! " * 400],
+            [*users, "nobody"],
+        )
     )
     for other in (alone, turned, doubled[: len(texts)], doubled[len(texts) :], beside_a_long_one[:-1]):
         assert other == pytest.approx(together, rel=1e-4, abs=1e-4)
@@ -235,7 +244,7 @@ def test_scores_depend_on_nothing_else_in_the_batch(fitted, a_few):
 
 def test_whether_a_text_was_judged_is_told_where_it_makes_a_difference(name, make, fitted, a_few):
     told = {verdict.judged for verdict in fitted.compare(asked(a_few))}
-    told |= {reward.judged for reward in fitted.score(*columns(a_few))}
+    told |= {reward.judged for reward in fitted.score(as_answers(*columns(a_few)))}
     makes_a_difference = name.startswith("hierarchical")
     assert told == {False if makes_a_difference else None}, "all of these texts are new"
     if not makes_a_difference:
@@ -243,7 +252,7 @@ def test_whether_a_text_was_judged_is_told_where_it_makes_a_difference(name, mak
     again = make().fit([*OTHER, *two_tastes.asked_as(OTHER[:2], "u9")])  # two pairs were judged twice
     for found in (
         again.compare(asked([*OTHER[:3], *a_few[:1]])),
-        again.score(*columns([*OTHER[:3], *a_few[:1]])),
+        again.score(as_answers(*columns([*OTHER[:3], *a_few[:1]]))),
     ):
         assert [result.judged for result in found] == [True, True, False, False]
 
@@ -323,24 +332,24 @@ def test_a_history_with_swapped_labels_turns_a_user_round(name, fitted, held_out
 def test_an_unknown_user_is_answered_by_the_population_or_refused(fitted, held_out):
     prompts, texts, _ = columns(held_out[:3])
     users = ["nobody", "u0", "no one"]
-    results = fitted.score(prompts[:1] * 3, texts[:1] * 3, users)
+    results = fitted.score(as_answers(prompts[:1] * 3, texts[:1] * 3, users))
     assert [r.status for r in results] == ["population", "scored", "population"]
     assert results[0] == results[2]
     known = results[1]
     fitted.unknown_user = "refuse"
-    results = fitted.score(prompts[:1] * 3, texts[:1] * 3, users)
+    results = fitted.score(as_answers(prompts[:1] * 3, texts[:1] * 3, users))
     assert [isinstance(r, Failure) and r.kind for r in results] == ["unknown_user", False, "unknown_user"]
     assert results[1].value == pytest.approx(known.value, rel=1e-4, abs=1e-4)
     verdicts = fitted.compare(asked(two_tastes.asked_as(held_out[:1], "nobody") + held_out[:1]))
     assert [type(v) for v in verdicts] == [Failure, Verdict]
     with pytest.raises(DataError, match="nobody"):
-        fitted.rewards(prompts[:1], texts[:1], ["nobody"])
+        fitted.rewards(as_answers(prompts[:1], texts[:1], ["nobody"]))
 
 
 def test_a_forgotten_user_is_answered_as_unknown(fitted, held_out):
     prompts, texts, _ = columns(held_out[:1])
     fitted.forget_user("u0").fit_user("u1", []).forget_user("never there")
-    nobody, u0, u1 = fitted.score(prompts * 3, texts * 3, ["nobody", "u0", "u1"])
+    nobody, u0, u1 = fitted.score(as_answers(prompts * 3, texts * 3, ["nobody", "u0", "u1"]))
     assert u0 == u1 == nobody
     assert fitted.users == tuple(f"u{i}" for i in range(2, 10))
 
@@ -361,13 +370,13 @@ def test_a_checkpoint_scores_the_same_to_the_bit_and_holds_no_pickle(fitted, hel
     others = [p for who in ("nobody", "new", "quiet") for p in two_tastes.asked_as(a_few, who)]
     pairs = a_few + others
     assert loaded.compare(asked(pairs)) == fitted.compare(asked(pairs))
-    assert loaded.score(*columns(pairs)) == fitted.score(*columns(pairs))
+    assert loaded.score(as_answers(*columns(pairs))) == fitted.score(as_answers(*columns(pairs)))
 
 
 def test_the_unfitted_raises(name, make, tmp_path):
     model, pair = make(), OTHER[0]
     for use in (
-        lambda: model.score([pair.prompt], [pair.chosen_text], ["u0"]),
+        lambda: model.score(as_answers([pair.prompt], [pair.chosen_text], ["u0"])),
         lambda: model.compare(asked([pair])),
         lambda: model.fit_user("u0", [pair]),
         lambda: model.forget_user("u0"),
@@ -410,14 +419,18 @@ def test_any_text_is_scored(fitted):
     texts = ["", " ", "\ud800 lone surrogate", "😀 \x00 " * 3, "sunny water " * 3000, "\n\n```\n"]
     prompts = [(user_says("?"),)] * (len(texts) - 1) + [(user_says("calm " * 5000),)]
     for user in ("u0", "nobody"):
-        results = fitted.score(prompts, texts, [user] * len(texts))
+        results = fitted.score(as_answers(prompts, texts, [user] * len(texts)))
         assert all(isinstance(r, Reward) and np.isfinite(r.value) for r in results)
 
 
 def test_nothing_is_scored_without_anything_to_score(fitted):
-    assert (fitted.score([], [], []), fitted.compare([]), fitted.rewards([], [], [])) == ([], [], [])
-    with pytest.raises(ValueError, match="1 prompts"):
-        fitted.score([OTHER[0].prompt], [], [])
+    assert (
+        fitted.score(as_answers([], [], [])),
+        fitted.compare([]),
+        fitted.rewards(as_answers([], [], [])),
+    ) == ([], [], [])
+    with pytest.raises(ValueError, match="shorter"):
+        as_answers([OTHER[0].prompt], [], [])
 
 
 def test_the_docstring_names_shapes_objective_back_off_and_references(name):

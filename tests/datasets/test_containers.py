@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synthesizeme.datasets import read_pairs
-from synthesizeme.datasets.rows import json_rows
+from synthesizeme.datasets.rows import lines as row_lines
 from synthesizeme.errors import DataError
 
 VALUES = st.recursive(
@@ -130,10 +130,10 @@ def test_tables_as_other_programs_save_them(name, text, tmp_path):
 )
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_list_is_read_item_by_item_wherever_a_block_ends(values, indent, size, tmp_path, monkeypatch):
-    monkeypatch.setattr(json_rows, "_CHUNK", size)
+    monkeypatch.setattr(row_lines, "_CHUNK", size)
     path = tmp_path / "list.json"
     path.write_text("\n" + json.dumps(values, indent=indent, ensure_ascii=False) + " \n", encoding="utf-8")
-    assert [place.row for place in json_rows.json_items(path)] == values
+    assert [place.row for place in row_lines.json_items(path)] == values
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes")

@@ -60,7 +60,7 @@ def test_a_folder_is_read_by_split(pair_row, write_lines, tmp_path, out):
 
 def test_user_id_names_the_owner_of_rows_without(write_lines, out):
     path = write_lines({"prompt": "Hi", "chosen": "a", "rejected": "b"})
-    with pytest.raises(DataError, match="--user-id"):
+    with pytest.raises(DataError, match="--user"):
         convert(path, out)
     assert not out.exists()
     assert convert(path, out, user_id="me").format == "trl-rows"
@@ -147,7 +147,7 @@ def test_the_cure_of_a_foreign_row_further_down_works(pair_row, write_lines, out
         path = write_lines(pair_row(1), bad)
         with pytest.raises(DataError) as caught:
             convert(path, out)
-        assert f"data convert {path} OUT.jsonl --format trl-rows`" in caught.value.cure
+        assert f"data convert {path} --out OUT.jsonl --format trl-rows`" in caught.value.cure
         assert convert(path, out, format="trl-rows", overwrite=True).reasons == reasons
         assert [pair.pair_id for pair in read_pairs(out).pairs] == written
 

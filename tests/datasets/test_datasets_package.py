@@ -66,5 +66,7 @@ def test_load_dataset_finds_and_loads(pair_row, write_lines):
 def test_made_data_are_made_and_not_looked_for(tmp_path):
     pairs = load_dataset("synthetic", data_dir=tmp_path, n_users=2, pairs_per_user=3)
     assert pairs == synthetic.load(n_users=2, pairs_per_user=3)
-    with pytest.raises(DataError, match=r"'synthetic' is made, not found.*data convert synthetic OUT\.jsonl"):
+    with pytest.raises(
+        DataError, match=r"'synthetic' is made, not found.*data convert synthetic --out OUT\.jsonl"
+    ):
         find_data("synthetic", data_dir=tmp_path)

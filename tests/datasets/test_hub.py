@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from synthesizeme.datasets import convert, find_data
-from synthesizeme.datasets._hub import HubName, download, hub_name
+from synthesizeme.datasets._base import HubName, download, hub_name
 from synthesizeme.errors import DataError
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -10,7 +10,7 @@ import pytest
 
 from synthesizeme.datasets import convert, parse_columns, read_pairs
 from synthesizeme.datasets.rows import SourceRow, read_user
-from synthesizeme.datasets.rows.json_rows import json_stream
+from synthesizeme.datasets.rows.lines import json_stream
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.lint import lint
 
@@ -105,7 +105,7 @@ def test_a_null_user_is_cured_by_an_owner(tmp_path):
            (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))}  # fmt: skip
     path = tmp_path / "null.jsonl"
     path.write_text(json.dumps(own | {"user_id": None}) + "\n")
-    assert "--user-id ID" in str(refused(path))
+    assert "--user ID" in str(refused(path))
     assert read_pairs(path, user_id="bob").pairs[0].user_id == "bob"
 
 
@@ -143,7 +143,7 @@ def test_convert_replaces_neither_its_source_nor_another_file_unasked(tmp_path):
     convert(path, out)
     convert(path, out)
     out.write_text("mine\n")
-    with pytest.raises(DataError, match=r"holds something else.*--overwrite"):
+    with pytest.raises(DataError, match=r"holds something else.*--force"):
         convert(path, out)
     assert (path.read_bytes(), out.read_text()) == (before, "mine\n")
     assert convert(path, out, overwrite=True).pairs_written == 1

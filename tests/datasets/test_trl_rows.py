@@ -52,7 +52,7 @@ def test_rows_that_name_their_user_keep_it_and_everything_else(write_lines):
 
 
 def test_without_a_user_there_is_a_cure(write_lines):
-    with pytest.raises(DataError, match=r":1: field 'user_id'.*--user-id"):
+    with pytest.raises(DataError, match=r":1: field 'user_id'.*--user"):
         trl_rows.load(write_lines(SHAPES["strings"]))
 
 

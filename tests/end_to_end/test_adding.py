@@ -40,7 +40,7 @@ def test_a_method_is_trained_and_scores(place):
     method = ("reward_models", "mean_length", whole("method.md"))
     with_module(place, *method, "train", "--method", "mean-length", "--data", "PAIRS.jsonl", "--out", "model")
     row = {"user_id": "mara", "prompt": "Rice?", "first": "Yes. " * 60, "second": "Yes."}
-    done = with_module(place, *method, "score", "--model", "model", said=json.dumps(row))
+    done = with_module(place, *method, "score", "--reward-model", "model", said=json.dumps(row))
     assert json.loads(done.stdout)["prefers"] == "first"
 
 
@@ -48,7 +48,7 @@ def test_a_data_set_is_recognised_and_converted(place):
     row = {"who": "ada", "asked": "How do I undo a commit?", "liked": "git reset", "disliked": "Oh no!"}
     (place / "thumbs.jsonl").write_text(json.dumps(row), encoding="utf-8")
     module = ("synthesizeme.datasets", "thumbs", whole("data-set.md"))
-    done = with_module(place, *module, "data", "convert", "thumbs.jsonl", "out.jsonl")
+    done = with_module(place, *module, "data", "convert", "thumbs.jsonl", "--out", "out.jsonl")
     assert "1 row in the format thumbs" in done.stdout
     pair = json.loads((place / "out.jsonl").read_text(encoding="utf-8"))
     assert (pair["user_id"], pair["chosen"][0]["content"]) == ("ada", "git reset")
@@ -59,7 +59,7 @@ def test_a_backend_answers_by_its_name(place):
     assert made.returncode == 0, made.stderr
     ask = (
         "judge",
-        "--profile",
+        "--store",
         "demo",
         "--user",
         "mara",

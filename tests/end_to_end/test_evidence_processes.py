@@ -60,7 +60,7 @@ def test_from_training_to_a_persona_that_names_what_it_rests_on(without_extras, 
     asked = ("induce-persona", "split.jsonl", "--all-users", "--no-evaluate", "--json")
     _, *said = without_extras(
         ("train", "--method", METHOD, "--data", "split.jsonl", "--out", "model"),
-        (*asked, "--evidence-model", "model"),
+        (*asked, "--reward-model", "model"),
         (*asked, "--evidence", "--out", "fitted"),
     )
     trained, fitted = (json.loads(out)["users"] for out in said)

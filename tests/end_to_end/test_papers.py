@@ -11,10 +11,10 @@ import pytest
 import typer.main
 
 import reward_models
-from reward_models._naming import method_parameters
+from reward_models import method_parameters
 from reward_models.dense_retrieval import DistilledEncoder
 from synthesizeme.cli._apps import full_app
-from synthesizeme.personas.retrieving import RetrievalSettings
+from synthesizeme.judges.names import RetrievalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "experiments" / "PAPERS.md").read_text(encoding="utf-8")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from opposites import benchmark, population
 
-from synthesizeme.comparison.diff import diff
+from synthesizeme.comparison.report import diff
 from synthesizeme.datasets import inspect, write_pairs
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.apart import refuse_mixture
 from synthesizeme.evaluation.benchmarks import load_benchmark
 from synthesizeme.evaluation.controls import LongerResponse
 from synthesizeme.evaluation.report import Report, row
+from synthesizeme.pairs import check_single_source
 from synthesizeme.types import SIMULATED, respondents
 
 PEOPLE = population(2, 1)
@@ -29,7 +29,7 @@ def report(pairs):
 def test_pairs_are_human_simulated_or_mixed():
     assert [respondents(pairs) for pairs in (PEOPLE, MADE, HALF)] == ["human", "simulated", "mixed"]
     assert respondents([]) == "human"
-    assert (refuse_mixture(PEOPLE), refuse_mixture(MADE)) == ("human", "simulated")
+    assert (check_single_source(PEOPLE), check_single_source(MADE)) == ("human", "simulated")
 
 
 def test_a_mixture_is_not_measured(tmp_path):

@@ -6,13 +6,12 @@ import opposites
 import pytest
 
 import reward_models
-from synthesizeme.evaluation._leaderboard import leaderboard
-from synthesizeme.evaluation.beaten import Beaten, KindBeaten, answers_beaten
 from synthesizeme.evaluation.controls import LongerResponse
 from synthesizeme.evaluation.measurement import joined
-from synthesizeme.evaluation.no_answers import KINDS
+from synthesizeme.evaluation.no_answers import KINDS, Beaten, KindBeaten, answers_beaten
 from synthesizeme.evaluation.personal import measure_fold
 from synthesizeme.evaluation.report import measured_row
+from synthesizeme.evaluation.tables import leaderboard
 from synthesizeme.types import Failure, Message, Reward
 
 MODEL = "hierarchical-stylometric"
@@ -26,10 +25,9 @@ class Rates:
     def __init__(self, reward):
         self.reward, self.asked = reward, []
 
-    def score(self, prompts, responses, user_ids):
-        rows = list(zip(user_ids, prompts, responses, strict=True))
-        self.asked += rows
-        found = [self.reward(user, prompt[-1].content, text) for user, prompt, text in rows]
+    def score(self, answers):
+        self.asked += [(it.user_id, it.prompt, it.response) for it in answers]
+        found = [self.reward(it.user_id, it.prompt[-1].content, it.response) for it in answers]
         return [it if isinstance(it, Failure) else Reward(value=it, probability=0.5) for it in found]
 
 

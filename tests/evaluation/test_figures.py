@@ -18,9 +18,6 @@ from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
 from synthesizeme.errors import DataError, MissingExtraError, install_line
-from synthesizeme.evaluation._canvas import COLOURS, FAINT, WIDTH, style
-from synthesizeme.evaluation._figure_of_users import gain_by_user
-from synthesizeme.evaluation._lettering import TITLE, fitted, printable, spread, width_of, wrapped
 from synthesizeme.evaluation.calibration import (
     accuracy_at_coverage,
     brier,
@@ -29,6 +26,19 @@ from synthesizeme.evaluation.calibration import (
     reliability,
 )
 from synthesizeme.evaluation.figures import draw, figures
+from synthesizeme.evaluation.figures._page import (
+    COLOURS,
+    FAINT,
+    TITLE,
+    WIDTH,
+    fitted,
+    moved_apart,
+    printable,
+    style,
+    width_of,
+    wrapped,
+)
+from synthesizeme.evaluation.figures._scorers import gain_by_user
 from synthesizeme.evaluation.harness import OrderResult, Outcome, PairOutcome
 from synthesizeme.evaluation.intervals import accuracy_interval
 from synthesizeme.evaluation.measurement import Measurement
@@ -514,7 +524,7 @@ class TestFiles:
         code = (
             "import sys, synthesizeme.evaluation.figures as f; "
             "assert not any(m.partition('.')[0] in ('matplotlib', 'torch', 'dspy') for m in sys.modules); "
-            "import synthesizeme.evaluation._canvas as c\n"
+            "import synthesizeme.evaluation.figures._page as c\n"
             "with c.style(): c.Page(1, 'title', 'subtitle', ['note'])\n"
             "assert 'matplotlib.pyplot' not in sys.modules"
         )
@@ -523,17 +533,17 @@ class TestFiles:
 
 class TestLettering:
     def test_labels_move_as_little_as_possible(self):
-        assert spread([0, 10], 2, 0, 20) == [0, 10]
-        assert spread([5, 5], 2, 0, 20) == [4, 6]
-        assert spread([5, 6, 15], 2, 0, 20) == [4.5, 6.5, 15]
-        assert spread([0, 0, 0], 2, 0, 20) == [0, 2, 4], "not below the frame"
-        assert spread([20, 20], 2, 0, 20) == [18, 20], "not above it"
-        assert spread([], 2, 0, 20) == []
+        assert moved_apart([0, 10], 2, 0, 20) == [0, 10]
+        assert moved_apart([5, 5], 2, 0, 20) == [4, 6]
+        assert moved_apart([5, 6, 15], 2, 0, 20) == [4.5, 6.5, 15]
+        assert moved_apart([0, 0, 0], 2, 0, 20) == [0, 2, 4], "not below the frame"
+        assert moved_apart([20, 20], 2, 0, 20) == [18, 20], "not above it"
+        assert moved_apart([], 2, 0, 20) == []
 
     @settings(deadline=None)
     @given(st.lists(st.floats(0, 100), max_size=20).map(sorted))
     def test_labels_keep_apart_and_inside(self, heights):
-        found = spread(heights, 5, 0, 100)
+        found = moved_apart(heights, 5, 0, 100)
         assert all(b - a >= 5 - 1e-9 for a, b in itertools.pairwise(found))
         assert all(-1e-9 <= y <= 100 + 1e-9 for y in found)
 

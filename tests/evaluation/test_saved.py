@@ -8,8 +8,7 @@ import pytest
 import reward_models
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.measurement import OWN
-from synthesizeme.evaluation.personal import ONE_USER
-from synthesizeme.evaluation.saved import NO_HISTORY, UNRECORDED, measure_saved
+from synthesizeme.evaluation.personal import NO_HISTORY, ONE_USER, UNRECORDED, measure_saved
 
 MODEL = "hierarchical-stylometric"
 

@@ -10,7 +10,7 @@ from synthesizeme.backends import Budget, Caps, ModelSettings, Question, Session
 from synthesizeme.errors import BudgetError, ConfigError
 from synthesizeme.induction import run
 from synthesizeme.induction.job import model_budget
-from synthesizeme.judges._forms import VERDICT
+from synthesizeme.judges.messages import VERDICT
 from synthesizeme.types import Message
 
 

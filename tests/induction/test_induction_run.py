@@ -445,7 +445,7 @@ def test_the_command_takes_a_file_in_and_goes_on(people, tmp_path, capfd, monkey
 
     monkeypatch.chdir(tmp_path)
     write_pairs("pairs.jsonl", flat(few(people, 4)))
-    common = ["--all-users", "--profiles", "s.db", "--json", "--no-cache"]
+    common = ["--all-users", "--store", "s.db", "--json", "--no-cache"]
     assert induce_persona_main(["pairs.jsonl", *common, "--shard", "0/2"]) == 0
     first = json.loads(capfd.readouterr().out)
     assert induce_persona_main(["pairs.jsonl", *common]) == 0
@@ -455,10 +455,10 @@ def test_the_command_takes_a_file_in_and_goes_on(people, tmp_path, capfd, monkey
     assert second["taken"] == {"new": 14 * second["done"], "unchanged": 14 * first["done"]}
     assert induce_persona_main(common) == 0
     assert json.loads(capfd.readouterr().out)["unchanged"] == 4
-    assert induce_persona_main(["--all-users", "--profiles", "s.db", "--shard", "2/2"]) == 2
+    assert induce_persona_main(["--all-users", "--store", "s.db", "--shard", "2/2"]) == 2
     assert induce_persona_main(["pairs.jsonl", "--all-users", "--shard", "0/2"]) == 2
-    assert "--shard needs --profiles" in capfd.readouterr().err
-    assert induce_persona_main(["--profiles", "s.db", "--evidence", "--workers", "2"]) == 2
+    assert "--shard needs --store" in capfd.readouterr().err
+    assert induce_persona_main(["--store", "s.db", "--evidence", "--workers", "2"]) == 2
     said = capfd.readouterr().err
     assert "either --all-users or --user" in said
     assert "--evidence fits" in said

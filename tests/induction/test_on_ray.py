@@ -61,7 +61,7 @@ def test_the_command_spreads_users_over_the_cluster(
 
     monkeypatch.setenv("SYNTHESIZEME_CACHE_DIR", str(tmp_path / "cache"))
     place = filled([pair for own in list(people.values())[:3] for pair in own])
-    common = ["--all-users", "--profiles", place, "--json"]
+    common = ["--all-users", "--store", place, "--json"]
     assert induce_persona_main([*common, "--engine", "ray", "--workers", "2"]) == 0
     assert json.loads(capfd.readouterr().out)["done"] == 3
     assert opened(place).totals().done == 3

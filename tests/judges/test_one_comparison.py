@@ -4,7 +4,7 @@ import pytest
 from invented import account, comparison
 
 from synthesizeme.errors import JudgeError
-from synthesizeme.judges.one_comparison import judge_both_orders
+from synthesizeme.judges.llm_judge import judge_both_orders
 from synthesizeme.profile import UserProfile
 
 ADA = UserProfile(user_id="ada")

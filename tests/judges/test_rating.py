@@ -14,11 +14,10 @@ from synthesizeme.backends import Answer, Token
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.judges._rating_reply import read_rating
-from synthesizeme.judges.anchored import strength
-from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.judges.messages import read_rating
+from synthesizeme.judges.rating import JudgeRewards, strength
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
-from synthesizeme.scoring import PairwiseScorer, ResponseScorer
+from synthesizeme.scoring import PairwiseScorer, ResponseScorer, as_answers
 from synthesizeme.types import Failure, Reward
 
 PROMPT = (user_says("How deep is it?"),)
@@ -40,7 +39,7 @@ def judge(script=longer_is_better, **settings):
 
 
 def scored(model, *responses, user="ada"):
-    return model.score([PROMPT] * len(responses), responses, [user] * len(responses))
+    return model.score(as_answers([PROMPT] * len(responses), responses, [user] * len(responses)))
 
 
 @pytest.mark.parametrize("text", ["Rating: high", "Rating: 101", "Rating: 1000", "Rating: -5", "Rating: 7.5"])
@@ -110,7 +109,7 @@ def test_the_anchors_are_the_same_for_every_response_and_are_the_users_own():
     model, asked = judge(choices=3)
     model.fit([*PAIRS, *(pair(number, user="bob") for number in range(5))])
     scored(model, "Deep.", "Deeper.")
-    model.score([(user_says("Else?"),)], ["Else."], ["ada"])
+    model.score(as_answers([(user_says("Else?"),)], ["Else."], ["ada"]))
     blocks = [turns[-1][1].rsplit("</past_choice>", 1)[0] for turns in sent(asked)]
     assert len(set(blocks)) == 1
     assert blocks[0].count("<chosen_response>\nSix feet, sailor") == 3
@@ -164,7 +163,7 @@ def test_a_reply_that_cannot_be_read_is_a_failure_and_no_number(reply, kind):
     comparison = pair(3, chosen="Good.", rejected="Bad.").compare("chosen_first")
     assert model.compare([comparison])[0].kind == kind
     with pytest.raises(JudgeError, match="response 1 got no rating"):
-        model.rewards([PROMPT] * 2, ["Good.", "Bad."], ["ada"] * 2)
+        model.rewards(as_answers([PROMPT] * 2, ["Good.", "Bad."], ["ada"] * 2))
 
 
 def test_a_comparison_is_two_ratings_in_whichever_order():
@@ -178,7 +177,7 @@ def test_a_comparison_is_two_ratings_in_whichever_order():
     assert len(sent(asked)) == 2
     assert isinstance(model, PairwiseScorer)
     assert isinstance(model, ResponseScorer)
-    assert model.rewards([PROMPT], ["Deep."], ["ada"]) == [scored(model, "Deep.")[0].value]
+    assert model.rewards(as_answers([PROMPT], ["Deep."], ["ada"])) == [scored(model, "Deep.")[0].value]
 
 
 def test_data_cannot_close_its_tags():

@@ -8,8 +8,7 @@ import pytest
 
 from synthesizeme.backends import Answer, Token
 from synthesizeme.errors import JudgeError
-from synthesizeme.judges._logprobs import CLIP
-from synthesizeme.judges._reading import read_verdict, verdict_or_failure
+from synthesizeme.judges.messages import CLIP, read_verdict, verdict_or_failure
 from synthesizeme.types import Failure, Verdict
 
 

@@ -10,10 +10,10 @@ from invented import account, comparison, pair, sent, user_says
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.judges import LLMJudge, RetrievalJudge
+from synthesizeme.judges.retrieval_judge import count_pieces
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.retrieval import open_retriever
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.token_budget import count_pieces
 from synthesizeme.types import Failure
 
 FIRST = "Preference: First\nConfidence: 80"

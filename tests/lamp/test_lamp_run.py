@@ -11,10 +11,10 @@ from synthesizeme.backends import Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets.lamp import LampItem, LampQuestion, lamp_task, load_lamp, write_planted
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError, UnreadableError
+from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.judges.retrieval_judge import count_pieces
 from synthesizeme.lamp import Choice, LampRun, choose, lamp_prompt, rank_profiles, read_ranking, write_ranking
-from synthesizeme.personas.retrieving import RetrievalSettings
 from synthesizeme.retrieval import open_retriever
-from synthesizeme.token_budget import count_pieces
 from synthesizeme.types import Failure, Message, Verdict
 
 
@@ -99,7 +99,7 @@ def test_failures_are_wrong_answers_and_counted(folder):
     assert row.failures == {"parse": 40}
     assert row.metrics["accuracy"].value == 0
 
-    with pytest.raises(UnreadableError, match=r"user 'author-00': .*0 of its 8 replies"):
+    with pytest.raises(UnreadableError, match=r"user 'author-0\d': .*0 of its 8 replies"):
         run(folder, 2, Session(scripted_model(lambda request: "Hm."))).report(["default"])
 
 
@@ -168,9 +168,9 @@ def test_a_bracket_finds_the_winner_with_one_comparison_less_than_candidates():
 
 def test_rewards_are_taken_at_their_largest_in_one_batch():
     class Rewards(Costs):
-        def rewards(self, prompts, responses, user_ids):
-            self.rounds.append(len(responses))
-            return [-float(len(text)) for text in responses]
+        def rewards(self, answers):
+            self.rounds.append(len(answers))
+            return [-float(len(it.response)) for it in answers]
 
     scorer = Rewards()
     assert choose(scorer, [choice("aaa", "a", "aa"), choice("b", "c")]) == [1, 0]

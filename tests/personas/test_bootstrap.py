@@ -8,7 +8,7 @@ import pytest
 from invented import account, pair, sent
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import (
+from synthesizeme.personas.selection import (
     Trace,
     TracePool,
     bootstrap,
@@ -40,9 +40,9 @@ def wrong_side(request):
     return "Second" if right_side(request) == "First" else "First"
 
 
-def run(script, second_chances=0, pairs=PAIRS):
+def run(script, rejudged=0, pairs=PAIRS):
     asked, pool = account(script), TracePool()
-    bootstrap(LLMJudge(asked), pairs, ORDER, pool=pool, second_chances=second_chances)
+    bootstrap(LLMJudge(asked), pairs, ORDER, pool=pool, rejudged=rejudged)
     return pool, asked
 
 
@@ -84,7 +84,7 @@ def test_a_bare_label_names_the_users_choice():
 
 def test_a_second_chance_asks_only_unexplained_pairs_in_the_other_order():
     """A judge that always says First explains the pairs whose chosen response stands first."""
-    pool, asked = run(lambda request: reply("First"), second_chances=99)
+    pool, asked = run(lambda request: reply("First"), rejudged=99)
     unexplained = [one for one in PAIRS if preferred_side(ORDER[one.pair_id]) == "second"]
     assert 0 < len(unexplained) < 12
     assert asked.usage.distinct_calls == pool.judged == 12 + len(unexplained)
@@ -97,7 +97,7 @@ def test_a_second_chance_asks_only_unexplained_pairs_in_the_other_order():
 
 def test_second_chances_are_limited_and_never_negative():
     for allowed, asked_again in ((2, 2), (0, 0), (-3, 0)):
-        _, asked = run(lambda request: reply(wrong_side(request)), second_chances=allowed)
+        _, asked = run(lambda request: reply(wrong_side(request)), rejudged=allowed)
         assert len(sent(asked)) == 12 + asked_again
 
 
@@ -111,13 +111,13 @@ def test_a_failed_call_gets_a_second_chance_too():
 
     asked, pool = account(script), TracePool()
     requests = asked.model.lm.engine.requests
-    bootstrap(LLMJudge(asked), PAIRS, ORDER, pool=pool, second_chances=5)
+    bootstrap(LLMJudge(asked), PAIRS, ORDER, pool=pool, rejudged=5)
     assert len(requests) == 13
     assert pool.best(PAIRS[3]).order == other(ORDER[PAIRS[3].pair_id])
 
 
 def test_an_unverifiable_user_has_no_traces():
-    pool, _ = run(lambda request: reply(wrong_side(request)), second_chances=12)
+    pool, _ = run(lambda request: reply(wrong_side(request)), rejudged=12)
     assert pool.verified == 0
     assert [pool.best(one) for one in PAIRS] == [None] * 12
 
@@ -146,7 +146,7 @@ def test_a_failure_leaves_no_trace():
             return [Failure(kind="transport", detail="down") for _ in comparisons]
 
     pool = TracePool()
-    bootstrap(Down(), PAIRS, ORDER, pool=pool, second_chances=2)
+    bootstrap(Down(), PAIRS, ORDER, pool=pool, rejudged=2)
     assert (pool.traces, pool.judged, pool.verified) == ({}, 0, 0)
 
 

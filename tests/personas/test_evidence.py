@@ -18,10 +18,16 @@ from synthesizeme.datasets import assign_splits, read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
-from synthesizeme.personas.bootstrap import labelled
 from synthesizeme.personas.documents import persona_markdown
-from synthesizeme.personas.evidence import check_evidence, cited, evidence_text
-from synthesizeme.personas.synthesis import parse_persona, persona_messages, write_persona
+from synthesizeme.personas.selection import labelled
+from synthesizeme.personas.synthesis import (
+    check_evidence,
+    cited,
+    evidence_text,
+    parse_persona,
+    persona_messages,
+    write_persona,
+)
 from synthesizeme.personas.workflow import InductionSettings, UserFailure, induce_user, induce_users
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt

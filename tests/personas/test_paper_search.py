@@ -5,8 +5,7 @@ from __future__ import annotations
 from invented import account, pair, sent
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.bootstrap import draw_orders
-from synthesizeme.personas.paper_search import TRIALS, paper_search
+from synthesizeme.personas.selection import TRIALS, draw_orders, paper_search
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.types import preferred_side
 

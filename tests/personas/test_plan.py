@@ -9,7 +9,7 @@ from invented import account, user_says
 
 from synthesizeme.backends import Question
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.plan import EFFORTS, LEAST_CALLS, call_limit, make_plan
+from synthesizeme.personas.budget import EFFORTS, LEAST_CALLS, call_limit, make_plan
 from synthesizeme.types import Usage
 
 
@@ -38,9 +38,9 @@ def test_a_plan_never_needs_more_than_its_limit(effort, budget, train, validatio
     assert plan.limit <= call_limit(train + validation, effort)
     assert plan.limit <= (budget or plan.limit)
     assert 1 <= plan.train <= train
-    assert plan.second_chances >= 0
+    assert plan.rejudged >= 0
     assert plan.train + 1 <= plan.limit  # the judged pairs and one persona
-    assert plan.train + plan.second_chances + 1 <= plan.limit
+    assert plan.train + plan.rejudged + 1 <= plan.limit
 
 
 @pytest.mark.parametrize("budget", [2, 1, 0, -5])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthesizeme.personas.repetition import without_repetition
+from synthesizeme.personas.cautions import without_repetition
 from synthesizeme.profile import Persona, PersonaSentence
 
 SAME = [

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from invented import pair
 
-from synthesizeme.personas.bootstrap import TracePool, draw_orders
-from synthesizeme.personas.selection import Contender, candidate_report, draw_demonstrations, race
+from synthesizeme.personas.selection import (
+    CandidateSet,
+    TracePool,
+    candidate_report,
+    draw_demonstrations,
+    draw_orders,
+    successive_halving,
+)
 from synthesizeme.types import ORDERS, Demonstration, Failure, Verdict, preferred_side
 
 
@@ -36,22 +42,22 @@ def validation(count, world):
     return [(pair(n, user=f"world-{world}"), order) for n in range(count) for order in ORDERS]
 
 
-def contender(name, skill, demonstrations=()):
-    return Contender(name, tuple(demonstrations), Skilled(name, skill))
+def candidate(name, skill, demonstrations=()):
+    return CandidateSet(name, tuple(demonstrations), Skilled(name, skill))
 
 
 def run(world, n_validation, *, base=0.6, skills=(0.6,) * 4, calls=60, out_of_fold=()):
-    """One race in one invented world; returns (base, contenders, winner)."""
+    """One race in one invented world; returns (base, candidates, winner)."""
     items = validation(n_validation, world)
-    start = contender(f"base-{world}", base)
+    start = candidate(f"base-{world}", base)
     start.judge_items([*items, *out_of_fold])
-    others = [contender(f"{world}-{n}", skill) for n, skill in enumerate(skills)]
-    winner = race(start, others, items, out_of_fold, calls_left=lambda: calls - spent(others))
+    others = [candidate(f"{world}-{n}", skill) for n, skill in enumerate(skills)]
+    winner = successive_halving(start, others, items, out_of_fold, calls_left=lambda: calls - spent(others))
     return start, others, winner
 
 
-def spent(contenders):
-    return sum(len(one.judge.asked) for one in contenders)
+def spent(candidates):
+    return sum(len(one.judge.asked) for one in candidates)
 
 
 def accuracy(one):
@@ -107,7 +113,7 @@ def test_a_worse_candidate_never_wins():
 
 def test_the_gain_by_hand():
     """Gains of 1, 1 and -.5 on three pairs: 1.5 / (3 + 4); both orders of a pair are one observation."""
-    base, one = contender("base", 0), contender("one", 0)
+    base, one = candidate("base", 0), candidate("one", 0)
     base.scores = {("a", o): 0.0 for o in ORDERS} | {
         ("b", ORDERS[0]): 0.0,
         ("c", ORDERS[0]): 1.0,
@@ -126,8 +132,8 @@ def test_the_gain_by_hand():
     base.scores, one.scores = many, dict.fromkeys(many, 1.0)
     assert one.shrunken_gain(base) == pytest.approx(8 / 12)
     assert one.beats(base)
-    assert contender("none", 0).shrunken_gain(base) == 0.0
-    assert not contender("none", 0).beats(base)
+    assert candidate("none", 0).shrunken_gain(base) == 0.0
+    assert not candidate("none", 0).beats(base)
 
 
 def test_a_candidate_is_never_scored_on_pairs_it_shows_nor_twice():
@@ -136,7 +142,7 @@ def test_a_candidate_is_never_scored_on_pairs_it_shows_nor_twice():
         Demonstration(comparison=one.compare(order), preference=preferred_side(order))
         for one, order in items[:2]
     ]
-    one = contender("one", 1.0, shown)
+    one = candidate("one", 1.0, shown)
     assert one.pair_ids == {items[0][0].pair_id}
     one.judge_items(items)
     one.judge_items(items)
@@ -153,10 +159,10 @@ def test_ties_count_half_and_failures_are_counted_apart():
                 return Failure(kind="parse", detail="?")
             return super().verdict(comparison)
 
-    one = Contender("odd", (), Odd("odd", 1.0))
+    one = CandidateSet("odd", (), Odd("odd", 1.0))
     one.judge_items(validation(3, "x"))
     assert sorted(one.scores.values()) == [0.5, 0.5, 1.0, 1.0]
-    report = candidate_report(one, contender("base", 0), selected=True)
+    report = candidate_report(one, candidate("base", 0), selected=True)
     assert (report.correct, report.judged, report.failures, report.selected) == (3.0, 4, 2, True)
     assert report.name == "odd"
     assert candidate_report(one, one, selected=False).shrunken_gain == 0.0

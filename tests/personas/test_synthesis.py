@@ -9,7 +9,7 @@ import pytest
 from invented import account, pair, sent
 
 from synthesizeme.backends import Answer
-from synthesizeme.personas.bootstrap import labelled
+from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import (
     MAX_SENTENCE_CHARACTERS,
     MAX_SENTENCES,

@@ -25,7 +25,7 @@ def test_induce_then_judge_and_a_dry_run_foresees_the_calls(command, door, pairs
     profile = command.place / user["files"]["profile"]
     assert json.loads(profile.read_text())["user_id"] == "mara"
     asked = ("--prompt", "Can I freeze rice?", "--first", "Yes, for three months.", "--second", "No idea.")
-    said = command("judge", "--profile", profile, *door, *SHORT, *asked)
+    said = command("judge", "--store", profile, *door, *SHORT, *asked)
     assert said["preference"] in ("first", "second", "tie")
 
 

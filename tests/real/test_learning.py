@@ -15,6 +15,7 @@ import reward_models
 from reward_models._features import open_features
 from reward_models.floor import base_floor
 from reward_models.floor._language_model import LanguageModelFloor
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.trl import reward_function
 
 TRAIN = planted_words.population(tastes=(planted_words.WARM,), n_users=3, n_pairs=16, split="train")
@@ -49,7 +50,7 @@ def losses(model, pairs):
     """-log sigma(r(chosen) - r(rejected)) of each pair."""
     asked = [pair.prompt for pair in pairs], [pair.user_id for pair in pairs]
     up, down = (
-        np.array([score.value for score in model.score(asked[0], texts, asked[1])])
+        np.array([score.value for score in model.score(as_answers(asked[0], texts, asked[1]))])
         for texts in ([pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs])
     )
     return np.logaddexp(0, down - up)

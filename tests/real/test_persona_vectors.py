@@ -63,13 +63,13 @@ def test_response_averages_are_those_of_the_published_code(decoder):
 def test_extract_steer_and_monitor(command, folder):
     (command.place / "loud.md").write_text(TRAIT)
     policy = ("--policy", folder, "--device", "cpu", "--dtype", "bfloat16")
-    made = command("vectors", "extract", "--trait", "loud.md", *policy, "--scorer", "pattern:!", "--samples", 4,
+    made = command("vectors", "extract", "--trait", "loud.md", *policy, "--score-by", "pattern:!", "--samples", 4,
                    "--max-new-tokens", 24, "--layer", 16, "--out", "loud")  # fmt: skip
     assert made["pairs"] == 16
     assert 0 < made["positive"] == made["negative"] <= 16
     vectors = PersonaVectors.load(command.place / "loud")
     assert vectors.directions.shape == (31, 576)
-    steered = command("vectors", "steer", "--vectors", "loud", *policy, "--trait", "loud.md", "--scorer",
+    steered = command("vectors", "steer", "--vectors", "loud", *policy, "--trait", "loud.md", "--score-by",
                       "pattern:!", "--alpha=-1.5,1.5", "--max-new-tokens", 24)  # fmt: skip
     calm, loud = steered["doses"]
     assert (calm["answers"], loud["answers"]) == (2, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synthesizeme.replies.labels import label_in
+from synthesizeme.replies.statements import label_in
 
 SCORES, TAGS, TWO = "12345", ("comedy", "dark comedy", "sci-fi", "based on a book"), ("[1]", "[2]")
 

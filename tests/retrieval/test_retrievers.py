@@ -12,10 +12,16 @@ import pytest
 from rank_bm25 import BM25Okapi
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError, install_line
-from synthesizeme.retrieval import open_retriever, retriever, retriever_names
-from synthesizeme.retrieval._base import by_score, words
-from synthesizeme.retrieval.bm25 import K1, B, Bm25
-from synthesizeme.retrieval.dense import Dense
+from synthesizeme.retrieval import (
+    K1,
+    B,
+    Bm25,
+    Dense,
+    by_score,
+    open_retriever,
+    retriever_names,
+    words,
+)
 
 WORDS = ["tax", "bill", "vote", "senate", "cat", "dog", "garden", "recipe", "goal", "match"]
 ALL = ("none", "random", "recency", "bm25", "dense")
@@ -37,10 +43,10 @@ def corpora(n, seed=0):
         yield " ".join(rng.choices([*WORDS, "unseen"], k=rng.randint(0, 6))), documents
 
 
-def test_the_file_is_the_registration():
+def test_retrievers_go_by_name():
     assert retriever_names() == sorted(ALL)
     with pytest.raises(UnknownNameError, match="Did you mean 'bm25'"):
-        retriever("bm2")
+        open_retriever("bm2")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,7 +8,7 @@ import numpy as np
 from invented import pair, user_says
 from scipy.special import expit
 
-from reward_models import _chosen_features, _hierarchical, hierarchical
+from reward_models import _features, _hierarchical, hierarchical
 
 WORDS = ["the", "ship", "sails", "over", "calm", "water", "toward", "a", "small", "island", "near", "home"]
 ASKED = (user_says("Where to?"),)
@@ -39,7 +39,7 @@ def opening(patch, features):
     """Whatever specification a hierarchical model opens, it gets ``features(spec)``; nothing else is opened."""
     patch.setattr(hierarchical, "default_encoder", lambda: "hashed")
     patch.setattr(_hierarchical, "open_features", features)
-    patch.setattr(_chosen_features, "open_features", features)
+    patch.setattr(_features, "open_features", features)
 
 
 def drawn_texts(rng, n):

@@ -8,6 +8,7 @@ import pytest
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Comparison
 
 STEPS = (0, 4, 16, 64, 256)
@@ -59,7 +60,9 @@ def errors_along(model, pairs, walk, user):
             )
             for p in pairs
         ]  # fmt: skip
-        scored = model.score([c.prompt for c in asked], [c.first for c in asked], [c.user_id for c in asked])
+        scored = model.score(
+            as_answers([c.prompt for c in asked], [c.first for c in asked], [c.user_id for c in asked])
+        )
         rewards.append(np.mean([r.standard_error for r in scored]))
         margins.append(np.mean([v.standard_error for v in model.compare(asked)]))
     return np.array(rewards), np.array(margins)
@@ -90,9 +93,9 @@ def test_values_do_not_change_with_what_no_feature_represents(model, learned_fro
         WALKS["foreign words"](p.chosen_text, 16) for p in learned_from[:6]
     ]  # fmt: skip
     users, prompts = [p.user_id for p in learned_from[:6]], [p.prompt for p in learned_from[:6]]
-    cautious = model.score(prompts, asked, users)
+    cautious = model.score(as_answers(prompts, asked, users))
     monkeypatch.setattr(model.basis_, "outside", nothing)
-    bold = model.score(prompts, asked, users)
+    bold = model.score(as_answers(prompts, asked, users))
     assert [r.value for r in cautious] == [r.value for r in bold]
     for careful, careless in zip(cautious, bold, strict=True):
         assert careful.standard_error > careless.standard_error

@@ -11,9 +11,10 @@ from invented import user_says
 from sklearn.decomposition import PCA
 
 from reward_models import _basis
-from reward_models._basis import CLIP, COMPONENTS, GROUPS, STYLE, Basis, Item
+from reward_models._basis import CLIP, COMPONENTS, GROUPS, STYLE, Basis
 from reward_models._hierarchy import Variances
-from reward_models._wording import wording
+from reward_models._sketches import wording
+from reward_models._types import Item
 from synthesizeme import stylometry
 
 WORDS = ["calm", "water", "rope", "sail", "mast", "tar", "gull", "tide", "reef", "moon"]

@@ -13,6 +13,7 @@ import reward_models
 from reward_models._reward_training import Schedule, tokenized, train
 from reward_models.bradley_terry import BradleyTerry
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.scoring import as_answers
 
 TRAIN = planted_words.population(tastes=(planted_words.WARM,), n_users=3, n_pairs=16, split="train")
 HELD_OUT = planted_words.population(tastes=(planted_words.WARM,), n_users=3, n_pairs=10, seed=1)
@@ -66,7 +67,7 @@ def test_transformers_loads_a_checkpoint_and_gives_the_same_reward(fitted, tmp_p
     with torch.no_grad():
         logits = model(**inputs).logits
     assert logits.shape == (1, 1)
-    expected = fitted.rewards([asked.prompt], [asked.chosen_text], [asked.user_id])
+    expected = fitted.rewards(as_answers([asked.prompt], [asked.chosen_text], [asked.user_id]))
     assert logits.item() == pytest.approx(expected[0], rel=1e-5)
     config = json.loads((place / "config.json").read_text())
     assert config["problem_type"] == "regression"
@@ -89,7 +90,7 @@ def test_a_decoder_reads_the_last_token_though_its_padding_token_was_the_end_tok
     padded = tokenizer.pad({"input_ids": ids}, return_tensors="pt")
     with torch.no_grad():
         together = plain(**padded).logits[:, 0]
-    alone = model.rewards([HELD_OUT[0].prompt] * 2, texts, ["u0"] * 2)
+    alone = model.rewards(as_answers([HELD_OUT[0].prompt] * 2, texts, ["u0"] * 2))
     assert together.tolist() == pytest.approx(alone, rel=1e-4, abs=1e-5)
 
 
@@ -137,9 +138,8 @@ def test_pairs_that_are_all_the_same_within_the_window_are_refused(folder):
 
 
 def test_settings_out_of_range_are_named_together(folder):
-    model = BradleyTerry(backbone=folder("bert"), epochs=0, batch_size=-1)
     with pytest.raises(ConfigError, match=r"epochs is 0.*batch_size is -1"):
-        model.fit(TRAIN)
+        BradleyTerry(backbone=folder("bert"), epochs=0, batch_size=-1)
     with pytest.raises(ConfigError, match="max_length is 7"):
         BradleyTerry(backbone=folder("bert"), max_length=7).fit(TRAIN)
 
@@ -161,7 +161,7 @@ def test_the_default_backbone_is_the_packaged_sentence_encoder_found_by_itself()
 
 def test_texts_beyond_the_window_and_odd_characters_are_scored(fitted):
     texts = ["sunny " * 5000, "\ud800 lone", "😀 \x00", " "]
-    rewards = fitted.rewards([(user_says("?" * 3000),)] * 4, texts, ["u0"] * 4)
+    rewards = fitted.rewards(as_answers([(user_says("?" * 3000),)] * 4, texts, ["u0"] * 4))
     assert np.isfinite(rewards).all()
 
 

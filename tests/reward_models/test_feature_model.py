@@ -7,11 +7,12 @@ import pytest
 from invented import pair, user_says
 
 import reward_models
-from reward_models import _chosen_features, _feature_model
+from reward_models import _feature_model, _features
 from reward_models._features import open_features
 from reward_models.lore import Lore
 from reward_models.pal_b import PalB
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.scoring import as_answers
 
 SMALL = {"features": "stylometric", "epochs": 3, "rank": 2}
 PAIRS = [
@@ -39,7 +40,7 @@ class Numbers:
 @pytest.fixture
 def numbers(monkeypatch):
     features = Numbers()
-    monkeypatch.setattr(_chosen_features, "open_features", lambda spec: features)
+    monkeypatch.setattr(_features, "open_features", lambda spec: features)
     return features
 
 
@@ -75,24 +76,17 @@ def test_only_a_method_that_reads_prompts_has_columns_for_them(numbers):
     assert Lore(**SMALL).fit(PAIRS)._encode_prompts([PAIRS[0].prompt] * 3).shape == (3, 0)
     model = PalB(**SMALL, dim=2, hidden=0).fit(PAIRS)
     assert model._encode_prompts([PAIRS[0].prompt] * 3).shape == (3, 1)
-    short, long = (model.rewards([(user_says(t),)], ["Aye!"], ["nobody"])[0] for t in ("?", "How deep?" * 9))
+    short, long = (
+        model.rewards(as_answers([(user_says(t),)], ["Aye!"], ["nobody"]))[0] for t in ("?", "How deep?" * 9)
+    )
     assert short != long
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_refused_by_name(numbers, value):
-    model = Lore(**SMALL).fit(PAIRS)
-    numbers.value = value
-    for use in (lambda: model.rewards([PAIRS[0].prompt], ["Aye"], ["u0"]), lambda: Lore(**SMALL).fit(PAIRS)):
-        with pytest.raises(DataError, match=r"'numbers'.*clear the cache"):
-            use()
-
-
 def test_auto_takes_the_default_encoder_and_goes_on_without_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: "static")
+    monkeypatch.setattr(_features, "default_encoder", lambda: "static")
     model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
     assert model._facts()["features"] == "stylometric+static"
-    monkeypatch.setattr(_chosen_features, "default_encoder", lambda: None)
+    monkeypatch.setattr(_features, "default_encoder", lambda: None)
     model = Lore(**SMALL | {"features": "auto"}).fit(PAIRS)
     assert model._facts()["features"] == model._facts()["identity"] == "stylometric"
     model.save(tmp_path / "model")
@@ -118,21 +112,20 @@ def test_a_network_that_does_not_fit_is_a_typed_error(tmp_path):
 def test_many_rows_are_scored_in_passes(numbers, monkeypatch):
     model = Lore(**SMALL).fit(PAIRS)
     prompts, texts, users = [PAIRS[0].prompt] * 7, [f"Aye {'!' * i}" for i in range(7)], ["u0"] * 7
-    whole = model.rewards(prompts, texts, users)
+    whole = model.rewards(as_answers(prompts, texts, users))
     monkeypatch.setattr(_feature_model, "SCORED_AT_ONCE", 3)
-    assert model.rewards(prompts, texts, users) == pytest.approx(whole, rel=1e-5)
+    assert model.rewards(as_answers(prompts, texts, users)) == pytest.approx(whole, rel=1e-5)
 
 
 def test_the_probability_of_a_reward_is_that_against_typical_features(numbers):
     model = Lore(**SMALL).fit(PAIRS)
     typical = "x" * round(float(model.mean_[0]))
-    scored = model.score([PAIRS[0].prompt] * 2, [typical, "Aye! Aye! Aye!"], ["u0"] * 2)
+    scored = model.score(as_answers([PAIRS[0].prompt] * 2, [typical, "Aye! Aye! Aye!"], ["u0"] * 2))
     assert scored[0].probability == pytest.approx(0.5, abs=0.02)
     margin = scored[1].value - 0.0  # lore is linear: typical features have reward 0
     assert scored[1].probability == pytest.approx(1 / (1 + np.exp(-margin)), rel=1e-6)
 
 
 def test_settings_out_of_range_are_named_together():
-    model = Lore(features="stylometric", rank=0, shrinkage=-1.0, learning_rate=0.0)
     with pytest.raises(ConfigError, match=r"lore: rank is 0.*shrinkage is -1\.0.*learning_rate is 0\.0"):
-        model.fit(PAIRS)
+        Lore(features="stylometric", rank=0, shrinkage=-1.0, learning_rate=0.0)

@@ -157,15 +157,15 @@ def test_a_part_that_is_missing_is_named(monkeypatch, tmp_path, spec):
 
 
 @pytest.mark.parametrize(
-    ("spec", "library", "module", "extra"),
+    ("spec", "library", "extra"),
     [
-        ("minilm", "sentence_transformers", "_encoder", "embeddings"),
-        ("static+some/name", "torch", "_encoder", "embeddings"),
-        ("lm:x", "transformers", "_hidden_states", "hf"),
+        ("minilm", "sentence_transformers", "embeddings"),
+        ("static+some/name", "torch", "embeddings"),
+        ("lm:x", "transformers", "hf"),
     ],
 )
-def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, spec, library, module, extra):
-    for loaded in ("_encoder", "_hidden_states", "_backbone", "_threads"):
+def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, spec, library, extra):
+    for loaded in ("_encoders", "_transformers"):
         monkeypatch.delitem(sys.modules, f"reward_models.{loaded}", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
     part = re.escape(spec.split("+")[-1])

@@ -18,6 +18,7 @@ from reward_models.floor._experts import WITHOUT_VECTORS, Expert
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation.no_answers import KINDS, Source
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import FLOOR_ERRS, Comparison, Message, Verdict
 
 PROMPT = "How do I keep basil alive on a windowsill through the winter?"
@@ -126,13 +127,13 @@ def fitted():
 def test_a_reward_is_its_taste_and_its_floor(fitted):
     model, pairs = fitted
     user = pairs[0].user_id
-    echo, answer = model.score([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2)
+    echo, answer = model.score(as_answers([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2))
     assert answer.floor == 0
     assert answer.value == answer.taste
     assert echo.floor == pytest.approx(-DEPTH * model.standing.unit)
     assert echo.value == echo.taste + echo.floor
     bare = copy(model).stand_on("none")
-    alone, beside = bare.score([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2)
+    alone, beside = bare.score(as_answers([turns(PROMPT)] * 2, [PROMPT, ANSWER], [user] * 2))
     assert [alone.value, beside.value] == [echo.taste, answer.taste]
     assert answer.probability == beside.probability
     assert echo.probability == pytest.approx(FLOOR_ERRS * alone.probability, abs=0.05)
@@ -169,7 +170,7 @@ def test_a_checkpoint_keeps_what_the_floor_knows(fitted, tmp_path):
     assert again.standing.unit == model.standing.unit
     ids = [pairs[0].user_id] * 3
     asked = [turns(PROMPT)] * 3, [ANSWER, PROMPT, OTHER], ids
-    assert again.score(*asked) == model.score(*asked)
+    assert again.score(as_answers(*asked)) == model.score(as_answers(*asked))
     assert reward_models.load(tmp_path / "model").floor == "base"
 
 

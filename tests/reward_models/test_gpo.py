@@ -12,8 +12,8 @@ import two_tastes  # noqa: E402
 
 import reward_models  # noqa: E402
 from reward_models._history_model import PairSets, _numbered  # noqa: E402
-from reward_models._profiler import content  # noqa: E402
 from reward_models._trainer import seeded  # noqa: E402
+from reward_models._training_pairs import content  # noqa: E402
 from reward_models.gpo import Gpo, GpoNetwork  # noqa: E402
 from synthesizeme.errors import ConfigError  # noqa: E402
 
@@ -175,9 +175,8 @@ def test_the_sizes_of_the_paper_are_within_reach():
 
 
 def test_settings_out_of_range_are_named_together():
-    wrong = Gpo(**SMALL | {"heads": 3, "pairwise": 1.5, "layers": 0, "learning_rate": 0.0, "mirrored": -1.0})
     with pytest.raises(ConfigError) as error:
-        wrong.fit(TRAIN)
+        Gpo(**SMALL | {"heads": 3, "pairwise": 1.5, "layers": 0, "learning_rate": 0.0, "mirrored": -1.0})
     for part in (
         "multiple of heads",
         "pairwise is 1.5",

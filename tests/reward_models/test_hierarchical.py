@@ -25,13 +25,14 @@ from scipy.special import expit
 
 import reward_models
 from reward_models import _hierarchical
-from reward_models._basis import Item
 from reward_models._effects import NONE
 from reward_models._features import Encoded
 from reward_models._hierarchy import some_users
 from reward_models._left_out import CASES, SEEN_OR_NEW, Factors, Pairs, loss
+from reward_models._types import Item
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Comparison
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
@@ -152,7 +153,7 @@ def test_rewards_and_their_standard_errors_are_those_of_the_joint_posterior(join
         errors = np.sqrt(
             errors**2 - model.variances_.items
         )  # the typical response has no effect to be unsure of
-        rewards = model.score(prompts, texts, [user or "nobody"] * len(texts))
+        rewards = model.score(as_answers(prompts, texts, [user or "nobody"] * len(texts)))
         assert [r.value for r in rewards] == pytest.approx(expected, rel=1e-3, abs=1e-4)
         assert [r.standard_error for r in rewards] == pytest.approx(errors, rel=1e-3)
         assert [r.judged for r in rewards] == [
@@ -168,7 +169,9 @@ def test_a_reward_is_the_margin_against_typical_features(planted):
         ("chosen", [p.chosen_text for p in pairs]),
         ("rejected", [p.rejected_text for p in pairs]),
     ):
-        rewards[side] = planted.score([p.prompt for p in pairs], texts, [p.user_id for p in pairs])
+        rewards[side] = planted.score(
+            as_answers([p.prompt for p in pairs], texts, [p.user_id for p in pairs])
+        )
         assert all(0 < r.standard_error < 20 for r in rewards[side])
         for r in rewards[side]:
             moderated = r.value / np.sqrt(1 + np.pi / 8 * r.standard_error**2)

@@ -27,6 +27,7 @@ from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Failure
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
@@ -70,7 +71,7 @@ def test_settings_that_there_are_not_are_refused(method):
 def sane(model, users=("u0", "nobody")):
     """Every number of every text is a number."""
     for user in users:
-        scored = model.score([ASKED] * len(AWKWARD), AWKWARD, [user] * len(AWKWARD))
+        scored = model.score(as_answers([ASKED] * len(AWKWARD), AWKWARD, [user] * len(AWKWARD)))
         for result in scored:
             assert np.isfinite([result.value, result.probability, result.standard_error]).all()
             assert 0 <= result.probability <= 1
@@ -161,8 +162,8 @@ def test_an_encoder_without_a_number_for_a_text_is_named(encoder):
     for use in (
         lambda: model.fit_user("u0", [good, bad]),
         lambda: model.compare(asked([good, bad])),
-        lambda: model.rewards([ASKED], ["A reef"], ["u0"]),
-        lambda: model.rewards([(user_says("Is there a reef?"),)], ["Aye"], ["u0"]),
+        lambda: model.rewards(as_answers([ASKED], ["A reef"], ["u0"])),
+        lambda: model.rewards(as_answers([(user_says("Is there a reef?"),)], ["Aye"], ["u0"])),
     ):
         with pytest.raises(DataError, match="the features 'hashed' of 1 texts"):
             use()

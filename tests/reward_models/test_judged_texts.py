@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from invented import user_says
 
-from reward_models import _judged_texts
-from reward_models._basis import Item
-from reward_models._effects import NONE
-from reward_models._judged_texts import JudgedTexts
+from reward_models import _effects
+from reward_models._effects import NONE, JudgedTexts
+from reward_models._types import Item
 from synthesizeme.types import Message
 
 ASKED, OTHER = (user_says("How deep is it?"),), (user_says("Where is it?"),)
@@ -37,8 +36,8 @@ def test_the_prompt_belongs_to_the_response():
 
 
 def test_the_most_judged_are_kept_whatever_the_order(monkeypatch):
-    assert _judged_texts.MOST == 1024
-    monkeypatch.setattr(_judged_texts, "MOST", 3)
+    assert _effects.MOST == 1024
+    monkeypatch.setattr(_effects, "MOST", 3)
     items = [item for n in range(1, 8) for item in often(f"judged {n} times", n)]
     judged, turned = JudgedTexts.of(items), JudgedTexts.of(items[::-1])
     assert judged.digests.tobytes() == turned.digests.tobytes()

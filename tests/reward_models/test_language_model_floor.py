@@ -14,6 +14,7 @@ from reward_models import load, method
 from reward_models.floor import DEPTH, base_floor, open_floor
 from reward_models.floor._language_model import CUT_OFF, LanguageModelFloor
 from synthesizeme.errors import DataError
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Message
 
 torch = pytest.importorskip("torch")
@@ -162,17 +163,17 @@ def test_a_checkpoint_scores_bit_for_bit_the_same_and_knows_its_language_model(t
     model.save(tmp_path / "checkpoint")
     rows = [p.prompt for p in pairs[:6]], [p.chosen_text for p in pairs[:6]], [p.user_id for p in pairs[:6]]
     back = load(tmp_path / "checkpoint")
-    assert back.score(*rows) == model.score(*rows)
+    assert back.score(as_answers(*rows)) == model.score(as_answers(*rows))
     assert back.standing.kept()[0] == model.standing.floor.limits()
 
     tiny_backbones.make(Path(name), [ANSWER] * 9, shape="llama", seed=1)
     open_language_model.cache_clear()
     with pytest.raises(DataError, match=r"not the language model .* train again"):
-        load(tmp_path / "checkpoint").score(*rows)
+        load(tmp_path / "checkpoint").score(as_answers(*rows))
     shutil.rmtree(name)
     open_language_model.cache_clear()
     with pytest.raises(DataError, match="name a folder with the model"):
-        load(tmp_path / "checkpoint").score(*rows)
+        load(tmp_path / "checkpoint").score(as_answers(*rows))
 
 
 @pytest.mark.parametrize("name", ["no/such/model/anywhere", "."])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from opposites import judged, population
 
-from reward_models._basis import STYLE, Item
+from reward_models._basis import STYLE
 from reward_models._hierarchy import Rows
+from reward_models._types import Item
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.errors import NotFittedError
 from synthesizeme.types import Comparison

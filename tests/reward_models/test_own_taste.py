@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 import reward_models
-from reward_models._set_apart import chance, deviations
+from reward_models._own_taste import chance, deviations
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs

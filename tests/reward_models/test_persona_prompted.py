@@ -7,8 +7,13 @@ import tiny_backbones
 from invented import pair
 
 import reward_models
-from reward_models._profiler import StylometricProfiler, cross_fitted, differences, profile_text
-from reward_models.persona_prompted import PersonaPrompted
+from reward_models.persona_prompted import (
+    PersonaPrompted,
+    StylometricProfiler,
+    cross_fitted,
+    differences,
+    profile_text,
+)
 from synthesizeme import stylometry
 from synthesizeme.errors import ConfigError
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile

@@ -8,10 +8,8 @@ import pytest
 from invented import pair, user_says
 
 import reward_models
-from reward_models._columns import Columns, Side, read_pairs
 from reward_models._features import open_features
-from reward_models._regression import regress
-from reward_models.pooled import STRENGTHS, UNTRIED, Pooled, most_likely
+from reward_models.pooled import STRENGTHS, UNTRIED, Columns, Pooled, Side, most_likely, read_pairs, regress
 from reward_models.pooled_own import PooledOwn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))

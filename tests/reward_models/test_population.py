@@ -22,7 +22,8 @@ from synthesizeme import stylometry
 from synthesizeme.datasets import read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.benchmarks import load_benchmark
-from synthesizeme.evaluation.saved import measure_saved
+from synthesizeme.evaluation.personal import measure_saved
+from synthesizeme.scoring import as_answers
 from synthesizeme.types import Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,7 +152,7 @@ def test_nobody_and_no_text_is_in_it(model):
 def test_opposed_statements_are_worth_the_same_to_a_user_it_does_not_know(model, prompt):
     asked = (Message(role="user", content=prompt),)
     for one, other in OPPOSED:
-        first, second = model.score([asked, asked], [one, other], ["somebody"] * 2)
+        first, second = model.score(as_answers([asked, asked], [one, other], ["somebody"] * 2))
         assert abs(first.value - second.value) < 0.1, (one, first.value, other, second.value)
 
 
@@ -159,7 +160,7 @@ def test_opposed_statements_are_worth_the_same_to_a_user_it_does_not_know(model,
 def test_repeating_an_opinion_that_the_prompt_states_is_worth_little(model, place):
     for sides in OPPOSED:
         asked = (Message(role="user", content=f"Is this true? {sides[place]}"),)
-        first, second = model.score([asked, asked], list(sides), ["somebody"] * 2)
+        first, second = model.score(as_answers([asked, asked], list(sides), ["somebody"] * 2))
         assert abs(first.value - second.value) < 0.15, (sides, first.value, second.value)
 
 
@@ -193,7 +194,7 @@ def test_it_scores_in_a_base_install_from_a_file_of_pairs(tmp_path):
     rows = [{"prompt": "Tell me about tea.", "response": text} for text in ("It is hot 🙂 🎉", "It is hot.")]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT + "from synthesizeme.cli import main; sys.exit(main())",
-         "score", "--user", "me", "--history", str(history)],
+         "score", "--user", "me", "--data", str(history)],
         input="".join(json.dumps(row) + "\n" for row in rows), capture_output=True, text=True, check=True,
     )  # fmt: skip
     liked, other = map(json.loads, done.stdout.splitlines())
@@ -209,7 +210,7 @@ def test_the_adapter_of_trl_takes_it_without_a_path_in_a_base_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     expected = reward_models.load().score(
-        [[Message(role="user", content="Tell me about tea.")]], ["It is hot."], ["me"]
+        as_answers([[Message(role="user", content="Tell me about tea.")]], ["It is hot."], ["me"])
     )
     assert done.stdout.strip() == f"{[expected[0].value]} {{'population': 1}}"
 

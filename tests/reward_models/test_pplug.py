@@ -12,6 +12,7 @@ from reward_models._backbone import open_backbone
 from reward_models.persona_prompted import PersonaPrompted
 from reward_models.pplug import Pplug, PplugNetwork
 from synthesizeme.errors import ConfigError
+from synthesizeme.scoring import as_answers
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 
@@ -122,11 +123,11 @@ def test_the_persona_depends_on_the_prompt_and_never_on_the_candidate(fitted):
         read.append(original(*inputs)[0])
         return read[-1]
 
-    rows = fitted.score([prompts[0]] * 2, ["sunny! ship", "a frosty? calm sea"], ["u0"] * 2)
+    rows = fitted.score(as_answers([prompts[0]] * 2, ["sunny! ship", "a frosty? calm sea"], ["u0"] * 2))
     assert rows[0].value != rows[1].value
     fitted.network_.soft_tokens = lambda *inputs: (watched(*inputs), original(*inputs)[1])
     try:
-        fitted.score([prompts[0]] * 2, ["sunny! ship", "a frosty? calm sea"], ["u0"] * 2)
+        fitted.score(as_answers([prompts[0]] * 2, ["sunny! ship", "a frosty? calm sea"], ["u0"] * 2))
     finally:
         del fitted.network_.soft_tokens
     assert len(read) == 2

@@ -11,9 +11,9 @@ import pyarrow
 import pytest
 
 from reward_models import method, use_engine
-from reward_models._engine import active, using
 from reward_models._feature_cache import open_cache
 from reward_models._features import open_features
+from reward_models._types import active, using
 from synthesizeme.cli import main
 from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population

@@ -10,7 +10,7 @@ from scipy.special import expit
 from reward_models import _tastes
 from reward_models._effects import NONE
 from reward_models._hierarchy import Rows, fit_own
-from reward_models._tastes import MOST, Tastes, learned, no_tastes
+from reward_models._tastes import MOST_TASTES, Tastes, learned, no_tastes
 
 V = VARIANCES.own
 
@@ -25,9 +25,9 @@ def leading(tastes):
 def test_the_planted_direction_comes_first_at_about_its_size():
     users, _, _ = population(300, 12, along=1.5)
     tastes = learned(users, nobodys(users), V, 0)
-    assert tastes.count == MOST
-    assert tastes.features.shape == (OWN, MOST)
-    assert tastes.items.shape == (0, MOST)
+    assert tastes.count == MOST_TASTES
+    assert tastes.features.shape == (OWN, MOST_TASTES)
+    assert tastes.items.shape == (0, MOST_TASTES)
     direction, strength, next_ = leading(tastes)
     assert abs(direction @ DIRECTION) > 0.95
     assert 0.4 < strength < 1.5, "the penalty shrinks it"
@@ -110,7 +110,7 @@ def test_the_moments_are_those_of_the_formula():
                 moments += (i != j) * (1 - p[i]) * (1 - p[j]) * np.outer(z[i], z[j])
     ridged = curvature + np.trace(curvature) / OWN * np.eye(OWN)
     found = _tastes._moments(users, nobodys(users), V) / np.sqrt(V)[:, None]
-    assert 2 <= found.shape[1] <= MOST
+    assert 2 <= found.shape[1] <= MOST_TASTES
     inner = found.T @ ridged @ found / 7  # directions are orthogonal under the ridged curvature
     np.testing.assert_allclose(inner, np.diag(np.diag(inner)), atol=1e-9)
     assert (np.diff(np.diag(inner)) <= 1e-12).all(), "the largest first"

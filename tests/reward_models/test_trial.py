@@ -11,8 +11,7 @@ from planted_tastes import OWN, VARIANCES, fitted, population
 
 from reward_models._hierarchy import Problem, Rows, Variances
 from reward_models._left_out import CASES
-from reward_models._tastes import MOST
-from reward_models._trial import OWN_FACTORS, sharpness_by_case, tried, with_tastes
+from reward_models._tastes import MOST_TASTES, OWN_FACTORS, sharpness_by_case, tried, with_tastes
 
 V = VARIANCES.own
 WITH_ITEMS = replace(VARIANCES, items=0.5)
@@ -32,8 +31,8 @@ def test_tastes_are_kept_where_users_differ_and_refused_where_they_do_not():
 def test_tastes_of_responses_alone_are_kept():
     users, _, meaning = population(60, 14, items=12, apart=2.0)
     trial = tried(users, fitted(users, WITH_ITEMS, 12), WITH_ITEMS, V)
-    assert trial.tastes.count == MOST
-    assert trial.tastes.items.shape == (12, MOST)
+    assert trial.tastes.count == MOST_TASTES
+    assert trial.tastes.items.shape == (12, MOST_TASTES)
     strongest = np.linalg.svd(trial.tastes.items)[0][:, 0]
     assert abs(np.corrcoef(strongest, meaning)[0, 1]) > 0.95
     assert trial.own_factor in OWN_FACTORS
@@ -50,7 +49,7 @@ def test_the_features_a_user_is_judged_with_are_learned_from_the_other_half():
 
     def learned_features(trial, u):
         rows = trial.crossed[u].own
-        assert rows.shape == (10, OWN + MOST)
+        assert rows.shape == (10, OWN + MOST_TASTES)
         return rows[:, OWN:]
 
     same = [

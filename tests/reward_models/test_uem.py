@@ -10,8 +10,7 @@ from invented import pair
 import reward_models
 from reward_models._backbone import open_backbone, read_embeddings
 from reward_models._features import open_features
-from reward_models._soft_prompt import HistoryCollator
-from reward_models._soft_prompt_model import _others
+from reward_models._soft_prompt import HistoryCollator, _others
 from reward_models.uem import Uem, UemNetwork
 from synthesizeme.errors import ConfigError, DataError
 
@@ -178,6 +177,5 @@ def test_begins_with_a_persona_prompted_backbone_and_refuses_another_checkpoint(
 
 
 def test_settings_out_of_range_are_named_together(folder):
-    model = Uem(backbone=folder("llama"), **FAST | {"history_dropout": 2.0, "max_history": 0})
     with pytest.raises(ConfigError, match=r"history_dropout is 2\.0.*max_history is 0"):
-        model.fit(TRAIN)
+        Uem(backbone=folder("llama"), **FAST | {"history_dropout": 2.0, "max_history": 0})

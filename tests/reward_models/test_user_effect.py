@@ -8,7 +8,7 @@ import pytest
 from invented import pair
 
 import reward_models
-from reward_models._user_effect import PAIRS, USERS, sampled, user_effect
+from reward_models._training_pairs import PAIRS, USERS, sampled, user_effect
 from reward_models.pooled_own import PooledOwn
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))

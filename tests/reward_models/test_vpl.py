@@ -11,11 +11,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 import two_tastes  # noqa: E402
 
 import reward_models  # noqa: E402
-from reward_models import _losses  # noqa: E402
 from reward_models._history_model import PairSets  # noqa: E402
-from reward_models._trainer import seeded  # noqa: E402
+from reward_models._trainer import (  # noqa: E402
+    bradley_terry,
+    gaussian_kl,
+    seeded,
+    swap_asymmetry,
+)
 from reward_models.vpl import Vpl, VplNetwork, _active  # noqa: E402
 from synthesizeme.errors import ConfigError, NotFittedError  # noqa: E402
+from synthesizeme.scoring import as_answers  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 
@@ -97,7 +102,9 @@ def test_an_unknown_user_is_decoded_at_the_mean_of_the_prior(fitted):
     asked = HELD_OUT[0]
     fitted.users_["at-zero"] = {"mean": np.zeros(SMALL["latents"], dtype=np.float32)}
     try:
-        by_hand, nobody = fitted.rewards([asked.prompt] * 2, [asked.chosen_text] * 2, ["at-zero", "nobody"])
+        by_hand, nobody = fitted.rewards(
+            as_answers([asked.prompt] * 2, [asked.chosen_text] * 2, ["at-zero", "nobody"])
+        )
     finally:
         fitted.forget_user("at-zero")
     assert by_hand == nobody
@@ -150,7 +157,7 @@ def test_the_kl_enters_the_loss_with_its_weight(network):
         with seeded(1), torch.no_grad():
             return model._losses(context, targets, epoch)
 
-    kl = _losses.gaussian_kl(*posterior(network, context))
+    kl = gaussian_kl(*posterior(network, context))
     assert torch.allclose(losses(5.0) - losses(0.0), 0.1 * kl[[0, 0, 1]], rtol=1e-4)
 
 
@@ -162,7 +169,7 @@ def test_no_noise_and_no_kl_where_there_is_no_history(network):
         found = model._losses(history(0), targets, 0.0)
         zero = torch.zeros(1, 4, 3)
         margins = network.decode(targets.chosen, zero) - network.decode(targets.rejected, zero)
-    assert torch.allclose(found, _losses.bradley_terry(margins[0]))
+    assert torch.allclose(found, bradley_terry(margins[0]))
 
 
 def test_a_read_latent_has_the_scale_it_is_trained_with(network):
@@ -195,7 +202,7 @@ def test_the_cure_makes_swapped_histories_mirror_images():
             chosen, rejected = model._encode_pairs([p for p in uneven if p.user_id == user])
             own = PairSets(chosen[None], rejected[None], torch.ones(1, len(chosen), dtype=torch.bool))
             twin = posterior(model.network_, own.swapped())
-            found.append(_losses.swap_asymmetry(*posterior(model.network_, own), *twin).item())
+            found.append(swap_asymmetry(*posterior(model.network_, own), *twin).item())
         return np.mean(found), two_tastes.accuracy(model, asked)
 
     (plain, _), (cured, accuracy) = asymmetry_and_accuracy(0.0), asymmetry_and_accuracy(0.1)
@@ -205,8 +212,6 @@ def test_the_cure_makes_swapped_histories_mirror_images():
 
 def test_settings_out_of_range_are_named_together():
     with pytest.raises(ConfigError) as error:
-        Vpl(**SMALL | {"latents": 0, "beta": -1.0, "swap": -0.5, "dropout": 2.0, "no_history": 3.0}).fit(
-            TRAIN
-        )
+        Vpl(**SMALL | {"latents": 0, "beta": -1.0, "swap": -0.5, "dropout": 2.0, "no_history": 3.0})
     for part in ("latents is 0", "beta is -1", "swap is -0.5", "dropout is 2", "no_history is 3"):
         assert part in str(error.value)

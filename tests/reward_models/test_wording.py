@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from reward_models._wording import DIM, wording
+from reward_models._sketches import DIM, wording
 
 TEXTS = [
     "The ship sails at dawn, whatever the harbour master says.",
@@ -100,9 +100,7 @@ def test_values_never_change_or_old_checkpoints_would_read_another_text():
 
 
 def test_values_are_the_same_in_every_process():
-    code = (
-        "from reward_models._wording import wording; print(wording(['Aye, sailor!']).tobytes().hex(), end='')"
-    )
+    code = "from reward_models._sketches import wording; print(wording(['Aye, sailor!']).tobytes().hex(), end='')"
     found = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -10,9 +10,10 @@ from hashed_texts import ASKED, Hashed, asked, asked_as, embedding, flat, likes,
 from invented import user_says
 
 import reward_models
-from reward_models._basis import Basis, Item
+from reward_models._basis import Basis
 from reward_models._features import Encoded
 from reward_models._own_words import OwnWords, as_of
+from reward_models._types import Item
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.feedback import OwnAnswer, UserWords

@@ -78,10 +78,10 @@ class Stub:
         self.users_.pop(user_id, None)
         return self
 
-    def score(self, prompts: Any, responses: Any, user_ids: Any) -> list[Reward | Failure]:
-        self.asked.append(list(user_ids))
+    def score(self, answers: Any) -> list[Reward | Failure]:
+        self.asked.append([it.user_id for it in answers])
         assert self.may_answer.wait(120)
-        return [self._one(text, user) for text, user in zip(responses, user_ids, strict=True)]
+        return [self._one(it.response, it.user_id) for it in answers]
 
     def compare(self, comparisons: list[Comparison]) -> list[Verdict | Failure]:
         found: list[Verdict | Failure] = []

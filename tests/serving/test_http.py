@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthesizeme.errors import DataError
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.app import ServerSettings
 from synthesizeme.serving.users import MemoryUsers
@@ -32,7 +33,9 @@ def test_a_row_by_itself_and_rows_together_get_what_the_model_gives(serve, model
     alone = [live.post("/v1/score", row).json() for row in rows]
     assert [row["value"] for row in alone] == [row["value"] for row in together]
     prompt = (Message(role="user", content="Q?"),)
-    expected = model.score([prompt] * 4, [row["response"] for row in rows], [row["user_id"] for row in rows])
+    expected = model.score(
+        as_answers([prompt] * 4, [row["response"] for row in rows], [row["user_id"] for row in rows])
+    )
     for found, reward in zip(together, expected, strict=True):
         names = ("value", "taste", "floor", "probability", "standard_error")
         numbers = {name: getattr(reward, name) for name in names}

@@ -8,9 +8,9 @@ import pytest
 from invented import account, pair
 
 from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUserError
-from synthesizeme.judges.anchored import strength
-from synthesizeme.judges.rating import JudgeRewards
+from synthesizeme.judges.rating import JudgeRewards, strength
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.opening import (
     MODEL_VARIABLE,
     PROFILES_VARIABLE,
@@ -161,7 +161,7 @@ def test_a_judge_stands_on_the_floor_however_it_is_asked():
     model = open_rewards("judge:builtin").fit(PAIRS)
     prompt = (Message(role="user", content="How deep is the harbour of the old town?"),)
     texts = ["It is about four metres deep.", prompt[-1].content]
-    answer, echo = model.score([prompt] * 2, texts, ["ada"] * 2)
+    answer, echo = model.score(as_answers([prompt] * 2, texts, ["ada"] * 2))
     assert answer.floor > -0.5
     assert echo.value == echo.taste + echo.floor
     assert echo.floor < -2 * strength(1.0).value, "no rating makes up for it"

@@ -13,6 +13,7 @@ from synthesizeme import best_of, evaluate, load_reward_model, read_pairs
 from synthesizeme.errors import ConfigError, DataError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.resources import resource
+from synthesizeme.scoring import Answer
 from synthesizeme.types import Message
 
 pandas = pytest.importorskip("pandas")
@@ -35,7 +36,7 @@ def test_a_score_is_that_of_the_model_itself(model):
     [reward] = (
         load()
         .fit_user("mara", read_pairs(MARA).pairs)
-        .score([(Message(role="user", content=ASKED),)], [YES], ["mara"])
+        .score([Answer((Message(role="user", content=ASKED),), YES, "mara")])
     )
     score = model.score(ASKED, YES, user="mara")
     assert (score.value, score.standard_error, score.status) == (reward.value, reward.standard_error, "ok")
@@ -195,4 +196,4 @@ def test_a_method_asked_with_rows_or_texts_says_where_these_are_taken():
     with pytest.raises(
         DataError, match=r"Cure: load_reward_model\(model\)\.score\(prompt, response, user=ID\)"
     ):
-        load().score(ASKED, YES, "mara")
+        load().score([ASKED, YES, "mara"])

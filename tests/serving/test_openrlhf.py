@@ -16,6 +16,7 @@ import pytest
 
 import reward_models
 from synthesizeme.errors import ConfigError, DataError, UnknownUserError
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving import opening, openrlhf
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.openrlhf import reply, rows
@@ -297,7 +298,7 @@ def test_the_file_gives_what_the_model_gives(reward_func, named, model, sunny, f
     from synthesizeme.types import Message
 
     prompt = (Message(role="user", content="Q?"),)
-    expected = model.rewards([prompt, prompt], [sunny, frosty], ["u0", "u1"])
+    expected = model.rewards(as_answers([prompt, prompt], [sunny, frosty], ["u0", "u1"]))
     assert plain(found)["rewards"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -356,5 +357,7 @@ def test_the_file_without_a_model_takes_the_shipped_population_and_says_how_to_n
     assert found["extra_logs"]["population"] == [1]
     assert "SYNTHESIZEME_REWARD_MODEL" in caplog.text
     (question,) = rows(["Q? Aye."], ["Q?"], ["u0"])
-    (expected,) = reward_models.load().score([question.prompt], [question.response.strip()], ["u0"])
+    (expected,) = reward_models.load().score(
+        as_answers([question.prompt], [question.response.strip()], ["u0"])
+    )
     assert found["rewards"] == pytest.approx([expected.value])

@@ -9,7 +9,7 @@ import two_tastes
 from wordy import Wordy
 
 import reward_models
-from synthesizeme.datasets.rows.report import SourceRow
+from synthesizeme.datasets.rows.sources import SourceRow
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.profiles import open_store

@@ -10,6 +10,7 @@ import two_tastes
 from invented import user_says
 
 from synthesizeme.errors import ConfigError, RewardError
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.rewards import Margin, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.settings import Settings
 from synthesizeme.types import Comparison
@@ -28,7 +29,9 @@ def comparison(user, first, second):
 def test_scores_are_those_of_the_model_row_by_row(model):
     pairs = two_tastes.population(4, 3, seed=5)
     rows = [RewardQuestion(pair.user_id, pair.prompt, pair.chosen_text) for pair in pairs]
-    rewards = model.score([q.prompt for q in rows], [q.response for q in rows], [q.user_id for q in rows])
+    rewards = model.score(
+        as_answers([q.prompt for q in rows], [q.response for q in rows], [q.user_id for q in rows])
+    )
     scalar = ScalarRewards(model)
     found = scalar.score(rows)
     assert [(s.value, s.probability, s.standard_error) for s in found] == [
@@ -61,7 +64,7 @@ def test_an_unknown_user_is_refused_and_the_model_is_not_asked(stub):
 @pytest.mark.parametrize("trained_to", ["refuse", "population"])
 def test_the_population_answers_for_an_unknown_user_however_the_model_was_trained(model, trained_to, sunny):
     model.unknown_user = "population"
-    expected = model.rewards([PROMPT], [sunny], ["nobody knows me"])
+    expected = model.rewards(as_answers([PROMPT], [sunny], ["nobody knows me"]))
     model.unknown_user = trained_to
     scalar = ScalarRewards(model, Settings(unknown_user="population"))
     (found,) = scalar.score(asked(("nobody knows me", sunny)))

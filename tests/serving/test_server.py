@@ -40,7 +40,7 @@ def started(checkpoint, tmp_path):
 
     def start(*arguments, model=checkpoint, port="0"):
         command = [sys.executable, "-m", "synthesizeme.cli", "serve", "--port", port]
-        command += [] if model is None else ["--model", str(model)]
+        command += [] if model is None else ["--reward-model", str(model)]
         log = (tmp_path / f"log-{len(running)}").open("w+")
         process = subprocess.Popen([*command, *map(str, arguments)], stderr=log, stdout=log, text=True,
                                    env=os.environ | {"OMP_NUM_THREADS": "1"})  # fmt: skip
@@ -96,7 +96,7 @@ def test_a_judge_that_cannot_be_opened_leaves_no_store_behind(
 ):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     store = tmp_path / "y.db"
-    assert main(["serve", "--model", f"judge:{name}", "--profiles", str(store), "--workers", workers]) != 0
+    assert main(["serve", "--model", name, "--store", str(store), "--workers", workers]) != 0
     assert said in capfd.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -104,12 +104,12 @@ def test_a_judge_that_cannot_be_opened_leaves_no_store_behind(
 def test_an_address_that_is_taken_is_refused(checkpoint, capfd):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["serve", "--model", str(checkpoint), "--port", str(port)]) == 2
+        assert main(["serve", "--reward-model", str(checkpoint), "--port", str(port)]) == 2
     assert f"127.0.0.1:{port} cannot be bound" in capfd.readouterr().err
 
 
 def test_a_host_without_a_token_is_a_usage_error(checkpoint, capfd):
-    assert main(["serve", "--model", str(checkpoint), "--host", "0.0.0.0"]) == 2
+    assert main(["serve", "--reward-model", str(checkpoint), "--host", "0.0.0.0"]) == 2
     assert "--token-file" in capfd.readouterr().err
 
 
@@ -135,7 +135,7 @@ def test_flags_reach_the_server(started, tmp_path):
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps({"admin": [TOKEN]}))
     history = resource("data/sample/pairs.jsonl")
-    _, url, _ = started("--token-file", tokens, "--pairs", history, "--unknown-user", "population",
+    _, url, _ = started("--token-file", tokens, "--data", history, "--unknown-user", "population",
                         "--max-text", 50, "--max-rows", 2)  # fmt: skip
     mine = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
     assert ask(url).status_code == 401
@@ -200,7 +200,7 @@ def test_several_processes_without_a_store_score_and_change_no_users(started):
             assert {ask(url).json()["status"] for _ in range(5)} == {"ok"}
     refused = WEB.post(f"{url}/v1/users/new/pairs", json={"pairs": [PAIR]})
     assert refused.status_code == WEB.delete(f"{url}/v1/users/u0").status_code == 409
-    assert "--profiles" in refused.json()["error"]
+    assert "--store" in refused.json()["error"]
     for _ in range(200):
         page = WEB.get(f"{url}/metrics").text
         if 'synthesizeme_rows_total{status="ok"} 10.0' in page:
@@ -218,7 +218,7 @@ def test_several_processes_without_a_store_score_and_change_no_users(started):
 def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
     pytest.importorskip("sqlalchemy")
     history = resource("data/sample/pairs.jsonl")
-    process, url, _ = started("--workers", "2", "--profiles", tmp_path / "users.sqlite", "--pairs", history)
+    process, url, _ = started("--workers", "2", "--store", tmp_path / "users.sqlite", "--data", history)
     one, other = workers_of(process, url)
     for mine, theirs in ((one, other), (other, one)):
         with only(mine, [theirs]):
@@ -260,16 +260,16 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
 
 
 def test_what_is_wrong_with_several_processes_is_said_once(checkpoint, tmp_path, capfd):
-    assert main(["serve", "--model", str(tmp_path / "absent"), "--workers", "2", "--port", "0"]) == 1
+    assert main(["serve", "--reward-model", str(tmp_path / "absent"), "--workers", "2", "--port", "0"]) == 1
     assert "no checkpoint" in capfd.readouterr().err
-    assert main(["serve", "--model", str(checkpoint), "--workers", "2", "--pairs", "absent.jsonl"]) == 2
-    assert "needs --profiles" in capfd.readouterr().err
+    assert main(["serve", "--reward-model", str(checkpoint), "--workers", "2", "--data", "absent.jsonl"]) == 2
+    assert "needs --store" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_store_outlives_the_server(started, tmp_path, sealed):
     pytest.importorskip("sqlalchemy")
-    place = ["--profiles", tmp_path / "users.sqlite"]
+    place = ["--store", tmp_path / "users.sqlite"]
     if sealed:
         (tmp_path / "key").write_text(base64.b64encode(os.urandom(32)).decode())
         (tmp_path / "key").chmod(0o600)
@@ -292,3 +292,8 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
 def test_a_key_without_a_store_is_refused(checkpoint):
     with pytest.raises(ConfigError, match="--key-file is the key of the store"):
         application(ServerOptions(model=str(checkpoint), key_file="key"))
+
+
+def test_a_program_is_told_where_it_is_served_as_json(started):
+    _, url, log = started("--json")
+    assert json.loads(Path(log).read_text())["url"] == url

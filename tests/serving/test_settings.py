@@ -11,6 +11,7 @@ import two_tastes
 
 import reward_models
 from synthesizeme.errors import ConfigError
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving import openrlhf, verl
 from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards
 from synthesizeme.serving.settings import Settings
@@ -32,7 +33,7 @@ def of(user, text):
 
 def expected(model, text, user, pessimism=0.0, normalize=False, clip=math.inf):
     """What a setting should give, from the model's own numbers."""
-    (reward,) = model.score([PROMPT], [text], [user])
+    (reward,) = model.score(as_answers([PROMPT], [text], [user]))
     value = reward.value - pessimism * reward.standard_error
     if normalize:
         scale = model.reward_scale
@@ -46,7 +47,7 @@ def test_rewards_are_the_models_less_their_doubt_on_the_scale_of_the_training_an
     for user in ("u0", "u1", "nobody knows me"):
         (found,) = scalar.score([of(user, sunny)])
         assert found.value == pytest.approx(expected(model, sunny, user, **shape))
-        (plain,) = model.score([PROMPT], [sunny], [user])
+        (plain,) = model.score(as_answers([PROMPT], [sunny], [user]))
         shrunk = model.reward_scale.scale if "normalize" in shape else 1
         assert found.standard_error == pytest.approx(plain.standard_error / shrunk)
         assert found.probability == plain.probability

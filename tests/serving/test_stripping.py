@@ -68,9 +68,9 @@ def recorder(stub):
     """A model that keeps what it was asked to score, in `seen`."""
     answer, stub.seen = stub.score, []
 
-    def score(prompts, responses, user_ids):
-        stub.seen += [([(t.role, t.content) for t in p], r) for p, r in zip(prompts, responses, strict=True)]
-        return answer(prompts, ["3"] * len(responses), user_ids)
+    def score(answers):
+        stub.seen += [([(turn.role, turn.content) for turn in it.prompt], it.response) for it in answers]
+        return answer([it._replace(response="3") for it in answers])
 
     stub.score = score
     return stub

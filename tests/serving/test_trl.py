@@ -16,6 +16,7 @@ from reward_models import load
 from synthesizeme.datasets import read_pairs
 from synthesizeme.errors import ConfigError, RewardError
 from synthesizeme.resources import resource
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving.trl import async_reward_function, reward_function
 from synthesizeme.types import Message
 
@@ -270,7 +271,7 @@ def test_the_shipped_population_takes_users_of_ones_own_and_then_refuses_others(
     model = load().fit_user("mara", [pair for pair in pairs if pair.split != "test"])
     function = reward_function(model)
     own, none = function(["Q?", "Q?"], ["Aye.", "Aye."], user_id=["mara", "nobody"])
-    (expected,) = model.score([[Message(role="user", content="Q?")]], ["Aye."], ["mara"])
+    (expected,) = model.score(as_answers([[Message(role="user", content="Q?")]], ["Aye."], ["mara"]))
     assert (own, none) == (expected.value, None)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import reward_models
 from synthesizeme.errors import ConfigError, DataError, RewardError, UnknownUserError
+from synthesizeme.scoring import as_answers
 from synthesizeme.serving import verl
 from synthesizeme.types import Message
 
@@ -34,7 +35,7 @@ def score(compute_score, checkpoint):
 
 
 def test_the_reward_is_that_of_the_users_own_model(score, model, sunny, frosty):
-    (reward,) = model.score([(Message(role="user", content="Q?"),)], [sunny], ["u0"])
+    (reward,) = model.score(as_answers([(Message(role="user", content="Q?"),)], [sunny], ["u0"]))
     expected = reward.value
     assert score(sunny) == {
         "score": expected, "scored": 1, "status": "ok",
@@ -183,7 +184,7 @@ def test_without_a_model_the_shipped_population_answers(compute_score, sunny, mo
     monkeypatch.delenv("SYNTHESIZEME_REWARD_MODEL", raising=False)
     found = compute_score("s", sunny, "t", {"prompt": "Q?", "user_id": "u0"})
     prompt = (Message(role="user", content="Q?"),)
-    (expected,) = reward_models.load().score([prompt], [sunny], ["u0"])
+    (expected,) = reward_models.load().score(as_answers([prompt], [sunny], ["u0"]))
     assert found == {
         "score": expected.value, "scored": 0, "status": "population",
         "taste": expected.taste, "floor": expected.floor, "below_floor": 0, "stripped": 0,

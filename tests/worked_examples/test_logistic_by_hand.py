@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from reward_models._columns import Rows
 from reward_models._effects import NONE
-from reward_models._regression import MARK, Weights, regress
+from reward_models.pooled import MARK, Rows, Weights, regress
 
 LN3 = math.log(3)
 

@@ -12,9 +12,12 @@ from sklearn.metrics import mean_squared_error
 
 torch = pytest.importorskip("torch")
 
-from reward_models import _losses  # noqa: E402
 from reward_models._history_model import PairSets  # noqa: E402
-from reward_models._trainer import seeded  # noqa: E402
+from reward_models._trainer import (  # noqa: E402
+    negative_elbo,
+    seeded,
+    swap_asymmetry,
+)
 from reward_models.gpo import Gpo, GpoNetwork  # noqa: E402
 from reward_models.vpl import Vpl, VplNetwork  # noqa: E402
 
@@ -195,7 +198,7 @@ def test_the_objective_of_vpl_with_its_swap_term():
 def test_negative_elbo_as_scipy_and_torch_have_it():
     rng = np.random.default_rng(0)
     margins, mean, log_variance = rng.normal(size=6), rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
-    found = _losses.negative_elbo(*(torch.from_numpy(a) for a in (margins, mean, log_variance)), beta=0.3)
+    found = negative_elbo(*(torch.from_numpy(a) for a in (margins, mean, log_variance)), beta=0.3)
     posterior = torch.distributions.Normal(torch.from_numpy(mean), torch.from_numpy(np.exp(log_variance / 2)))
     prior = torch.distributions.Normal(0.0, 1.0)
     kl = torch.distributions.kl_divergence(posterior, prior).sum(-1).numpy()
@@ -204,7 +207,7 @@ def test_negative_elbo_as_scipy_and_torch_have_it():
 
 def test_swap_asymmetry_as_scikit_learn_has_it():
     mean, log_variance, turned, log_turned = np.random.default_rng(0).normal(size=(4, 5, 3))
-    found = _losses.swap_asymmetry(*(torch.from_numpy(a) for a in (mean, log_variance, turned, log_turned)))
+    found = swap_asymmetry(*(torch.from_numpy(a) for a in (mean, log_variance, turned, log_turned)))
     errors = [mean_squared_error(a.T, b.T, multioutput="raw_values")
               for a, b in ((mean, -turned), (log_variance, log_turned))]  # fmt: skip
     assert found.numpy() == pytest.approx(sum(errors))

@@ -18,6 +18,7 @@ import two_tastes  # noqa: E402
 from reward_models.lore import Lore, LoreNetwork  # noqa: E402
 from reward_models.pal import Pal, PalNetwork  # noqa: E402
 from reward_models.pal_b import PalB, PalBNetwork  # noqa: E402
+from synthesizeme.scoring import Answer  # noqa: E402
 
 NO_PROMPT = torch.zeros(1, 0)
 SMALL = {"features": "stylometric", "rank": 3, "epochs": 5, "shrinkage": 0.5}
@@ -122,6 +123,6 @@ def test_the_weights_of_a_new_user_are_the_minimum_that_scipy_finds(model, rewar
     weights = model.users_["u1"]["weights"]
     assert weights == pytest.approx(softmax(shared + best.x), abs=2e-3)
     assert np.abs(weights - softmax(shared)).max() > 0.02, "the pairs moved the weights"
-    value = model.rewards([HISTORY[0].prompt], [HISTORY[0].chosen_text], ["u1"])[0]
+    value = model.rewards([Answer(HISTORY[0].prompt, HISTORY[0].chosen_text, "u1")])[0]
     expected = reward(model, chosen[:1], prompts[:1], weights) / model.temperature_
     assert value == pytest.approx(expected[0], rel=1e-4)

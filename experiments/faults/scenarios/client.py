@@ -32,7 +32,7 @@ def serve(place: Workplace, store: object, env: Mapping[str, str] | None = None)
     )
     assert trained.status == 0, trained.said
     process = place.start(
-        "synthesizeme", "serve", "--model", "model", "--profiles", store, "--port", 0, env=env,
+        "synthesizeme", "serve", "--reward-model", "model", "--store", store, "--port", 0, env=env,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None

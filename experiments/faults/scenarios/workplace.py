@@ -123,7 +123,7 @@ class Workplace:
     ) -> subprocess.Popen[str]:  # fmt: skip
         """Start ``induce-persona`` over all users of a store."""
         model = ("--model", MODEL, "--api-base", self.endpoint.address, "--timeout", self.timeout_s)
-        base = (*(("pairs.jsonl",) if pairs else ()), "--all-users", "--profiles", store, *model,
+        base = (*(("pairs.jsonl",) if pairs else ()), "--all-users", "--store", store, *model,
                 "--concurrency", self.concurrency, "--cache-dir", cache, "--json", *flags)  # fmt: skip
         return self.start("induce-persona", *base, env=env, **popen)
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from synthesizeme.datasets.rows.asked import (
+from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.lines import json_lines, json_stream
+from synthesizeme.datasets.rows.pairs import (
     asked_comparison,
     asked_user,
+    derived_id,
+    mapped_pair,
+    messages,
     read_prompt,
     read_response,
     read_user,
+    strict_pair,
 )
-from synthesizeme.datasets.rows.held import plain
-from synthesizeme.datasets.rows.json_rows import json_lines, json_stream
-from synthesizeme.datasets.rows.pairs import derived_id, mapped_pair, messages, strict_pair
-from synthesizeme.datasets.rows.report import (
-    LeftOut,
-    ReadReport,
-    Row,
-    SourceRow,
-    Unjudgeable,
-    short_repr,
-)
-from synthesizeme.datasets.rows.tables import rows_of
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, Row, SourceRow, Unjudgeable, plain
 
 __all__ = [
     "LeftOut",
@@ -40,6 +35,5 @@ __all__ = [
     "read_response",
     "read_user",
     "rows_of",
-    "short_repr",
     "strict_pair",
 ]

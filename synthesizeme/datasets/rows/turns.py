@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from synthesizeme.datasets.rows.report import Row, SourceRow, Unjudgeable, short_repr
+from synthesizeme.datasets.rows.sources import Row, SourceRow, Unjudgeable
+from synthesizeme.plain_text import short_repr
 
 ROLES = {
     "model": "assistant", "bot": "assistant", "gpt": "assistant", "ai": "assistant", "chatbot": "assistant",

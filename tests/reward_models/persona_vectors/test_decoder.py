@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from reward_models.persona_vectors import open_decoder  # noqa: E402
-from reward_models.persona_vectors._blocks import blocks_of, identify  # noqa: E402
+from reward_models.persona_vectors.decoder import blocks_of, identify  # noqa: E402
 from synthesizeme.errors import ConfigError, DataError  # noqa: E402
 
 PROMPTS = [ask(text) for text in TEXTS]

@@ -14,7 +14,7 @@ from reward_models.persona_vectors import (
     read_rollouts,
     write_rollouts,
 )
-from reward_models.persona_vectors.scoring import coherence_scorer, read_score, trait_scorer, unrepetitive
+from reward_models.persona_vectors.rollouts import coherence_scorer, read_score, trait_scorer, unrepetitive
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.types import Failure
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from reward_models.persona_vectors import Steering  # noqa: E402
-from reward_models.persona_vectors._blocks import hidden_of  # noqa: E402
+from reward_models.persona_vectors.decoder import hidden_of  # noqa: E402
 from synthesizeme.errors import ConfigError, VectorError  # noqa: E402
 
 PROMPT = ask(TEXTS[0])

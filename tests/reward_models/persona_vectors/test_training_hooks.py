@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from reward_models.persona_vectors import DriftMonitor, PersonaVectors, PreventativeSteering, open_decoder  # noqa: E402
-from reward_models.persona_vectors.drift import base_deviations, drift_threshold  # noqa: E402
+from reward_models.persona_vectors.monitoring import base_deviations, drift_threshold  # noqa: E402
 from synthesizeme.errors import ConfigError, VectorError  # noqa: E402
 
 PROBES = [ask(text) for text in TEXTS[:2]]
@@ -27,7 +27,7 @@ def trained(folder, tmp_path, *callbacks, steps=2, rate=1e-3):
     import trl
     from datasets import Dataset
 
-    from reward_models._backbone import quiet
+    from reward_models._transformers import quiet
 
     decoder = open_decoder(str(folder), device="cpu")
     rows = [{"prompt": text, "completion": " The fox sleeps."} for text in TEXTS] * 2

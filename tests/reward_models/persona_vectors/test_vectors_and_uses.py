@@ -28,9 +28,12 @@ from reward_models.persona_vectors import (  # noqa: E402
     shift,
     shuffled,
 )
-from reward_models.persona_vectors._blocks import Identity  # noqa: E402
-from reward_models.persona_vectors.monitoring import projection, shift_between  # noqa: E402
-from reward_models.persona_vectors.screening import screen_pairs  # noqa: E402
+from reward_models.persona_vectors.decoder import Identity  # noqa: E402
+from reward_models.persona_vectors.monitoring import (  # noqa: E402
+    projection,
+    screen_pairs,
+    shift_between,
+)
 from synthesizeme.errors import DataError, VectorError  # noqa: E402
 from synthesizeme.types import Failure, Message, PreferencePair  # noqa: E402
 
@@ -236,15 +239,9 @@ def test_vectors_on_disk(tmp_path):
     assert np.array_equal(found.directions, vectors.directions)
     assert (found.trait, found.layer, found.facts["pairs"], found.model) == ("t", 2, 7, HERE.document())
     document = json.loads((tmp_path / "v" / "vectors.json").read_text())
-    for change, said in (({"format_version": 9}, "format version 9"), ({"layer": 5}, "no layer 5"),
-                         ({"model": {**HERE.document(), "layers": 3}}, "shape"), ({"model": {}}, "layers")):  # fmt: skip
+    for change, said in (({"format_version": 9}, "format version 9"), ({"layer": 5}, "changed since")):
         (tmp_path / "v" / "vectors.json").write_text(json.dumps(document | change))
-        with pytest.raises((DataError, VectorError), match=said):
-            PersonaVectors.load(tmp_path / "v")
-    for effects in ([1.0], {"1": "much"}):
-        facts = {"layer_effects": effects}
-        (tmp_path / "v" / "vectors.json").write_text(json.dumps(document | {"facts": facts}))
-        with pytest.raises(DataError, match="does not hold persona vectors"):
+        with pytest.raises(DataError, match=said):
             PersonaVectors.load(tmp_path / "v")
     (tmp_path / "v" / "vectors.json").write_text("{")
     with pytest.raises(DataError, match="not JSON"):

@@ -1,0 +1,166 @@
+"""From names to a report: `compare` with every control, kept as it goes; `evaluate` at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.backends import Session
+from synthesizeme.comparison.participants import Participants
+from synthesizeme.comparison.report import report
+from synthesizeme.comparison.runner import Runner, Watcher
+from synthesizeme.comparison.systems import ModelSystem, ScorerPool
+from synthesizeme.comparison.tasks import divided
+from synthesizeme.errors import MissingExtraError
+from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
+from synthesizeme.evaluation.measurement import joined
+from synthesizeme.evaluation.report import Report, measured_row
+from synthesizeme.evaluation.selective import require_pairs
+from synthesizeme.judges.by_name import OnLabel, Profiles, Scorers
+from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.personas.workflow import InductionSettings
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What a measurement depends on besides who is measured on what."""
+
+    settings: InductionSettings
+    """How judges' profiles are induced; its seed is that of every random choice."""
+    session: Session | None = None
+    """The model; needed for judges alone."""
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    """How retrieval-augmented judges retrieve."""
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of each reward model."""
+    max_users: int | None = None
+    """Take only the first so many users."""
+    no_answers: int = 0
+    """Most test pairs to which reward models are shown texts that are no answers; 0: none."""
+    on_label: OnLabel | None = None
+    """Told whom the next calls of a judge are about."""
+
+
+def compare(
+    benchmark: Benchmark,
+    out: Path,
+    who: Participants,
+    how: Measuring,
+    *,
+    resplits: int = 0,
+    cold_start: bool = True,
+    max_error: float | None = None,
+    fresh: bool = False,
+    watcher: Watcher | None = None,
+) -> tuple[Report, list[Path]]:
+    """Measure everyone on the same test pairs, each with its controls; finished work in `out` is kept.
+
+    Args:
+        benchmark: What is measured on.
+        out: Folder for the report, its figures, and finished work.
+        who: Who takes part.
+        how: See `Measuring`.
+        resplits: Number of seeded re-splits of the pairs within users.
+        cold_start: Whether the history-length curve of reward models is measured.
+        max_error: The largest error that reward models may promise, if they are to abstain.
+        fresh: Whether finished tasks are measured again.
+        watcher: Told of every step.
+
+    Returns:
+        The report, and the files that were written.
+
+    Raises:
+        DataError: something cannot be written, or `max_error` needs more validation pairs.
+    """
+    watcher, chosen = watcher or Watcher(), _limited(benchmark, how.max_users)
+    tasks = divided(
+        chosen,
+        benchmark.pairs,
+        resplit=resplits,
+        cold_start=cold_start and bool(who.classes),
+        no_answers=how.no_answers,
+        seed=how.settings.seed,
+    )
+    if max_error is not None:
+        for task in tasks.folds:
+            validation = sum(pair.split == "validation" for pair in task.fold.history)
+            require_pairs(validation, max_error, source=f"{benchmark.name}, {task.name}")
+    pool = ScorerPool(how.settings, how.session, how.on_label, how.retrieval)
+    runner = Runner(chosen, tasks, out, watcher=watcher, fresh=fresh)
+    compared = runner.run(who.systems(how.arguments, pool, max_error), named=who.names, missing=who.missing)
+    model = how.session.model if who.asking and how.session is not None else None
+    found = report(compared, chosen, tasks, model=f"{model.name} ({model.kind})" if model else "")
+    paths = [*found.save(out)]
+    if compared.measurements:
+        try:
+            from synthesizeme.evaluation.figures import draw
+
+            paths += draw(compared.measurements, out / "figures", benchmark=found.benchmark)
+        except MissingExtraError as error:
+            watcher.left_out("figures", str(error))
+    return found, paths
+
+
+def evaluate(
+    benchmark: Benchmark,
+    who: Participants,
+    how: Measuring,
+    *,
+    profiles: Profiles | None = None,
+    controls: bool = False,
+) -> tuple[Report, Scorers]:
+    """Measure everyone on the benchmark's test pairs and report it.
+
+    Args:
+        benchmark: What is measured on.
+        who: Who is measured.
+        how: See `Measuring`.
+        profiles: Profiles made earlier, for judges; None induces them from the history.
+        controls: Whether judges and checkpoints are also measured as another user and with swapped labels.
+
+    Returns:
+        The report, and what ran its judges.
+
+    Raises:
+        MissingExtraError: a reward model's library is not installed.
+        DataError: the data does not carry what somebody needs.
+    """
+    for name, error in who.missing.items():
+        if who.names[name]:
+            raise error
+    chosen = _limited(benchmark, how.max_users)
+    scorers = Scorers(
+        chosen,
+        how.settings,
+        session=how.session,
+        profiles=profiles,
+        everyone=benchmark.pairs,
+        on_label=how.on_label,
+        retrieval=how.retrieval,
+        saved={it.name: it.model for it in who.checkpoints.values()},
+        no_answers=how.no_answers,
+    )
+    called = {name: who.checkpoints[name].name if name in who.checkpoints else name for name in who.names}
+    others = [shown for name, shown in called.items() if name not in {*who.classes, *who.missing}]
+    found = scorers.report(others, controls=controls)
+    if not who.classes:
+        return found, scorers
+    tasks = divided(
+        chosen, benchmark.pairs, cold_start=False, no_answers=how.no_answers, seed=how.settings.seed
+    )
+    rows, notes = {row.name: row for row in found.rows}, list(found.notes)
+    for name, method in who.classes.items():
+        system = ModelSystem(name, method, how.arguments.get(name, {}))
+        measured = joined(name, system.kind, [system.measure(task) for task in tasks.folds])
+        seed = how.settings.seed
+        rows[name] = measured_row(measured, pairs=chosen.test, everyone=benchmark.pairs, seed=seed)
+        notes += [f"{name}: {note}" for note in measured.notes]
+    protocol = f"{found.protocol} Gains of a reward model are over itself without the user."
+    ordered = tuple(rows[name] for name in called.values() if name in rows)
+    return found.model_copy(update={"rows": ordered, "notes": tuple(notes), "protocol": protocol}), scorers
+
+
+def _limited(benchmark: Benchmark, most: int | None) -> Benchmark:
+    return limit_users(benchmark, most) if most else benchmark

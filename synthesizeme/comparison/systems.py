@@ -1,0 +1,241 @@
+"""What is compared: reward models, checkpoints, judges and references, each measured task by task."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synthesizeme.backends import Session
+from synthesizeme.comparison.tasks import Task
+from synthesizeme.evaluation.benchmarks import Benchmark
+from synthesizeme.evaluation.controls import MajorityOfOthers
+from synthesizeme.evaluation.measurement import OWN, Kind, Part
+from synthesizeme.evaluation.personal import (
+    ONE_USER,
+    measure_curve,
+    measure_fold,
+    measure_saved,
+    measure_selection,
+    selection_of,
+)
+from synthesizeme.evaluation.tables import named
+from synthesizeme.judges.by_name import OnLabel, Scorers
+from synthesizeme.judges.names import (
+    CONTROLS,
+    RetrievalSettings,
+    knows_users,
+    needs_profiles,
+    retrieval_judges,
+)
+from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.prompts import load_prompt
+
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+
+_RECORDED = ("gpt4", "gpt3")
+
+
+@dataclass(frozen=True)
+class System(ABC):
+    """Something that can be measured task by task."""
+
+    name: str
+    """Name on the command line and in the table."""
+    kind: ClassVar[Kind]
+
+    @abstractmethod
+    def measure(self, task: Task) -> Part:
+        """Measure one task.
+
+        Raises:
+            SynthesizeMeError: it failed.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values that its outcomes depend on, besides its name and the pairs."""
+        return {}
+
+    def lacks(self, benchmark: Benchmark, task: Task) -> str | None:
+        """What the data does not carry that it needs, in words; None if nothing."""
+        return None
+
+
+@dataclass(frozen=True)
+class ModelSystem(System):
+    """A reward model, made and fitted afresh for each task."""
+
+    method: type[RewardModel]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    max_error: float | None = None
+    """The promised error where it is to abstain; it is then fitted once more, on the train rows alone."""
+    kind: ClassVar[Kind] = "reward model"
+
+    def facts(self) -> dict[str, Any]:
+        """Every argument, those left at their default too, and the promised error.
+
+        Raises:
+            ConfigError: an argument has an impossible value.
+        """
+        return {"arguments": self.method(**self.arguments).params(), **_promised(self.max_error)}
+
+    def measure(self, task: Task) -> Part:
+        """Fit, score, and take away what it knows of the users; or let new users bring their pairs."""
+        model, benchmark, fold, seed = self.method(**self.arguments), task.benchmark, task.fold, task.seed
+        if task.kind == "new users":
+            return measure_curve(model, benchmark, fold, task.histories, task.lengths, seed=seed)
+        part = measure_fold(model, benchmark, fold, no_answers=task.no_answers, seed=seed)
+        if task.kind != "fold":
+            return part
+        if self.max_error is not None:
+            again = self.method(**self.arguments)
+            found = measure_selection(again, benchmark, fold, self.max_error, seed=seed)
+            part = part.model_copy(update={"selection": found})
+        told = named(model.fit_report())
+        return _noted(part, f"{task.name}: {told}") if told else part
+
+
+@dataclass(frozen=True)
+class CheckpointSystem(System):
+    """A checkpoint of a reward model: its own users' states answer, nothing is fitted."""
+
+    model: RewardModel
+    sha256: str
+    """Digest of the checkpoint."""
+    max_error: float | None = None
+    """The promised error where it is to abstain, by validation rows that it did not learn from."""
+    kind: ClassVar[Kind] = "checkpoint"
+
+    def facts(self) -> dict[str, Any]:
+        """The digest of the checkpoint, its floor, and the promised error."""
+        return {"checkpoint": self.sha256, "floor": self.model.floor, **_promised(self.max_error)}
+
+    def measure(self, task: Task) -> Part:
+        """Score the test pairs, and again with each control."""
+        part = measure_saved(
+            self.model, task.benchmark, task.fold, no_answers=task.no_answers, seed=task.seed
+        )
+        if task.kind != "fold" or self.max_error is None:
+            return part
+        learned = self.model.learned_from
+        if learned is None or any(pair.fingerprint in learned for pair in task.fold.history):
+            return _noted(part, "nothing is promised: it may have learned from the validation rows")
+        found = selection_of(self.model, task.benchmark, task.fold, self.max_error, seed=task.seed)
+        return part.model_copy(update={"selection": found})
+
+
+class ScorerPool:
+    """`Scorers` by task, so that the judges of a comparison share the profiles they need.
+
+    Args:
+        settings: How profiles are induced.
+        session: The model; needed for judges alone.
+        on_label: See `Scorers`.
+        retrieval: How retrieval-augmented judges retrieve.
+    """
+
+    def __init__(
+        self,
+        settings: InductionSettings,
+        session: Session | None = None,
+        on_label: OnLabel | None = None,
+        retrieval: RetrievalSettings | None = None,
+    ) -> None:
+        self.settings = settings
+        self.session = session
+        self.retrieval = retrieval or RetrievalSettings()
+        self._on_label = on_label
+        self._made: dict[str, Scorers] = {}
+
+    def of(self, task: Task) -> Scorers:
+        """The scorers on a task."""
+        if task.digest not in self._made:
+            self._made[task.digest] = Scorers(
+                task.benchmark,
+                self.settings,
+                session=self.session,
+                everyone=task.everyone,
+                on_label=self._on_label,
+                retrieval=self.retrieval,
+            )
+        return self._made[task.digest]
+
+
+@dataclass(frozen=True)
+class JudgeSystem(System):
+    """A judge that asks a language model, knowing more or less of the user."""
+
+    pool: ScorerPool
+    kind: ClassVar[Kind] = "judge"
+
+    def facts(self) -> dict[str, Any]:
+        """The model, the prompts, and how profiles are induced.
+
+        Raises:
+            PromptError: a prompt cannot be read.
+        """
+        settings = asdict(self.pool.settings)
+        for prompt in ("judge_prompt", "theta"):
+            settings[prompt] = load_prompt(settings[prompt]).prompt_id
+        facts: dict[str, Any] = {"induction": settings}
+        if self.name in retrieval_judges():
+            facts["retrieval"] = self.pool.retrieval.facts()
+        if self.pool.session is not None:
+            model = self.pool.session.model
+            facts["model"] = {"name": model.name, **model.settings.facts()}
+        return facts
+
+    def measure(self, task: Task) -> Part:
+        """Judge the test pairs, and again with each control where it knows the user."""
+        scorers = self.pool.of(task)
+        induced, started = sum(scorers.induction_seconds.values()), time.perf_counter()
+        own, usage = scorers.measured(self.name)
+        seconds = time.perf_counter() - started - (sum(scorers.induction_seconds.values()) - induced)
+        outcomes = {OWN: own}
+        alone = len(task.fold.histories) < 2
+        if knows_users(self.name):
+            outcomes["no_user"] = scorers.outcome("default")
+            for knowledge in CONTROLS:
+                if not (alone and knowledge == "wrong_user"):
+                    outcomes[knowledge] = scorers.control(self.name, knowledge)
+        return Part(
+            outcomes=outcomes,
+            fit_seconds=scorers.induction_seconds.get("own") if needs_profiles(self.name) else None,
+            score_seconds=seconds,
+            usage=usage,
+            notes=(ONE_USER,) if alone and knows_users(self.name) else (),
+        )
+
+
+@dataclass(frozen=True)
+class ReferenceSystem(System):
+    """A scorer that asks nobody and knows no user."""
+
+    pool: ScorerPool
+    kind: ClassVar[Kind] = "reference"
+
+    def lacks(self, benchmark: Benchmark, task: Task) -> str | None:
+        """Recorded verdicts, or other people's choices between the same responses."""
+        if self.name == "majority":
+            others = MajorityOfOthers(task.everyone)
+            said = (others.verdict(pair.compare("chosen_first")) for pair in benchmark.test)
+            return None if any(it.preference != "tie" for it in said) else "no pair was judged by others too"
+        if self.name in _RECORDED:
+            carried = any((p.metadata.get("llm_judge") or {}).get(self.name) for p in benchmark.test)
+            return None if carried else f"no pair records a verdict of {self.name}"
+        return None
+
+    def measure(self, task: Task) -> Part:
+        """Ask about the test pairs."""
+        return Part(outcomes={OWN: self.pool.of(task).outcome(self.name)})
+
+
+def _promised(max_error: float | None) -> dict[str, Any]:
+    return {} if max_error is None else {"max_error": max_error}
+
+
+def _noted(part: Part, note: str) -> Part:
+    return part.model_copy(update={"notes": (*part.notes, note)})
