@@ -17,7 +17,7 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.evaluation.selective import SelectiveRule
-    from synthesizeme.judges.one_comparison import OneComparison
+    from synthesizeme.judges.llm_judge import OneComparison
     from synthesizeme.profile import UserProfile
     from synthesizeme.types import Comparison, PreferencePair
 
@@ -62,8 +62,7 @@ def judge(
     from synthesizeme.errors import ConfigError
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of
-    from synthesizeme.judges.llm_judge import LLMJudge
-    from synthesizeme.judges.one_comparison import judge_both_orders
+    from synthesizeme.judges.llm_judge import LLMJudge, judge_both_orders
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
