@@ -28,7 +28,7 @@ from synthesizeme.types import (
 )
 
 PRIOR_VARIANCE = 4.0
-"""Prior variance of a response's strength around that of the anchors, in squared log-odds."""
+"""s^2: prior variance of a response's strength around that of the anchors, in squared log-odds."""
 _STEPS = 50
 
 
@@ -46,7 +46,7 @@ class Strength(NamedTuple):
         return chance(self.value, self.variance)
 
 
-def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
+def strength(won: float) -> Strength:
     """The most probable strength of a response, and the variance of the Laplace posterior.
 
     It maximises c log sigma(t) + (1 - c) log sigma(-t) - t^2 / (2 s^2): the chance c counts as one duel, won
@@ -58,12 +58,11 @@ def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
 
     Args:
         won: Stated chance of winning, in [0, 1].
-        prior_variance: s^2, more than 0.
 
     References:
         Bradley and Terry, "Rank Analysis of Incomplete Block Designs", 1952.
     """
-    precision, value = 1 / prior_variance, 0.0
+    precision, value = 1 / PRIOR_VARIANCE, 0.0
     for _ in range(_STEPS):
         p = _sigmoid(value)
         step = (won - p - precision * value) / (p * (1 - p) + precision)
