@@ -22,7 +22,7 @@ from synthesizeme.plain_text import count, id_list, printable
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import AskedRow
-    from synthesizeme.evaluation.abstaining import Abstainer
+    from synthesizeme.evaluation.selective import Abstainer
     from synthesizeme.serving.protocol import ScalarRewards
     from synthesizeme.types import Evidence, OwnTaste
 
