@@ -14,7 +14,7 @@ from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
-from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.prompts import as_data, conversation_text, load_prompt
 from synthesizeme.scoring import Answer, Standing
 from synthesizeme.types import (
     Comparison,
@@ -103,17 +103,16 @@ class JudgeRewards:
         session: The model. Questions of one batch that are the same are asked once.
         profiles: What is known of users, by user id.
         choices: Most past choices of a user that are shown, drawn by the seed and the user.
-        prompt: The prompt, ``judge/rating`` unless given.
         standing: What the rewards stand on; nothing unless given. A language model is no floor by itself: it
             rates what it is shown, and may be talked round.
         unknown_user: ``refuse`` or ``population``, for a user without a profile and without pairs.
         seed: Seed of the choices drawn.
-        name: Name in reports.
 
     Raises:
         ConfigError: `choices` is less than 1.
     """
 
+    name = "judge-rating"
     order_sensitive = False
     waits = True
     """It asks others, who take their time."""
@@ -127,15 +126,13 @@ class JudgeRewards:
         profiles: Mapping[str, UserProfile] | None = None,
         *,
         choices: int = CHOICES,
-        prompt: PromptTemplate | None = None,
         standing: Standing | None = None,
         unknown_user: Literal["population", "refuse"] = "refuse",
         seed: int = 0,
-        name: str = "judge-rating",
     ) -> None:
         if choices < 1:
             raise ConfigError(f"choices is {choices}; expected 1 or more past choices as anchors")
-        self.session, self.name = session, name
+        self.session = session
         self.choices, self.seed = choices, seed
         self.unknown_user: Literal["population", "refuse"] = unknown_user
         self.standing = standing
@@ -144,7 +141,7 @@ class JudgeRewards:
         self.failures: Counter[str] = Counter()
         """Calls that failed so far, by kind."""
         self._profiles = {} if profiles is None else profiles
-        self._prompt = prompt or load_prompt(PROMPT)
+        self._prompt = load_prompt(PROMPT)
         self.users_ = {user: self._shortened(self._profiles[user]) for user in self._profiles}
         """What is known of each user: persona, and the anchors as demonstrations."""
 
