@@ -259,15 +259,12 @@ def load_dataset(
     return module.load(source, **options)
 
 
-def load_words(
-    name: str, *, data_dir: str | Path | None = None, env: Mapping[str, str] = os.environ
-) -> dict[str, UserWords]:
+def load_words(name: str, *, data_dir: str | Path | None = None) -> dict[str, UserWords]:
     """What the users of a registered data set said beside their choices, found as `find_data` finds it.
 
     Args:
         name: A module of this package.
         data_dir: Folder named by the user.
-        env: Environment.
 
     Returns:
         Words by user id; none where the data set holds choices alone.
@@ -277,7 +274,7 @@ def load_words(
         DataError: it is nowhere, or cannot be read.
     """
     words: Callable[[Path], dict[str, UserWords]] | None = getattr(_module(name), "words", None)
-    return {} if words is None else words(find_data(name, data_dir=data_dir, env=env))
+    return {} if words is None else words(find_data(name, data_dir=data_dir))
 
 
 def _module(name: str) -> DatasetModule:
