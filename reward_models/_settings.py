@@ -30,11 +30,8 @@ def wrong_settings(of: object) -> list[str]:
     found = []
     for name, limit in _limits(type(of)).items():
         value = getattr(of, name)
-        fits = value > 0 if limit == POSITIVE else 0 <= value <= 1 if limit == SHARE else value >= limit
-        if not fits:
-            found.append(
-                f"{name} is {value}; expected {limit if limit in (POSITIVE, SHARE) else f'at least {limit}'}"
-            )
+        if not (_FITS[limit](value) if limit in _FITS else value >= limit):
+            found.append(f"{name} is {value}; expected {limit if limit in _FITS else f'at least {limit}'}")
     for name, parameter in method_parameters(type(of)).items():
         words = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
         value = getattr(of, name)

@@ -37,9 +37,9 @@ READ = 16_384
 class StaticEncoder(TextEncoder):
     """Direction of the mean of a text's token vectors.
 
-    f(text) = s / |s| with s = sum_i e_i over the tokens of the first `READ` characters, e_i their vectors, whose
-    lengths were learned: words that say little have short ones. A text without tokens has the vector 0. A vector
-    never depends on what else is encoded, nor on the number of cores.
+    f(text) = s / |s| with s = sum_i e_i over the tokens of the first `READ` characters, e_i their vectors,
+    whose lengths were learned: words that say little have short ones. A text without tokens has the vector 0.
+    A vector never depends on what else is encoded, nor on the number of cores.
 
     Args:
         vectors: Vector of each token, shape (V, dim).
