@@ -106,7 +106,7 @@ def _steering_strengths(
     model: ModelOptions,
     common: CommonOptions,
 ) -> None:
-    from reward_models.persona_vectors import steering_strengths, load_trait, operating_point
+    from reward_models.persona_vectors import load_trait, operating_point, steering_strengths
     from reward_models.persona_vectors.rollouts import asked
 
     trait = load_trait(str(options.trait))
