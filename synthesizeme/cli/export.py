@@ -51,10 +51,7 @@ class ExportOptions:
 
 
 @verb
-def export(
-    options: ExportOptions,
-    common: CommonOptions,
-) -> None:
+def export(options: ExportOptions, common: CommonOptions) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
     The folder's README.md has the command and the request for vLLM. The reward is the logit: switch
