@@ -20,6 +20,7 @@ LAYERS = (
     (
         "errors",
         "files",
+        "hub",
         "pairs",
         "types",
         "feedback",

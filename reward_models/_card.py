@@ -1,0 +1,66 @@
+"""The card of a reward model: what its page on the Hugging Face hub says, made from the model itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from synthesizeme.hub import CARD_FRONT
+from synthesizeme.plain_text import count
+from synthesizeme.version import __version__
+
+if TYPE_CHECKING:
+    from reward_models._base import RewardModel
+
+_CARD = """{front}
+# {title}
+
+A personalized reward model of the method `{method}`
+([synthesizeme-rewards](https://pypi.org/project/synthesizeme-rewards/) {version}): what a response is worth
+to one user.
+
+    from synthesizeme import load_reward_model
+
+    model = load_reward_model("hub:{name}")
+    model.fit_user("me", rows)                                # a user's own choices, chosen and rejected
+    model.score("a prompt", "a response", user="me")
+
+- **Learned from** {pairs}. {users}
+- **Arguments**: {arguments}.
+- **Stands on** the floor `{floor}`: what answers nothing is far below an answer, as far as it knows the kind.
+- **Rewards** are log-odds of a choice between two responses. A user without a state {without}.
+
+## Limits
+
+It predicts choices of the people it learned from, no quality and no truth, and is least sure far from the
+answers it learned from (each reward has a standard error). An optimiser finds texts that it overrates: keep
+a bound on how far a policy goes, and read what it writes. A user's state is a statement about a person:
+whoever holds it owes them deletion (`forget_user`).
+"""
+_WITHOUT = {"population": "gets the population's reward", "refuse": "is refused"}
+
+
+def card(model: RewardModel, name: str) -> str:
+    """Markdown with a front matter.
+
+    Args:
+        model: A fitted model.
+        name: Of its repository on the hub, ``owner/name``.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+    """
+    learned, users = model.learned_from, len(model.users)
+    arguments = ", ".join(f"`{key}={json.dumps(value)}`" for key, value in sorted(_given(model).items()))
+    return _CARD.format(
+        front=CARD_FRONT, title=name.rpartition("/")[2], name=name, method=model.name, version=__version__,
+        pairs="pairs that it does not name" if learned is None else count(len(learned), "pair"),
+        users=f"It holds the states of {count(users, 'user')}, by id." if users else "It knows no user.",
+        arguments=arguments or "as by default", floor=model.floor, without=_WITHOUT[model.unknown_user],
+    )  # fmt: skip
+
+
+def _given(model: RewardModel) -> dict[str, Any]:
+    """The arguments that are not those by default, but for paths of the machine that trained."""
+    plain = {**type(model)().params(), "backbone": model.params().get("backbone")}
+    return {key: value for key, value in model.params().items() if value != plain[key]}
