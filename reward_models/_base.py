@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
 from numpy.typing import NDArray
 
-from reward_models._card import card
 from reward_models._checkpoint import Checkpoint, write
 from reward_models._settings import method_parameters, wrong_settings
 from reward_models._standing import Standing, reward_scale
@@ -35,7 +32,6 @@ from reward_models._training_pairs import (
 from reward_models._types import Asked, Estimates, Histories, UserState, Words, active, sides_of, sigmoid
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
-from synthesizeme.hub import upload
 from synthesizeme.progress import ShowProgress, waiting
 from synthesizeme.scoring import Answer, RewardScale
 from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
@@ -363,32 +359,6 @@ class RewardModel(ABC):
             reward_scale=self.reward_scale, limits=limits, known=known, learned_from=self.learned_from,
         )  # fmt: skip
         write(stored, Path(folder), self._save_files)
-
-    def push_to_hub(self, name: str, *, users: bool = False, private: bool = True) -> str:
-        """Bring the checkpoint, with a card, to a model repository of the Hugging Face hub.
-
-        `reward_models.load` and wherever a checkpoint is named then take ``hub:owner/name``.
-
-        Args:
-            name: ``owner/name`` of the repository, which is made if there is none.
-            users: Whether the states of users go with it, under their ids. By default they stay here: what is
-                shared then knows nobody, and a user is fitted where it is used.
-            private: Whether a repository that is made here is seen by its owner alone.
-
-        Returns:
-            The address of the repository.
-
-        Raises:
-            NotFittedError: before `fit`.
-            DataError: the name is none, there is no login that may write, or the hub is out of reach.
-        """
-        shared = copy(self)
-        shared.users_ = dict(self._fitted()) if users else {}
-        with TemporaryDirectory() as place:
-            folder = Path(place) / "model"
-            shared.save(folder)
-            (folder / "README.md").write_text(card(shared, name), encoding="utf-8")
-            return upload(folder, name, private=private)
 
     def _take(self, stored: Checkpoint) -> None:
         """Become the fitted model of a checkpoint; `_load_files` ran before. See `reward_models.load`."""

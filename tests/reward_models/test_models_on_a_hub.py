@@ -16,10 +16,10 @@ from synthesizeme.errors import DataError
 BRING = """
 import sys
 import planted_words
-from reward_models import method
+from reward_models import method, push_to_hub
 pairs = planted_words.population(n_users=3, n_pairs=8, split="train")
 model = method("hierarchical-stylometric")(unknown_user="refuse").fit(pairs)
-print(model.push_to_hub("owner/taste", users=sys.argv[1] == "with-users"))
+print(push_to_hub(model, "owner/taste", users=sys.argv[1] == "with-users"))
 """
 TAKE = """
 import json
@@ -74,5 +74,5 @@ def test_a_token_that_may_not_write_and_a_name_that_is_none_are_said(hub, run, m
     pairs = planted_words.population(n_users=2, n_pairs=4, split="train")
     model = reward_models.method("hierarchical-stylometric")().fit(pairs)
     with pytest.raises(DataError, match="owner/name"):
-        model.push_to_hub("no/such/name")
+        reward_models.push_to_hub(model, "no/such/name")
     assert "the hub has no model of this name" in run(TAKE.replace("owner/taste", "owner/absent"))

@@ -1,16 +1,17 @@
-"""The card of a reward model: what its page on the Hugging Face hub says, made from the model itself."""
+"""A reward model on the Hugging Face hub: brought there with a card that is made from the model itself."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-from synthesizeme.hub import CARD_FRONT
+from reward_models._base import RewardModel
+from synthesizeme.hub import CARD_FRONT, upload
 from synthesizeme.plain_text import count
 from synthesizeme.version import __version__
-
-if TYPE_CHECKING:
-    from reward_models._base import RewardModel
 
 _CARD = """{front}
 # {title}
@@ -38,6 +39,34 @@ a bound on how far a policy goes, and read what it writes. A user's state is a s
 whoever holds it owes them deletion (`forget_user`).
 """
 _WITHOUT = {"population": "gets the population's reward", "refuse": "is refused"}
+
+
+def push_to_hub(model: RewardModel, name: str, *, users: bool = False, private: bool = True) -> str:
+    """Bring the checkpoint of a model, with a card, to a model repository of the Hugging Face hub.
+
+    `load` and wherever a checkpoint is named then take ``hub:owner/name``.
+
+    Args:
+        model: A fitted model.
+        name: ``owner/name`` of the repository, which is made if there is none.
+        users: Whether the states of users go with it, under their ids. By default they stay here: what is
+            shared then knows nobody, and a user is fitted where it is used.
+        private: Whether a repository that is made here is seen by its owner alone.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        NotFittedError: the model is not fitted.
+        DataError: the name is none, there is no login that may write, or the hub is out of reach.
+    """
+    shared = copy(model)
+    shared.users_ = {user: model.users_[user] for user in model.users if users}
+    with TemporaryDirectory() as place:
+        folder = Path(place) / "model"
+        shared.save(folder)
+        (folder / "README.md").write_text(card(shared, name), encoding="utf-8")
+        return upload(folder, name, private=private)
 
 
 def card(model: RewardModel, name: str) -> str:
