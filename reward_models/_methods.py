@@ -62,8 +62,8 @@ def method(name: str) -> type[RewardModel]:
 def load(folder: Path | str = POPULATION) -> RewardModel:
     """Read a checkpoint folder written by `RewardModel.save`, whatever its method.
 
-    ``hub:owner/name``, or ``owner/name`` where there is no such folder, is one that `push_to_hub` brought to the
-    Hugging Face hub; it is fetched once.
+    ``hub:owner/name``, or ``owner/name`` where there is no such folder, is one that `push_to_hub` brought to
+    the Hugging Face hub; it is fetched once.
 
     Without a folder it is the population that this package ships: fitted to a user's pairs, it scores for
     that user without any training.
