@@ -19,8 +19,8 @@ from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
 
 __all__ = [
     "POPULATION", "STATIC_LICENCE", "RewardModel", "Standing", "check_place", "encoders_here",
-    "is_checkpoint", "load", "method", "method_names", "method_parameters", "packed", "push_to_hub", "unpacked",
-    "use_engine",
+    "is_checkpoint", "load", "method", "method_names", "method_parameters", "packed", "push_to_hub",
+    "unpacked", "use_engine",
 ]  # fmt: skip
 
 ENGINES = ("local", "ray")
