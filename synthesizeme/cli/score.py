@@ -22,8 +22,8 @@ from synthesizeme.plain_text import count, id_list, printable
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import AskedRow
-    from synthesizeme.serving.rewards import ScalarRewards
     from synthesizeme.evaluation.selective import Abstainer
+    from synthesizeme.serving.rewards import ScalarRewards
     from synthesizeme.types import Evidence, OwnTaste
 
 

@@ -234,6 +234,34 @@ _empty_opening = _one_of(
 )
 
 
+_SAID_OF_NOTHING = (
+    "I am happy to help you", "I can tell you about it", "you have to be sure of it", "that is a good one",
+    "it is so good to see you here", "and I would love to", "we can do this together", "as you can see",
+    "I am not sure about that", "you are right about this", "it is what it is", "let me know how it goes",
+    "there is so much to say", "and so on", "this is the way to go", "you can always do it your way",
+    "I think that you should", "oh yes", "thank you so much for this", "it really is up to you",
+    "in the end it is all the same", "there you go", "I see what you have", "one thing or another",
+    "it can be this or it can be that", "and then we will see", "for you and for me", "that would be nice",
+    "I hope that it is of use", "you know what I mean", "well", "of course", "as I said before",
+    "this and that", "it all comes down to it", "do not worry about it",
+    "some people like it and some do not",
+    "hello to you", "what a great day", "I have been there too", "in a way", "how about that",
+)  # fmt: skip
+
+
+def _empty_talk(it: Source, rng: random.Random) -> str:
+    """Phrases that say nothing, few of them again and again or many, with or without words of the prompt."""
+    phrases = rng.sample(_SAID_OF_NOTHING, rng.randint(5, len(_SAID_OF_NOTHING)))
+    asked = re.findall(r"[^\W\d_]{4,}", it.prompt) if rng.random() < 0.5 else []
+    often = rng.uniform(0.05, 0.4)
+    found = []
+    for phrase in rng.choices(phrases, k=rng.randint(8, 30)):
+        about = f" {rng.choice(('about', 'with', 'to', 'for', 'of'))} {rng.choice(asked)}" if asked else ""
+        found.append(phrase + (about if rng.random() < often else "") + rng.choice(("!", ".", ",", ",", "")))
+    text = " ".join(found)
+    return text[0].upper() + text[1:].rstrip(",") + rng.choice("!.")
+
+
 def _keywords(it: Source, rng: random.Random) -> str | None:
     found = [word for word in re.findall(r"\w{4,}", it.prompt)]
     if len(found) < 4:
@@ -270,7 +298,7 @@ KINDS: Mapping[str, Make] = {
     "only emoji": _only_emoji, "white space marks": _white_space_marks, "lorem ipsum": _lorem,
     "random letters": _letters, "base64": _base64, "hex": _hex, "json": _json, "html": _html, "code": _code,
     "table": _table, "another language": _other_language, "refusal": _refusal,
-    "empty opening": _empty_opening,
+    "empty opening": _empty_opening, "empty talk": _empty_talk,
     "keywords": _keywords, "instruction to the rater": _to_the_rater,
     "glued to another answer":
         lambda it, rng: f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None,
