@@ -21,7 +21,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from synthesizeme.scoring import Answer, RewardScorer
-from synthesizeme.types import Frozen, Message, PreferencePair, Reward, last_user_turn
+from synthesizeme.types import Frozen, PreferencePair, Reward, last_user_turn
 
 LOREM = (
     "lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit", "sed", "do", "eiusmod",
@@ -347,16 +347,6 @@ class Beaten(Frozen):
         return name, self.kinds[name].share
 
 
-class _Asked(NamedTuple):
-    """One response to be scored."""
-
-    kind: str | None
-    """None for the chosen answer."""
-    user_id: str
-    prompt: tuple[Message, ...]
-    response: str
-
-
 def answers_beaten(
     model: object, pairs: Sequence[PreferencePair], most: int = MOST, *, seed: int = 0
 ) -> Beaten | None:
@@ -382,27 +372,29 @@ def answers_beaten(
     places = range(len(pairs))
     drawn = sorted(Random(f"{seed}\0pairs").sample(places, min(most, len(pairs))))
     asked = [it for place in drawn for it in _texts(pairs[place], pairs, seed)]
-    rewards = model.score([Answer(it.prompt, it.response, it.user_id) for it in asked])
+    rewards = model.score([answer for _, answer in asked])
     compared: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     answered, chosen = 0, 0.0
-    for it, reward in zip(asked, rewards, strict=True):
+    for (kind, _), reward in zip(asked, rewards, strict=True):
         if not isinstance(reward, Reward):
             continue
-        if it.kind is None:
+        if kind is None:
             answered, chosen = answered + 1, reward.value
         else:
-            compared[it.kind].append(reward.value > chosen)
+            compared[kind].append(reward.value > chosen)
     kinds = {kind: KindBeaten(asked=len(them), above=sum(them)) for kind, them in compared.items() if them}
     return Beaten(pairs=answered, kinds=kinds) if kinds else None
 
 
-def _texts(pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int) -> Iterator[_Asked]:
-    """The chosen answer of a pair, then every text that is made from it."""
-    yield _Asked(None, pair.user_id, pair.prompt, pair.chosen_text)
+def _texts(
+    pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int
+) -> Iterator[tuple[str | None, Answer]]:
+    """The chosen answer of a pair, of no kind, then every text that is made from it, with its kind."""
+    yield None, Answer(pair.prompt, pair.chosen_text, pair.user_id)
     draw = Random(f"{seed}\0{pair.pair_id}\0other")
     others = [it.chosen_text for it in pairs if it.prompt != pair.prompt]
     source = Source(last_user_turn(pair.prompt), pair.chosen_text, draw.choice(others) if others else "")
     for kind, make in KINDS.items():
         text = make(source, Random(f"{seed}\0{pair.pair_id}\0{kind}"))
         if text is not None and text.strip() and text.strip() != pair.chosen_text.strip():
-            yield _Asked(kind, pair.user_id, pair.prompt, text)
+            yield kind, Answer(pair.prompt, text, pair.user_id)
