@@ -1,9 +1,10 @@
-"""The file is the registration: one module of a package is one named thing."""
+"""What is found by its name: modules whose file is their registration, and shipped text and bytes."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 from synthesizeme.errors import UnknownNameError
@@ -35,3 +36,19 @@ def load(package: str, name: str, *, kind: str, folders: bool = True) -> ModuleT
     if name not in known:
         raise UnknownNameError(kind, name, known)
     return importlib.import_module(f"{package}.{name.replace('-', '_')}")
+
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource(relative: str) -> Path:
+    """Path of a shipped file or folder, e.g. ``prompts/judge`` or ``data/sample``.
+
+    Raises:
+        FileNotFoundError: neither the wheel nor the checkout has it; the installation is broken.
+    """
+    for root in (_PACKAGE / "_bundled", _PACKAGE.parent):
+        path = root / relative
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"{relative} is neither bundled with the package nor beside it; reinstall it")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from synthesizeme.discovery import resource
 from synthesizeme.errors import PromptError, UnknownNameError
-from synthesizeme.resources import resource
 from synthesizeme.types import Message
 
 DATA_TAGS = (

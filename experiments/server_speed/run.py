@@ -26,7 +26,7 @@ import uvloop
 from reward_models import method
 from synthesizeme.datasets import read_pairs
 from synthesizeme.datasets.synthetic import planted_population
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 
 HERE = Path(__file__).parent
 JSON = {"Content-Type": "application/json"}

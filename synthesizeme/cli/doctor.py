@@ -150,7 +150,7 @@ def _encoders() -> dict[str, Any]:
 
 def _data(data_dir: Any) -> dict[str, Any]:
     from synthesizeme.datasets import data_places, formats, locate
-    from synthesizeme.resources import resource
+    from synthesizeme.discovery import resource
 
     places = data_places(data_dir)
     named = {name: module for name, module in formats().items() if module.FILES}

@@ -37,8 +37,8 @@ from synthesizeme.datasets._lamp_files import (
 )
 from synthesizeme.datasets._lamp_planted import planted_lamp, write_planted
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
+from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
-from synthesizeme.resources import resource
 from synthesizeme.types import Frozen, Message, PreferencePair, Split
 
 __all__ = (

@@ -18,6 +18,7 @@ from synthesizeme.datasets import (
     paper_format,
     read_pairs,
 )
+from synthesizeme.discovery import resource
 from synthesizeme.errors import UnknownNameError
 from synthesizeme.evaluation._lint_texts import Declared
 from synthesizeme.evaluation.folds import (
@@ -31,7 +32,6 @@ from synthesizeme.evaluation.folds import (
 )
 from synthesizeme.evaluation.harness import Outcome, TiePolicy, evaluate, pool
 from synthesizeme.feedback import UserWords
-from synthesizeme.resources import resource
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Frozen, PreferencePair, Respondents, respondents
 

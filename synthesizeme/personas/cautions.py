@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
+from synthesizeme.discovery import resource
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.profile import Caution, Persona, PersonaSentence, UserProfile
-from synthesizeme.resources import resource
 from synthesizeme.types import ORDERS, Order
 
 Profile = TypeVar("Profile", bound=UserProfile)

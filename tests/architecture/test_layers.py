@@ -34,7 +34,7 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "resources", "prompts", "config", "stylometry", "replies"),
+    ("discovery", "prompts", "config", "stylometry", "replies"),
     ("datasets", "backends", "profiles"),
     ("retrieval", "evaluation"),
     ("judges",),
@@ -45,7 +45,7 @@ LAYERS = (
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 SIBLINGS = (0, 1)
 """Layers whose parts are single modules of one package and may see each other."""
-BENCHMARKS_MAY_SEE = ("datasets", "resources")
+BENCHMARKS_MAY_SEE = ("datasets", "discovery")
 TENSOR_MODULES = ("in_process", "_generation")
 """The backend that runs a transformers model in this process, and its private half; imports inside functions."""
 HEAVY = ("torch", "transformers", "trl", "accelerate", "peft", "safetensors", "sentence_transformers", "ray")
@@ -195,7 +195,7 @@ FORBIDDEN = (
     ("reward_models/x.py", "from reward_models.floor._vectors import Vectors"),
 )
 ALLOWED = (
-    ("synthesizeme/prompts.py", "from synthesizeme.resources import resource"),
+    ("synthesizeme/prompts.py", "from synthesizeme.discovery import resource"),
     ("synthesizeme/profile.py", "from synthesizeme.types import Frozen"),
     ("synthesizeme/backends/in_process.py", "def f():\n    import torch"),
     ("synthesizeme/backends/_generation.py", "if TYPE_CHECKING:\n    import torch"),

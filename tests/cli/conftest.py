@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from synthesizeme.cli import induce_persona_main, main
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from synthesizeme.cli import main
 from synthesizeme.datasets import read_pairs
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 
 SAMPLE = resource("data/sample/pairs.jsonl")
 

@@ -20,7 +20,7 @@ from reward_models._base import RewardModel
 from reward_models._types import Estimates, sigmoid
 from synthesizeme.cli import main, score
 from synthesizeme.datasets import read_pairs
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 from synthesizeme.scoring import as_answers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.types import Message

@@ -11,8 +11,8 @@ import pyarrow
 import pytest
 
 from synthesizeme.datasets import pairs_of, read_pairs
+from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
-from synthesizeme.resources import resource
 
 pandas = pytest.importorskip("pandas")
 SAMPLE = resource("data/sample/pairs.jsonl")

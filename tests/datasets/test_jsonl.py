@@ -325,7 +325,7 @@ def test_recognises_only_whole_rows(pair_row):
 
 def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):
     from synthesizeme.datasets import ReadReport, open_source
-    from synthesizeme.resources import resource
+    from synthesizeme.discovery import resource
 
     lines = resource("data/sample/pairs.jsonl").read_text(encoding="utf-8").splitlines()[:3]
     path = tmp_path / "pairs.jsonl"

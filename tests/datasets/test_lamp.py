@@ -8,8 +8,8 @@ import pytest
 
 from synthesizeme.datasets import lamp, load_dataset
 from synthesizeme.datasets.lamp import TASKS, lamp_pairs, lamp_task, load_lamp, planted_lamp, write_planted
+from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError, UnknownNameError
-from synthesizeme.resources import resource
 
 NAMES = [f"{family}/{number}" for family in ("lamp", "lamp-time") for number in TASKS]
 SIZES = {"lamp": {"users": 8, "items": 8}, "lamp-time": {"users": 6, "items": 6}}

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 from synthesizeme.types import PreferencePair
 
 USERS = ("mara", "tobias", "ilse")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from calm_reader import calm_reader
 
-from synthesizeme.resources import resource
+from synthesizeme.discovery import resource
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_an_impossible_cap_is_refused(caps):
 
 def test_the_command_for_a_folder_keeps_to_its_tokens_too(tmp_path, monkeypatch, capfd):
     from synthesizeme.cli import induce_persona_main
-    from synthesizeme.resources import resource
+    from synthesizeme.discovery import resource
 
     monkeypatch.chdir(tmp_path)
     sample = str(resource("data/sample/pairs.jsonl"))

@@ -15,6 +15,7 @@ from synthesizeme.backends._calls import question_key
 from synthesizeme.backends.builtin import _prompt
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets import assign_splits, read_pairs
+from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
@@ -31,7 +32,6 @@ from synthesizeme.personas.synthesis import (
 from synthesizeme.personas.workflow import InductionSettings, UserFailure, induce_user, induce_users
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
-from synthesizeme.resources import resource
 from synthesizeme.stylometry import FEATURES
 from synthesizeme.types import Evidence
 

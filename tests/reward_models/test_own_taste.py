@@ -12,8 +12,8 @@ from reward_models._own_taste import chance, deviations
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs
+from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
-from synthesizeme.resources import resource
 from synthesizeme.stylometry import FEATURE, FEATURES, difference
 from synthesizeme.types import APART_LEVEL, Evidence, OwnTaste
 

@@ -10,9 +10,9 @@ import pytest
 
 from reward_models import load
 from synthesizeme import best_of, evaluate, load_reward_model, read_pairs
+from synthesizeme.discovery import resource
 from synthesizeme.errors import ConfigError, DataError, RewardError
 from synthesizeme.feedback import UserWords
-from synthesizeme.resources import resource
 from synthesizeme.scoring import Answer
 from synthesizeme.types import Message
 

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from synthesizeme.cli import main
+from synthesizeme.discovery import resource
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.resources import resource
 from synthesizeme.serving.workers import ServerOptions, application, run
 
 TOKEN = "admin-token-123456"

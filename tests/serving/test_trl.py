@@ -14,8 +14,8 @@ import two_tastes
 
 from reward_models import load
 from synthesizeme.datasets import read_pairs
+from synthesizeme.discovery import resource
 from synthesizeme.errors import ConfigError, RewardError
-from synthesizeme.resources import resource
 from synthesizeme.scoring import as_answers
 from synthesizeme.serving.trl import async_reward_function, reward_function
 from synthesizeme.types import Message
