@@ -132,8 +132,8 @@ def test_without_a_model_it_serves_the_shipped_population_to_the_users_it_is_tol
 
 
 def test_flags_reach_the_server(started, tmp_path):
-    tokens = tmp_path / "tokens.json"
-    tokens.write_text(json.dumps({"admin": [TOKEN]}))
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"admin {TOKEN}\n")
     history = resource("data/sample/pairs.jsonl")
     _, url, _ = started("--token-file", tokens, "--data", history, "--unknown-user", "population",
                         "--max-text", 50, "--max-rows", 2)  # fmt: skip
