@@ -62,8 +62,7 @@ def method(name: str) -> type[RewardModel]:
 def load(folder: Path | str = POPULATION) -> RewardModel:
     """Read a checkpoint folder written by `RewardModel.save`, whatever its method.
 
-    ``hub:owner/name``, or ``owner/name`` where there is no such folder, is one that `push_to_hub` brought to
-    the Hugging Face hub; it is fetched once.
+    ``hub:owner/name`` is one that `push_to_hub` brought to the Hugging Face hub; it is fetched once.
 
     Without a folder it is the population that this package ships: fitted to a user's pairs, it scores for
     that user without any training.
@@ -72,7 +71,7 @@ def load(folder: Path | str = POPULATION) -> RewardModel:
         DataError: a file is missing, truncated or not the one that was written, or of another version.
         UnknownNameError: this version has no such method.
     """
-    named = None if Path(folder).exists() else hub_name(str(folder))
+    named = hub_name(str(folder)) if str(folder).startswith("hub:") else None
     folder = Path(folder) if named is None else download(named.name, ["*"], kind="model")
     stored = read(folder)
     kind = method(stored.method)
