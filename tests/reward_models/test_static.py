@@ -162,7 +162,7 @@ def test_its_features_read_the_response_and_the_last_turn_and_keep_no_cache(tmp_
 
 def test_vectors_that_are_no_numbers_are_refused():
     encoder = tiny()
-    encoder._table[1] = np.nan
+    encoder.vectors[1] = np.nan
     with pytest.raises(DataError, match="of 1 texts are not finite numbers"):
         Encoded(encoder).responses([(Message(role="user", content="?"),)] * 2, ["the sea", "salt"])
 
