@@ -150,7 +150,7 @@ def test_a_pair_pushes_by_chosen_less_rejected_whatever_the_own_answer(llama):
                           chosen=(Message(role="assistant", content="Yes!"),),
                           rejected=(Message(role="assistant", content="No."),))  # fmt: skip
     pushes = [
-        screen_pairs(llama, of(llama), [pair], lambda prompts, told, own=own: [own])[0].push
+        screen_pairs(llama, of(llama), [pair], lambda prompts, told, own=own: [own])[0].projection
         for own in ("The river.", "Lamp!")
     ]
     assert pushes[0] == pytest.approx(pushes[1], abs=1e-4)
