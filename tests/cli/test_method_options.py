@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
@@ -22,9 +22,7 @@ class Base(RewardModel):
         unknown_user: See `RewardModel`.
     """
 
-    def __init__(self, *, depth: int = 2, **rest: Any) -> None:
-        super().__init__(**rest)
-        self.depth = depth
+    depth: int = 2
 
 
 class Method(Base):
@@ -42,22 +40,16 @@ class Method(Base):
 
     unsaved = ("hook",)
 
-    def __init__(
-        self,
-        *,
-        rank: int = 8,
-        rate: float = 1e-3,
-        centred: bool = True,
-        kernel: Literal["linear", "rbf"] = "linear",
-        shape: tuple[int, ...] = (4, 4),
-        cache: Path | None = None,
-        width: int | Literal["auto"] = "auto",
-        features: str = "auto",
-        profiles: dict[str, str] | None = None,
-        hook: int = 0,
-        **rest: Any,
-    ) -> None:
-        super().__init__(**rest)
+    rank: int = 8
+    rate: float = 1e-3
+    centred: bool = True
+    kernel: Literal["linear", "rbf"] = "linear"
+    shape: tuple[int, ...] = (4, 4)
+    cache: Path | None = None
+    width: int | Literal["auto"] = "auto"
+    features: str = "auto"
+    profiles: dict[str, str] | None = None
+    hook: int = 0
 
 
 GIVEN = {

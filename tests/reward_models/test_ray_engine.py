@@ -135,9 +135,7 @@ def test_arguments_that_are_not_saved_keep_a_model_in_this_process(cluster, hist
     class WithExtra(method("hierarchical-stylometric")):
         unsaved = ("extra",)
 
-        def __init__(self, *, extra=None, **base):
-            super().__init__(**base)
-            self.extra = extra
+        extra: object = None
 
     pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
     model = WithExtra(variances="fixed", extra=object()).fit(pairs)
