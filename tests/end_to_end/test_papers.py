@@ -59,8 +59,8 @@ def test_the_settings_of_persona_vectors_are_the_defaults():
     for line in section.splitlines():
         for name, value in re.findall(r"`(\w+)=([^`]+)`", line):
             function = {
-                "dose": vectors.choose_layer,
-                "drift": vectors.DriftMonitor,
+                "steering": vectors.choose_layer,
+                "monitoring": vectors.DriftMonitor,
                 "rollouts": vectors.keep,
             }[re.findall(r"persona_vectors/(\w+)\.py", line)[0]]
             assert str(inspect.signature(function).parameters[name].default) == value, name
