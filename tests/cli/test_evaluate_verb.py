@@ -107,7 +107,10 @@ def test_a_scorer_is_needed_and_controls_that_change_nothing_are_said(command, t
     assert "names nobody" in nothing.err
     ran = command("evaluate", "--benchmark", "sample", "--scorers", "longer", "--controls", "--json")
     assert ran.status == 0
-    assert "only persona, demonstrations, both, retrieval-…, reward models and checkpoints have controls" in ran.err
+    assert (
+        "only persona, demonstrations, both, retrieval-…, reward models and checkpoints have controls"
+        in ran.err
+    )
     assert command("evaluate", "--benchmark", "sample", "--scorers", "longer", "--out", "").status == 2
 
 
