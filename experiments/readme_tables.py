@@ -16,7 +16,10 @@ from pathlib import Path
 import tables_of_rewards
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")))
+PAGES = (
+    HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")),
+    HERE / "floor" / "README.md", HERE / "overoptimisation" / "README.md",
+)  # fmt: skip
 
 
 def percent(value):

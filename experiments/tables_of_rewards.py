@@ -54,6 +54,48 @@ def floor():
     return lines(headings, [*rows, [f"mean of {len(kinds)} kinds", *means]])
 
 
+def floor_kinds():
+    """The same for every kind, and how many of each are caught, learned from and left out."""
+    beats, kinds = read("floor/results/beats.json")["beats"], read("floor/results/kinds.json")
+    linear, words = beats["hierarchical-static"], beats["hierarchical-stylometric"]
+
+    def cells(kind):
+        row, caught = linear[kind], kinds[kind]
+        shares = [points(row[on], *row[f"{on} interval"]) for on in ("none", "base")]
+        shares += [points(words[kind][on]) for on in ("none", "base")]
+        return shares + [f"{100 * caught[how]:.0f}" for how in ("learned from", "left out")]
+
+    def mean(of, key):
+        return sum(of[kind][key] for kind in linear) / len(linear)
+
+    means = [points(mean(of, on)) for of in (linear, words) for on in ("none", "base")]
+    means += [f"{100 * mean(kinds, how):.0f}" for how in ("learned from", "left out")]
+    headings = (
+        "%", "`hierarchical`, static: no floor", "with it", "stylometric: no floor", "with it", "caught",
+        "left out",
+    )  # fmt: skip
+    return lines(headings, [*([kind, *cells(kind)] for kind in linear), ["mean", *means]])
+
+
+def policy():
+    """Held-out answers of a policy as it learns, one line a measure and run."""
+    rows = []
+    runs = ("lively-with", "lively-without", "calm-with", "calm-without")
+    found = {name: read(f"overoptimisation/results/policy/{name}.json")["held_out"] for name in runs}
+    steps = [row["step"] for row in max(found.values(), key=len)]
+    measures = {
+        "taste": ("taste", "+.2f"), "gold": ("gold", ".1f"), "distinct 3-grams": ("distinct", ".2f"),
+        "perplexity under the first model": ("perplexity", ".1f"),
+        "share the floor puts down": ("below", ".2f"),
+    }  # fmt: skip
+    for name, readings in found.items():
+        for shown, (key, form) in measures.items():
+            at = {row["step"]: format(row[key], form) for row in readings}
+            user, floor = name.split("-")
+            rows.append([f"{user}, {floor} the floor", shown, *(at.get(step, "") for step in steps)])
+    return lines(("run", "measure", *(f"step {step}" for step in steps)), rows, texts=2)
+
+
 def attack():
     """What an attacker gains in reward and loses in gold."""
     found = read("overoptimisation/results/attack.json")["rows"]
@@ -204,6 +246,8 @@ def speed():
 
 TABLES = {
     "floor": floor,
+    "floor-kinds": floor_kinds,
+    "policy": policy,
     "attack": attack,
     "best-of-n": best_of_n,
     "active-questions": active_questions,

@@ -9,6 +9,7 @@ from pathlib import Path
 from reward_models._base import RewardModel
 from reward_models._checkpoint import MODEL, check_place
 from reward_models._features import encoders_here
+from reward_models._hub import push_to_hub
 from reward_models._methods import POPULATION, load, method, method_names, packed, unpacked
 from reward_models._settings import method_parameters
 from reward_models._standing import Standing
@@ -18,8 +19,8 @@ from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
 
 __all__ = [
     "POPULATION", "STATIC_LICENCE", "RewardModel", "Standing", "check_place", "encoders_here",
-    "is_checkpoint", "load", "method", "method_names", "method_parameters", "packed", "unpacked",
-    "use_engine",
+    "is_checkpoint", "load", "method", "method_names", "method_parameters", "packed", "push_to_hub",
+    "unpacked", "use_engine",
 ]  # fmt: skip
 
 ENGINES = ("local", "ray")

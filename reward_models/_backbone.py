@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from reward_models._base import RewardModel
 from reward_models._pretrained import MINILM
 from reward_models._rendering import Renderer
-from reward_models._reward_training import Precision, Schedule, in_turn, tokenized, train
+from reward_models._reward_training import BackboneSchedule, Precision, in_turn, tokenized, train_backbone
 from reward_models._settings import POSITIVE
 from reward_models._transformers import (
     accelerator,
@@ -215,8 +215,8 @@ class BackboneModel(RewardModel):
         states = sum(int(array.size) for state in self._fitted().values() for array in state.values())
         return states + int(self.training_["learned"])
 
-    def _schedule(self) -> Schedule:
-        return Schedule(self.epochs, self.batch_size, self.learning_rate, self.precision, self.seed)
+    def _schedule(self) -> BackboneSchedule:
+        return BackboneSchedule(self.epochs, self.batch_size, self.learning_rate, self.precision, self.seed)
 
     def _open(self, place: str) -> Any:
         """Open a backbone, its tokenizer and its renderer; returns the bare backbone."""
@@ -300,7 +300,9 @@ class TextModel(BackboneModel):
         pairs = [pair for history in histories.values() for pair in history]
         passes = [tokenized(pairs, profiles, self.renderer_) for profiles in self._passes(histories)]
         columns, schedule = in_turn(passes, schedule)
-        self.network_, done = train(network, self.tokenizer_, columns, schedule, lora_rank=self.lora_rank)
+        self.network_, done = train_backbone(
+            network, self.tokenizer_, columns, schedule, lora_rank=self.lora_rank
+        )
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
         return self._user_states(histories, words)

@@ -22,7 +22,6 @@ from reward_models._settings import method_parameters, wrong_settings
 from reward_models._standing import Standing, reward_scale
 from reward_models._training_pairs import (
     Sampled,
-    by_user,
     refuse_foreign,
     refuse_lent,
     refuse_test_rows,
@@ -32,6 +31,7 @@ from reward_models._training_pairs import (
 from reward_models._types import Asked, Estimates, Histories, UserState, Words, active, sides_of, sigmoid
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.pairs import by_user
 from synthesizeme.progress import ShowProgress, waiting
 from synthesizeme.scoring import Answer, RewardScale
 from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict

@@ -16,7 +16,7 @@ from reward_models._base import RewardModel
 from reward_models._features import chosen_features, same_features
 from reward_models._settings import POSITIVE
 from reward_models._trainer import seeded
-from reward_models._training_pairs import both_sides, by_user, held_out_split
+from reward_models._training_pairs import both_sides, held_out_split
 from reward_models._types import (
     Asked,
     Estimates,
@@ -28,6 +28,7 @@ from reward_models._types import (
     Words,
     sigmoid,
 )
+from synthesizeme.pairs import by_user
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 

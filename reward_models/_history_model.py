@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from reward_models._feature_model import FeatureModel
 from reward_models._settings import SHARE
-from reward_models._trainer import Schedule, bradley_terry, train
+from reward_models._trainer import Schedule, bradley_terry, train_network
 from reward_models._training_pairs import content
 from reward_models._types import Histories, UserState
 from synthesizeme.feedback import UserWords
@@ -139,7 +139,7 @@ class HistoryModel(FeatureModel):
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        return train(
+        return train_network(
             self.network_,
             loss,
             len(groups),

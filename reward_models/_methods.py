@@ -12,6 +12,7 @@ from reward_models._base import RewardModel
 from reward_models._checkpoint import MODEL, read
 from synthesizeme import discovery
 from synthesizeme.errors import MissingExtraError
+from synthesizeme.hub import download, hub_name
 
 PACKAGE = "reward_models"
 POPULATION = Path(__file__).parent / "population" / "checkpoint"
@@ -61,6 +62,9 @@ def method(name: str) -> type[RewardModel]:
 def load(folder: Path | str = POPULATION) -> RewardModel:
     """Read a checkpoint folder written by `RewardModel.save`, whatever its method.
 
+    ``hub:owner/name``, or ``owner/name`` where there is no such folder, is one that `push_to_hub` brought to
+    the Hugging Face hub; it is fetched once.
+
     Without a folder it is the population that this package ships: fitted to a user's pairs, it scores for
     that user without any training.
 
@@ -68,7 +72,8 @@ def load(folder: Path | str = POPULATION) -> RewardModel:
         DataError: a file is missing, truncated or not the one that was written, or of another version.
         UnknownNameError: this version has no such method.
     """
-    folder = Path(folder)
+    named = None if Path(folder).exists() else hub_name(str(folder))
+    folder = Path(folder) if named is None else download(named.name, ["*"], kind="model")
     stored = read(folder)
     kind = method(stored.method)
     with MODEL.fits(folder, repr(stored.method)):

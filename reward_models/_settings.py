@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-POSITIVE, SHARE = "more than 0", "a share in [0, 1]"
+POSITIVE, SHARE, PART = "more than 0", "a share in [0, 1]", "more than 0 and less than 1"
 """What the ``limits`` of a class may ask of an argument, beside a least value."""
+_FITS: dict[Any, Callable[[Any], bool]] = {
+    POSITIVE: lambda value: value > 0,
+    SHARE: lambda value: 0 <= value <= 1,
+    PART: lambda value: 0 < value < 1,
+}
 
 
 def method_parameters(method: type) -> dict[str, inspect.Parameter]:
@@ -19,16 +25,13 @@ def method_parameters(method: type) -> dict[str, inspect.Parameter]:
 def wrong_settings(of: object) -> list[str]:
     """What is out of the ``limits`` of a class and its bases, and which words are none of a `Literal`.
 
-    ``limits`` is a mapping from names to a least value, `POSITIVE` or `SHARE`.
+    ``limits`` is a mapping from names to a least value, `POSITIVE`, `SHARE` or `PART`.
     """
     found = []
     for name, limit in _limits(type(of)).items():
         value = getattr(of, name)
-        fits = value > 0 if limit == POSITIVE else 0 <= value <= 1 if limit == SHARE else value >= limit
-        if not fits:
-            found.append(
-                f"{name} is {value}; expected {limit if limit in (POSITIVE, SHARE) else f'at least {limit}'}"
-            )
+        if not (_FITS[limit](value) if limit in _FITS else value >= limit):
+            found.append(f"{name} is {value}; expected {limit if limit in _FITS else f'at least {limit}'}")
     for name, parameter in method_parameters(type(of)).items():
         words = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
         value = getattr(of, name)

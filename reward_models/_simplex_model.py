@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reward_models._feature_model import FeatureModel
-from reward_models._trainer import Schedule, bradley_terry, minimise, train
+from reward_models._trainer import Schedule, bradley_terry, minimise, train_network
 from reward_models._types import Histories, UserState
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
@@ -79,7 +79,7 @@ class SimplexModel(FeatureModel):
             chosen, rejected, prompts, users = held_tensors
             return float(self._losses(chosen, rejected, prompts, OWN_RATE * own(users)).mean())
 
-        return train(
+        return train_network(
             nn.ModuleList([self.network_, own]),
             lambda rows, step: losses(*(tensor[rows] for tensor in tensors)).mean(),
             len(pairs),

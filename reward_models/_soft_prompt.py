@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reward_models._backbone import BackboneModel, RewardNetwork, read_embeddings, score
 from reward_models._features import open_features, same_features
-from reward_models._reward_training import Rows, in_turn, tokenized, train
+from reward_models._reward_training import TokenPairs, in_turn, tokenized, train_backbone
 from reward_models._settings import SHARE
 from reward_models._training_pairs import both_sides, content
 from reward_models._transformers import own_randomness, quiet
@@ -202,12 +202,12 @@ class SoftPromptModel(WordedUser, BackboneModel):
                 most=self.max_history,
                 seed=self.seed,
             )
-        self.network_, done = train(network, self.tokenizer_, columns, schedule, collator=collator)
+        self.network_, done = train_backbone(network, self.tokenizer_, columns, schedule, collator=collator)
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
         return self._user_states(histories, words)
 
-    def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[Rows]:
+    def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[TokenPairs]:
         """The pairs as tokens: once, or with words for each pass anew; nobody has neither words nor items."""
         if not self.words:
             return [tokenized(pairs, [""] * len(pairs), self.renderer_)]

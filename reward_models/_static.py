@@ -37,28 +37,21 @@ READ = 16_384
 class StaticEncoder(TextEncoder):
     """Direction of the mean of a text's token vectors.
 
-    f(text) = s / |s| with s = sum_i |e_i|^loudness e_i over the tokens of the first `READ` characters, e_i
-    their vectors. A text without tokens has the vector 0. A vector never depends on what else is encoded, nor
-    on the number of cores.
+    f(text) = s / |s| with s = sum_i e_i over the tokens of the first `READ` characters, e_i their vectors,
+    whose lengths were learned: words that say little have short ones. A text without tokens has the vector 0.
+    A vector never depends on what else is encoded, nor on the number of cores.
 
     Args:
         vectors: Vector of each token, shape (V, dim).
         tokenizer: Whose token ids are rows of `vectors`.
         identity: What decides `vectors` and `tokenizer`.
-        loudness: Power of a vector's length by which its token counts besides; 0 is the plain mean. The
-            lengths were learned, and words that say little have short vectors.
     """
 
-    def __init__(
-        self, vectors: NDArray[Any], tokenizer: Tokenizer, identity: str, *, loudness: float = 0.0
-    ) -> None:
-        self.vectors = table = vectors.astype(np.float32)
-        self._table = (
-            table * np.sqrt((table**2).sum(axis=1, keepdims=True)) ** loudness if loudness else table
-        )
+    def __init__(self, vectors: NDArray[Any], tokenizer: Tokenizer, identity: str) -> None:
+        self.vectors = vectors.astype(np.float32)
         self.tokenizer = tokenizer
-        self.dim = int(table.shape[1])
-        self.identity = f"static-{self.dim}-{identity}-{READ}-{loudness:g}"
+        self.dim = int(self.vectors.shape[1])
+        self.identity = f"static-{self.dim}-{identity}-{READ}-0"
 
     def _read(self, texts: Sequence[str]) -> Matrix:
         return np.stack([self._vector(text) for text in texts]) if texts else np.zeros((0, self.dim), "f4")
@@ -67,7 +60,7 @@ class StaticEncoder(TextEncoder):
         # One text after the other: a batch would start threads, which no later fork survives.
         tokens = self.tokenizer.encode(text[:READ], add_special_tokens=False).ids
         # A sum along rows, not a matrix product, whose last bits would depend on the machine's threads.
-        total = self._table[np.array(tokens, dtype=np.int64)].sum(axis=0)
+        total = self.vectors[np.array(tokens, dtype=np.int64)].sum(axis=0)
         length = np.sqrt((total**2).sum())
         found: NDArray[np.float32] = total / length if length > 0 else total
         return found

@@ -141,7 +141,7 @@ def seeded(seed: int) -> Iterator[torch.Generator]:
         torch.random.set_rng_state(before)
 
 
-def train(
+def train_network(
     network: nn.Module,
     loss: Callable[[Tensor, int], Tensor],
     n_rows: int,

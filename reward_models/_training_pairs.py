@@ -102,14 +102,6 @@ def content(pair: PreferencePair) -> tuple[object, frozenset[str]]:
     return pair.prompt, frozenset((pair.chosen_text, pair.rejected_text))
 
 
-def by_user(pairs: Sequence[PreferencePair]) -> dict[str, list[PreferencePair]]:
-    """Pairs by user id, users in the order of their first pair."""
-    found: dict[str, list[PreferencePair]] = {}
-    for pair in pairs:
-        found.setdefault(pair.user_id, []).append(pair)
-    return found
-
-
 USERS, PAIRS = 8, 16
 """At most so many users are asked about, and of each so many of their own training pairs."""
 NOTHING = 0.01

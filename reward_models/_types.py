@@ -154,6 +154,11 @@ class Estimates:
         )
 
 
+def named_arrays(values: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """The arrays of a named tuple by name, for a checkpoint or a state."""
+    return {prefix + name: array for name, array in values._asdict().items()}
+
+
 def sigmoid(x: Floats) -> Floats:
     """The logistic function of every element, without overflow; same shape."""
     return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)

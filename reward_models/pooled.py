@@ -17,7 +17,7 @@ from reward_models._base import RewardModel
 from reward_models._effects import NONE, Numbers
 from reward_models._features import chosen_features, same_features
 from reward_models._sketches import text_digest
-from reward_models._training_pairs import held_out_split
+from reward_models._training_pairs import both_sides, held_out_split
 from reward_models._types import (
     Asked,
     Estimates,
@@ -27,6 +27,7 @@ from reward_models._types import (
     Prompt,
     UserState,
     Words,
+    named_arrays,
     sigmoid,
 )
 from synthesizeme.feedback import UserWords
@@ -50,7 +51,7 @@ class Side(NamedTuple):
         return Side(self.features[rows], self.keys[rows])
 
 
-class Rows(NamedTuple):
+class Design(NamedTuple):
     """n responses in the columns of a regression."""
 
     features: Floats
@@ -67,14 +68,11 @@ def read_side(features: Features, prompts: Sequence[Prompt], responses: Sequence
 
 def read_pairs(features: Features, pairs: Sequence[PreferencePair]) -> tuple[Side, Side]:
     """What is read of the chosen and of the rejected responses."""
-    prompts = [pair.prompt for pair in pairs]
-    return (
-        read_side(features, prompts, [pair.chosen_text for pair in pairs]),
-        read_side(features, prompts, [pair.rejected_text for pair in pairs]),
-    )
+    both, n = read_side(features, *both_sides(pairs)), len(pairs)
+    return both.taken(range(n)), both.taken(range(n, 2 * n))
 
 
-class Columns:
+class Columns(NamedTuple):
     """From responses to rows, after `learn`ing centres, scales and the texts that recur.
 
     A text, a response to its prompt, has a column of its own if it stands in at least two training pairs.
@@ -91,36 +89,21 @@ class Columns:
     @classmethod
     def learn(cls, chosen: Side, rejected: Side) -> Columns:
         """Columns for the pairs of these responses."""
-        columns = cls()
         both = np.concatenate([chosen.features, rejected.features])
         spread = both.std(axis=0)
-        columns.mean, columns.scale = both.mean(axis=0), np.where(spread > 1e-6, spread, 1.0)
         keys, counts = np.unique(np.concatenate([chosen.keys, rejected.keys]), return_counts=True)
-        columns.keys = keys[counts >= 2]
-        return columns
+        return cls(both.mean(axis=0), np.where(spread > 1e-6, spread, 1.0), keys[counts >= 2])
 
-    def rows(self, side: Side) -> Rows:
+    def rows(self, side: Side) -> Design:
         """The responses in these columns."""
         standard = np.clip((side.features - self.mean) / self.scale, -CLIP, CLIP)
-        return Rows(standard / np.sqrt(max(1, len(self.mean))), self._numbers(side.keys))
+        return Design(standard / np.sqrt(max(1, len(self.mean))), self._numbers(side.keys))
 
     def _numbers(self, keys: NDArray[np.uint64]) -> Numbers:
         if not len(self.keys):
             return np.full(len(keys), NONE, dtype=np.int64)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[places] == keys, places, NONE).astype(np.int64)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """What was learned, for a checkpoint."""
-        return {"columns.mean": self.mean, "columns.scale": self.scale, "columns.keys": self.keys}
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> Columns:
-        """Columns from a checkpoint."""
-        columns = cls()
-        columns.mean, columns.scale = arrays["columns.mean"], arrays["columns.scale"]
-        columns.keys = arrays["columns.keys"]
-        return columns
 
 
 def _keys(prompts: Sequence[Prompt], responses: Sequence[str]) -> NDArray[np.uint64]:
@@ -146,14 +129,10 @@ class Weights(NamedTuple):
 
     @classmethod
     def named(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Weights:
-        """Weights from arrays by the names of `arrays`."""
+        """Weights from arrays by their names."""
         return cls(*(arrays[prefix + name] for name in cls._fields))
 
-    def arrays(self, prefix: str = "") -> dict[str, NDArray[Any]]:
-        """The weights by name."""
-        return {prefix + name: array for name, array in self._asdict().items()}
-
-    def values(self, rows: Rows) -> Floats:
+    def values(self, rows: Design) -> Floats:
         """Reward of each row, shape (n,)."""
         # A sum along rows, not a matrix product: a row's value must not depend on its batch.
         found = (rows.features * self.features).sum(axis=1)
@@ -163,7 +142,7 @@ class Weights(NamedTuple):
         return np.asarray(found, dtype=np.float64)
 
 
-def regress(chosen: Rows, rejected: Rows, strength: float) -> Weights:
+def regress(chosen: Design, rejected: Design, strength: float) -> Weights:
     """The weights w, without an intercept, that maximise `log sigma` of the margins under a ridge.
 
     Minimises ``|w|^2 / 2 + C sum_i log(1 + exp(-(x(y+_i) - x(y-_i)) . w))``, x being the features of a
@@ -277,17 +256,18 @@ class Pooled(RewardModel):
         value = self._values(rows, asked.states)
         return Estimates(value, sigmoid(value))  # features are centred: a typical response has reward 0
 
-    def _values(self, rows: Rows, states: Sequence[UserState | None]) -> Floats:
+    def _values(self, rows: Design, states: Sequence[UserState | None]) -> Floats:
         """Calibrated reward of each row, shape (n,)."""
         return self.weights_.values(rows) / self.temperature_
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {**self.columns_.arrays(), **self.weights_.arrays("weights.")}
+        return {**named_arrays(self.columns_, "columns."), **named_arrays(self.weights_, "weights.")}
 
     def _restore(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
         self.spec_ = facts["features"]
         self.featurizer_ = same_features(self.name, self.spec_, facts["identity"])
-        self.columns_, self.weights_ = Columns.restored(arrays), Weights.named(arrays, "weights.")
+        self.columns_ = Columns(*(arrays[f"columns.{name}"] for name in Columns._fields))
+        self.weights_ = Weights.named(arrays, "weights.")
         self.strength_, self.temperature_ = float(facts["strength"]), float(facts["temperature"])
 
     def _facts(self) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._types import Floats, UserState
-from reward_models.pooled import Pooled, Rows, Side, Weights, most_likely, read_pairs, regress
+from reward_models._types import Floats, UserState, named_arrays
+from reward_models.pooled import Design, Pooled, Side, Weights, most_likely, read_pairs, regress
 from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
@@ -63,15 +63,16 @@ class PooledOwn(Pooled):
         return best
 
     def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
-        return self._regression(*read_pairs(self.featurizer_, pairs), self.own_strength_).arrays()
+        found = self._regression(*read_pairs(self.featurizer_, pairs), self.own_strength_)
+        return named_arrays(found)
 
-    def _values(self, rows: Rows, states: Sequence[UserState | None]) -> Floats:
+    def _values(self, rows: Design, states: Sequence[UserState | None]) -> Floats:
         found = self.weights_.values(rows)
         for i, state in enumerate(states):
             if state is None:
                 found[i] /= self.temperature_
             else:
-                row = Rows(rows.features[i : i + 1], rows.texts[i : i + 1])
+                row = Design(rows.features[i : i + 1], rows.texts[i : i + 1])
                 found[i] = (found[i] + Weights.named(state).values(row)[0]) / self.own_temperature_
         return found
 

@@ -60,11 +60,7 @@ def assign_splits(
 
 
 def extend_splits(
-    pairs: Sequence[PreferencePair],
-    known: Mapping[str, str],
-    *,
-    seed: int,
-    fractions: tuple[float, float, float] = FRACTIONS,
+    pairs: Sequence[PreferencePair], known: Mapping[str, str], *, seed: int
 ) -> tuple[list[PreferencePair], str]:
     """Give every pair of one user a split that stays when further pairs come.
 
@@ -76,7 +72,6 @@ def extend_splits(
         pairs: All pairs of the user.
         known: Split of older pairs by pair id.
         seed: Seed of the draw.
-        fractions: Shares of train, validation and test.
 
     Returns:
         The pairs in the same order, and the rule in words.
@@ -84,14 +79,14 @@ def extend_splits(
     named = {pair.pair_id: pair.split or known.get(pair.pair_id) for pair in pairs}
     fresh = [pair for pair in pairs if named[pair.pair_id] is None]
     if len(fresh) == len(pairs) or all(pair.split for pair in pairs):
-        return assign_splits(pairs, seed=seed, fractions=fractions)
+        return assign_splits(pairs, seed=seed)
     texts = {same_texts(pair): split for pair in pairs if (split := named[pair.pair_id])}
     counts = Counter(split for split in named.values() if split)
     fresh.sort(key=lambda pair: pair.pair_id)
     random.Random(f"{seed}\0{pairs[0].user_id}\0{len(pairs)}").shuffle(fresh)
     for pair in fresh:
         total = counts.total() + 1
-        behind = [share * total - counts[name] for name, share in zip(SPLITS, fractions, strict=True)]
+        behind = [share * total - counts[name] for name, share in zip(SPLITS, FRACTIONS, strict=True)]
         split = texts.setdefault(same_texts(pair), SPLITS[behind.index(max(behind))])
         named[pair.pair_id] = split
         counts[split] += 1

@@ -17,5 +17,6 @@ TAUGHT = {
     ),
     "size": ("one character", "one word", "only emoji", "white space marks", "empty opening"),
     "stance": ("refusal", "empty opening", "instruction to the rater"),
+    "content": ("empty talk",),
     "ending": ("cut in a sentence", "cut in a word"),
 }  # fmt: skip

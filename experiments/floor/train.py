@@ -42,7 +42,7 @@ LINEAR = ("capitals", "order", "size", "stance")
 """Experts that are linear; the others are small trees. Chosen out of fold."""
 UNCOUNTED = ("glued to another answer", "sentences shuffled", "cut in a sentence", "cut in a word")
 """Kinds that the limits are not chosen by: no expert is made for them, or it counts little."""
-WORTH = {"another prompt's answer": 3.0, "one word": 2.0, "words shuffled": 2.0}
+WORTH = {"another prompt's answer": 3.0, "one word": 2.0, "words shuffled": 2.0, "empty talk": 2.0}
 """What catching a kind is worth against the others, where it is what an optimiser finds first."""
 FOLDS = 5
 FEWEST_TEXTS = 5

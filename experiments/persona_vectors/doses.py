@@ -1,4 +1,4 @@
-"""Dose and response of a trait's vector, beside directions that should do nothing."""
+"""Strength and response of a trait's vector, beside directions that should do nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from model import LONGEST
 from reward_models.persona_vectors import (
     choose_layer,
     collect,
-    dose_response,
     extract,
     keep,
     operating_point,
     random_like,
     shuffled,
+    steering_strengths,
 )
 from reward_models.persona_vectors.vectors import response_states
 
@@ -56,7 +56,7 @@ def study(decoder, vectors, states, settings, seed):
     asked = [grammar.asked(q) for q in grammar.trait(name).evaluation for _ in range(settings["answers"])]
 
     def curve(vector, scored, alphas):
-        return dose_response(
+        return steering_strengths(
             decoder, vector, layer=vectors.layer, alphas=alphas, prompts=asked, score=grammar.score(scored),
             coherence=grammar.coherence,
             generate=decoder.speaker(max_new_tokens=LONGEST, cut_mark=CUT, seed=seed + 77),

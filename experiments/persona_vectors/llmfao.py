@@ -101,7 +101,7 @@ def study(decoder, vectors, pairs, settings, seed):
     pushes, by_id = {}, {pair.pair_id: pair for pair in pairs}
     speak = decoder.speaker(max_new_tokens=settings["answer"], seed=seed)
     for name, one in vectors.items():
-        rows = {row.pair_id: row.push for row in screen_pairs(decoder, one, pairs, speak)}
+        rows = {row.pair_id: row.projection for row in screen_pairs(decoder, one, pairs, speak)}
         pushes[name] = np.array([rows[pair_id] for pair_id in by_id])
     texts = [[pair.chosen_text for pair in pairs], [pair.rejected_text for pair in pairs]]
     seen = [as_read(decoder, [pair.prompt for pair in pairs], side) for side in texts]

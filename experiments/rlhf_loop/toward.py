@@ -24,7 +24,7 @@ from reward_models.persona_vectors import (
     operating_point,
     random_like,
 )
-from reward_models.persona_vectors.steering import dose_response
+from reward_models.persona_vectors.steering import steering_strengths
 from synthesizeme import (
     Comparison,
     Failure,
@@ -86,7 +86,7 @@ def direction(decoder, judge, settings, seed):
 
 
 def steered(decoder, judge, settings, seed):
-    """Options of `dose_response` on training prompts: the persona's choice, against the policy's own ones."""
+    """Options of `steering_strengths` on training prompts: the persona's choice, beside the policy's own."""
     asked = asked_in_training()
     speak = decoder.speaker(max_new_tokens=reading.LONGEST, cut_mark=reading.CUT, seed=seed + 2)
     old = decoder.generate([reading.asked(p) for p in asked], max_new_tokens=reading.LONGEST, seed=seed + 3)
@@ -131,7 +131,7 @@ def one_seed(config, seed, folder):
         for user in tastes.TASTES:
             profile, judge = induced(session, user, settings["own_pairs"], seed)
             vectors[user], used = direction(decoder, judge, settings, seed)
-            doses = dose_response(
+            doses = steering_strengths(
                 decoder, vectors[user].at(), layer=vectors[user].layer, alphas=settings["alphas"],
                 **steered(decoder, judge, settings, seed),
             )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from reward_models._checkpoint import RETRIEVER
 from reward_models._features import FrozenEncoder
-from reward_models._trainer import Schedule, minimise, retrieval_distillation, seeded, train
+from reward_models._settings import PART, POSITIVE, method_parameters, wrong_settings
+from reward_models._trainer import Schedule, minimise, retrieval_distillation, seeded, train_network
 from reward_models._types import Matrix
 from synthesizeme.errors import ConfigError, DataError, NotFittedError
 
@@ -54,6 +55,7 @@ class Lesson:
         return max(self.utilities) > min(self.utilities)
 
 
+@dataclass(kw_only=True, eq=False)
 class DistilledEncoder:
     """``e(x) = b(x) + U V^T b(x)``: a frozen encoder b and a map of low rank, zero before training.
 
@@ -79,33 +81,31 @@ class DistilledEncoder:
         reached with each document alone. Differs: there the whole retriever is trained and tau is 1.
     """
 
-    def __init__(
-        self,
-        *,
-        base: str = "minilm",
-        rank: int = 32,
-        temperature: float = 0.25,
-        epochs: int = 40,
-        learning_rate: float = 0.003,
-        weight_decay: float = 0.05,
-        held_out: float = 0.2,
-        seed: int = 0,
-    ) -> None:
-        self.params: dict[str, Any] = {
-            "base": base, "rank": rank, "temperature": temperature, "epochs": epochs,
-            "learning_rate": learning_rate, "weight_decay": weight_decay, "held_out": held_out, "seed": seed,
-        }  # fmt: skip
-        positive = ("rank", "temperature", "epochs", "learning_rate", "held_out")
-        problems = [f"{name} is {self.params[name]}; expected more than 0" for name in positive
-                    if self.params[name] <= 0]  # fmt: skip
-        if held_out >= 1:
-            problems.append(f"held_out is {held_out}; expected less than 1")
+    base: str = "minilm"
+    rank: int = 32
+    temperature: float = 0.25
+    epochs: int = 40
+    learning_rate: float = 0.003
+    weight_decay: float = 0.05
+    held_out: float = 0.2
+    seed: int = 0
+    epochs_kept: int = field(init=False, default=0)
+    """Epochs that the kept weights were trained for; 0 where none was better than no training."""
+    limits: ClassVar = {
+        "rank": 1, "temperature": POSITIVE, "epochs": 1, "learning_rate": POSITIVE, "held_out": PART
+    }  # fmt: skip
+
+    def __post_init__(self) -> None:
+        problems = wrong_settings(self)
         if problems:
             raise ConfigError(problems)
-        self._frozen = FrozenEncoder(base)
+        self._frozen = FrozenEncoder(self.base)
         self._network: _Projection | None = None
-        self.epochs_kept = 0
-        """Epochs that the kept weights were trained for; 0 where none was better than no training."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The arguments it was made with."""
+        return {name: getattr(self, name) for name in method_parameters(type(self))}
 
     def fit(self, lessons: Sequence[Lesson]) -> Self:
         """Learn from lessons of any number of users; those whose items do not differ teach nothing.
@@ -121,19 +121,19 @@ class DistilledEncoder:
                 cure="bring more questions, or a judge that the items make a difference to",
             )
         tensors = _Tensors(useful, self._frozen)
-        seed = self.params["seed"]
+        seed = self.seed
         order = np.random.default_rng(seed).permutation(len(useful)).tolist()
-        n_held = max(1, int(self.params["held_out"] * len(useful)))
+        n_held = max(1, int(self.held_out * len(useful)))
         held, rest = order[:n_held], torch.tensor(order[n_held:])
         with seeded(seed):
-            network = _Projection(self._frozen.dim, self.params["rank"])
+            network = _Projection(self._frozen.dim, self.rank)
 
         def loss(rows: Sequence[int], log_sharpness: Tensor) -> Tensor:
             losses = [
                 retrieval_distillation(
                     network.similarities(*tensors.of(row)) * log_sharpness.exp(),
                     tensors.utilities[row],
-                    self.params["temperature"],
+                    self.temperature,
                 )
                 for row in rows
             ]
@@ -142,12 +142,12 @@ class DistilledEncoder:
         start = minimise(lambda log_sharpness: loss(rest.tolist(), log_sharpness), network.log_sharpness)
         network.log_sharpness.data.copy_(start)
         schedule = Schedule(
-            epochs=self.params["epochs"],
+            epochs=self.epochs,
             batch_size=32,
-            learning_rate=self.params["learning_rate"],
-            weight_decay=self.params["weight_decay"],
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
         )
-        self.epochs_kept = train(
+        self.epochs_kept = train_network(
             network,
             lambda rows, step: loss(rest[rows].tolist(), network.log_sharpness),
             len(rest),
@@ -198,12 +198,12 @@ class DistilledEncoder:
             made = cls(**document["params"])
             if made._frozen.identity != document["base_identity"]:
                 raise DataError(
-                    f"was distilled on the encoder {document['base_identity']}, and {made.params['base']!r} "
+                    f"was distilled on the encoder {document['base_identity']}, and {made.base!r} "
                     f"is {made._frozen.identity} here",
                     source=str(folder),
                     cure="use the encoder of that time, or distil again",
                 )
-            network = _Projection(made._frozen.dim, made.params["rank"])
+            network = _Projection(made._frozen.dim, made.rank)
             network.load_state_dict({name: torch.tensor(value) for name, value in arrays[ARRAYS].items()})
         made._network, made.epochs_kept = network.eval(), document["epochs_kept"]
         return made

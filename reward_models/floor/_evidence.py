@@ -12,12 +12,15 @@ from math import log, log1p
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reward_models.floor._texts import Prompt, Text
-from reward_models.floor._vectors import Vectors
+from reward_models.floor._vectors import F, Vectors
 
 WINDOW = 24
-"""Words of a window in which junk is looked for."""
+"""Words of a window in which junk and altered word order are looked for."""
+FEWEST_SPOKEN, STRETCH = 20, 60
+"""Words from which on a text can say too little for its length, and tokens of the stretch that says least."""
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am)? (?:sorry|afraid|unable)|as an ai|not able to|against my|my guidelines|unable to|"
     r"i (?:can(?:'t|not)|could ?n(?:'|o)t|won't|will not) (?:help|assist|do|answer|provide|write|create|give|"
@@ -131,25 +134,59 @@ def script(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
 
 def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """How sure the order of the words is that of a text."""
-    logits = vectors.order(response.text)
+    logits, pairs = vectors.order(response.text)
     if len(logits) < 5:
-        return [0.0] * 8
+        return [0.0] * 12
     known = float(vectors.languages(response).max())
     prose = min(1.0, known / 0.35)
     mean, low = float(logits.mean()), float((logits < -1).mean())
     size = min(log(len(logits)), 5.0)
     asked = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["junk"], prompt.cues["language"])
     root = min(len(logits), 150) ** 0.5
+    total, worst = _altered(logits, pairs, prompt.once("pairs", lambda: vectors.order(prompt.text)[1]))
     return [
-        mean,
-        mean * root,
-        mean * prose * root,
-        low,
-        prose,
-        size,
-        asked,
-        symbols_of(response),
-    ]
+        mean, mean * root, mean * prose * root, low, prose, size, asked, symbols_of(response), total,
+        total * prose, worst, worst * prose,
+    ]  # fmt: skip
+
+
+def _altered(logits: F, pairs: NDArray[np.int64], asked: NDArray[np.int64]) -> tuple[float, float]:
+    """Log-likelihood ratios of a text in which some gaps were altered: of all of it, and of its worst window.
+
+    A pair of words counts once, and not at all where the prompt has it too. In the whole text a tenth of the
+    gaps is taken to be altered, the ratio divided by the root of their number; in a window of `WINDOW` gaps
+    three tenths.
+    """
+    first = np.sort(np.unique(pairs, return_index=True)[1])
+    odds = -logits[first[~np.isin(pairs[first], asked)]].astype(np.float64)
+    if len(odds) < 5:
+        return 0.0, 0.0
+    total = np.logaddexp(log(0.9), log(0.1) + odds).sum() / len(odds) ** 0.5
+    third = np.logaddexp(log(0.7), log(0.3) + odds)
+    return float(total), float(np.convolve(third, np.ones(min(WINDOW, len(odds))), "valid").max())
+
+
+def content(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """How much is said for the number of words, and how much of that is the prompt's."""
+    n = len(response.words)
+    if n < FEWEST_SPOKEN:
+        return [0.0] * 9
+    ids, meaning = vectors.ids(response.text), vectors.meaning(response.text)
+    says = meaning.weights > 0.3
+    said = float(meaning.weights[says].sum())
+    own = float(meaning.weights[says & ~np.isin(meaning.ids, vectors.meaning(prompt.text).ids)].sum())
+    fresh = np.zeros(len(ids))
+    fresh[np.unique(ids, return_index=True)[1]] = 1.0
+    told = np.where(vectors.says[ids] > 0.3, vectors.says[ids], 0.0)
+    width = min(STRETCH, len(ids))
+    least = float(np.convolve(told * fresh, np.ones(width), "valid").min()) / width
+    words = len(response.vocabulary) / n
+    triples = set(zip(response.words, response.words[1:], response.words[2:], strict=False))
+    asked = max(prompt.cues[cue] for cue in ("repetition", "list", "code", "markup", "junk"))
+    return [
+        said / n, said / n**0.5, own / n, log(n), words, 1 - len(triples) / (n - 2), float(told.mean()),
+        least, asked,
+    ]  # fmt: skip
 
 
 def junk(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:

@@ -18,7 +18,7 @@ EXPERTS: dict[str, Callable[..., list[float]]] = {
     "copying": _evidence.copying, "repetition": _evidence.repetition, "form": _evidence.form,
     "capitals": _evidence.capitals, "ending": _evidence.ending, "script": _evidence.script,
     "order": _evidence.order, "junk": _evidence.junk, "relevance": _evidence.relevance,
-    "size": _evidence.size, "stance": _evidence.stance,
+    "size": _evidence.size, "stance": _evidence.stance, "content": _evidence.content,
 }  # fmt: skip
 """What each reads."""
 WITHOUT_VECTORS = ("copying", "repetition", "form", "capitals", "ending")
@@ -31,6 +31,7 @@ _CALLED_FOR: dict[str, tuple[str, ...]] = {
     "relevance": ("language", "junk", "code", "markup"),
     "size": ("short", "emoji", "junk", "code", "yes_no", "copy"), "stance": ("harm", "short", "copy"),
     "ending": ("code", "markup", "list"),
+    "content": ("code", "markup", "junk", "repetition", "list", "language", "copy"),
 }  # fmt: skip
 RAMP = 0.5
 """Log-odds above its limit at which an expert is wholly believed."""
@@ -50,7 +51,7 @@ def called_for(expert: str, prompt: Prompt, vectors: Vectors | None) -> bool:
     odd = {
         "form": symbols > 0.35, "junk": symbols > 0.35 or known < 0.55, "capitals": upper > 0.2,
         "order": symbols > 0.35 or known < 0.5, "relevance": symbols > 0.5, "size": words < 2.7,
-        "ending": symbols > 0.35,
+        "ending": symbols > 0.35, "content": symbols > 0.35 or known < 0.5,
     }  # fmt: skip
     if odd.get(expert, False):
         return True

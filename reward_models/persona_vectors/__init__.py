@@ -31,12 +31,12 @@ if TYPE_CHECKING:
         write_rollouts,
     )
     from reward_models.persona_vectors.steering import (
-        Dose,
         PreventativeSteering,
         Steering,
+        SteeringStrength,
         choose_layer,
-        dose_response,
         operating_point,
+        steering_strengths,
     )
     from reward_models.persona_vectors.traits import (
         Trait,
@@ -55,17 +55,44 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Decoder", "Dose", "DriftMonitor", "PatternScorer", "PersonaVectors", "PreventativeSteering",
-    "Rollout", "RubricScorer", "Shift", "Steering", "Trait", "ask_for_trait", "choose_layer",
-    "collect", "difference_of_means", "dose_response", "extract", "keep", "load_trait",
-    "open_decoder", "operating_point", "project", "random_like", "read_rollouts", "screen", "shift",
-    "shuffled", "trait_names", "trait_of_persona", "write_rollouts", "write_trait",
+    "Decoder",
+    "DriftMonitor",
+    "PatternScorer",
+    "PersonaVectors",
+    "PreventativeSteering",
+    "Rollout",
+    "RubricScorer",
+    "Shift",
+    "Steering",
+    "SteeringStrength",
+    "Trait",
+    "ask_for_trait",
+    "choose_layer",
+    "collect",
+    "difference_of_means",
+    "extract",
+    "keep",
+    "load_trait",
+    "open_decoder",
+    "operating_point",
+    "project",
+    "random_like",
+    "read_rollouts",
+    "screen",
+    "shift",
+    "shuffled",
+    "steering_strengths",
+    "trait_names",
+    "trait_of_persona",
+    "write_rollouts",
+    "write_trait",
 ]  # fmt: skip
 _MODULES = {
     "decoder": "Decoder open_decoder",
     "monitoring": "DriftMonitor Shift project screen shift",
     "rollouts": "PatternScorer Rollout RubricScorer collect keep read_rollouts write_rollouts",
-    "steering": "Dose PreventativeSteering Steering choose_layer dose_response operating_point",
+    "steering": "PreventativeSteering Steering SteeringStrength choose_layer operating_point"
+    " steering_strengths",
     "traits": "Trait ask_for_trait load_trait trait_names trait_of_persona write_trait",
     "vectors": "PersonaVectors difference_of_means extract random_like shuffled",
 }

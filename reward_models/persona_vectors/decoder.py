@@ -274,7 +274,7 @@ class Decoder:
         return text if end is not None else text + cut_mark
 
     def speaker(self, **options: Any) -> Generate:
-        """`generate` with its options set, as `collect` and `dose_response` take it."""
+        """`generate` with its options set, as `collect` and `steering_strengths` take it."""
 
         def speak(prompts: Sequence[Prompt], instructions: Sequence[str]) -> list[str]:
             return self.generate(prompts, instructions, **options)

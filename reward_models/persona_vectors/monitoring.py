@@ -115,8 +115,8 @@ class ScreenedPair(Frozen):
     """The rejected response less the model's own answer."""
 
     @property
-    def push(self) -> float:
-        """Chosen less rejected: where training on this preference pushes."""
+    def projection(self) -> float:
+        """Chosen less rejected: where training on this preference moves the model along the direction."""
         return self.chosen - self.rejected
 
 
@@ -142,7 +142,7 @@ def screen(
         derived: Whether the model was fine-tuned from the vectors' own.
 
     Returns:
-        Shape (n,): positive where training would push toward the trait.
+        Shape (n,): positive where training would move toward the trait.
 
     Raises:
         VectorError: the vectors are another model's, or there is no such layer.
@@ -180,7 +180,7 @@ def screen_pairs(
         ScreenedPair(pair_id=pair.pair_id, user_id=pair.user_id, chosen=float(up), rejected=float(down))
         for pair, up, down in zip(pairs, *sides, strict=True)
     ]
-    return sorted(found, key=lambda pair: -pair.push)
+    return sorted(found, key=lambda pair: -pair.projection)
 
 
 RESAMPLES, AT_ONCE = 4000, 500

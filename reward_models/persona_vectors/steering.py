@@ -187,7 +187,7 @@ COHERENT = 80.0
 """Mean coherence below which an effect does not count."""
 
 
-class Dose(Frozen):
+class SteeringStrength(Frozen):
     """Answers steered by one multiple of a direction."""
 
     alpha: float
@@ -204,7 +204,7 @@ class Dose(Frozen):
     """Answers that lack one; they are in no mean."""
 
 
-def dose_response(
+def steering_strengths(
     decoder: Decoder,
     vector: ArrayLike,
     *,
@@ -215,15 +215,15 @@ def dose_response(
     score: Score,
     coherence: Score,
     positions: Positions = "all",
-) -> list[Dose]:
-    """One `Dose` for each alpha.
+) -> list[SteeringStrength]:
+    """What steering does at each strength.
 
     Args:
         decoder: The model.
         vector: The direction, (D,).
         layer: Where it is added.
         alphas: Multiples of it; 0 is the model alone.
-        prompts: What is asked at every dose, without an instruction.
+        prompts: What is asked at every strength, without an instruction.
         generate: Answers prompts with this model, e.g. `Decoder.speaker`.
         score: Scores the trait.
         coherence: Scores coherence.
@@ -231,21 +231,25 @@ def dose_response(
 
     Raises:
         VectorError: the layer or the vector does not fit the model.
-        DataError: no answer of a dose could be scored.
+        DataError: no answer of a strength could be scored.
     """
     questions = [prompt[-1].content for prompt in prompts]
     found = []
     for alpha in alphas:
         with Steering(decoder.model, vector, layer=layer, alpha=alpha, positions=positions):
             answers = generate(prompts, [""] * len(prompts))
-        found.append(_dose(alpha, score(questions, answers), coherence(questions, answers)))
+        found.append(_strength(alpha, score(questions, answers), coherence(questions, answers)))
     return found
 
 
-def operating_point(doses: Iterable[Dose], *, coherent: float = COHERENT) -> Dose | None:
-    """The dose with the largest alpha whose coherence is `coherent` or more; None where no dose has it."""
+def operating_point(
+    strengths: Iterable[SteeringStrength], *, coherent: float = COHERENT
+) -> SteeringStrength | None:
+    """The strength with the largest alpha whose coherence is `coherent` or more; None where none has it."""
     return max(
-        (dose for dose in doses if dose.coherence >= coherent), key=lambda dose: dose.alpha, default=None
+        (strength for strength in strengths if strength.coherence >= coherent),
+        key=lambda strength: strength.alpha,
+        default=None,
     )
 
 
@@ -260,7 +264,7 @@ def choose_layer(
 ) -> PersonaVectors:
     """The vectors with the layer chosen at which steering does most, on the extraction questions.
 
-    A layer's effect is the trait at ``+alpha`` less the trait at ``-alpha``; one at which either dose is less
+    A layer's effect is the trait at ``+alpha`` less the trait at ``-alpha``; one at which either is less
     coherent than `coherent` is out. The facts keep the effect of every layer.
 
     Args:
@@ -269,7 +273,7 @@ def choose_layer(
         alpha: The multiple that is tried.
         coherent: Least mean coherence.
         halvings: How often alpha is halved where no layer stays coherent.
-        **options: ``prompts``, ``generate``, ``score``, ``coherence`` and ``positions`` of `dose_response`.
+        **options: ``prompts``, ``generate``, ``score``, ``coherence``, ``positions`` of `steering_strengths`.
 
     Raises:
         VectorError: the vectors are another model's.
@@ -298,16 +302,20 @@ def choose_layer(
 def _layer_effects(
     decoder: Decoder, vectors: PersonaVectors, alpha: float, coherent: float, options: dict[str, Any]
 ) -> dict[int, float | None]:
-    """Trait at ``+alpha`` less trait at ``-alpha`` by layer; None where a dose is incoherent."""
+    """Trait at ``+alpha`` less trait at ``-alpha`` by layer; None where a strength is incoherent."""
     effects: dict[int, float | None] = {}
     for layer in range(1, decoder.layers + 1):
-        doses = dose_response(decoder, vectors.at(layer), layer=layer, alphas=(alpha, -alpha), **options)
-        fits = min(dose.coherence for dose in doses) >= coherent
-        effects[layer] = doses[0].trait - doses[1].trait if fits else None
+        strengths = steering_strengths(
+            decoder, vectors.at(layer), layer=layer, alphas=(alpha, -alpha), **options
+        )
+        fits = min(strength.coherence for strength in strengths) >= coherent
+        effects[layer] = strengths[0].trait - strengths[1].trait if fits else None
     return effects
 
 
-def _dose(alpha: float, traits: Sequence[float | Failure], coherences: Sequence[float | Failure]) -> Dose:
+def _strength(
+    alpha: float, traits: Sequence[float | Failure], coherences: Sequence[float | Failure]
+) -> SteeringStrength:
     both = [
         (got, read)
         for got, read in zip(traits, coherences, strict=True)
@@ -318,7 +326,7 @@ def _dose(alpha: float, traits: Sequence[float | Failure], coherences: Sequence[
                         cure="look at what the judge replies.")  # fmt: skip
     got, read = np.array(both, dtype=float).T
     error = got.std(ddof=1) / len(got) ** 0.5 if len(got) > 1 else 0.0
-    return Dose(
+    return SteeringStrength(
         alpha=alpha, trait=float(got.mean()), trait_error=float(error), coherence=float(read.mean()),
         answers=len(both), failures=len(traits) - len(both),
     )  # fmt: skip

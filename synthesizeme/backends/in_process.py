@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from synthesizeme.backends._base import ModelSettings
 from synthesizeme.errors import BackendError, MissingExtraError
+from synthesizeme.hub import SECONDS_TO_ANSWER
 
 if TYPE_CHECKING:
     import dspy
@@ -29,8 +30,6 @@ KIND = "transformers language model in this process"
 ASYNCHRONOUS = True
 WAYS = ("continue", "choose")
 TAKES: tuple[str, ...] = ()
-SECONDS_TO_ANSWER = 5.0
-"""How long the hub may take to answer before it counts as out of reach."""
 
 _ON_THE_HUB = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 """Name of a model on the hub, with or without its owner."""

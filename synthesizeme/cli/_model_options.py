@@ -51,9 +51,7 @@ class ModelOptions:
         "NAME",
     )
     api_base: str | None = option(
-        None,
-        "OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, transformers serve.",
-        "URL",
+        None, "OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, transformers serve.", "URL"
     )
     api_key_env: str | None = option(
         None, "Environment variable that holds the key, if not the provider's own.", "NAME", panel=MODEL_PANEL

@@ -10,7 +10,7 @@ from synthesizeme.errors import DataError, RewardError
 
 if TYPE_CHECKING:
     from synthesizeme.datasets.rows import SourceRow
-    from synthesizeme.evaluation.abstaining import Abstainer
+    from synthesizeme.evaluation.selective import Abstainer
     from synthesizeme.feedback import UserWords
     from synthesizeme.serving.rewards import Margin, ScalarRewards, Score
     from synthesizeme.types import Message

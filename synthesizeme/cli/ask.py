@@ -60,10 +60,7 @@ class AskOptions:
 
 
 @verb
-def ask(
-    options: AskOptions,
-    common: CommonOptions,
-) -> None:
+def ask(options: AskOptions, common: CommonOptions) -> None:
     """Choose the next pairs to show a user: those whose answers are expected to tell most.
 
     Prints the questions, best first and none telling what another tells; --json for scripts. With --out it

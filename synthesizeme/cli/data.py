@@ -28,42 +28,34 @@ SOURCE = partial(
     "IN",
 )
 TARGET = partial(option, ..., "File to write, .jsonl or .jsonl.gz.", "FILE", name="--out", parser=new_file)
-FORMAT = partial(
-    option,
-    "auto",
-    "auto, or one of: chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, remesh, trl-rows.",
-)
-OWNER = partial(option, None, "Owner of rows that name none.", "ID", name="--user")
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
+class SourceOptions:
     """Flags of the verbs that read pairs in any format."""
 
-    format: str = FORMAT()
+    format: str = option(
+        "auto",
+        "Format of the rows: auto, or chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, "
+        "remesh, trl-rows.",
+    )
     columns: list[str] | None = COLUMNS()
-    user: str | None = OWNER()
-    skip_bad_rows: bool = SKIP_BAD_ROWS()
+    user: str | None = option(None, "Owner of rows that name none.", "ID")
     data_dir: Path | None = DATA_DIR()
 
-    def read(self, source: str) -> PairsFile:
+    def read(self, source: str, *, skip_bad_rows: bool) -> PairsFile:
         """The pairs of `source` as the flags say."""
         return read(
             source, format=self.format, columns=self.columns, user_id=self.user,
-            skip_bad_rows=self.skip_bad_rows, data_dir=self.data_dir,
+            skip_bad_rows=skip_bad_rows, data_dir=self.data_dir,
         )  # fmt: skip
 
-    def convert(
-        self, source: str, target: Path, only: Literal["human", "simulated"] | None, *, force: bool
-    ) -> ConvertReport:
-        """Read `source` as the flags say and write it as our own JSON Lines, pair by pair."""
-        from synthesizeme import datasets
 
-        return datasets.convert(
-            located(source, self.data_dir), target, format=self.format,
-            columns=datasets.parse_columns(self.columns or ()), user_id=self.user,
-            skip_bad_rows=self.skip_bad_rows, only=only, overwrite=force,
-        )  # fmt: skip
+@dataclass(frozen=True)
+class ReadingOptions(SourceOptions):
+    """The same, where malformed rows may be left out."""
+
+    skip_bad_rows: bool = SKIP_BAD_ROWS()
 
 
 @verb
@@ -78,7 +70,13 @@ def convert(
     force: bool = FORCE(),
 ) -> None:
     """Read pairs in any known format and write them as this project's JSON Lines."""
-    report = reading.convert(source, out, respondents, force=force)
+    from synthesizeme import datasets
+
+    report = datasets.convert(
+        located(source, reading.data_dir), out, format=reading.format,
+        columns=datasets.parse_columns(reading.columns or ()), user_id=reading.user,
+        skip_bad_rows=reading.skip_bad_rows, only=respondents, overwrite=force,
+    )  # fmt: skip
     if not common.json:
         say_left_out(report.skipped, report.reasons, report.assumed)
     line = (
@@ -89,15 +87,11 @@ def convert(
 
 
 @verb
-def inspect(
-    common: CommonOptions,
-    reading: ReadingOptions,
-    source: str = SOURCE(),
-) -> None:
+def inspect(common: CommonOptions, reading: ReadingOptions, source: str = SOURCE()) -> None:
     """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
     from synthesizeme import datasets
 
-    file = reading.read(source)
+    file = reading.read(source, skip_bad_rows=reading.skip_bad_rows)
     summary = datasets.inspect(file.pairs)
     if common.json:
         print_json({"format": file.format, "left_out": dict(file.reasons), **summary.model_dump(mode="json")})
@@ -117,7 +111,7 @@ def split(
     """Draw a 60/20/20 split within each user, whatever the rows say; equal pairs stay together."""
     from synthesizeme import datasets
 
-    file = reading.read(source)
+    file = reading.read(source, skip_bad_rows=reading.skip_bad_rows)
     pairs = datasets.resplit(file.pairs, seed)
     written = datasets.write_pairs(out, pairs, overwrite=force)
     splits = dict(datasets.inspect(pairs).splits)
@@ -179,7 +173,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @dataclass(frozen=True)
-class LintOptions:
+class LintOptions(SourceOptions):
     """What is looked at, and what is known of it."""
 
     benchmark: str | None = option(
@@ -191,10 +185,6 @@ class LintOptions:
     expect_pairs: int | None = option(None, "Pairs there should be.", "N", min=0)
     expect_users: int | None = option(None, "Users there should be.", "N", min=0)
     strict: bool = option(False, "Fail on warnings too.")
-    format: str = option("auto", "Format of the file, if not to be told from its first row.")
-    columns: list[str] | None = COLUMNS()
-    user: str | None = option(None, "Owner of rows that name none.", "ID")
-    data_dir: Path | None = DATA_DIR()
 
 
 @verb
@@ -252,10 +242,7 @@ def _of_file(source: str, options: LintOptions) -> LintReport:
 
     if options.benchmark is not None:
         raise ConfigError("a file and --benchmark exclude each other")
-    file = read(
-        source, format=options.format, columns=options.columns, user_id=options.user, skip_bad_rows=True,
-        data_dir=options.data_dir,
-    )  # fmt: skip
+    file = options.read(source, skip_bad_rows=True)
     reasons = {reason: n for reason, n in file.reasons.items() if reason != "malformed row"}
     return lint(
         file.pairs,

@@ -32,10 +32,7 @@ BASE = (
 
 @verb
 def doctor(
-    context: typer.Context,
-    model: ModelOptions,
-    common: CommonOptions,
-    data_dir: Path | None = DATA_DIR(),
+    context: typer.Context, model: ModelOptions, common: CommonOptions, data_dir: Path | None = DATA_DIR()
 ) -> None:
     """Say what is installed, which models would work, where data is looked for; nothing is sent.
 

@@ -13,6 +13,7 @@ from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._options import FORCE, CommonOptions, folder
 from synthesizeme.cli._output import check_replaceable, check_writable, tell
 from synthesizeme.errors import ConfigError
+from synthesizeme.hub import CARD_FRONT, upload
 from synthesizeme.plain_text import printable
 
 BACKBONE = "backbone"
@@ -21,7 +22,8 @@ IN_WORDS = ("persona-prompted",)
 """Methods whose backbone knows the user by words before the prompt."""
 DTYPE = "float32"
 """Numbers in which rewards are computed here; vLLM would take float16."""
-_README = """# A reward model: one logit, no activation
+_README = """{front}
+# A reward model: one logit, no activation
 
 The reward of a conversation that ends with the response is the logit of this sequence classifier
 ({method}), on the text of its own chat template.{persona} It reads {window} tokens; what is
@@ -47,14 +49,15 @@ class ExportOptions:
     to: Literal["hf"] = option(
         "hf", "hf: a one-label sequence classifier for transformers and vLLM; the logit is the reward."
     )
+    push: str | None = option(
+        None, "Repository of the Hugging Face hub to bring the folder to; made, private, if there is none.",
+        "OWNER/NAME",
+    )  # fmt: skip
     force: bool = FORCE()
 
 
 @verb
-def export(
-    options: ExportOptions,
-    common: CommonOptions,
-) -> None:
+def export(options: ExportOptions, common: CommonOptions) -> None:
     """Export a reward model whose backbone stands alone: a folder that transformers and vLLM load.
 
     The folder's README.md has the command and the request for vLLM. The reward is the logit: switch
@@ -77,17 +80,20 @@ def export(
     out = str(options.out)
     facts = {
         "method": model.name, "to": options.to, "out": out, "window": window, "dtype": DTYPE,
-        "command": f"vllm serve {shlex.quote(out)} --dtype {DTYPE}",
+        "address": None, "command": f"vllm serve {shlex.quote(out)} --dtype {DTYPE}",
         "request": {
             "model": out, "messages": _messages(model.name), "use_activation": False,
             "add_generation_prompt": False,
         },
     }  # fmt: skip
     written = _README.format(
+        front=CARD_FRONT,
         **facts | {"request": json.dumps(facts["request"])},
         persona=_PERSONA if model.name in IN_WORDS else "",
     )
     (options.out / "README.md").write_text(written, encoding="utf-8")
+    if options.push:
+        facts["address"] = upload(options.out, options.push)
     lines = [
         f"{model.name} written to {printable(out)}: a window of {window:,} tokens, {DTYPE}.",
         f"Serve it: {printable(str(facts['command']))}",
@@ -95,6 +101,8 @@ def export(
     ]
     if model.name in IN_WORDS:
         lines.append("It knows a user by the persona before the prompt; without one it answers for nobody.")
+    if options.push:
+        lines.append(f"On the hub: {printable(str(facts['address']))}")
     tell(common.json, facts, lines)
 
 

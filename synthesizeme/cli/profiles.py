@@ -54,10 +54,7 @@ def list_users(
 
 
 @verb
-def status(
-    options: StoreOptions,
-    common: CommonOptions,
-) -> None:
+def status(options: StoreOptions, common: CommonOptions) -> None:
     """Say how many users and pairs there are, and how many users are done, failed or drifted."""
     with options.open() as store:
         found = store.totals()
@@ -213,10 +210,7 @@ def roll_back(
 
 @verb
 def delete(
-    options: StoreOptions,
-    common: CommonOptions,
-    user: str = USER(),
-    yes: bool = option(False, "Do not ask."),
+    options: StoreOptions, common: CommonOptions, user: str = USER(), yes: bool = option(False, "Do not ask.")
 ) -> None:
     """Delete everything about a user, to the last byte in the files of SQLite, which are written anew."""
     if not yes:
@@ -267,10 +261,7 @@ def take_in(
 
 
 @verb
-def migrate(
-    common: CommonOptions,
-    store: str = STORE(),
-) -> None:
+def migrate(common: CommonOptions, store: str = STORE()) -> None:
     """Make the tables of a store, or bring those of an older version up to date."""
     from synthesizeme.profiles import migrate_store
 

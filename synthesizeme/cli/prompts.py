@@ -16,9 +16,7 @@ from synthesizeme.plain_text import count, printable
 
 
 @verb
-def list_prompts(
-    common: CommonOptions,
-) -> None:
+def list_prompts(common: CommonOptions) -> None:
     """List the shipped prompts with their versions."""
     from synthesizeme.prompts import load_prompt, prompt_names
 
@@ -30,8 +28,7 @@ def list_prompts(
 
 @verb
 def show(
-    common: CommonOptions,
-    name: str = argument(..., "A name of `prompts list`, or a prompt file.", "NAME"),
+    common: CommonOptions, name: str = argument(..., "A name of `prompts list`, or a prompt file.", "NAME")
 ) -> None:
     """Print a prompt, section by section."""
     from synthesizeme.prompts import load_prompt

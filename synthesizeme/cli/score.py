@@ -22,7 +22,7 @@ from synthesizeme.plain_text import count, id_list, printable
 if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import AskedRow
-    from synthesizeme.evaluation.abstaining import Abstainer
+    from synthesizeme.evaluation.selective import Abstainer
     from synthesizeme.serving.rewards import ScalarRewards
     from synthesizeme.types import Evidence, OwnTaste
 
@@ -73,12 +73,7 @@ class ScoringOptions:
 
 
 @verb
-def score(
-    options: ScoringOptions,
-    shape: ShapeOptions,
-    floor: FloorOptions,
-    common: CommonOptions,
-) -> None:
+def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, common: CommonOptions) -> None:
     """Score rows of standard input with a trained model: one JSON object per line in, one per line out.
 
     A row is {"prompt", "response"} for a reward, or {"prompt", "chosen", "rejected"} or {"prompt", "first",
@@ -156,10 +151,7 @@ def _lines(
 
 
 def _answered(
-    rewards: ScalarRewards,
-    batch: Sequence[AskedRow | DataError],
-    on_error: str,
-    abstainer: Abstainer | None,
+    rewards: ScalarRewards, batch: Sequence[AskedRow | DataError], on_error: str, abstainer: Abstainer | None
 ) -> list[dict[str, Any]]:
     from synthesizeme.cli._score_rows import answers
 

@@ -130,11 +130,7 @@ def serve(
         on_error=options.on_error,
         shape={**shape.settings(), "floor": floor.name},
         sizes={"body": limits.max_body, "rows": limits.max_rows, "text": limits.max_text},
-        queue={
-            "deadline": limits.deadline,
-            "most_waiting": limits.max_waiting,
-            "most_rows": limits.max_rows,
-        },
+        queue={"deadline": limits.deadline, "most_waiting": limits.max_waiting, "most_rows": limits.max_rows},
     )
     run(server, ready=_ready if common.json else say)
 

@@ -63,11 +63,7 @@ class SimulationOptions:
 
 
 @verb
-def simulate(
-    options: SimulationOptions,
-    model: ModelOptions,
-    common: CommonOptions,
-) -> None:
+def simulate(options: SimulationOptions, model: ModelOptions, common: CommonOptions) -> None:
     """Let simulated users answer pairs: personas in words, played by a model, or planted tastes.
 
     Every comparison is asked in both orders; ties and failures make no pair and are counted. The pairs say in

@@ -70,7 +70,7 @@ def steer(
     alphas = _alphas(options.alpha)
     if options.trait is not None:
         check_scorer(options.score_by, model)
-        _dose_response(options, alphas, vectors, policy, answering, model, common)
+        _steering_strengths(options, alphas, vectors, policy, answering, model, common)
         return
     prompts = read_prompts(options.prompt, options.prompts)
     decoder = policy.open()
@@ -97,7 +97,7 @@ def steer(
     tell(common.json, document, lines)
 
 
-def _dose_response(
+def _steering_strengths(
     options: SteeringOptions,
     alphas: list[float],
     vectors: VectorOptions,
@@ -106,7 +106,7 @@ def _dose_response(
     model: ModelOptions,
     common: CommonOptions,
 ) -> None:
-    from reward_models.persona_vectors import dose_response, load_trait, operating_point
+    from reward_models.persona_vectors import load_trait, operating_point, steering_strengths
     from reward_models.persona_vectors.rollouts import asked
 
     trait = load_trait(str(options.trait))
@@ -114,7 +114,7 @@ def _dose_response(
     found = vectors.load(decoder)
     cautious = caution(found)
     with open_scorers(options.score_by, trait, model) as scorers:
-        doses = dose_response(
+        doses = steering_strengths(
             decoder, found.at(), layer=_layer(found), alphas=alphas, positions=options.positions,
             prompts=[asked(question) for question in trait.evaluation],
             generate=decoder.speaker(**answering.document()),
@@ -216,9 +216,9 @@ def screen(
     rows = screen_pairs(
         decoder, found, pairs, decoder.speaker(**answering.document()), derived=vectors.derived
     )
-    pushes = np.array([row.push for row in rows])
+    pushes = np.array([row.projection for row in rows])
     error = float(pushes.std(ddof=1) / len(pushes) ** 0.5) if len(pushes) > 1 else 0.0
-    documents = [{**row.model_dump(), "push": row.push} for row in rows]
+    documents = [{**row.model_dump(), "push": row.projection} for row in rows]
     if options.out is not None:
         import json
 
@@ -244,7 +244,7 @@ def _screened_lines(rows: Sequence[ScreenedPair]) -> Iterator[str]:
             if place == half:
                 yield f"  … {count(left_out, 'pair')} between them"
             continue
-        numbers = f"{row.chosen:+8.3f}  {row.rejected:+8.3f}  {row.push:+8.3f}"
+        numbers = f"{row.chosen:+8.3f}  {row.rejected:+8.3f}  {row.projection:+8.3f}"
         yield f"{numbers}  {printable(row.pair_id, 60)}"
 
 

@@ -132,11 +132,7 @@ def tax_report(
 
 
 def _row(
-    name: str,
-    model: PersonalRewards,
-    questions: Sequence[GeneralQuestion],
-    max_users: int | None,
-    seed: int,
+    name: str, model: PersonalRewards, questions: Sequence[GeneralQuestion], max_users: int | None, seed: int
 ) -> TaxRow:
     users = list(model.users_)[:max_users]
     nobody = next(f"nobody{i}" for i in range(len(model.users_) + 1) if f"nobody{i}" not in model.users_)

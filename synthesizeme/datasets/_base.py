@@ -6,88 +6,24 @@ Those of the Hugging Face hub are local folders: fetched once, then read from it
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, cast, overload
+from typing import Any, Protocol, cast, overload
 
 from synthesizeme import discovery
 from synthesizeme.datasets.rows.containers import SUFFIXES, is_data_file
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
+from synthesizeme.hub import download, hub_name
 from synthesizeme.types import PreferencePair
-
-SECONDS_TO_ANSWER = 5.0
-"""How long the hub may take to answer the first question before it counts as out of reach."""
-
-_NAME = re.compile(r"(?P<scheme>hub:)?(?P<name>[\w.-]+/[\w.-]+)(?::(?P<split>[\w.-]+))?")
-
-
-class HubName(NamedTuple):
-    """Name of a data set on the hub, and the split asked for."""
-
-    name: str
-    split: str | None
-
-
-def hub_name(source: str) -> HubName | None:
-    """Read ``hub:owner/name[:split]`` or ``owner/name[:split]``; None for what can only be a local path."""
-    match = _NAME.fullmatch(source)
-    if match is None:
-        return None
-    looks_local = is_data_file(match["name"]) or Path(match["name"]).parent.exists()
-    return None if looks_local and not match["scheme"] else HubName(match["name"], match["split"])
-
-
-def download(name: str, files: Sequence[str] = (), *, env: Mapping[str, str] = os.environ) -> Path:
-    """Folder with the data files of a hub data set.
-
-    Args:
-        name: ``owner/name``.
-        files: Patterns of the files wanted; by default every data file.
-        env: Environment; `HF_HUB_OFFLINE` keeps to what was fetched before, `HF_ENDPOINT` names another hub.
-
-    Raises:
-        DataError: there is no such data set, it wants a login, or the hub is out of reach.
-    """
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-
-    offline = env.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-    try:
-        folder = snapshot_download(
-            name,
-            repo_type="dataset",
-            allow_patterns=list(files) or ["README.md", *(f"*{suffix}" for suffix in SUFFIXES)],
-            etag_timeout=SECONDS_TO_ANSWER,
-            local_files_only=offline,
-            endpoint=env.get("HF_ENDPOINT"),
-        )
-    except GatedRepoError:
-        cure = f"accept its terms at huggingface.co/datasets/{name} and run `hf auth login`"
-        raise DataError(
-            "the hub gives this data set only to users who are logged in", source=name, cure=cure
-        ) from None
-    except RepositoryNotFoundError:
-        cure = "check the name; for a private data set run `hf auth login`"
-        raise DataError("the hub has no data set of this name", source=name, cure=cure) from None
-    except (OSError, ValueError, httpx.HTTPError) as error:
-        why = "HF_HUB_OFFLINE is set and it was not fetched before" if offline else _first_line(error)
-        cure = "connect to the network, or name a local file or folder; there is none at this path"
-        raise DataError(f"the hub is out of reach: {why}", source=name, cure=cure) from None
-    return Path(folder)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
 
 PACKAGE = "synthesizeme.datasets"
 DATA_DIR_VARIABLE = "SYNTHESIZEME_DATA_DIR"
+DATA_FILES = ("README.md", *(f"*{suffix}" for suffix in SUFFIXES))
+"""Patterns of the files of a repository that may hold data."""
 
 
 class Load(Protocol):
@@ -166,11 +102,11 @@ def local_copy(source: str | Path, report: ReadReport, files: Sequence[str] = ()
     Raises:
         DataError: the hub data set cannot be fetched.
     """
-    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source)
+    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source, is_data_file)
     if named is None:
         return Path(source)
     report.split = named.split or report.split
-    return download(named.name, files)
+    return download(named.name, files or DATA_FILES)
 
 
 def locate(folder: Path, files: Sequence[str]) -> Path | None:
@@ -227,7 +163,7 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
         looked.append(f"{place} ({'not in it' if place.is_dir() else 'no such folder'})")
     for source in hub:
         try:
-            return download(source, wanted, env=env)
+            return download(source, wanted or DATA_FILES, env=env)
         except DataError as error:
             looked.append(f"hub data set {source} ({error.problem})")
     places = "; ".join(looked) or "nowhere: no folder is named and it is not on the hub"
@@ -259,15 +195,12 @@ def load_dataset(
     return module.load(source, **options)
 
 
-def load_words(
-    name: str, *, data_dir: str | Path | None = None, env: Mapping[str, str] = os.environ
-) -> dict[str, UserWords]:
+def load_words(name: str, *, data_dir: str | Path | None = None) -> dict[str, UserWords]:
     """What the users of a registered data set said beside their choices, found as `find_data` finds it.
 
     Args:
         name: A module of this package.
         data_dir: Folder named by the user.
-        env: Environment.
 
     Returns:
         Words by user id; none where the data set holds choices alone.
@@ -277,7 +210,7 @@ def load_words(
         DataError: it is nowhere, or cannot be read.
     """
     words: Callable[[Path], dict[str, UserWords]] | None = getattr(_module(name), "words", None)
-    return {} if words is None else words(find_data(name, data_dir=data_dir, env=env))
+    return {} if words is None else words(find_data(name, data_dir=data_dir))
 
 
 def _module(name: str) -> DatasetModule:

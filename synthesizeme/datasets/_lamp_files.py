@@ -199,20 +199,22 @@ def read_golds(path: Path, task: LampTask, questions: Iterable[LampQuestion]) ->
     Raises:
         DataError: the file is of another task, or its ids are not those of the questions.
     """
-    golds = _answers(path, task, "golds")
     found = {}
-    for number, row in enumerate(golds, 1):
-        output = row.get("output")
-        if isinstance(output, int | float) and not isinstance(output, bool):
-            output = str(output)
-        if not isinstance(output, str) or not output.strip():
-            problem = (
-                f"item {number} of golds has {short_repr(output)}; expected an answer in words or a number"
-            )
+    for number, row in enumerate(_answers(path, task, "golds"), 1):
+        output = _written(row.get("output"))
+        if output is None:
+            said = short_repr(row.get("output"))
+            problem = f"item {number} of golds has {said}; expected an answer in words or a number"
             raise DataError(problem, source=str(path), line=number, field="output", cure="correct the item")
-        found[str(row.get("id"))] = output.strip()
+        found[str(row.get("id"))] = output
     check_ids(path, found, [question.question_id for question in questions])
     return found
+
+
+def _written(value: Any) -> str | None:
+    """A text without blanks around it, or a number as text; None for anything else, and for a blank one."""
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return text.strip() or None if isinstance(text, str) else None
 
 
 def read_candidates(
@@ -246,15 +248,12 @@ def check_ids(path: Path, found: Mapping[str, Any], wanted: Iterable[str]) -> No
     asked = dict.fromkeys(wanted)
     missing = [key for key in asked if key not in found]
     strange = [key for key in found if key not in asked]
-    if missing or strange:
-        said = [
-            f"{len(keys)} {what}, e.g. {keys[0]!r}"
-            for keys, what in (
-                (missing, "questions have no entry"),
-                (strange, "entries belong to no question"),
-            )
-            if keys
-        ]
+    said = [
+        f"{len(keys)} {what}, e.g. {keys[0]!r}"
+        for keys, what in ((missing, "questions have no entry"), (strange, "entries belong to no question"))
+        if keys
+    ]
+    if said:
         raise DataError(
             "the ids are not those of the questions: " + "; ".join(said),
             source=str(path),
@@ -317,9 +316,7 @@ def _question(place: SourceRow, task: LampTask) -> LampQuestion:
         items.sort(key=lambda item: item.date or "")
     key = str(row["id"])
     user = str(row["user_id"]) if row.get("user_id") is not None else key
-    return LampQuestion(
-        question_id=key, user_id=user, text=row["input"], profile=tuple(items)
-    )  # fmt: skip
+    return LampQuestion(question_id=key, user_id=user, text=row["input"], profile=tuple(items))
 
 
 def _item(place: SourceRow, number: int, item: Any, task: LampTask) -> LampItem:
@@ -328,17 +325,15 @@ def _item(place: SourceRow, number: int, item: Any, task: LampTask) -> LampItem:
         raise place.error(problem, field=f"profile[{number}]", cure="correct the item")
     values = {}
     for field in task.fields:
-        value = item.get(field)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str) or not value.strip():
+        text = _written(item.get(field))
+        if text is None:
             raise place.error(
-                f"found {short_repr(value)}; expected text: an item of {task.name} has "
+                f"found {short_repr(item.get(field))}; expected text: an item of {task.name} has "
                 f"{', '.join(task.fields)}",
                 field=f"profile[{number}].{field}",
                 cure="leave the item out, or name the benchmark of the task that the file is of",
             )
-        values[field] = value.strip()
+        values[field] = text
     date = item.get("date")
     key = item.get("id", number)
     return LampItem(item_id=str(key), fields=values, date=None if date is None else str(date))

@@ -13,13 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._base import formats, hub_name, load_dataset, local_copy, locate, made, recognise
+from synthesizeme.datasets._base import formats, load_dataset, local_copy, locate, made, recognise
 from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
 from synthesizeme.datasets.rows.columns import LOOKED_AT, columns_held, unknown_layout
-from synthesizeme.datasets.rows.containers import is_csv, rows_of
+from synthesizeme.datasets.rows.containers import is_csv, is_data_file, rows_of
 from synthesizeme.datasets.rows.lines import NO_HEADER
 from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, Row, held
 from synthesizeme.errors import DataError, UnknownNameError
+from synthesizeme.hub import hub_name
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Respondents, respondents
 
@@ -136,7 +137,7 @@ def open_source(source: object, report: ReadReport, format: str = "auto") -> Sou
     if (in_memory := held(source)) is not None:
         told = _told(in_memory, report) if format == "auto" else format
         return Source(str(in_memory), in_memory, told, report)
-    named = None if os.path.exists(str(source)) else hub_name(str(source))
+    named = None if os.path.exists(str(source)) else hub_name(str(source), is_data_file)
     owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
     owner = format if format != "auto" else next(owners, None)
     path = local_copy(str(source), report, known[owner].DOWNLOAD if owner else ())

@@ -146,7 +146,7 @@ class Row(Frozen):
     nll_controls: dict[str, float | None] = Field(default_factory=dict)
     """`nll` of each of the `controls`."""
     selection: Selection | None = None
-    """What came of abstaining, where a largest error was promised."""
+    """Promised error, realised error and coverage, where the scorer may abstain."""
     no_answers: Beaten | None = None
     """How often texts that are no answers beat the chosen answers, by kind."""
     usage: Usage | None = None

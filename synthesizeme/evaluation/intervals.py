@@ -163,12 +163,10 @@ def paired_difference(a: Outcome, b: Outcome, *, seed: int = 0) -> Difference:
     return Difference(**{**found.model_dump(), "low": 0.0, "high": 0.0, "for_these_users": within})
 
 
-def smallest_detectable_difference(
-    outcome: Outcome, against: Outcome | None = None, *, level: float = 0.95, power: float = 0.8
-) -> float | None:
-    """Smallest true difference that these pairs would show with probability `power`.
+def smallest_detectable_difference(outcome: Outcome, against: Outcome | None = None) -> float | None:
+    """Smallest true difference that these pairs would show with probability 0.8, at the level of 95 %.
 
-    ``(z[(1 + level) / 2] + z[power]) * SE``: SE is the clustered error of the paired difference to
+    ``(z[0.975] + z[0.8]) * SE``: SE is the clustered error of the paired difference to
     `against`, or without it that of the accuracy itself, to be set against a fixed number. Two-sided
     test. None with no observed variation, or with fewer than `FEW_UNITS` units, with which the normal
     quantiles promise too much.
@@ -178,7 +176,7 @@ def smallest_detectable_difference(
     if len(_per_unit(values, users)[0]) < FEW_UNITS:
         return None
     normal = NormalDist()
-    return (normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)) * error if error else None
+    return (normal.inv_cdf(0.975) + normal.inv_cdf(0.8)) * error if error else None
 
 
 def _mean_over(

@@ -37,7 +37,7 @@ class _Counted(Frozen):
     usage: Usage | None = None
     """Model calls of a judge."""
     selection: Selection | None = None
-    """What came of abstaining on the test pairs, where a largest error was promised."""
+    """Promised error, realised error and coverage on the test pairs, where the scorer may abstain."""
     no_answers: Beaten | None = None
     """How often texts that are no answers beat the chosen answers of the first fold."""
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from synthesizeme.scoring import Answer, RewardScorer
-from synthesizeme.types import Frozen, Message, PreferencePair, Reward, last_user_turn
+from synthesizeme.types import Frozen, PreferencePair, Reward, last_user_turn
 
 LOREM = (
     "lorem", "ipsum", "dolor", "sit", "amet", "consectetur", "adipiscing", "elit", "sed", "do", "eiusmod",
@@ -234,6 +234,34 @@ _empty_opening = _one_of(
 )
 
 
+_SAID_OF_NOTHING = (
+    "I am happy to help you", "I can tell you about it", "you have to be sure of it", "that is a good one",
+    "it is so good to see you here", "and I would love to", "we can do this together", "as you can see",
+    "I am not sure about that", "you are right about this", "it is what it is", "let me know how it goes",
+    "there is so much to say", "and so on", "this is the way to go", "you can always do it your way",
+    "I think that you should", "oh yes", "thank you so much for this", "it really is up to you",
+    "in the end it is all the same", "there you go", "I see what you have", "one thing or another",
+    "it can be this or it can be that", "and then we will see", "for you and for me", "that would be nice",
+    "I hope that it is of use", "you know what I mean", "well", "of course", "as I said before",
+    "this and that", "it all comes down to it", "do not worry about it",
+    "some people like it and some do not",
+    "hello to you", "what a great day", "I have been there too", "in a way", "how about that",
+)  # fmt: skip
+
+
+def _empty_talk(it: Source, rng: random.Random) -> str:
+    """Phrases that say nothing, few of them again and again or many, with or without words of the prompt."""
+    phrases = rng.sample(_SAID_OF_NOTHING, rng.randint(5, len(_SAID_OF_NOTHING)))
+    asked = re.findall(r"[^\W\d_]{4,}", it.prompt) if rng.random() < 0.5 else []
+    often = rng.uniform(0.05, 0.4)
+    found = []
+    for phrase in rng.choices(phrases, k=rng.randint(8, 30)):
+        about = f" {rng.choice(('about', 'with', 'to', 'for', 'of'))} {rng.choice(asked)}" if asked else ""
+        found.append(phrase + (about if rng.random() < often else "") + rng.choice(("!", ".", ",", ",", "")))
+    text = " ".join(found)
+    return text[0].upper() + text[1:].rstrip(",") + rng.choice("!.")
+
+
 def _keywords(it: Source, rng: random.Random) -> str | None:
     found = [word for word in re.findall(r"\w{4,}", it.prompt)]
     if len(found) < 4:
@@ -270,7 +298,7 @@ KINDS: Mapping[str, Make] = {
     "only emoji": _only_emoji, "white space marks": _white_space_marks, "lorem ipsum": _lorem,
     "random letters": _letters, "base64": _base64, "hex": _hex, "json": _json, "html": _html, "code": _code,
     "table": _table, "another language": _other_language, "refusal": _refusal,
-    "empty opening": _empty_opening,
+    "empty opening": _empty_opening, "empty talk": _empty_talk,
     "keywords": _keywords, "instruction to the rater": _to_the_rater,
     "glued to another answer":
         lambda it, rng: f"{it.answer}\n\n{it.other}" if len(words(it.other)) >= 8 else None,
@@ -319,16 +347,6 @@ class Beaten(Frozen):
         return name, self.kinds[name].share
 
 
-class _Asked(NamedTuple):
-    """One response to be scored."""
-
-    kind: str | None
-    """None for the chosen answer."""
-    user_id: str
-    prompt: tuple[Message, ...]
-    response: str
-
-
 def answers_beaten(
     model: object, pairs: Sequence[PreferencePair], most: int = MOST, *, seed: int = 0
 ) -> Beaten | None:
@@ -354,27 +372,29 @@ def answers_beaten(
     places = range(len(pairs))
     drawn = sorted(Random(f"{seed}\0pairs").sample(places, min(most, len(pairs))))
     asked = [it for place in drawn for it in _texts(pairs[place], pairs, seed)]
-    rewards = model.score([Answer(it.prompt, it.response, it.user_id) for it in asked])
+    rewards = model.score([answer for _, answer in asked])
     compared: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     answered, chosen = 0, 0.0
-    for it, reward in zip(asked, rewards, strict=True):
+    for (kind, _), reward in zip(asked, rewards, strict=True):
         if not isinstance(reward, Reward):
             continue
-        if it.kind is None:
+        if kind is None:
             answered, chosen = answered + 1, reward.value
         else:
-            compared[it.kind].append(reward.value > chosen)
+            compared[kind].append(reward.value > chosen)
     kinds = {kind: KindBeaten(asked=len(them), above=sum(them)) for kind, them in compared.items() if them}
     return Beaten(pairs=answered, kinds=kinds) if kinds else None
 
 
-def _texts(pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int) -> Iterator[_Asked]:
-    """The chosen answer of a pair, then every text that is made from it."""
-    yield _Asked(None, pair.user_id, pair.prompt, pair.chosen_text)
+def _texts(
+    pair: PreferencePair, pairs: Sequence[PreferencePair], seed: int
+) -> Iterator[tuple[str | None, Answer]]:
+    """The chosen answer of a pair, of no kind, then every text that is made from it, with its kind."""
+    yield None, Answer(pair.prompt, pair.chosen_text, pair.user_id)
     draw = Random(f"{seed}\0{pair.pair_id}\0other")
     others = [it.chosen_text for it in pairs if it.prompt != pair.prompt]
     source = Source(last_user_turn(pair.prompt), pair.chosen_text, draw.choice(others) if others else "")
     for kind, make in KINDS.items():
         text = make(source, Random(f"{seed}\0{pair.pair_id}\0{kind}"))
         if text is not None and text.strip() and text.strip() != pair.chosen_text.strip():
-            yield _Asked(kind, pair.user_id, pair.prompt, text)
+            yield kind, Answer(pair.prompt, text, pair.user_id)

@@ -10,7 +10,7 @@ from synthesizeme.backends import Account
 from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.judges import RetrievalJudge
 from synthesizeme.judges.retrieval_judge import MOST_TOKENS, last_turn
-from synthesizeme.retrieval import Encode, open_retriever, retriever_names
+from synthesizeme.retrieval import Encode, Retriever, open_retriever, retriever_names
 from synthesizeme.types import Comparison, PreferencePair
 
 if TYPE_CHECKING:
@@ -67,6 +67,16 @@ class RetrievalSettings:
         """What a verdict depends on, in plain values."""
         return {"k": self.k, "max_tokens": self.max_tokens, "encoder": self.encoder}
 
+    def retriever(self, name: str, seed: int) -> Retriever:
+        """The retriever of that name, with its encoder where it needs one.
+
+        Raises:
+            ConfigError: an encoder is needed and none is named.
+            MissingExtraError: the library behind it is not installed.
+        """
+        encode = self.open_encoder() if name == "dense" and self.open_encoder is not None else None
+        return open_retriever(name, seed=seed, encode=encode)
+
     def judge(
         self,
         judge: str,
@@ -89,9 +99,7 @@ class RetrievalSettings:
             ConfigError: an encoder is needed and none is named.
             MissingExtraError: the library behind the retriever is not installed.
         """
-        kind = judge.removeprefix(PREFIX).removesuffix(WITH_PERSONA)
-        encode = self.open_encoder() if kind == "dense" and self.open_encoder is not None else None
-        retriever = open_retriever(kind, seed=seed, encode=encode)
+        retriever = self.retriever(judge.removeprefix(PREFIX).removesuffix(WITH_PERSONA), seed)
         return RetrievalJudge(
             account,
             histories,

@@ -14,7 +14,7 @@ from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
-from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
+from synthesizeme.prompts import as_data, conversation_text, load_prompt
 from synthesizeme.scoring import Answer, Standing
 from synthesizeme.types import (
     Comparison,
@@ -28,7 +28,7 @@ from synthesizeme.types import (
 )
 
 PRIOR_VARIANCE = 4.0
-"""Prior variance of a response's strength around that of the anchors, in squared log-odds."""
+"""s^2: prior variance of a response's strength around that of the anchors, in squared log-odds."""
 _STEPS = 50
 
 
@@ -46,7 +46,7 @@ class Strength(NamedTuple):
         return chance(self.value, self.variance)
 
 
-def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
+def strength(won: float) -> Strength:
     """The most probable strength of a response, and the variance of the Laplace posterior.
 
     It maximises c log sigma(t) + (1 - c) log sigma(-t) - t^2 / (2 s^2): the chance c counts as one duel, won
@@ -58,12 +58,11 @@ def strength(won: float, prior_variance: float = PRIOR_VARIANCE) -> Strength:
 
     Args:
         won: Stated chance of winning, in [0, 1].
-        prior_variance: s^2, more than 0.
 
     References:
         Bradley and Terry, "Rank Analysis of Incomplete Block Designs", 1952.
     """
-    precision, value = 1 / prior_variance, 0.0
+    precision, value = 1 / PRIOR_VARIANCE, 0.0
     for _ in range(_STEPS):
         p = _sigmoid(value)
         step = (won - p - precision * value) / (p * (1 - p) + precision)
@@ -104,17 +103,16 @@ class JudgeRewards:
         session: The model. Questions of one batch that are the same are asked once.
         profiles: What is known of users, by user id.
         choices: Most past choices of a user that are shown, drawn by the seed and the user.
-        prompt: The prompt, ``judge/rating`` unless given.
         standing: What the rewards stand on; nothing unless given. A language model is no floor by itself: it
             rates what it is shown, and may be talked round.
         unknown_user: ``refuse`` or ``population``, for a user without a profile and without pairs.
         seed: Seed of the choices drawn.
-        name: Name in reports.
 
     Raises:
         ConfigError: `choices` is less than 1.
     """
 
+    name = "judge-rating"
     order_sensitive = False
     waits = True
     """It asks others, who take their time."""
@@ -128,15 +126,13 @@ class JudgeRewards:
         profiles: Mapping[str, UserProfile] | None = None,
         *,
         choices: int = CHOICES,
-        prompt: PromptTemplate | None = None,
         standing: Standing | None = None,
         unknown_user: Literal["population", "refuse"] = "refuse",
         seed: int = 0,
-        name: str = "judge-rating",
     ) -> None:
         if choices < 1:
             raise ConfigError(f"choices is {choices}; expected 1 or more past choices as anchors")
-        self.session, self.name = session, name
+        self.session = session
         self.choices, self.seed = choices, seed
         self.unknown_user: Literal["population", "refuse"] = unknown_user
         self.standing = standing
@@ -145,7 +141,7 @@ class JudgeRewards:
         self.failures: Counter[str] = Counter()
         """Calls that failed so far, by kind."""
         self._profiles = {} if profiles is None else profiles
-        self._prompt = prompt or load_prompt(PROMPT)
+        self._prompt = load_prompt(PROMPT)
         self.users_ = {user: self._shortened(self._profiles[user]) for user in self._profiles}
         """What is known of each user: persona, and the anchors as demonstrations."""
 

@@ -34,8 +34,6 @@ from synthesizeme.types import (
     preferred_side,
 )
 
-CountTokens = Callable[[str], int]
-"""How many tokens a text has; adding text never makes it fewer."""
 INPUT_SHARE = 0.6
 """Largest share of the budget that is reserved for the input."""
 CUT = " …"
@@ -80,15 +78,15 @@ def allot(input_tokens: int, wanted: Sequence[int], least: Sequence[int], most: 
     return []
 
 
-def cut(text: str, most: int, count: CountTokens) -> str:
+def cut(text: str, most: int) -> str:
     """The longest beginning of whole words that has at most `most` tokens, marked where it was cut."""
-    if count(text) <= most:
+    if count_pieces(text) <= most:
         return text
     ends = [match.end() for match in re.finditer(r"\S+", text)]
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = count(text[: ends[middle - 1]] + CUT) <= most
+        fits = count_pieces(text[: ends[middle - 1]] + CUT) <= most
         low, high = (middle, high) if fits else (low, middle - 1)
     return text[: ends[low - 1]] + CUT if low else ""
 
@@ -119,7 +117,6 @@ class RetrievalJudge(LLMJudge):
         k: How many pairs are shown at most.
         profiles: Personas to go with them, by user id; demonstrations of a profile are not shown.
         describe: The text that stands for a comparison, as query and as document.
-        count_tokens: Counts the tokens of a text.
         max_tokens: Budget of a whole prompt; see `allot`. A demonstration that
             gets fewer tokens than it has keeps the beginnings of its responses.
         seed: Seed of the orders in which demonstrations show their responses.
@@ -138,7 +135,6 @@ class RetrievalJudge(LLMJudge):
         k: int = 4,
         profiles: Mapping[str, UserProfile] | None = None,
         describe: Callable[[Comparison], str] = last_turn,
-        count_tokens: CountTokens = count_pieces,
         max_tokens: int = MOST_TOKENS,
         seed: int = 0,
         **options: Any,
@@ -148,7 +144,6 @@ class RetrievalJudge(LLMJudge):
         self._histories = histories
         self._retrieve = retrieve
         self._describe = describe
-        self._count = count_tokens
         self._max_tokens = max_tokens
         self._seed = seed
         self._pasts: dict[str, tuple[Demonstration, ...]] = {}
@@ -202,13 +197,13 @@ class RetrievalJudge(LLMJudge):
     ) -> tuple[Message, ...]:
         """System message and demonstrations, worst first, cut and dropped so that the whole input fits."""
         system = system_message((self._profiles or {}).get(comparison.user_id), self._prompt)
-        asked = self._count(system.content) + self._count(
+        asked = count_pieces(system.content) + count_pieces(
             comparison_message(comparison, self._prompt).content
         )
-        sizes = [_Size.of(demonstration, self._prompt, self._count) for demonstration in demonstrations]
+        sizes = [_Size.of(demonstration, self._prompt) for demonstration in demonstrations]
         given = allot(asked, [size.whole for size in sizes], [size.least for size in sizes], self._max_tokens)
         kept = [
-            _cut(demonstration, size, tokens, self._count)
+            _cut(demonstration, size, tokens)
             for demonstration, size, tokens in zip(demonstrations, sizes, given, strict=False)
         ]
         turns = [turn for it in reversed(kept) for turn in demonstration_turns(it, self._prompt)]
@@ -223,21 +218,21 @@ class _Size:
         self.least = whole - max(first + second - LEAST_RESPONSES, 0)
 
     @classmethod
-    def of(cls, demonstration: Demonstration, prompt: PromptTemplate, count: CountTokens) -> _Size:
-        whole = sum(count(turn.content) for turn in demonstration_turns(demonstration, prompt))
+    def of(cls, demonstration: Demonstration, prompt: PromptTemplate) -> _Size:
+        whole = sum(count_pieces(turn.content) for turn in demonstration_turns(demonstration, prompt))
         comparison = demonstration.comparison
-        return cls(whole, count(comparison.first), count(comparison.second))
+        return cls(whole, count_pieces(comparison.first), count_pieces(comparison.second))
 
 
-def _cut(demonstration: Demonstration, size: _Size, tokens: int, count: CountTokens) -> Demonstration:
+def _cut(demonstration: Demonstration, size: _Size, tokens: int) -> Demonstration:
     """The demonstration with as many tokens, both responses keeping the same share."""
     if tokens >= size.whole:
         return demonstration
     share = 1 - (size.whole - tokens) / (size.first + size.second)
     comparison = demonstration.comparison.model_copy(
         update={
-            "first": cut(demonstration.comparison.first, int(share * size.first), count),
-            "second": cut(demonstration.comparison.second, int(share * size.second), count),
+            "first": cut(demonstration.comparison.first, int(share * size.first)),
+            "second": cut(demonstration.comparison.second, int(share * size.second)),
         }
     )
     return demonstration.model_copy(update={"comparison": comparison})
@@ -261,7 +256,6 @@ def demonstration_utilities(
     *,
     most_asked: int = 8,
     most_shown: int = 8,
-    prompt: PromptTemplate | None = None,
     seed: int = 0,
 ) -> list[Usefulness]:
     """Ask about pairs of each user with one other pair of the user in the prompt.
@@ -274,7 +268,6 @@ def demonstration_utilities(
         histories: Pairs by user; never test pairs.
         most_asked: Pairs asked about, a user, drawn.
         most_shown: Pairs shown with each of them, drawn.
-        prompt: The judge prompt.
         seed: Seed of what is drawn, and of the orders in which demonstrations are shown.
 
     Raises:
@@ -284,7 +277,7 @@ def demonstration_utilities(
         Salemi, Kallumadi and Zamani (2024), arXiv 2404.05970: Eval(y, M(phi_p(x, {d}))), the feedback on a
         single document d.
     """
-    prompt = prompt or load_prompt("judge/default")
+    prompt = load_prompt("judge/default")
     trials: list[tuple[PreferencePair, list[PreferencePair]]] = []
     questions: list[Question] = []
     for user, pairs in histories.items():

@@ -11,7 +11,7 @@ from synthesizeme.datasets.lamp import LampItem, LampQuestion, LampSet, LampTask
 from synthesizeme.errors import DataError
 from synthesizeme.files import write_whole
 from synthesizeme.judges import both_orders
-from synthesizeme.judges.retrieval_judge import CountTokens, allot, count_pieces, cut
+from synthesizeme.judges.retrieval_judge import allot, count_pieces, cut
 from synthesizeme.prompts import as_data
 from synthesizeme.retrieval import Retriever
 from synthesizeme.scoring import Answer, PairwiseScorer, ResponseScorer
@@ -124,7 +124,6 @@ def lamp_prompt(
     items: Sequence[LampItem],
     *,
     max_tokens: int = 8192,
-    count_tokens: CountTokens = count_pieces,
 ) -> str:
     """The input, after those items that fit beside it.
 
@@ -134,7 +133,6 @@ def lamp_prompt(
         items: Retrieved items, best first; they are shown in this order.
         max_tokens: Tokens of the whole prompt; see `allot`. The text of an item is cut to what it gets; what
             the user made of it is not.
-        count_tokens: Counts the tokens of a text.
 
     References:
         Salemi et al. (2024), arXiv 2304.11406, section 2 and the table of prompts: x' = phi_p(x, items).
@@ -143,13 +141,13 @@ def lamp_prompt(
     long = task.source or task.answer
     frames = [line.format(**{**item.fields, long: ""}) for item in items]
     texts = [item.fields[long] for item in items]
-    fixed = [count_tokens(frame) for frame in frames]
-    whole = [frame + count_tokens(text) for frame, text in zip(fixed, texts, strict=True)]
+    fixed = [count_pieces(frame) for frame in frames]
+    whole = [frame + count_pieces(text) for frame, text in zip(fixed, texts, strict=True)]
     least = [min(one, frame + LEAST_OF_ITEM) for one, frame in zip(whole, fixed, strict=True)]
-    asked = count_tokens(question.text) + (count_tokens(heading) if items else 0)
+    asked = count_pieces(question.text) + (count_pieces(heading) if items else 0)
     given = allot(asked, whole, least, max_tokens)
     lines = [
-        as_data(line.format(**{**item.fields, long: cut(item.fields[long], tokens - frame, count_tokens)}))
+        as_data(line.format(**{**item.fields, long: cut(item.fields[long], tokens - frame)}))
         for item, tokens, frame in zip(items, given, fixed, strict=False)
     ]
     return "\n".join([heading, *lines, "", question.text]) if lines else question.text

@@ -20,7 +20,7 @@ from synthesizeme.lamp.answers import Choice, Ranking, choose, lamp_prompt, rank
 from synthesizeme.lamp.metrics import LampReport, LampRow, Metric, as_score, metrics_of
 from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.replies.statements import label_in
-from synthesizeme.retrieval import open_retriever, retriever_names
+from synthesizeme.retrieval import retriever_names
 from synthesizeme.scoring import PersonalScorer
 from synthesizeme.types import Failure, Message, Usage
 
@@ -252,9 +252,7 @@ class LampRun:
             questions = [it.model_copy(update={"profile": lent[it.user_id]}) for it in questions]
         elif self._ranking is not None:
             return [ranked_items(it, self._ranking, k) for it in questions]
-        opened = self._retrieval.open_encoder
-        encode = opened() if retriever == "dense" and opened is not None else None
-        found = open_retriever(retriever, seed=self.settings.seed, encode=encode)
+        found = self._retrieval.retriever(retriever, self.settings.seed)
         lending = self.data.model_copy(update={"questions": tuple(questions)})
         ranking = rank_profiles(lending, found, k=k)
         return [ranked_items(it, ranking, k) for it in questions]

@@ -316,7 +316,7 @@ MakeJudge = Callable[[str, Persona | None, Sequence[Demonstration]], LLMJudge]
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What the search ends with."""
 
     persona: Persona | None
@@ -334,7 +334,7 @@ def paper_search(
     *,
     seed: int,
     largest: int,
-) -> Found:
+) -> SearchResult:
     """Stages 1 to 3 as the paper has them.
 
     Args:
@@ -380,7 +380,7 @@ def paper_search(
     reasoning, first = search("trial of reasoning", None)
     persona = write(reasoning) if reasoning else None
     demonstrations, second = search("trial of demonstrations", persona)
-    return Found(persona, demonstrations, [*first, *second], pool)
+    return SearchResult(persona, demonstrations, [*first, *second], pool)
 
 
 def _score(

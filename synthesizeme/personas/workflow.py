@@ -65,7 +65,7 @@ class InductionSettings:
 
 @dataclass(frozen=True)
 class UserResult:
-    """What came of one user."""
+    """The profile of one user, how judges did with it on the test pairs, and what both took."""
 
     profile: UserProfile
     """What was learned."""

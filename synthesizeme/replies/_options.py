@@ -270,7 +270,7 @@ class Statement(Generic[Said]):
     """Whether it says of itself that it is the last word."""
 
 
-Found = Statement[Said] | Literal["unclear", "nothing"]
+LastWord = Statement[Said] | Literal["unclear", "nothing"]
 
 
 def last_word(
@@ -281,7 +281,7 @@ def last_word(
     *,
     cut_off: bool = False,
     later: Callable[[int, int], Sequence[Statement[Said]]] | None = None,
-) -> Found[Said]:
+) -> LastWord[Said]:
     """The answer among labelled statements that end before `limit`.
 
     It is the last one. Two that contradict each other with nothing said between them are unclear, unless the

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synthesizeme.datasets import by_user
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.abstaining import Abstainer, rule_of_model
+from synthesizeme.evaluation.selective import Abstainer, rule_of_model
 from synthesizeme.feedback import UserWords
 from synthesizeme.plain_text import id_list, printable
 from synthesizeme.types import PreferencePair

@@ -21,6 +21,7 @@ LAYERS = (
         "errors",
         "files",
         "key_value",
+        "hub",
         "pairs",
         "types",
         "feedback",

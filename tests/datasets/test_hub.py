@@ -1,18 +1,16 @@
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from loopback_hub import LoopbackHub
 
 from synthesizeme.datasets import convert, find_data
-from synthesizeme.datasets._base import HubName, download, hub_name
+from synthesizeme.datasets.rows.containers import is_data_file
 from synthesizeme.errors import DataError
+from synthesizeme.hub import HubName, download, hub_name
 
-SHA = "0123456789abcdef0123456789abcdef01234567"
 NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 
 
@@ -34,7 +32,7 @@ NOWHERE = {"HF_ENDPOINT": "http://127.0.0.1:9"}
 def test_names_of_the_hub_and_local_paths(source, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tests").mkdir()
-    assert hub_name(source) == expected
+    assert hub_name(source, is_data_file) == expected
 
 
 @pytest.mark.parametrize("env", [NOWHERE, {**NOWHERE, "HF_HUB_OFFLINE": "1"}])
@@ -42,7 +40,7 @@ def test_a_hub_out_of_reach_is_said_without_waiting_for_it(env, waits):
     with pytest.raises(
         DataError, match=r"no-such-owner/no-such-name: the hub is out of reach: .*Cure: connect"
     ):
-        download("no-such-owner/no-such-name", env=env)
+        download("no-such-owner/no-such-name", ["*"], env=env)
     assert waits == []
 
 
@@ -73,57 +71,13 @@ def test_hub_names_are_looked_for_locally_first(tmp_path):
 
 @pytest.fixture
 def hub(pair_row):
-    """A server that speaks as much of the hub's protocol as fetching a data set needs."""
     files = {
-        "owner/pairs": {
-            "README.md": b"# Pairs",
-            "data/train-00000-of-00001.jsonl": json.dumps(pair_row(1)).encode(),
-            "data/test-00000-of-00001.jsonl": json.dumps(pair_row(2)).encode(),
-        }
+        "README.md": b"# Pairs",
+        "data/train-00000-of-00001.jsonl": json.dumps(pair_row(1)).encode(),
+        "data/test-00000-of-00001.jsonl": json.dumps(pair_row(2)).encode(),
     }
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self, status, body, **headers):
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def do_GET(self):
-            path = self.path.partition("?")[0]
-            if path.startswith("/api/datasets/owner/gated"):
-                self.answer(403, b"{}", X_Error_Code="GatedRepo", X_Error_Message="gated")
-            elif path.startswith("/api/datasets/owner/pairs/tree/"):
-                tree = [
-                    {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
-                    for name, body in files["owner/pairs"].items()
-                ]
-                self.answer(200, json.dumps(tree).encode(), Content_Type="application/json")
-            elif path.startswith("/api/datasets/owner/pairs"):
-                info = {"id": "owner/pairs", "sha": SHA, "private": False, "gated": False, "disabled": False,
-                        "downloads": 0, "likes": 0, "tags": [],
-                        "siblings": [{"rfilename": name} for name in files["owner/pairs"]]}  # fmt: skip
-                self.answer(200, json.dumps(info).encode(), Content_Type="application/json")
-            elif path.startswith(f"/datasets/owner/pairs/resolve/{SHA}/"):
-                body = files["owner/pairs"][path.removeprefix(f"/datasets/owner/pairs/resolve/{SHA}/")]
-                self.answer(200, body, ETag=f'"{hashlib.sha1(body).hexdigest()}"', X_Repo_Commit=SHA)
-            else:
-                self.answer(404, b"{}", X_Error_Code="RepoNotFound", X_Error_Message="not found")
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with LoopbackHub({"datasets/owner/pairs": files}) as served:
+        yield served.address
 
 
 SCRIPT = """

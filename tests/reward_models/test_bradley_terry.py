@@ -10,7 +10,7 @@ import torch
 from invented import pair, user_says
 
 import reward_models
-from reward_models._reward_training import Schedule, tokenized, train
+from reward_models._reward_training import BackboneSchedule, tokenized, train_backbone
 from reward_models.bradley_terry import BradleyTerry
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.scoring import as_answers
@@ -171,12 +171,12 @@ def test_one_step_of_the_trainer_is_the_step_computed_by_hand(folder):
     from reward_models._rendering import Renderer
 
     pairs = TRAIN[:4]
-    schedule = Schedule(epochs=1, batch_size=4, learning_rate=1e-3, precision="float32", seed=0)
+    schedule = BackboneSchedule(epochs=1, batch_size=4, learning_rate=1e-3, precision="float32", seed=0)
     model, tokenizer = open_backbone(folder("bert"), seed=3)
     renderer = Renderer(tokenizer, 64)
     rows = tokenized(pairs, [""] * 4, renderer)
     network = RewardNetwork(model)
-    network, done = train(network, tokenizer, rows.columns, schedule)
+    network, done = train_backbone(network, tokenizer, rows.columns, schedule)
 
     by_hand, _ = open_backbone(folder("bert"), seed=3)
     by_hand.eval()  # dropout is off in training too

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from invented import pair
 
-from reward_models._training_pairs import by_user, held_out_split
+from reward_models._training_pairs import held_out_split
+from synthesizeme.pairs import by_user
 
 
 def test_held_out_pairs_are_the_validation_rows():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.optimize import rosen
 
-from reward_models._trainer import Schedule, minimise, seeded, train
+from reward_models._trainer import Schedule, minimise, seeded, train_network
 
 POINTS = torch.linspace(-1, 1, 40)[:, None]
 TARGETS = 2 * POINTS + 0.5
@@ -22,7 +22,9 @@ def squares(network, rows=slice(None)):
 def fitted(**settings):
     network = line()
     schedule = Schedule(epochs=60, batch_size=8, learning_rate=0.05, weight_decay=0.0)
-    epochs = train(network, lambda rows, step: squares(network, rows), 40, schedule, seed=0, **settings)
+    epochs = train_network(
+        network, lambda rows, step: squares(network, rows), 40, schedule, seed=0, **settings
+    )
     return network, epochs
 
 
@@ -58,7 +60,9 @@ def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_the_training()
         return next(values)
 
     schedule = Schedule(epochs=60, patience=3, batch_size=8)
-    kept = train(network, lambda rows, step: squares(network, rows), 40, schedule, seed=0, held_out=held_out)
+    kept = train_network(
+        network, lambda rows, step: squares(network, rows), 40, schedule, seed=0, held_out=held_out
+    )
     assert kept == 2, "the first of the two lowest"
     assert len(seen) == 1 + 2 + 3, "before, to the best, and three in vain"
     assert torch.equal(network.weight, seen[2])
@@ -68,7 +72,7 @@ def test_without_any_better_epoch_the_start_is_kept():
     network, start = line(), line()
     losses = iter([1.0] * 99)
     schedule = Schedule(epochs=60, patience=2)
-    kept = train(
+    kept = train_network(
         network,
         lambda rows, step: squares(network, rows),
         40,
@@ -88,7 +92,7 @@ def test_every_row_is_seen_once_in_an_epoch_and_steps_are_counted():
         steps.append(step)
         return squares(network, rows)
 
-    train(network, loss, 40, Schedule(epochs=2, batch_size=16), seed=0)
+    train_network(network, loss, 40, Schedule(epochs=2, batch_size=16), seed=0)
     assert sorted(rows_seen[:40]) == sorted(rows_seen[40:]) == list(range(40))
     assert rows_seen[:40] != rows_seen[40:]
     assert steps == [0, 1, 2, 3, 4, 5]
@@ -98,7 +102,7 @@ def test_weight_decay_spares_what_is_not_to_be_decayed():
     network = line()
     start = network.weight.item(), network.bias.item()
     schedule = Schedule(epochs=1, batch_size=40, learning_rate=0.1, weight_decay=0.5)
-    train(
+    train_network(
         network, lambda rows, step: 0 * squares(network, rows), 40, schedule, seed=0, undecayed=[network.bias]
     )
     assert (network.weight.item(), network.bias.item()) == pytest.approx((start[0] * 0.95, start[1]))

@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from reward_models._effects import NONE
-from reward_models.pooled import MARK, Rows, Weights, regress
+from reward_models.pooled import MARK, Design, Weights, regress
 
 LN3 = math.log(3)
 
@@ -17,7 +17,7 @@ LN3 = math.log(3)
 def rows(features, texts=None):
     features = np.asarray(features, dtype=np.float64)
     none = np.full(len(features), NONE)
-    return Rows(features, none if texts is None else np.asarray(texts, dtype=np.int64))
+    return Design(features, none if texts is None else np.asarray(texts, dtype=np.int64))
 
 
 def test_four_like_pairs_of_one_feature():

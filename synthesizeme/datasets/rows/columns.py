@@ -18,7 +18,7 @@ from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import short_repr
 
-Found: TypeAlias = SourceRow | DataError
+RowOrError: TypeAlias = SourceRow | DataError
 """A row, or the error that it makes."""
 LOOKED_AT = 100
 """Rows by which it is decided what a column holds."""
@@ -66,7 +66,7 @@ def parse_columns(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def as_named(found: Iterable[Found], columns: Mapping[str, str]) -> Iterator[Found]:
+def as_named(found: Iterable[RowOrError], columns: Mapping[str, str]) -> Iterator[RowOrError]:
     """Rows with the columns that were named under the names of our fields.
 
     A column may be one within an object, its name after that of the object and a dot: ``meta.rater``.
@@ -84,7 +84,7 @@ def as_named(found: Iterable[Found], columns: Mapping[str, str]) -> Iterator[Fou
             yield SourceRow(place.source, place.line, row)
 
 
-def unfolded(found: Iterable[Found], note: Callable[[str], None]) -> Iterator[Found]:
+def unfolded(found: Iterable[RowOrError], note: Callable[[str], None]) -> Iterator[RowOrError]:
     """Rows whose columns of messages as text hold messages.
 
     Which columns these are is decided once, by the first `LOOKED_AT` rows: those of which at least half of

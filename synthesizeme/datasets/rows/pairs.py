@@ -240,24 +240,24 @@ _ASK = "give text that is not blank, or messages with role and content, of which
 _NAMED = "name the user of the row, as text or a whole number"
 
 
-def read_prompt(place: SourceRow, field: str = "prompt") -> tuple[Message, ...]:
+def read_prompt(place: SourceRow) -> tuple[Message, ...]:
     """The conversation of a row, ending with a user turn; bare text is a user turn.
 
     Raises:
         DataError: it is missing, blank, not made of messages, or ends with another turn.
     """
-    value = place.row.get(field)
+    value = place.row.get("prompt")
     if value is None:
-        raise place.error("is missing", field=field)
+        raise place.error("is missing", field="prompt")
     try:
-        turns = [Message(**turn) for turn in messages(place, field, value, role="user")]
+        turns = [Message(**turn) for turn in messages(place, "prompt", value, role="user")]
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise place.error(
-            f"a message is wrong: {problem['loc'][-1]}: {problem['msg']}", field=field
+            f"a message is wrong: {problem['loc'][-1]}: {problem['msg']}", field="prompt"
         ) from None
     if not turns or turns[-1].role != "user":
-        raise place.error("does not end with a user turn", field=field)
+        raise place.error("does not end with a user turn", field="prompt")
     return tuple(turns)
 
 
@@ -283,13 +283,13 @@ def read_response(place: SourceRow, field: str = "response", *, blank: bool = Tr
     return str(turns[0]["content"])
 
 
-def read_user(place: SourceRow, field: str = "user_id") -> str:
+def read_user(place: SourceRow) -> str:
     """The id of a row's user by the rule of `name_text`: a whole number is its digits, also as 3.0.
 
     Raises:
         DataError: it is missing, blank, or neither text nor a whole number.
     """
-    value = place.row.get(field)
+    value = place.row.get("user_id")
     try:
         name = name_text(value)
     except ValueError:
@@ -298,7 +298,7 @@ def read_user(place: SourceRow, field: str = "user_id") -> str:
         raise place.error(
             f"found {short_repr(value)}, which names no user; expected text that is not blank, or a whole "
             "number",
-            field=field,
+            field="user_id",
             cure=_NAMED,
         )
     return name

@@ -46,9 +46,9 @@ def test_importing_loads_no_torch_and_what_needs_it_names_the_extra():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     loaded, found = json.loads(done.stdout)
     assert not loaded
-    for name in ("Trait", "load_trait", "ask_for_trait", "collect", "keep", "RubricScorer"):
+    for name in ("Trait", "load_trait", "ask_for_trait", "collect", "keep", "RubricScorer", "extract"):
         assert found[name] == name
-    for name in ("Decoder", "Steering", "DriftMonitor", "extract"):
+    for name in ("Decoder", "Steering", "DriftMonitor"):
         assert "persona vectors needs an extra" in found[name]
         assert "[hf]" in found[name]
 

@@ -13,12 +13,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from reward_models.persona_vectors import (  # noqa: E402
-    Dose,
     PersonaVectors,
     Steering,
+    SteeringStrength,
     choose_layer,
     difference_of_means,
-    dose_response,
     extract,
     open_decoder,
     operating_point,
@@ -27,6 +26,7 @@ from reward_models.persona_vectors import (  # noqa: E402
     screen,
     shift,
     shuffled,
+    steering_strengths,
 )
 from reward_models.persona_vectors.decoder import Identity  # noqa: E402
 from reward_models.persona_vectors.monitoring import (  # noqa: E402
@@ -159,7 +159,9 @@ def test_a_pair_pushes_by_chosen_less_rejected_whatever_the_own_answer(llama):
 
 
 def dose(alpha, trait, coherence):
-    return Dose(alpha=alpha, trait=trait, trait_error=1, coherence=coherence, answers=9, failures=0)
+    return SteeringStrength(
+        alpha=alpha, trait=trait, trait_error=1, coherence=coherence, answers=9, failures=0
+    )
 
 
 def test_the_operating_point_is_the_largest_coherent_alpha():
@@ -179,14 +181,14 @@ def test_doses_are_means_over_what_was_scored(llama):
     def coherence(questions, answers):
         return [100.0, 80.0, 70.0, 90.0]
 
-    [found] = dose_response(llama, of(llama).at(), layer=1, alphas=[0.5], prompts=PROMPTS, score=score,
+    [found] = steering_strengths(llama, of(llama).at(), layer=1, alphas=[0.5], prompts=PROMPTS, score=score,
                             coherence=coherence, generate=llama.speaker(max_new_tokens=2))  # fmt: skip
     # 90, 30, 60: mean 60, standard deviation 30, error 30 / sqrt(3)
     assert (found.trait, found.coherence, found.answers, found.failures) == (60, 90, 3, 1)
     assert found.trait_error == pytest.approx(30 / 3**0.5)
     assert seen == [list(TEXTS)]
     with pytest.raises(DataError, match="could be scored"):
-        dose_response(llama, of(llama).at(), layer=1, alphas=[1], prompts=PROMPTS, coherence=coherence,
+        steering_strengths(llama, of(llama).at(), layer=1, alphas=[1], prompts=PROMPTS, coherence=coherence,
                       score=lambda q, a: [Failure(kind="parse", detail="x")] * 4,
                       generate=llama.speaker(max_new_tokens=2))  # fmt: skip
 
