@@ -68,9 +68,8 @@ def test_what_fits_the_page_is_answered_as_it_says(described, label, caplog):
     if label in WITHOUT_INPUT or label in WITH_BODY[:2]:
         assert statuses[200]
     said = [record.getMessage() for record in caplog.records if record.name.startswith("synthesizeme")]
-    assert not [line for line in said if "OpenRLHF gets no reward" not in line], (
-        "of a refusal the cause is said"
-    )
+    told = ("OpenRLHF gets no reward", "(said once; strip=none leaves it in)")
+    assert not [line for line in said if not any(words in line for words in told)]
     assert live.client.get("/healthz").status_code == 200
 
 
