@@ -85,5 +85,5 @@ def test_compare_knows_lamp_and_the_retrieving_judges(command):
     assert ran.status == 0, ran.err
     rows = {row["name"]: row for row in json.loads(ran.out)["rows"]}
     assert set(rows["retrieval-bm25"]["controls"]) == {"no_user", "wrong_user", "swapped_labels"}
-    unit = json.loads(next(Path("c/measurements/units/retrieval-bm25").glob("*.json")).read_text())
-    assert unit["facts"]["retrieval"] == {"k": 3, "max_tokens": 8192, "encoder": ""}
+    task = json.loads(next(Path("c/measurements/tasks/retrieval-bm25").glob("*.json")).read_text())
+    assert task["facts"]["retrieval"] == {"k": 3, "max_tokens": 8192, "encoder": ""}

@@ -104,7 +104,7 @@ def test_llmfao_with_the_verdicts_it_carries(command):
 def test_a_scorer_is_needed_and_controls_that_change_nothing_are_said(command, tmp_path):
     nothing = command("evaluate", "--benchmark", "sample", "--scorers", ",")
     assert nothing.status == 2
-    assert "names no scorer" in nothing.err
+    assert "names nobody" in nothing.err
     ran = command("evaluate", "--benchmark", "sample", "--scorers", "longer", "--controls", "--json")
     assert ran.status == 0
     assert "only persona, demonstrations, both, retrieval-… and checkpoints have controls" in ran.err
