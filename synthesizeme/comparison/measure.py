@@ -99,7 +99,7 @@ def compare(
 
             paths += draw(compared.measurements, out / "figures", benchmark=found.benchmark)
         except MissingExtraError as error:
-            watcher.left_out("figures", str(error))
+            watcher.left_out("every figure", str(error))
     return found, paths
 
 

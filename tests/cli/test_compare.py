@@ -122,7 +122,7 @@ def test_without_the_library_for_figures_the_table_is_there(command, planted, mo
         monkeypatch.delitem(sys.modules, name)
     ran = command("compare", "--data", planted, "--scorers", "longer", "--out", "out")
     assert ran.status == 0, ran.err
-    assert "figures is left out: " in ran.err
+    assert "every figure is left out: " in ran.err
     assert "[figures]" in ran.err
     assert not Path("out/figures").exists()
     assert Report.from_json(Path("out/results.json").read_text()).rows[0].name == "longer"
