@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from synthesizeme.comparison.runner import Step, Watcher
-from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
+from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, TaskResult
 from synthesizeme.plain_text import clock, count, printable
 from synthesizeme.progress import LiveLines, Progress, usage_facts
 
@@ -36,14 +36,14 @@ class ComparisonDisplay(Watcher):
             self._step, self._calls, self._user, self._task_began = step, "", "", time.monotonic()
             self._lines.start()
 
-    def finished(self, step: Step, part: Part, *, kept: bool) -> None:
+    def finished(self, step: Step, result: TaskResult, *, kept: bool) -> None:
         """A line for a task that was measured now; those found finished are counted."""
         if kept:
             self._kept += 1
             return
         seconds = time.monotonic() - self._task_began
         self._lines.say(
-            f"[{step.position}/{step.total}] {step.system}, {step.task}: {_found(part)} ({seconds:.1f} s)"
+            f"[{step.position}/{step.total}] {step.system}, {step.task}: {_found(result)} ({seconds:.1f} s)"
         )
 
     def redone(self, step: Step, problem: str) -> None:
@@ -98,10 +98,10 @@ class ComparisonDisplay(Watcher):
         return Group(line, Text(self._calls, style="dim")) if self._calls else line
 
 
-def _found(part: Part) -> str:
+def _found(result: TaskResult) -> str:
     """The accuracy of a task in words."""
-    answered = [name for name, outcome in part.outcomes.items() if outcome.micro is not None]
-    name = OWN if OWN in part.outcomes else (answered or list(part.outcomes))[-1]
+    answered = [name for name, outcome in result.outcomes.items() if outcome.micro is not None]
+    name = OWN if OWN in result.outcomes else (answered or list(result.outcomes))[-1]
     where = "" if name == OWN else f" after {count(int(name.removeprefix(AT_RANDOM)), 'pair')}"
-    accuracy = part.outcomes[name].micro
+    accuracy = result.outcomes[name].micro
     return f"{100 * accuracy:.1f} %{where}" if accuracy is not None else "no answer"

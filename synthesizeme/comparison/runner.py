@@ -22,14 +22,14 @@ from synthesizeme.comparison.tasks import Task, Tasks
 from synthesizeme.errors import DataError, MissingExtraError, SynthesizeMeError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.harness import Outcome
-from synthesizeme.evaluation.measurement import Measurement, Part, joined
+from synthesizeme.evaluation.measurement import Measurement, TaskResult, joined
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, Verdict
 from synthesizeme.version import __version__
 
 _logger = logging.getLogger(__name__)
 FOLDER = "measurements"
-FORMAT = 2
+FORMAT = 3
 _REWARDING = ("reward model", "checkpoint")
 """Kinds of systems that are shown texts that are no answers."""
 
@@ -51,7 +51,7 @@ class Watcher:
     def started(self, step: Step) -> None:
         """A task is taken up."""
 
-    def finished(self, step: Step, part: Part, *, kept: bool) -> None:
+    def finished(self, step: Step, result: TaskResult, *, kept: bool) -> None:
         """A task is done, or was found finished (`kept`)."""
 
     def redone(self, step: Step, problem: str) -> None:
@@ -169,25 +169,25 @@ class Runner:
         return () if system.kind == "checkpoint" else self.tasks.resplits
 
     def _measure(self, system: System) -> Measurement:
-        folds = [self._part(system, task) for task in self.tasks.folds]
-        redrawn = [self._part(system, task) for task in self._redrawn(system)]
+        folds = [self._result(system, task) for task in self.tasks.folds]
+        redrawn = [self._result(system, task) for task in self._redrawn(system)]
         curve = self.tasks.halves if system.kind == "reward model" and "no_user" in folds[0].outcomes else ()
-        halves = [self._part(system, task) for task in curve]
+        halves = [self._result(system, task) for task in curve]
         return joined(system.name, system.kind, folds, resplits=redrawn, halves=halves)
 
-    def _part(self, system: System, task: Task) -> Part:
+    def _result(self, system: System, task: Task) -> TaskResult:
         """The task as it was finished earlier, or measured now."""
         self._done += 1
         step = Step(system.name, task.name, self._done, self._total)
         path, facts = task_path(self.folder, system.name, task.name), task_facts(system, task)
-        part = None
+        result = None
         if not self._fresh:
             try:
-                part = read_task(path, facts)
+                result = read_task(path, facts)
             except DataError as error:
                 self._watcher.redone(step, str(error))
-        if kept := part is not None:
-            found = part
+        if kept := result is not None:
+            found = result
         else:
             self._watcher.started(step)
             found = lean(system.measure(task))
@@ -210,15 +210,15 @@ class _Unwritten(Exception):
 class KeptTask(Frozen):
     """One finished task of one system."""
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     """Version of this document's format."""
     facts: dict[str, Any]
     """What its outcomes depend on."""
     fingerprint: str
     """SHA-256 (hex) of `facts`."""
     checksum: str
-    """SHA-256 (hex) of `part` as JSON."""
-    part: Part
+    """SHA-256 (hex) of `result` as JSON."""
+    result: TaskResult
     """What was found."""
 
 
@@ -246,7 +246,7 @@ def measurement_path(folder: Path, system: str) -> Path:
     return folder / FOLDER / f"{system}.json"
 
 
-def read_task(path: Path, facts: dict[str, Any]) -> Part | None:
+def read_task(path: Path, facts: dict[str, Any]) -> TaskResult | None:
     """The task that is kept under these facts; None where there is none.
 
     Raises:
@@ -260,12 +260,12 @@ def read_task(path: Path, facts: dict[str, Any]) -> Part | None:
         raise DataError(f"cannot be read: {error.strerror or error}", source=str(path)) from None
     except ValidationError:
         raise DataError("is damaged, or of another format", source=str(path)) from None
-    if kept.checksum != _sha256(kept.part.model_dump_json()):
+    if kept.checksum != _sha256(kept.result.model_dump_json()):
         raise DataError("is not what was written", source=str(path))
-    return kept.part if kept.fingerprint == _sha256(_canonical(facts)) else None
+    return kept.result if kept.fingerprint == _sha256(_canonical(facts)) else None
 
 
-def write_task(path: Path, facts: dict[str, Any], part: Part) -> None:
+def write_task(path: Path, facts: dict[str, Any], result: TaskResult) -> None:
     """Keep a finished task, whole or not at all.
 
     Raises:
@@ -275,8 +275,8 @@ def write_task(path: Path, facts: dict[str, Any], part: Part) -> None:
         format_version=FORMAT,
         facts=json.loads(_canonical(facts)),
         fingerprint=_sha256(_canonical(facts)),
-        checksum=_sha256(part.model_dump_json()),
-        part=part,
+        checksum=_sha256(result.model_dump_json()),
+        result=result,
     )
     write_whole(path, document.model_dump_json() + "\n")
 
@@ -289,9 +289,9 @@ def read_measurement(path: Path) -> Measurement | None:
         return None
 
 
-def lean(part: Part) -> Part:
-    """The part without the reasons in words, which no figure needs and which may quote the user."""
-    return part.model_copy(update={"outcomes": {name: _lean(it) for name, it in part.outcomes.items()}})
+def lean(result: TaskResult) -> TaskResult:
+    """The result without the reasons in words, which no figure needs and which may quote the user."""
+    return result.model_copy(update={"outcomes": {name: _lean(it) for name, it in result.outcomes.items()}})
 
 
 def _lean(outcome: Outcome) -> Outcome:

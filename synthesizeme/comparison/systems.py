@@ -12,7 +12,7 @@ from synthesizeme.backends import Session
 from synthesizeme.comparison.tasks import Task
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import MajorityOfOthers
-from synthesizeme.evaluation.measurement import OWN, Kind, Part
+from synthesizeme.evaluation.measurement import OWN, Kind, TaskResult
 from synthesizeme.evaluation.personal import (
     ONE_USER,
     measure_curve,
@@ -48,7 +48,7 @@ class System(ABC):
     kind: ClassVar[Kind]
 
     @abstractmethod
-    def measure(self, task: Task) -> Part:
+    def measure(self, task: Task) -> TaskResult:
         """Measure one task.
 
         Raises:
@@ -82,20 +82,20 @@ class ModelSystem(System):
         """
         return {"arguments": self.method(**self.arguments).params(), **_promised(self.max_error)}
 
-    def measure(self, task: Task) -> Part:
+    def measure(self, task: Task) -> TaskResult:
         """Fit, score, and take away what it knows of the users; or let new users bring their pairs."""
         model, benchmark, fold, seed = self.method(**self.arguments), task.benchmark, task.fold, task.seed
         if task.kind == "new users":
             return measure_curve(model, benchmark, fold, task.histories, task.lengths, seed=seed)
-        part = measure_fold(model, benchmark, fold, no_answers=task.no_answers, seed=seed)
+        result = measure_fold(model, benchmark, fold, no_answers=task.no_answers, seed=seed)
         if task.kind != "fold":
-            return part
+            return result
         if self.max_error is not None:
             again = self.method(**self.arguments)
             found = measure_selection(again, benchmark, fold, self.max_error, seed=seed)
-            part = part.model_copy(update={"selection": found})
+            result = result.model_copy(update={"selection": found})
         told = named(model.fit_report())
-        return _noted(part, f"{task.name}: {told}") if told else part
+        return _noted(result, f"{task.name}: {told}") if told else result
 
 
 @dataclass(frozen=True)
@@ -113,18 +113,18 @@ class CheckpointSystem(System):
         """The digest of the checkpoint, its floor, and the promised error."""
         return {"checkpoint": self.sha256, "floor": self.model.floor, **_promised(self.max_error)}
 
-    def measure(self, task: Task) -> Part:
+    def measure(self, task: Task) -> TaskResult:
         """Score the test pairs, and again with each control."""
-        part = measure_saved(
+        result = measure_saved(
             self.model, task.benchmark, task.fold, no_answers=task.no_answers, seed=task.seed
         )
         if task.kind != "fold" or self.max_error is None:
-            return part
+            return result
         learned = self.model.learned_from
         if learned is None or any(pair.fingerprint in learned for pair in task.fold.history):
-            return _noted(part, "nothing is promised: it may have learned from the validation rows")
+            return _noted(result, "nothing is promised: it may have learned from the validation rows")
         found = selection_of(self.model, task.benchmark, task.fold, self.max_error, seed=task.seed)
-        return part.model_copy(update={"selection": found})
+        return result.model_copy(update={"selection": found})
 
 
 class ScorerPool:
@@ -188,7 +188,7 @@ class JudgeSystem(System):
             facts["model"] = {"name": model.name, **model.settings.facts()}
         return facts
 
-    def measure(self, task: Task) -> Part:
+    def measure(self, task: Task) -> TaskResult:
         """Judge the test pairs, and again with each control where it knows the user."""
         scorers = self.pool.of(task)
         induced, started = sum(scorers.induction_seconds.values()), time.perf_counter()
@@ -201,7 +201,7 @@ class JudgeSystem(System):
             for knowledge in CONTROLS:
                 if not (alone and knowledge == "wrong_user"):
                     outcomes[knowledge] = scorers.control(self.name, knowledge)
-        return Part(
+        return TaskResult(
             outcomes=outcomes,
             fit_seconds=scorers.induction_seconds.get("own") if needs_profiles(self.name) else None,
             score_seconds=seconds,
@@ -228,14 +228,14 @@ class ReferenceSystem(System):
             return None if carried else f"no pair records a verdict of {self.name}"
         return None
 
-    def measure(self, task: Task) -> Part:
+    def measure(self, task: Task) -> TaskResult:
         """Ask about the test pairs."""
-        return Part(outcomes={OWN: self.pool.of(task).outcome(self.name)})
+        return TaskResult(outcomes={OWN: self.pool.of(task).outcome(self.name)})
 
 
 def _promised(max_error: float | None) -> dict[str, Any]:
     return {} if max_error is None else {"max_error": max_error}
 
 
-def _noted(part: Part, note: str) -> Part:
-    return part.model_copy(update={"notes": (*part.notes, note)})
+def _noted(result: TaskResult, note: str) -> TaskResult:
+    return result.model_copy(update={"notes": (*result.notes, note)})

@@ -44,7 +44,7 @@ class _Counted(Frozen):
     """What a reader should know, e.g. which control could not be run."""
 
 
-class Part(_Counted):
+class TaskResult(_Counted):
     """What one unit of work found: one fold, one re-split, or one half of the users for the curve."""
 
     outcomes: dict[str, Outcome]
@@ -86,25 +86,25 @@ class Measurement(_Counted):
 def joined(
     name: str,
     kind: Kind,
-    folds: Sequence[Part],
+    folds: Sequence[TaskResult],
     *,
-    resplits: Sequence[Part] = (),
-    halves: Sequence[Part] = (),
+    resplits: Sequence[TaskResult] = (),
+    halves: Sequence[TaskResult] = (),
 ) -> Measurement:
-    """One measurement from the parts of one scorer: folds and halves are pooled, re-splits stay apart.
+    """One measurement from the results of one scorer: folds and halves are pooled, re-splits stay apart.
 
     Args:
         name: Name of the scorer.
         kind: Its kind.
         folds: At least one; a control that is missing in one of them is left out.
-        resplits: One part for each re-split.
-        halves: The parts of the history-length curve.
+        resplits: One result for each re-split.
+        halves: The results of the history-length curve.
     """
     outcomes = _pooled(folds)
     curve = _pooled(halves) if halves else {}
-    selections = [part.selection for part in folds if part.selection is not None]
-    usages = [part.usage for part in folds if part.usage is not None]
-    parameters = [part.parameters for part in folds if part.parameters is not None]
+    selections = [result.selection for result in folds if result.selection is not None]
+    usages = [result.usage for result in folds if result.usage is not None]
+    parameters = [result.parameters for result in folds if result.parameters is not None]
     return Measurement(
         name=name,
         kind=kind,
@@ -116,21 +116,21 @@ def joined(
             for name, found in curve.items()
             if name.startswith(AT_RANDOM)
         },
-        resplits=tuple(part.outcomes for part in resplits),
-        fit_seconds=_total([part.fit_seconds for part in folds]),
-        score_seconds=_total([part.score_seconds for part in folds]),
+        resplits=tuple(result.outcomes for result in resplits),
+        fit_seconds=_total([result.fit_seconds for result in folds]),
+        score_seconds=_total([result.score_seconds for result in folds]),
         parameters=max(parameters, default=None),
         usage=reduce(add, usages) if usages else None,
         no_answers=folds[0].no_answers,
         selection=reduce(add, selections) if len(selections) == len(folds) else None,
-        notes=tuple(dict.fromkeys(note for part in (*folds, *resplits, *halves) for note in part.notes)),
+        notes=tuple(dict.fromkeys(note for result in (*folds, *resplits, *halves) for note in result.notes)),
     )
 
 
-def _pooled(parts: Sequence[Part]) -> dict[str, Outcome]:
-    """Outcomes that all parts have, by name."""
-    names = [name for name in parts[0].outcomes if all(name in part.outcomes for part in parts)]
-    return {name: pool(part.outcomes[name] for part in parts) for name in names}
+def _pooled(results: Sequence[TaskResult]) -> dict[str, Outcome]:
+    """Outcomes that all results have, by name."""
+    names = [name for name in results[0].outcomes if all(name in result.outcomes for result in results)]
+    return {name: pool(result.outcomes[name] for result in results) for name in names}
 
 
 def _total(seconds: Sequence[float | None]) -> float | None:

@@ -23,7 +23,7 @@ from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome, repeated
-from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, Part
+from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, TaskResult
 from synthesizeme.evaluation.no_answers import answers_beaten
 from synthesizeme.evaluation.selective import Selection, rule_of, selected
 from synthesizeme.feedback import UserWords
@@ -53,7 +53,7 @@ class Knowledge(NamedTuple):
 
 def measure_fold(
     model: PersonalScorer, benchmark: Benchmark, fold: Fold, *, no_answers: int = 0, seed: int = 0
-) -> Part:
+) -> TaskResult:
     """Fit on a fold's history; score its test pairs with the user's own history and with each control.
 
     A method that keeps no state of any user has no controls. The model knows its own users again afterwards.
@@ -81,7 +81,7 @@ def measure_fold(
         changes = knowledge_changes(model, fold, words, seed)
         notes = () if "wrong_user" in changes else (ONE_USER,)
         outcomes |= _changed(model, benchmark, fold, changes, seed)
-    return Part(
+    return TaskResult(
         outcomes=outcomes,
         fit_seconds=fitted - started,
         score_seconds=done - fitted,
@@ -161,7 +161,7 @@ def measure_curve(
     lengths: Sequence[int],
     *,
     seed: int = 0,
-) -> Part:
+) -> TaskResult:
     """Fit on one half of the users; users of the other half then bring 0, 1, 2, … pairs.
 
     They bring their first ones, and ones drawn at random. With 0 pairs a user is nobody, except to a model
@@ -200,7 +200,7 @@ def measure_curve(
                     for draw in range(DRAWS)
                 ]
             )
-    return Part(outcomes=outcomes, fit_seconds=seconds)
+    return TaskResult(outcomes=outcomes, fit_seconds=seconds)
 
 
 def drawn(pairs: Sequence[PreferencePair], n: int, seed: str) -> list[PreferencePair]:
@@ -286,7 +286,7 @@ def measure_saved(
     controls: bool = True,
     no_answers: int = 0,
     seed: int = 0,
-) -> Part:
+) -> TaskResult:
     """Score a fold's test pairs with the states that a saved model has of its users, and with each control.
 
     ``no_user`` forgets all states, ``wrong_user`` lends each user another one's state, ``swapped_labels``
@@ -321,7 +321,7 @@ def measure_saved(
         if controls:
             notes += [] if "wrong_user" in told else [ONE_USER]
             notes.append(_swapped_note(fold, known) if "swapped_labels" in told else NO_HISTORY)
-    return Part(
+    return TaskResult(
         outcomes=outcomes,
         score_seconds=seconds,
         parameters=model.parameters,

@@ -22,7 +22,7 @@ class Notes(Watcher):
     def __init__(self):
         self.steps, self.kept, self.damaged, self.missing, self.broken = [], [], [], {}, {}
 
-    def finished(self, step, part, *, kept):
+    def finished(self, step, result, *, kept):
         (self.kept if kept else self.steps).append((step.system, step.task))
 
     def redone(self, step, problem):

@@ -99,9 +99,9 @@ def test_a_damaged_task_is_measured_again_and_named(run, counted, tmp_path, dama
     path = task_file(tmp_path)
     whole = path.read_text()
     document = json.loads(whole)
-    assert KeptTask.model_validate(document).part.outcomes["own"] == first.measurements[0].own
+    assert KeptTask.model_validate(document).result.outcomes["own"] == first.measurements[0].own
     if damage == "tampered":
-        document["part"]["outcomes"]["own"]["pairs"].pop()
+        document["result"]["outcomes"]["own"]["pairs"].pop()
     elif damage == "older":
         document["format_version"] = 0
     path.write_text({"cut": whole[: len(whole) // 2], "nonsense": "]"}.get(damage) or json.dumps(document))
