@@ -166,7 +166,7 @@ def _show_rows(rows: Sequence[Row]) -> None:
     told += (
         f" The interval resamples the {rows[0].n_users} users."
         if rows[0].n_users > 1
-        else f" The interval resamples this user's {pairs}: it speaks for this user alone."
+        else f" * The interval resamples this user's {pairs}: it speaks for this user alone."
     )
     console.print(Text(told, style="dim"))
 
