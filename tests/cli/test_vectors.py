@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,10 +186,8 @@ def test_screening_shows_both_ends_and_no_pair_twice(number):
 
 
 def with_effects(folder, effects):
-    facts = folder / "vectors.json"
-    document = json.loads(facts.read_text())
-    document["facts"]["layer_effects"] = effects
-    facts.write_text(json.dumps(document))
+    found = PersonaVectors.load(folder)
+    replace(found, facts={**found.facts, "layer_effects": effects}).save(folder)
 
 
 @pytest.mark.parametrize(
