@@ -15,12 +15,13 @@ Parameter = Any
 """Typer keeps the types of what it makes to itself."""
 ABOUT = """# Command line
 
-`synthesizeme VERB`; `induce-persona` is a command of its own as well. Made from the code: what stands here
-is what `--help-all` says; `--help` fits a screen. All verbs take `--json`, and `--config FILE.toml`, whose
-keys are the flags. A flag has one meaning in all of them: `--model` is a language model, `--reward-model` a
-checkpoint, `--data` pairs, `--store` where profiles are, `--scorers` who is measured, `--out` where results
-go. What is at `--out` is replaced with `--force` alone, unless it is the command's own earlier result for
-the same user, model or data. Exit status: 0 done, 1 failed, 2 wrong usage."""
+`synthesizeme VERB`; `induce-persona` is a command of its own as well. Made from the code: what stands
+here is what `--help-all` says; `--help` fits a screen. All verbs take `--json`, and `--config
+FILE.toml`, whose keys are the flags. A flag has one meaning in all of them: `--model` is a language
+model, `--reward-model` a checkpoint, `--data` pairs, `--history` one user's own, `--store` where
+profiles are, `--scorers` who is measured, `--out` where results go. What is at `--out` is replaced with
+`--force` alone, unless it is the command's own earlier result for the same user, model or data. Exit
+status: 0 done, 1 failed, 2 wrong usage."""
 
 
 def pages() -> dict[str, str]:

@@ -39,7 +39,7 @@ class AskOptions:
         "POOL.jsonl",
     )
     reward_model: Path | None = CHECKPOINT()
-    data: Path | None = option(
+    history: Path | None = option(
         None, "Earlier pairs of the user; rows of others and of the test split are left out.", "PAIRS"
     )
     n: int | None = option(
@@ -70,8 +70,8 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
     from synthesizeme.simulation.interview import Interview
     from synthesizeme.simulation.pool import read_pool
 
-    if options.store is not None and options.out is None and options.data is not None:
-        raise ConfigError("--data and --store both say what the user chose; give one of them")
+    if options.store is not None and options.out is None and options.history is not None:
+        raise ConfigError("--history and --store both say what the user chose; give one of them")
     if not options.user.strip():
         raise ConfigError("--user is blank; expected the id of a user")
     if options.out is not None:
@@ -86,7 +86,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
             if interview.would_forget:
                 say(
                     f"Note: the model knows user {printable(options.user, 60)!r} from pairs that are not "
-                    "here and may be among the questions; give them with --data or --store."
+                    "here and may be among the questions; give them with --history or --store."
                 )
             _show_all(interview, options, as_json=common.json)
             return
@@ -95,7 +95,7 @@ def ask(options: AskOptions, common: CommonOptions) -> None:
                 f"the model knows user {printable(options.user, 60)!r} from pairs that are not here; answers "
                 "alone would replace them",
                 field="user_id",
-                cure="give them with --data or --store",
+                cure="give them with --history or --store",
             )
         _converse(interview, options, store, as_json=common.json)
 
@@ -110,10 +110,10 @@ def _history(options: AskOptions, store: ProfileStore | None) -> list[Preference
     """The user's pairs of every source, each once, none of the test split."""
     found: dict[str, PreferencePair] = {}
     recorded = options.out if options.out is not None and options.out.exists() else None
-    for source in (options.data, recorded):
+    for source in (options.history, recorded):
         if source is not None:
             mine = [pair for pair in read(source, user_id=options.user).pairs if pair.user_id == options.user]
-            if source == options.data and not mine:
+            if source == options.history and not mine:
                 say(f"Note: {printable(str(source))} has no pair of user {printable(options.user, 60)!r}.")
             found |= {pair.pair_id: pair for pair in mine}
     if store is not None:

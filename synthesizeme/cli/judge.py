@@ -46,7 +46,7 @@ def judge(
     user: str | None = option(None, "Whose profile.", "ID"),
     judge_prompt: str = JUDGE_PROMPT(),
     max_error: float | None = MAX_ERROR(),
-    data: Path | None = option(
+    history: Path | None = option(
         None,
         "With --max-error: pairs of the user, of which those of the split validation say from which "
         "confidence on is answered; pairs that the profile was made from are refused.",
@@ -55,7 +55,7 @@ def judge(
 ) -> None:
     """Say which of two responses the user of a profile prefers: verdict, probability, reasoning.
 
-    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --data
+    Both orders are asked; the probability is their mean. With --max-error the validation pairs of --history
     are judged first, and where the judge is not sure enough it abstains.
     """
     from synthesizeme.cli._model_options import open_session
@@ -66,13 +66,13 @@ def judge(
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
-    if (max_error is None) != (data is None):
-        raise ConfigError("--max-error ALPHA and --data PAIRS go together; give both, or neither")
+    if (max_error is None) != (history is None):
+        raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
     if store is None:
         raise ConfigError("--store is missing: where the profile is, e.g. --store out")
     known = profile_in(store, key_file, user)
     comparison = _comparison(known.user_id, asked)
-    validation = [] if data is None or max_error is None else _validation(known, data, max_error)
+    validation = [] if history is None or max_error is None else _validation(known, history, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label(known.user_id, 1, 1)
         account, prompt = session.account(), load_prompt(judge_prompt)
@@ -80,7 +80,7 @@ def judge(
         if max_error is not None:
             judge = LLMJudge(account, {known.user_id: known}, prompt=prompt, name="validating")
             said = evaluate(judge, validation, both_orders=True)
-            rule = rule_of(said.pairs, max_error, source=str(data))
+            rule = rule_of(said.pairs, max_error, source=str(history))
         found = judge_both_orders(account, known, comparison, prompt=prompt)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)

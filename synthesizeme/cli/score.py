@@ -36,7 +36,7 @@ class ScoringOptions:
 
     reward_model: Path | None = CHECKPOINT()
     user: str | None = option(None, "Whose taste counts in rows without user_id.", "ID")
-    data: Path | None = option(
+    history: Path | None = option(
         None,
         f"Pairs to fit the user to first; without --user, every user of them. {KINDS}. The "
         "checkpoint stays as it is. Rows of the test split are left out; rows that name no user are of "
@@ -46,8 +46,8 @@ class ScoringOptions:
     columns: list[str] | None = COLUMNS()
     about: Path | None = option(
         None,
-        "What users said beside their choices, to fit them to with their --data or alone; whom "
-        f"the checkpoint knows keeps what was learned, unless in --data. {FILE_OF_WORDS} A text is "
+        "What users said beside their choices, to fit them to with their --history or alone; whom "
+        f"the checkpoint knows keeps what was learned, unless in --history. {FILE_OF_WORDS} A text is "
         "of --user, if given.",
         "FILE",
     )
@@ -81,13 +81,13 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
     may name its own user_id, and its id or pair_id comes back with the answer. Its "about", what the user
     said beside choices (text, or an object with wishes, answers and so on), makes known whom the model does
     not know. Order is kept, and memory does not grow with the number of rows. Without --reward-model the
-    population that is shipped answers; with --data it scores for a new user without any training.
+    population that is shipped answers; with --history it scores for a new user without any training.
 
     A reward is told as its value, taste (what is learned from choices) and floor (0 for what answers the
     prompt, far below for what does not); a margin has the floors of both. value is taste + floor, unless it
     is cautious or normalised.
 
-    With --max-error the rows of the split validation of --data are not fitted to: they say from which
+    With --max-error the rows of the split validation of --history are not fitted to: they say from which
     confidence on a margin is answered. Other rows of two responses get prefers null and status abstained.
     """
     from reward_models import use_engine
@@ -95,14 +95,14 @@ def score(options: ScoringOptions, shape: ShapeOptions, floor: FloorOptions, com
 
     if options.weights and options.user is None:
         raise ConfigError("--weights needs --user ID")
-    if options.max_error is not None and options.data is None:
-        raise ConfigError("--max-error needs --data PAIRS, whose validation rows set the threshold")
+    if options.max_error is not None and options.history is None:
+        raise ConfigError("--max-error needs --history PAIRS, whose validation rows set the threshold")
     if not options.weights:
         reserve()
     model = opened(options.reward_model)
     loaded = load_reward_model(model, unknown_user=options.unknown_user, floor=floor.name, **shape.settings())
     abstainer = None
-    if options.data is not None or options.about is not None:
+    if options.history is not None or options.about is not None:
         with use_engine(options.engine, options.workers):
             abstainer = _fit_users(model, options)
     known = frozenset(model.users)
@@ -172,7 +172,7 @@ def _error(line: int | None, error: DataError) -> dict[str, Any]:
 
 
 def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
-    """Fit users to the pairs of --data and the words of --about; all of them are said.
+    """Fit users to the pairs of --history and the words of --about; all of them are said.
 
     Returns:
         With --max-error what says which comparisons are answered.
@@ -184,18 +184,20 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
     from synthesizeme.serving.fitting import fit_users
 
     user = options.user
-    pairs = None if options.data is None else read(options.data, columns=options.columns, user_id=user).pairs
+    pairs = None
+    if options.history is not None:
+        pairs = read(options.history, columns=options.columns, user_id=user).pairs
     words = read_about(options.about, user=user)
     if words and not model.reads_words:
         say_unread(model.name)
     found = fit_users(
         model, pairs, words, user=user, max_error=options.max_error,
-        sources=(str(options.data), str(options.about)),
+        sources=(str(options.history), str(options.about)),
     )  # fmt: skip
     if found.known:
         say(
             f"Note: {id_list(found.known)} known from training, whose pairs are not here: their words alone "
-            "would say less. Give them --data too."
+            "would say less. Give them --history too."
         )
     for name, history in found.histories.items():
         what = [count(len(history), "pair")] if history else []

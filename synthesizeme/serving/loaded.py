@@ -256,7 +256,7 @@ def own_taste(model: object, user: str) -> OwnTaste:
         raise DataError(
             f"the model knows {count(len(users), 'user')}, {printable(str(user), 60)!r} is none of them."
             + meant(str(user), users),
-            cure="fit the user first: fit_user(user, rows), or --data PAIRS or --about FILE",
+            cure="fit the user first: fit_user(user, rows), or --history PAIRS or --about FILE",
         )
     found: OwnTaste = named(user)
     return found

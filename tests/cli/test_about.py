@@ -100,7 +100,7 @@ def test_words_and_history_count_together(scored, wordy, row, write_rows):
     said = [{"role": "assistant", "content": "Tea."}]
     history = write_rows([row(user_id="bo", chosen=said)], name="history.jsonl")
     about = write_rows([{"user_id": "bo", "about": "tea, tea"}], name="w.jsonl")
-    ran, found = scored(wordy, [{**ROW, "user_id": "bo"}], "--data", history, "--about", about)
+    ran, found = scored(wordy, [{**ROW, "user_id": "bo"}], "--history", history, "--about", about)
     assert found[0]["value"] == 3.0
     assert "Fitted user 'bo' to 1 pair and their own words." in ran.err
 
@@ -110,7 +110,7 @@ def test_whom_the_checkpoint_knows_keeps_what_was_learned(scored, wordy, write_r
     ran, found = scored(wordy, [{**ROW, "user_id": "ann"}], "--about", about)
     assert found[0]["value"] == 0.0
     assert "ann known from training" in ran.err
-    assert "--data too" in ran.err
+    assert "--history too" in ran.err
 
 
 def test_a_row_may_bring_the_words_of_its_user(scored, wordy):

@@ -67,7 +67,7 @@ def alike(pair):
 def test_score_answers_what_it_is_sure_of_and_abstains_from_the_rest(scored, history):
     test = [pair for pair in of(learned=False) if pair.split == "test"]
     rows = [row(pair) for pair in test] + [alike(pair) for pair in test[:3]]
-    ran = scored(rows, "--data", history, "--max-error", "0.2")
+    ran = scored(rows, "--history", history, "--max-error", "0.2")
     assert ran.status == 0, ran.err
     found = lines(ran)
     assert [line["prefers"] for line in found[: len(test)]] == ["chosen"] * len(test)
@@ -80,12 +80,12 @@ def test_score_answers_what_it_is_sure_of_and_abstains_from_the_rest(scored, his
         f"Error promised at most 20.0%, realised 0.0% (0 of {len(test)} with a known choice); coverage "
         f"80.0% ({len(test)} of {len(rows)} pairs answered), by 12 validation pairs."
     ) in " ".join(ran.err.split())
-    plain = lines(scored(rows, "--data", history))
+    plain = lines(scored(rows, "--history", history))
     assert None not in [line["prefers"] for line in plain]
 
 
 def test_validation_rows_are_not_fitted_to(scored, history, trained):
-    (line,) = lines(scored([row(of(learned=False)[-1])], "--data", history, "--max-error", "0.2"))
+    (line,) = lines(scored([row(of(learned=False)[-1])], "--history", history, "--max-error", "0.2"))
     model = reward_models.load(trained)
     pairs = of(learned=False)
     model.fit_users({u: [p for p in pairs if p.user_id == u and p.split == "train"] for u in NEW})
@@ -96,7 +96,7 @@ def test_validation_rows_are_not_fitted_to(scored, history, trained):
 def test_nothing_is_promised_for_a_user_who_is_not_known(scored, history):
     test = of(learned=False)[-1]
     rows = [row(test, user_id="nobody knows me"), {"user_id": "c3", "prompt": "Q?", "response": "Wow!"}]
-    margin, reward = lines(scored(rows, "--data", history, "--max-error", "0.2"))
+    margin, reward = lines(scored(rows, "--history", history, "--max-error", "0.2"))
     assert (margin["prefers"], margin["status"]) == (None, "abstained")
     assert reward["status"] == "scored", "a single response is scored as ever"
 
@@ -105,7 +105,7 @@ def test_a_model_that_is_often_wrong_answers_nothing(scored, tmp_path):
     turned = [p.swapped_labels() if p.split == "validation" else p for p in of(learned=False)]
     write_pairs(tmp_path / "turned.jsonl", turned)
     rows = [row(p) for p in turned if p.split == "test"]
-    ran = scored(rows, "--data", tmp_path / "turned.jsonl", "--max-error", "0.2")
+    ran = scored(rows, "--history", tmp_path / "turned.jsonl", "--max-error", "0.2")
     assert {line["status"] for line in lines(ran)} == {"abstained"}
     assert "no answered pair has a known choice; coverage 0.0% (0 of 12" in " ".join(ran.err.split())
 
@@ -126,7 +126,7 @@ def test_a_model_that_is_often_wrong_answers_nothing(scored, tmp_path):
     ],
 )
 def test_promises_that_cannot_be_kept_are_refused_before_a_row_is_read(scored, history, flags, said):
-    ran = scored([row(of(learned=False)[-1])], "--data", history, *flags)
+    ran = scored([row(of(learned=False)[-1])], "--history", history, *flags)
     assert ran.status != 0
     assert said in " ".join(ran.err.split())
     assert not ran.out
@@ -134,7 +134,7 @@ def test_promises_that_cannot_be_kept_are_refused_before_a_row_is_read(scored, h
 
 def test_pairs_that_the_model_learned_from_promise_nothing(scored, tmp_path):
     write_pairs(tmp_path / "known.jsonl", of(learned=True))
-    ran = scored([], "--data", tmp_path / "known.jsonl", "--max-error", "0.2")
+    ran = scored([], "--history", tmp_path / "known.jsonl", "--max-error", "0.2")
     assert ran.status == 1
     assert "the model learned from 20 of the 20 validation pairs" in " ".join(ran.err.split())
     alone = scored([], "--max-error", "0.2")
@@ -163,7 +163,7 @@ def asked(number=900):
 
 
 def test_the_judge_answers_where_it_is_sure_and_abstains_where_not(command, profile, tmp_path):
-    promised = ("--data", tmp_path / "fresh.jsonl", "--max-error", "0.2")
+    promised = ("--history", tmp_path / "fresh.jsonl", "--max-error", "0.2")
     ran = command("judge", "--store", profile, *asked(), *promised, "--json")
     assert ran.status == 0, ran.err
     assert (ran.json["preference"], ran.json["status"], ran.json["promised_error"]) == (
@@ -184,15 +184,15 @@ def test_the_judge_answers_where_it_is_sure_and_abstains_where_not(command, prof
 
 
 def test_the_judge_refuses_what_its_profile_was_made_from_and_too_few_pairs(command, profile, tmp_path):
-    old = command("judge", "--store", profile, *asked(), "--max-error", "0.5", "--data", "mine.jsonl")
+    old = command("judge", "--store", profile, *asked(), "--max-error", "0.5", "--history", "mine.jsonl")
     assert old.status == 1
     assert "the profile was made from 5 of the 5 validation pairs" in " ".join(old.err.split())
-    few = command("judge", "--store", profile, *asked(), "--max-error", "0.05", "--data", "fresh.jsonl")
+    few = command("judge", "--store", profile, *asked(), "--max-error", "0.05", "--history", "fresh.jsonl")
     assert few.status == 1
     assert "12 validation pairs are too few for an error of at most 0.05: 19 are needed" in " ".join(
         few.err.split()
     )
-    for flags in (("--max-error", "0.2"), ("--data", "fresh.jsonl")):
+    for flags in (("--max-error", "0.2"), ("--history", "fresh.jsonl")):
         alone = command("judge", "--store", profile, *asked(), *flags)
         assert alone.status == 2
         assert "go together" in alone.err

@@ -85,7 +85,7 @@ def test_a_user_known_from_elsewhere_needs_the_history(ask, tmp_path):
     assert refused.status == 1
     assert "'mara' from pairs that are not here" in refused.err
     assert not (tmp_path / "a.jsonl").exists()
-    given = ask("--out", tmp_path / "a.jsonl", "--data", SAMPLE, "--n", 1, user="mara", said="1\n")
+    given = ask("--out", tmp_path / "a.jsonl", "--history", SAMPLE, "--n", 1, user="mara", said="1\n")
     assert given.status == 0, given.err
     assert "39 left" in given.err
 
@@ -96,12 +96,12 @@ def test_nothing_left_is_said(ask, tmp_path):
     kept = tmp_path / "a.jsonl"
     assert ask("--out", kept, pool=pool, said="1\n1\n").status == 0
     assert len(read_pairs(kept).pairs) == 1
-    assert "Nothing is left to ask" in ask("--data", kept, pool=pool).err
+    assert "Nothing is left to ask" in ask("--history", kept, pool=pool).err
 
 
 def test_a_known_user_without_history_gets_a_note(ask):
     assert "'mara' from pairs that are not here" in ask("--json", user="mara").err
-    assert "Note" not in ask("--json", "--data", SAMPLE, user="mara").err
+    assert "Note" not in ask("--json", "--history", SAMPLE, user="mara").err
 
 
 def test_nobody_is_asked_and_the_pool_is_not_written_to(ask, trained, command, tmp_path):

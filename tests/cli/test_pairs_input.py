@@ -43,7 +43,7 @@ def test_induce_persona_and_score(command, table):
     assert stored.status == 0, stored.err
     assert f"reading {table} as trl-rows" in stored.err
     assert "14 pairs stored" in stored.out
-    weights = command("score", "--data", table, "--columns", COLUMNS, "--user", "12", "--weights")
+    weights = command("score", "--history", table, "--columns", COLUMNS, "--user", "12", "--weights")
     assert weights.status == 0, weights.err
     assert recognised(table) in weights.err
 

@@ -218,7 +218,7 @@ def test_an_unknown_user_gets_the_population_or_nothing(scored):
 
 def test_a_new_user_is_fitted_from_a_history_and_the_checkpoint_stays(scored, trained, sample):
     before = {path.name: path.read_bytes() for path in trained.iterdir()}
-    ran = scored([PLAIN], "--user", "ilse", "--data", sample)
+    ran = scored([PLAIN], "--user", "ilse", "--history", sample)
     assert ran.status == 0, ran.err
     assert "Fitted user 'ilse' to 20 pairs." in ran.err
     (line,) = lines(ran)
@@ -229,25 +229,25 @@ def test_a_new_user_is_fitted_from_a_history_and_the_checkpoint_stays(scored, tr
 
 
 def test_a_history_without_the_user_or_of_test_rows_alone(scored, row, write_rows, sample):
-    absent = scored([PLAIN], "--user", "ann", "--data", sample)
+    absent = scored([PLAIN], "--user", "ann", "--history", sample)
     assert absent.status == 1
     assert f"{sample}: has no train or validation pair of user 'ann'" in absent.err
     held_out = write_rows([row(0, split="test"), row(1, user_id="bob")])
-    assert scored([PLAIN], "--user", "ann", "--data", held_out).status == 1
-    one = scored([PLAIN], "--user", "bob", "--data", held_out)
+    assert scored([PLAIN], "--user", "ann", "--history", held_out).status == 1
+    one = scored([PLAIN], "--user", "bob", "--history", held_out)
     assert one.status == 0, one.err
     assert lines(one)[0]["status"] == "scored"
 
 
 def test_a_history_of_several_users_fits_all_who_have_pairs_to_learn_from(scored, row, write_rows):
     path = write_rows([row(0, split="test"), row(1), row(2, user_id="bob", split="test")])
-    ran = scored([{**PLAIN, "user_id": user} for user in ("ann", "bob")], "--data", path)
+    ran = scored([{**PLAIN, "user_id": user} for user in ("ann", "bob")], "--history", path)
     assert ran.err.splitlines() == [
         f"reading {path} as jsonl: 3 pairs of 2 users",
         "Fitted user 'ann' to 1 pair; 1 test pair left out.",
     ]
     assert [line["status"] for line in lines(ran)] == ["scored", "population"]
-    nobody = scored([PLAIN], "--data", write_rows([row(0, split="test")], "test.jsonl"))
+    nobody = scored([PLAIN], "--history", write_rows([row(0, split="test")], "test.jsonl"))
     assert nobody.status == 1
     assert "no train or validation pair of anybody" in nobody.err
 
@@ -329,7 +329,7 @@ def lively(count: int) -> list[dict[str, Any]]:
 
 def test_what_sets_a_user_apart_comes_first_and_what_most_people_like_apart_from_it(scored, tmp_path):
     (tmp_path / "mine.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in lively(30)))
-    asked = (b"", "--user", "new", "--data", "mine.jsonl", "--weights")
+    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
     ran = scored(*asked)
     assert ran.status == 0, ran.err
     head, first, *_ = ran.out.splitlines()
@@ -350,7 +350,7 @@ def test_of_whom_nothing_sets_apart_nothing_is_listed(scored, tmp_path):
     (tmp_path / "mine.jsonl").write_text(
         json.dumps(lively(1)[0] | {"rejected": says("It is time for cup 0!!!")})
     )
-    asked = (b"", "--user", "new", "--data", "mine.jsonl", "--weights")
+    asked = (b"", "--user", "new", "--history", "mine.jsonl", "--weights")
     ran = scored(*asked)
     assert (ran.status, len(ran.out.splitlines())) == (0, 1)
     assert ran.out.startswith("Nothing yet that sets this user apart from most people (p = ")
@@ -364,7 +364,7 @@ def test_weights_are_of_one_user_whom_the_model_knows(scored):
     unknown = scored(b"", "--user", "maria", "--weights")
     assert unknown.status == 1
     assert "Did you mean 'mara'?" in unknown.err
-    assert "--data" in unknown.err
+    assert "--history" in unknown.err
 
 
 # A checkpoint that is not what was saved.

@@ -97,7 +97,7 @@ def test_judging_validation_pairs_stops_too(command, openai_stub, asked, pairs, 
     )
     ran = command(
         "judge", "--store", "out", "--prompt", "Q?", "--first", "a", "--second", "b",
-        "--max-error", "0.2", "--data", history, *asked,
+        "--max-error", "0.2", "--history", history, *asked,
     )  # fmt: skip
     assert ran.status == 1
     assert f"It says: '{SAID}'. Cure: another model" in ran.err

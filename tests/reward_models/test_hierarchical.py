@@ -29,7 +29,7 @@ from reward_models._effects import NONE
 from reward_models._features import Encoded
 from reward_models._hierarchy import some_users
 from reward_models._left_out import CASES, SEEN_OR_NEW, Factors, Pairs, loss
-from reward_models._types import Item
+from reward_models._types import Asked, Item, sides_of
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.scoring import as_answers
@@ -121,7 +121,7 @@ def test_margins_and_standard_errors_are_those_of_the_joint_posterior(joint, mon
     seen = Counter()
     sides = [[Item(prompt, texts[side]) for prompt, *texts in shown] for side in (0, 1)]
     for u, user in enumerate([*histories, None]):
-        rows = model._contrasts(*map(list, zip(*shown, strict=True)), [None] * len(shown))
+        rows = model._contrasts(*sides_of(comparisons(shown, "nobody"), [None] * len(shown)))
         expected, errors, unjudged = expected_of(
             model, dense, mode, covariance, rows, sides, None if user is None else u
         )
@@ -144,7 +144,7 @@ def test_margins_and_standard_errors_are_those_of_the_joint_posterior(joint, mon
 def test_rewards_and_their_standard_errors_are_those_of_the_joint_posterior(joint):
     model, dense, mode, covariance, histories, shown = joint
     prompts, texts, _ = map(list, zip(*shown, strict=True))
-    rows = model._described(prompts, texts, [None] * len(texts))
+    rows = model._described(Asked(prompts, texts, [None] * len(texts)))
     items = [Item(prompt, text) for prompt, text in zip(prompts, texts, strict=True)]
     for u, user in enumerate([*histories, None]):
         expected, errors, _ = expected_of(

@@ -194,7 +194,7 @@ def test_it_scores_in_a_base_install_from_a_file_of_pairs(tmp_path):
     rows = [{"prompt": "Tell me about tea.", "response": text} for text in ("It is hot 🙂 🎉", "It is hot.")]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT + "from synthesizeme.cli import main; sys.exit(main())",
-         "score", "--user", "me", "--data", str(history)],
+         "score", "--user", "me", "--history", str(history)],
         input="".join(json.dumps(row) + "\n" for row in rows), capture_output=True, text=True, check=True,
     )  # fmt: skip
     liked, other = map(json.loads, done.stdout.splitlines())
