@@ -77,23 +77,28 @@ def floor_kinds():
     return lines(headings, [*([kind, *cells(kind)] for kind in linear), ["mean", *means]])
 
 
+POLICIES = {
+    "lively-with": "with the floor", "lively-earlier": "with the floor before the expert on content",
+    "lively-without": "without",
+}  # fmt: skip
+"""Runs of the lively user's policy."""
+
+
 def policy():
-    """Held-out answers of a policy as it learns, one line a measure and run."""
-    rows = []
-    runs = ("lively-with", "lively-without", "calm-with", "calm-without")
-    found = {name: read(f"overoptimisation/results/policy/{name}.json")["held_out"] for name in runs}
-    steps = [row["step"] for row in max(found.values(), key=len)]
+    """Held-out answers of a policy as it learns, a line for each measure and run."""
+    found = {name: read(f"overoptimisation/results/policy/{name}.json")["held_out"] for name in POLICIES}
+    steps = [row["step"] for row in found["lively-with"]]
     measures = {
         "taste": ("taste", "+.2f"), "gold": ("gold", ".1f"), "distinct 3-grams": ("distinct", ".2f"),
         "perplexity under the first model": ("perplexity", ".1f"),
         "share the floor puts down": ("below", ".2f"),
     }  # fmt: skip
+    rows = []
     for name, readings in found.items():
         for shown, (key, form) in measures.items():
             at = {row["step"]: format(row[key], form) for row in readings}
-            user, floor = name.split("-")
-            rows.append([f"{user}, {floor} the floor", shown, *(at.get(step, "") for step in steps)])
-    return lines(("run", "measure", *(f"step {step}" for step in steps)), rows, texts=2)
+            rows.append([POLICIES[name], shown, *(at.get(step, "") for step in steps)])
+    return lines(("floor", "measure", *(f"step {step}" for step in steps)), rows, texts=2)
 
 
 def attack():

@@ -77,6 +77,10 @@ def best_of_n(results):
         return png(page.figure)
 
 
+EARLIER = "lively-earlier"
+"""The run with an earlier floor."""
+
+
 def policy(runs):
     """PNG of reward, gold, floor and variety over the steps of GRPO, a row for each user."""
     users = list(dict.fromkeys(run["user"] for run in runs))
@@ -99,9 +103,14 @@ def policy(runs):
                 for run in (run for run in runs if run["user"] == user):
                     x = [row["step"] for row in run["held_out"]]
                     y = [row[name] for row in run["held_out"]]
-                    axes.plot(x, y, color=FLOORS[run["floor"] == "with"][1], linewidth=1.6)
+                    dashes = "--" if run["name"] == EARLIER else "-"
+                    axes.plot(x, y, color=FLOORS[run["floor"] == "with"][1], linewidth=1.6, linestyle=dashes)
                 axes.set_xlabel(f"step, {user} user", fontsize=7)
-        page.legend(keys([]), 0.27 + 1.65 * len(users), 2)
+        earlier = Line2D(
+            [], [], color=FLOORS[True][1], linewidth=2, linestyle="--",
+            label="with the floor before the expert on content",
+        )  # fmt: skip
+        page.legend([*keys([]), earlier], 0.27 + 1.65 * len(users), 2)
         return png(page.figure)
 
 

@@ -199,7 +199,8 @@ def main():
             if arguments.run is None or f"{user}-{floor}" in arguments.run:
                 path = arguments.out / f"{user}-{floor}.json"
                 trained(arguments.policy, world, user, floor, settings, arguments.steps or steps, path)
-    runs = [json.loads(path.read_text()) for path in sorted(arguments.out.glob("*.json"), reverse=True)]
+    paths = sorted(arguments.out.glob("*.json"), reverse=True)
+    runs = [{"name": path.stem, **json.loads(path.read_text())} for path in paths]
     (arguments.out / "policy.png").write_bytes(figure.policy(runs))
 
 

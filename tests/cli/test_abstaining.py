@@ -139,7 +139,7 @@ def test_pairs_that_the_model_learned_from_promise_nothing(scored, tmp_path):
     assert "the model learned from 20 of the 20 validation pairs" in " ".join(ran.err.split())
     alone = scored([], "--max-error", "0.2")
     assert alone.status == 2
-    assert "--max-error needs --data PAIRS" in alone.err
+    assert "--max-error needs --history PAIRS" in alone.err
 
 
 # The judge.

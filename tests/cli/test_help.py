@@ -62,7 +62,6 @@ def test_one_name_has_one_meaning_in_every_verb():
     gone = {
         "--profiles",
         "--profile",
-        "--history",
         "--pairs",
         "--overwrite",
         "--fresh",
