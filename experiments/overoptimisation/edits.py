@@ -52,7 +52,7 @@ class Evidence(NamedTuple):
 def evidence(prompt, text):
     """Of a text; a pair of words counts once, and not at all where the prompt has it too."""
     vectors = base_floor()._vectors
-    odds = -vectors.order(" ".join(text.split()))[0].astype(float)
+    odds = -vectors.order(" ".join(text.split())).astype(float)
     pairs, asked = list(pairwise(keys(text))), set(pairwise(keys(prompt)))
     first = {pair: i for i, pair in reversed(list(enumerate(pairs[: len(odds)]))) if pair not in asked}
     kept = odds[sorted(first.values())]

@@ -12,7 +12,6 @@ from math import log, log1p
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reward_models.floor._texts import Prompt, Text
 from reward_models.floor._vectors import F, Vectors
@@ -134,7 +133,7 @@ def script(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
 
 def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """How sure the order of the words is that of a text."""
-    logits, pairs = vectors.order(response.text)
+    logits = vectors.order(response.text)
     if len(logits) < 5:
         return [0.0] * 12
     known = float(vectors.languages(response).max())
@@ -143,22 +142,23 @@ def order(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     size = min(log(len(logits)), 5.0)
     asked = max(prompt.cues["code"], prompt.cues["markup"], prompt.cues["junk"], prompt.cues["language"])
     root = min(len(logits), 150) ** 0.5
-    total, worst = _altered(logits, pairs, prompt.once("pairs", lambda: vectors.order(prompt.text)[1]))
+    known_pairs = prompt.once("pairs", lambda: frozenset(vectors.pairs(prompt.text).tolist()))
+    total, worst = _altered(logits, vectors.pairs(response.text).tolist(), known_pairs)
     return [
         mean, mean * root, mean * prose * root, low, prose, size, asked, symbols_of(response), total,
         total * prose, worst, worst * prose,
     ]  # fmt: skip
 
 
-def _altered(logits: F, pairs: NDArray[np.int64], asked: NDArray[np.int64]) -> tuple[float, float]:
+def _altered(logits: F, pairs: Sequence[int], asked: frozenset[int]) -> tuple[float, float]:
     """Log-likelihood ratios of a text in which some gaps were altered: of all of it, and of its worst window.
 
     A pair of words counts once, and not at all where the prompt has it too. In the whole text a tenth of the
     gaps is taken to be altered, the ratio divided by the root of their number; in a window of `WINDOW` gaps
     three tenths.
     """
-    first = np.sort(np.unique(pairs, return_index=True)[1])
-    odds = -logits[first[~np.isin(pairs[first], asked)]].astype(np.float64)
+    first = {pair: place for place, pair in reversed(list(enumerate(pairs))) if pair not in asked}
+    odds = -logits[sorted(first.values())].astype(np.float64)
     if len(odds) < 5:
         return 0.0, 0.0
     total = np.logaddexp(log(0.9), log(0.1) + odds).sum() / len(odds) ** 0.5
@@ -174,7 +174,9 @@ def content(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     ids, meaning = vectors.ids(response.text), vectors.meaning(response.text)
     says = meaning.weights > 0.3
     said = float(meaning.weights[says].sum())
-    own = float(meaning.weights[says & ~np.isin(meaning.ids, vectors.meaning(prompt.text).ids)].sum())
+    asked_ids = prompt.once("ids", lambda: frozenset(vectors.meaning(prompt.text).ids.tolist()))
+    mine = np.array([token not in asked_ids for token in meaning.ids.tolist()], dtype=bool)
+    own = float(meaning.weights[says & mine].sum())
     fresh = np.zeros(len(ids))
     fresh[np.unique(ids, return_index=True)[1]] = 1.0
     told = np.where(vectors.says[ids] > 0.3, vectors.says[ids], 0.0)

@@ -105,24 +105,28 @@ class Vectors:
         total = (units * weights[:, None]).sum(axis=0)
         return Meaning(ids, units, weights, total / max(float(np.sqrt((total**2).sum())), 1e-9))
 
-    def order(self, text: str) -> tuple[F, NDArray[np.int64]]:
-        """Log-odds of every gap between words that its neighbours stand in the order of a text.
+    def pairs(self, text: str) -> NDArray[np.int64]:
+        """The words on either side of every gap, by their first tokens: equal numbers, equal pairs."""
+        ids, begins = self.ids(text), self._begins(text)
+        return ids[np.append(0, begins[:-1])] * len(self.table) + ids[begins] if len(begins) else begins
 
-        The second tells which words stand on either side, by their first tokens: equal numbers, equal pairs.
-        """
-        ids = self.ids(text)
-        begins = np.flatnonzero(self._starts[ids])
-        begins = begins[begins > 0]
-        if not len(begins):
-            return np.zeros(0, dtype="f4"), begins
-        pairs = ids[np.append(0, begins[:-1])] * len(self.table) + ids[begins]
-        a, gaps = self.arrays, begins + LEFT
+    def order(self, text: str) -> F:
+        """Log-odds of every gap between words that its neighbours stand in the order of a text."""
+        ids, gaps = self.ids(text), self._begins(text) + LEFT
+        if not len(gaps):
+            return np.zeros(0, dtype="f4")
+        a = self.arrays
         reduced = np.zeros((LEFT + len(ids) + RIGHT, a["order.reduce"].shape[1]), dtype="f4")
         reduced[LEFT : LEFT + len(ids)] = (self.table[ids] / self.scale) @ a["order.reduce"]
         around = reduced[gaps[:, None] + np.arange(-LEFT, RIGHT)].reshape(len(gaps), -1)
         hidden = np.maximum(around @ a["order.hidden"] + a["order.bias"], 0)
         found: F = hidden @ a["order.out"] + a["order.constant"]
-        return found, pairs
+        return found
+
+    def _begins(self, text: str) -> NDArray[np.int64]:
+        """Places of the tokens that begin a word, but for the first of a text."""
+        begins = np.flatnonzero(self._starts[self.ids(text)])
+        return begins[begins > 0]
 
     def known(self, ids: NDArray[np.int64]) -> float:
         """Share of the words that are one token, of those that tokens make up."""
