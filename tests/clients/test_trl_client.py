@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import re
 import threading
@@ -104,8 +105,7 @@ class Completions(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not self.path.startswith("/v1/completions"):
             return self._answer({})
-        tokens = [70, 75, 80, 85] * (1 + self.server.asked % 4)  # of different length, so of different reward
-        self.server.asked += 1
+        tokens = [70, 75, 80, 85] * (1 + next(self.server.asked) % 16)  # of different length and reward
         choice = {
             "index": 0, "text": "", "finish_reason": "stop", "token_ids": tokens,
             "prompt_token_ids": asked["prompt"],
@@ -135,7 +135,7 @@ class NoWeights:
 @pytest.fixture
 def completions():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Completions)
-    server.asked = 0
+    server.asked = itertools.count()  # several are asked at once
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
