@@ -5,6 +5,8 @@ The words carry an exclamation and a question mark, so that named features tell 
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from synthesizeme.types import Message, PreferencePair
@@ -49,7 +51,11 @@ def texts(pairs):
 
 
 def accuracy(model, pairs, *, user=None):
-    """Share of pairs whose chosen response the model prefers, asked as `user` if given."""
+    """Share of pairs whose chosen response the model prefers, asked as `user` if given.
+
+    By taste alone: the responses are words in no order, which a floor may know for what they are.
+    """
+    model = copy(model).stand_on("none")
     as_asked = [p.model_copy(update={"user_id": user or p.user_id}) for p in pairs]
     verdicts = model.compare([p.compare("chosen_first") for p in as_asked])
     return float(np.mean([v.preference == "first" for v in verdicts]))

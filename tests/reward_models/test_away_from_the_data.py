@@ -93,9 +93,9 @@ def test_values_do_not_change_with_what_no_feature_represents(model, learned_fro
         WALKS["foreign words"](p.chosen_text, 16) for p in learned_from[:6]
     ]  # fmt: skip
     users, prompts = [p.user_id for p in learned_from[:6]], [p.prompt for p in learned_from[:6]]
-    cautious = model.score(as_answers(prompts, asked, users))
+    cautious = model.taste_rewards(as_answers(prompts, asked, users))
     monkeypatch.setattr(model.basis_, "outside", nothing)
-    bold = model.score(as_answers(prompts, asked, users))
+    bold = model.taste_rewards(as_answers(prompts, asked, users))
     assert [r.value for r in cautious] == [r.value for r in bold]
     for careful, careless in zip(cautious, bold, strict=True):
         assert careful.standard_error > careless.standard_error
