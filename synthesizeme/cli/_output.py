@@ -178,7 +178,7 @@ def check_replaceable(out: Path, *, force: bool, own: bool = False) -> None:
     there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if there and not force and not own:
         raise ConfigError(
-            f"--out {out}: something else is there; name another place, or replace it with --force"
+            f"--out {out} is there already; name another place, or replace it with --force"
         )
 
 

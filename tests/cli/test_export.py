@@ -74,7 +74,7 @@ def test_a_folder_that_holds_something_is_left_alone(command, trained, tmp_path)
     (tmp_path / "full" / "mine.txt").write_text("keep")
     done = command("export", "--reward-model", checkpoint, "--out", tmp_path / "full")
     assert done.status == 2
-    assert "something else is there" in done.err
+    assert "is there already" in done.err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
 
 

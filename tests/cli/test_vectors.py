@@ -231,7 +231,7 @@ def test_a_folder_of_something_else_is_left_alone(command, extracted, policies, 
     words = ("vectors", "extract", "--trait", trait, "--rollouts", rollouts, "--layer", 1)
     done = command(*words, "--policy", "nowhere", "--out", foreign)
     assert done.status == 2
-    assert "something else is there" in done.err
+    assert "is there already" in done.err
     assert [path.name for path in foreign.iterdir()] == ["model.json"]
     (tmp_path / "empty").mkdir()
     for place in (extracted, tmp_path / "empty"):
