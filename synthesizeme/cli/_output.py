@@ -177,9 +177,7 @@ def check_replaceable(out: Path, *, force: bool, own: bool = False) -> None:
     """
     there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if there and not force and not own:
-        raise ConfigError(
-            f"--out {out} is there already; name another place, or replace it with --force"
-        )
+        raise ConfigError(f"--out {out} is there already; name another place, or replace it with --force")
 
 
 def tells(path: Path, **facts: object) -> bool:
