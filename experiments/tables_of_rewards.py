@@ -28,6 +28,11 @@ def gain(value, low, high):
     return f"{100 * value:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
+def mean(rows, key):
+    """Of one number over all rows."""
+    return sum(row[key] for row in rows.values()) / len(rows)
+
+
 SHOWN_KINDS = (
     "echo", "words shuffled", "random letters", "another language", "refusal", "cut in a sentence",
     "another prompt's answer", "sentences shuffled",
@@ -45,11 +50,7 @@ def floor():
         return [points(it[on], *it.get(f"{on} interval", ())) for it in found for on in ("none", "base")]
 
     kinds = list(beats["hierarchical-static"])
-    means = [
-        points(sum(beats[name][kind][on] for kind in kinds) / len(kinds))
-        for name in models.values()
-        for on in ("none", "base")
-    ]
+    means = [points(mean(beats[name], on)) for name in models.values() for on in ("none", "base")]
     rows = [[kind, *cells(kind)] for kind in SHOWN_KINDS]
     return lines(headings, [*rows, [f"mean of {len(kinds)} kinds", *means]])
 
@@ -65,11 +66,9 @@ def floor_kinds():
         shares += [points(words[kind][on]) for on in ("none", "base")]
         return shares + [f"{100 * caught[how]:.0f}" for how in ("learned from", "left out")]
 
-    def mean(of, key):
-        return sum(of[kind][key] for kind in linear) / len(linear)
-
     means = [points(mean(of, on)) for of in (linear, words) for on in ("none", "base")]
-    means += [f"{100 * mean(kinds, how):.0f}" for how in ("learned from", "left out")]
+    caught = {kind: kinds[kind] for kind in linear}
+    means += [f"{100 * mean(caught, how):.0f}" for how in ("learned from", "left out")]
     headings = (
         "%", "`hierarchical`, static: no floor", "with it", "stylometric: no floor", "with it", "caught",
         "left out",

@@ -60,8 +60,8 @@ def push_to_hub(model: RewardModel, name: str, *, users: bool = False, private: 
         NotFittedError: the model is not fitted.
         DataError: the name is none, there is no login that may write, or the hub is out of reach.
     """
-    shared = copy(model)
-    shared.users_ = {user: model.users_[user] for user in model.users if users}
+    shared, known = copy(model), model._fitted()
+    shared.users_ = dict(known) if users else {}
     with TemporaryDirectory() as place:
         folder = Path(place) / "model"
         shared.save(folder)

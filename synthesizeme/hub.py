@@ -86,7 +86,7 @@ def download(
         cure = f"check the name; for a private {what} run `hf auth login`"
         raise DataError(f"the hub has no {what} of this name", source=name, cure=cure) from None
     except (OSError, ValueError, httpx.HTTPError) as error:
-        why = "HF_HUB_OFFLINE is set and it was not fetched before" if offline else _first_line(error)
+        why = "HF_HUB_OFFLINE is set and it was not fetched before" if offline else reason(error)
         cure = "connect to the network, or name a local file or folder; there is none at this path"
         raise DataError(f"the hub is out of reach: {why}", source=name, cure=cure) from None
     return Path(folder)
@@ -121,12 +121,13 @@ def upload(folder: Path, name: str, *, private: bool = True, env: Mapping[str, s
         raise DataError("the hub was given no token", source=name, cure="run `hf auth login`") from None
     except HfHubHTTPError as error:
         cure = "run `hf auth login` with a token that may write there, and check the owner's name"
-        raise DataError(f"the hub refused it: {_first_line(error)}", source=name, cure=cure) from None
+        raise DataError(f"the hub refused it: {reason(error)}", source=name, cure=cure) from None
     except (OSError, ValueError, httpx.HTTPError) as error:
-        problem = f"the hub is out of reach: {_first_line(error)}"
+        problem = f"the hub is out of reach: {reason(error)}"
         raise DataError(problem, source=name, cure="connect to the network and try again") from None
     return str(place)
 
 
-def _first_line(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """First line of what an error says, or its name."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -198,7 +198,7 @@ class Dense(Retriever):
 
     Args:
         encode: Texts to vectors, shape (n, dim): a sentence encoder, or one distilled from what helped a
-            judge (`reward_models.distil_retriever`). A profile is encoded once.
+            judge (`reward_models.dense_retrieval`). A profile is encoded once.
     """
 
     def __init__(self, *, encode: Encode) -> None:

@@ -70,11 +70,8 @@ def copying(prompt: Prompt, response: Text) -> list[float]:
 
 def repetition(prompt: Prompt, response: Text) -> list[float]:
     """How much of the response was said before in it."""
-    words, raw = response.words, response.text.encode()
+    words, raw, again = response.words, response.text.encode(), response.again
     n = len(words)
-    triples = Counter(zip(words, words[1:], words[2:], strict=False))
-    total = max(1, sum(triples.values()))
-    again = 1 - len(triples) / total if triples else 0.0
     sentences = Counter(s.lower() for s in response.sentences if len(s) > 8)
     most = max(sentences.values(), default=1)
     in_repeated = sum(k * len(s) for s, k in sentences.items() if k > 1) / max(1, len(response.text))
@@ -183,11 +180,9 @@ def content(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     width = min(STRETCH, len(ids))
     least = float(np.convolve(told * fresh, np.ones(width), "valid").min()) / width
     words = len(response.vocabulary) / n
-    triples = set(zip(response.words, response.words[1:], response.words[2:], strict=False))
     asked = max(prompt.cues[cue] for cue in ("repetition", "list", "code", "markup", "junk"))
     return [
-        said / n, said / n**0.5, own / n, log(n), words, 1 - len(triples) / (n - 2), float(told.mean()),
-        least, asked,
+        said / n, said / n**0.5, own / n, log(n), words, response.again, float(told.mean()), least, asked,
     ]  # fmt: skip
 
 

@@ -70,6 +70,12 @@ class Text:
         return [piece for piece in found if len(piece) > 1]
 
     @cached_property
+    def again(self) -> float:
+        """Share of the runs of three words that stood in the text before, in [0, 1]."""
+        triples = list(zip(self.words, self.words[1:], self.words[2:], strict=False))
+        return 1 - len(set(triples)) / len(triples) if triples else 0.0
+
+    @cached_property
     def sentences(self) -> list[str]:
         """Sentences and lines."""
         return [piece for piece in (p.strip() for p in _SENTENCE.split(self.text)) if piece]
