@@ -64,6 +64,10 @@ def test_its_files(wheel):
     bundled = {name.removeprefix("synthesizeme/_bundled/") for name in packages if "/_bundled/" in name}
     assert "data/sample/pairs.jsonl" in bundled
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "prompts").rglob("*.md")} <= bundled
+    population = ROOT / "reward_models" / "population"
+    for path in [*(population / "checkpoint").iterdir(), population / "NOTICE"]:
+        assert path.relative_to(ROOT).as_posix() in packages
+    assert [name for name in names if ".dist-info/licenses/" in name and name.endswith("population/NOTICE")]
     licences = {Path(name).name for name in names if "/licenses/" in name}
     assert licences == {"LICENSE", "NOTICE"}
 
