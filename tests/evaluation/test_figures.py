@@ -89,7 +89,7 @@ def drawn(share: float, seed: int, *, users: int = 12, pairs: int = 8, spread_ou
     return Outcome(scorer="drawn", pairs=tuple(rows))
 
 
-def entrant(name: str, share: float = 0.7, seed: int = 0, **fields) -> Measurement:
+def system(name: str, share: float = 0.7, seed: int = 0, **fields) -> Measurement:
     """A reward model with every control and a history curve."""
     controls = {
         control: drawn(share - loss, seed + 1 + i)
@@ -194,7 +194,7 @@ class TestAccuracy:
             expected = accuracy_interval(measured.own)
             assert found == pytest.approx([100 * expected.low, 100 * expected.high])
 
-    def test_controls_stand_below_their_own_entrant(self, three):
+    def test_controls_stand_below_their_own_system(self, three):
         (axes,) = figures(three, benchmark="made up")["accuracy"].axes
         assert line(axes, "no_user").get_xdata() == pytest.approx([62.5])
         assert line(axes, "wrong_user").get_xdata() == pytest.approx([37.5])
@@ -259,21 +259,21 @@ class TestHistory:
         assert [text.get_text() for text in axes.texts] == ["81.2 hierarchical"]
 
     def test_curves_of_different_lengths_share_the_axis(self):
-        short = entrant("short", cold_start={0: drawn(0.6, 1), 2: drawn(0.7, 2)})
-        (axes,) = figures([entrant("long"), short], benchmark="made up")["history"].axes
+        short = system("short", cold_start={0: drawn(0.6, 1), 2: drawn(0.7, 2)})
+        (axes,) = figures([system("long"), short], benchmark="made up")["history"].axes
         assert list(line(axes, "short").get_xdata()) == [0, 2]
         assert list(line(axes, "long").get_xdata()) == [0, 1, 2, 3, 4, 5]
 
     def test_the_best_have_colours_and_intervals(self):
-        entrants = [entrant(f"model {i}", 0.95 - 0.12 * i, seed=40 * i) for i in range(5)]
-        figure = figures(entrants, benchmark="made up")["history"]
+        systems = [system(f"model {i}", 0.95 - 0.12 * i, seed=40 * i) for i in range(5)]
+        figure = figures(systems, benchmark="made up")["history"]
         (axes,) = figure.axes
         colours = [to_hex(line(axes, f"model {i}").get_color()) for i in range(5)]
         assert [c.upper() for c in colours[:3]] == list(COLOURS[:3])
         assert set(colours[3:]) == {FAINT}
         intervals = [c for c in axes.collections if c.get_label() == "interval"]
         assert len(intervals) == 3
-        expected = accuracy_interval(entrants[0].cold_start[16])
+        expected = accuracy_interval(systems[0].cold_start[16])
         ends = intervals[0].get_segments()[-1][:, 1]
         assert ends == pytest.approx([100 * expected.low, 100 * expected.high])
         assert "of the best 3" in said(figure)
@@ -284,7 +284,7 @@ class TestHistory:
 
     def test_random_pairs_are_the_line_and_first_ones_a_broken_line_beside_it(self):
         drawn_ones = {n: drawn(0.7 + 0.02 * n, 90 + n) for n in (1, 2, 4, 8)}
-        both, alone = entrant("both", random_start=drawn_ones), entrant("alone", 0.6, seed=60)
+        both, alone = system("both", random_start=drawn_ones), system("alone", 0.6, seed=60)
         figure = figures([both, alone], benchmark="made up")["history"]
         (axes,) = figure.axes
         assert line(axes, "both").get_ydata()[1:] == pytest.approx(
@@ -297,14 +297,14 @@ class TestHistory:
         assert [c.get_label() for c in axes.collections].count("interval of first pairs") == 1
         assert "broken lines: the user's first pairs" in said(figure)
 
-    def test_two_entrants_of_one_name_are_two_lines(self):
-        (axes,) = figures([entrant("twin"), entrant("twin", seed=5)], benchmark="made up")["history"].axes
+    def test_two_systems_of_one_name_are_two_lines(self):
+        (axes,) = figures([system("twin"), system("twin", seed=5)], benchmark="made up")["history"].axes
         assert sum(found.get_label() == "twin" for found in axes.lines) == 2
 
 
 class TestReliability:
     def test_draws_the_curve_and_the_histogram(self):
-        model = entrant("hierarchical")
+        model = system("hierarchical")
         p_chosen = probabilities(model.own)
         figure = figures([model], benchmark="made up")["reliability"]
         (curve,), (histogram,) = labelled(figure, "reliability"), labelled(figure, "histogram")
@@ -319,7 +319,7 @@ class TestReliability:
         assert "96 pairs with a probability" in said(figure)
 
     def test_takes_the_best_three_models_and_the_best_judge(self):
-        models = [entrant(f"model {i}", 0.95 - 0.14 * i, seed=40 * i) for i in range(4)]
+        models = [system(f"model {i}", 0.95 - 0.14 * i, seed=40 * i) for i in range(4)]
         judges = [reference(f"judge {i}", 0.8 - 0.2 * i, 300 + i, kind="judge") for i in range(2)]
         figure = figures([*reversed(models), *judges, reference("random", 0.5)], benchmark="made up")[
             "reliability"
@@ -330,7 +330,7 @@ class TestReliability:
 
 class TestCoverage:
     def test_draws_the_curve_from_twenty_pairs_on(self):
-        model = entrant("hierarchical")
+        model = system("hierarchical")
         figure = figures([model], benchmark="made up")["coverage"]
         (axes,) = figure.axes
         points = [p for p in accuracy_at_coverage(probabilities(model.own)) if round(p.coverage * 96) >= 20]
@@ -340,7 +340,7 @@ class TestCoverage:
 
     def test_few_pairs_or_one_confidence_are_no_curve(self, three):
         assert "coverage" not in figures(three, benchmark="made up")
-        alike = entrant("alike", own=drawn(0.7, 0, spread_out=False))
+        alike = system("alike", own=drawn(0.7, 0, spread_out=False))
         assert "coverage" not in figures([alike], benchmark="made up")
 
 
@@ -388,7 +388,7 @@ class TestUsers:
         assert axes.get_title(loc="left").startswith("longer response: mean 75.0 %")
 
     def test_at_most_three_and_the_best_on_top(self):
-        models = [entrant(f"model {i}", 0.95 - 0.14 * i, seed=40 * i) for i in range(5)]
+        models = [system(f"model {i}", 0.95 - 0.14 * i, seed=40 * i) for i in range(5)]
         figure = figures(models, benchmark="made up")["users"]
         tops = {axes.get_title(loc="left").partition(":")[0]: axes.get_position().y0 for axes in figure.axes}
         assert sorted(tops, key=tops.__getitem__, reverse=True) == ["model 0", "model 1", "model 2"]
@@ -413,12 +413,12 @@ class TestWhatIsLeftOut:
         assert list(figures([reference("random", 0.5)], benchmark="made up")) == ["accuracy", "users"]
 
     def test_no_cold_start_no_history(self):
-        found = figures([entrant("m", cold_start={})], benchmark="made up")
+        found = figures([system("m", cold_start={})], benchmark="made up")
         assert list(found) == ["accuracy", "reliability", "coverage", "users"]
 
     def test_an_unanswered_length_is_no_point(self):
         cold = {0: drawn(0.6, 1), 4: outcome({"ann": [None]})}
-        (axes,) = figures([entrant("m", cold_start=cold)], benchmark="made up")["history"].axes
+        (axes,) = figures([system("m", cold_start=cold)], benchmark="made up")["history"].axes
         assert list(line(axes, "m").get_xdata()) == [0]
 
 
@@ -439,7 +439,7 @@ ODD = [
 
 @pytest.fixture(scope="module")
 def crowded():
-    models = [entrant(f"{LONG} {i}", 0.6 + 0.01 * i, seed=100 * i) for i in range(15)]
+    models = [system(f"{LONG} {i}", 0.6 + 0.01 * i, seed=100 * i) for i in range(15)]
     judges = [reference(f"judge {LONG} {i}", 0.6 + 0.02 * i, i, kind="judge") for i in range(5)]
     references = [reference(f"recorded {LONG} {i}", 0.5 + 0.02 * i, 50 + i) for i in range(5)]
     oracle = bare("oracle", {"ann": [1]})
@@ -448,34 +448,34 @@ def crowded():
 
 @pytest.fixture(scope="module")
 def alone():
-    return figures([entrant("hierarchical")], benchmark="llmfao/seen-prompts")
+    return figures([system("hierarchical")], benchmark="llmfao/seen-prompts")
 
 
 class TestThePage:
     @pytest.mark.parametrize("name", ALL)
-    def test_twenty_five_entrants_with_long_names_fit(self, name, crowded):
+    def test_twenty_five_systems_with_long_names_fit(self, name, crowded):
         assert_fits(crowded[name])
         assert crowded[name].get_figwidth() == WIDTH
 
     @pytest.mark.parametrize("name", ALL)
-    def test_one_entrant_alone_fits(self, name, alone):
+    def test_one_system_alone_fits(self, name, alone):
         assert_fits(alone[name])
 
-    def test_many_failing_entrants_do_not_flood_the_footnote(self):
-        entrants = [bare(f"judge {i}", {"ann": [1, None], "bob": [0, 1]}) for i in range(25)]
-        figure = figures(entrants, benchmark="made up")["accuracy"]
+    def test_many_failing_systems_do_not_flood_the_footnote(self):
+        systems = [bare(f"judge {i}", {"ann": [1, None], "bob": [0, 1]}) for i in range(25)]
+        figure = figures(systems, benchmark="made up")["accuracy"]
         assert "and 19 more" in said(figure)
         assert_fits(figure)
 
     @pytest.mark.parametrize("name", ODD, ids=ascii)
     def test_odd_names_break_nothing(self, name):
-        found = figures([entrant(name)], benchmark=name)
+        found = figures([system(name)], benchmark=name)
         assert list(found) == ALL
         for figure in found.values():
             assert_fits(figure)
 
     def test_dollars_and_underscores_are_no_formula(self):
-        (axes,) = figures([entrant("a$b_c$d")], benchmark="made up")["accuracy"].axes
+        (axes,) = figures([system("a$b_c$d")], benchmark="made up")["accuracy"].axes
         (label,) = axes.get_yticklabels()
         assert label.get_text() == "a$b_c$d"
         assert not label.get_parse_math()
@@ -483,7 +483,7 @@ class TestThePage:
 
 class TestFiles:
     def test_are_png_of_readme_width(self, tmp_path):
-        written = draw([entrant("hierarchical")], tmp_path / "new" / "folder", benchmark="made up")
+        written = draw([system("hierarchical")], tmp_path / "new" / "folder", benchmark="made up")
         assert [path.name for path in written] == [f"{name}.png" for name in ALL]
         assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == sorted(
             p.name for p in written
@@ -494,9 +494,9 @@ class TestFiles:
             assert struct.unpack(">I", header[16:20]) == (900,)
 
     def test_the_same_numbers_give_the_same_bytes(self, tmp_path):
-        entrants = [entrant(f"model {i}", seed=i) for i in range(3)]
-        first = [p.read_bytes() for p in draw(entrants, tmp_path / "a", benchmark="made up")]
-        again = [p.read_bytes() for p in draw(entrants[::-1], tmp_path / "b", benchmark="made up")]
+        systems = [system(f"model {i}", seed=i) for i in range(3)]
+        first = [p.read_bytes() for p in draw(systems, tmp_path / "a", benchmark="made up")]
+        again = [p.read_bytes() for p in draw(systems[::-1], tmp_path / "b", benchmark="made up")]
         assert first == again, "in any order"
         assert not any(re.search(rb"Software|Matplotlib|tIME|Creation", content) for content in first)
 
@@ -511,13 +511,13 @@ class TestFiles:
     def test_a_place_that_cannot_be_written_is_a_data_error(self, tmp_path):
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(DataError, match="cannot be written"):
-            draw([entrant("hierarchical")], tmp_path / "file" / "out", benchmark="made up")
+            draw([system("hierarchical")], tmp_path / "file" / "out", benchmark="made up")
         assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
     def test_without_matplotlib_the_extra_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
         with pytest.raises(MissingExtraError, match=re.escape(install_line("figures"))):
-            draw([entrant("hierarchical")], tmp_path / "out", benchmark="made up")
+            draw([system("hierarchical")], tmp_path / "out", benchmark="made up")
         assert not (tmp_path / "out").exists()
 
     def test_importing_loads_no_matplotlib_and_drawing_no_pyplot(self):

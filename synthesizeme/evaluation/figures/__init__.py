@@ -26,7 +26,7 @@ def draw(measurements: Sequence[Measurement], folder: Path, *, benchmark: str) -
     measurements give equal bytes. A file of an earlier call that has no numbers now is left as it is.
 
     Args:
-        measurements: One per entrant, in any order.
+        measurements: One per system, in any order.
         folder: Where to; made if it is not there.
         benchmark: Name of the test set, for the titles.
 

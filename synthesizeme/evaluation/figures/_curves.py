@@ -53,7 +53,7 @@ _APART = 0.08
 
 
 class _Curve(NamedTuple):
-    """One entrant; everything by number of own pairs, ascending."""
+    """One system; everything by number of own pairs, ascending."""
 
     name: str
     outcomes: Mapping[int, Outcome]
@@ -72,7 +72,7 @@ class _Curve(NamedTuple):
 
 
 def history(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
-    """Accuracy against the number of own pairs a new user brings, drawn at random: one line per entrant.
+    """Accuracy against the number of own pairs a new user brings, drawn at random: one line per system.
 
     The best have a broken line for their users' first pairs beside it, and intervals at both.
     """
@@ -122,9 +122,9 @@ def history(measurements: Sequence[Measurement], benchmark: str) -> Figure | Non
     return page.figure
 
 
-def _curve(entrant: Measurement) -> _Curve:
-    first, *others = [_answered(curve) for curve in entrant.curves.values()] or [{}]
-    return _Curve(entrant.name, first, others[0] if others else {})
+def _curve(system: Measurement) -> _Curve:
+    first, *others = [_answered(curve) for curve in system.curves.values()] or [{}]
+    return _Curve(system.name, first, others[0] if others else {})
 
 
 def _answered(curve: Mapping[int, Outcome]) -> dict[int, Outcome]:
@@ -216,21 +216,21 @@ _GAP = 0.28
 
 
 def reliability_diagram(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
-    """Confidence against accuracy, above the histogram of confidences, one panel per entrant."""
-    entrants = _with_probabilities(measurements)
-    if not entrants:
+    """Confidence against accuracy, above the histogram of confidences, one panel per system."""
+    systems = _with_probabilities(measurements)
+    if not systems:
         return None
-    side = min((WIDTH - LEFT - MARGIN - _GAP * (len(entrants) - 1)) / len(entrants), 2.6)
-    counts, histogram = [len(p) for _, p in entrants], 0.8
+    side = min((WIDTH - LEFT - MARGIN - _GAP * (len(systems) - 1)) / len(systems), 2.6)
+    counts, histogram = [len(p) for _, p in systems], 0.8
     page = Page(
         body=side + histogram + 1.2,
         title=f"Stated confidence and accuracy, {benchmark}",
         subtitle="On the diagonal a scorer is right as often as it says; below it is overconfident. "
         "Larger points hold more pairs. "
         "ECE: mean gap to the diagonal; Brier: 0.25 is always saying one half.",
-        notes=[_which(entrants), f"{_counts(counts)} with a probability; {N_BINS} bins of equal width."],
+        notes=[_which(systems), f"{_counts(counts)} with a probability; {N_BINS} bins of equal width."],
     )
-    for i, (name, p_chosen) in enumerate(entrants):
+    for i, (name, p_chosen) in enumerate(systems):
         left, first = LEFT + i * (side + _GAP), i == 0
         upper = page.axes(left, histogram + 0.7, side, side)
         lower = page.axes(left, 0.5, side, histogram)
@@ -238,7 +238,7 @@ def reliability_diagram(measurements: Sequence[Measurement], benchmark: str) -> 
         _histogram(lower, p_chosen, COLOURS[i])
         for axes in (upper, lower):
             axes.set_xlim(49, 101)
-            axes.set_xticks([50, 60, 70, 80, 90, 100] if len(entrants) < 3 else [50, 75, 100])
+            axes.set_xticks([50, 60, 70, 80, 90, 100] if len(systems) < 3 else [50, 75, 100])
         ece, score = expected_calibration_error(p_chosen), brier(p_chosen)
         heading = f"{fitted(name, side, TEXT)}\nECE {ece:.3f}, Brier {score:.3f}"
         upper.set_title(heading, fontsize=TEXT, loc="left", color=COLOURS[i], linespacing=1.3)
@@ -250,7 +250,7 @@ def reliability_diagram(measurements: Sequence[Measurement], benchmark: str) -> 
     _same_height([axes for axes in page.figure.axes if axes.get_label() == "histogram"])
     _same_height([axes for axes in page.figure.axes if axes.get_label() == "reliability"])
     page.figure.text(
-        (LEFT + (len(entrants) * (side + _GAP) - _GAP) / 2) / WIDTH,
+        (LEFT + (len(systems) * (side + _GAP) - _GAP) / 2) / WIDTH,
         page.figure.axes[1].get_position().y0 - 0.36 / page.figure.get_figheight(),
         "confidence: probability of the preferred response (%)",
         ha="center",
@@ -260,8 +260,8 @@ def reliability_diagram(measurements: Sequence[Measurement], benchmark: str) -> 
 
 def coverage(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
     """Accuracy on the pairs a scorer is surest of, against their share of all."""
-    entrants = _with_probabilities(measurements)
-    curves = {i: curve for i, (_, p) in enumerate(entrants) if len(curve := _coverage_curve(p)) > 1}
+    systems = _with_probabilities(measurements)
+    curves = {i: curve for i, (_, p) in enumerate(systems) if len(curve := _coverage_curve(p)) > 1}
     if not curves:
         return None
     height = 3.3
@@ -271,15 +271,15 @@ def coverage(measurements: Sequence[Measurement], benchmark: str) -> Figure | No
         subtitle="Where confidence is worth something the curve falls from left to right. "
         "Number: accuracy (%) on all pairs.",
         notes=[
-            _which(entrants),
-            f"{_counts([len(entrants[i][1]) for i in curves])} with a probability. "
+            _which(systems),
+            f"{_counts([len(systems[i][1]) for i in curves])} with a probability. "
             f"Curves begin at {FEWEST_PAIRS} pairs.",
         ],
     )
     axes = page.axes(LEFT, 0.5, WIDTH - LEFT - END_ROOM, height)
     labels = []
     for i, points in curves.items():
-        name = entrants[i][0]
+        name = systems[i][0]
         x, y = [percent(p.coverage) for p in points], [percent(p.accuracy) for p in points]
         axes.plot(x, y, color=COLOURS[i], linestyle=DASHES[i], linewidth=1.8, label=name)
         axes.plot(x[-1:], y[-1:], color=COLOURS[i], marker="o", markersize=5)
@@ -307,8 +307,8 @@ def _with_probabilities(measurements: Sequence[Measurement]) -> list[tuple[str, 
     return models + [(m.name, p) for m, p in found if m.kind == "judge"][:BEST_JUDGES]
 
 
-def _which(entrants: Sequence[tuple[str, Floats]]) -> str:
-    if len(entrants) == 1:
+def _which(systems: Sequence[tuple[str, Floats]]) -> str:
+    if len(systems) == 1:
         return "Shown: the only scorer that states probabilities."
     return (
         "Shown: the most accurate scorers that state probabilities, "

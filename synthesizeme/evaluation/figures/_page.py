@@ -1,4 +1,4 @@
-"""A page laid out in inches with texts that fit, PNG bytes that repeat, and which entrants are drawn."""
+"""A page laid out in inches with texts that fit, PNG bytes that repeat, and which systems are drawn."""
 
 from __future__ import annotations
 
@@ -242,9 +242,9 @@ def ranked(measurements: Sequence[Measurement]) -> list[Measurement]:
     return sorted(answered, key=lambda m: (-percent(m.own.micro), m.name))
 
 
-def is_oracle(entrant: Measurement) -> bool:
+def is_oracle(system: Measurement) -> bool:
     """Whether it is the positive control that knows the labels."""
-    return entrant.kind == "reference" and entrant.name == "oracle"
+    return system.kind == "reference" and system.name == "oracle"
 
 
 def percent(share: float | None) -> float:

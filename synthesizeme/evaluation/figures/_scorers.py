@@ -1,4 +1,4 @@
-"""Pictures of every entrant: the leaderboard's accuracies with their controls, and the gain user by user."""
+"""Pictures of every system: the leaderboard's accuracies with their controls, and the gain user by user."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
     "judge": (COLOURS[1], "s"),
     "reference": (FAINT, "D"),
 }
-"""Colour and mark of each kind of entrant."""
+"""Colour and mark of each kind of system."""
 CONTROL_MARKS = {
     "no_user": ("o", "without the user"),
     "wrong_user": ("x", "with another user's history"),
@@ -61,9 +61,9 @@ _NAMED = 6
 
 
 def accuracy(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
-    """Every entrant by accuracy, with its interval over users and, in smaller marks, its controls."""
-    entrants = ranked(measurements)
-    shown = [m for m in entrants if not is_oracle(m)] or entrants
+    """Every system by accuracy, with its interval over users and, in smaller marks, its controls."""
+    systems = ranked(measurements)
+    shown = [m for m in systems if not is_oracle(m)] or systems
     if not shown:
         return None
     names = [fitted(m.name, _NAME_ROOM) for m in shown]
@@ -82,8 +82,8 @@ def accuracy(measurements: Sequence[Measurement], benchmark: str) -> Figure | No
     )
     axes = page.axes(left, BELOW, WIDTH - left - MARGIN - _NUMBER_ROOM, height)
     axes.axvline(50, color=FAINT, linewidth=1, linestyle=DASHED, label="chance")
-    for y, (entrant, found) in enumerate(zip(shown, intervals, strict=True)):
-        _row(axes, y, entrant, found)
+    for y, (system, found) in enumerate(zip(shown, intervals, strict=True)):
+        _row(axes, y, system, found)
     between = np.arange(len(shown) - 1) + 0.5
     axes.hlines(between, 0, 1, transform=axes.get_yaxis_transform(), colors=RULE, linewidth=0.8, zorder=0)
     axes.set_yticks(range(len(shown)), names)
@@ -96,18 +96,18 @@ def accuracy(measurements: Sequence[Measurement], benchmark: str) -> Figure | No
     return page.figure
 
 
-def _row(axes: Axes, row: int, entrant: Measurement, found: Interval) -> None:
-    """An entrant's point, bar and number, and below them its controls."""
-    colour, marker = KINDS[entrant.kind]
-    y = row - _ABOVE if entrant.controls else row
+def _row(axes: Axes, row: int, system: Measurement, found: Interval) -> None:
+    """A system's point, bar and number, and below them its controls."""
+    colour, marker = KINDS[system.kind]
+    y = row - _ABOVE if system.controls else row
     value, low, high = percent(found.value), percent(found.low), percent(found.high)
     axes.plot(
         [low, high], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=3, label="interval"
     )
-    axes.plot([value], [y], color=colour, marker=marker, markersize=6, zorder=4, label=entrant.name)
+    axes.plot([value], [y], color=colour, marker=marker, markersize=6, zorder=4, label=system.name)
     beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": SMALL}
     axes.text(1.01, row, f"{value:.1f}", color=colour, **beside)
-    for name, outcome in entrant.controls.items():
+    for name, outcome in system.controls.items():
         if outcome.micro is not None:
             mark = _small(CONTROL_MARKS.get(name, _OTHER_CONTROL)[0])
             axes.plot([percent(outcome.micro)], [row + _CONTROLS_BELOW], label=name, **mark)
@@ -212,11 +212,11 @@ def users(measurements: Sequence[Measurement], benchmark: str) -> Figure | None:
     )
     edges = _edges([found.values for _, found in panels], signed=bool(gains))
     first: Axes | None = None
-    for i, (entrant, found) in enumerate(reversed(panels)):
+    for i, (system, found) in enumerate(reversed(panels)):
         axes = page.axes(LEFT, BELOW + i * (_PANEL + _BETWEEN), _ROOM, _PANEL, sharey=first)
         first = first or axes
         _panel(axes, found, edges)
-        heading = f"{fitted(entrant.name, _ROOM / 2, TEXT)}: {words.summary(found.values)}"
+        heading = f"{fitted(system.name, _ROOM / 2, TEXT)}: {words.summary(found.values)}"
         axes.set_title(heading, fontsize=TEXT, loc="left", color=INK)
         axes.tick_params(labelbottom=i == 0)
         if i == 0:
@@ -251,10 +251,10 @@ def _gains(measurements: Sequence[Measurement]) -> list[tuple[Measurement, OfUse
 
 
 def _accuracies(measurements: Sequence[Measurement]) -> list[tuple[Measurement, OfUsers]]:
-    """The most accurate entrants; references where there is nothing else."""
-    entrants = ranked(measurements)
-    models = [m for m in entrants if m.kind != "reference"]
-    chosen = models or [m for m in entrants if not is_oracle(m)] or entrants
+    """The most accurate systems; references where there is nothing else."""
+    systems = ranked(measurements)
+    models = [m for m in systems if m.kind != "reference"]
+    chosen = models or [m for m in systems if not is_oracle(m)] or systems
     return [(m, accuracy_by_user(m.own)) for m in chosen[:PANELS]]
 
 
