@@ -13,9 +13,9 @@ from reward_models._hub import push_to_hub
 from reward_models._methods import POPULATION, load, method, method_names, packed, unpacked
 from reward_models._settings import method_parameters
 from reward_models._standing import Standing
-from reward_models._static import LICENCE as STATIC_LICENCE
 from reward_models._types import Engine, using
 from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
+from synthesizeme.static_embedding import LICENCE as STATIC_LICENCE
 
 __all__ = [
     "POPULATION", "STATIC_LICENCE", "RewardModel", "Standing", "check_place", "encoders_here",

@@ -12,7 +12,6 @@ import numpy as np
 
 from reward_models._feature_cache import FeatureCache, open_cache
 from reward_models._pretrained import MINILM, is_here
-from reward_models._static import missing
 from reward_models._types import Encoder, Features, Matrix, Prompt, Unit, Vector, active
 from synthesizeme import stylometry
 from synthesizeme.errors import (
@@ -23,6 +22,7 @@ from synthesizeme.errors import (
     UnknownNameError,
     install_line,
 )
+from synthesizeme.static_embedding import missing
 from synthesizeme.types import Message
 
 WORDS = ("stylometric", "static", "minilm")
@@ -37,7 +37,7 @@ def open_features(spec: str, *, cache_dir: Path | None = None) -> Features:
     Args:
         spec: One of these, or several joined by ``+``:
             ``stylometric``, the named features of `synthesizeme.stylometry`;
-            ``static``, means of token vectors, in the base install (`reward_models._static`);
+            ``static``, means of token vectors, in the base install (`synthesizeme.static_embedding`);
             ``minilm``, the sentence encoder all-MiniLM-L6-v2, from the hub or a package;
             NAME, another model of sentence-transformers;
             ``lm:NAME``, the hidden state of a language model at the last token, or with ``:mean`` their mean

@@ -26,12 +26,12 @@ from order import learned_order
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from reward_models._static import open_static
 from reward_models.floor._evidence import symbol_share, upper_share
 from reward_models.floor._experts import EXPERTS, Expert, called_for, numbers
 from reward_models.floor._texts import Prompt, Text
 from reward_models.floor._vectors import Vectors
 from synthesizeme.evaluation.no_answers import KINDS, Source
+from synthesizeme.static_embedding import open_static_embedding
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parents[1] / "reward_models" / "floor" / "weights.npz"
@@ -321,15 +321,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     rng = random.Random(0)
-    encoder = open_static()
+    embedding = open_static_embedding()
     prose = list(corpora.prose(args.corpora))
     own = [text for name in WRITTEN for row in corpora.written(name) for text in (row.prompt, row.response)]
-    arrays = learned_order(encoder, prose, own, args.order)
+    arrays = learned_order(embedding, prose, own, args.order)
     arrays["likelihood"] = frequencies(
-        encoder.tokenizer, len(encoder.vectors), rng.sample(prose, 90_000) + own * 6
+        embedding.tokenizer, len(embedding.vectors), rng.sample(prose, 90_000) + own * 6
     )
     arrays["languages.words"], arrays["languages.shares"] = common_words(args.corpora, own + prose[::40])
-    vectors = Vectors.on(encoder, {**arrays, "languages.words": np.array(arrays["languages.words"])})
+    vectors = Vectors.on(embedding, {**arrays, "languages.words": np.array(arrays["languages.words"])})
     answers = good_answers(args.data_dir, rng)
     if args.without:
         skipped = corpora.prompts_of_fold(args.data_dir, args.without)

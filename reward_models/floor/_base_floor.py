@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._sketches import text_digest
-from reward_models._static import missing, open_static
 from reward_models.floor._contract import DEPTH, NOTHING, Conversation, Floats, Meanings
 from reward_models.floor._experts import WITHOUT_VECTORS, called_for, numbers, opened
 from reward_models.floor._texts import Prompt, Text
 from reward_models.floor._vectors import Vectors
+from synthesizeme.static_embedding import missing, open_static_embedding
 from synthesizeme.types import last_user_turn
 
 LATELY = 8192
@@ -41,7 +41,7 @@ class BaseFloor:
         self._experts = opened(arrays)
         self._vectors: Vectors | None = None
         if missing() is None:
-            self._vectors = Vectors.on(open_static(), arrays)
+            self._vectors = Vectors.on(open_static_embedding(), arrays)
         else:
             self._experts = {name: it for name, it in self._experts.items() if name in WITHOUT_VECTORS}
         self._prompt = lru_cache(maxsize=256)(Prompt)

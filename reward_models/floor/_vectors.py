@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reward_models.floor._texts import Prompt, Text
 
 if TYPE_CHECKING:
-    from reward_models._static import StaticEncoder
+    from synthesizeme.static_embedding import StaticEmbedding
 
 LEFT, RIGHT = 3, 3
 """Tokens on either side of a gap between words that say whether the words belong together."""
@@ -82,10 +82,10 @@ class Vectors:
         self.expected = lru_cache(maxsize=64)(self._expected)
 
     @classmethod
-    def on(cls, encoder: StaticEncoder, arrays: Mapping[str, NDArray[Any]]) -> Vectors:
+    def on(cls, embedding: StaticEmbedding, arrays: Mapping[str, NDArray[Any]]) -> Vectors:
         """On the vectors of an encoder, with the arrays of a file of weights."""
         by_word = dict(zip(arrays["languages.words"].tolist(), arrays["languages.shares"], strict=True))
-        return cls(encoder.vectors, encoder.tokenizer, arrays, by_word)
+        return cls(embedding.vectors, embedding.tokenizer, arrays, by_word)
 
     def forget(self) -> None:
         """Drop the texts read lately."""

@@ -19,6 +19,7 @@ MODULES = [path for path in MODULES if "_bundled" not in path.parts]
 LAYERS = (
     (
         "errors",
+        "static_embedding",
         "files",
         "key_value",
         "hub",
@@ -83,6 +84,8 @@ def seen_from(path, module, put_off):
     """Whether the layer rule lets a module, given by its path, import another."""
     package, *folders = Path(path).with_suffix("").parts
     part, top, seen = folders[0], module.partition(".")[0], part_of(module)
+    if top == "safetensors" and part == "static_embedding":
+        return put_off
     if top in HEAVY and package != "reward_models":
         spreads = top == "ray" and folders == ["induction", "run"]
         return put_off and (spreads or (part == "backends" and folders[1] in TENSOR_MODULES))

@@ -16,10 +16,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from reward_models import _static
 from reward_models._features import Encoded, open_features
-from reward_models._static import READ, StaticEncoder, open_static
+from reward_models._static import StaticEncoder, open_static
+from synthesizeme import static_embedding
 from synthesizeme.errors import DataError
+from synthesizeme.static_embedding import READ, StaticEmbedding
 from synthesizeme.types import Message
 
 TEXTS = [
@@ -44,7 +45,7 @@ def units(texts):
 def tiny():
     tokenizer = Tokenizer(WordLevel(WORDS, unk_token="the"))
     tokenizer.pre_tokenizer = Whitespace()
-    return StaticEncoder(VECTORS.astype(np.float16), tokenizer, "tiny")
+    return StaticEncoder(StaticEmbedding(VECTORS.astype(np.float16), tokenizer, "tiny"))
 
 
 def test_a_vector_by_hand():
@@ -58,7 +59,7 @@ def test_vectors_are_those_of_the_package_in_the_order_of_its_tokens():
     plain = wordllama_of_the_package()
     texts = [text for text in TEXTS if text.strip() and "\ud800" not in text]
     means = plain.embed(texts, norm=True)
-    found = StaticEncoder(plain.embedding, plain.tokenizer, "package")
+    found = StaticEncoder(StaticEmbedding(plain.embedding, plain.tokenizer, "package"))
     np.testing.assert_allclose(found.encode(units(texts)), means, atol=1e-5)
     assert open_static().dim == means.shape[1] == 256
 
@@ -69,9 +70,9 @@ def wordllama_of_the_package():
     from wordllama.inference import WordLlamaInference
 
     folder = Path(wordllama.__file__).parent
-    vectors = load_file(folder / _static.VECTORS)["embedding.weight"]
+    vectors = load_file(folder / static_embedding.VECTORS)["embedding.weight"]
     return WordLlamaInference(
-        vectors.astype(np.float32), Tokenizer.from_file(str(folder / _static.TOKENIZER))
+        vectors.astype(np.float32), Tokenizer.from_file(str(folder / static_embedding.TOKENIZER))
     )
 
 
@@ -117,8 +118,8 @@ class Counting:
 
 def test_of_a_long_text_the_stated_number_of_characters_is_read(monkeypatch):
     encoder = open_static()
-    tokenizer = Counting(encoder.tokenizer)
-    monkeypatch.setattr(encoder, "tokenizer", tokenizer)
+    tokenizer = Counting(encoder.embedding.tokenizer)
+    monkeypatch.setattr(encoder.embedding, "tokenizer", tokenizer)
     long = "A megabyte of rice and water. " * 35_000
     assert len(long) > 10**6
     found = encoder.encode(units([long, long[:READ], long[:READ] + "else", "else" + long]))
@@ -162,7 +163,7 @@ def test_its_features_read_the_response_and_the_last_turn_and_keep_no_cache(tmp_
 
 def test_vectors_that_are_no_numbers_are_refused():
     encoder = tiny()
-    encoder.vectors[1] = np.nan
+    encoder.embedding.vectors[1] = np.nan
     with pytest.raises(DataError, match="of 1 texts are not finite numbers"):
         Encoded(encoder).responses([(Message(role="user", content="?"),)] * 2, ["the sea", "salt"])
 
@@ -171,13 +172,15 @@ def test_vectors_that_are_no_numbers_are_refused():
 def package(monkeypatch, tmp_path):
     """A copy of the installed package that a test may spoil."""
     source, copy = Path(wordllama.__file__).parent, tmp_path / "wordllama"
-    for name in (_static.VECTORS, _static.TOKENIZER):
+    for name in (static_embedding.VECTORS, static_embedding.TOKENIZER):
         (copy / name).parent.mkdir(parents=True)
         shutil.copy(source / name, copy / name)
     (copy / "__init__.py").write_text("raise AssertionError('never imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "wordllama")
-    monkeypatch.setattr(_static, "open_static", _static.open_static.__wrapped__)
+    monkeypatch.setattr(
+        static_embedding, "open_static_embedding", static_embedding.open_static_embedding.__wrapped__
+    )
     return copy
 
 
@@ -189,37 +192,42 @@ def test_the_package_is_read_and_not_imported(package):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: (folder / _static.VECTORS).unlink(), r"version 0\.4\.0.* has no file weights/"),
-        (lambda folder: (folder / _static.TOKENIZER).unlink(), "has no file tokenizers/"),
-        (lambda folder: (folder / _static.VECTORS).write_bytes(b"x" * 99), "cannot be read"),
-        (lambda folder: (folder / _static.TOKENIZER).write_text("{}"), "cannot be read"),
+        (
+            lambda folder: (folder / static_embedding.VECTORS).unlink(),
+            r"version 0\.4\.0.* has no file weights/",
+        ),
+        (lambda folder: (folder / static_embedding.TOKENIZER).unlink(), "has no file tokenizers/"),
+        (lambda folder: (folder / static_embedding.VECTORS).write_bytes(b"x" * 99), "cannot be read"),
+        (lambda folder: (folder / static_embedding.TOKENIZER).write_text("{}"), "cannot be read"),
     ],
 )
 def test_files_that_are_missing_or_damaged_are_named_with_the_cure(package, spoil, message):
     spoil(package)
     with pytest.raises(DataError, match=message) as caught:
         open_features("static")
-    assert _static.REQUIREMENT in caught.value.cure
+    assert static_embedding.REQUIREMENT in caught.value.cure
 
 
 def test_other_vectors_than_tokens_are_refused(package):
     from safetensors.numpy import save_file
 
-    save_file({"embedding.weight": VECTORS}, package / _static.VECTORS)
+    save_file({"embedding.weight": VECTORS}, package / static_embedding.VECTORS)
     with pytest.raises(DataError, match=r"32000 tokens have vectors of shape \(3, 2\)"):
         open_features("static")
 
 
 def test_where_the_package_is_missing_the_cure_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "wordllama", None)
-    monkeypatch.setattr(_static, "open_static", _static.open_static.__wrapped__)
+    monkeypatch.setattr(
+        static_embedding, "open_static_embedding", static_embedding.open_static_embedding.__wrapped__
+    )
     with pytest.raises(DataError, match=r"package wordllama: .* it is not installed\. Cure: pip install"):
         open_features("static")
 
 
 def test_the_project_asks_for_the_version_that_it_names():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    assert _static.REQUIREMENT in project["dependencies"]
+    assert static_embedding.REQUIREMENT in project["dependencies"]
 
 
 def test_nothing_heavy_is_loaded():
