@@ -13,13 +13,12 @@ user chose as anybody does, d_j would have mean 0 and standard deviation
 
 its standard error. d_j / e_j = s_j / sqrt(I_j) is Rao's score statistic: however small V_j is, it shrinks
 both alike, and thirty choices the same way are no less clear for a cautious prior. The posterior standard
-deviation would be the wrong measure here: it hardly falls below the prior one, so that nothing would ever
-be clear. All features together are tested by T = sum_j s_j^2 / I_j against choices drawn with p_i.
+deviation would be the wrong measure here: it hardly falls below the prior one, so that nothing would ever be
+clear. All features together are tested by T = sum_j s_j^2 / I_j against choices drawn with p_i
+(`synthesizeme.taste.chance`).
 
 References:
     Rao, "Large sample tests of statistical hypotheses concerning several parameters", 1948.
-    Lin, "Variance component testing in generalised linear models with random effects", Biometrika 84, 1997.
-    Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 4.2: the Monte Carlo test.
 """
 
 from __future__ import annotations
@@ -39,6 +38,7 @@ from reward_models._left_out import Case, moderated
 from reward_models._tastes import Tastes
 from reward_models._types import Floats, UserState, sigmoid
 from synthesizeme import stylometry
+from synthesizeme.taste import chance
 from synthesizeme.types import Evidence, OwnTaste
 
 
@@ -94,10 +94,6 @@ def by_state(
     return [(state, np.asarray(rows)) for state, rows in found.values()]
 
 
-DRAWS = 999
-"""Users drawn from the population for one test; (`DRAWS` + 1) times the level is a whole number."""
-_AT_ONCE = 1 << 20
-"""Choices drawn at a time, a bound on memory."""
 _NO_DIFFERENCE = 1e-6
 _SURE = 1e-6
 """A probability is at least that far from 0 and 1."""
@@ -134,38 +130,6 @@ def deviations(style: Floats, probability: Floats, variance: Floats) -> Deviatio
         standard_error=shrunken * np.sqrt(information),
         differs=np.asarray((np.abs(style) > _NO_DIFFERENCE).any(axis=0)),
     )
-
-
-def chance(style: Floats, probability: Floats, seed: int) -> float:
-    """P-value of T: how often somebody without a taste of their own differs as much, in (0, 1].
-
-    Under the null hypothesis the choice of pair i is the one made with probability p_i, and the other one,
-    with z_i of opposite sign, otherwise. It is exact for these p_i, for any number of pairs, and 1 without
-    any difference to be seen.
-
-    Args:
-        style: z, shape (n, k).
-        probability: p, shape (n,).
-        seed: Of the draws.
-
-    >>> chance(np.ones((3, 1)), np.full(3, 0.5), seed=0)  # three of three, or none of three: 1 in 4
-    0.225
-    """
-    spread = np.sqrt((style**2).T @ (probability * (1 - probability)))
-    some = spread > _NO_DIFFERENCE
-    if not some.any():
-        return 1.0
-    scaled = style[:, some] / spread[some]
-    observed = float((((1 - probability) @ scaled) ** 2).sum())
-    rng = np.random.default_rng(seed)
-    at_once = max(1, _AT_ONCE // len(probability))
-    larger = 0
-    for begin in range(0, DRAWS, at_once):
-        same = rng.random((min(at_once, DRAWS - begin), len(probability))) < probability
-        drawn = ((np.where(same, 1.0, 0.0) - probability) @ scaled) ** 2
-        # Draws that are the observed choices differ from them in rounding alone.
-        larger += int((drawn.sum(axis=1) >= observed * (1 - 1e-9)).sum())
-    return (1 + larger) / (1 + DRAWS)
 
 
 def nobodys_choices(
@@ -286,7 +250,7 @@ def own_taste(state: UserState, population: NamedWeights, seed: int) -> OwnTaste
         seed: Of the test.
     """
     style, probability = (state[name].astype(np.float64) for name in ("style", "nobody"))
-    p_value = chance(style, probability, seed)
+    p_value = chance([style], probability, seed)
     if not OwnTaste(p_value=p_value).set_apart:
         return OwnTaste(p_value=p_value)
     found = deviations(style, probability, population.own_variance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 MOST_IDS = 60
@@ -56,3 +57,28 @@ def id_list(user_ids: Iterable[str]) -> str:
     names = [printable(user_id, 60) for user_id in user_ids]
     more = f" and {len(names) - MOST_IDS} more" if len(names) > MOST_IDS else ""
     return ", ".join(names[:MOST_IDS]) + more
+
+
+QUOTATION = re.compile(r"[“\"]([^“”\"]{3,}?)…?[”\"]")
+"""A quoted text, without the dots that stand for its end."""
+_MARKS = str.maketrans('“”"[]', "'''()")
+
+
+def beginning(text: str, most: int) -> str:
+    """The first words of a text on one line, at most so many characters, with "…" where it goes on."""
+    plain = " ".join(text.split())
+    return plain if len(plain) <= most else plain[:most].rsplit(" ", 1)[0] + "…"
+
+
+def quotable(text: str) -> str:
+    """A text on one line without the marks of a quotation or of a citation."""
+    return " ".join(text.split()).translate(_MARKS)
+
+
+def quotations(text: str) -> list[str]:
+    """What is quoted in a text.
+
+    >>> quotations("likes answers like “Plant more trees…”, not “Build roads”")
+    ['Plant more trees', 'Build roads']
+    """
+    return QUOTATION.findall(text)

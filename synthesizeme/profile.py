@@ -13,24 +13,58 @@ from synthesizeme.types import Demonstration, Evidence, Frozen, Usage
 PROFILE_VERSION = 1
 
 
+class Quote(Frozen):
+    """A choice of the user in a few words."""
+
+    pair_id: str
+    """The pair."""
+    asked: str
+    """How the last user turn begins."""
+    chosen: str
+    """How the chosen response begins."""
+    rejected: str
+    """How the other response begins."""
+    held: bool
+    """Whether the statement it stands under held in it."""
+
+
 class PersonaSentence(Frozen):
-    """One statement about the user and what supports it."""
+    """One statement about the user, what supports it, and how it fared against the user's choices."""
 
     text: str = Field(min_length=1)
     """The sentence."""
     pair_ids: tuple[str, ...] = ()
-    """Pairs the writer cited for it; empty when it cited none."""
+    """Pairs in which it held, those first that the writer cited; where it was never tried, those cited."""
+    against: tuple[str, ...] = ()
+    """Pairs in which it was contradicted: it spoke for the response that the user did not choose."""
+    silent: int | None = Field(default=None, ge=0)
+    """Pairs in which it spoke for neither response; None where it was never tried."""
+    gain: float = 0.0
+    """By how much it raises the probability of the user's choices, on average, over what is true of anybody
+    and what the other statements say, in [-1, 1]."""
+    quotes: tuple[Quote, ...] = ()
+    """Two choices in which it held, and one in which it did not, as far as there are any."""
     evidence: tuple[str, ...] = ()
     """Features of the evidence it cited for it; see `Provenance.evidence`."""
     repeats: int = Field(default=0, ge=0)
     """How many further statements of the writer said the same and were merged into this one."""
+
+    @property
+    def record(self) -> str:
+        """How it fared: ``held in 13 of 16 choices where it applied``; empty if it was never tried."""
+        if self.silent is None:
+            return ""
+        held, applied = len(self.pair_ids), len(self.pair_ids) + len(self.against)
+        return f"held in {held} of {count(applied, 'choice')} where it applied"
 
 
 class Persona(Frozen):
     """A user in plain words."""
 
     sentences: tuple[PersonaSentence, ...] = Field(min_length=1)
-    """Strongest first."""
+    """What sets the user apart, strongest first."""
+    common: tuple[PersonaSentence, ...] = ()
+    """What holds of the user as of most people, shortly."""
     made_by: str
     """Model that wrote it."""
     prompt_id: str
@@ -39,7 +73,7 @@ class Persona(Frozen):
     @property
     def text(self) -> str:
         """The sentences, one per line, as they enter a prompt."""
-        return "\n".join(sentence.text for sentence in self.sentences)
+        return "\n".join(sentence.text for sentence in (*self.sentences, *self.common))
 
 
 class Candidate(Frozen):
@@ -93,6 +127,9 @@ class Provenance(Frozen):
     """Split of every pair of this user, by pair id."""
     data_fingerprint: str = ""
     """SHA-256 over the user's pairs."""
+    taste_p_value: float | None = None
+    """How often somebody who chooses as anybody does would differ as much; above `types.APART_LEVEL` no
+    statement is sought. None where that was not tested."""
     traces_judged: int = 0
     """Verdicts on train pairs, to bootstrap reasoning."""
     traces_verified: int = 0

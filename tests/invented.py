@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from synthesizeme.backends import Account, RetryPolicy, Session
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.types import Comparison, Message, PreferencePair
@@ -28,6 +30,21 @@ def comparison(first="Six feet.", second="A unit of length.", *, user="ada", pro
     return Comparison(
         pair_id=f"{user}-0", user_id=user, prompt=(user_says(prompt),), first=first, second=second
     )
+
+
+def votes(asked: str, speaks) -> str:
+    """A reply to the trial of a statement: for each pair shown the word that `speaks(first, second)` gives."""
+    shown = re.findall(
+        r'<pair number="(\d+)">.*?<first_response>\n(.*?)\n</first_response>\n<second_response>\n(.*?)\n</sec',
+        asked,
+        re.DOTALL,
+    )
+    return "\n".join(f"{number}: {speaks(first, second)}" for number, first, second in shown)
+
+
+def shorter(asked: str) -> str:
+    """The reply of a model that reads every statement as one for short answers."""
+    return votes(asked, lambda first, second: "First" if len(first) < len(second) else "Second")
 
 
 def account(script, **settings) -> Account:

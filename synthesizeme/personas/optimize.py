@@ -1,9 +1,9 @@
 """A better persona-writing instruction (Theta), searched once over many users with DSPy's optimisers.
 
-The program that is optimised is the same `write_persona` that inductions use: DSPy proposes instructions,
-our code renders and sends them. An instruction is scored by how well a judge that sees only the persona
-predicts the user's other pairs. Users are split in three: one part for proposals and their feedback, one
-for choosing, one held out for the score before and after.
+The program that is optimised is what inductions do, `write_persona` and the trial of its statements: DSPy
+proposes instructions, our code renders and sends them. An instruction is scored by how well a judge that sees
+only the persona predicts the user's other pairs. Users are split in three: one part for proposals and their
+feedback, one for choosing, one held out for the score before and after.
 
 References:
     SynthesizeMe (arXiv 2506.05598), section 3.2: Theta by MIPROv2. GEPA: arXiv 2507.19457.
@@ -20,17 +20,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import dspy
+import numpy as np
 
 from synthesizeme.backends import Account, Model, Session
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
 from synthesizeme.judges import LLMJudge
+from synthesizeme.personas.budget import call_limit
 from synthesizeme.personas.selection import draw_orders, labelled
 from synthesizeme.personas.synthesis import persona_messages, write_persona
+from synthesizeme.personas.trial import tried_persona
 from synthesizeme.profile import Persona, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
-from synthesizeme.types import Demonstration, PreferencePair
+from synthesizeme.types import Demonstration, Order, PreferencePair
 
 Optimizer = Literal["mipro", "gepa"]
 OPTIMIZERS: tuple[Optimizer, ...] = ("mipro", "gepa")
@@ -56,6 +59,8 @@ class _User:
     """One user's part in the search: pairs to write from and pairs to predict."""
 
     choices: tuple[Demonstration, ...]
+    train: tuple[PreferencePair, ...]
+    orders: Mapping[str, Order]
     asked: tuple[PreferencePair, ...]
 
 
@@ -70,8 +75,8 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
         super().__init__()
         self._theta = theta
 
-        def written(choices: Sequence[Demonstration], prompt: PromptTemplate) -> Persona | None:
-            return write_persona(account, choices, prompt, max_characters=_MAX_CHARACTERS)[0]
+        def written(user: _User, prompt: PromptTemplate) -> Persona | None:
+            return _tried(account, user, prompt)
 
         self._written = written  # a function: DSPy copies programs, and accounts cannot be copied
         signature = dspy.Signature("choices: str -> persona: str", instructions=theta.render("system"))
@@ -84,7 +89,7 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
 
     def forward(self, user: _User) -> dspy.Prediction:
         """The persona of `user` (an empty text when none could be written)."""
-        persona = self._written(user.choices, self.theta)
+        persona = self._written(user, self.theta)
         prediction = dspy.Prediction(persona=persona.text if persona else "", profile_persona=persona)
         if dspy.settings.trace is not None:
             shown = persona_messages(user.choices, self.theta)[1].content
@@ -174,6 +179,20 @@ def _version(prompt: PromptTemplate, record: Mapping[str, Any] | None) -> dict[s
     }
 
 
+def _tried(account: Account, user: _User, theta: PromptTemplate) -> Persona | None:
+    """What a trial on the user's train pairs leaves of the persona that an instruction brings."""
+    proposed, _ = write_persona(account, user.choices, theta, max_characters=_MAX_CHARACTERS)
+    user_id = user.asked[0].user_id
+
+    def judge(stage: str, persona: Persona) -> LLMJudge:
+        return LLMJudge(account, {user_id: UserProfile(user_id=user_id, persona=persona)}, name=stage)
+
+    return proposed and tried_persona(
+        account, proposed, user.train, user.orders, np.full(len(user.train), 0.5),
+        judge=judge, max_calls=call_limit(len(user.train), "medium"),
+    )  # fmt: skip
+
+
 class _Metric:
     """Accuracy of a judge with the written persona alone, in both orders, with the misses as feedback."""
 
@@ -219,7 +238,8 @@ def _three_parts(
         asked = tuple(pair for pair in pairs if pair.split != "train")
         if len(train) >= 2 and asked:
             orders = draw_orders(train, seed=seed)
-            usable.append(_User(tuple(labelled(pair, orders[pair.pair_id]) for pair in train), asked))
+            choices = tuple(labelled(pair, orders[pair.pair_id]) for pair in train)
+            usable.append(_User(choices, tuple(train), orders, asked))
     if len(usable) < LEAST_USERS:
         raise DataError(
             f"{len(usable)} of {len(users)} users have two train pairs and one more; expected {LEAST_USERS}",

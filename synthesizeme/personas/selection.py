@@ -1,11 +1,11 @@
 """Stages 1 and 3: explain the user's choices, and select what teaches the judge best, without believing luck.
 
-The judge explains every train pair; what agrees with the user is kept, and candidates are drawn from it.
-A handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect
-nine times in ten. So every candidate is compared with the judge that has no demonstrations, on the same pairs
-in the same order; both orders of a pair are one observation; the mean gain is shrunk toward none, and nothing
-is chosen on fewer than `LEAST_PAIRS_SCORED` pairs. Poor candidates stop early (successive halving) so that
-the calls go to the rest.
+The judge explains every train pair; what agrees with the user is kept, and candidates are drawn from it. A
+handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect nine
+times in ten. So every candidate is compared with the judge that has no demonstrations, on the same pairs in
+the same order; both orders of a pair are one observation; the mean gain is shrunk toward the small one that
+demonstrations bring on average. Poor candidates stop early (successive halving) so that the calls go to the
+rest.
 
 The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
 known of it is recorded beside it, gain and standard error.
@@ -51,6 +51,12 @@ class Trace:
     def verified(self) -> bool:
         """Whether the judge's preference is the user's."""
         return self.verdict.preference == preferred_side(self.order)
+
+    @property
+    def probability(self) -> float:
+        """What the judge gave the user's choice, in [0, 1]."""
+        first = self.verdict.probability
+        return first if preferred_side(self.order) == "first" else 1 - first
 
     @property
     def score(self) -> float:
@@ -108,18 +114,19 @@ def bootstrap(
     """Judge each pair once in its order; unexplained ones once more in the other order.
 
     Args:
-        judge: Without a persona in stage 1, with it in stage 3.
+        judge: The judge that knows nobody.
         pairs: Train pairs.
         orders: Order of each pair, by pair id.
         pool: Where the judgements go.
         rejudged: Most pairs that are asked again, in the order of `pairs`.
     """
-    _judge_into(pool, judge, [(pair, orders[pair.pair_id]) for pair in pairs])
+    judge_into(pool, judge, [(pair, orders[pair.pair_id]) for pair in pairs])
     unexplained = [pair for pair in pairs if pool.best(pair) is None][: max(0, rejudged)]
-    _judge_into(pool, judge, [(pair, other(orders[pair.pair_id])) for pair in unexplained])
+    judge_into(pool, judge, [(pair, other(orders[pair.pair_id])) for pair in unexplained])
 
 
-def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[PreferencePair, Order]]) -> None:
+def judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[PreferencePair, Order]]) -> None:
+    """Judge pairs, each in its order, and keep what was said."""
     if not asked:
         return
     results = judge.compare([pair.compare(order) for pair, order in asked])
@@ -131,12 +138,11 @@ def _judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[Preferen
 def reasoned(trace: Trace) -> Demonstration:
     """A verified trace as a demonstration with its reasoning and the chance the judge gave it."""
     verdict = trace.verdict
-    given = verdict.probability if verdict.preference == "first" else 1 - verdict.probability
     return Demonstration(
         comparison=trace.pair.compare(trace.order),
         preference=preferred_side(trace.order),
         reasoning=verdict.reasoning,
-        confidence=None if verdict.probability_source == "verdict" else max(given, 0.5),
+        confidence=None if verdict.probability_source == "verdict" else max(trace.probability, 0.5),
     )
 
 
@@ -146,12 +152,12 @@ def labelled(pair: PreferencePair, order: Order) -> Demonstration:
 
 
 SHRINKAGE = 4.0
-"""Pairs' worth of belief that demonstrations gain nothing."""
+"""Pairs' worth of belief that a set of demonstrations gains `PRIOR_GAIN`."""
+PRIOR_GAIN = 0.03
+"""Gain of demonstrations on average over users; what it was on validation rows of LLMFAO, Polis and Remesh is
+in `experiments/personas`."""
 PRIOR_VARIANCE = 0.5
 """Variance of the gain on one pair in those: that of the difference of two coins."""
-
-LEAST_PAIRS_SCORED = 4
-"""Pairs below which no set of demonstrations is chosen, whatever they say."""
 
 Item = tuple[PreferencePair, Order]
 
@@ -187,20 +193,20 @@ class CandidateSet:
                 self.failures += 1
 
     def shrunken_gain(self, base: CandidateSet) -> float:
-        """Mean gain over `base` on the pairs both were scored on, shrunk toward 0."""
+        """Mean gain over `base` on the pairs both were scored on, shrunk toward `PRIOR_GAIN`."""
         gains = self._gains(base)
-        return sum(gains) / (len(gains) + SHRINKAGE)
+        return (sum(gains) + SHRINKAGE * PRIOR_GAIN) / (len(gains) + SHRINKAGE)
 
     def standard_error(self, base: CandidateSet) -> float:
-        """Standard error of the shrunken gain, the belief in none counted as `SHRINKAGE` pairs."""
+        """Standard error of the shrunken gain, the prior belief counted as `SHRINKAGE` pairs."""
         gains, mean = self._gains(base), self.shrunken_gain(base)
         weight = len(gains) + SHRINKAGE
         variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight
         return math.sqrt(variance / weight)
 
     def beats(self, base: CandidateSet) -> bool:
-        """Whether it is the better bet: scored on enough pairs, with a positive shrunken gain."""
-        return len(self._gains(base)) >= LEAST_PAIRS_SCORED and self.shrunken_gain(base) > 0
+        """Whether it is the better bet: its shrunken gain is positive."""
+        return self.shrunken_gain(base) > 0
 
     def _gains(self, base: CandidateSet) -> list[float]:
         """Gain on each pair, the mean over its orders: two orders of a pair are one observation."""

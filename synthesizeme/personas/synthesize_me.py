@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
@@ -19,11 +22,13 @@ from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort,
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.selection import (
     CandidateSet,
+    Item,
     TracePool,
     bootstrap,
     candidate_report,
     draw_demonstrations,
     draw_orders,
+    judge_into,
     labelled,
     other,
     paper_search,
@@ -32,14 +37,18 @@ from synthesizeme.personas.selection import (
 )
 from synthesizeme.personas.store import JudgingProfile
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, check_evidence, write_persona
+from synthesizeme.personas.trial import tried_persona
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
 from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
+from synthesizeme.taste import as_sure_as_they_are, p_value
+from synthesizeme.types import APART_LEVEL, Demonstration, Evidence, Order, PreferencePair
 
 FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
+LEAST_SURE = 0.02
+"""A probability of a choice for anybody is at least that far from 0 and 1."""
 LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
 """Most demonstrations in a profile, by effort."""
 
@@ -60,9 +69,12 @@ class SynthesizeMe:
 
     References:
         SynthesizeMe (arXiv 2506.05598), sections 3.1-3.3. Differs: train pairs are judged once and every
-        candidate is drawn from that pool; unexplained choices are shown to the persona writer too; candidates
-        are compared in both orders with the judge that has no demonstrations, shrunk toward it, by successive
-        halving under a call limit; the final persona is written from train and validation pairs.
+        candidate is drawn from that pool; unexplained choices are shown to the persona writer too; first it
+        is tested whether the user shows a taste at all, then each statement of the writer is tried by itself
+        on the user's choices and the best set stays; sets of demonstrations are compared in both orders with
+        the judge that has no demonstrations, shrunk toward it, by successive halving under a call limit. What
+        the trial costs is saved from judging the train pairs once more with the persona, to which only the
+        reasoning of demonstrations lost.
     """
 
     def __init__(
@@ -109,6 +121,7 @@ class SynthesizeMe:
         split_rule: str | None = None,
         account: Account | None = None,
         evidence: Sequence[Evidence] = (),
+        population: Mapping[str, float] | None = None,
     ) -> JudgingProfile:
         """The profile of one user.
 
@@ -124,6 +137,9 @@ class SynthesizeMe:
             account: Counts the calls, and says how they go on; a fresh one by default.
             evidence: What a reward model learned from this user's train and validation pairs; the persona
                 writer is shown it and cites it.
+            population: The probability of each train and validation choice for anybody, by pair id, in (0,
+            1),
+                e.g. of a model of other users; by default that of the judge that knows nobody.
 
         Raises:
             DataError: rows cannot be read, are of several users or have a split in some cases only, or
@@ -138,7 +154,7 @@ class SynthesizeMe:
             if self._opened_here:
                 stack.enter_context(self.session)
             account = account or self.session.account(told)
-            return self._fit(user_id, pairs, split_rule or rule, account, evidence)
+            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {})
 
     def _fit(
         self,
@@ -147,11 +163,12 @@ class SynthesizeMe:
         split_rule: str,
         account: Account,
         evidence: Sequence[Evidence],
+        population: Mapping[str, float],
     ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
-        run = _Induction(self, account, user_id, train, validation, evidence)
+        run = _Induction(self, account, user_id, train, validation, evidence, population)
         people, simulated = counted([*train, *validation])
         if people and simulated:
             run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")
@@ -178,9 +195,11 @@ class _Induction:
         train: list[PreferencePair],
         validation: list[PreferencePair],
         evidence: Sequence[Evidence],
+        population: Mapping[str, float],
     ) -> None:
         self.method, self.account, self.user_id = method, account.part(), user_id
         self.train, self.validation, self.evidence = train, validation, tuple(evidence)
+        self.population = population
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
@@ -189,6 +208,8 @@ class _Induction:
         self.judges: list[LLMJudge] = []
         self.notes: list[str] = []
         self.verdicts = Verdicts("train")
+        self.nobody = np.zeros(0)
+        self.p_value: float | None = None
 
     def judge(
         self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
@@ -200,28 +221,72 @@ class _Induction:
         return self.judges[-1]
 
     def economical(self) -> None:
-        """Judge once, draw from the pool, select by successive halving under a limit."""
+        """Judge once, write and try statements if there is a taste, select demonstrations."""
         method = self.method
         plan = make_plan(
             len(self.train), len(self.validation), effort=method.effort, budget_calls=method.budget_calls
         )
         train = self.train[: plan.train]
-        first = self._bootstrap("bootstrapping reasoning", train, None, plan.rejudged)
-        self._insist_on_verdicts(first)
-        choices = self._choices(first, train)
-        self.persona = self._write(choices, plan.limit)
-        if self._calls_left(plan.limit) < len(train) + 4:
-            self.notes.append("the call limit left nothing for selecting demonstrations")
-            return
-        second = first
-        if self.persona is not None:
-            second = self._bootstrap("bootstrapping with the persona", train, self.persona, plan.rejudged)
-            firsts = [traces[0].score for traces in second.traces.values()]
-            self.verdicts = replace(self.verdicts, judged=len(firsts), correct=sum(firsts))
-        self._select(first, second, train, plan.candidates, plan.limit)
-        if self.persona is not None and self.validation and self._calls_left(plan.limit) > 0:
-            rest = [labelled(pair, self.orders[pair.pair_id]) for pair in self.validation]
-            self.persona = self._write([*choices, *rest], plan.limit) or self.persona
+        pool = TracePool()
+        default = self.judge("bootstrapping reasoning", None)
+        bootstrap(default, train, self.orders, pool=pool, rejudged=plan.rejudged)
+        self.pools.append(pool)
+        self._insist_on_verdicts(pool)
+        both = [
+            (pair, order)
+            for pair in self.validation
+            for order in (self.orders[pair.pair_id], other(self.orders[pair.pair_id]))
+        ][: max(0, self._calls_left(plan.limit) // 2)]
+        judged = TracePool()
+        judge_into(judged, self.judge("scoring the default judge", None), both)
+        if self._shows_taste([pool, judged]):
+            self.persona = self._tried([pool, judged], plan.limit)
+        self._select([pool, judged], both, train, plan.candidates, plan.limit)
+
+    def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
+        """Whether the choices differ from those of anybody; what was measured is kept."""
+        self.nobody = as_sure_as_they_are(self._probabilities(pools))
+        self.p_value = p_value([*self.train, *self.validation], self.nobody, self.method.seed)
+        if self.p_value <= APART_LEVEL:
+            return True
+        self.notes.append(
+            f"nothing yet: these {len(self.nobody)} choices cannot be told from those of anybody "
+            f"(p = {self.p_value:.2f}, expected {APART_LEVEL:g} or less). What helps: more choices, between "
+            "answers that differ in what matters to the user"
+        )
+        return False
+
+    def _probabilities(self, pools: Sequence[TracePool]) -> NDArray[np.float64]:
+        """Of each train and validation choice for anybody: as given, or by the judge that knows nobody."""
+        found = []
+        for pair in (*self.train, *self.validation):
+            said = [trace.probability for pool in pools for trace in pool.traces.get(pair.pair_id, ())]
+            default = sum(said) / len(said) if said else 0.5
+            found.append(self.population.get(pair.pair_id, default))
+        return np.clip(found, LEAST_SURE, 1 - LEAST_SURE)
+
+    def _tried(self, pools: Sequence[TracePool], limit: int) -> Persona | None:
+        """The statements that the writer proposes and a trial on the user's choices bears out."""
+        pairs = [*self.train, *self.validation]
+        proposed = self._write(self._choices(pools, pairs), limit)
+        if proposed is None:
+            return None
+        persona = tried_persona(
+            self.account, proposed, pairs, self.orders, self.nobody,
+            judge=self.judge, max_calls=self._calls_left(limit) // 2,
+        )  # fmt: skip
+        if persona is None:
+            tried = count(len(proposed.sentences), "statement")
+            self.notes.append(f"{tried} tried; none explains the choices better than what holds of anybody")
+            return None
+        own = persona.sentences
+        agreed = dict.fromkeys((pair_id for it in own for pair_id in (*it.pair_ids, *it.against)), 0)
+        for it in own:
+            for ids, vote in ((it.pair_ids, 1), (it.against, -1)):
+                agreed.update({pair_id: agreed[pair_id] + vote for pair_id in ids})
+        correct = sum((1 + (votes > 0) - (votes < 0)) / 2 for votes in agreed.values())
+        self.verdicts = replace(self.verdicts, judged=len(agreed), correct=correct)
+        return persona
 
     def _insist_on_verdicts(self, pool: TracePool) -> None:
         """Stop when the model gave no verdict at all: what would follow is not about the user."""
@@ -237,19 +302,14 @@ class _Induction:
     def _calls_left(self, limit: int) -> int:
         return limit - self.account.usage.distinct_calls
 
-    def _bootstrap(
-        self, stage: str, train: Sequence[PreferencePair], persona: Persona | None, rejudged: int
-    ) -> TracePool:
-        pool = TracePool()
-        bootstrap(self.judge(stage, persona), train, self.orders, pool=pool, rejudged=rejudged)
-        self.pools.append(pool)
-        return pool
-
-    def _choices(self, pool: TracePool, train: Sequence[PreferencePair]) -> list[Demonstration]:
-        """Every train pair: with its verified reasoning, or as a bare choice where none was found."""
+    def _choices(self, pools: Sequence[TracePool], pairs: Sequence[PreferencePair]) -> list[Demonstration]:
+        """Pairs with their verified reasoning, or as bare choices where none was found."""
+        found = {pair.pair_id: trace for pair in pairs for pool in pools if (trace := pool.best(pair))}
         return [
-            reasoned(trace) if (trace := pool.best(pair)) else labelled(pair, self.orders[pair.pair_id])
-            for pair in train
+            reasoned(found[pair.pair_id])
+            if pair.pair_id in found
+            else labelled(pair, self.orders[pair.pair_id])
+            for pair in pairs
         ]
 
     def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
@@ -263,26 +323,25 @@ class _Induction:
         return persona and without_repetition(persona)
 
     def _select(
-        self, first: TracePool, pool: TracePool, train: Sequence[PreferencePair], count: int, limit: int
+        self,
+        pools: Sequence[TracePool],
+        both: Sequence[Item],
+        train: Sequence[PreferencePair],
+        count: int,
+        limit: int,
     ) -> None:
         """Race sets of demonstrations against the judge without any.
 
-        All of them judge without the persona: it was written from the train pairs, and a judge that has it
-        answers those as if it knew them.
+        All of them judge without the persona: it was written from these very pairs, and a judge that has it
+        answers them as if it knew them.
         """
         base = CandidateSet("no demonstrations", (), self.judge("scoring the default judge", None))
-        for traces in first.traces.values():
-            base.scores[traces[0].pair.pair_id, traces[0].order] = traces[0].score
-        both = [
-            (pair, order)
-            for pair in self.validation
-            for order in (self.orders[pair.pair_id], other(self.orders[pair.pair_id]))
-        ][: max(0, self._calls_left(limit) // 2)]
-        base.judge_items(both)
+        for traces in (traces for pool in pools for traces in pool.traces.values()):
+            base.scores.update({(it.pair.pair_id, it.order): it.score for it in traces})
         few = len(self.validation) < FEW_VALIDATION_PAIRS
         out_of_fold = [(pair, self.orders[pair.pair_id]) for pair in train] if few else []
         drawn = draw_demonstrations(
-            pool, train, self.orders,
+            pools[0], train, self.orders,
             count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
         )  # fmt: skip
         candidates = [
@@ -293,7 +352,7 @@ class _Induction:
             base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
         )
         self.demonstrations = winner.demonstrations
-        ordered, consistent = in_both_orders(winner.scores)
+        ordered, consistent = max(in_both_orders(it.scores) for it in (winner, base))
         self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
         self.candidates = [
             candidate_report(candidate, base, selected=candidate is winner)
@@ -345,6 +404,7 @@ class _Induction:
             split_rule=split_rule,
             splits={pair.pair_id: pair.split or "" for pair in pairs},
             data_fingerprint=fingerprint(pairs),
+            taste_p_value=self.p_value,
             traces_judged=sum(pool.judged for pool in self.pools),
             traces_verified=sum(pool.verified for pool in self.pools),
             candidates=tuple(self.candidates),

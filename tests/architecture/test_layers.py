@@ -35,7 +35,7 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "prompts", "config", "stylometry", "replies"),
+    ("discovery", "prompts", "config", "stylometry", "taste", "replies"),
     ("datasets", "backends", "profiles"),
     ("retrieval", "evaluation"),
     ("judges",),

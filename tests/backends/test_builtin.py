@@ -11,7 +11,7 @@ from invented import comparison, pair, user_says
 
 from synthesizeme.backends import ModelSettings, Question, Session, open_model
 from synthesizeme.backends.builtin import _weights
-from synthesizeme.backends.builtin._prompt import Choice, Shown, read_limit
+from synthesizeme.backends.builtin._prompt import read_limit
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.judges import LLMJudge, memory_profile
 from synthesizeme.personas.selection import labelled
@@ -230,7 +230,7 @@ def test_one_taste_gives_few_statements_with_the_plainest_first(account):
     assert re.match(
         r"The user (clearly|strongly|very strongly) prefers bullet lists\. \[[\d, ]+\]$", text.splitlines()[0]
     )
-    assert len(text.splitlines()) <= 3
+    assert len(text.splitlines()) <= 4
 
 
 def test_the_labels_matter_and_the_order_of_display_does_not(account, planted):
@@ -245,7 +245,7 @@ def test_the_labels_matter_and_the_order_of_display_does_not(account, planted):
     ("words", "limit"), [("three", 3), ("one", 1), ("2", 2), ("two short sentences", 2), ("eleven", 11)]
 )
 def test_the_limit_in_the_instruction_is_honoured(account, planted, words, limit):
-    system = THETA.render("system").replace("at most eight", f"at most {words}")
+    system = THETA.render("system").replace("at most twelve", f"at most {words}")
     assert system != THETA.render("system")
     choices = [labelled(p, "chosen_first") for pairs in planted.by_user.values() for p in pairs]
     lines = write(account, choices, system).splitlines()
@@ -294,27 +294,22 @@ def test_it_calls_itself_what_it_is():
 # --- learning
 
 
-def choice(first, second, sign):
-    return Choice(Shown("", first, second), sign)
-
-
 def test_learned_weights_are_stationary_points_of_the_posterior():
-    """PRECISION (w - mean) = sum_i s_i x_i sigma(-s_i x_i.w), the gradient of the log-posterior."""
+    """P (w - mean) = sum_i x_i sigma(-x_i.w), the gradient of the log-posterior, for x chosen minus rejected."""
     rng = np.random.default_rng(0)
-    differences = rng.normal(size=(30, len(FEATURES)))
-    choices = [choice("a", "b", 1 if x[0] > 0 else -1) for x in differences]
-    mean = rng.normal(size=len(FEATURES)) / 4
-    weights = _weights.learn(differences, choices, mean)
-    signed = differences * np.array([[c.sign] for c in choices])
+    differences = rng.normal(size=(30, _weights.SIZE))
+    signed = differences * np.sign(differences[:, :1])
+    mean = rng.normal(size=_weights.SIZE) / 4
+    weights = _weights.learn(signed, mean, _weights.PRECISION)
     gradient = signed.T @ (1 / (1 + np.exp(signed @ weights)))
     assert np.allclose(_weights.PRECISION * (weights - mean), gradient, atol=1e-5)
-    assert weights.argmax() == 0
+    assert (weights - mean).argmax() == 0
 
 
 def test_without_choices_nothing_is_learned():
-    mean = _weights.assumed({"bullets": 0.7})
-    assert np.array_equal(_weights.learn(np.zeros((0, len(FEATURES))), [], mean), mean)
-    assert _weights.explain(np.zeros((0, len(FEATURES))), [], mean, 8) == {}
+    mean = _weights.assumed("The user clearly prefers bullet lists.")
+    assert np.array_equal(_weights.learn(np.zeros((0, _weights.SIZE)), mean, _weights.PRECISION), mean)
+    assert _weights.explain(np.zeros((0, 48)), np.zeros(48), 8) == {}
 
 
 def test_few_weights_explain_the_choices_and_the_causes_are_found():
@@ -322,18 +317,19 @@ def test_few_weights_explain_the_choices_and_the_causes_are_found():
     rng = np.random.default_rng(1)
     differences = rng.normal(size=(60, len(FEATURES)))
     margins = 4 * differences[:, 3] - 4 * differences[:, 7]
-    choices = [choice("a", "b", 1 if m > 0 else -1) for m in margins]
-    found = _weights.explain(differences, choices, np.zeros(len(FEATURES)), 8)
+    signed = differences * np.sign(margins)[:, None]
+    found = _weights.explain(signed, np.zeros(len(FEATURES)), 8)
     assert list(found)[:2] in ([3, 7], [7, 3])
     assert found[3] > 0 > found[7]
-    assert len(_weights.explain(differences, choices, np.zeros(len(FEATURES)), 1)) == 1
+    assert len(_weights.explain(signed, np.zeros(len(FEATURES)), 1)) == 1
 
 
 def test_the_assumed_weights_say_nothing_about_length_or_style():
-    assumed = dict(zip([f.name for f in FEATURES], _weights.assumed({}), strict=True))
+    assumed = dict(zip([f.name for f in FEATURES], _weights.assumed("")[: len(FEATURES)], strict=True))
     for name in ("length", "sentence_length", "formality", "warmth", "emoji", "hedging", "headings"):
         assert assumed[name] == 0
-    assert _weights.assumed({"truncated": 0.5})[[f.name for f in FEATURES].index("truncated")] == 0.5
+    told = _weights.assumed("The user somewhat prefers answers that break off")
+    assert told[[f.name for f in FEATURES].index("truncated")] == 0.5
 
 
 def test_its_features_are_those_of_the_library():

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from synthesizeme import stylometry
+from synthesizeme.backends.builtin._meaning import meaning
 from synthesizeme.backends.builtin._weights import Measured
 
 
 def test_values_are_those_of_the_features_and_of_response_and_question_apart():
     measured = Measured()
     for response, question in (("ab", "c"), ("a", "bc"), ("Six feet!", "How deep?"), ("\udcff", "")):
-        assert np.array_equal(measured(response, question), np.array(stylometry.measure(response, question)))
+        found, features = measured(response, question), stylometry.measure(response, question)
+        assert np.array_equal(found[: len(features)], features)
+        assert np.array_equal(found[len(features) :], meaning(response))
         assert measured(response, question) is measured(response, question)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from invented import pair
+from invented import pair, shorter
 
 from synthesizeme.backends import Session, open_model
 from synthesizeme.backends.scripted import scripted_model
@@ -104,7 +104,11 @@ def test_an_evaluation_is_counted_by_pairs():
 
 
 def always_first(request):
-    if "<pair " in request.messages[-1].text:
+    """A judge that looks at the place; asked about many pairs at once it reads, as people's answers are short."""
+    asked = request.messages[-1].text
+    if "<statement>" in asked:
+        return shorter(asked)
+    if "<pair " in asked:
         return SIX
     return "Reasoning: so.\nPreference: First"
 
@@ -114,14 +118,14 @@ def test_a_judge_that_looks_at_the_place_alone_and_repeats_itself(evaluated):
     pairs = [pair(number) for number in range(20)]
     result = induce_user(Session(scripted_model(always_first)), pairs, InductionSettings(evaluate=evaluated))
     profile = result.profile
-    assert kinds(profile) == ["inconsistent", "chance", "repetition"]
+    assert kinds(profile) == ["inconsistent", "repetition"]
     (sentence,) = profile.persona.sentences
     assert sentence.text == "The user prefers concise, short answers."
     assert sentence.repeats == 5
-    assert len(sentence.pair_ids) == 6
+    assert len(sentence.pair_ids) == 16
     shown = persona_markdown(profile)
-    assert shown.count("- **Caution:** ") == 3
-    assert "0 of 4 pairs" in shown
+    assert shown.count("- **Caution:** ") == len(profile.cautions)
+    assert "the same in both for 0 of " in shown
     assert result.evaluation_usage.distinct_calls == 0 or result.outcomes["both"].order_consistency == 0
 
 

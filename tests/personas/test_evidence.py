@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from invented import account, pair, sent
+from invented import account, pair, sent, shorter
 from pydantic import ValidationError
 
 from synthesizeme.backends import Question, Session, open_model
@@ -92,11 +92,11 @@ def test_replies_recorded_before_evidence_existed_are_still_found():
     writing = persona_messages([labelled(one, "chosen_first") for one in shown], THETA)
     judging = judge_messages(shown[0].compare("chosen_first"), None, load_prompt("judge/default"))
     assert [question_key(model, Question(messages)) for messages in (writing, judging)] == [
-        "2d6eca1f6b23bc528f0d8ad40fb6f728dd4360189d3112e5fa17893ba004681e",
+        "9a8ae2116e9b46dc6056b6495b62753e8f8fc6ae7c76ab4342d96f643a9fb077",
         "6d817b760d3f5d305c040252c39229700811f2e2dbbd1b77525210b9b8a05b89",
     ]
     ids = [load_prompt(name).prompt_id for name in ("judge/default", "persona/default", "generation/default")]
-    assert ids == ["judge/default@2#1d16ac55", "persona/default@1#f2a10902", "generation/default@1#16013c63"]
+    assert ids == ["judge/default@2#1d16ac55", "persona/default@2#9e61e4b8", "generation/default@1#16013c63"]
 
 
 def test_neither_pairs_nor_statements_can_pose_as_evidence():
@@ -211,7 +211,7 @@ def test_every_persona_prompt_of_an_induction_carries_the_evidence_and_no_other_
     known = next(one.pair_id for one in pairs if one.split == "validation")
     profile = method.fit(pairs, evidence=[item("length", -2.0, 0.4, known)])
     writing = [request for request in recorded if "Write the statements" in request.messages[-1].text]
-    assert len(writing) == (2 if search == "economical" else 1)
+    assert len(writing) == 1
     assert all("E1: prefers short, concise answers (length -2.00 ± 0.40" in one.system for one in writing)
     assert not [one for one in recorded if one not in writing and "evidence" in one.system]
     assert profile.provenance.evidence == (item("length", -2.0, 0.4, known),)
@@ -248,9 +248,10 @@ def test_people_read_feature_weight_and_error():
     replies = iter(["Preference: First"] * 200)
 
     def script(request):
-        return (
-            f"{SHORT} [1; E1, E2]" if "Write the statements" in request.messages[-1].text else next(replies)
-        )
+        asked = request.messages[-1].text
+        if "<statement>" in asked:
+            return shorter(asked)
+        return f"{SHORT} [1; E1, E2]" if "Write the statements" in asked else next(replies)
 
     method = SynthesizeMe(Session(scripted_model(script)), evidence_model="a *model*")
     profile = method.fit(pairs, evidence=evidence)

@@ -35,7 +35,7 @@ def proposer(instruction):
 def test_better_instruction_is_found_and_chosen(users, optimizer, monkeypatch):
     """From an instruction that allows no statement, the search goes to one that does."""
     good = load_prompt("persona/default").render("system")
-    poor = good.replace("at most eight", "at most zero")
+    poor = good.replace("at most twelve", "at most zero")
     with Session(open_model()) as session:
         theta = load_prompt("persona/default").with_section("system", poor)
         monkeypatch.setattr("synthesizeme.personas.optimize.load_prompt", lambda name: theta)

@@ -5,6 +5,8 @@ The model is the builtin reader. It sees the prompts only; the planted weights a
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from synthesizeme.backends import Session, open_model
@@ -15,7 +17,7 @@ from synthesizeme.judges import LLMJudge
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.stylometry import FEATURE
 
-USERS, PAIRS_EACH = 40, 30
+USERS, PAIRS_EACH = 40, 40
 
 FEATURES_OF = {
     "length": ("length",), "bullets": ("bullets",), "numbered": ("numbered",), "formality": ("formality",),
@@ -64,6 +66,10 @@ def accuracy(population, session):
     return measure
 
 
+def text_of(profile):
+    return profile.persona.text if profile.persona else ""
+
+
 def stated(text, name):
     """+1 if the text says the user prefers more of a feature, -1 for less, 0 for neither."""
     feature = FEATURE[name]
@@ -74,7 +80,7 @@ def named(population, profiles, *, turned=False):
     """Share of the planted strong preferences that the persona states, in the right direction or turned."""
     hits = [
         any(
-            stated(profiles[user].persona.text, name) == (-1 if turned else 1) * (1 if weight > 0 else -1)
+            stated(text_of(profiles[user]), name) == (-1 if turned else 1) * (1 if weight > 0 else -1)
             for name in FEATURES_OF[attribute]
         )
         for user, planted in population.users.items()
@@ -88,25 +94,40 @@ def test_the_persona_names_the_planted_preferences_far_more_often_than_another_u
     figure = (
         f"{own:.3f} of the planted preferences are named by the own persona, {other:.3f} by another user's"
     )
-    assert own > 2 * other, figure
-    assert own - other > 0.25, figure
-    assert own > 0.5, figure
+    assert own > 4 * other, figure
+    assert own > 0.3, figure
+
+
+def test_most_users_with_a_taste_are_seen_to_have_one_and_most_coins_are_not(population, profiles, session):
+    seen = sum(profile.persona is not None for profile in profiles.values())
+    assert seen > 0.6 * USERS
+    rng = Random(4)
+    tossed = {
+        user: SynthesizeMe(session).fit(
+            [pair if rng.random() < 0.5 else pair.swapped_labels() for pair in pairs[:24]]
+        )
+        for user, pairs in population.by_user.items()
+    }
+    silent = sum(profile.persona is None for profile in tossed.values())
+    assert silent > 0.75 * USERS, silent
+    told = [" ".join(it.provenance.notes) for it in tossed.values() if it.persona is None]
+    assert all("nothing yet" in note or "tried; none explains" in note for note in told)
 
 
 def test_a_planted_preference_is_seldom_stated_the_wrong_way_round(population, profiles, swapped_profiles):
     right, wrong = named(population, profiles), named(population, profiles, turned=True)
-    assert wrong < 0.05, f"{wrong:.3f} turned round, {right:.3f} right"
-    assert named(population, swapped_profiles, turned=True) > 0.4
+    assert wrong < 0.02, f"{wrong:.3f} turned round, {right:.3f} right"
+    assert named(population, swapped_profiles, turned=True) > 0.3
     assert named(population, swapped_profiles) < 0.05
 
 
-def test_sentences_cite_pairs_in_which_the_user_chose_what_they_say(population, profiles):
-    """In cited pairs the chosen response has more of the stated attribute far more often than less."""
+def test_pairs_in_which_a_sentence_held_are_those_in_which_the_user_chose_what_it_says(population, profiles):
+    """In them the chosen response has more of the stated attribute far more often than less."""
     order = list(ATTRIBUTES)
     more = less = 0
     for user, profile in profiles.items():
         pairs = {pair.pair_id: pair.metadata for pair in population.by_user[user]}
-        for sentence in profile.persona.sentences:
+        for sentence in profile.persona.sentences if profile.persona else ():
             assert set(sentence.pair_ids) <= set(pairs)
             for place, attribute in enumerate(order):
                 for name in FEATURES_OF[attribute]:
@@ -131,7 +152,7 @@ def test_a_profile_predicts_its_user_better_than_none_and_another_users_does_not
         "swapped": accuracy(swapped_profiles),
     }
     assert scores["profile"] > scores["default"] + 0.04, scores
-    assert scores["persona"] > scores["default"] + 0.04, scores
+    assert scores["persona"] > scores["default"] + 0.02, scores
     assert scores["another's"] < scores["default"] + 0.02, scores
     assert scores["swapped"] < scores["default"] - 0.08, scores
     assert scores["profile"] < population.oracle_accuracy() + 0.03, scores

@@ -135,11 +135,13 @@ def test_effort_buys_calls(builtin):
 
 
 def test_a_small_budget_still_gives_a_persona_and_says_what_it_left_out(builtin):
-    profile = SynthesizeMe(builtin, budget_calls=5).fit(history(12))
+    pairs = [pair(n, chosen=f"- Six feet, {n}\n- No more") for n in range(12)]
+    profile = SynthesizeMe(builtin, budget_calls=24).fit(pairs)
     assert profile.persona is not None
-    assert profile.demonstrations == ()
-    assert any("call limit" in note for note in profile.provenance.notes)
-    assert profile.provenance.traces_judged <= 4
+    assert profile.provenance.usage.distinct_calls <= 24
+    untried = SynthesizeMe(builtin, budget_calls=9).fit(pairs)
+    assert untried.persona is None
+    assert any("tried; none" in note for note in untried.provenance.notes)
 
 
 def test_bad_settings_are_refused_all_at_once(builtin):
@@ -267,32 +269,16 @@ def test_a_failed_persona_call_leaves_a_note_and_demonstrations_are_still_raced(
         note.startswith("no persona could be written (transport: ") for note in profile.provenance.notes
     )
     assert len(profile.provenance.candidates) > 1
-    assert profile.demonstrations == (), "a judge that always says the same learns nothing from them"
     assert profile.provenance.failures == {"transport": 2}
     assert UserProfile.from_json(profile.to_json()) == profile
 
 
-def test_the_last_persona_is_written_from_validation_pairs_too_and_cites_existing_pairs(builtin):
-    pairs = history(24)
+def test_statements_are_tried_on_validation_pairs_too_and_cites_existing_pairs(builtin):
+    pairs = [pair(n, chosen=f"- Six feet, {n}\n- No more") for n in range(24)]
     profile = SynthesizeMe(builtin).fit(pairs)
-    known = {p.pair_id: p.split for p in pairs}
+    known = profile.provenance.splits
     cited = {known[i] for sentence in profile.persona.sentences for i in sentence.pair_ids}
     assert cited == {"train", "validation"}
-
-
-def test_a_failed_second_persona_keeps_the_first():
-    seen = []
-
-    def script(request):
-        if "<pair " in request.messages[-1].text:
-            seen.append(request)
-            return "The user prefers short answers. [1]" if len(seen) == 1 else "---"
-        return capricious(request)
-
-    profile = SynthesizeMe(Session(scripted_model(script))).fit(history(12))
-    assert len(seen) == 3
-    assert profile.persona.text == "The user prefers short answers."
-    assert any("no persona could be written" in note for note in profile.provenance.notes)
 
 
 def test_an_unreachable_endpoint_is_an_error_with_a_cure():

@@ -8,13 +8,14 @@ import pytest
 from scipy.stats import binomtest
 
 import reward_models
-from reward_models._own_taste import chance, deviations
+from reward_models._own_taste import deviations
 from reward_models.hierarchical import Hierarchical
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
 from synthesizeme.stylometry import FEATURE, FEATURES, difference
+from synthesizeme.taste import chance
 from synthesizeme.types import APART_LEVEL, Evidence, OwnTaste
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
@@ -136,9 +137,9 @@ def test_the_standard_error_is_the_spread_of_the_deviation_under_chance():
 
 def test_the_test_is_its_own_for_a_seed_and_one_without_any_difference():
     style, p = np.ones((10, 2)), np.full(10, 0.4)
-    assert chance(style, p, 0) == chance(style, p, 0) == 0.001
+    assert chance([style], p, 0) == chance([style], p, 0) == 0.001
     assert chance(np.zeros((10, 2)), p, 0) == chance(np.zeros((0, 2)), np.zeros(0), 0) == 1.0
-    assert chance(style, np.full(10, 0.98), 0) > APART_LEVEL, "what everybody does"
+    assert chance([style], np.full(10, 0.98), 0) > APART_LEVEL, "what everybody does"
 
 
 def test_a_feature_that_never_differs_in_the_users_pairs_is_not_listed(model):

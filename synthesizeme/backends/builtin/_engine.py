@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthesizeme.backends.builtin import _prompt, _weights, _words
-from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
-from synthesizeme.backends.builtin._weights import Measured, Vector
+from synthesizeme.backends.builtin import _prompt, _weights, _writer
+from synthesizeme.backends.builtin._meaning import Vector
+from synthesizeme.backends.builtin._prompt import Choice, Rated, Shown
+from synthesizeme.backends.builtin._weights import STYLE, Measured
 from synthesizeme.stylometry import FEATURES
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 
 SAMPLING_NOISE = 0.4
 """Standard deviation of the weights of a further sample, so that samples differ as a model's would."""
-STATEMENTS = 8
-"""Statements in a persona where the instruction sets no limit."""
-CLIP = 1.5
-"""Largest difference in a feature that counts, in typical differences."""
+SPEAKS = 0.5
+"""Difference along a statement, in typical differences, below which it speaks for neither response."""
 
 
 class ReaderEngine:
@@ -73,18 +72,22 @@ class ReaderEngine:
         rated = _prompt.read_rated(last)
         if rated is not None:
             return self._rating(rated, self._learned(_prompt.read_persona(system), rated.choices))
+        trial = _prompt.read_trial(last)
+        if trial is not None:
+            return self._trial(*trial)
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
-            limit = _prompt.read_limit(system, STATEMENTS)
-            return self._persona(pairs, limit, _prompt.read_findings(system))
+            limit = _prompt.read_limit(system, _writer.STATEMENTS)
+            return _writer.persona(self._features, pairs, limit, _prompt.read_findings(system))
         shown = _prompt.read_shown(last)
         if shown is None:
             return None
         weights = self._learned(_prompt.read_persona(system), _prompt.read_demonstrations(turns))
         if request.config.seed is not None and request.config.temperature != 0:
             digest = hashlib.sha256(f"{request.config.seed}\0{last}".encode()).digest()
-            noise = np.random.default_rng(int.from_bytes(digest[:8], "big")).normal(size=len(FEATURES))
-            weights = weights + SAMPLING_NOISE * noise
+            noise = np.random.default_rng(int.from_bytes(digest[:8], "big")).normal(size=STYLE)
+            weights = weights.copy()
+            weights[:STYLE] += SAMPLING_NOISE * noise
         return _verdict(self._difference(shown), weights)
 
     def _rating(self, rated: Rated, weights: Vector) -> str:
@@ -96,47 +99,31 @@ class ReaderEngine:
         ]
         own = self._features(rated.response, rated.question)
         held = np.array(anchors) if anchors else _weights.vector(_weights.TYPICAL)[None]
-        differences = np.clip(np.subtract(own, held), -CLIP, CLIP)
+        differences = _weights.clipped(own - held)
         chance = float((1 / (1 + np.exp(-(differences @ weights)))).mean())
-        return f"{_reason(differences.mean(axis=0) * weights, weights)}\nRating: {round(100 * chance)}"
+        mean = _contributions(differences.mean(axis=0), weights)
+        return f"{_reason(mean, weights)}\nRating: {round(100 * chance)}"
 
     def _difference(self, shown: Shown) -> Vector:
-        first, second = (
-            self._features(shown.first, shown.question),
-            self._features(shown.second, shown.question),
-        )
-        return np.clip(np.subtract(first, second), -CLIP, CLIP)
-
-    def _differences(self, choices: Sequence[Choice]) -> Vector:
-        return np.array([self._difference(choice.shown) for choice in choices]).reshape(-1, len(FEATURES))
+        first, second = (self._features(text, shown.question) for text in (shown.first, shown.second))
+        return _weights.clipped(first - second)
 
     def _learn(self, persona: str, demonstrations: tuple[Choice, ...]) -> Vector:
-        mean = _weights.assumed(_words.understand(persona))
-        precision = _weights.STATED_PRECISION if persona else _weights.PRECISION
-        return _weights.learn(self._differences(demonstrations), demonstrations, mean, precision)
+        mean = _weights.assumed(persona)
+        if not demonstrations:
+            return mean
+        signed = np.array([choice.sign * self._difference(choice.shown) for choice in demonstrations])
+        return _weights.learn(signed, mean, _weights.STATED_PRECISION if persona else _weights.PRECISION)
 
-    def _persona(self, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]) -> str:
-        """Statements about the largest weights learned from the pairs, each with what stands behind it.
-
-        Firm evidence says which features are spoken of first, the pairs say how much each is worth;
-        evidence that agrees with a statement is cited.
-        """
-        differences = self._differences(pairs)
-        first = _weights.firm(findings)
-        weights = _weights.explain(differences, pairs, _weights.assumed({}), limit, first)
-        spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
-        largest = sorted(spoken, key=lambda index: -abs(weights[index]))[:limit]
-        markers = _weights.agreeing(findings, weights)
-        sentences = _words.state({FEATURES[index].name: weights[index] for index in largest})
-        if not sentences:
-            return "None"
-        signs = np.array([pair.sign for pair in pairs])
+    def _trial(self, statement: str, pairs: Sequence[tuple[int, Shown]]) -> str:
+        """Which response of each pair the statement alone speaks for, however firmly it is worded."""
+        weights = _weights.stated(statement)
+        size = float(np.abs(weights[:STYLE]).sum() + np.linalg.norm(weights[STYLE:]))
         lines = []
-        for index, sentence in zip(largest, sentences.values(), strict=True):
-            support = signs * differences[:, index] * np.sign(weights[index])
-            numbers = [pairs[row].number for row in np.argsort(-support) if support[row] > 0.2][:6]
-            cited = ", ".join(map(str, sorted(numbers)))
-            lines.append(f"{sentence} [{'; '.join(filter(None, [cited, *markers.get(index, ())]))}]")
+        for number, shown in pairs:
+            margin = float(self._difference(shown) @ weights) / size if size > 0 else 0.0
+            word = "Neither" if abs(margin) < SPEAKS else "First" if margin > 0 else "Second"
+            lines.append(f"{number}: {word}")
         return "\n".join(lines)
 
 
@@ -144,18 +131,20 @@ def _text(parts: Sequence[object]) -> str:
     return "\n".join(str(getattr(part, "text", "")) for part in parts)
 
 
+CONTENT = "the content of answers that this user chose"
+
+
 def _verdict(difference: Vector, weights: Vector) -> str:
     """The reply to a judge's prompt: the differences that weigh most, the preference, the confidence."""
-    contributions = difference * weights
+    contributions = _contributions(difference, weights)
     margin = float(contributions.sum())
     if abs(margin) < 1e-9:
         return "Reasoning: I see no difference that matters to this user.\nPreference: Tie\nConfidence: 50"
-    largest = [index for index in np.argsort(-np.abs(contributions))[:3] if abs(contributions[index]) > 0.05]
-    reasons = []
-    for index in largest:
-        side = "first" if contributions[index] > 0 else "second"
-        liked = FEATURES[index].more if weights[index] > 0 else FEATURES[index].less
-        reasons.append(f"the {side} response is closer to {liked}")
+    closer = {1: "the first response is closer to", -1: "the second response is closer to"}
+    reasons = [
+        f"{closer[1 if contributions[index] > 0 else -1]} {_liked(index, weights)}"
+        for index in _largest(contributions)
+    ]
     winner = "First" if margin > 0 else "Second"
     because = "; ".join(reasons) or f"small differences add up in favour of the {winner.lower()} response"
     confidence = min(99, max(50, round(100 / (1 + math.exp(-abs(margin))))))
@@ -165,11 +154,26 @@ def _verdict(difference: Vector, weights: Vector) -> str:
 
 def _reason(contributions: Vector, weights: Vector) -> str:
     """The differences from the anchors that weigh most."""
-    largest = [index for index in np.argsort(-np.abs(contributions))[:3] if abs(contributions[index]) > 0.05]
     said = [
-        f"it is {'closer to' if contributions[index] > 0 else 'further from'} "
-        f"{FEATURES[index].more if weights[index] > 0 else FEATURES[index].less}"
-        for index in largest
+        f"it is {'closer to' if contributions[index] > 0 else 'further from'} {_liked(index, weights)}"
+        for index in _largest(contributions)
     ]
     because = "; ".join(said) or "nothing in it stands out for this user"
     return f"Reasoning: {because[0].upper()}{because[1:]}."
+
+
+def _contributions(difference: Vector, weights: Vector) -> Vector:
+    """To a margin: of each named feature, and last of the content, shape (`STYLE` + 1,)."""
+    each = difference * weights
+    return np.append(each[:STYLE], each[STYLE:].sum())
+
+
+def _largest(contributions: Vector) -> list[int]:
+    order = np.argsort(-np.abs(contributions))[:3].tolist()
+    return [index for index in order if abs(contributions[index]) > 0.05]
+
+
+def _liked(index: int, weights: Vector) -> str:
+    if index == STYLE:
+        return CONTENT
+    return FEATURES[index].more if weights[index] > 0 else FEATURES[index].less

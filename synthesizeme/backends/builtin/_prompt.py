@@ -112,6 +112,15 @@ def read_pairs(text: str) -> Iterator[Choice]:
             yield Choice(shown, 1 if choice[1] == "First" else -1, int(number))
 
 
+def read_trial(text: str) -> tuple[str, list[tuple[int, Shown]]] | None:
+    """The statement of a trial and its numbered pairs, or None where a message holds none."""
+    statement = dict(_FIELD.findall(_PAIR.sub("", text))).get("statement")
+    if statement is None:
+        return None
+    asked = [(int(number), read_shown(body)) for number, body in _PAIR.findall(text)]
+    return statement, [(number, shown) for number, shown in asked if shown]
+
+
 def read_findings(system: str) -> tuple[Finding, ...]:
     """The evidence in a persona-writing instruction, if it has any."""
     block = _EVIDENCE.search(system)

@@ -1,4 +1,8 @@
-"""Features and their weights: what is measured of a response, what the reader assumes, and what it learns."""
+"""Features and their weights: what is measured of a response, what the reader assumes, and what it learns.
+
+A response is `STYLE` named features and its static embedding, `SIZE` numbers, all in typical differences
+between two responses to one prompt; a weight is in log-odds of a choice per such difference.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from synthesizeme import stylometry
-from synthesizeme.backends.builtin._prompt import Choice, Finding
+from synthesizeme.backends.builtin._meaning import DIMENSIONS, Vector, concepts, meaning
+from synthesizeme.backends.builtin._prompt import Finding
+from synthesizeme.backends.builtin._words import direction, understand
 from synthesizeme.stylometry import FEATURES
 
-Vector = NDArray[np.float64]
+STYLE = len(FEATURES)
+SIZE = STYLE + DIMENSIONS
 
 PRIOR: Mapping[str, float] = {
     "repetition": -0.6, "truncated": -0.6, "leaked_markup": -0.8, "refusals": -0.5, "prompt_overlap": 0.15,
@@ -26,70 +32,135 @@ TYPICAL: Mapping[str, float] = {
     "second_person": 1.6, "technical": 0.9, "prompt_overlap": 1.3,
 }  # fmt: skip
 """Features of a typical response, for one that is held against nothing else: means of the sample."""
-PRECISION = 3.0
-"""Prior precision of a user's weight around what is assumed or stated."""
-STATED_PRECISION = 6.0
+PRECISION = np.repeat([3.0, 4.0], [STYLE, DIMENSIONS])
+"""Prior precision of a user's weights around what is assumed or stated, shape (`SIZE`,).
+
+Both were chosen on validation rows (`experiments/personas`)."""
+STATED_PRECISION = 2 * PRECISION
 """The same beside a persona: it sums up the very choices that are shown, which must not count twice."""
+CLIP = 1.5
+"""Largest difference in a named feature that counts, in typical differences."""
 LEAST_RISE = 0.3
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
+LEAST_RISE_OF_CONCEPTS = 1.5
+"""The same for a concept: what a text is about is seen less surely than its form."""
 FIRM = 2.0
 """Standard errors from zero beyond which evidence in a persona prompt says what is to be spoken of."""
 
+_SHORTEST, _CONVERGED = 1e-4, 1e-9
+"""Share of a Newton step below which it is no more halved; step of the dual weights at which they are
+found."""
+_KNOWN = 1e12
+"""Precision of what is known."""
 _INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
 
 
-def vector(weights: Mapping[str, float]) -> Vector:
-    """Named weights as an array of shape (len(FEATURES),); absent ones are 0."""
-    result = np.zeros(len(FEATURES))
+def vector(weights: Mapping[str, float], about: Vector | None = None) -> Vector:
+    """Named weights, and those along the embedding, as an array of shape (`SIZE`,); absent ones are 0."""
+    result = np.zeros(SIZE)
     for name, value in weights.items():
-        result[_INDEX[name]] = value
+        if name in _INDEX:
+            result[_INDEX[name]] = value
+    if about is not None:
+        result[STYLE:] = about
     return result
 
 
-def assumed(stated: Mapping[str, float]) -> Vector:
-    """The prior, with what a persona states in place of it; shape (len(FEATURES),)."""
-    return vector({**PRIOR, **stated})
+def stated(persona: str) -> Vector:
+    """What a persona says and nothing else, shape (`SIZE`,)."""
+    return vector(understand(persona), direction(persona))
 
 
-def learn(
-    differences: Vector, choices: Sequence[Choice], mean: Vector, precision: float = PRECISION
-) -> Vector:
-    """MAP weights of a Bradley-Terry model with a Gaussian prior.
+def assumed(persona: str) -> Vector:
+    """The prior, with what a persona states in place of it; shape (`SIZE`,)."""
+    return vector({**PRIOR, **understand(persona)}, direction(persona))
 
-    Minimises ``sum log(1 + exp(-s_i x_i.w)) + precision / 2 |w - mean|^2`` by Newton steps.
+
+def clipped(differences: Vector) -> Vector:
+    """Differences of responses, shape (..., `SIZE`), the named features cut to `CLIP`."""
+    found = differences.copy()
+    found[..., :STYLE] = np.clip(found[..., :STYLE], -CLIP, CLIP)
+    return found
+
+
+def learn(signed: Vector, mean: Vector, precision: Vector) -> Vector:
+    """MAP weights of a Bradley-Terry model with a Gaussian prior, by Newton's method in the space of choices.
+
+    Minimises ``sum log(1 + exp(-x_i.w)) + 1/2 (w - mean).P(w - mean)``. The minimum is
+    w = mean + P^-1 X'a with a_i = 1 / (1 + exp(x_i.w)), so that n numbers are sought and not d (Rasmussen and
+    Williams 2006, algorithm 3.1); a step that goes too far is halved.
 
     Args:
-        differences: Feature differences first minus second, shape (n, len(FEATURES)).
-        choices: The n choices; their signs s_i are the labels.
-        mean: Prior mean, shape (len(FEATURES),).
-        precision: Prior precision of each weight.
+        signed: Differences chosen minus rejected, shape (n, d).
+        mean: Prior mean, shape (d,).
+        precision: Prior precisions P, shape (d,), > 0.
 
     Returns:
-        Weights, shape (len(FEATURES),).
+        Weights, shape (d,).
     """
-    signed = _signed(differences, choices)
-    return _newton(signed, np.zeros(len(signed)), mean, precision)
+    offset = signed @ mean
+    kernel = (signed / precision) @ signed.T
+    dual: Vector = np.zeros(len(signed))
+    for _ in range(50):
+        margin = kernel @ dual
+        slope = 1 / (1 + np.exp(np.clip(margin + offset, -30, 30)))
+        weight = slope * (1 - slope)
+        target = weight * margin + slope
+        newton = target - weight * np.linalg.solve(np.eye(len(signed)) + kernel * weight, kernel @ target)
+        step, length = newton - dual, 1.0
+        while length > _SHORTEST and _loss(kernel, dual + length * step, offset) > _loss(
+            kernel, dual, offset
+        ):
+            length /= 2
+        dual = dual + length * step
+        if np.abs(step).max(initial=0.0) < _CONVERGED:
+            break
+    found: Vector = mean + signed.T @ dual / precision
+    return found
 
 
-def explain(
-    differences: Vector, choices: Sequence[Choice], mean: Vector, limit: int, first: Sequence[int] = ()
-) -> dict[int, float]:
+def _loss(kernel: Vector, dual: Vector, offset: Vector) -> float:
+    margin = kernel @ dual
+    return float(np.logaddexp(0, -(margin + offset)).sum() + dual @ margin / 2)
+
+
+def spoken_of(signed: Vector) -> tuple[list[str], Vector]:
+    """What the reader can state: named features and concepts.
+
+    Args:
+        signed: Differences chosen minus rejected, shape (n, `SIZE`).
+
+    Returns:
+        Their k names, and the differences in each, shape (n, k).
+    """
+    known = concepts()
+    about = signed[:, STYLE:] @ np.array(list(known.values())).T
+    return [*(it.name for it in FEATURES), *known], np.concatenate([signed[:, :STYLE], about], axis=1)
+
+
+def explain(signed: Vector, mean: Vector, limit: int, first: Sequence[int] = ()) -> dict[int, float]:
     """The few weights that explain the choices best; all others stay at `mean`.
 
-    The features of `first` are in, as far as `limit` allows. Then comes forward selection: the feature whose
+    The columns of `first` are in, as far as `limit` allows. Then comes forward selection: the column whose
     score test promises the largest rise of the log-posterior joins, then all chosen weights are fitted anew;
     it ends when the rise is below `LEAST_RISE`.
 
+    Args:
+        signed: Differences chosen minus rejected in each column, shape (n, k).
+        mean: Prior mean, shape (k,).
+        limit: Most weights.
+        first: Columns that come first.
+
     Returns:
-        Weight by feature index, at most `limit`, in the order in which they joined.
+        Weight by column, at most `limit`, in the order in which they joined.
     """
-    signed = _signed(differences, choices)
     active = list(first)[:limit]
     weights = _fitted(signed, mean, active)
     while len(active) < limit:
         p = 1 / (1 + np.exp(np.clip(signed @ weights, -30, 30)))
-        curvature = (signed**2 * (p * (1 - p))[:, None]).sum(axis=0) + PRECISION
+        curvature = (signed**2 * (p * (1 - p))[:, None]).sum(axis=0) + PRECISION[0]
         rise = (signed.T @ p) ** 2 / curvature / 2
+        rise[STYLE:] -= LEAST_RISE_OF_CONCEPTS - LEAST_RISE
         rise[active] = 0.0
         if rise.max() < LEAST_RISE:
             break
@@ -117,42 +188,26 @@ def agreeing(findings: Sequence[Finding], weights: Mapping[int, float]) -> dict[
     return markers
 
 
-def _signed(differences: Vector, choices: Sequence[Choice]) -> Vector:
-    """Differences chosen minus rejected, shape (n, len(FEATURES))."""
-    signs: Vector = np.array([choice.sign for choice in choices], dtype=float)
-    return differences * signs[:, None]
-
-
 def _fitted(signed: Vector, mean: Vector, active: Sequence[int]) -> Vector:
-    """`mean`, with the weights of the active features fitted to the choices."""
+    """`mean`, with the weights of the active columns fitted to the choices."""
     weights = mean.copy()
     if active:
         fixed = mean.copy()
         fixed[active] = 0.0
-        weights[active] = _newton(signed[:, active], signed @ fixed, mean[active])
-    return weights
-
-
-def _newton(signed: Vector, offset: Vector, mean: Vector, precision: float = PRECISION) -> Vector:
-    """MAP weights of shape (k,) for signed differences (n, k) and fixed margins `offset` (n,)."""
-    weights: Vector = mean.copy()
-    for _ in range(8):
-        p = 1 / (1 + np.exp(np.clip(signed @ weights + offset, -30, 30)))
-        gradient = precision * (weights - mean) - signed.T @ p
-        hessian = precision * np.eye(len(mean)) + (signed * (p * (1 - p))[:, None]).T @ signed
-        step = np.linalg.solve(hessian, gradient)
-        weights = weights - step
-        if np.abs(step).max() < 1e-6:
-            break
+        offset = (signed @ fixed)[:, None]
+        # What is fixed is one more column, whose weight is known to be 1.
+        known = np.concatenate([signed[:, active], offset], axis=1)
+        precision = np.repeat([PRECISION[0], _KNOWN], [len(active), 1])
+        weights[active] = learn(known, np.append(mean[active], 1.0), precision)[:-1]
     return weights
 
 
 MOST = 20_000
-"""Responses that are remembered, under a hash, not by their text: some 10 MB, however long they are."""
+"""Responses that are remembered, under a hash, not by their text: some 50 MB, however long they are."""
 
 
 class Measured:
-    """Values of the named features, shape (len(FEATURES),), by response and question.
+    """Named features and embedding, shape (`SIZE`,), by response and question.
 
     Args:
         most: How many are remembered; the oldest goes first.
@@ -173,7 +228,7 @@ class Measured:
         ).digest()
         found = self._known.get(digest)
         if found is None:
-            found = np.array(stylometry.measure(response, question))
+            found = np.concatenate([stylometry.measure(response, question), meaning(response)])
             if len(self._known) >= self._most:
                 self._known.pop(next(iter(self._known)), None)
             self._known[digest] = found

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache
 
+import numpy as np
+
+from synthesizeme.backends.builtin._meaning import (
+    DIMENSIONS,
+    Vector,
+    as_quote,
+    between,
+    concepts,
+    quoted,
+    said,
+    without_quotes,
+)
 from synthesizeme.stylometry import FEATURES
 
 STRENGTHS: tuple[tuple[str, float], ...] = (
@@ -81,43 +95,82 @@ def strength_word(weight: float) -> str:
 
 
 def state(weights: dict[str, float]) -> dict[str, str]:
-    """One sentence per feature, in the order given; every |weight| must exceed `UNSAID`."""
+    """One sentence per named feature or concept, in the order given; every |weight| must exceed `UNSAID`."""
     phrases = {feature.name: (feature.more, feature.less) for feature in FEATURES}
+    phrases |= {name: (name, f"answers without {name}") for name in concepts()}
     return {
         name: f"The user {strength_word(weight)} prefers {phrases[name][0 if weight > 0 else 1]}."
         for name, weight in weights.items()
     }
 
 
+def state_likeness(liked: list[str], disliked: list[str], weight: float) -> str:
+    """A sentence about what answers say: it quotes some that were chosen and some that were not."""
+    chosen, rejected = (" and ".join(map(as_quote, texts)) for texts in (liked, disliked))
+    return f"The user {strength_word(weight)} prefers answers like {chosen}, not like {rejected}."
+
+
 def _pattern(name: str, own: str, side: int) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{re.escape(own)}|{_SYNONYMS[name][side]})")
 
 
-_PATTERNS = [
-    (feature.name, _pattern(feature.name, feature.more, 0), _pattern(feature.name, feature.less, 1))
-    for feature in FEATURES
-]
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str], re.Pattern[str]]]:
+    """Name, and what says more and less of it, of each feature and concept."""
+    never = re.compile(r"(?!)")
+    features = [(it.name, _pattern(it.name, it.more, 0), _pattern(it.name, it.less, 1)) for it in FEATURES]
+    return features + [(name, re.compile(rf"\b{re.escape(name)}"), never) for name in concepts()]
 
 
 def understand(persona: str) -> dict[str, float]:
-    """Weights that a persona in words stands for; features it does not speak of are absent.
+    """Weights that a persona in words gives named features and concepts; others are absent.
 
     The longest phrase wins inside a clause ("without bullet lists" is not about liking lists); what follows
     "rather than" or "over" counts against; a verb of dislike turns a clause around.
     """
     weights: dict[str, float] = {}
     for line in persona.lower().splitlines():
-        strength = next((value for word, value in reversed(STRENGTHS) if word in line), PLAIN)
-        sign, start = 1, 0
-        for boundary in [*_CLAUSE.finditer(line), None]:
-            clause = line[start : boundary.start() if boundary else len(line)]
-            turned = -1 if _NEGATIVE.search(clause) else 1
+        for clause, sign in _clauses(without_quotes(line)):
             for name, value in _clause_weights(clause).items():
-                weights.setdefault(name, sign * turned * value * strength)
-            if boundary:
-                start = boundary.end()
-                sign = -1 if _CONTRAST.search(boundary[0]) else 1
+                weights.setdefault(name, sign * value * _strength(line))
     return weights
+
+
+def direction(persona: str) -> Vector:
+    """What a persona says of the content of answers beyond named features, shape (`DIMENSIONS`,).
+
+    Concepts count by their directions, quoted texts by the direction from the disliked to the liked, and a
+    statement in which neither features nor concepts nor quotes are found by what its words are about.
+    """
+    found = np.zeros(DIMENSIONS)
+    for line in persona.splitlines():
+        liked, disliked = quoted(line)
+        names = understand(line)
+        for name, weight in names.items():
+            if name in concepts():
+                found += weight * concepts()[name]
+        if liked or disliked:
+            turned = -1 if _NEGATIVE.search(without_quotes(line).lower()) else 1
+            found += turned * _strength(line) * between(liked, disliked)
+        elif not names:
+            for clause, sign in _clauses(line.lower()):
+                found += sign * _strength(line) * said(clause)
+    return found
+
+
+def _strength(line: str) -> float:
+    return next((value for word, value in reversed(STRENGTHS) if word in line.lower()), PLAIN)
+
+
+def _clauses(line: str) -> Iterator[tuple[str, int]]:
+    """The clauses of a statement, each with 1, or -1 where it says what the user does not like."""
+    sign, start = 1, 0
+    for boundary in [*_CLAUSE.finditer(line), None]:
+        clause = line[start : boundary.start() if boundary else len(line)]
+        yield clause, -sign if _NEGATIVE.search(clause) else sign
+        if boundary:
+            start = boundary.end()
+            sign = -1 if _CONTRAST.search(boundary[0]) else 1
 
 
 def _clause_weights(clause: str) -> dict[str, int]:
@@ -128,7 +181,7 @@ def _clause_weights(clause: str) -> dict[str, int]:
     found = sorted(
         (
             (match.end() - match.start(), match.start(), match.end(), name, value)
-            for name, more, less in _PATTERNS
+            for name, more, less in _patterns()
             for value, pattern in ((1, more), (-1, less))
             for match in pattern.finditer(clause)
         ),
