@@ -138,7 +138,7 @@ def _evidence(
 
 def _check_places(out: Path, users: Users, *, force: bool) -> None:
     """Refuse a folder that cannot be written, or holds something else, before any work is done."""
-    from synthesizeme.personas.store import refuse_replacing
+    from synthesizeme.profiles.folder import refuse_replacing
 
     check_writable(out)
     for user, own in () if force else users.items():
