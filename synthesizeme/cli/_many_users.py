@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Caps
     from synthesizeme.datasets import ReadReport
     from synthesizeme.induction import InductionJob, RunSummary
-    from synthesizeme.induction.one_user import UserDone
-    from synthesizeme.personas.workflow import InductionSettings
+    from synthesizeme.induction.one_user import InductionSettings
+    from synthesizeme.induction.stored_user import UserDone
     from synthesizeme.profiles import ProfileStore
     from synthesizeme.profiles.views import Taken
     from synthesizeme.progress import ProgressDisplay

@@ -21,8 +21,8 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model, ModelSettings, Session
+    from synthesizeme.induction.one_user import InductionSettings
     from synthesizeme.judges.names import RetrievalSettings
-    from synthesizeme.personas.workflow import InductionSettings
     from synthesizeme.progress import Progress
     from synthesizeme.retrieval import Encode
 
@@ -180,7 +180,7 @@ def open_session(
     model = model_of(options)
     budget = None
     if caps is not None and caps.any:
-        from synthesizeme.induction.job import model_budget
+        from synthesizeme.backends import model_budget
 
         budget = model_budget(model, caps)
     with ExitStack() as stack:
@@ -326,7 +326,7 @@ class InductionOptions:
 
     def settings(self, *, evaluate: bool = True, baselines: bool = False) -> InductionSettings:
         """The same for the library."""
-        from synthesizeme.personas.workflow import InductionSettings
+        from synthesizeme.induction.one_user import InductionSettings
 
         return InductionSettings(
             effort=self.effort,

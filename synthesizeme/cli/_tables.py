@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Model
     from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.report import Report, Row
+    from synthesizeme.induction.estimate import Estimate, UserEstimate
+    from synthesizeme.induction.one_user import UserFailure, UserResult
     from synthesizeme.lamp import LampReport
-    from synthesizeme.personas.estimate import Estimate, UserEstimate
-    from synthesizeme.personas.workflow import UserFailure, UserResult
     from synthesizeme.types import Demonstration, Usage
 
 Price = float | None

@@ -34,7 +34,7 @@ from synthesizeme.plain_text import count, id_list, printable
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
     from synthesizeme.induction.evidence import Gathered
-    from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
+    from synthesizeme.induction.one_user import InductionSettings, UserFailure, UserResult
     from synthesizeme.types import PreferencePair
 
     Users: TypeAlias = Mapping[str, Sequence[PreferencePair]]
@@ -186,15 +186,12 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 def _estimate(
     users: Users, settings: InductionSettings, model: ModelOptions, budget: int | None, *, as_json: bool
 ) -> None:
-    from synthesizeme.backends import most_follow_ups
-    from synthesizeme.personas.estimate import estimate_users, list_price
+    from synthesizeme.backends import most_follow_ups, token_price
+    from synthesizeme.induction.estimate import estimate_users
 
     found = estimate_users(list(users.values()), settings, budget_calls=budget, max_tokens=model.max_tokens)
-    prices = [
-        (list_price(model.model, it.induction, api_base=model.api_base),
-         list_price(model.model, it.evaluation, api_base=model.api_base))
-        for it in found
-    ]  # fmt: skip
+    price = token_price(model.model, api_base=model.api_base)
+    prices = [(it.induction.cost(price), it.evaluation.cost(price)) for it in found]
     by_user = dict(zip(users, found, strict=True))
     follow_ups = most_follow_ups(model.model, api_base=model.api_base)
     if as_json:
@@ -214,7 +211,7 @@ def _induce(
 ) -> tuple[Done, list[UserFailure]]:
     """Induce, write and show one user after another; without an output only notes are shown."""
     from synthesizeme.cli._model_options import open_session
-    from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
+    from synthesizeme.induction.one_user import UserFailure, induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
     done: Done = []

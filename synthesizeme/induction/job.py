@@ -12,18 +12,16 @@ from pathlib import Path
 from pydantic import Field
 
 from synthesizeme.backends import (
-    Budget,
     CallCache,
     Caps,
-    Model,
     ModelSettings,
     RetryPolicy,
     Session,
+    model_budget,
     open_model,
 )
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.estimate import token_price
-from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.profiles import ProfileStore, open_store
 from synthesizeme.progress import OnProgress
 from synthesizeme.prompts import load_prompt
@@ -143,24 +141,9 @@ class InductionJob:
             cache = stack.enter_context(CallCache(self.cache_dir)) if self.cache_dir else None
             session = Session(
                 model, cache=cache, concurrency=self.concurrency, retry=self.retry, progress=progress,
-                budget=self._budget(model),
+                budget=model_budget(model, self.caps),
             )  # fmt: skip
             yield stack.enter_context(session)
-
-    def _budget(self, model: Model) -> Budget:
-        return model_budget(model, self.caps)
-
-
-def model_budget(model: Model, caps: Caps) -> Budget:
-    """The budget of one session of a model.
-
-    Raises:
-        ConfigError: the cost is capped and the price is not known.
-    """
-    price = None
-    if caps.cost_usd is not None:
-        price = token_price(model.name, api_base=model.settings.api_base)
-    return Budget(caps, max_tokens=model.settings.max_tokens, price=price)
 
 
 EXAMPLES = 20

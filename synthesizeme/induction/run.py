@@ -23,7 +23,7 @@ from synthesizeme.errors import (
     UnreadableError,
 )
 from synthesizeme.induction.job import InductionJob, NamedUser, Pooled, RunSummary
-from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
+from synthesizeme.induction.stored_user import UserDone, induce_stored_user, is_due
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user

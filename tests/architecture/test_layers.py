@@ -39,7 +39,8 @@ LAYERS = (
     ("retrieval", "evaluation"),
     ("judges",),
     ("personas",),
-    ("serving", "simulation", "comparison", "induction", "lamp"),
+    ("induction",),
+    ("serving", "simulation", "comparison", "lamp"),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

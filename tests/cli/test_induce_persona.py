@@ -12,7 +12,7 @@ from synthesizeme.backends import RetryPolicy, Session
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.cli._tables import result_json, show_result
 from synthesizeme.errors import BackendError
-from synthesizeme.personas import workflow
+from synthesizeme.induction import one_user
 from synthesizeme.personas.judging_profile import load_profile
 from synthesizeme.profiles.folder import ProfileFolder, folder_name
 from synthesizeme.types import Usage
@@ -270,7 +270,7 @@ def break_the_evaluation(monkeypatch):
     def broken(*arguments):
         raise BackendError("the server is gone")
 
-    monkeypatch.setattr(workflow, "_measure", broken)
+    monkeypatch.setattr(one_user, "_measure", broken)
 
 
 def test_a_failed_evaluation_keeps_the_profile_and_is_status_1(command, sample, monkeypatch, tmp_path):
@@ -290,7 +290,7 @@ def test_when_every_user_fails_nothing_else_is_claimed(command, sample, row, wri
     def broken(*arguments, **options):
         raise BackendError("the server is gone")
 
-    monkeypatch.setattr(workflow, "induce_user", broken)
+    monkeypatch.setattr(one_user, "induce_user", broken)
     several = command("induce-persona", sample, "--all-users")
     assert (several.status, several.out) == (1, "")
     assert "Error: all 3 users failed\n" in several.err
@@ -317,8 +317,8 @@ def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch
         )
     )
     model = scripted_model(dull)
-    result = workflow.induce_user(
-        Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, workflow.InductionSettings()
+    result = one_user.induce_user(
+        Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, one_user.InductionSettings()
     )
     show_result(result, {"profile": tmp_path / "p" / "profile.json"}, model)
     shown = capfd.readouterr().out

@@ -23,8 +23,8 @@ from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import ConfigError
 from synthesizeme.induction import Shard, run
-from synthesizeme.induction.one_user import induce_stored_user
-from synthesizeme.personas.workflow import InductionSettings, induce_user
+from synthesizeme.induction.one_user import InductionSettings, induce_user
+from synthesizeme.induction.stored_user import induce_stored_user
 from synthesizeme.profiles import open_store
 from synthesizeme.profiles.views import every_user, take_pairs
 from synthesizeme.types import Message
@@ -285,7 +285,7 @@ def test_a_fault_of_the_program_is_a_users_failure_with_its_name(people, filled,
             raise ZeroDivisionError("by nought")
         return real(session, pairs, settings, **more)
 
-    monkeypatch.setattr(sys.modules["synthesizeme.induction.one_user"], "induce_user", faulty)
+    monkeypatch.setattr(sys.modules["synthesizeme.induction.stored_user"], "induce_user", faulty)
     assert run(job_at(place)).done == 1
     assert opened(place).induction("planted-00000").error == "ZeroDivisionError: by nought"
 

@@ -17,6 +17,7 @@ from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets import assign_splits, read_pairs
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
+from synthesizeme.induction.one_user import InductionSettings, UserFailure, induce_user, induce_users
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.personas.documents import persona_markdown
@@ -29,7 +30,6 @@ from synthesizeme.personas.synthesis import (
     persona_messages,
     write_persona,
 )
-from synthesizeme.personas.workflow import InductionSettings, UserFailure, induce_user, induce_users
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.stylometry import FEATURES

@@ -8,8 +8,7 @@ from invented import pair
 from synthesizeme.backends import RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, ConfigError, DataError
-from synthesizeme.judges import memory_profile
-from synthesizeme.personas.workflow import (
+from synthesizeme.induction.one_user import (
     InductionSettings,
     UserFailure,
     UserResult,
@@ -18,6 +17,7 @@ from synthesizeme.personas.workflow import (
     induce_users,
     judged_profiles,
 )
+from synthesizeme.judges import memory_profile
 from synthesizeme.profile import UserProfile
 
 
