@@ -11,6 +11,7 @@ from synthesizeme.backends._base import (
 from synthesizeme.backends._calls import CallCache, Question
 from synthesizeme.backends._faults import RetryPolicy
 from synthesizeme.backends._ledger import Account, Budget, Caps
+from synthesizeme.backends._opening import SessionSettings
 from synthesizeme.backends._prices import model_budget, token_price
 from synthesizeme.backends._reply import Answer, Form, Structure, Token
 from synthesizeme.backends._session import Session, session_with, using
@@ -29,6 +30,7 @@ __all__ = [
     "Question",
     "RetryPolicy",
     "Session",
+    "SessionSettings",
     "Structure",
     "Token",
     "default_cache_dir",

@@ -1,10 +1,13 @@
-"""One user or many, end to end: split the pairs, induce the profile, measure it on the held-out pairs."""
+"""One user, end to end: split the pairs, induce the profile, measure it on the held-out pairs."""
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from synthesizeme.backends import Account, Session
 from synthesizeme.datasets import assign_splits
@@ -15,6 +18,7 @@ from synthesizeme.errors import (
     ConfigError,
     CredentialError,
     DataError,
+    StoreError,
     SynthesizeMeError,
     UnreadableError,
 )
@@ -22,15 +26,18 @@ from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.pairs import check_single_source
-from synthesizeme.personas.budget import LEAST_CALLS, CallBudget, Effort, Search, divide_calls
+from synthesizeme.personas.budget import CallBudget, Effort, Search, divide_calls
 from synthesizeme.personas.cautions import measured, with_cautions
 from synthesizeme.personas.synthesize_me import SynthesizeMe
 from synthesizeme.profile import UserProfile
+from synthesizeme.profiles.store import InductionRecord
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
 
-UNREACHABLE_USERS = 2
-"""Users in a row whose model cannot be reached before the others are not tried any more."""
+STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
+"""What no user is to blame for: the run ends."""
+_SHOWN = 500
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,18 @@ class UserResult:
         """Whose result it is."""
         return self.profile.user_id
 
+    def record(self, settings: str = "") -> InductionRecord:
+        """The result as a store keeps it, without a check for drift; `settings` is their fingerprint."""
+        written = self.profile.provenance
+        scores = {name: list(found.scores.values()) for name, found in self.outcomes.items()}
+        unanswered = (found.failures for found in self.outcomes.values())
+        return InductionRecord(
+            state="done", pairs=sum(self.pairs.values()), settings=settings,
+            usage=self.usage + self.evaluation_usage,
+            accuracy={name: (sum(found), len(found)) for name, found in scores.items()},
+            unanswered=added(written.failures if written else {}, *unanswered),
+        )  # fmt: skip
+
     def report(self, *, seed: int) -> Report:
         """How each judge did, with everything that was counted; gains are over the default judge."""
         reference = self.outcomes.get("default")
@@ -108,13 +127,31 @@ class UserResult:
 
 
 @dataclass(frozen=True)
-class UserFailure:
-    """A user whose induction failed, among others that may have gone well."""
+class UserDone:
+    """What became of one user of many."""
 
     user_id: str
     """Who."""
-    error: str
-    """Why."""
+    record: InductionRecord | None
+    """How the induction ended; None when there was nothing to do, or the user was left."""
+    result: UserResult | None = None
+    """What was learned and measured."""
+    unreachable: bool = False
+    """Whether the model gave no answers, to the induction or to the evaluation."""
+    stopped: str | None = None
+    """Why the user was left for another run: the budget is used up, or no reply can be kept."""
+    usage: Usage = field(default_factory=Usage)
+    """What was spent beside the record: on a user that was left, or that another process finished first."""
+
+    @property
+    def profile(self) -> UserProfile | None:
+        """What was learned."""
+        return None if self.result is None else self.result.profile
+
+    @property
+    def error(self) -> str:
+        """Why it failed; nothing if it did not."""
+        return "" if self.record is None else self.record.error
 
 
 def induce_user(
@@ -186,66 +223,75 @@ def induce_user(
     )
 
 
-def induce_users(
+def attempt(
+    user_id: str,
+    induce: Callable[[], tuple[UserResult, InductionRecord]],
+    failed: Callable[[Exception], InductionRecord],
+) -> UserDone:
+    """Induce one user of many: what goes wrong is the user's failure, unless no user is to blame for it.
+
+    Args:
+        user_id: Who.
+        induce: Does it, and says how it ended.
+        failed: What is known of a failure.
+
+    Raises:
+        Exception: one of `STOPS`.
+        UnreadableError: most replies of the model cannot be read; says about which user it was asked.
+    """
+    try:
+        result, record = induce()
+    except (BudgetError, CacheError) as error:
+        return UserDone(user_id, None, stopped=str(error))
+    except STOPS:
+        raise
+    except UnreadableError as error:
+        raise error.about(user_id) from error
+    except Exception as error:
+        _logger.debug("user %r failed", user_id, exc_info=True)
+        return UserDone(user_id, failed(error), unreachable=isinstance(error, BackendError))
+    return UserDone(user_id, record, result, unreachable=result.evaluation_error is not None)
+
+
+def induce_given_user(
     session: Session,
-    users: Mapping[str, Sequence[PreferencePair]],
+    pairs: Sequence[PreferencePair],
     settings: InductionSettings,
     *,
     budget_calls: int | None = None,
-    evidence: Mapping[str, Sequence[Evidence]] | None = None,
-) -> Iterator[UserResult | UserFailure]:
-    """Induce one user after another; one that fails does not stop the others.
+    evidence: Sequence[Evidence] = (),
+) -> UserDone:
+    """`induce_user` as one of many; see `attempt`."""
+    account, evaluation = session.account(), session.account()
 
-    A budget is divided evenly over the users that are left, so what one user does not spend goes to the
-    next ones. After two users in a row whose model could not be reached the others are not tried.
+    def induce() -> tuple[UserResult, InductionRecord]:
+        result = induce_user(
+            session, pairs, settings,
+            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence,
+        )  # fmt: skip
+        return result, result.record()
 
-    Args:
-        session: The model.
-        users: Pairs by user id.
-        settings: How.
-        budget_calls: Most distinct calls in all.
-        evidence: What a reward model learned of each user, by user id; see `induce_user`.
+    def failed(error: Exception) -> InductionRecord:
+        return failure(error, len(pairs), usage=account.usage + evaluation.usage)
 
-    Yields:
-        One result or failure per user, in order.
+    found = attempt(pairs[0].user_id, induce, failed)
+    return replace(found, usage=account.usage + evaluation.usage) if found.stopped else found
 
-    Raises:
-        ConfigError: the budget is too small for so many users, or the call cache cannot be used.
-        CredentialError: the key is missing or was rejected.
-        BudgetError: a cap of the session is reached.
-        UnreadableError: most replies of the model cannot be read; says about which user it was asked.
+
+def failure(error: Exception, pairs: int, settings: str = "", **known: Any) -> InductionRecord:
+    """The record of an induction that failed; only a fault of the program has its type named."""
+    name = "" if isinstance(error, SynthesizeMeError) else f"{type(error).__name__}: "
+    said = " ".join(f"{name}{error}".split())[:_SHOWN]
+    return InductionRecord(state="failed", pairs=pairs, settings=settings, error=said, **known)
+
+
+def added(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of the same things, together.
+
+    >>> added({"parse": 1}, {"refusal": 1, "parse": 2})
+    {'parse': 3, 'refusal': 1}
     """
-    if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
-        raise ConfigError(
-            f"a budget of {budget_calls} calls is too small for {len(users)} users; "
-            f"at least {LEAST_CALLS} calls a user are needed, {LEAST_CALLS * len(users)} in all"
-        )
-    left, unreachable = budget_calls, 0
-    for position, (user_id, pairs) in enumerate(users.items()):
-        if unreachable >= UNREACHABLE_USERS:
-            yield UserFailure(user_id, f"not tried: the model failed for {unreachable} users in a row")
-            continue
-        share = None if left is None else left // (len(users) - position)
-        account = session.account()
-        spent = 0
-        try:
-            result = induce_user(
-                session, pairs, settings,
-                budget_calls=share, account=account, evidence=(evidence or {}).get(user_id, ()),
-            )  # fmt: skip
-        except (ConfigError, CredentialError, BudgetError):
-            raise
-        except UnreadableError as error:
-            raise error.about(user_id) from error
-        except SynthesizeMeError as error:
-            unreachable = unreachable + 1 if isinstance(error, BackendError) else 0
-            yield UserFailure(user_id, str(error))
-        else:
-            unreachable = 0 if result.evaluation_error is None else unreachable + 1
-            spent = result.evaluation_usage.distinct_calls
-            yield result
-        if left is not None:
-            left -= account.usage.distinct_calls + spent
+    return {name: sum(some.get(name, 0) for some in counts) for name in sorted(set().union(*counts))}
 
 
 def judged_profiles(

@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 
 from synthesizeme.backends import Session
 from synthesizeme.datasets import extend_splits
-from synthesizeme.errors import (
-    BackendError,
-    BudgetError,
-    CacheError,
-    ConfigError,
-    CredentialError,
-    DataError,
-    StoreConflictError,
-    StoreError,
-    UnreadableError,
-)
+from synthesizeme.errors import BackendError, DataError, StoreConflictError
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.induction import drift
-from synthesizeme.induction.job import InductionJob, added
-from synthesizeme.induction.one_user import induce_user
+from synthesizeme.induction.job import InductionJob
+from synthesizeme.induction.one_user import UserDone, UserResult, added, attempt, failure, induce_user
 from synthesizeme.judges import LLMJudge
-from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import InductionNote, InductionRecord, ProfileVersion
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import PreferencePair, Usage, respondents
 
-STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
-"""What no user is to blame for: the run ends."""
 _TURNS = 5
 """How often a user is taken up again that other processes finish at the same moment."""
-_SHOWN = 500
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class UserDone:
-    """What became of one user."""
-
-    user_id: str
-    """Who."""
-    record: InductionRecord | None
-    """How the induction ended; None when there was nothing to do, or the user was left."""
-    profile: UserProfile | None = None
-    """What was learned."""
-    unreachable: bool = False
-    """Whether it failed because the model gave no answers."""
-    stopped: str | None = None
-    """Why the user was left for another run: the budget is used up, or no reply can be kept."""
-    usage: Usage = field(default_factory=Usage)
-    """What was spent beside the record: on a user that was left, or that another process finished first."""
 
 
 def is_due(note: InductionNote | None, pairs: int, job: InductionJob, fingerprint: str) -> bool:
@@ -87,29 +53,20 @@ def induce_stored_user(
         try:
             before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
         except DataError as error:  # a row of this user is damaged; a store that is, refuses the next line
-            return UserDone(user_id, store.put_induction(user_id, _failed(error, 0, fingerprint)))
+            return UserDone(user_id, store.put_induction(user_id, failure(error, 0, fingerprint)))
         if not is_due(before, len(pairs), job, fingerprint):
             return UserDone(user_id, None, usage=spent)
         work = _Work(session, job, fingerprint, user_id, before, latest)
-        profile, unreachable = None, False
+        found = attempt(user_id, partial(work.induce, pairs), partial(work.failed, pairs))
+        if found.record is None:
+            return replace(found, usage=spent + work.usage)
+        version = latest.version if latest else 0
         try:
-            profile, record = work.induce(pairs)
-        except (BudgetError, CacheError) as error:
-            return UserDone(user_id, None, stopped=str(error), usage=spent + work.usage)
-        except STOPS:
-            raise
-        except UnreadableError as error:
-            raise error.about(user_id) from error
-        except Exception as error:
-            _logger.debug("user %r failed", user_id, exc_info=True)
-            record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)
-        try:
-            version = latest.version if latest else 0
-            kept = store.put_induction(user_id, record, profile, expected_version=version)
+            kept = store.put_induction(user_id, found.record, found.profile, expected_version=version)
         except StoreConflictError:
             spent += work.usage
             continue
-        return UserDone(user_id, kept, profile, unreachable, usage=spent)
+        return replace(found, record=kept, usage=spent)
     raise StoreConflictError(
         f"other processes kept changing user {user_id[:60]!r}. Cure: let each process have its own --shard"
     )
@@ -132,7 +89,7 @@ class _Work:
         self.known = latest.profile if latest else None
         self.checking, self.making, self.measuring = (session.account() for _ in range(3))
 
-    def induce(self, pairs: Sequence[PreferencePair]) -> tuple[UserProfile, InductionRecord]:
+    def induce(self, pairs: Sequence[PreferencePair]) -> tuple[UserResult, InductionRecord]:
         """The profile of all pairs, each in the split that it had before, and how it was made."""
         made = self.known.provenance if self.known else None
         splits = made.splits if made else {}
@@ -146,21 +103,21 @@ class _Work:
         )  # fmt: skip
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)
-        tested = _scored(result.outcomes.get("both"))
-        track, checked = drift.started(tested), None
+        track, checked = drift.started(_scored(result.outcomes.get("both"))), None
         if judged is not None and self.before is not None:
             followed = drift.extended(self.before.track, _scored(judged))
             checked = drift.check(followed)
             track = track if checked and checked.drifted else followed
-        accuracy = {name: (sum(s := _scored(found)), len(s)) for name, found in result.outcomes.items()}
-        written = result.profile.provenance
-        outcomes = [*result.outcomes.values(), *([judged] if judged else [])]
-        return result.profile, InductionRecord(
-            state="done", pairs=len(pairs), settings=self.fingerprint,
-            drifted=checked is not None and checked.drifted, drift=checked, track=track,
-            usage=self.usage, accuracy=accuracy,
-            unanswered=added(written.failures if written else {}, *(found.failures for found in outcomes)),
-        )  # fmt: skip
+        record = result.record(self.fingerprint)
+        return result, record.model_copy(
+            update={
+                "drifted": checked is not None and checked.drifted,
+                "drift": checked,
+                "track": track,
+                "usage": self.usage,
+                "unanswered": added(record.unanswered, judged.failures if judged else {}),
+            }
+        )
 
     def _judged(self, new: Sequence[PreferencePair]) -> Outcome | None:
         """How the profile does on pairs that it has not learned from; None if it was made otherwise."""
@@ -176,21 +133,16 @@ class _Work:
         """What was spent so far."""
         return self.checking.usage + self.making.usage + self.measuring.usage
 
-    def failed(self, error: Exception, pairs: int) -> InductionRecord:
+    def failed(self, pairs: Sequence[PreferencePair], error: Exception) -> InductionRecord:
         """What is known of a failure; what was known of the user before stays known."""
         before = self.before
-        update = {
-            "attempts": before.attempts + 1 if before and before.state == "failed" else 1,
-            "usage": self.usage,
-            "unanswered": added(self.checking.failures, self.making.failures, self.measuring.failures),
-            "track": before.track if before else drift.started(()),
-        }
-        return _failed(error, pairs, self.fingerprint).model_copy(update=update)
-
-
-def _failed(error: Exception, pairs: int, fingerprint: str) -> InductionRecord:
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return InductionRecord(state="failed", pairs=pairs, settings=fingerprint, error=said[:_SHOWN])
+        return failure(
+            error, len(pairs), self.fingerprint,
+            attempts=before.attempts + 1 if before and before.state == "failed" else 1,
+            usage=self.usage,
+            unanswered=added(self.checking.failures, self.making.failures, self.measuring.failures),
+            track=before.track if before else drift.started(()),
+        )  # fmt: skip
 
 
 def _scored(outcome: Outcome | None) -> list[float]:
