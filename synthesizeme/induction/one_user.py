@@ -193,23 +193,16 @@ def induce_user(
     split, rule = assign_splits(pairs, seed=settings.seed)
     counts = Counter(pair.split for pair in split)
     history, test = _halves(split)
-    apart = _mixture(test) if settings.evaluate else None
-    asked = settings if apart is None else replace(settings, evaluate=False)
-    planned = plan_calls(split, asked, budget_calls)
-    method = asked.method(session, planned.budget)
+    planned = plan_calls(split, settings, budget_calls)
+    method = settings.method(session, planned.budget)
     profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
-    notes = list(profile.provenance.notes) if profile.provenance else []
-    notes += [note for note in (apart, planned.note if not planned.evaluation else "") if note]
-    outcomes: dict[str, Outcome] = {}
-    error = None
-    if planned.evaluation:
-        try:
-            outcomes = _measure(evaluation, judged_profiles(profile, history, settings), test, settings)
-        except (BudgetError, CacheError, UnreadableError):
-            raise
-        except SynthesizeMeError as problem:
-            error = str(problem)
-            notes.append(f"the evaluation failed, the profile is whole: {error}")
+    judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
+    outcomes, error = _measured(evaluation, judged, test, settings)
+    notes = [
+        *(profile.provenance.notes if profile.provenance else ()),
+        *([planned.note] if planned.note and not judged else []),
+        *([f"the evaluation failed, the profile is whole: {error}"] if error else []),
+    ]
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
@@ -325,21 +318,25 @@ def plan_calls(
 ) -> CallBudget:
     """How one user's calls are divided between induction and evaluation, before any is made.
 
+    Test pairs of people and of simulations together are not measured on; the note says so.
+
     Raises:
         DataError: the survey answers that a baseline needs cannot be read.
         ConfigError: the budget is too small.
     """
     history, test = _halves(split)
     n_train = sum(pair.split == "train" for pair in history)
-    wanted = 0
-    if settings.evaluate and test:
+    apart = _mixture(test) if settings.evaluate else None
+    evaluates, wanted = settings.evaluate and apart is None, 0
+    if evaluates and test:
         wanted = evaluation_calls(
             judged_profiles(UserProfile(user_id=split[0].user_id), history, settings), len(test)
         )
-    return divide_calls(
+    planned = divide_calls(
         n_train, len(history) - n_train, len(test), wanted,
-        effort=settings.effort, search=settings.search, evaluate=settings.evaluate, budget_calls=budget_calls,
+        effort=settings.effort, search=settings.search, evaluate=evaluates, budget_calls=budget_calls,
     )  # fmt: skip
+    return planned if apart is None else replace(planned, note=apart)
 
 
 def _mixture(test: Sequence[PreferencePair]) -> str | None:
@@ -357,17 +354,23 @@ def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list
     return history, [pair for pair in split if pair.split == "test"]
 
 
-def _measure(
+def _measured(
     account: Account,
     judged: Mapping[str, UserProfile | None],
     test: Sequence[PreferencePair],
     settings: InductionSettings,
-) -> dict[str, Outcome]:
+) -> tuple[dict[str, Outcome], str | None]:
+    """How each judge does, and why that broke off, if it did: then nothing is said of any judge."""
     prompt = load_prompt(settings.judge_prompt)
     outcomes = {}
-    for name, known in judged.items():
-        profiles = None if known is None else {known.user_id: known}
-        judge = LLMJudge(account, profiles, prompt=prompt, name=f"evaluating {name}")
-        outcome = evaluate(judge, test, seed=settings.seed)
-        outcomes[name] = outcome.model_copy(update={"scorer": name})
-    return outcomes
+    try:
+        for name, known in judged.items():
+            profiles = None if known is None else {known.user_id: known}
+            judge = LLMJudge(account, profiles, prompt=prompt, name=f"evaluating {name}")
+            outcome = evaluate(judge, test, seed=settings.seed)
+            outcomes[name] = outcome.model_copy(update={"scorer": name})
+    except (BudgetError, CacheError, UnreadableError):
+        raise
+    except SynthesizeMeError as problem:
+        return {}, str(problem)
+    return outcomes, None

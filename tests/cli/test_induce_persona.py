@@ -267,10 +267,10 @@ def test_the_plain_search_of_the_paper_runs_and_refuses_a_budget_it_could_not_ke
 
 
 def break_the_evaluation(monkeypatch):
-    def broken(*arguments):
+    def broken(*arguments, **options):
         raise BackendError("the server is gone")
 
-    monkeypatch.setattr(one_user, "_measure", broken)
+    monkeypatch.setattr(one_user, "evaluate", broken)
 
 
 def test_a_failed_evaluation_keeps_the_profile_and_is_status_1(command, sample, monkeypatch, tmp_path):
