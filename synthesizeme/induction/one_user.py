@@ -150,7 +150,9 @@ class UserDone:
 
     @property
     def error(self) -> str:
-        """Why it failed; nothing if it did not."""
+        """Why it failed, or the evaluation did; nothing if neither did."""
+        if self.result is not None:
+            return self.result.evaluation_error or ""
         return "" if self.record is None else self.record.error
 
 

@@ -207,8 +207,7 @@ class _Walk:
             return
         self._unreachable = self._unreachable + 1 if user.unreachable else 0
         if self._unreachable >= UNREACHABLE_USERS:
-            assert user.record is not None
-            self._stop(f"the model failed for {self._unreachable} users in a row; {user.record.error}")
+            self._stop(f"the model failed for {self._unreachable} users in a row; {user.error}")
         if self.on_user is not None:
             self.on_user(user, self.summary)
 

@@ -183,3 +183,21 @@ def test_malformed_survey_answers_are_refused_before_any_call():
     with pytest.raises(DataError, match=r"user_profile"):
         induce_user(session, pairs, InductionSettings(baselines=True))
     assert session.model.lm.engine.requests == []
+
+
+def test_an_evaluation_that_breaks_off_for_some_users_in_a_row_ends_the_run_with_its_reason():
+    users = {
+        f"u{n}": [shouting(i, user=f"u{n}", split="test" if i > 15 else "train") for i in range(20)]
+        for n in range(12)
+    }
+
+    def script(request):
+        if any(f"Fathom {n} " in m.text for n in range(16, 20) for m in request.messages):
+            return RuntimeError("connection reset")
+        return "Reasoning: short\nPreference: First\nConfidence: 70"
+
+    session = Session(scripted_model(script), retry=RetryPolicy(give_up_after=3))
+    summary = induce_users(session, users, InductionSettings())
+    assert UNREACHABLE_USERS <= summary.done < 12
+    assert "users in a row; " in summary.stopped
+    assert "3 calls in a row failed" in summary.stopped
