@@ -4,8 +4,7 @@ The judge explains every train pair; what agrees with the user is kept, and cand
 handful of validation pairs cannot rank a dozen candidates: the best of ten useless ones looks perfect nine
 times in ten. So every candidate is compared with the judge that has no demonstrations, on the same pairs in
 the same order; both orders of a pair are one observation; the mean gain is shrunk toward the small one that
-demonstrations bring on average. Poor candidates stop early (successive halving) so that the calls go to the
-rest.
+demonstrations bring on average. Poor candidates stop early (successive halving).
 
 The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
 known of it is recorded beside it, gain and standard error.
@@ -154,8 +153,7 @@ def labelled(pair: PreferencePair, order: Order) -> Demonstration:
 SHRINKAGE = 4.0
 """Pairs' worth of belief that a set of demonstrations gains `PRIOR_GAIN`."""
 PRIOR_GAIN = 0.03
-"""Gain of demonstrations on average over users; what it was on validation rows of LLMFAO, Polis and Remesh is
-in `experiments/personas`."""
+"""Gain of demonstrations on average over users, about as on validation rows (`experiments/personas`)."""
 PRIOR_VARIANCE = 0.5
 """Variance of the gain on one pair in those: that of the difference of two coins."""
 
@@ -198,7 +196,7 @@ class CandidateSet:
         return (sum(gains) + SHRINKAGE * PRIOR_GAIN) / (len(gains) + SHRINKAGE)
 
     def standard_error(self, base: CandidateSet) -> float:
-        """Standard error of the shrunken gain, the prior belief counted as `SHRINKAGE` pairs."""
+        """Its standard error, the prior belief counted as `SHRINKAGE` pairs."""
         gains, mean = self._gains(base), self.shrunken_gain(base)
         weight = len(gains) + SHRINKAGE
         variance = (sum((gain - mean) ** 2 for gain in gains) + SHRINKAGE * PRIOR_VARIANCE) / weight

@@ -10,8 +10,9 @@ With p_i the probability of choice i for anybody, a set S of statements is worth
     P(choice i) = sigmoid(logit p_i + sum_{j in S} w_j v_ij),    w_j ~ N(0, 1 / PRECISION)               (1)
 
 by Laplace's approximation. Statements join one by one, the one first that raises it most, as long as it rises
-by `LEAST_RISE` and as they hold in more pairs than not among those for which the others do not yet speak: what another statement says already, or what is true of anybody, adds nothing. One that was
-contradicted as often as it held never joins.
+by `LEAST_RISE` and as they hold in more pairs than not among those for which the others do not yet speak:
+what another statement says already, or what is true of anybody, adds nothing. One that was contradicted as
+often as it held never joins.
 
 References:
     Findeis et al., "Inverse Constitutional AI", ICLR 2025: every rule is tested on every pair.

@@ -138,7 +138,7 @@ def test_the_standard_error_is_the_spread_of_the_deviation_under_chance():
 def test_the_test_is_its_own_for_a_seed_and_one_without_any_difference():
     style, p = np.ones((10, 2)), np.full(10, 0.4)
     assert chance([style], p, 0) == chance([style], p, 0) == 0.001
-    assert chance(np.zeros((10, 2)), p, 0) == chance(np.zeros((0, 2)), np.zeros(0), 0) == 1.0
+    assert chance([np.zeros((10, 2))], p, 0) == chance([np.zeros((0, 2))], np.zeros(0), 0) == 1.0
     assert chance([style], np.full(10, 0.98), 0) > APART_LEVEL, "what everybody does"
 
 

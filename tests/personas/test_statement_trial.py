@@ -147,7 +147,7 @@ def test_few_pairs_give_few_sentences(n, most):
     columns = np.zeros((n, 12), np.int8)
     for place, row in zip(itertools.cycle(range(12)), range(n)):
         columns[row, place] = 1
-    columns[: max(3, n // 2), 0] = 1
+    columns[: max(4, n // 2), 0] = 1
     sentences = tuple(PersonaSentence(text=f"The user prefers {j}.") for j in range(12))
     own, _ = choose(Tried(sentences, tuple(pairs), columns, np.ones_like(columns, bool)), np.full(n, 0.5))
     assert 1 <= len(own) <= most

@@ -1,0 +1,300 @@
+"""One user's induction: what SynthesizeMe finds in the user's choices, stage by stage."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthesizeme.backends import Account
+from synthesizeme.errors import BackendError
+from synthesizeme.evaluation.report import fingerprint
+from synthesizeme.judges import LLMJudge
+from synthesizeme.personas.budget import Effort, Search, make_plan
+from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
+from synthesizeme.personas.judging_profile import JudgingProfile
+from synthesizeme.personas.selection import (
+    CandidateSet,
+    Item,
+    TracePool,
+    bootstrap,
+    candidate_report,
+    draw_demonstrations,
+    draw_orders,
+    judge_into,
+    labelled,
+    other,
+    paper_search,
+    reasoned,
+    successive_halving,
+)
+from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, write_persona
+from synthesizeme.personas.trial import tried_persona
+from synthesizeme.plain_text import count
+from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
+from synthesizeme.prompts import PromptTemplate, load_prompt
+from synthesizeme.taste import as_sure_as_they_are, p_value
+from synthesizeme.types import APART_LEVEL, Demonstration, Evidence, Order, PreferencePair
+
+FEW_VALIDATION_PAIRS = 6
+"""Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
+LEAST_SURE = 0.02
+"""A probability of a choice for anybody is at least that far from 0 and 1."""
+LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
+"""Most demonstrations in a profile, by effort."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How users are induced; see `SynthesizeMe`."""
+
+    effort: Effort
+    search: Search
+    seed: int
+    budget_calls: int | None
+    judge_prompt: PromptTemplate
+    theta: PromptTemplate
+    max_persona_characters: int
+    evidence_model: str | None
+
+
+class Induction:
+    """One user's induction: what has been found so far."""
+
+    def __init__(
+        self,
+        method: Method,
+        account: Account,
+        user_id: str,
+        train: list[PreferencePair],
+        validation: list[PreferencePair],
+        evidence: Sequence[Evidence],
+        population: Mapping[str, float],
+    ) -> None:
+        self.method, self.account, self.user_id = method, account.part(), user_id
+        self.train, self.validation, self.evidence = train, validation, tuple(evidence)
+        self.population = population
+        self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
+        self.persona: Persona | None = None
+        self.demonstrations: tuple[Demonstration, ...] = ()
+        self.candidates: list[Candidate] = []
+        self.pools: list[TracePool] = []
+        self.judges: list[LLMJudge] = []
+        self.notes: list[str] = []
+        self.verdicts = Verdicts("train")
+        self.nobody = np.zeros(0)
+        self.p_value: float | None = None
+
+    def judge(
+        self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
+    ) -> LLMJudge:
+        """A judge of this user with the given parts of a profile."""
+        known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
+        profiles = {self.user_id: known}
+        self.judges.append(LLMJudge(self.account, profiles, prompt=self.method.judge_prompt, name=stage))
+        return self.judges[-1]
+
+    def economical(self) -> None:
+        """Judge once, write and try statements if there is a taste, select demonstrations."""
+        method = self.method
+        plan = make_plan(
+            len(self.train), len(self.validation), effort=method.effort, budget_calls=method.budget_calls
+        )
+        train = self.train[: plan.train]
+        pool = TracePool()
+        default = self.judge("bootstrapping reasoning", None)
+        bootstrap(default, train, self.orders, pool=pool, rejudged=plan.rejudged)
+        self.pools.append(pool)
+        self._insist_on_verdicts(pool)
+        both = [
+            (pair, order)
+            for pair in self.validation
+            for order in (self.orders[pair.pair_id], other(self.orders[pair.pair_id]))
+        ][: max(0, self._calls_left(plan.limit) // 2)]
+        judged = TracePool()
+        judge_into(judged, self.judge("scoring the default judge", None), both)
+        if self._shows_taste([pool, judged]):
+            self.persona = self._tried([pool, judged], plan.limit)
+        self._select([pool, judged], both, train, plan.candidates, plan.limit)
+
+    def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
+        """Whether the choices differ from those of anybody; what was measured is kept."""
+        self.nobody = as_sure_as_they_are(self._probabilities(pools))
+        self.p_value = p_value([*self.train, *self.validation], self.nobody, self.method.seed)
+        if self.p_value <= APART_LEVEL:
+            return True
+        self.notes.append(
+            f"nothing yet: these {len(self.nobody)} choices cannot be told from those of anybody "
+            f"(p = {self.p_value:.2f}, expected {APART_LEVEL:g} or less). What helps: more choices, between "
+            "answers that differ in what matters to the user"
+        )
+        return False
+
+    def _probabilities(self, pools: Sequence[TracePool]) -> NDArray[np.float64]:
+        """Of each train and validation choice for anybody: as given, or by the judge that knows nobody."""
+        found = []
+        for pair in (*self.train, *self.validation):
+            said = [trace.probability for pool in pools for trace in pool.traces.get(pair.pair_id, ())]
+            default = sum(said) / len(said) if said else 0.5
+            found.append(self.population.get(pair.pair_id, default))
+        return np.clip(found, LEAST_SURE, 1 - LEAST_SURE)
+
+    def _tried(self, pools: Sequence[TracePool], limit: int) -> Persona | None:
+        """The statements that the writer proposes and a trial on the user's choices bears out."""
+        pairs = [*self.train, *self.validation]
+        proposed = self._write(self._choices(pools, pairs), limit)
+        if proposed is None:
+            return None
+        persona = tried_persona(
+            self.account, proposed, pairs, self.orders, self.nobody,
+            judge=self.judge, max_calls=self._calls_left(limit) // 2,
+        )  # fmt: skip
+        if persona is None:
+            tried = count(len(proposed.sentences), "statement")
+            self.notes.append(f"{tried} tried; none explains the choices better than what holds of anybody")
+            return None
+        own = persona.sentences
+        agreed = dict.fromkeys((pair_id for it in own for pair_id in (*it.pair_ids, *it.against)), 0)
+        for it in own:
+            for ids, vote in ((it.pair_ids, 1), (it.against, -1)):
+                agreed.update({pair_id: agreed[pair_id] + vote for pair_id in ids})
+        correct = sum((1 + (votes > 0) - (votes < 0)) / 2 for votes in agreed.values())
+        self.verdicts = replace(self.verdicts, judged=len(agreed), correct=correct)
+        return persona
+
+    def _insist_on_verdicts(self, pool: TracePool) -> None:
+        """Stop when the model gave no verdict at all: what would follow is not about the user."""
+        if pool.judged:
+            return
+        found = ", ".join(f"{number} {kind}" for kind, number in self._failures().items())
+        raise BackendError(
+            f"{self.account.model.name}: none of its {self.account.usage.distinct_calls} replies about user "
+            f"{self.user_id[:60]!r} is a verdict ({found}). Cure: see what it replies to one comparison with "
+            "`synthesizeme judge`, or use another model or judge prompt"
+        )
+
+    def _calls_left(self, limit: int) -> int:
+        return limit - self.account.usage.distinct_calls
+
+    def _choices(self, pools: Sequence[TracePool], pairs: Sequence[PreferencePair]) -> list[Demonstration]:
+        """Pairs with their verified reasoning, or as bare choices where none was found."""
+        found = {pair.pair_id: trace for pair in pairs for pool in pools if (trace := pool.best(pair))}
+        return [
+            reasoned(found[pair.pair_id])
+            if pair.pair_id in found
+            else labelled(pair, self.orders[pair.pair_id])
+            for pair in pairs
+        ]
+
+    def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
+        attempts = PERSONA_ATTEMPTS if limit is None else min(PERSONA_ATTEMPTS, self._calls_left(limit))
+        persona, note = write_persona(
+            self.account, choices, self.method.theta,
+            max_characters=self.method.max_persona_characters, attempts=attempts, evidence=self.evidence,
+        )  # fmt: skip
+        if note and note not in self.notes:
+            self.notes.append(note)
+        return persona and without_repetition(persona)
+
+    def _select(
+        self,
+        pools: Sequence[TracePool],
+        both: Sequence[Item],
+        train: Sequence[PreferencePair],
+        count: int,
+        limit: int,
+    ) -> None:
+        """Race sets of demonstrations against the judge without any.
+
+        All of them judge without the persona: it was written from these very pairs, and a judge that has it
+        answers them as if it knew them.
+        """
+        base = CandidateSet("no demonstrations", (), self.judge("scoring the default judge", None))
+        for traces in (traces for pool in pools for traces in pool.traces.values()):
+            base.scores.update({(it.pair.pair_id, it.order): it.score for it in traces})
+        few = len(self.validation) < FEW_VALIDATION_PAIRS
+        out_of_fold = [(pair, self.orders[pair.pair_id]) for pair in train] if few else []
+        drawn = draw_demonstrations(
+            pools[0], train, self.orders,
+            count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
+        )  # fmt: skip
+        candidates = [
+            CandidateSet(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
+            for name, demonstrations in drawn
+        ]
+        winner = successive_halving(
+            base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
+        )
+        self.demonstrations = winner.demonstrations
+        ordered, consistent = max(in_both_orders(it.scores) for it in (winner, base))
+        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
+        self.candidates = [
+            candidate_report(candidate, base, selected=candidate is winner)
+            for candidate in [base, *candidates]
+        ]
+
+    def paper(self) -> None:
+        """The plain search of the paper."""
+        found = paper_search(
+            self.judge, self._write, self.train, self.validation or self.train, self.orders,
+            seed=self.method.seed, largest=LARGEST_SET[self.method.effort],
+        )  # fmt: skip
+        self.persona, self.demonstrations = found.persona, found.demonstrations
+        self.candidates, self.pools = found.candidates, [found.pool]
+
+    def _failures(self) -> dict[str, int]:
+        """Calls that failed and replies that could not be read, by kind."""
+        unread = {
+            question: failure.kind for judge in self.judges for question, failure in judge.unread.items()
+        }
+        return dict(sorted((Counter(self.account.failures) + Counter(unread.values())).items()))
+
+    def _evidence_settings(self) -> dict[str, str | int | float | None]:
+        if not self.evidence:
+            return {}
+        made_by, prompt = self.method.evidence_model, load_prompt(EVIDENCE_PROMPT).prompt_id
+        return {"evidence_model": made_by, "evidence_prompt": prompt}
+
+    def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> JudgingProfile:
+        """The finished document."""
+        method, usage, asked = self.method, self.account.usage, self.account.model.settings
+        provenance = Provenance(
+            model=self.account.model.name,
+            model_kind=self.account.model.kind,
+            settings={
+                "api_base": asked.api_base,
+                "temperature": asked.temperature_of(0),
+                "max_tokens": asked.max_tokens,
+                "structure": asked.structure,
+                **({"extra_body": json.dumps(dict(asked.extra_body))} if asked.extra_body else {}),
+                "judge_prompt": method.judge_prompt.prompt_id,
+                "theta": method.theta.prompt_id,
+                "budget_calls": method.budget_calls,
+                **self._evidence_settings(),
+            },
+            search=method.search,
+            effort=method.effort,
+            seed=method.seed,
+            split_rule=split_rule,
+            splits={pair.pair_id: pair.split or "" for pair in pairs},
+            data_fingerprint=fingerprint(pairs),
+            taste_p_value=self.p_value,
+            traces_judged=sum(pool.judged for pool in self.pools),
+            traces_verified=sum(pool.verified for pool in self.pools),
+            candidates=tuple(self.candidates),
+            evidence=self.evidence,
+            usage=usage.model_copy(update={"cached_calls": 0, "retries": 0, "follow_ups": 0}),
+            failures=self._failures(),
+            notes=tuple(self.notes),
+        )
+        made = JudgingProfile(
+            user_id=self.user_id,
+            persona=self.persona,
+            demonstrations=self.demonstrations,
+            provenance=provenance,
+        )
+        return with_cautions(made, self.verdicts)
