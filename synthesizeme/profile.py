@@ -172,7 +172,7 @@ class UserProfile(Frozen):
         made = self.provenance
         by = f"by {made.model}, {made.effort} effort, {made.usage.distinct_calls} calls" if made else ""
         sentences = () if self.persona is None else self.persona.sentences
-        shown = [(it.text, ", ".join((*it.pair_ids, *it.evidence))) for it in sentences]
+        shown = [(it.text, it.record or ", ".join((*it.pair_ids, *it.evidence))) for it in sentences]
         return display.block(
             display.heading(self.user_id, by),
             display.bullets(shown) or display.note("no persona: the choices support no statement"),

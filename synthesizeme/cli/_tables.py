@@ -183,24 +183,25 @@ def _rows(results: Sequence[UserResult]) -> list[Row]:
 
 
 def _persona(result: UserResult) -> Table:
-    """Numbered sentences, each with the pairs and the evidence behind it."""
+    """Numbered sentences, each with its record and choices for and against it."""
     from rich.table import Column, Table
     from rich.text import Text
 
-    from synthesizeme.personas.synthesis import cited
+    from synthesizeme.personas.documents import behind
 
     lines = Table.grid(Column(), Column(overflow="fold"), padding=(0, 1))
     persona = result.profile.persona
     if persona is None:
-        lines.add_row(Text("There is no persona; the notes below say why."))
+        lines.add_row(Text("Nothing yet; the notes below say why, and what helps."))
         return lines
-    for number, sentence in enumerate(persona.sentences, 1):
-        body = Text(printable(sentence.text))
-        ids = _ids(sentence.pair_ids) if sentence.pair_ids else ""
-        items = ", ".join(printable(item, 60) for item in cited(sentence, result.profile.provenance))
-        if support := "; ".join(filter(None, [ids, items and f"evidence: {items}"])):
-            body.append(f"\n{support}", style="dim")
-        lines.add_row(Text(f"{number}."), body)
+    for title, sentences in (("", persona.sentences), ("like most people:", persona.common)):
+        if title and sentences:
+            lines.add_row("", Text(title))
+        for number, sentence in enumerate(sentences, 1):
+            body = Text(printable(sentence.text))
+            for line in behind(sentence, result.profile.provenance):
+                body.append(f"\n{printable(line)}", style="dim")
+            lines.add_row(Text(f"{number}."), body)
     return lines
 
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from synthesizeme.judges.messages import context_messages
 from synthesizeme.personas.synthesis import cited
-from synthesizeme.profile import Persona, Provenance, UserProfile
+from synthesizeme.profile import Persona, PersonaSentence, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.types import Message
 
 CONVERSATION, FIRST, SECOND = "{{conversation}}", "{{first_response}}", "{{second_response}}"
 """Placeholders in the last message of the prompts, to be replaced by whoever pastes them."""
+MOST_CITED = 6
+"""Pairs that are named at most."""
 GENERATION_PROMPT = "generation/default"
 
 
@@ -65,12 +67,12 @@ def profile_documents(profile: UserProfile, judge_prompt: str) -> dict[str, str]
 
 
 def persona_markdown(profile: UserProfile) -> str:
-    """The persona for people: each sentence with the pairs that support it, and how it was made."""
+    """The persona for people: each sentence with its record and some choices, and how it was made."""
     parts = [f"# Persona of {_code(profile.user_id)}"]
     if profile.cautions:
         parts.append("\n".join(f"- **Caution:** {_plain(caution.text)}." for caution in profile.cautions))
     if profile.persona is None:
-        parts.append("There is no persona; the notes below say why.")
+        parts.append("Nothing yet; the notes below say why, and what helps.")
     else:
         parts += [
             _made_by(profile.persona, profile.provenance),
@@ -89,15 +91,40 @@ def _made_by(persona: Persona, provenance: Provenance | None) -> str:
     return f"Written by {_code(persona.made_by)}{kind}, with the prompt {_code(persona.prompt_id)}."
 
 
+def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str]:
+    """What stands behind a statement, in lines for people: its record, two choices for it, one against it.
+
+    Of a statement that was never tried the pairs that the writer cited are named.
+    """
+    lines = [sentence.record] if sentence.record else []
+    for quote in sentence.quotes:
+        side = "for" if quote.held else "against"
+        lines.append(f"{side}: asked “{quote.asked}”, chose “{quote.chosen}” over “{quote.rejected}”")
+    if sentence.silent is None:
+        shown = ", ".join(sentence.pair_ids[:MOST_CITED])
+        more = (
+            f" and {len(sentence.pair_ids) - MOST_CITED} more" if len(sentence.pair_ids) > MOST_CITED else ""
+        )
+        lines.append(
+            f"never tried; cited: {shown}{more}" if shown else "never tried; no pair was cited for it"
+        )
+    if items := cited(sentence, provenance):
+        lines.append(f"evidence: {'; '.join(items)}")
+    return lines
+
+
 def _sentences(persona: Persona, provenance: Provenance | None) -> str:
-    lines = []
-    for number, sentence in enumerate(persona.sentences, 1):
-        ids = ", ".join(map(_code, sentence.pair_ids))
-        support = f"Supported by {ids}." if ids else "No pair was cited for it."
-        if items := cited(sentence, provenance):
-            support += f" Evidence: {'; '.join(map(_plain, items))}."
-        lines.append(f"{number}. {_plain(sentence.text)}\n   {support}")
-    return "\n".join(lines)
+    def listed(sentences: Sequence[PersonaSentence]) -> str:
+        return "\n".join(
+            "\n".join(
+                [f"{number}. {_plain(it.text)}", *(f"   - {_plain(line)}" for line in behind(it, provenance))]
+            )
+            for number, it in enumerate(sentences, 1)
+        )
+
+    if not persona.common:
+        return listed(persona.sentences)
+    return f"{listed(persona.sentences)}\n\nLike most people:\n\n{listed(persona.common)}"
 
 
 def _how(provenance: Provenance) -> str:
