@@ -89,9 +89,9 @@ def induce_persona(
     without a split get a seeded 60/20/20 within the user. The default model, builtin, is a rule-based
     reader, not a language model. Exit status: 0 done, 1 failed, 2 wrong usage.
 
-    With --store pairs and profiles go into a store, users are taken one after the other whatever their
-    number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
-    pairs, and tries again who failed.
+    Several users are taken at once where the model is waited for. With --store pairs and profiles go into a
+    store, a few users are in memory whatever their number, and the same command goes on where it was
+    stopped: it skips who is finished, updates who has new pairs, and tries again who failed.
     """
     from synthesizeme.cli._model_options import check_model
     from synthesizeme.induction.evidence import Gathered, gather
