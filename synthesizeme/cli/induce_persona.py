@@ -89,11 +89,12 @@ def induce_persona(
     without a split get a seeded 60/20/20 within the user. The default model, builtin, is a rule-based
     reader, not a language model. Exit status: 0 done, 1 failed, 2 wrong usage.
 
-    With --store pairs and profiles go into a store, users are taken one after the other whatever their
-    number, and the same command goes on where it was stopped: it skips who is finished, updates who has new
-    pairs, and tries again who failed.
+    Several users are taken at once where the model is waited for. With --store pairs and profiles go into a
+    store, a few users are in memory whatever their number, and the same command goes on where it was
+    stopped: it skips who is finished, updates who has new pairs, and tries again who failed.
     """
     from synthesizeme.cli._model_options import check_model
+    from synthesizeme.induction.evidence import Gathered, gather
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
@@ -113,11 +114,12 @@ def induce_persona(
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     _check_places(run.folder, users, force=run.force)
-    known = _evidence(evidence, file.pairs, list(users), seed=induction.seed)
+    known = Gathered({})
+    if evidence.wanted:
+        known = gather(file.pairs, list(users), checkpoint=evidence.reward_model, seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    shown = None if common.json else output
-    found = _induce(users, settings, known, model, run, many.caps(), shown)
+    found = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
     if common.json:
         print_json(_whole(found, skipped, run))
     elif run.all_users and found.done:
@@ -126,16 +128,6 @@ def induce_persona(
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
-
-
-def _evidence(
-    options: EvidenceOptions, pairs: Sequence[PreferencePair], users: Sequence[str], *, seed: int
-) -> Gathered:
-    from synthesizeme.induction.evidence import Gathered, gather
-
-    return (
-        gather(pairs, users, checkpoint=options.reward_model, seed=seed) if options.wanted else Gathered({})
-    )
 
 
 def _check_places(out: Path, users: Users, *, force: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,15 +79,18 @@ def open_store(
             `create` is not set. It is left as it was.
     """
     seal = open_seal(None if key_file is None else Path(key_file))
-    database = _opened(url, create=create, migrate=migrate, patience=patience)
-    from synthesizeme.profiles._sql_store import SqlProfileStore
+    with _libraries():
+        from synthesizeme.profiles._sql_store import SqlProfileStore
+        from synthesizeme.profiles._tables import bring_up_to_date
 
-    try:
-        store = SqlProfileStore(database, seal)
-        store.settle()
-    except BaseException:
-        database.close()
-        raise
+        database = _database(url, create=create, patience=patience)
+        try:
+            bring_up_to_date(database, create=create, migrate=migrate)
+            store = SqlProfileStore(database, seal)
+            store.settle()
+        except BaseException:
+            database.close()
+            raise
     return store
 
 
@@ -100,29 +103,24 @@ def migrate_store(url: str | Path, *, patience: float | None = None) -> tuple[st
     Raises:
         SynthesizeMeError: as `open_store`.
     """
-    database = _opened(url, create=True, migrate=False, patience=patience, check=False)
-    from synthesizeme.profiles._tables import REVISIONS, bring_up_to_date
+    with _libraries():
+        from synthesizeme.profiles._tables import REVISIONS, bring_up_to_date
 
+        with closing(_database(url, create=True, patience=patience)) as database:
+            return bring_up_to_date(database, create=True, migrate=True), REVISIONS[-1]
+
+
+@contextmanager
+def _libraries() -> Iterator[None]:
+    """Say how to install the libraries of a database, at whichever step one is first needed."""
     try:
-        return bring_up_to_date(database, create=True, migrate=True), REVISIONS[-1]
-    finally:
-        database.close()
-
-
-def _opened(
-    url: str | Path, *, create: bool, migrate: bool | None, patience: float | None, check: bool = True
-) -> Database:
-    try:
-        return _connected(url, create=create, migrate=migrate, patience=patience, check=check)
-    except ImportError as error:  # one of the libraries, at whichever step it is first needed
+        yield
+    except ImportError as error:
         raise MissingExtraError("a profile store", EXTRA) from error
 
 
-def _connected(
-    url: str | Path, *, create: bool, migrate: bool | None, patience: float | None, check: bool
-) -> Database:
+def _database(url: str | Path, *, create: bool, patience: float | None) -> Database:
     from synthesizeme.profiles._database import PATIENCE, Database, make_file
-    from synthesizeme.profiles._tables import bring_up_to_date
 
     place = _parsed(url)
     if place.get_backend_name() == "sqlite":
@@ -131,14 +129,7 @@ def _connected(
             cure = "check the path; `synthesizeme profiles import` makes a store"
             raise DataError("there is no such file", source=str(path), cure=cure)
         make_file(path)
-    database = Database(place, PATIENCE if patience is None else patience)
-    try:
-        if check:
-            bring_up_to_date(database, create=create, migrate=migrate)
-    except BaseException:
-        database.close()
-        raise
-    return database
+    return Database(place, PATIENCE if patience is None else patience)
 
 
 def _parsed(url: str | Path) -> URL:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field
@@ -201,9 +200,7 @@ class ProfileStore(UserStore, Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *reason: object) -> None: ...
 
 
 class Track(Frozen):
