@@ -10,9 +10,8 @@ With p_i the probability of choice i for anybody, a set S of statements is worth
     P(choice i) = sigmoid(logit p_i + sum_{j in S} w_j v_ij),    w_j ~ N(0, 1 / PRECISION)               (1)
 
 by Laplace's approximation. Statements join one by one, the one first that raises it most, as long as it rises
-by `LEAST_RISE` and as they hold in more pairs than not among those for which the others do not yet speak:
-what another statement says already, or what is true of anybody, adds nothing. One that was contradicted as
-often as it held never joins.
+by `LEAST_RISE`: what is true of anybody adds nothing. One that was contradicted as often as it held never
+joins, nor one that votes as another does in nine of ten pairs.
 
 References:
     Findeis et al., "Inverse Constitutional AI", ICLR 2025: every rule is tested on every pair.
@@ -57,6 +56,8 @@ PRECISION = 3.0
 LEAST_RISE = 0.3
 """Rise of the log-evidence, in nats, below which a statement does not join; chosen on validation rows
 (`experiments/personas`)."""
+SAME = 0.9
+"""Share of the pairs for which the rarer of two statements speaks; from there on they say the same."""
 MOST_SENTENCES = 8
 PAIRS_A_SENTENCE = 4
 """Pairs for each statement that may stay: few pairs give few."""
@@ -201,9 +202,8 @@ def best_set(votes: Floats, offset: Floats, may: Sequence[int], most: int) -> li
     best = -float(np.logaddexp(0, -offset).sum())
     while len(chosen) < most:
         rises = {}
-        fresh = votes[:, chosen].sum(axis=1) <= 0
         for j in may:
-            if j not in chosen and votes[fresh, j].sum() > 0:
+            if j not in chosen and not any(_same(votes[:, j], votes[:, it]) for it in chosen):
                 weights, evidence = _fitted(votes[:, [*chosen, j]], offset)
                 if (weights > 0).all():
                     rises[j] = evidence - best
@@ -215,6 +215,12 @@ def best_set(votes: Floats, offset: Floats, may: Sequence[int], most: int) -> li
         chosen.append(j)
         best += rises[j]
     return chosen
+
+
+def _same(one: Floats, other: Floats) -> bool:
+    """Whether two statements say the same, as far as their votes tell."""
+    speaks = min(np.count_nonzero(one), np.count_nonzero(other))
+    return bool((one * other > 0).sum() >= SAME * speaks)
 
 
 def _fitted(votes: Floats, offset: Floats) -> tuple[Floats, float]:

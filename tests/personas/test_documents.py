@@ -6,7 +6,7 @@ from invented import pair, user_says
 
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.documents import generation_prompt_json, judge_prompt_json, persona_markdown
-from synthesizeme.profile import Persona, PersonaSentence, Provenance, UserProfile
+from synthesizeme.profile import Persona, PersonaSentence, Provenance, Quote, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Demonstration, Message
 
@@ -87,8 +87,8 @@ def test_control_characters_do_not_reach_the_terminal_of_a_reader():
 
 def test_the_persona_in_markdown_tells_support_maker_and_notes():
     text = persona_markdown(whole_profile())
-    assert "1. The user likes \\*short\\* answers.\n   Supported by `ada-1`, `ada-'2'`." in text
-    assert "No pair was cited for it." in text
+    assert "1. The user likes \\*short\\* answers.\n   - never tried; cited: ada-1, ada-" in text
+    assert "never tried; no pair was cited for it" in text
     assert "rule-based reader, not a language model" in text
     assert "theta@1#00" in text
     assert "few pairs" in text
@@ -97,11 +97,31 @@ def test_the_persona_in_markdown_tells_support_maker_and_notes():
     assert "<persona>" not in text.replace("\\<", "")
 
 
+def test_a_tried_sentence_is_shown_with_its_record_and_choices_for_and_against_it():
+    quotes = tuple(
+        Quote(pair_id=f"ada-{n}", asked="How deep?", chosen=f"Six *feet* {n}", rejected="A unit…", held=n < 2)
+        for n in range(3)
+    )
+    sentence = PersonaSentence(
+        text="The user likes short answers.",
+        pair_ids=("ada-0", "ada-1"),
+        against=("ada-2",),
+        silent=4,
+        quotes=quotes,
+    )
+    persona = Persona(sentences=(sentence,), common=(sentence,), made_by="m", prompt_id="t")
+    text = persona_markdown(UserProfile(user_id="ada", persona=persona))
+    assert "   - held in 2 of 3 choices where it applied\n" in text
+    assert text.count("   - for: asked “How deep?”, chose “Six \\*feet\\* ") == 4
+    assert text.count("   - against: asked “How deep?”, chose “Six \\*feet\\* 2” over “A unit…”") == 2
+    assert "\n\nLike most people:\n\n1. The user likes short" in text
+
+
 def test_a_user_without_persona_is_said_to_have_none():
     empty = UserProfile(user_id="a\n# heading `x`")
     text = persona_markdown(empty)
     assert text.startswith("# Persona of `a # heading 'x'`\n")
-    assert "no persona" in text
+    assert "Nothing yet; the notes below say why" in text
     assert [m["role"] for m in json.loads(judge_prompt_json(empty, load_prompt("judge/default")))] == [
         "system",
         "user",

@@ -262,7 +262,7 @@ def test_people_read_feature_weight_and_error():
     assert cited(sentence, profile.provenance) == ["length -2.00 ± 0.40", "emoji +0.10 ± 0.40"]
     assert cited(sentence, None) == ["length", "emoji"]
     text = persona_markdown(profile)
-    assert "Evidence: length -2.00 ± 0.40; emoji +0.10 ± 0.40." in text
+    assert "evidence: length -2.00 ± 0.40; emoji +0.10 ± 0.40" in text
     assert "- evidence: 2 items of a \\*model\\*; difference from most people ± standard error" in text
     assert "vidence" not in persona_markdown(SynthesizeMe(Session(scripted_model(script))).fit(pairs))
 

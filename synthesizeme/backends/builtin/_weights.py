@@ -40,7 +40,7 @@ STATED_PRECISION = 2 * PRECISION
 """The same beside a persona: it sums up the very choices that are shown, which must not count twice."""
 CLIP = 1.5
 """Largest difference in a named feature that counts, in typical differences."""
-LEAST_RISE = 0.3
+LEAST_RISE = 0.5
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
 LEAST_RISE_OF_CONCEPTS = 1.5
 """The same for a concept: what a text is about is seen less surely than its form."""
@@ -50,8 +50,6 @@ FIRM = 2.0
 _SHORTEST, _CONVERGED = 1e-4, 1e-9
 """Share of a Newton step below which it is no more halved; step of the dual weights at which they are
 found."""
-_KNOWN = 1e12
-"""Precision of what is known."""
 _INDEX = {feature.name: index for index, feature in enumerate(FEATURES)}
 
 
@@ -138,35 +136,27 @@ def spoken_of(signed: Vector) -> tuple[list[str], Vector]:
     return [*(it.name for it in FEATURES), *known], np.concatenate([signed[:, :STYLE], about], axis=1)
 
 
-def explain(signed: Vector, mean: Vector, limit: int, first: Sequence[int] = ()) -> dict[int, float]:
-    """The few weights that explain the choices best; all others stay at `mean`.
+def each_alone(signed: Vector, limit: int, first: Sequence[int] = ()) -> dict[int, float]:
+    """The weights that explain the choices best, each by itself.
 
-    The columns of `first` are in, as far as `limit` allows. Then comes forward selection: the column whose
-    score test promises the largest rise of the log-posterior joins, then all chosen weights are fitted anew;
-    it ends when the rise is below `LEAST_RISE`.
+    The columns of `first` are in, as far as `limit` allows. Then come those whose score test promises the
+    largest rises of the log-posterior, as long as a rise is `LEAST_RISE` (of a concept
+    `LEAST_RISE_OF_CONCEPTS`) or more.
 
     Args:
-        signed: Differences chosen minus rejected in each column, shape (n, k).
-        mean: Prior mean, shape (k,).
+        signed: Differences chosen minus rejected in each column, shape (n, k); named features come first.
         limit: Most weights.
         first: Columns that come first.
 
     Returns:
-        Weight by column, at most `limit`, in the order in which they joined.
+        Weight by column, at most `limit`, the clearest first.
     """
-    active = list(first)[:limit]
-    weights = _fitted(signed, mean, active)
-    while len(active) < limit:
-        p = 1 / (1 + np.exp(np.clip(signed @ weights, -30, 30)))
-        curvature = (signed**2 * (p * (1 - p))[:, None]).sum(axis=0) + PRECISION[0]
-        rise = (signed.T @ p) ** 2 / curvature / 2
-        rise[STYLE:] -= LEAST_RISE_OF_CONCEPTS - LEAST_RISE
-        rise[active] = 0.0
-        if rise.max() < LEAST_RISE:
-            break
-        active.append(int(rise.argmax()))
-        weights = _fitted(signed, mean, active)
-    return {index: float(weights[index]) for index in active}
+    rise = signed.sum(axis=0) ** 2 / 8 / ((signed**2).sum(axis=0) / 4 + PRECISION[0])
+    least = np.where(np.arange(signed.shape[1]) < STYLE, LEAST_RISE, LEAST_RISE_OF_CONCEPTS)
+    clear = [index for index in np.argsort(-rise, kind="stable").tolist() if rise[index] >= least[index]]
+    columns = list(dict.fromkeys([*first, *clear]))[:limit]
+    prior = (np.zeros(1), PRECISION[:1])
+    return {index: float(learn(signed[:, [index]], *prior)[0]) for index in columns}
 
 
 def firm(findings: Sequence[Finding]) -> list[int]:
@@ -186,20 +176,6 @@ def agreeing(findings: Sequence[Finding], weights: Mapping[int, float]) -> dict[
         if index is not None and finding.weight * weights.get(index, 0.0) > 0:
             markers.setdefault(index, []).append(finding.marker)
     return markers
-
-
-def _fitted(signed: Vector, mean: Vector, active: Sequence[int]) -> Vector:
-    """`mean`, with the weights of the active columns fitted to the choices."""
-    weights = mean.copy()
-    if active:
-        fixed = mean.copy()
-        fixed[active] = 0.0
-        offset = (signed @ fixed)[:, None]
-        # What is fixed is one more column, whose weight is known to be 1.
-        known = np.concatenate([signed[:, active], offset], axis=1)
-        precision = np.repeat([PRECISION[0], _KNOWN], [len(active), 1])
-        weights[active] = learn(known, np.append(mean[active], 1.0), precision)[:-1]
-    return weights
 
 
 MOST = 20_000

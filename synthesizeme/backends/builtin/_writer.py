@@ -37,9 +37,7 @@ def persona(features: Measured, pairs: Sequence[Choice], limit: int, findings: S
 
 def _named(pairs: Sequence[Choice], signed: Vector, limit: int, findings: Sequence[Finding]) -> list[str]:
     names, columns = _weights.spoken_of(signed)
-    mean = np.zeros(len(names))
-    mean[:STYLE] = _weights.assumed("")[:STYLE]
-    weights = _weights.explain(columns, mean, limit, _weights.firm(findings))
+    weights = _weights.each_alone(columns, limit, _weights.firm(findings))
     spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
     largest = sorted(spoken, key=lambda index: -abs(weights[index]))[:limit]
     markers = _weights.agreeing(findings, weights)
