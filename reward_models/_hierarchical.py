@@ -24,7 +24,8 @@ from reward_models._types import Asked, Estimates, Floats, Histories, UserState,
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
-from synthesizeme.types import Comparison, Evidence, OwnTaste, PreferencePair
+from synthesizeme.profile import OwnTaste
+from synthesizeme.types import Comparison, Evidence, PreferencePair
 
 HowVariances = Literal["left-out", "fixed"]
 HowTastes = Literal["learned", "none"]
