@@ -41,6 +41,7 @@ def test_every_public_module_is_a_data_set():
     assert set(formats()) == {
         "chatbot-arena",
         "jsonl",
+        "judged-rows",
         "lamp",
         "llmfao",
         "paper-format",
