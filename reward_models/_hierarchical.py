@@ -232,7 +232,10 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
             for user in ({**histories, **sayings} if self.reads_feedback else ())
         }
         said = {user: margins for user, margins in said.items() if margins.lines}
-        if all(margins.plain for margins in said.values()):
+        if all(
+            margins.plain and len(margins.lines) == len(histories.get(user, ()))
+            for user, margins in said.items()
+        ):
             return
         self.heard_ = True
         before, variances = self.fit_, self.variances_
@@ -259,9 +262,10 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         rows = self._rows(everything(known, said.feedback), words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
         chosen, by_choices, thresholds = rows, own, {}
-        if rows.heard is not None:
+        if len(rows) != len(known) or rows.heard is not None:
             chosen = self._differences(known, words)
             by_choices = fit_own(chosen, self.fit_.offsets(chosen), self.variances_.own)
+        if rows.heard is not None:
             thresholds = {"thresholds": self._thresholds() + self._threshold_scale() * own.thresholds}
         learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
         both, n = items_of(known), len(known)

@@ -295,7 +295,8 @@ class Problem:
         blocks = self._blocks(margins)
         seen = [b.root @ x for b, x in zip(blocks, self._shared, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[2]) for part in seen])
-        pulled = np.concatenate([times(b.root, b.working).ravel() for b in blocks])
+        measured = [b.working - constant for b, constant in zip(blocks, self._constants, strict=True)]
+        pulled = np.concatenate([times(b.root, t).ravel() for b, t in zip(blocks, measured, strict=True)])
         d = self._columns
         hessian = np.diag(self._precision)
         hessian[:d, :d] += rows.T @ rows
@@ -309,7 +310,7 @@ class Problem:
             hessian[d:, d:] += self._effects.both_sides(
                 [r @ b.root for r, b in zip(back, blocks, strict=True)]
             )
-            applied = np.concatenate([b.apply(b.working).ravel() for b in blocks])
+            applied = np.concatenate([b.apply(t).ravel() for b, t in zip(blocks, measured, strict=True)])
             aim[d:] = self._effects.summed(applied)
         target: Floats = np.asarray(np.linalg.solve(hessian, aim), dtype=np.float64)
         offsets = self._offsets(target)
