@@ -159,11 +159,11 @@ def test_a_key_file_encrypts_a_new_store_and_is_needed_from_then_on(command, tmp
 
 
 def test_migrate_says_what_it_did_and_a_bad_url_is_wrong_usage(command):
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003; it was at none.\n"
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003 already.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0004; it was at none.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0004 already.\n"
     assert command("profiles", "migrate", "--store", "s.db", "--json").json == {
-        "before": "0003",
-        "now": "0003",
+        "before": "0004",
+        "now": "0004",
     }
     ran = command("profiles", "list", "--store", "mysql://x/y")
     assert ran.status == 2
