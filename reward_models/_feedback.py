@@ -2,7 +2,7 @@
 
 With r the user's reward of a response, and with thresholds t of the user's own, drawn to those of all users:
 
-- choice: log sigma(r_a - r_b). Of a user who also said ties it is one of three outcomes.
+- choice: log sigma(r_a - r_b). Where ties could be said it is one of three outcomes.
 - tie: Davidson's third outcome with log nu = -0.7 + t; both good or both bad are also a thumb for each.
 - strength, level k of L: c_(k-1) < r_a - r_b + noise < c_k with c_k = (1 + t) log((L + k) / (L - k)); all
   levels together are a choice. A tie of a user who says strengths is the middle level of the same scale.
@@ -20,7 +20,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ class Threshold(NamedTuple):
     """Of a user's difference from it."""
 
 
-TIES = Threshold(0, shared=1.0, own=1.0)
+TIES = Threshold(0, shared=1.0, own=3.0)
 THUMBS = Threshold(1, shared=4.0, own=1.0)
 RATINGS = Threshold(2, shared=4.0, own=1.0)
 SPREAD_OF_RATINGS = Threshold(3, shared=0.25, own=0.1)
@@ -141,10 +141,23 @@ def choices(pairs: Sequence[PreferencePair]) -> Margins:
     return Margins([_contest(pair) for pair in pairs])
 
 
-def everything(pairs: Sequence[PreferencePair], feedback: Sequence[Judgement]) -> Margins:
-    """All margins of one user and what was said by them."""
+def says_ties(feedback: Iterable[Judgement]) -> bool:
+    """Whether a tie is among what was said."""
+    return any(isinstance(it, Tie) for it in feedback)
+
+
+def everything(
+    pairs: Sequence[PreferencePair], feedback: Sequence[Judgement], *, ties: bool = False
+) -> Margins:
+    """All margins of one user and what was said by them.
+
+    Args:
+        pairs: Choices.
+        feedback: What else was said.
+        ties: Whether a tie could have been said in place of each choice, though none is among `feedback`.
+    """
     found = Margins()
-    ties = any(isinstance(it, Tie) for it in feedback)
+    ties = ties or says_ties(feedback)
     levels = max((pair.strength.levels for pair in pairs if pair.strength is not None), default=0)
     for pair in pairs:
         _choice(found, _contest(pair), pair.strength, levels, ties=ties)

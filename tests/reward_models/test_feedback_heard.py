@@ -12,10 +12,12 @@ from wordy import Wordy
 
 import reward_models
 from reward_models._feedback import (
+    LOG_NU,
     RATINGS,
     SPREAD_OF_RATINGS,
     SPREAD_OF_STRENGTHS,
     THRESHOLDS,
+    TIES,
     Margins,
     choices,
     everything,
@@ -202,6 +204,18 @@ def test_feedback_is_learned_from_by_everybody_and_survives_a_checkpoint(tmp_pat
     assert np.array_equal(loaded.tie_chances(asked), told.tie_chances(asked))
     loaded.fit_user("planted-00011", [], feedback=ratings(NEW, "planted-00011"))
     assert np.array_equal(margins(loaded, NEW), margins(told, NEW))
+
+
+def test_where_anybody_said_ties_every_choice_could_have_been_one():
+    """Eight choices of one direction: without a tie among them, the user's own nu is below that of all."""
+    said = [Tie(responses=("A", "B"), **about(k, it.user_id)) for k, it in enumerate(PAIRS[::5])]
+    told = HierarchicalStylometric(variances="fixed").fit(PAIRS, feedback=said)
+    state = told.fit_user("planted-00011", NEW).users_["planted-00011"]
+    assert state["thresholds"][TIES.place] < told._thresholds()[TIES.place]
+    assert len(state["items"]) == 2 * len(NEW)
+    [chance] = told.tie_chances([NEW[0].compare("chosen_first")])
+    nu = np.exp(LOG_NU + state["thresholds"][TIES.place])
+    assert 0 < chance < nu / (nu + 2)
 
 
 def test_who_says_more_ties_is_expected_to_say_more(model):
