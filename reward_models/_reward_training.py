@@ -119,23 +119,10 @@ def train_backbone(
     """
     with quiet(), own_randomness(schedule.seed), tempfile.TemporaryDirectory() as scratch:
         try:
-            from datasets import Dataset
-            from transformers import PrinterCallback
-            from trl import RewardTrainer
+            trainer = _trainer(network, tokenizer, columns, schedule, collator, lora_rank, scratch)
         except ImportError as error:
             raise MissingExtraError("training a backbone", "train") from error
-        backbone = network.backbone
-        if lora_rank:
-            network.backbone = _adapted(backbone, lora_rank)
         learned = sum(it.numel() for it in network.parameters() if it.requires_grad)
-        trainer = RewardTrainer(
-            model=network,
-            args=_arguments(schedule, scratch, rows=len(columns["chosen_ids"])),
-            train_dataset=Dataset.from_dict(columns),
-            processing_class=tokenizer,
-            data_collator=collator,
-        )
-        trainer.remove_callback(PrinterCallback)
         whole = copy.deepcopy(network) if trainer.is_fsdp_enabled else None
         started = time.perf_counter()
         result, seconds = trainer.train(), time.perf_counter() - started
@@ -156,6 +143,33 @@ def train_backbone(
             "bfloat16": float(in_bfloat16(schedule.precision)),
             "learned": float(learned),
         }
+
+
+def _trainer(
+    network: nn.Module,
+    tokenizer: Any,
+    columns: dict[str, list[Any]],
+    schedule: BackboneSchedule,
+    collator: Any,
+    lora_rank: int,
+    scratch: str,
+) -> Any:
+    """TRL's trainer of the network, which has its adapters by now."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import RewardTrainer
+
+    if lora_rank:
+        network.backbone = _adapted(network.backbone, lora_rank)
+    trainer = RewardTrainer(
+        model=network,
+        args=_arguments(schedule, scratch, rows=len(columns["chosen_ids"])),
+        train_dataset=Dataset.from_dict(columns),
+        processing_class=tokenizer,
+        data_collator=collator,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _arguments(schedule: BackboneSchedule, scratch: str, *, rows: int) -> Any:

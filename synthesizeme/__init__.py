@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synthesizeme.evaluation import evaluate as evaluate
     from synthesizeme.judges import LLMJudge as LLMJudge
     from synthesizeme.personas import SynthesizeMe as SynthesizeMe
-    from synthesizeme.personas.store import load_profile as load_profile
+    from synthesizeme.personas.judging_profile import load_profile as load_profile
     from synthesizeme.profile import Persona as Persona
     from synthesizeme.profile import PersonaSentence as PersonaSentence
     from synthesizeme.profile import UserProfile as UserProfile
@@ -61,7 +61,7 @@ _WHERE = {
     "assign_splits": "synthesizeme.datasets",
     "best_of": "synthesizeme.serving.loaded",
     "evaluate": "synthesizeme.evaluation",
-    "load_profile": "synthesizeme.personas.store",
+    "load_profile": "synthesizeme.personas.judging_profile",
     "load_reward_model": "synthesizeme.serving.loaded",
     "open_model": "synthesizeme.backends",
     "read_pairs": "synthesizeme.datasets",

@@ -7,7 +7,8 @@ Of responses to a prompt: `Tie`, `Ranking`, `Rating` and `Edit`. A `PreferencePa
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -16,7 +17,17 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from synthesizeme.types import SIMULATED, Frozen, Moment, Prompt, Split, Strength, Text, zoned
+from synthesizeme.types import (
+    SIMULATED,
+    Frozen,
+    Moment,
+    PreferencePair,
+    Prompt,
+    Split,
+    Strength,
+    Text,
+    zoned,
+)
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are read; what comes after them is cut, and whoever reads a file says so."""
@@ -144,7 +155,7 @@ THUMBS = Scale(lowest=0, highest=1, levels=2)
 """Thumbs: 1 is up, 0 is down."""
 
 
-class _Given(Frozen):
+class _Said(Frozen):
     """What one person said of responses to a prompt, other than a choice between two."""
 
     feedback_id: str = Field(min_length=1)
@@ -159,8 +170,16 @@ class _Given(Frozen):
     """Which part of the user's history it belongs to, if that was decided."""
     reason: Text | None = None
     """Why, in the person's own words."""
+    instead_of: tuple[str, ...] = ()
+    """Ids of pairs made of the same act, e.g. of the best of four against each other one. Whoever learns from
+    this leaves those pairs out, and of several that name one pair takes one kind."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything else the source knew; never shown to a judge."""
+
+    @property
+    def subject(self) -> Hashable:
+        """What it is about: two different statements about one subject contradict; None: they do not."""
+        return None
 
     @property
     def simulated(self) -> bool:
@@ -168,7 +187,7 @@ class _Given(Frozen):
         return bool(self.metadata.get(SIMULATED))
 
 
-class Tie(_Given):
+class Tie(_Said):
     """Two responses, neither of which was preferred."""
 
     kind: Literal["tie"] = "tie"
@@ -183,8 +202,13 @@ class Tie(_Given):
         _refuse_repeats("responses", self.responses, "a tie needs two responses")
         return self
 
+    @property
+    def subject(self) -> Hashable:
+        """The two responses, in whatever order."""
+        return frozenset(self.responses)
 
-class Ranking(_Given):
+
+class Ranking(_Said):
     """Three responses or more from the best to the worst, some of them perhaps alike."""
 
     kind: Literal["ranking"] = "ranking"
@@ -218,6 +242,11 @@ class Ranking(_Given):
         return self
 
     @property
+    def subject(self) -> Hashable:
+        """The responses, in whatever order."""
+        return frozenset(self.responses)
+
+    @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """The responses of each rank, best first."""
         ranked = zip(self.ranks, self.responses, strict=True)
@@ -229,7 +258,7 @@ class Ranking(_Given):
         return len(self.groups) == 2 and len(self.groups[0]) == 1
 
 
-class Rating(_Given):
+class Rating(_Said):
     """A value given to one response by itself: stars, a score, a thumb. It is no choice between two."""
 
     kind: Literal["rating"] = "rating"
@@ -252,12 +281,17 @@ class Rating(_Given):
         return self
 
     @property
+    def subject(self) -> Hashable:
+        """The response, or the aspect of it, on its scale."""
+        return self.response, self.aspect, self.scale
+
+    @property
     def level(self) -> int:
         """The level of the scale nearest to the value, from 1, the worst, to `Scale.levels`."""
         return self.scale.level(self.value)
 
 
-class Edit(_Given):
+class Edit(_Said):
     """A response and what the person made of it."""
 
     kind: Literal["edit"] = "edit"
@@ -269,7 +303,8 @@ class Edit(_Given):
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        _refuse_repeats("edited", (self.original, self.edited), "an edit changes something")
+        if self.original.strip() == self.edited.strip():
+            raise ValueError("edited is the same text as original; an edit changes something")
         return self
 
 
@@ -277,6 +312,31 @@ Judgement: TypeAlias = Tie | Ranking | Rating | Edit
 """What a person said of responses to a prompt, other than a choice between two."""
 Feedback: TypeAlias = Judgement | UserWords
 """Everything that a person may say beside choices. None of it is ever turned into pairs."""
+Given: TypeAlias = PreferencePair | Judgement
+"""What a person may say of responses to a prompt."""
+KINDS: Mapping[str, type[Judgement]] = MappingProxyType({
+    "tie": Tie, "ranking": Ranking, "rating": Rating, "edit": Edit,
+})  # fmt: skip
+"""The kinds of feedback by the name that a row of a file has for them."""
+
+
+def pairs_in(given: Iterable[Given]) -> Iterator[PreferencePair]:
+    """The pairs alone."""
+    return (said for said in given if isinstance(said, PreferencePair))
+
+
+def kinds_of(feedback: Iterable[Judgement]) -> dict[str, int]:
+    """How much there is of each kind, in words, most frequent first.
+
+    A thumb is a rating with two levels, and named apart; so is a tie of which more was said.
+    """
+    counts = Counter(
+        ("thumb" if said.scale.levels == 2 else "rating") if isinstance(said, Rating)
+        else f"tie (both {said.both})" if isinstance(said, Tie) and said.both
+        else said.kind
+        for said in feedback
+    )  # fmt: skip
+    return dict(counts.most_common())
 
 
 def _refuse_repeats(field: str, texts: Sequence[str], why: str) -> None:

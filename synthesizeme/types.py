@@ -141,9 +141,9 @@ class PreferencePair(Frozen):
     """Which part of the user's history it belongs to, if that was decided."""
     created_at: Moment | None = None
     """When the choice was made."""
-    reason: Text | None = None
+    reason: Text | None = Field(default=None, exclude_if=lambda reason: reason is None)
     """Why, in the person's own words."""
-    strength: Strength | None = None
+    strength: Strength | None = Field(default=None, exclude_if=lambda strength: strength is None)
     """How much the chosen response was preferred, if that was said."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything else the source knew; never shown to a judge."""

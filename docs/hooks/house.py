@@ -14,6 +14,7 @@ FLOORS = (
     "what is looked up, and how it is measured",
     "who answers: judges, and judges by name",
     "the method: pairs in, profile out",
+    "the method on one user or on a million, measured and kept",
     "what is made of it",
     "parse, call, print",
 )

@@ -21,9 +21,11 @@ def borrowed() -> dict[str, str]:
         "experiments/PAPERS.md": "papers.md",
         "experiments/README.md": "studies/index.md",
         "data/README.md": "data/index.md",
-        "data/sample/README.md": "data/sample.md",
         "reward_models/population/README.md": "population.md",
     }
+    for card in sorted((ROOT / "data").glob("*/**/*.md")):
+        name = card.relative_to(ROOT).as_posix()
+        places[name] = name.replace("/README.md", ".md")
     for page in sorted((ROOT / "experiments").glob("*/*.md")):
         name = page.parent.name if page.name == "README.md" else f"{page.parent.name}-{page.stem.lower()}"
         places[page.relative_to(ROOT).as_posix()] = f"studies/{name}.md"

@@ -16,7 +16,7 @@ from statistics import fmean
 
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.induction import InductionJob, drift, run
-from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.profiles import open_store
 from synthesizeme.profiles.store import Track
 

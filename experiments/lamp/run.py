@@ -24,11 +24,11 @@ from synthesizeme.datasets.lamp import TASKS, load_lamp, write_planted
 from synthesizeme.evaluation.benchmarks import load_benchmark
 from synthesizeme.evaluation.harness import evaluate
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges import LLMJudge, RetrievalJudge, demonstration_utilities
 from synthesizeme.judges.by_name import Scorers
 from synthesizeme.judges.names import RetrievalSettings
 from synthesizeme.lamp import LampRun, rank_profiles, write_ranking
-from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.retrieval import open_retriever
 
 HERE = Path(__file__).parent

@@ -19,9 +19,9 @@ from pathlib import Path
 from synthesizeme import Session, open_model
 from synthesizeme.evaluation.benchmarks import load_benchmark, resplits
 from synthesizeme.evaluation.intervals import paired_difference
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import Scorers
 from synthesizeme.judges.names import JUDGES, REFERENCES
-from synthesizeme.personas.workflow import InductionSettings
 
 HERE = Path(__file__).parent
 

@@ -27,7 +27,7 @@ import dspy  # noqa: E402
 from synthesizeme.backends import ModelSettings, Session, open_model  # noqa: E402
 from synthesizeme.datasets.synthetic import planted_population  # noqa: E402
 from synthesizeme.induction import InductionJob, run  # noqa: E402
-from synthesizeme.personas.workflow import InductionSettings, induce_user  # noqa: E402
+from synthesizeme.induction.one_user import InductionSettings, induce_user  # noqa: E402
 from synthesizeme.profiles import open_store  # noqa: E402
 from synthesizeme.profiles.views import take_pairs  # noqa: E402
 

@@ -11,6 +11,8 @@ from synthesizeme.backends._base import (
 from synthesizeme.backends._calls import CallCache, Question
 from synthesizeme.backends._faults import RetryPolicy
 from synthesizeme.backends._ledger import Account, Budget, Caps
+from synthesizeme.backends._opening import SessionSettings
+from synthesizeme.backends._prices import model_budget, token_price
 from synthesizeme.backends._reply import Answer, Form, Structure, Token
 from synthesizeme.backends._session import Session, session_with, using
 from synthesizeme.files import default_cache_dir
@@ -28,12 +30,15 @@ __all__ = [
     "Question",
     "RetryPolicy",
     "Session",
+    "SessionSettings",
     "Structure",
     "Token",
     "default_cache_dir",
     "find_backend",
+    "model_budget",
     "most_follow_ups",
     "open_model",
     "session_with",
+    "token_price",
     "using",
 ]

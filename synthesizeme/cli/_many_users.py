@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from synthesizeme.cli._command import option
-from synthesizeme.cli._model_options import ModelOptions, cache_place, settings_of
+from synthesizeme.cli._model_options import ModelOptions, session_settings
 from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
 from synthesizeme.cli._output import check_writable, print_json, write_profile
 from synthesizeme.cli._pairs import COLUMNS, say_left_out, say_recognised
@@ -22,12 +21,10 @@ from synthesizeme.progress import replies
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps
     from synthesizeme.datasets import ReadReport
-    from synthesizeme.induction import InductionJob, RunSummary
-    from synthesizeme.induction.one_user import UserDone
-    from synthesizeme.personas.workflow import InductionSettings
+    from synthesizeme.induction import InductionJob, InductionSettings, RunSummary, UserDone
     from synthesizeme.profiles import ProfileStore
     from synthesizeme.profiles.views import Taken
-    from synthesizeme.progress import ProgressDisplay
+    from synthesizeme.progress import Progress, ProgressDisplay
     from synthesizeme.types import PreferencePair
 
 
@@ -174,20 +171,14 @@ def _job(
     run: RunOptions, many: ManyUsersOptions, settings: InductionSettings, model: ModelOptions
 ) -> InductionJob:
     """The same for the library."""
-    from synthesizeme.backends import RetryPolicy
     from synthesizeme.induction import InductionJob, Shard
 
     assert many.store is not None
     return InductionJob(
         store=many.store,
         key_file=many.key_file,
-        model=model.model,
-        model_settings=settings_of(model),
+        **vars(session_settings(model, many.caps(run.budget_calls))),
         settings=settings,
-        cache_dir=cache_place(model),
-        concurrency=model.concurrency,
-        retry=RetryPolicy(retries=model.retries),
-        caps=many.caps(run.budget_calls),
         shard=Shard() if many.shard is None else Shard.parse(many.shard),
         user=run.user,
         min_new_pairs=many.min_new_pairs,
@@ -219,15 +210,12 @@ def induce_into_store(
     )  # fmt: skip
     if run.out is not None:
         check_writable(run.out)
-    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
     with open_store(job.store, key_file=job.key_file, create=pairs is not None) as store:
         taken = _take_in(store, pairs, job, report)
         total = 1 if job.user is not None else -(-store.totals().users // job.shard.count)
-    with ProgressDisplay() as display:
-        display.label("users", 1, 1)
-        summary = (
-            _on_ray(job, many, display, total) if many.engine == "ray" else _here(job, run, display, total)
-        )
+    with ProgressDisplay() as lines:
+        display = RunDisplay(lines, total)
+        summary = _on_ray(job, many, display) if many.engine == "ray" else _here(job, run, display)
     if as_json:
         print_json(
             {"taken": taken.model_dump(), "skipped_rows": len(report.bad), **summary.model_dump(mode="json")}
@@ -259,39 +247,50 @@ def _take_in(store: ProfileStore, path: Path | None, job: InductionJob, report: 
     return taken
 
 
-def _here(job: InductionJob, options: RunOptions, display: ProgressDisplay, total: int) -> RunSummary:
-    from synthesizeme.induction import RunSummary, run
-    from synthesizeme.progress import Progress
+class RunDisplay:
+    """Shows how far a run over users is: told of every call and of every user that is finished."""
 
-    finished = RunSummary()
+    def __init__(self, display: ProgressDisplay, total: int) -> None:
+        from synthesizeme.induction import RunSummary
 
-    def on_call(now: Progress) -> None:
-        _show(display, finished + RunSummary(usage=now.usage), total)
+        display.label("users", 1, 1)
+        self._display, self._total, self._so_far = display, total, RunSummary()
+
+    def on_call(self, now: Progress) -> None:
+        """Show the calls of a user who is not finished."""
+        from synthesizeme.induction import RunSummary
+
+        self._show(self._so_far + RunSummary(usage=now.usage))
+
+    def on_users(self, summary: RunSummary) -> None:
+        """Show the run so far."""
+        self._so_far = summary
+        self._show(summary)
+
+    def _show(self, summary: RunSummary) -> None:
+        from synthesizeme.progress import Progress
+
+        stage = f"{summary.failed:,} failed, done" if summary.failed else "done"
+        self._display(Progress(stage, summary.users, max(self._total, summary.users), summary.usage))
+
+
+def _here(job: InductionJob, options: RunOptions, display: RunDisplay) -> RunSummary:
+    from synthesizeme.induction import run
 
     def on_user(user: UserDone, summary: RunSummary) -> None:
-        nonlocal finished
-        finished = summary
-        _show(display, summary, total)
+        display.on_users(summary)
         if options.out is not None and user.profile is not None:
             write_profile(options.out, user.profile, job.settings.judge_prompt, {}, force=options.force)
 
-    return run(job, on_user, on_call)
+    return run(job, on_user, display.on_call)
 
 
-def _on_ray(job: InductionJob, many: ManyUsersOptions, display: ProgressDisplay, total: int) -> RunSummary:
+def _on_ray(job: InductionJob, many: ManyUsersOptions, display: RunDisplay) -> RunSummary:
     from reward_models import use_engine
     from synthesizeme.induction.run import run_on_ray
 
     with use_engine("ray", many.workers) as engine:
-        workers = getattr(engine, "workers", None) or 1
-        return run_on_ray(job, workers, lambda summary: _show(display, summary, total))
-
-
-def _show(display: ProgressDisplay, summary: RunSummary, total: int) -> None:
-    from synthesizeme.progress import Progress
-
-    stage = f"{summary.failed:,} failed, done" if summary.failed else "done"
-    display(Progress(stage, summary.users, max(total, summary.users), summary.usage))
+        return run_on_ray(job, getattr(engine, "workers", None) or 1, display.on_users)
 
 
 def _lines(taken: Taken, summary: RunSummary) -> Iterator[str]:

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +20,9 @@ from synthesizeme.errors import ConfigError, CredentialError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.backends import Caps, Model, ModelSettings, Session
+    from synthesizeme.backends import Caps, Model, Session, SessionSettings
+    from synthesizeme.induction import InductionSettings
     from synthesizeme.judges.names import RetrievalSettings
-    from synthesizeme.personas.workflow import InductionSettings
     from synthesizeme.progress import Progress
     from synthesizeme.retrieval import Encode
 
@@ -125,75 +125,51 @@ def model_of(options: ModelOptions) -> Model:
     """
     from synthesizeme.backends import open_model
 
-    settings = settings_of(options)
-    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
-    return open_model(options.model, settings)
+    asked = session_settings(options)
+    return open_model(asked.model, asked.model_settings)
 
 
-def settings_of(options: ModelOptions) -> ModelSettings:
-    """How to reach the model and what to ask of it.
+def session_settings(options: ModelOptions, caps: Caps | None = None) -> SessionSettings:
+    """How the flags say that the model is asked.
 
     Raises:
-        ConfigError: a flag has an impossible value.
+        ConfigError: a flag has an impossible value, or two contradict each other.
         CredentialError: the variable that should hold the key is not set.
     """
-    from synthesizeme.backends import ModelSettings
-
-    return ModelSettings(
-        api_base=options.api_base,
-        api_key=_key(options.api_key_env),
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        timeout_s=options.timeout,
-        structure=options.structure,
-        extra_body=_body_fields(options.extra_body or ()),
-        headers=_headers(options.header or ()),
-    )
-
-
-def cache_place(options: ModelOptions) -> Path | None:
-    """Folder of finished calls; None where none are kept.
-
-    Raises:
-        ConfigError: the flags contradict each other.
-    """
-    from synthesizeme.backends import default_cache_dir
+    from synthesizeme.backends import Caps, ModelSettings, RetryPolicy, SessionSettings, default_cache_dir
 
     if options.no_cache and options.cache_dir is not None:
         raise ConfigError("--no-cache and --cache-dir exclude each other")
-    return None if options.no_cache else options.cache_dir or default_cache_dir()
+    logging.getLogger("dspy").setLevel(logging.ERROR)  # what it warns of is counted and shown here
+    return SessionSettings(
+        model=options.model,
+        model_settings=ModelSettings(
+            api_base=options.api_base,
+            api_key=_key(options.api_key_env),
+            temperature=options.temperature,
+            max_tokens=options.max_tokens,
+            timeout_s=options.timeout,
+            structure=options.structure,
+            extra_body=_body_fields(options.extra_body or ()),
+            headers=_headers(options.header or ()),
+        ),
+        cache_dir=None if options.no_cache else options.cache_dir or default_cache_dir(),
+        concurrency=options.concurrency,
+        retry=RetryPolicy(retries=options.retries),
+        caps=caps or Caps(),
+    )
 
 
-@contextmanager
 def open_session(
     options: ModelOptions, progress: Callable[[Progress], None] | None, caps: Caps | None = None
-) -> Iterator[Session]:
+) -> AbstractContextManager[Session]:
     """The session that the flags ask for, closed at the end; its calls keep to the caps, if there are any.
 
     Raises:
         ConfigError: a flag has an impossible value, or the cache cannot be used.
         CredentialError: the key is missing.
     """
-    from synthesizeme.backends import CallCache, RetryPolicy, Session
-
-    place = cache_place(options)
-    model = model_of(options)
-    budget = None
-    if caps is not None and caps.any:
-        from synthesizeme.induction.job import model_budget
-
-        budget = model_budget(model, caps)
-    with ExitStack() as stack:
-        cache = None if place is None else stack.enter_context(CallCache(place))
-        session = Session(
-            model,
-            cache=cache,
-            concurrency=options.concurrency,
-            retry=RetryPolicy(retries=options.retries),
-            progress=progress,
-            budget=budget,
-        )
-        yield stack.enter_context(session)
+    return session_settings(options, caps).open_session(progress)
 
 
 def _body_fields(given: Sequence[str]) -> dict[str, Any]:
@@ -326,7 +302,7 @@ class InductionOptions:
 
     def settings(self, *, evaluate: bool = True, baselines: bool = False) -> InductionSettings:
         """The same for the library."""
-        from synthesizeme.personas.workflow import InductionSettings
+        from synthesizeme.induction import InductionSettings
 
         return InductionSettings(
             effort=self.effort,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +11,8 @@ import typer
 
 from synthesizeme.cli._command import apply_config_file, option, show_everything
 from synthesizeme.cli._output import reserve
-from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.plain_text import id_list, printable
 
 if TYPE_CHECKING:
-    from synthesizeme.profile import UserProfile
     from synthesizeme.profiles import ProfileStore
 
 FURTHER = "Further options"
@@ -133,47 +128,6 @@ PROFILES = partial(
     "DIR|FILE|URL",
     name="--store",
 )
-
-
-@contextmanager
-def profiles_in(store: str, key_file: Path | None) -> Iterator[Mapping[str, UserProfile]]:
-    """The profiles of a folder, of one file or of a store, by user id; each is read when asked for.
-
-    Raises:
-        DataError: there are none, or they cannot be read.
-    """
-    from synthesizeme.personas.store import INDEX, ProfileDirectory, load_profile
-    from synthesizeme.profiles import StoredProfiles, open_store
-
-    place = Path(store)
-    if place.is_dir() and ((place / INDEX).exists() or not (place / "profile.json").exists()):
-        yield ProfileDirectory(place)
-    elif place.is_dir() or place.suffix == ".json":
-        profile = load_profile(place)
-        yield {profile.user_id: profile}
-    else:
-        with open_store(store, key_file=key_file, create=False) as opened:
-            yield StoredProfiles(opened)
-
-
-def profile_in(store: str, key_file: Path | None, user: str | None) -> UserProfile:
-    """The profile of `user`, or of the only user that there is.
-
-    Raises:
-        ConfigError: the user has none there, or there are several and none is named.
-        DataError: see `profiles_in`.
-    """
-    with profiles_in(store, key_file) as profiles:
-        if user is None and len(profiles) == 1:
-            return next(iter(profiles.values()))
-        if user is not None and user in profiles:
-            return profiles[user]
-        found = f"Its users: {id_list(list(profiles))}"
-        if not profiles:
-            raise DataError("holds no profile", source=store, cure="name what induce-persona wrote")
-    if user is None:
-        raise ConfigError(f"{store} has profiles of several users; name one with --user ID. {found}")
-    raise ConfigError(f"{store} has no profile of {printable(user, 60)!r}. {found}")
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def write_profile(
         force: Whether something else that is there is replaced.
     """
     from synthesizeme.personas.documents import profile_documents
-    from synthesizeme.personas.store import save_profile
+    from synthesizeme.profiles.folder import save_profile
 
     paths = save_profile(out, profile, {**profile_documents(profile, judge_prompt), **extra}, force=force)
     return {Path(name).stem: path for name, path in paths.items()}

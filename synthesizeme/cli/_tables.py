@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Model
     from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.report import Report, Row
+    from synthesizeme.induction import UserResult
+    from synthesizeme.induction.estimate import Estimate, UserEstimate
     from synthesizeme.lamp import LampReport
-    from synthesizeme.personas.estimate import Estimate, UserEstimate
-    from synthesizeme.personas.workflow import UserFailure, UserResult
     from synthesizeme.types import Demonstration, Usage
 
 Price = float | None
@@ -339,11 +339,6 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         **({"evidence": [item.model_dump(mode="json") for item in evidence]} if evidence else {}),
         **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),
     }
-
-
-def failure_json(failure: UserFailure) -> dict[str, str]:
-    """The entry of a user whose induction failed."""
-    return {"user_id": failure.user_id, "error": failure.error}
 
 
 def accuracy_json(results: Sequence[UserResult]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,7 +46,6 @@ from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.comparison.display import ComparisonDisplay
     from synthesizeme.comparison.measure import Measuring
     from synthesizeme.comparison.participants import Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
@@ -117,7 +116,6 @@ def compare(
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
     """
-    from synthesizeme.comparison.display import ComparisonDisplay
     from synthesizeme.comparison.measure import Measuring
     from synthesizeme.comparison.participants import participants
 
@@ -133,23 +131,14 @@ def compare(
     if words and (deaf := [name for name, kind in who.classes.items() if not kind.reads_words]):
         say_unread(*deaf)
     places = [result_folder(out, it, sources, force=options.force, resumes=True) for it in sources]
+    how = Measuring(
+        induction.settings(), None, retrieval.settings(), arguments, options.max_users, options.no_answers
+    )
     reports = []
     for source, place in zip(sources, places, strict=True):
         try:
             benchmark = _with_words(loaded(source, options.data_dir, options.columns), words)
-            with ExitStack() as stack:
-                display = stack.enter_context(ComparisonDisplay())
-                session = open_session(induction.asking(model), display.calls) if who.asking else None
-                how = Measuring(
-                    induction.settings(),
-                    stack.enter_context(session) if session is not None else None,
-                    retrieval.settings(),
-                    arguments,
-                    options.max_users,
-                    options.no_answers,
-                    display.label,
-                )
-                report = _compared(benchmark, place, who, how, options, display)
+            report = _compared(benchmark, place, who, how, options, induction.asking(model))
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
             raise
@@ -169,17 +158,22 @@ def _compared(
     who: Participants,
     how: Measuring,
     options: ComparisonOptions,
-    display: ComparisonDisplay,
+    model: ModelOptions,
 ) -> Report:
     from reward_models import use_engine
+    from synthesizeme.comparison.display import ComparisonDisplay
     from synthesizeme.comparison.measure import compare
 
-    with use_engine(options.engine, options.workers):
+    with ExitStack() as stack:
+        display = stack.enter_context(ComparisonDisplay())
+        session = stack.enter_context(open_session(model, display.calls)) if who.asking else None
+        stack.enter_context(use_engine(options.engine, options.workers))
         report, paths = compare(
-            benchmark, place, who, how, resplits=options.resplits, cold_start=options.cold_start,
-            max_error=options.max_error, fresh=options.force, watcher=display,
+            benchmark, place, who, replace(how, session=session, on_label=display.label),
+            resplits=options.resplits, cold_start=options.cold_start, max_error=options.max_error,
+            fresh=options.force, watcher=display,
         )  # fmt: skip
-    display.conclude(place)
+        display.conclude(place)
     say("Written: " + ", ".join(printable(str(path)) for path in paths))
     return report
 

@@ -362,7 +362,7 @@ def _way(answer: Answer) -> str:
 
 def _price(model: Model) -> tuple[float, float] | None:
     """US dollars for a million tokens read and written; None where they are not known."""
-    from synthesizeme.personas.estimate import token_price
+    from synthesizeme.backends import token_price
 
     price = token_price(model.name, api_base=model.settings.api_base)
     return None if price is None else (price(1_000_000, 0), price(0, 1_000_000))

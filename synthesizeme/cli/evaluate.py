@@ -17,7 +17,7 @@ from synthesizeme.cli._model_options import (
     check_model,
     open_session,
 )
-from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions, profiles_in
+from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions
 from synthesizeme.cli._output import print_json, say
 from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.cli._tables import show_report
@@ -133,6 +133,7 @@ class _Evaluation:
 
     def _measured(self, benchmark: Benchmark, who: Participants) -> Report:
         from synthesizeme.comparison.measure import Measuring, evaluate
+        from synthesizeme.profiles import open_profiles
         from synthesizeme.progress import ProgressDisplay
 
         options, settings = self.options, self.induction.settings()
@@ -141,12 +142,13 @@ class _Evaluation:
             display = stack.enter_context(ProgressDisplay())
             display.label(benchmark.name, 1, 1)
             session = stack.enter_context(open_session(self.model, display)) if who.asking else None
-            stored = profiles_in(options.store, options.key_file) if options.store is not None else None
             how = Measuring(
                 settings, session, self.retrieval.settings(), dict.fromkeys(who.classes, shared),
                 options.max_users, options.no_answers, display.label,
             )  # fmt: skip
-            profiles = stack.enter_context(stored) if stored is not None else None
+            profiles = None
+            if options.store is not None:
+                profiles = stack.enter_context(open_profiles(options.store, key_file=options.key_file))
             report, scorers = evaluate(benchmark, who, how, profiles=profiles, controls=options.controls)
         usage = scorers.induction_usage
         if usage.calls:

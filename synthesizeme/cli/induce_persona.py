@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._many_users import (
     ManyUsersOptions,
+    RunDisplay,
     RunOptions,
     induce_into_store,
     refuse_for_store,
@@ -22,7 +23,6 @@ from synthesizeme.cli._pairs import KINDS, read
 from synthesizeme.cli._tables import (
     accuracy_json,
     estimate_json,
-    failure_json,
     result_json,
     show_estimate,
     show_pooled,
@@ -33,8 +33,9 @@ from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
+    from synthesizeme.induction import InductionSettings, RunSummary, UserDone, UserResult
     from synthesizeme.induction.evidence import Gathered
-    from synthesizeme.personas.workflow import InductionSettings, UserFailure, UserResult
+    from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
 
     Users: TypeAlias = Mapping[str, Sequence[PreferencePair]]
@@ -115,12 +116,13 @@ def induce_persona(
     known = _evidence(evidence, file.pairs, list(users), seed=induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    done, failed = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
+    shown = None if common.json else output
+    found = _induce(users, settings, known, model, run, many.caps(), shown)
     if common.json:
-        print_json(_whole(done, failed, skipped, run))
-    elif run.all_users and done:
-        output.show(lambda: show_pooled([result for result, _ in done]))
-    if problem := _problem(done, failed):
+        print_json(_whole(found, skipped, run))
+    elif run.all_users and found.done:
+        output.show(lambda: show_pooled([result for result, _ in found.done]))
+    if problem := _problem(found):
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
@@ -138,25 +140,25 @@ def _evidence(
 
 def _check_places(out: Path, users: Users, *, force: bool) -> None:
     """Refuse a folder that cannot be written, or holds something else, before any work is done."""
-    from synthesizeme.personas.store import refuse_replacing
+    from synthesizeme.profiles.folder import refuse_replacing
 
     check_writable(out)
     for user, own in () if force else users.items():
         refuse_replacing(out, user, [pair.pair_id for pair in own])
 
 
-def _problem(done: Done, failed: Sequence[UserFailure]) -> str:
+def _problem(found: _Finished) -> str:
     """What went wrong in all; nothing if nothing did."""
-    found = []
+    done, failed, said = found.done, found.failed, []
     if failed and done:
-        found.append(f"{len(failed)} of {count(len(failed) + len(done), 'user')} failed; the others are done")
+        said.append(f"{len(failed)} of {count(len(failed) + len(done), 'user')} failed; the others are done")
     elif failed:
-        found.append("the only user failed" if len(failed) == 1 else f"all {len(failed)} users failed")
+        said.append("the only user failed" if len(failed) == 1 else f"all {len(failed)} users failed")
     broken = sum(result.evaluation_error is not None for result, _ in done)
     if broken:
         whose = "" if broken == len(done) == 1 else f" of {count(broken, 'user')}"
-        found.append(f"the evaluation{whose} failed; what was induced is written")
-    return "; ".join(found)
+        said.append(f"the evaluation{whose} failed; what was induced is written")
+    return "; ".join([*said, *([found.stopped] if found.stopped else [])])
 
 
 def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -> Users:
@@ -186,21 +188,55 @@ def _choose(pairs: Sequence[PreferencePair], run: RunOptions, *, source: Path) -
 def _estimate(
     users: Users, settings: InductionSettings, model: ModelOptions, budget: int | None, *, as_json: bool
 ) -> None:
-    from synthesizeme.backends import most_follow_ups
-    from synthesizeme.personas.estimate import estimate_users, list_price
+    from synthesizeme.backends import most_follow_ups, token_price
+    from synthesizeme.induction.estimate import estimate_users
 
     found = estimate_users(list(users.values()), settings, budget_calls=budget, max_tokens=model.max_tokens)
-    prices = [
-        (list_price(model.model, it.induction, api_base=model.api_base),
-         list_price(model.model, it.evaluation, api_base=model.api_base))
-        for it in found
-    ]  # fmt: skip
+    price = token_price(model.model, api_base=model.api_base)
+    prices = [(it.induction.cost(price), it.evaluation.cost(price)) for it in found]
     by_user = dict(zip(users, found, strict=True))
     follow_ups = most_follow_ups(model.model, api_base=model.api_base)
     if as_json:
         print_json(estimate_json(by_user, prices, follow_ups))
     else:
         show_estimate(by_user, prices, follow_ups, model.model)
+
+
+class _Finished:
+    """Users of a run as they are finished: each is written and shown, without an output its notes alone."""
+
+    def __init__(
+        self,
+        run: RunOptions,
+        settings: InductionSettings,
+        lines: ProgressDisplay,
+        output: PatientOutput | None,
+    ) -> None:
+        self._run, self._settings, self._lines, self._output = run, settings, lines, output
+        self.done: Done = []
+        self.failed: list[UserDone] = []
+        self.stopped: str | None = None
+
+    def add(self, result: UserResult, model: Model) -> None:
+        """Take a result."""
+        self._lines.clear()
+        self.done.append((result, _write(self._run, result, self._settings)))
+        _show(*self.done[-1], model, self._output)
+
+    def add_user(self, user: UserDone, model: Model) -> None:
+        """Take what became of one of many users."""
+        if user.result is not None:
+            self.add(user.result, model)
+        else:
+            self._lines.clear()
+            self.failed.append(user)
+            say(f"Error: user {printable(user.user_id, 60)}: {printable(user.error)}")
+
+    def sort(self, order: Sequence[str]) -> None:
+        """Put all in the order of the file, whoever was finished first."""
+        place = {user: number for number, user in enumerate(order)}
+        self.done.sort(key=lambda it: place[it[0].user_id])
+        self.failed.sort(key=lambda it: place[it.user_id])
 
 
 def _induce(
@@ -211,41 +247,34 @@ def _induce(
     run: RunOptions,
     caps: Caps,
     output: PatientOutput | None,
-) -> tuple[Done, list[UserFailure]]:
-    """Induce, write and show one user after another; without an output only notes are shown."""
+) -> _Finished:
     from synthesizeme.cli._model_options import open_session
-    from synthesizeme.personas.workflow import UserFailure, induce_user, induce_users
+    from synthesizeme.induction import induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
-    done: Done = []
-    failed: list[UserFailure] = []
-    order = list(users)
-    with ProgressDisplay() as display, open_session(model, display, caps) as session:
-        results: Iterable[UserResult | UserFailure]
+    budget, evidence = run.budget_calls, known.by_user
+    with ProgressDisplay() as lines:
+        found = _Finished(run, settings, lines, output)
         if run.all_users:
-            results = induce_users(
-                session, users, settings, budget_calls=run.budget_calls, evidence=known.by_user
-            )
-        else:
-            results = (
-                induce_user(
-                    session, users[user], settings,
-                    budget_calls=run.budget_calls, evidence=known.by_user.get(user, ()),
-                )
-                for user in order
-            )  # fmt: skip
-        display.label(order[0], 1, len(order))
-        for position, result in enumerate(results, 1):
-            display.clear()
-            if isinstance(result, UserFailure):
-                failed.append(result)
-                say(f"Error: user {printable(result.user_id, 60)}: {printable(result.error)}")
-            else:
-                done.append((result, _write(run, result, settings)))
-                _show(*done[-1], session.model, output)
-            if position < len(order):
-                display.label(order[position], position + 1, len(order))
-    return done, failed
+            display = RunDisplay(lines, len(users))
+            with open_session(model, display.on_call, caps) as session:
+
+                def on_user(user: UserDone, summary: RunSummary) -> None:
+                    found.add_user(user, session.model)
+                    display.on_users(summary)
+
+                found.stopped = induce_users(
+                    session, users, settings, on_user, budget_calls=budget, evidence=evidence
+                ).stopped
+            found.sort(list(users))
+            return found
+        ((user, pairs),) = users.items()
+        lines.label(user)
+        with open_session(model, lines, caps) as session:
+            about = evidence.get(user, ())
+            result = induce_user(session, pairs, settings, budget_calls=budget, evidence=about)
+            found.add(result, session.model)
+    return found
 
 
 def _show(result: UserResult, files: Mapping[str, Path], model: Model, output: PatientOutput | None) -> None:
@@ -258,14 +287,12 @@ def _show(result: UserResult, files: Mapping[str, Path], model: Model, output: P
         say(f"Note: user {printable(result.user_id, 60)}: {printable(note)}")
 
 
-def _whole(
-    done: Done, failed: Sequence[UserFailure], skipped: Sequence[str], run: RunOptions
-) -> dict[str, object]:
+def _whole(found: _Finished, skipped: Sequence[str], run: RunOptions) -> dict[str, object]:
     """The JSON output; what only some runs have is there only for these."""
-    whole: dict[str, object] = {"users": [result_json(result, files) for result, files in done]}
+    whole: dict[str, object] = {"users": [result_json(result, files) for result, files in found.done]}
     if run.all_users:
-        whole["pooled"] = accuracy_json([result for result, _ in done])
-        whole["failed"] = [failure_json(failure) for failure in failed]
+        whole["pooled"] = accuracy_json([result for result, _ in found.done])
+        whole["failed"] = [{"user_id": user.user_id, "error": user.error} for user in found.failed]
     if run.skip_bad_rows:
         whole["skipped_rows"] = list(skipped)
     return whole

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._model_options import ModelOptions
-from synthesizeme.cli._options import JUDGE_PROMPT, KEY_FILE, PROFILES, CommonOptions, profile_in
+from synthesizeme.cli._options import JUDGE_PROMPT, KEY_FILE, PROFILES, CommonOptions
 from synthesizeme.cli._output import print_json, terminal
 from synthesizeme.cli._pairs import read
 from synthesizeme.cli._reward_options import MAX_ERROR
@@ -63,6 +63,7 @@ def judge(
     from synthesizeme.evaluation.harness import evaluate
     from synthesizeme.evaluation.selective import rule_of
     from synthesizeme.judges.llm_judge import LLMJudge, judge_both_orders
+    from synthesizeme.personas.judging_profile import load_profile
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.prompts import load_prompt
 
@@ -70,7 +71,7 @@ def judge(
         raise ConfigError("--max-error ALPHA and --history PAIRS go together; give both, or neither")
     if store is None:
         raise ConfigError("--store is missing: where the profile is, e.g. --store out")
-    known = profile_in(store, key_file, user)
+    known = load_profile(store, user, key_file=key_file)
     comparison = _comparison(known.user_id, asked)
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:

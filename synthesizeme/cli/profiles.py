@@ -238,12 +238,12 @@ def take_in(
     Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
     that is not there is made.
     """
-    from synthesizeme.personas.store import ProfileDirectory
+    from synthesizeme.profiles.folder import ProfileFolder
     from synthesizeme.profiles.views import take_pairs, take_profiles, take_words
 
     if folder is None and data is None and about is None:
         raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
-    profiles = {} if folder is None else ProfileDirectory(folder)
+    profiles = {} if folder is None else ProfileFolder(folder)
     words = read_about(about)
     rows = () if data is None else read(data).pairs
     with options.open(create=True) as store:

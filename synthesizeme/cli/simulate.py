@@ -148,15 +148,12 @@ def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated,
 
 def _personas(path: Path) -> dict[str, UserProfile]:
     """Who is played: a file of personas in words, one profile, or a folder of them."""
-    from synthesizeme.personas.store import ProfileDirectory, load_profile
+    from synthesizeme.profiles import open_profiles
     from synthesizeme.simulation.respondents import read_personas
 
-    if path.is_dir():
-        profiles = ProfileDirectory(path)
-        return {user: profiles[user] for user in profiles}
-    if path.suffix == ".json":
-        profile = load_profile(path)
-        return {profile.user_id: profile}
+    if path.is_dir() or path.suffix == ".json":
+        with open_profiles(path) as profiles:
+            return dict(profiles)
     return read_personas(path)
 
 

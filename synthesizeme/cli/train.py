@@ -87,24 +87,13 @@ def train(
     if options.help_params:
         _show_settings(options.method, kind, as_json=common.json)
         return
-    given = assignments(params or [], table or [])
-    for name, value in (("backbone", options.backbone), ("floor", floor.name)):
-        if value is not None and name in given:
-            raise ConfigError(f"--{name} and {PREFIX}{name} are the same; give one of them")
-        given |= {} if value is None else {name: value}
+    given = _given(assignments(params or [], table or []), backbone=options.backbone, floor=floor.name)
     model = kind(**{"seed": options.seed, **method_arguments(options.method, kind, given)})
     source, out = _places(options)
     file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
     pairs, skipped = _divided(file.pairs, source, options), [str(problem) for problem in file.skipped]
     splits = Counter(pair.split or "none" for pair in pairs)
-    used = [pair for pair in pairs if pair.split != "test"]
-    if not used:
-        raise DataError(
-            f"all {len(pairs)} pairs are of the test split; expected train or validation pairs to learn from",
-            source=str(source),
-            field="split",
-            cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
-        )
+    used = _learned_from(pairs, source)
     words = _words(options, kind, {pair.user_id for pair in used})
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
@@ -131,6 +120,18 @@ def train(
         "held_out": str(held_out) if held_out else None,
     }
     tell(common.json, facts, _lines(facts))
+
+
+def _given(settings: dict[str, Any], **flags: Any) -> dict[str, Any]:
+    """Settings of the method together with those that have a flag of their own.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
+    for name, value in flags.items():
+        if value is not None and name in settings:
+            raise ConfigError(f"--{name} and {PREFIX}{name} are the same; give one of them")
+    return settings | {name: value for name, value in flags.items() if value is not None}
 
 
 def _places(options: TrainingOptions) -> tuple[Path, Path]:
@@ -197,6 +198,23 @@ def _divided(
             "that is a pair of some user, and less than all of them"
         )
     return drawn
+
+
+def _learned_from(pairs: tuple[PreferencePair, ...], source: Path) -> list[PreferencePair]:
+    """The train and validation pairs.
+
+    Raises:
+        DataError: there are none.
+    """
+    used = [pair for pair in pairs if pair.split != "test"]
+    if not used:
+        raise DataError(
+            f"all {len(pairs)} pairs are of the test split; expected train or validation pairs to learn from",
+            source=str(source),
+            field="split",
+            cure="draw splits with `synthesizeme data split`, or take `split` out of the rows",
+        )
+    return used
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:

@@ -18,9 +18,9 @@ from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
 from synthesizeme.evaluation.measurement import joined
 from synthesizeme.evaluation.report import Report, measured_row
 from synthesizeme.evaluation.selective import require_pairs
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import OnLabel, Profiles, Scorers
 from synthesizeme.judges.names import RetrievalSettings
-from synthesizeme.personas.workflow import InductionSettings
 
 
 @dataclass(frozen=True)

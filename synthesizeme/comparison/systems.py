@@ -22,6 +22,7 @@ from synthesizeme.evaluation.personal import (
     selection_of,
 )
 from synthesizeme.evaluation.tables import named
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import OnLabel, Scorers
 from synthesizeme.judges.names import (
     CONTROLS,
@@ -30,7 +31,6 @@ from synthesizeme.judges.names import (
     needs_profiles,
     retrieval_judges,
 )
-from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.prompts import load_prompt
 
 if TYPE_CHECKING:

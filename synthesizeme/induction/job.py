@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import Field
 
-from synthesizeme.backends import (
-    Budget,
-    CallCache,
-    Caps,
-    Model,
-    ModelSettings,
-    RetryPolicy,
-    Session,
-    open_model,
-)
+from synthesizeme.backends import SessionSettings
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.estimate import token_price
-from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.induction.one_user import InductionSettings, added
 from synthesizeme.profiles import ProfileStore, open_store
-from synthesizeme.progress import OnProgress
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Frozen, Usage
 
@@ -70,27 +58,15 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class InductionJob:
-    """A run over the users of a store."""
+class InductionJob(SessionSettings):
+    """A run over the users of a store, and the session that all of them share."""
 
     store: str
     """Where the pairs are and the profiles go; see `open_store`."""
     key_file: Path | None = None
     """Key of an encrypted store."""
-    model: str = "builtin"
-    """The model's name; see `open_model`."""
-    model_settings: ModelSettings = field(default_factory=ModelSettings)
-    """How to reach it and what to ask of it."""
     settings: InductionSettings = field(default_factory=InductionSettings)
     """How users are induced and measured."""
-    cache_dir: Path | None = None
-    """Folder of finished calls; None keeps none."""
-    concurrency: int = 8
-    """Most calls in flight."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    """What to do about transient faults."""
-    caps: Caps = field(default_factory=Caps)
-    """Most that the calls of the run may take."""
     shard: Shard = field(default_factory=Shard)
     """Which users."""
     user: str | None = None
@@ -129,39 +105,6 @@ class InductionJob:
         """The store; close it when done."""
         return open_store(self.store, key_file=self.key_file, create=False)
 
-    @contextmanager
-    def open_session(self, progress: OnProgress | None = None) -> Iterator[Session]:
-        """The session that all users of the run share.
-
-        Raises:
-            UnknownNameError: no backend serves the model.
-            CredentialError: its key is missing.
-            ConfigError: the cache cannot be used, or the cost is capped and the price is not known.
-        """
-        model = open_model(self.model, self.model_settings)
-        with ExitStack() as stack:
-            cache = stack.enter_context(CallCache(self.cache_dir)) if self.cache_dir else None
-            session = Session(
-                model, cache=cache, concurrency=self.concurrency, retry=self.retry, progress=progress,
-                budget=self._budget(model),
-            )  # fmt: skip
-            yield stack.enter_context(session)
-
-    def _budget(self, model: Model) -> Budget:
-        return model_budget(model, self.caps)
-
-
-def model_budget(model: Model, caps: Caps) -> Budget:
-    """The budget of one session of a model.
-
-    Raises:
-        ConfigError: the cost is capped and the price is not known.
-    """
-    price = None
-    if caps.cost_usd is not None:
-        price = token_price(model.name, api_base=model.settings.api_base)
-    return Budget(caps, max_tokens=model.settings.max_tokens, price=price)
-
 
 EXAMPLES = 20
 """Users named at most."""
@@ -191,15 +134,6 @@ class Pooled(Frozen):
 
     def __add__(self, other: Pooled) -> Pooled:
         return Pooled(correct=self.correct + other.correct, pairs=self.pairs + other.pairs)
-
-
-def added(*counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of the same things, together.
-
-    >>> added({"parse": 1}, {"refusal": 1, "parse": 2})
-    {'parse': 3, 'refusal': 1}
-    """
-    return {name: sum(some.get(name, 0) for some in counts) for name in sorted(set().union(*counts))}
 
 
 class RunSummary(Frozen):

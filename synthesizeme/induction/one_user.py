@@ -1,14 +1,16 @@
-"""One user of a store: is there something to do, do it, and store what came of it with the profile."""
+"""One user, end to end: split the pairs, induce the profile, measure it on the held-out pairs."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from synthesizeme.backends import Session
-from synthesizeme.datasets import extend_splits
+from synthesizeme.backends import Account, Session
+from synthesizeme.datasets import assign_splits
 from synthesizeme.errors import (
     BackendError,
     BudgetError,
@@ -16,182 +18,361 @@ from synthesizeme.errors import (
     ConfigError,
     CredentialError,
     DataError,
-    StoreConflictError,
     StoreError,
+    SynthesizeMeError,
     UnreadableError,
 )
 from synthesizeme.evaluation.harness import Outcome, evaluate
-from synthesizeme.induction import drift
-from synthesizeme.induction.job import InductionJob, added
-from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.workflow import induce_user
+from synthesizeme.evaluation.report import Report, row
+from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
+from synthesizeme.pairs import check_single_source
+from synthesizeme.personas.budget import CallBudget, Effort, Search, divide_calls
+from synthesizeme.personas.cautions import measured, with_cautions
+from synthesizeme.personas.synthesize_me import SynthesizeMe
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles import ProfileStore
-from synthesizeme.profiles.store import InductionNote, InductionRecord, ProfileVersion
+from synthesizeme.profiles.store import InductionRecord
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import PreferencePair, Usage, respondents
+from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
 
 STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
 """What no user is to blame for: the run ends."""
-_TURNS = 5
-"""How often a user is taken up again that other processes finish at the same moment."""
 _SHOWN = 500
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class InductionSettings:
+    """How users are induced and measured."""
+
+    effort: Effort = "medium"
+    """See `budget.call_limit`."""
+    search: Search = "economical"
+    """``economical`` or ``paper``."""
+    seed: int = 0
+    """Seed of splits and of every other random choice."""
+    judge_prompt: str = "judge/default"
+    """Name or path of the judge prompt."""
+    theta: str = "persona/default"
+    """Name or path of the persona-writing prompt."""
+    evaluate: bool = True
+    """Whether the judges are measured on test pairs."""
+    baselines: bool = False
+    """Whether memory and demographics are measured too."""
+    evidence_model: str | None = None
+    """Where evidence for the persona writer comes from, for the record; None where there is none."""
+
+    def method(self, session: Session, budget_calls: int | None = None) -> SynthesizeMe:
+        """The method with these settings; the paper's search knows no budget and gets none."""
+        kept = budget_calls if self.search == "economical" else None
+        return SynthesizeMe(
+            session, effort=self.effort, search=self.search, seed=self.seed, budget_calls=kept,
+            judge_prompt=self.judge_prompt, theta=self.theta, evidence_model=self.evidence_model,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UserResult:
+    """The profile of one user, how judges did with it on the test pairs, and what both took."""
+
+    profile: UserProfile
+    """What was learned."""
+    pairs: Mapping[str, int]
+    """Number of pairs in each split."""
+    usage: Usage
+    """Calls of the induction alone."""
+    call_limit: int
+    """Distinct calls that the induction might have made."""
+    evaluation_usage: Usage = field(default_factory=Usage)
+    """Calls of the evaluation."""
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """How each judge did on the test pairs: default, persona, demonstrations, both, ..."""
+    respondents: Respondents = "human"
+    """Who chose in the user's pairs: a person, or a simulation."""
+    evaluation_error: str | None = None
+    """Why the evaluation broke off; the profile is whole nevertheless."""
+    notes: tuple[str, ...] = ()
+    """Anything a reader should know, the profile's own notes among them."""
+
+    @property
+    def user_id(self) -> str:
+        """Whose result it is."""
+        return self.profile.user_id
+
+    def record(self, settings: str = "") -> InductionRecord:
+        """The result as a store keeps it, without a check for drift; `settings` is their fingerprint."""
+        written = self.profile.provenance
+        scores = {name: list(found.scores.values()) for name, found in self.outcomes.items()}
+        unanswered = (found.failures for found in self.outcomes.values())
+        return InductionRecord(
+            state="done", pairs=sum(self.pairs.values()), settings=settings,
+            usage=self.usage + self.evaluation_usage,
+            accuracy={name: (sum(found), len(found)) for name, found in scores.items()},
+            unanswered=added(written.failures if written else {}, *unanswered),
+        )  # fmt: skip
+
+    def report(self, *, seed: int) -> Report:
+        """How each judge did, with everything that was counted; gains are over the default judge."""
+        reference = self.outcomes.get("default")
+        rows = tuple(
+            row(name, outcome, against=None if outcome is reference else reference, seed=seed)
+            for name, outcome in self.outcomes.items()
+        )
+        protocol = "Held-out pairs of one user, both orders; a tie counts half. Gains are over default."
+        return Report(
+            benchmark=f"test pairs of {self.user_id}",
+            protocol=protocol,
+            rows=rows,
+            respondents=self.respondents,
+        )
+
+
+@dataclass(frozen=True)
 class UserDone:
-    """What became of one user."""
+    """What became of one user of many."""
 
     user_id: str
     """Who."""
     record: InductionRecord | None
     """How the induction ended; None when there was nothing to do, or the user was left."""
-    profile: UserProfile | None = None
-    """What was learned."""
+    result: UserResult | None = None
+    """What was learned and measured."""
     unreachable: bool = False
-    """Whether it failed because the model gave no answers."""
+    """Whether the model gave no answers, to the induction or to the evaluation."""
     stopped: str | None = None
     """Why the user was left for another run: the budget is used up, or no reply can be kept."""
     usage: Usage = field(default_factory=Usage)
     """What was spent beside the record: on a user that was left, or that another process finished first."""
 
+    @property
+    def profile(self) -> UserProfile | None:
+        """What was learned."""
+        return None if self.result is None else self.result.profile
 
-def is_due(note: InductionNote | None, pairs: int, job: InductionJob, fingerprint: str) -> bool:
-    """Whether there is something to do for a user with so many pairs.
-
-    There is when nothing was made yet, when it failed, when it was made with other settings, or when enough
-    pairs have come since.
-    """
-    if not pairs:
-        return False
-    if note is None or note.state == "failed" or note.settings != fingerprint:
-        return True
-    return pairs - note.pairs >= job.min_new_pairs
+    @property
+    def error(self) -> str:
+        """Why it failed, or the evaluation did; nothing if neither did."""
+        if self.result is not None:
+            return self.result.evaluation_error or ""
+        return "" if self.record is None else self.record.error
 
 
-def induce_stored_user(
-    store: ProfileStore, session: Session, job: InductionJob, user_id: str, fingerprint: str
-) -> UserDone:
-    """Bring one user's profile up to date with the user's pairs.
+def induce_user(
+    session: Session,
+    pairs: Sequence[PreferencePair],
+    settings: InductionSettings,
+    *,
+    budget_calls: int | None = None,
+    account: Account | None = None,
+    evaluation: Account | None = None,
+    evidence: Sequence[Evidence] = (),
+    split_rule: str | None = None,
+) -> UserResult:
+    """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
-    Safe beside other processes: whoever stores second looks again, so that each profile follows the one that
-    it knew of. What fails is stored as failed, with the reason.
+    Test pairs of people and of simulations together are not measured on, and a note says so.
+
+    Args:
+        session: The model.
+        pairs: One user's pairs; those without a split get a seeded one.
+        settings: How.
+        budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
+        account: Counts the calls of the induction.
+        evaluation: Counts those of the evaluation.
+        evidence: What a reward model learned from this user's train and validation pairs.
+        split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
-        Exception: one of `STOPS`.
-        UnreadableError: most replies of the model cannot be read.
+        DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
+            be read where they are needed; evidence that names other pairs.
+        ConfigError: the budget is too small.
+        BudgetError: a cap of the session is reached.
+        CacheError: replies cannot be kept any more.
+        UnreadableError: most replies of the model cannot be read, by the induction or the evaluation.
+        BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
+            result says so.
     """
-    spent = Usage()
-    for _ in range(_TURNS):
-        try:
-            before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
-        except DataError as error:  # a row of this user is damaged; a store that is, refuses the next line
-            return UserDone(user_id, store.put_induction(user_id, _failed(error, 0, fingerprint)))
-        if not is_due(before, len(pairs), job, fingerprint):
-            return UserDone(user_id, None, usage=spent)
-        work = _Work(session, job, fingerprint, user_id, before, latest)
-        profile, unreachable = None, False
-        try:
-            profile, record = work.induce(pairs)
-        except (BudgetError, CacheError) as error:
-            return UserDone(user_id, None, stopped=str(error), usage=spent + work.usage)
-        except STOPS:
-            raise
-        except UnreadableError as error:
-            raise error.about(user_id) from error
-        except Exception as error:
-            _logger.debug("user %r failed", user_id, exc_info=True)
-            record, unreachable = work.failed(error, len(pairs)), isinstance(error, BackendError)
-        try:
-            version = latest.version if latest else 0
-            kept = store.put_induction(user_id, record, profile, expected_version=version)
-        except StoreConflictError:
-            spent += work.usage
-            continue
-        return UserDone(user_id, kept, profile, unreachable, usage=spent)
-    raise StoreConflictError(
-        f"other processes kept changing user {user_id[:60]!r}. Cure: let each process have its own --shard"
+    account, evaluation = account or session.account(), evaluation or session.account()
+    split, rule = assign_splits(pairs, seed=settings.seed)
+    counts = Counter(pair.split for pair in split)
+    history, test = _halves(split)
+    planned = plan_calls(split, settings, budget_calls)
+    method = settings.method(session, planned.budget)
+    profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
+    judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
+    outcomes, error = _measured(evaluation, judged, test, settings)
+    notes = [
+        *(profile.provenance.notes if profile.provenance else ()),
+        *([planned.note] if planned.note and not judged else []),
+        *([f"the evaluation failed, the profile is whole: {error}"] if error else []),
+    ]
+    return UserResult(
+        profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
+        pairs={name: counts[name] for name in ("train", "validation", "test")},
+        usage=account.usage,
+        call_limit=planned.induction,
+        evaluation_usage=evaluation.usage,
+        outcomes=outcomes,
+        respondents=respondents(test if outcomes else split),
+        evaluation_error=error,
+        notes=tuple(notes),
     )
 
 
-class _Work:
-    """The induction of one user, who may have a profile already."""
+def attempt(
+    user_id: str,
+    induce: Callable[[], tuple[UserResult, InductionRecord]],
+    failed: Callable[[Exception], InductionRecord],
+) -> UserDone:
+    """Induce one user of many: what goes wrong is the user's failure, unless no user is to blame for it.
 
-    def __init__(
-        self,
-        session: Session,
-        job: InductionJob,
-        fingerprint: str,
-        user_id: str,
-        before: InductionRecord | None,
-        latest: ProfileVersion | None,
-    ) -> None:
-        self.session, self.job, self.fingerprint, self.user_id = session, job, fingerprint, user_id
-        self.before = before
-        self.known = latest.profile if latest else None
-        self.checking, self.making, self.measuring = (session.account() for _ in range(3))
+    Args:
+        user_id: Who.
+        induce: Does it, and says how it ended.
+        failed: What is known of a failure.
 
-    def induce(self, pairs: Sequence[PreferencePair]) -> tuple[UserProfile, InductionRecord]:
-        """The profile of all pairs, each in the split that it had before, and how it was made."""
-        made = self.known.provenance if self.known else None
-        splits = made.splits if made else {}
-        split, rule = extend_splits(pairs, splits, seed=self.job.settings.seed)
-        judged = None
-        if respondents(pairs) != "mixed":  # the accuracy on people's choices and on others' are not compared
-            judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
+    Raises:
+        Exception: one of `STOPS`.
+        UnreadableError: most replies of the model cannot be read; says about which user it was asked.
+    """
+    try:
+        result, record = induce()
+    except (BudgetError, CacheError) as error:
+        return UserDone(user_id, None, stopped=str(error))
+    except STOPS:
+        raise
+    except UnreadableError as error:
+        raise error.about(user_id) from error
+    except Exception as error:
+        _logger.debug("user %r failed", user_id, exc_info=True)
+        return UserDone(user_id, failed(error), unreachable=isinstance(error, BackendError))
+    return UserDone(user_id, record, result, unreachable=result.evaluation_error is not None)
+
+
+def induce_given_user(
+    session: Session,
+    pairs: Sequence[PreferencePair],
+    settings: InductionSettings,
+    *,
+    budget_calls: int | None = None,
+    evidence: Sequence[Evidence] = (),
+) -> UserDone:
+    """`induce_user` as one of many; see `attempt`."""
+    account, evaluation = session.account(), session.account()
+
+    def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
-            self.session, split, self.job.settings,
-            account=self.making, evaluation=self.measuring, split_rule=rule,
+            session, pairs, settings,
+            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence,
         )  # fmt: skip
-        if result.evaluation_error is not None:
-            raise BackendError(result.evaluation_error)
-        tested = _scored(result.outcomes.get("both"))
-        track, checked = drift.started(tested), None
-        if judged is not None and self.before is not None:
-            followed = drift.extended(self.before.track, _scored(judged))
-            checked = drift.check(followed)
-            track = track if checked and checked.drifted else followed
-        accuracy = {name: (sum(s := _scored(found)), len(s)) for name, found in result.outcomes.items()}
-        written = result.profile.provenance
-        outcomes = [*result.outcomes.values(), *([judged] if judged else [])]
-        return result.profile, InductionRecord(
-            state="done", pairs=len(pairs), settings=self.fingerprint,
-            drifted=checked is not None and checked.drifted, drift=checked, track=track,
-            usage=self.usage, accuracy=accuracy,
-            unanswered=added(written.failures if written else {}, *(found.failures for found in outcomes)),
-        )  # fmt: skip
+        return result, result.record()
 
-    def _judged(self, new: Sequence[PreferencePair]) -> Outcome | None:
-        """How the profile does on pairs that it has not learned from; None if it was made otherwise."""
-        before = self.before
-        if before is None or self.known is None or before.settings != self.fingerprint or not new:
-            return None
-        prompt = load_prompt(self.job.settings.judge_prompt)
-        judge = LLMJudge(self.checking, {self.user_id: self.known}, prompt=prompt, name="checking for drift")
-        return evaluate(judge, new, seed=self.job.settings.seed)
+    def failed(error: Exception) -> InductionRecord:
+        return failure(error, len(pairs), usage=account.usage + evaluation.usage)
 
-    @property
-    def usage(self) -> Usage:
-        """What was spent so far."""
-        return self.checking.usage + self.making.usage + self.measuring.usage
-
-    def failed(self, error: Exception, pairs: int) -> InductionRecord:
-        """What is known of a failure; what was known of the user before stays known."""
-        before = self.before
-        update = {
-            "attempts": before.attempts + 1 if before and before.state == "failed" else 1,
-            "usage": self.usage,
-            "unanswered": added(self.checking.failures, self.making.failures, self.measuring.failures),
-            "track": before.track if before else drift.started(()),
-        }
-        return _failed(error, pairs, self.fingerprint).model_copy(update=update)
+    found = attempt(pairs[0].user_id, induce, failed)
+    return replace(found, usage=account.usage + evaluation.usage) if found.stopped else found
 
 
-def _failed(error: Exception, pairs: int, fingerprint: str) -> InductionRecord:
-    said = " ".join(f"{type(error).__name__}: {error}".split())
-    return InductionRecord(state="failed", pairs=pairs, settings=fingerprint, error=said[:_SHOWN])
+def failure(error: Exception, pairs: int, settings: str = "", **known: Any) -> InductionRecord:
+    """The record of an induction that failed; only a fault of the program has its type named."""
+    name = "" if isinstance(error, SynthesizeMeError) else f"{type(error).__name__}: "
+    said = " ".join(f"{name}{error}".split())[:_SHOWN]
+    return InductionRecord(state="failed", pairs=pairs, settings=settings, error=said, **known)
 
 
-def _scored(outcome: Outcome | None) -> list[float]:
-    return [] if outcome is None else list(outcome.scores.values())
+def added(*counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of the same things, together.
+
+    >>> added({"parse": 1}, {"refusal": 1, "parse": 2})
+    {'parse': 3, 'refusal': 1}
+    """
+    return {name: sum(some.get(name, 0) for some in counts) for name in sorted(set().union(*counts))}
+
+
+def judged_profiles(
+    profile: UserProfile, history: Sequence[PreferencePair], settings: InductionSettings
+) -> dict[str, UserProfile | None]:
+    """What each measured judge knows of the user, by the judge's name; None knows nobody."""
+    judged: dict[str, UserProfile | None] = {
+        "default": None,
+        "persona": profile.without(demonstrations=True),
+        "demonstrations": profile.without(persona=True),
+        "both": profile,
+    }
+    if settings.baselines:
+        judged["memory"] = memory_profile(profile.user_id, history, seed=settings.seed)
+        demographics = demographics_profile(profile.user_id, history)
+        if demographics is not None:
+            judged["demographics"] = demographics
+    return judged
+
+
+def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> int:
+    """Distinct calls that measuring these judges takes: each different prompt, both orders of each pair."""
+    different = {
+        (None, ()) if known is None else (known.persona, known.demonstrations) for known in judged.values()
+    }
+    return len(different) * 2 * n_test
+
+
+def plan_calls(
+    split: Sequence[PreferencePair], settings: InductionSettings, budget_calls: int | None = None
+) -> CallBudget:
+    """How one user's calls are divided between induction and evaluation, before any is made.
+
+    Test pairs of people and of simulations together are not measured on; the note says so.
+
+    Raises:
+        DataError: the survey answers that a baseline needs cannot be read.
+        ConfigError: the budget is too small.
+    """
+    history, test = _halves(split)
+    n_train = sum(pair.split == "train" for pair in history)
+    apart = _mixture(test) if settings.evaluate else None
+    evaluates, wanted = settings.evaluate and apart is None, 0
+    if evaluates and test:
+        wanted = evaluation_calls(
+            judged_profiles(UserProfile(user_id=split[0].user_id), history, settings), len(test)
+        )
+    planned = divide_calls(
+        n_train, len(history) - n_train, len(test), wanted,
+        effort=settings.effort, search=settings.search, evaluate=evaluates, budget_calls=budget_calls,
+    )  # fmt: skip
+    return planned if apart is None else replace(planned, note=apart)
+
+
+def _mixture(test: Sequence[PreferencePair]) -> str | None:
+    """Why these pairs are not measured on together, if they are not."""
+    try:
+        check_single_source(test)
+    except DataError as refused:
+        return f"not measured: {refused}"
+    return None
+
+
+def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list[PreferencePair]]:
+    """What a judge may know, and what it is asked."""
+    history = [pair for pair in split if pair.split != "test"]
+    return history, [pair for pair in split if pair.split == "test"]
+
+
+def _measured(
+    account: Account,
+    judged: Mapping[str, UserProfile | None],
+    test: Sequence[PreferencePair],
+    settings: InductionSettings,
+) -> tuple[dict[str, Outcome], str | None]:
+    """How each judge does, and why that broke off, if it did: then nothing is said of any judge."""
+    prompt = load_prompt(settings.judge_prompt)
+    outcomes = {}
+    try:
+        for name, known in judged.items():
+            profiles = None if known is None else {known.user_id: known}
+            judge = LLMJudge(account, profiles, prompt=prompt, name=f"evaluating {name}")
+            outcome = evaluate(judge, test, seed=settings.seed)
+            outcomes[name] = outcome.model_copy(update={"scorer": name})
+    except (BudgetError, CacheError, UnreadableError):
+        raise
+    except SynthesizeMeError as problem:
+        return {}, str(problem)
+    return outcomes, None

@@ -1,4 +1,4 @@
-"""A run over the users of a store: a stream of users, a few of them in memory at a time.
+"""Many users: those of a store, a few of them in memory at a time, or some whose pairs are at hand.
 
 Spread over a Ray cluster, every task does one shard of the users, as a process of its own would. The tasks
 meet in the store alone, so the profiles are those of a single process. SQLite needs one machine; several need
@@ -8,7 +8,7 @@ PostgreSQL. A worker that dies is replaced, and its shard goes on where it was.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from synthesizeme.backends import Session
 from synthesizeme.errors import (
     CacheError,
+    ConfigError,
     DataError,
     MissingExtraError,
     StoreError,
@@ -23,11 +24,14 @@ from synthesizeme.errors import (
     UnreadableError,
 )
 from synthesizeme.induction.job import InductionJob, NamedUser, Pooled, RunSummary
-from synthesizeme.induction.one_user import UserDone, induce_stored_user, is_due
+from synthesizeme.induction.one_user import InductionSettings, UserDone, induce_given_user
+from synthesizeme.induction.stored_user import induce_stored_user, is_due
+from synthesizeme.personas.budget import LEAST_CALLS
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
 from synthesizeme.progress import Progress
+from synthesizeme.types import Evidence, PreferencePair
 
 ENDS = (CacheError, DataError, StoreError, UnreadableError)
 """What ends a run where it stands: nothing more could be kept, or most of what comes cannot be read."""
@@ -60,30 +64,104 @@ def run(
         StoreError: likewise.
     """
     with job.open_store() as store, job.open_session(progress) as session:
-        walk = _Walk(store, session, job, on_user or (lambda user, summary: None))
-        # Where nothing is waited for, threads would only take turns.
-        return walk.together(job.concurrency) if session.model.asynchronous else walk.one_by_one()
+        fingerprint = job.fingerprint
+        walk = _Walk(
+            session, lambda user_id: induce_stored_user(store, session, job, user_id, fingerprint), on_user
+        )
+        return walk.over(_due(store, job, fingerprint, walk.pass_over))
+
+
+def induce_users(
+    session: Session,
+    users: Mapping[str, Sequence[PreferencePair]],
+    settings: InductionSettings,
+    on_user: OnUser | None = None,
+    *,
+    budget_calls: int | None = None,
+    evidence: Mapping[str, Sequence[Evidence]] | None = None,
+) -> RunSummary:
+    """Induce users whose pairs are at hand, and keep nothing: it ends as `run` does.
+
+    A budget is divided evenly over the users that are left when one is begun, so what a user does not spend
+    goes to later ones.
+
+    Args:
+        session: The model.
+        users: Pairs by user id.
+        settings: How.
+        on_user: Told of each user, from the thread that called, as they are finished; what was learned is in
+            `UserDone.result`.
+        budget_calls: Most distinct calls in all.
+        evidence: What a reward model learned of each user, by user id; see `induce_user`.
+
+    Raises:
+        ConfigError: the budget is too small for so many users, or the settings cannot be used.
+        CredentialError: the key is missing or was rejected.
+    """
+    if budget_calls is not None and budget_calls < LEAST_CALLS * len(users):
+        raise ConfigError(
+            f"a budget of {budget_calls} calls is too small for {len(users)} users; "
+            f"at least {LEAST_CALLS} calls a user are needed, {LEAST_CALLS * len(users)} in all"
+        )
+    left, shares, known = budget_calls, dict[str, int](), evidence or {}
+
+    def due() -> Iterator[str]:
+        nonlocal left
+        for position, user_id in enumerate(users):
+            if left is not None:
+                shares[user_id] = left // (len(users) - position)
+                left -= shares[user_id]
+            yield user_id
+
+    def induce(user_id: str) -> UserDone:
+        return induce_given_user(
+            session, users[user_id], settings,
+            budget_calls=shares.get(user_id), evidence=known.get(user_id, ()),
+        )  # fmt: skip
+
+    def finished(user: UserDone, summary: RunSummary) -> None:
+        nonlocal left
+        if left is not None and user.record is not None:
+            left += shares[user.user_id] - user.record.usage.distinct_calls
+        if on_user is not None:
+            on_user(user, summary)
+
+    return _Walk(session, induce, finished).over(due())
 
 
 class _Walk:
-    """The run so far."""
+    """A run so far: users that are due are induced, and what became of each is added up.
 
-    def __init__(self, store: ProfileStore, session: Session, job: InductionJob, on_user: OnUser) -> None:
-        self.store, self.session, self.job, self.on_user = store, session, job, on_user
-        self.fingerprint = job.fingerprint
+    Args:
+        session: The model that all users share.
+        induce: Induces a user; from several threads where the model is waited for.
+        on_user: Told of each user.
+    """
+
+    def __init__(
+        self, session: Session, induce: Callable[[str], UserDone], on_user: OnUser | None = None
+    ) -> None:
+        self.session, self.induce, self.on_user = session, induce, on_user
         self.summary = RunSummary()
         self._unreachable = 0
 
-    def one_by_one(self) -> RunSummary:
+    def over(self, due: Iterator[str]) -> RunSummary:
+        """Induce these users: several at once, unless nothing is waited for and threads would take turns."""
+        return self.together(due) if self.session.model.asynchronous else self.one_by_one(due)
+
+    def pass_over(self) -> None:
+        """Count a user with nothing to do."""
+        self.summary += RunSummary(unchanged=1)
+
+    def one_by_one(self, due: Iterator[str]) -> RunSummary:
         """One user after the other."""
-        due = self._due()
         while not self.summary.stopped and (user_id := self._next(due)) is not None:
-            self._land(partial(self._induce, user_id))
+            self._land(partial(self.induce, user_id))
         return self.summary
 
-    def together(self, most: int) -> RunSummary:
-        """At most so many users at once, each in a thread that mostly waits for the model."""
-        due = self._due()
+    def together(self, due: Iterator[str]) -> RunSummary:
+        """As many users at once as calls, each in a thread that mostly waits for the model."""
+        most = self.session.concurrency
         pool = ThreadPoolExecutor(most, thread_name_prefix="synthesizeme-user")
         flying: set[Future[UserDone]] = set()
         try:
@@ -93,7 +171,7 @@ class _Walk:
                     and not self.summary.stopped
                     and (user_id := self._next(due)) is not None
                 ):
-                    flying.add(pool.submit(self._induce, user_id))
+                    flying.add(pool.submit(self.induce, user_id))
                 if not flying:
                     return self.summary
                 landed, flying = wait(flying, return_when=FIRST_COMPLETED)
@@ -123,35 +201,15 @@ class _Walk:
         else:
             self._finished(found)
 
-    def _induce(self, user_id: str) -> UserDone:
-        return induce_stored_user(self.store, self.session, self.job, user_id, self.fingerprint)
-
-    def _due(self) -> Iterator[str]:
-        """Users with something to do, one page of them in memory; the others are counted."""
-        for user in self._chosen():
-            if not self.job.shard.holds(user.user_id) or not user.pairs:
-                continue
-            if is_due(user.induced, user.pairs, self.job, self.fingerprint):
-                yield user.user_id
-            else:
-                self.summary += RunSummary(unchanged=1)
-
-    def _chosen(self) -> Iterator[UserSummary]:
-        if (one := self.job.user) is None:
-            yield from every_user(self.store)
-            return
-        found, pairs = self.store.induction(one), len(self.store.pairs(one))
-        yield UserSummary(user_id=one, pairs=pairs, version=found.version if found else 0, induced=found)
-
     def _finished(self, user: UserDone) -> None:
         self.summary += summed(user)
         if user.stopped:
             return
         self._unreachable = self._unreachable + 1 if user.unreachable else 0
         if self._unreachable >= UNREACHABLE_USERS:
-            assert user.record is not None
-            self._stop(f"the model failed for {self._unreachable} users in a row; {user.record.error}")
-        self.on_user(user, self.summary)
+            self._stop(f"the model failed for {self._unreachable} users in a row; {user.error}")
+        if self.on_user is not None:
+            self.on_user(user, self.summary)
 
     def _end(self, error: Exception) -> None:
         self._stop(str(error))
@@ -159,6 +217,27 @@ class _Walk:
 
     def _stop(self, why: str) -> None:
         self.summary += RunSummary(stopped=why)
+
+
+def _due(
+    store: ProfileStore, job: InductionJob, fingerprint: str, pass_over: Callable[[], None]
+) -> Iterator[str]:
+    """Users of a store with something to do, one page of them in memory; the others are passed over."""
+    for user in _chosen(store, job.user):
+        if not job.shard.holds(user.user_id) or not user.pairs:
+            continue
+        if is_due(user.induced, user.pairs, job, fingerprint):
+            yield user.user_id
+        else:
+            pass_over()
+
+
+def _chosen(store: ProfileStore, one: str | None) -> Iterator[UserSummary]:
+    if one is None:
+        yield from every_user(store)
+        return
+    found, pairs = store.induction(one), len(store.pairs(one))
+    yield UserSummary(user_id=one, pairs=pairs, version=found.version if found else 0, induced=found)
 
 
 def summed(user: UserDone) -> RunSummary:

@@ -14,11 +14,11 @@ from synthesizeme.evaluation.controls import another_users
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.measurement import Condition
 from synthesizeme.evaluation.personal import knowledge_changes, states_kept
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import OnLabel, Scorers
 from synthesizeme.judges.names import JUDGES, RetrievalSettings, asks_model, retrieval_judges
 from synthesizeme.lamp.answers import Choice, Ranking, choose, lamp_prompt, rank_profiles, ranked_items
 from synthesizeme.lamp.metrics import LampReport, LampRow, Metric, as_score, metrics_of
-from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.replies.statements import label_in
 from synthesizeme.retrieval import retriever_names
 from synthesizeme.scoring import PersonalScorer

@@ -17,6 +17,7 @@ from synthesizeme.judges import LLMJudge
 from synthesizeme.pairs import counted
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
+from synthesizeme.personas.judging_profile import JudgingProfile
 from synthesizeme.personas.selection import (
     CandidateSet,
     TracePool,
@@ -30,7 +31,6 @@ from synthesizeme.personas.selection import (
     reasoned,
     successive_halving,
 )
-from synthesizeme.personas.store import JudgingProfile
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, check_evidence, write_persona
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile

@@ -1,22 +1,53 @@
-"""From a path or URL to a store."""
+"""From a path or URL to a store, and to the profiles that are there."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.profiles._contents import open_seal
+from synthesizeme.profiles.folder import INDEX, PROFILE, ProfileFolder, read_profile
 from synthesizeme.profiles.store import ProfileStore
+from synthesizeme.profiles.views import StoredProfiles
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+    from synthesizeme.profile import UserProfile
     from synthesizeme.profiles._database import Database
 
 EXTRA = "store"
 _POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 _EXPECTED = "expected a path, sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE"
+
+
+@contextmanager
+def open_profiles(
+    place: str | Path, *, key_file: str | Path | None = None
+) -> Iterator[Mapping[str, UserProfile]]:
+    """The latest profiles of a place by user id, to be read within a ``with``; each is read when asked for.
+
+    Args:
+        place: A folder of users that induce-persona wrote, the folder of one user, a ``profile.json``, or a
+            store as for `open_store`, which has to be there.
+        key_file: Key of an encrypted store.
+
+    Raises:
+        DataError: there are none, or they cannot be read.
+        SynthesizeMeError: the place is a store, and as `open_store`.
+    """
+    path = Path(place)
+    if path.is_dir() and ((path / INDEX).exists() or not (path / PROFILE).exists()):
+        yield ProfileFolder(path)
+    elif path.is_dir() or path.suffix == ".json":
+        profile = read_profile(path / PROFILE if path.is_dir() else path)
+        yield {profile.user_id: profile}
+    else:
+        with open_store(place, key_file=key_file, create=False) as store:
+            yield StoredProfiles(store)
 
 
 def open_store(

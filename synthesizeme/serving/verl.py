@@ -24,12 +24,11 @@ from typing import Any
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr
-from synthesizeme.serving.opening import opened
+from synthesizeme.serving.opening import SETTING_VARIABLES, opened
 from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.rows import ABOUT, VerlResult, answered, read_about, refusal
-from synthesizeme.serving.settings import GivenSettings
 
-_SETTINGS = ("model", "profiles", *GivenSettings.__annotations__)
+_SETTINGS = ("model", "profiles", *SETTING_VARIABLES)
 _OF_VERL = frozenset({
     "reward_router_address", "reward_model_tokenizer", "sandbox_fusion_url", "concurrent_semaphore",
     "memory_limit_mb",
@@ -53,14 +52,7 @@ def compute_score(
     extra_infos: Sequence[Any] | None = None,
     model: str | None = None,
     profiles: str | None = None,
-    unknown_user: str | None = None,
-    on_error: str | None = None,
-    pessimism: float | str | None = None,
-    normalize: bool | str | None = None,
-    clip: float | str | None = None,
-    floor: str | None = None,
-    strip: str | None = None,
-    **from_verl: Any,
+    **reward_kwargs: Any,
 ) -> Any:
     """The reward of one response for the user that `extra_info` names, or those of a batch.
 
@@ -76,16 +68,12 @@ def compute_score(
         model: Checkpoint folder, or ``judge:NAME``; by default that of ``SYNTHESIZEME_REWARD_MODEL``, else
             the population that is shipped.
         profiles: Store of profiles whose users are fitted; by default that of ``SYNTHESIZEME_PROFILES``.
-        unknown_user: ``refuse`` (default) raises for a user the model does not know, ``population`` (the
-            default of the shipped population without `profiles`) gives the population's reward.
-        on_error: ``population`` (default) gives a response that cannot be scored the population's reward,
-            and where there is none the mean of the rewards so far; ``raise`` raises.
-        pessimism: See `Settings` in `synthesizeme.serving.settings`, as the next four.
-        normalize: Likewise.
-        clip: Likewise.
-        floor: Likewise.
-        strip: Likewise.
-        **from_verl: Whatever else verl passes, such as ``reward_router_address``; not read.
+        **reward_kwargs: Fields of `synthesizeme.serving.settings.Settings`, or their text, among them
+            ``unknown_user``: ``refuse`` (default) raises for a user the model does not know, ``population``
+            (the default of the shipped population without `profiles`) gives the population's reward; and
+            ``on_error``: ``population`` (default) gives a response that cannot be scored the population's
+            reward, and where there is none the mean of the rewards so far, ``raise`` raises. Whatever else
+            verl passes, such as ``reward_router_address``, is not read.
 
     Returns:
         ``score``, ``scored`` (1: the user's own reward, 0: a substitute), ``status``, ``taste`` and ``floor``
@@ -97,13 +85,11 @@ def compute_score(
         DataError: `extra_info` names no user, or has no prompt or no ``about`` that can be read.
         RewardError: the response cannot be scored and `on_error` is ``raise``.
         ConfigError: the model knows nobody, or a setting is wrong.
-        TypeError: `from_verl` has a name that is much like one of a setting, misspelt in ``reward_kwargs``.
+        TypeError: `reward_kwargs` has a name that is much like one of a setting, which is misspelt.
     """
-    _check_names(tuple(from_verl))
-    rewards = opened(
-        model, profiles=profiles, unknown_user=unknown_user, on_error=on_error, pessimism=pessimism,
-        normalize=normalize, clip=clip, floor=floor, strip=strip,
-    )  # fmt: skip
+    settings: Any = {name: reward_kwargs.pop(name) for name in SETTING_VARIABLES if name in reward_kwargs}
+    _check_names(tuple(reward_kwargs))
+    rewards = opened(model, profiles=profiles, **settings)
     if solution_strs is None:
         return _results(rewards, [solution_str], [extra_info])[0]
     return _results(rewards, list(solution_strs), list(() if extra_infos is None else extra_infos))

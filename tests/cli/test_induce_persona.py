@@ -12,8 +12,9 @@ from synthesizeme.backends import RetryPolicy, Session
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.cli._tables import result_json, show_result
 from synthesizeme.errors import BackendError
-from synthesizeme.personas import workflow
-from synthesizeme.personas.store import ProfileDirectory, directory_name, load_profile
+from synthesizeme.induction import one_user
+from synthesizeme.personas.judging_profile import load_profile
+from synthesizeme.profiles.folder import ProfileFolder, folder_name
 from synthesizeme.types import Usage
 
 USAGE = set(Usage.model_fields)
@@ -24,7 +25,7 @@ NOT_A_MODEL = "rule-based reader, not a language model"
 def test_one_user_gets_files_persona_and_accuracy(command, sample, tmp_path):
     ran = command("induce-persona", sample, "--user", "mara")
     assert ran.status == 0, ran.err
-    folder = tmp_path / "out" / directory_name("mara")
+    folder = tmp_path / "out" / folder_name("mara")
     names = {"profile.json", "judge_prompt.json", "generation_prompt.json", "persona.md", "evaluation.json"}
     assert {path.name for path in folder.iterdir()} == names
     profile = load_profile(folder / "profile.json")
@@ -75,7 +76,7 @@ def test_all_users_pool_with_intervals_over_users(command, sample, tmp_path):
     assert [user["user_id"] for user in ran.json["users"]] == ["mara", "tobias", "ilse"]
     assert ran.json["pooled"]["both"]["n"] == 12
     assert ran.json["failed"] == []
-    assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}
+    assert set(ProfileFolder(tmp_path / "out")) == {"mara", "tobias", "ilse"}
     human = command("induce-persona", sample, "--all-users")
     assert "The interval resamples the 3 users" in " ".join(human.out.split())
 
@@ -215,8 +216,8 @@ def test_user_ids_are_data_never_paths(command, row, write_rows, tmp_path, user_
     ran = command("induce-persona", path, "--user", user_id, "--out", "deep/out")
     assert ran.status == 0, ran.err
     out = tmp_path / "deep" / "out"
-    assert {entry.name for entry in out.iterdir()} == {"index.json", directory_name(user_id)}
-    assert ProfileDirectory(out)[user_id].user_id == user_id
+    assert {entry.name for entry in out.iterdir()} == {"index.json", folder_name(user_id)}
+    assert ProfileFolder(out)[user_id].user_id == user_id
     assert {path for path in tmp_path.parent.iterdir()} == before
     assert "\x1b" not in ran.out
     assert "\x07" not in ran.out
@@ -228,7 +229,7 @@ def test_hostile_ids_side_by_side_do_not_meet(command, row, write_rows, tmp_path
     ran = command("induce-persona", write_rows(rows), "--all-users", "--json", "--no-evaluate")
     assert ran.status == 0, ran.err
     assert [user["user_id"] for user in ran.json["users"]] == users
-    assert set(ProfileDirectory(tmp_path / "out")) == set(users)
+    assert set(ProfileFolder(tmp_path / "out")) == set(users)
     listed = command("induce-persona", write_rows(rows))
     assert listed.status == 2
     assert len(listed.err) < 3000
@@ -245,7 +246,7 @@ def test_an_out_that_cannot_be_written_is_refused_before_any_call(command, sampl
 
 def test_a_later_run_without_evaluation_leaves_no_stale_file(command, sample, tmp_path):
     command("induce-persona", sample, "--user", "mara")
-    folder = tmp_path / "out" / directory_name("mara")
+    folder = tmp_path / "out" / folder_name("mara")
     assert (folder / "evaluation.json").exists()
     command("induce-persona", sample, "--user", "mara", "--no-evaluate")
     assert not (folder / "evaluation.json").exists()
@@ -266,10 +267,10 @@ def test_the_plain_search_of_the_paper_runs_and_refuses_a_budget_it_could_not_ke
 
 
 def break_the_evaluation(monkeypatch):
-    def broken(*arguments):
+    def broken(*arguments, **options):
         raise BackendError("the server is gone")
 
-    monkeypatch.setattr(workflow, "_measure", broken)
+    monkeypatch.setattr(one_user, "evaluate", broken)
 
 
 def test_a_failed_evaluation_keeps_the_profile_and_is_status_1(command, sample, monkeypatch, tmp_path):
@@ -278,7 +279,7 @@ def test_a_failed_evaluation_keeps_the_profile_and_is_status_1(command, sample, 
     assert ran.status == 1
     assert "the evaluation failed; what was induced is written" in ran.err
     assert "the server is gone" in ran.out
-    assert set(ProfileDirectory(tmp_path / "out")) == {"mara"}
+    assert set(ProfileFolder(tmp_path / "out")) == {"mara"}
     as_json = command("induce-persona", sample, "--user", "mara", "--json")
     assert as_json.status == 1
     assert as_json.json["users"][0]["evaluation_error"] == "the server is gone"
@@ -289,7 +290,7 @@ def test_when_every_user_fails_nothing_else_is_claimed(command, sample, row, wri
     def broken(*arguments, **options):
         raise BackendError("the server is gone")
 
-    monkeypatch.setattr(workflow, "induce_user", broken)
+    monkeypatch.setattr(one_user, "induce_user", broken)
     several = command("induce-persona", sample, "--all-users")
     assert (several.status, several.out) == (1, "")
     assert "Error: all 3 users failed\n" in several.err
@@ -316,8 +317,8 @@ def test_failures_are_shown_with_their_denominator_at_any_width(row, monkeypatch
         )
     )
     model = scripted_model(dull)
-    result = workflow.induce_user(
-        Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, workflow.InductionSettings()
+    result = one_user.induce_user(
+        Session(model, retry=RetryPolicy(retries=0)), read_pairs(path).pairs, one_user.InductionSettings()
     )
     show_result(result, {"profile": tmp_path / "p" / "profile.json"}, model)
     shown = capfd.readouterr().out
@@ -349,7 +350,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(sample, tmp_path):
     recognised, *progress = ran.stderr.splitlines()
     assert recognised == f"reading {sample} as jsonl: 60 pairs of 3 users"
     assert all(line.endswith("· 0 failed") for line in progress), "progress alone"
-    assert set(ProfileDirectory(tmp_path / "out")) == {"mara", "tobias", "ilse"}
+    assert set(ProfileFolder(tmp_path / "out")) == {"mara", "tobias", "ilse"}
 
 
 def test_the_folder_of_another_user_with_the_same_id_is_refused_before_anything_is_asked(

@@ -10,7 +10,7 @@ import pytest
 import reward_models
 from synthesizeme.datasets import assign_splits, read_pairs, write_pairs
 from synthesizeme.induction.evidence import DEFAULT_METHOD, LIMIT
-from synthesizeme.personas.store import load_profile
+from synthesizeme.personas.judging_profile import load_profile
 from synthesizeme.types import Message
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from synthesizeme.personas.store import directory_name
+from synthesizeme.profiles.folder import folder_name
 
 LONG = (
     "Great question! There are so many wonderful ways to think about this, and perhaps you might possibly want to "
@@ -37,7 +37,7 @@ def test_verdict_probability_and_reasoning_in_both_orders(command, mara):
 
 
 def test_profile_may_be_a_folder_of_users_of_one_user_or_a_file(command, mara, sample):
-    own = mara / directory_name("mara")
+    own = mara / folder_name("mara")
     for profile in (mara, own, own / "profile.json"):
         assert command("judge", "--store", profile, *ASK, "--json").json["user_id"] == "mara"
     command("induce-persona", sample, "--user", "ilse", "--no-evaluate")

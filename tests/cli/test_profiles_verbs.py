@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from synthesizeme.personas.store import save_profile
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.profiles import open_store
+from synthesizeme.profiles.folder import save_profile
 
 
 def profile(user_id, *sentences):

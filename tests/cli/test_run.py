@@ -59,7 +59,7 @@ def test_an_interrupted_run_promises_kept_calls_only_if_they_are(
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("synthesizeme.personas.workflow.induce_user", interrupt)
+    monkeypatch.setattr("synthesizeme.induction.induce_user", interrupt)
     ran = command("induce-persona", sample, "--user", "mara", *(["--no-cache"] if no_cache else []))
     assert ran.status == 130
     assert ("Finished calls are kept" in ran.err) is kept

@@ -11,7 +11,7 @@ from synthesizeme.comparison.participants import participants
 from synthesizeme.comparison.runner import Runner, Watcher
 from synthesizeme.comparison.systems import ScorerPool
 from synthesizeme.comparison.tasks import divided
-from synthesizeme.personas.workflow import InductionSettings
+from synthesizeme.induction.one_user import InductionSettings
 
 MODEL = "hierarchical-stylometric"
 

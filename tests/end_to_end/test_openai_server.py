@@ -11,7 +11,7 @@ from calm_reader import calm_reader
 from openai_stub import Reply
 
 from synthesizeme.cli import induce_persona_main
-from synthesizeme.personas.store import load_profile
+from synthesizeme.personas.judging_profile import load_profile
 
 
 @pytest.fixture

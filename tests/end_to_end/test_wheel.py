@@ -63,7 +63,10 @@ def test_its_files(wheel):
     assert source == {name for name in packages if name.endswith(".py")}
     bundled = {name.removeprefix("synthesizeme/_bundled/") for name in packages if "/_bundled/" in name}
     assert "data/sample/pairs.jsonl" in bundled
-    assert {str(path.relative_to(ROOT)) for path in (ROOT / "prompts").rglob("*.md")} <= bundled
+    text = [ROOT / "prompts", *(ROOT / "data" / name for name in ("sample", "words", "cards"))]
+    assert {path.relative_to(ROOT).as_posix() for folder in text for path in folder.rglob("*.md")} <= bundled
+    assert {"data/sample/README.md", "data/words/README.md", "data/cards/llmfao.md"} <= bundled
+    assert "reward_models/population/README.md" in packages
     population = ROOT / "reward_models" / "population"
     for path in [*(population / "checkpoint").iterdir(), population / "NOTICE"]:
         assert path.relative_to(ROOT).as_posix() in packages

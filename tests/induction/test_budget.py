@@ -6,10 +6,9 @@ import judging
 import pytest
 from openai_stub import Reply
 
-from synthesizeme.backends import Budget, Caps, ModelSettings, Question, Session, open_model
+from synthesizeme.backends import Budget, Caps, ModelSettings, Question, Session, model_budget, open_model
 from synthesizeme.errors import BudgetError, ConfigError
 from synthesizeme.induction import run
-from synthesizeme.induction.job import model_budget
 from synthesizeme.judges.messages import VERDICT
 from synthesizeme.types import Message
 

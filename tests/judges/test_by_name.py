@@ -8,9 +8,9 @@ from synthesizeme.backends import Session, open_model
 from synthesizeme.errors import ConfigError, DataError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
 from synthesizeme.evaluation.folds import Fold
+from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import Scorers
 from synthesizeme.judges.names import RetrievalSettings
-from synthesizeme.personas.workflow import InductionSettings
 from synthesizeme.types import Demonstration
 
 

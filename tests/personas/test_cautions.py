@@ -8,9 +8,9 @@ from invented import pair
 from synthesizeme.backends import Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.evaluation.harness import evaluate
+from synthesizeme.induction.one_user import InductionSettings, induce_user
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, measured, with_cautions
 from synthesizeme.personas.documents import persona_markdown
-from synthesizeme.personas.workflow import InductionSettings, induce_user
 from synthesizeme.profile import Caution, Persona, PersonaSentence, UserProfile
 from synthesizeme.scoring import PairwiseScorer
 

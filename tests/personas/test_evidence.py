@@ -17,6 +17,8 @@ from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.datasets import assign_splits, read_pairs
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
+from synthesizeme.induction.one_user import InductionSettings, induce_user
+from synthesizeme.induction.run import induce_users
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.personas.documents import persona_markdown
@@ -29,7 +31,6 @@ from synthesizeme.personas.synthesis import (
     persona_messages,
     write_persona,
 )
-from synthesizeme.personas.workflow import InductionSettings, UserFailure, induce_user, induce_users
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.prompts import load_prompt
 from synthesizeme.stylometry import FEATURES
@@ -224,13 +225,15 @@ def test_evidence_changes_nothing_but_the_personas_of_whom_it_is_about():
     session = Session(open_model("builtin"))
     users = {"mara": mara()}
     for evidence in (None, {}, {"bob": EVIDENCE}):
-        (result,) = induce_users(session, users, InductionSettings(evaluate=False), evidence=evidence)
+        found = []
+        told = InductionSettings(evaluate=False), lambda user, summary, found=found: found.append(user.result)
+        induce_users(session, users, *told, evidence=evidence)
+        (result,) = found
         assert result.profile == induce_user(session, mara(), InductionSettings(evaluate=False)).profile
         assert result.profile.provenance.evidence == ()
         assert "evidence" not in " ".join(result.profile.provenance.settings)
-    (failed,) = induce_users(session, users, InductionSettings(), evidence={"mara": EVIDENCE})
-    assert isinstance(failed, UserFailure)
-    assert "names pair 'ada-2'" in failed.error
+    (failed,) = induce_users(session, users, InductionSettings(), evidence={"mara": EVIDENCE}).failures
+    assert "names pair 'ada-2'" in failed.why
 
 
 def test_a_profile_file_without_the_fields_still_loads():

@@ -18,7 +18,7 @@ from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownNameError
 from synthesizeme.personas import SynthesizeMe
 from synthesizeme.personas.budget import EFFORTS, call_limit
-from synthesizeme.personas.store import load_profile
+from synthesizeme.personas.judging_profile import load_profile
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import ORDERS
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import math
 
 import numpy as np
@@ -166,9 +165,7 @@ def test_wrong_settings_end_it_at_once(score, sunny):
 def test_a_misspelt_setting_ends_it_at_once_and_the_cure_works(score, sunny, name, meant):
     with pytest.raises(TypeError, match=f"unexpected keyword argument {name!r}. Cure: write {meant!r}"):
         score(sunny, **{name: "1"})
-    assert meant in verl._SETTINGS
-    for setting in verl._SETTINGS:
-        assert setting in inspect.signature(verl.compute_score).parameters
+    assert isinstance(score(sunny, **{meant: None})["score"], float)
 
 
 def test_what_verl_hands_over_itself_is_let_pass_and_what_nobody_knows_is_said_once(score, sunny, caplog):

@@ -15,7 +15,8 @@ from synthesizeme.datasets.rows.pairs import (
     read_user,
     strict_pair,
 )
-from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, Row, SourceRow, Unjudgeable, plain
+from synthesizeme.datasets.rows.plain import Row, plain
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, SourceRow, Unjudgeable
 
 __all__ = [
     "LeftOut",

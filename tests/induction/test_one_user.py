@@ -8,16 +8,14 @@ from invented import pair
 from synthesizeme.backends import RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.errors import BackendError, ConfigError, DataError
-from synthesizeme.judges import memory_profile
-from synthesizeme.personas.workflow import (
+from synthesizeme.induction.one_user import (
     InductionSettings,
-    UserFailure,
-    UserResult,
     evaluation_calls,
     induce_user,
-    induce_users,
     judged_profiles,
 )
+from synthesizeme.induction.run import UNREACHABLE_USERS, induce_users
+from synthesizeme.judges import memory_profile
 from synthesizeme.profile import UserProfile
 
 
@@ -86,12 +84,16 @@ def test_test_pairs_never_reach_the_induction():
 
 def test_a_budget_is_shared_and_what_is_left_over_goes_on():
     users = {name: [shouting(i, user=name) for i in range(n)] for name, n in (("a", 2), ("b", 20), ("c", 20))}
-    results = list(induce_users(reader(), users, InductionSettings(), budget_calls=150))
-    spent = [result.usage.distinct_calls + result.evaluation_usage.distinct_calls for result in results]
-    assert sum(spent) <= 150
+    found = []
+    summary = induce_users(
+        reader(), users, InductionSettings(), lambda user, so_far: found.append(user), budget_calls=150
+    )
+    spent = [user.record.usage.distinct_calls for user in found]
+    assert [user.user_id for user in found] == list(users)
+    assert sum(spent) == summary.usage.distinct_calls <= 150
     assert spent[1] > 50  # more than a third: the first user left most of its share
     with pytest.raises(ConfigError, match="9 in all"):
-        list(induce_users(reader(), users, InductionSettings(), budget_calls=8))
+        induce_users(reader(), users, InductionSettings(), budget_calls=8)
 
 
 def failing_for(name):
@@ -110,19 +112,31 @@ def test_one_user_that_fails_does_not_stop_the_others():
         name: [pair(i, user=name, chosen=f"{name} {i}", split="train") for i in range(6)]
         for name in ("ann", "bob", "cy")
     }
-    results = list(induce_users(failing_for("bob"), users, InductionSettings()))
-    assert [type(result) for result in results] == [UserResult, UserFailure, UserResult]
-    assert "3 calls in a row failed" in results[1].error
+    found = {}
+    summary = induce_users(
+        failing_for("bob"),
+        users,
+        InductionSettings(),
+        lambda user, so_far: found.update({user.user_id: user}),
+    )
+    assert (summary.done, summary.failed, summary.stopped) == (2, 1, None)
+    assert {user: done.result is None for user, done in found.items()} == {
+        "ann": False,
+        "bob": True,
+        "cy": False,
+    }
+    assert "3 calls in a row failed" in found["bob"].error
+    assert [(named.user_id, named.why) for named in summary.failures] == [("bob", found["bob"].error)]
 
 
-def test_after_two_unreachable_users_the_rest_are_not_tried():
-    users = {name: [pair(i, user=name, split="train") for i in range(6)] for name in "abcd"}
+def test_after_some_unreachable_users_in_a_row_the_rest_are_not_tried():
+    users = {f"u{n}": [pair(i, user=f"u{n}", split="train") for i in range(6)] for n in range(30)}
     session = failing_for("Fathom")
-    results = list(induce_users(session, users, InductionSettings()))
-    assert all(isinstance(result, UserFailure) for result in results)
-    assert [result.error.startswith("not tried") for result in results] == [False, False, True, True]
+    summary = induce_users(session, users, InductionSettings())
+    assert UNREACHABLE_USERS <= summary.failed < 30
+    assert f"the model failed for {UNREACHABLE_USERS} users in a row" in summary.stopped
     with pytest.raises(BackendError):
-        induce_user(session, users["a"], InductionSettings())
+        induce_user(session, users["u0"], InductionSettings())
 
 
 def test_the_evaluation_is_reserved_first_and_given_up_when_the_induction_needs_its_calls():
@@ -169,3 +183,21 @@ def test_malformed_survey_answers_are_refused_before_any_call():
     with pytest.raises(DataError, match=r"user_profile"):
         induce_user(session, pairs, InductionSettings(baselines=True))
     assert session.model.lm.engine.requests == []
+
+
+def test_an_evaluation_that_breaks_off_for_some_users_in_a_row_ends_the_run_with_its_reason():
+    users = {
+        f"u{n}": [shouting(i, user=f"u{n}", split="test" if i > 15 else "train") for i in range(20)]
+        for n in range(12)
+    }
+
+    def script(request):
+        if any(f"Fathom {n} " in m.text for n in range(16, 20) for m in request.messages):
+            return RuntimeError("connection reset")
+        return "Reasoning: short\nPreference: First\nConfidence: 70"
+
+    session = Session(scripted_model(script), retry=RetryPolicy(give_up_after=3))
+    summary = induce_users(session, users, InductionSettings())
+    assert UNREACHABLE_USERS <= summary.done < 12
+    assert "users in a row; " in summary.stopped
+    assert "3 calls in a row failed" in summary.stopped

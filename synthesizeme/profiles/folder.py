@@ -1,4 +1,4 @@
-"""Profiles in a folder, ready to be asked: one folder per user, whatever the user's id, written whole."""
+"""Profiles in a folder: one folder per user, whatever the user's id, written whole."""
 
 from __future__ import annotations
 
@@ -11,20 +11,12 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from synthesizeme.backends import Model, Session, using
-from synthesizeme.datasets.rows import asked_comparison, asked_user
-from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.errors import DataError
 from synthesizeme.files import write_whole, writing
-from synthesizeme.judges.llm_judge import OneComparison, judge_both_orders
-from synthesizeme.personas.documents import profile_documents
-from synthesizeme.plain_text import id_list
 from synthesizeme.profile import UserProfile
-from synthesizeme.progress import ShowProgress, watched
-from synthesizeme.prompts import load_prompt
 
 try:
     import fcntl
@@ -36,10 +28,10 @@ PROFILE = "profile.json"
 _READABLE = 40
 
 
-def directory_name(user_id: str) -> str:
+def folder_name(user_id: str) -> str:
     """Name of a user's folder: up to 40 readable characters, then ten digits of the id's SHA-256.
 
-    >>> directory_name("../ann/the 1st")
+    >>> folder_name("../ann/the 1st")
     'ann-the-1st-4bfde660a6'
     """
     digest = hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
@@ -68,7 +60,7 @@ def save_profile(
         DataError: the place cannot be written, or holds something else; see `refuse_replacing`.
     """
     texts = {PROFILE: profile.to_json(), **documents}
-    name = directory_name(profile.user_id)
+    name = folder_name(profile.user_id)
     if not force:
         refuse_replacing(root, profile.user_id, _pairs_of(profile))
     with writing(root):
@@ -100,7 +92,7 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
         DataError: `root` is itself the folder of a user, its index cannot be read, or the user's folder in
             it holds something else.
     """
-    folder = root / directory_name(user_id)
+    folder = root / folder_name(user_id)
     cure = "name another folder, or replace it with --force (force=True)"
     if (root / PROFILE).is_file():
         raise DataError(
@@ -115,7 +107,7 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
     if not (folder / PROFILE).is_file():
         problem = f"holds files and no {PROFILE}; expected the folder of user {user_id[:60]!r}"
         raise DataError(problem, source=str(folder), cure=cure)
-    known = _read_profile(folder / PROFILE)
+    known = read_profile(folder / PROFILE)
     if known.user_id != user_id:
         problem = f"holds the profile of user {known.user_id[:60]!r}; expected that of {user_id[:60]!r}"
         raise DataError(problem, source=str(folder), cure=cure)
@@ -133,101 +125,14 @@ def _pairs_of(profile: UserProfile) -> set[str]:
     return set(profile.provenance.splits) if profile.provenance else set()
 
 
-class JudgingProfile(UserProfile):
-    """A `UserProfile` that can be asked and saved; it holds nothing else, and equals the profile without."""
-
-    def judge(
-        self,
-        prompt: Any,
-        first: Any,
-        second: Any,
-        *,
-        model: str | Model | Session = "builtin",
-        judge_prompt: str = "judge/default",
-        progress: ShowProgress = None,
-    ) -> OneComparison:
-        """Which of two responses the user prefers, asked in both orders.
-
-        Args:
-            prompt: What the user asked: text, or messages of which the last is the user's.
-            first: A response: text, or one message.
-            second: Another one.
-            model: Name of the model that is asked (`open_model`), an opened model, or a session.
-            judge_prompt: Name or path of the judge prompt.
-            progress: True shows a wait beyond two seconds; a function is told of every call.
-
-        Raises:
-            DataError: the prompt or a response is missing, blank or not made of text.
-            JudgeError: the model gave no verdict.
-            BackendError: it cannot be reached.
-        """
-        asked = asked_comparison(self.user_id, prompt, first, second)
-        with watched(progress, self.user_id) as told, using(model) as session:
-            template = load_prompt(judge_prompt)
-            return judge_both_orders(session.account(told), self, asked, prompt=template)
-
-    def save(self, folder: str | Path, *, judge_prompt: str = "judge/default") -> dict[str, Path]:
-        """Write what `induce-persona` writes of a user, into the user's own folder under `folder`.
-
-        Args:
-            folder: Folder of all users; made if it does not exist.
-            judge_prompt: Name or path of the judge prompt.
-
-        Returns:
-            Path of each file, by file name.
-
-        Raises:
-            DataError: the place cannot be written, or holds something else; see `refuse_replacing`.
-        """
-        return save_profile(Path(folder), self, profile_documents(self, judge_prompt))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, UserProfile):
-            return NotImplemented
-        return self.__dict__ == other.__dict__
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def load_profile(path: str | Path, user: str | None = None) -> JudgingProfile:
-    """Read a profile, which can then be asked (`JudgingProfile.judge`).
-
-    Args:
-        path: A ``profile.json``, the folder of one user, or a folder of users that `save_profile` wrote.
-        user: Whose profile; may be left out where there is one.
-
-    Raises:
-        DataError: it cannot be read or is no profile.
-        ConfigError: the user has no profile there, or there are several and none is named.
-    """
-    path, user = Path(path), None if user is None else asked_user(user)
-    if path.is_dir() and not (path / INDEX).exists() and (path / PROFILE).exists():
-        path = path / PROFILE
-    if not path.is_dir():
-        profile = _read_profile(path)
-        if user not in (None, profile.user_id):
-            raise ConfigError(f"{path} is the profile of {profile.user_id[:60]!r}, not of {str(user)[:60]!r}")
-        return profile
-    profiles = ProfileDirectory(path)
-    if user is None and len(profiles) != 1:
-        raise ConfigError(
-            f"{path} has profiles of {len(profiles)} users; name one with --user ID (user=ID). "
-            f"Its users: {id_list(profiles)}"
-        )
-    user = next(iter(profiles)) if user is None else user
-    if user not in profiles:
-        raise ConfigError(f"{path} has no profile of {user[:60]!r}. Its users: {id_list(profiles)}")
-    return profiles[user]
-
-
-def _read_profile(path: Path) -> JudgingProfile:
+def read_profile(path: Path) -> UserProfile:
     """One profile document.
 
     Raises:
         DataError: it cannot be read or is no profile.
     """
     try:
-        return JudgingProfile.from_json(path.read_bytes())
+        return UserProfile.from_json(path.read_bytes())
     except OSError as error:
         problem = f"cannot be read: {error.strerror or error}"
         raise DataError(
@@ -240,7 +145,7 @@ def _read_profile(path: Path) -> JudgingProfile:
         raise DataError(f"is no profile: {first['msg']}", source=str(path), field=field, cure=cure) from None
 
 
-class ProfileDirectory(Mapping[str, JudgingProfile]):
+class ProfileFolder(Mapping[str, UserProfile]):
     """The profiles that `save_profile` wrote under a folder, by user id; each is read when asked for.
 
     Raises:
@@ -257,8 +162,8 @@ class ProfileDirectory(Mapping[str, JudgingProfile]):
             )
         self._folders = _read_index(self.root)
 
-    def __getitem__(self, user_id: str) -> JudgingProfile:
-        return _read_profile(self.root / self._folders[user_id] / PROFILE)
+    def __getitem__(self, user_id: str) -> UserProfile:
+        return read_profile(self.root / self._folders[user_id] / PROFILE)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._folders)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from invented import pair
 
-from synthesizeme.backends import Session, open_model
-from synthesizeme.personas.estimate import estimate_user, estimate_users, list_price
-from synthesizeme.personas.workflow import InductionSettings, induce_user
+from synthesizeme.backends import Session, open_model, token_price
+from synthesizeme.induction.estimate import estimate_user, estimate_users
+from synthesizeme.induction.one_user import InductionSettings, induce_user
 
 
 def shouting(number, **more):
@@ -35,10 +35,11 @@ def test_an_estimate_is_never_below_what_is_spent(settings, n):
 
 def test_prices_are_known_unknown_or_nothing():
     induction = estimate_user([shouting(i) for i in range(20)], InductionSettings()).induction
-    assert list_price("builtin", induction, api_base=None) == 0
-    assert list_price("m", induction, api_base="http://127.0.0.1:1/v1") is None
-    assert list_price("openai/no-such-model-anywhere", induction, api_base=None) is None
-    price = list_price("openai/gpt-4o-mini", induction, api_base=None)
+    assert induction.cost(token_price("builtin", api_base=None)) == 0
+    assert token_price("m", api_base="http://127.0.0.1:1/v1") is None
+    assert token_price("openai/no-such-model-anywhere", api_base=None) is None
+    assert induction.cost(None) is None
+    price = induction.cost(token_price("openai/gpt-4o-mini", api_base=None))
     expected = induction.prompt_tokens * 0.15e-6 + induction.completion_tokens * 0.6e-6
     assert price == pytest.approx(expected)
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from synthesizeme.backends import find_backend
 from synthesizeme.datasets import assign_splits
+from synthesizeme.induction.one_user import InductionSettings, plan_calls
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.budget import CallBudget, make_plan
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 from synthesizeme.personas.synthesize_me import LARGEST_SET
-from synthesizeme.personas.workflow import InductionSettings, plan_calls
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import PreferencePair
 
@@ -23,7 +21,6 @@ VERDICT_TOKENS = 120
 """Assumed length of a verdict with its reasoning."""
 PERSONA_TOKENS = 200
 """Assumed length of a persona."""
-_MILLION = 1_000_000
 PERSONA_CALLS = 2 * PERSONA_ATTEMPTS
 """Two personas are written, each asked for again once if it cannot be read."""
 
@@ -38,6 +35,10 @@ class Estimate:
     """Estimated tokens sent, if all calls are made."""
     completion_tokens: int = 0
     """Estimated tokens received, if all calls are made."""
+
+    def cost(self, price: Callable[[int, int], float] | None) -> float | None:
+        """What it would take in US dollars, at a `token_price`; None where there is none."""
+        return None if price is None else price(self.prompt_tokens, self.completion_tokens)
 
     def __add__(self, other: Estimate) -> Estimate:
         return Estimate(
@@ -115,42 +116,6 @@ def estimate_users(
         if left is not None:
             left -= found[-1].induction.calls + found[-1].evaluation.calls
     return found
-
-
-def list_price(model: str, estimate: Estimate, *, api_base: str | None) -> float | None:
-    """Price in US dollars by DSPy's price list; 0 for a model in this process, None where unknown.
-
-    Raises:
-        UnknownNameError: no backend serves the model.
-    """
-    backend = find_backend(model, api_base=api_base).__name__.rpartition(".")[2]
-    if backend not in ("hosted", "local_server"):
-        return 0.0
-    if backend == "local_server":
-        return None
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    from dspy import lm15
-    from dspy.clients.costs import estimate_cost
-
-    provider, _, name = model.partition("/")
-    usage = lm15.Usage(input_tokens=estimate.prompt_tokens, output_tokens=estimate.completion_tokens)
-    message = lm15.Message.assistant("")
-    reply = lm15.Response(id=None, model=name, message=message, finish_reason="stop", usage=usage)
-    cost, _ = estimate_cost(reply, provider=provider, requested_model=name)
-    return None if cost is None else float(cost)
-
-
-def token_price(model: str, *, api_base: str | None) -> Callable[[int, int], float] | None:
-    """The most that so many prompt and completion tokens cost in US dollars; None where that is not known.
-
-    Raises:
-        UnknownNameError: no backend serves the model.
-    """
-    sent = list_price(model, Estimate(prompt_tokens=_MILLION), api_base=api_base)
-    received = list_price(model, Estimate(completion_tokens=_MILLION), api_base=api_base)
-    if sent is None or received is None:
-        return None
-    return lambda prompt, completion: (prompt * sent + completion * received) / _MILLION
 
 
 def _induction(
