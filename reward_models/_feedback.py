@@ -11,6 +11,8 @@ With r the user's reward of a response, and with thresholds t of the user's own,
   another one.
 - edit: a choice of the user's own version.
 
+The spread of a user's scale, 1 + t', has the prior N(1, V) times 1 + t', so that thresholds stay in order.
+
 Reasons are no term, nor are ratings of one aspect. The noise is logistic throughout.
 
 References:
@@ -28,7 +30,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._likelihood import CHOICE_BESIDE_TIES, TIE, Term, Terms, between, gathered, ranking
+from reward_models._likelihood import (
+    CHOICE_BESIDE_TIES,
+    TIE,
+    Term,
+    Terms,
+    between,
+    gathered,
+    positive,
+    ranking,
+)
 from reward_models._types import Item
 from synthesizeme.feedback import Edit, Judgement, Ranking, Rating, Tie
 from synthesizeme.types import PreferencePair, Strength
@@ -117,6 +128,11 @@ class Margins:
         elif upper is not None:
             self.choose(upper.turned())
 
+    def spreads(self) -> list[Threshold]:
+        """Spreads of scales with several thresholds, which none may turn round."""
+        held = {threshold for line in self.lines for threshold, by in line.thresholds if by}
+        return [spread for spread in (SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS) if spread in held]
+
     @property
     def terms(self) -> Terms:
         """Terms, alike ones put together."""
@@ -173,6 +189,8 @@ def everything(
                 _rating(found, it, _item(it, it.response), it.level, it.scale.levels)
             case Edit():
                 found.choose(Line(_item(it, it.edited), _item(it, it.original), it.created_at))
+    for spread in found.spreads():
+        found.say(positive, Line(constant=1.0, thresholds=((spread, 1.0),)))
     return found
 
 
