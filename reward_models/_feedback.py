@@ -2,7 +2,7 @@
 
 With r the user's reward of a response, and with thresholds t of the user's own, drawn to those of all users:
 
-- choice: log sigma(r_a - r_b). Of a user who also said ties it is one of three outcomes.
+- choice: log sigma(r_a - r_b). Where ties could be said it is one of three outcomes.
 - tie: Davidson's third outcome with log nu = -0.7 + t; both good or both bad are also a thumb for each.
 - strength, level k of L: c_(k-1) < r_a - r_b + noise < c_k with c_k = (1 + t) log((L + k) / (L - k)); all
   levels together are a choice. A tie of a user who says strengths is the middle level of the same scale.
@@ -10,6 +10,8 @@ With r the user's reward of a response, and with thresholds t of the user's own,
 - rating, level k of K: c_(k-1) < r + noise < c_k with c_k = t + (1 + t') log(k / (K - k)); of thumbs the t is
   another one.
 - edit: a choice of the user's own version.
+
+The spread of a user's scale, 1 + t', has the prior N(1, V) times 1 + t', so that thresholds stay in order.
 
 Reasons are no term, nor are ratings of one aspect. The noise is logistic throughout.
 
@@ -20,7 +22,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,7 +30,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._likelihood import CHOICE_BESIDE_TIES, TIE, Term, Terms, between, gathered, ranking
+from reward_models._likelihood import (
+    CHOICE_BESIDE_TIES,
+    TIE,
+    Term,
+    Terms,
+    between,
+    gathered,
+    positive,
+    ranking,
+)
 from reward_models._types import Item
 from synthesizeme.feedback import Edit, Judgement, Ranking, Rating, Tie
 from synthesizeme.types import PreferencePair, Strength
@@ -48,7 +59,7 @@ class Threshold(NamedTuple):
     """Of a user's difference from it."""
 
 
-TIES = Threshold(0, shared=1.0, own=1.0)
+TIES = Threshold(0, shared=1.0, own=3.0)
 THUMBS = Threshold(1, shared=4.0, own=1.0)
 RATINGS = Threshold(2, shared=4.0, own=1.0)
 SPREAD_OF_RATINGS = Threshold(3, shared=0.25, own=0.1)
@@ -117,6 +128,11 @@ class Margins:
         elif upper is not None:
             self.choose(upper.turned())
 
+    def spreads(self) -> list[Threshold]:
+        """Spreads of scales with several thresholds, which none may turn round."""
+        held = {threshold for line in self.lines for threshold, by in line.thresholds if by}
+        return [spread for spread in (SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS) if spread in held]
+
     @property
     def terms(self) -> Terms:
         """Terms, alike ones put together."""
@@ -141,10 +157,23 @@ def choices(pairs: Sequence[PreferencePair]) -> Margins:
     return Margins([_contest(pair) for pair in pairs])
 
 
-def everything(pairs: Sequence[PreferencePair], feedback: Sequence[Judgement]) -> Margins:
-    """All margins of one user and what was said by them."""
+def says_ties(feedback: Iterable[Judgement]) -> bool:
+    """Whether a tie is among what was said."""
+    return any(isinstance(it, Tie) for it in feedback)
+
+
+def everything(
+    pairs: Sequence[PreferencePair], feedback: Sequence[Judgement], *, ties: bool = False
+) -> Margins:
+    """All margins of one user and what was said by them.
+
+    Args:
+        pairs: Choices.
+        feedback: What else was said.
+        ties: Whether a tie could have been said in place of each choice, though none is among `feedback`.
+    """
     found = Margins()
-    ties = any(isinstance(it, Tie) for it in feedback)
+    ties = ties or says_ties(feedback)
     levels = max((pair.strength.levels for pair in pairs if pair.strength is not None), default=0)
     for pair in pairs:
         _choice(found, _contest(pair), pair.strength, levels, ties=ties)
@@ -160,6 +189,8 @@ def everything(pairs: Sequence[PreferencePair], feedback: Sequence[Judgement]) -
                 _rating(found, it, _item(it, it.response), it.level, it.scale.levels)
             case Edit():
                 found.choose(Line(_item(it, it.edited), _item(it, it.original), it.created_at))
+    for spread in found.spreads():
+        found.say(positive, Line(constant=1.0, thresholds=((spread, 1.0),)))
     return found
 
 

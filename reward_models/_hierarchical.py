@@ -15,7 +15,7 @@ from reward_models._base import RewardModel
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of
 from reward_models._effects import NONE, JudgedTexts, first_less_second
 from reward_models._features import open_features, same_features
-from reward_models._feedback import KINDS, LOG_NU, THRESHOLDS, TIES, choices, everything, reads
+from reward_models._feedback import KINDS, LOG_NU, THRESHOLDS, TIES, choices, everything, reads, says_ties
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
 from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
@@ -184,7 +184,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
 
     def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
         words = {user: said.words for user, said in sayings.items() if said.words is not None}
-        self.heard_ = False
+        self.heard_ = self.ties_ = False
         self.spec_ = self._encoder_spec()
         basis = Basis(None if self.spec_ is None else open_features(self.spec_), self.groups)
         items = [item for pairs in histories.values() for item in items_of(pairs)]
@@ -227,8 +227,9 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
 
         Prior variances, tastes and sharpness stay those that choices gave.
         """
+        self.ties_ = any(says_ties(said.feedback) for said in sayings.values())
         said = {
-            user: everything(histories.get(user, ()), sayings.get(user, SILENT).feedback)
+            user: everything(histories.get(user, ()), sayings.get(user, SILENT).feedback, ties=self.ties_)
             for user in ({**histories, **sayings} if self.reads_feedback else ())
         }
         said = {user: margins for user, margins in said.items() if margins.lines}
@@ -259,7 +260,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
 
     def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         known, words = pairs if "choices" in self.knows else (), said.words
-        rows = self._rows(everything(known, said.feedback), words)
+        rows = self._rows(everything(known, said.feedback, ties=self.ties_), words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
         chosen, by_choices, thresholds = rows, own, {}
         if len(rows) != len(known) or rows.heard is not None:
@@ -362,6 +363,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         self.fit_ = Fit(arrays["weights"], arrays["effects"], arrays["covariance"])
         features = len(self.basis_.variances()[0]) + self.words_.count()
         self.heard_ = len(self.fit_.weights) > features
+        self.ties_ = bool(facts.get("ties"))
         self.factors_ = Factors(*(float(factor) for factor in facts["factors"]))
         self.variances_ = Variances(arrays["shared_variance"], arrays["own_variance"], self.factors_.items)
         self.sharpness_ = {case: float(facts["sharpness"][case]) for case in CASES}
@@ -388,4 +390,5 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
             "sharpness": dict(self.sharpness_),
             "factors": [factors.shared, factors.own, factors.items],
             "demographics": self.words_.values,
+            "ties": self.ties_,
         }

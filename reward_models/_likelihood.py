@@ -156,6 +156,17 @@ def between(margins: Floats) -> Expansion:
     return Expansion(np.where(width > 0, value, -np.inf), np.stack([1 - p + pull, -q - pull], axis=1), bend)
 
 
+def positive(margins: Floats) -> Expansion:
+    """A factor of the prior that keeps a number above zero, log f; of shape (m, 1).
+
+    >>> [number.item() for number in positive(np.array([[0.5]]))]  # log 1/2, 2 and 4
+    [-0.6931471805599453, 2.0, 4.0]
+    """
+    inside = np.where(margins > 0, margins, 1.0)
+    value = np.where(margins > 0, np.log(inside), -np.inf)
+    return Expansion(value[:, 0], 1 / inside, 1 / inside[:, :, None] ** 2)
+
+
 @dataclass(frozen=True)
 class Measured:
     """The measurements that margins of shape (U, n) are to second order: t with noise W^-1, W = C C^T."""

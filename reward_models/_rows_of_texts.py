@@ -28,6 +28,8 @@ class RowsOfTexts:
     fit_: Fit
     heard_: bool
     """Whether the thresholds of all users were learned; they are the last shared weights then."""
+    ties_: bool
+    """Whether somebody it was fitted to said a tie, so that each choice could have been one."""
 
     def _rows_of(self, margins: Mapping[str, Margins], words: Words) -> list[Rows]:
         """The margins of each user as rows, worked out for all of them at once."""

@@ -12,15 +12,17 @@ from wordy import Wordy
 
 import reward_models
 from reward_models._feedback import (
+    LOG_NU,
     RATINGS,
     SPREAD_OF_RATINGS,
     SPREAD_OF_STRENGTHS,
     THRESHOLDS,
+    TIES,
     Margins,
     choices,
     everything,
 )
-from reward_models._likelihood import CHOICE_BESIDE_TIES, TIE, Likelihood, between, ranking
+from reward_models._likelihood import CHOICE_BESIDE_TIES, TIE, Likelihood, between, positive, ranking
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import DataError
@@ -93,7 +95,7 @@ def test_stars_and_thumbs_are_levels_about_the_users_own_thresholds():
     at = 0.5 + 1.2 * np.log([1 / 4, 2 / 3, 3 / 2, 4])
     expected = np.diff([0, *expit(at - REWARDS["A"]), 1])
     found = [likelihood(everything((), said), REWARDS, own) for said in levels]
-    np.testing.assert_allclose(np.exp(found), expected)
+    np.testing.assert_allclose(np.exp(found), 1.2 * expected)
     up, down = ([Rating(response="B", value=v, scale=THUMBS, **about(v))] for v in (1, 0))
     assert likelihood(everything((), up), REWARDS, own) == pytest.approx(math.log(expit(0.4)))
     assert likelihood(everything((), down), REWARDS, own) == pytest.approx(math.log(expit(-0.4)))
@@ -126,10 +128,12 @@ def test_strengths_either_way_and_a_tie_are_one_scale():
         (*sides, k): everything([pair(*sides, strength=Strength(level=k, levels=2))], [tie])
         for sides in (("A", "B"), ("B", "A")) for k in (1, 2)
     }  # fmt: skip
-    assert all({term for term, _ in found.terms} == {between} for found in said.values())
+    assert all({term for term, _ in found.terms} == {between, positive} for found in said.values())
     bound = 0.7 * math.log(3 / 2)
     of_tie = math.log(expit(bound - 0.9) - expit(-bound - 0.9))
-    of_choices = [math.exp(likelihood(found, REWARDS, own) - of_tie) for found in said.values()]
+    of_choices = [
+        math.exp(likelihood(found, REWARDS, own) - of_tie - math.log(0.7)) for found in said.values()
+    ]
     assert sum(of_choices) + math.exp(of_tie) == pytest.approx(1)
 
 
@@ -183,6 +187,18 @@ def test_a_user_with_ratings_alone_gets_a_taste_of_the_same_direction(model):
     assert model.own_taste("planted-00011").p_value == 1.0, "what sets apart is told by choices alone"
 
 
+def test_stars_at_both_ends_alone_leave_the_thresholds_in_order():
+    """Nobody ever gives two to four stars: nothing but the prior keeps the thresholds of these apart."""
+    said = [it for user, own in POPULATION.by_user.items() for it in ratings(own, user)]
+    told = HierarchicalStylometric(variances="fixed").fit(PAIRS, feedback=said)
+    spreads = [1 + told.users_[user]["thresholds"][SPREAD_OF_RATINGS.place] for user in POPULATION.by_user]
+    assert 0 < min(spreads) <= max(spreads) < 1
+    middle = [Rating(response=NEW[0].chosen_text, value=3, scale=STARS, **about(1))]
+    state = told.fit_user("ada", [], feedback=middle).users_["ada"]
+    assert all(np.isfinite(array).all() for array in state.values())
+    assert 1 + state["thresholds"][SPREAD_OF_RATINGS.place] > min(spreads)
+
+
 def test_feedback_is_learned_from_by_everybody_and_survives_a_checkpoint(tmp_path):
     said = ratings(NEW, "planted-00011") + [
         Tie(responses=(pair.chosen_text, pair.rejected_text), **about(k, pair.user_id))
@@ -202,6 +218,18 @@ def test_feedback_is_learned_from_by_everybody_and_survives_a_checkpoint(tmp_pat
     assert np.array_equal(loaded.tie_chances(asked), told.tie_chances(asked))
     loaded.fit_user("planted-00011", [], feedback=ratings(NEW, "planted-00011"))
     assert np.array_equal(margins(loaded, NEW), margins(told, NEW))
+
+
+def test_where_anybody_said_ties_every_choice_could_have_been_one():
+    """Eight choices of one direction: without a tie among them, the user's own nu is below that of all."""
+    said = [Tie(responses=("A", "B"), **about(k, it.user_id)) for k, it in enumerate(PAIRS[::5])]
+    told = HierarchicalStylometric(variances="fixed").fit(PAIRS, feedback=said)
+    state = told.fit_user("planted-00011", NEW).users_["planted-00011"]
+    assert state["thresholds"][TIES.place] < told._thresholds()[TIES.place]
+    assert len(state["items"]) == 2 * len(NEW)
+    [chance] = told.tie_chances([NEW[0].compare("chosen_first")])
+    nu = np.exp(LOG_NU + state["thresholds"][TIES.place])
+    assert 0 < chance < nu / (nu + 2)
 
 
 def test_who_says_more_ties_is_expected_to_say_more(model):

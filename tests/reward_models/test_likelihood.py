@@ -17,6 +17,7 @@ from reward_models._likelihood import (
     Likelihood,
     between,
     gathered,
+    positive,
     ranking,
 )
 
@@ -27,6 +28,7 @@ TERMS = {
     "the best of four": (ranking((1, 3)), 3),
     "shared ranks": (ranking((2, 1, 2)), 4),
     "a level": (between, 2),
+    "a spread": (positive, 1),
 }
 
 
@@ -35,6 +37,8 @@ def points(name, number, rng):
     found = rng.normal(scale=2, size=(number, TERMS[name][1]))
     if name == "a level":
         found[:, 1] = found[:, 0] - rng.gamma(1.0, size=number) - 0.05
+    if name == "a spread":
+        found = rng.gamma(2.0, size=(number, 1)) + 0.1
     return found
 
 
@@ -84,6 +88,7 @@ def test_the_levels_of_a_scale_are_all_there_is(margin, thresholds):
 
 def test_nothing_falls_between_thresholds_that_have_crossed():
     with np.errstate(divide="raise", over="raise", invalid="raise"):
+        assert (positive(np.array([[0.0], [-1.0]])).value == -np.inf).all()
         assert (between(np.array([[0.0, 0.0], [1.0, 2.0], [-900.0, 900.0]])).value == -np.inf).all()
 
 
@@ -146,7 +151,9 @@ def everything(rng):
     ])  # fmt: skip
     n = 2 + sum(sizes)
     margins = rng.normal(size=(2, n))
-    margins[:, begins[-1] + 1] = margins[:, begins[-1]] - 0.7
+    at = dict(zip(TERMS, begins.tolist(), strict=True))
+    margins[:, at["a level"] + 1] = margins[:, at["a level"]] - 0.7
+    margins[:, at["a spread"]] = 0.8, 1.3
     return Likelihood([terms, terms], n), terms, margins
 
 
