@@ -245,7 +245,7 @@ def take_in(
         raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
     profiles = {} if folder is None else ProfileFolder(folder)
     words = read_about(about)
-    found = None if data is None else read(data, alone=True)
+    found = None if data is None else read(data, feedback="alone")
     rows, heard = ((), ()) if found is None else (found.pairs, found.feedback)
     with options.open(create=True) as store:
         appended, further = take_pairs(store, rows), take_feedback(store, heard)
