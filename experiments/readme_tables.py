@@ -18,7 +18,7 @@ import tables_of_rewards
 HERE = Path(__file__).parent
 PAGES = (
     HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")),
-    HERE / "floor" / "README.md", HERE / "overoptimisation" / "README.md",
+    HERE / "floor" / "README.md", HERE / "overoptimisation" / "README.md", HERE / "feedback" / "README.md",
 )  # fmt: skip
 
 

@@ -33,6 +33,41 @@ def mean(rows, key):
     return sum(row[key] for row in rows.values()) / len(rows)
 
 
+def of_feedback(beside):
+    """What n of each kind are worth beside so many choices: accuracy, and differences to dropping them."""
+    rows = read("feedback/results/planted.json")["rows"]
+    found = {(row["kind"], row["n"]): row for row in rows if row["beside"] == beside}
+    lengths = sorted({n for _, n in found})
+
+    def cell(row):
+        known = row.get("to dropped")
+        return points(row["accuracy"]) if known is None else f"{points(row['accuracy'])} ({gain(**known)})"
+
+    headings = ("n of a kind", *map(str, lengths))
+    kinds = list(dict.fromkeys(kind for kind, _ in found))
+    return lines(headings, [(kind, *(cell(found[kind, n]) for n in lengths)) for kind in kinds])
+
+
+def ties_of_people():
+    """Workers' choices, and choices and ties, predicted with and without ties in training."""
+    found = read("feedback/results/people.json")
+    headings = ("", "without ties", "with ties", "difference")
+    rows = []
+    for part in ("validation", "test"):
+        accuracy, *losses = (found[part][name] for name in ("accuracy", "nll", "three outcomes nll"))
+        rows.append((
+            f"{part}: accuracy of choices", points(accuracy["without"]), points(accuracy["with"]),
+            gain(**accuracy["difference"]),
+        ))  # fmt: skip
+        for name, loss in zip(("choices", "choices and ties"), losses, strict=True):
+            moved = " ".join(
+                form.format(loss["difference"][end])
+                for end, form in (("value", "{:+.3f}"), ("low", "[{:+.3f},"), ("high", "{:+.3f}]"))
+            )
+            rows.append((f"{part}: nats of {name}", f"{loss['without']:.3f}", f"{loss['with']:.3f}", moved))
+    return lines(headings, rows)
+
+
 SHOWN_KINDS = (
     "echo", "words shuffled", "random letters", "another language", "refusal", "cut in a sentence",
     "another prompt's answer", "sentences shuffled",
@@ -249,6 +284,9 @@ def speed():
 
 
 TABLES = {
+    "feedback-alone": lambda: of_feedback(0),
+    "feedback-beside": lambda: of_feedback(8),
+    "ties-of-people": ties_of_people,
     "floor": floor,
     "floor-kinds": floor_kinds,
     "policy": policy,

@@ -28,7 +28,7 @@ from reward_models._transformers import (
     quiet,
     single_threaded,
 )
-from reward_models._types import Asked, Estimates, Floats, Histories, UserState, Words, sigmoid
+from reward_models._types import Asked, Estimates, Floats, Histories, Sayings, UserState, sigmoid
 from synthesizeme.types import PreferencePair
 
 PAD_TOKEN = "<|pad|>"
@@ -294,7 +294,7 @@ class TextModel(BackboneModel):
     def _passes(self, histories: Histories) -> list[list[str]]:
         """A profile for every pair, in the order of `histories`, for each pass, or once for all passes."""
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
         schedule = self._schedule()
         network = RewardNetwork(self._open(self.backbone))
         pairs = [pair for history in histories.values() for pair in history]
@@ -305,7 +305,7 @@ class TextModel(BackboneModel):
         )
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
-        return self._user_states(histories, words)
+        return self._user_states(histories, sayings)
 
     def _rewards(self, asked: Asked) -> Estimates:
         rows = zip(asked.prompts, asked.responses, map(self._profile, asked.states), strict=True)

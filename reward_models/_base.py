@@ -8,15 +8,17 @@ user's can be lent, and it can be forgotten, all without touching anything share
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, dataclass_transform
+from types import MappingProxyType
+from typing import Any, ClassVar, Self, dataclass_transform
 
 from numpy.typing import NDArray
 
+from reward_models._answering import Answering, UnknownUser
 from reward_models._checkpoint import Checkpoint, write
 from reward_models._settings import method_parameters, wrong_settings
 from reward_models._standing import Standing, reward_scale
@@ -24,29 +26,23 @@ from reward_models._training_pairs import (
     Sampled,
     refuse_foreign,
     refuse_lent,
+    refuse_test_feedback,
     refuse_test_rows,
     sampled,
     user_effect,
 )
-from reward_models._types import Asked, Estimates, Histories, UserState, Words, active, sides_of, sigmoid
-from synthesizeme.errors import ConfigError, DataError, NotFittedError
-from synthesizeme.feedback import NO_WORDS, UserWords
+from reward_models._types import SILENT, Feedback, Histories, Said, Sayings, UserState, Words, active
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import NO_WORDS, Judgement, UserWords
 from synthesizeme.pairs import by_user
 from synthesizeme.progress import ShowProgress, waiting
-from synthesizeme.scoring import Answer, RewardScale
-from synthesizeme.types import Comparison, Failure, PreferencePair, Reward, Verdict
-
-UnknownUser = Literal["population", "refuse"]
-
-
-def method_name(method: type) -> str:
-    """Name of a method: that of its module, with dashes."""
-    return method.__module__.rpartition(".")[2].replace("_", "-")
+from synthesizeme.scoring import RewardScale
+from synthesizeme.types import PreferencePair
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 @dataclass(kw_only=True, eq=False, repr=False)
-class RewardModel(ABC):
+class RewardModel(Answering):
     """Base of every method; the file it stands in is its registration.
 
     A subclass names its arguments as annotated attributes with defaults, as a dataclass does; they are given
@@ -69,7 +65,10 @@ class RewardModel(ABC):
     standard_errors: ClassVar[bool] = False
     """Whether every reward has a standard error."""
     reads_words = False
-    """Whether the method reads what users said beside their choices; one that does not ignores it."""
+    """Whether the method reads what users said of themselves; one that does not ignores it."""
+    reads_feedback = frozenset[str]()
+    """Kinds of feedback that the method learns from, of ``strength`` (of a pair), ``tie``, ``ranking``,
+    ``rating`` and ``edit``. Others are left out, and counted in `fit_report`."""
     population = False
     """Whether it was made for people elsewhere, knows none of those it learned from, and is not measured on
     any data of theirs, not even on pairs that were kept back."""
@@ -82,6 +81,8 @@ class RewardModel(ABC):
     """`PreferencePair.fingerprint` of every pair that `fit` was given; None if a checkpoint does not say."""
     reward_scale: RewardScale | None = field(init=False, default=None)
     """What the rewards of training answers were like after `fit`; None if a checkpoint does not say."""
+    _heard: Mapping[str, int] = field(init=False, default_factory=dict)
+    """How much feedback of each kind `fit` read and left out, by what `fit_report` calls it."""
     _sampled: Sampled = field(init=False, default=Sampled())
     """Training users that `fit_report` asks about."""
 
@@ -100,26 +101,24 @@ class RewardModel(ABC):
         return wrong_settings(self)
 
     @abstractmethod
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        """Learn the shared weights from scratch; return the state of every user."""
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
+        """Learn the shared weights from scratch; return the state of every user of `histories`."""
 
     @abstractmethod
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
-        """What `pairs`, all of one user, and the user's words say about that user.
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
+        """What `pairs`, all of one user, and what else the user said tell about that user.
 
-        Shared weights are only read. There is at least one pair, or, where the method `reads_words`, words.
+        Shared weights are only read. There is at least one pair, or words or feedback that the method reads.
         """
 
-    def _user_states(self, histories: Histories, words: Words = NO_WORDS) -> dict[str, UserState]:
+    def _user_states(
+        self, histories: Histories, sayings: Sayings = MappingProxyType({})
+    ) -> dict[str, UserState]:
         """State of every user, where `_fit` ends; an engine in use spreads them (`reward_models._types`)."""
         engine = active()
         if engine is not None and histories:
-            return engine.user_states(self, histories, words)
-        return {user: self._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
-
-    @abstractmethod
-    def _rewards(self, asked: Asked) -> Estimates:
-        """Reward of each response, shape (n,)."""
+            return engine.user_states(self, histories, sayings)
+        return {user: self._user_state(pairs, sayings.get(user, SILENT)) for user, pairs in histories.items()}
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -137,30 +136,15 @@ class RewardModel(ABC):
         """The numbers of `fit_report`; by default none."""
         return {}
 
-    def _save_files(self, folder: Path) -> None:  # noqa: B027 - most methods have none
+    def _save_files(self, folder: Path) -> None:
         """Write further files of a checkpoint, e.g. a backbone in its own format. By default none."""
 
-    def _load_files(self, folder: Path) -> None:  # noqa: B027
+    def _load_files(self, folder: Path) -> None:
         """Read what `_save_files` wrote; runs before `_restore`."""
-
-    def _margins(self, firsts: Asked, seconds: Asked) -> Estimates:
-        """Reward of the first response minus that of the second, and P(first), each of shape (n,).
-
-        Both sides are scored in one batch. A method whose rewards of two responses are correlated overrides
-        this to know the standard error of their difference.
-        """
-        both = self._rewards(firsts.then(seconds)).value
-        margin = both[: len(firsts.responses)] - both[len(firsts.responses) :]
-        return Estimates(margin, sigmoid(margin))
 
     def __repr__(self) -> str:
         fitted = f"{len(self.users_):,} users" if hasattr(self, "users_") else "not fitted"
         return f"{type(self).__name__}({fitted})"
-
-    @property
-    def name(self) -> str:
-        """Name on the command line and in reports."""
-        return method_name(type(self))
 
     @property
     def users(self) -> tuple[str, ...]:
@@ -189,7 +173,9 @@ class RewardModel(ABC):
             NotFittedError: before `fit`.
         """
         self._fitted()
-        return {**self._told(), **user_effect(self._user_state, self._margins, self._sampled)}
+        return {
+            **self._told(), **self._heard, **user_effect(self._user_state, self._margins, self._sampled)
+        }  # fmt: skip
 
     def params(self) -> dict[str, Any]:
         """The arguments it was made with, plain values only."""
@@ -198,65 +184,87 @@ class RewardModel(ABC):
         }
 
     def fit(
-        self, pairs: Sequence[PreferencePair], words: Words = NO_WORDS, *, progress: ShowProgress = None
+        self,
+        pairs: Sequence[PreferencePair],
+        words: Words = NO_WORDS,
+        feedback: Sequence[Judgement] = (),
+        *,
+        progress: ShowProgress = None,
     ) -> Self:
         """Learn shared weights and the state of every user from scratch; a second fit forgets the first.
 
         Args:
             pairs: Pairs of any number of users; `split` is train, validation or None. A method that stops
                 early or calibrates does so on the validation rows.
-            words: What users said beside their choices; read by a method that `reads_words`. A user who
-                has words and no pair gets a state too.
+            words: What users said of themselves; read by a method that `reads_words`. A user who has words
+                and no pair gets a state too.
+            feedback: What users said of responses beside their choices, `split` as that of pairs; read by a
+                method that `reads_feedback`. A user who gave some and has no pair gets a state too.
             progress: True shows that it goes on if it takes longer than two seconds.
 
         Raises:
-            DataError: there is no pair, or one of the test split.
+            DataError: there is no pair, or one of the test split, or feedback of it.
         """
         refuse_test_rows(pairs)
+        refuse_test_feedback(feedback)
         if not len(pairs):
             raise DataError(
                 f"{self.name}: fit got no pair; expected at least one",
                 cure="check the file and its `split` column: train and validation rows are used, never test.",
             )
-        histories = by_user(pairs)
+        histories, heard = by_user(pairs), by_user(feedback)
         refuse_lent(words)
+        sayings = self._sayings(words, heard)
         with waiting(progress, self.name, "fitting"):
-            self.users_ = self._fit(histories, words)
-        self._sampled = sampled(histories, words, self.seed)
+            self.users_ = self._fit(histories, sayings)
+        self._sampled = sampled(histories, sayings, self.seed)
+        self._heard = self._counted(pairs, feedback)
         self.learned_from = frozenset(pair.fingerprint for pair in pairs)
-        silent = {user: () for user, said in words.items() if said and user not in histories}
-        self.fit_users(silent, words)
+        silent = {user: () for user in (*words, *heard) if user not in histories}
+        self.fit_users(silent, words, heard)
         self.reward_scale = reward_scale(self.taste_rewards, pairs, self.seed)
         self.standing.learn(pairs, self.reward_scale)
         return self
 
-    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
-        """Learn who one user is, known or new, from these pairs and words alone; shared weights stay.
+    def fit_user(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
+    ) -> Self:
+        """Learn who one user is, known or new, from what is given alone; shared weights stay.
 
-        Without pairs, and without words that the method reads, the user is forgotten and answered as unknown.
+        Without pairs, and without words or feedback that the method reads, the user is forgotten and answered
+        as unknown.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: a pair is of the test split or of another user, or the words are another user's.
+            DataError: something is of another user, or a pair or a piece of feedback of the test split.
         """
-        return self.fit_users({user_id: pairs}, NO_WORDS if words is None else {user_id: words})
+        return self.fit_users(
+            {user_id: pairs}, NO_WORDS if words is None else {user_id: words}, {user_id: feedback}
+        )
 
-    def fit_users(self, histories: Histories, words: Words = NO_WORDS) -> Self:
-        """`fit_user` for the users of `histories`, each from their own pairs and words.
+    def fit_users(
+        self, histories: Histories, words: Words = NO_WORDS, feedback: Feedback = MappingProxyType({})
+    ) -> Self:
+        """`fit_user` for the users of `histories`, each from their own pairs, words and feedback.
 
-        An engine in use spreads them. Words of users who are not among `histories` are not read.
+        An engine in use spreads them. What users said who are not among `histories` is not read.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: a pair is of the test split or of another user, or words are of another user; no user
-                has been changed then.
+            DataError: something is of another user, or a pair or a piece of feedback of the test split; no
+                user has been changed then.
         """
         users = self._fitted()
-        refuse_foreign(histories)
+        refuse_foreign(histories, feedback)
         refuse_lent(words)
-        read = {user for user, said in words.items() if self._reads(said)}
+        sayings = self._sayings(words, feedback)
+        read = {user for user, said in sayings.items() if said.feedback or self._reads(said.words)}
         told = {user: pairs for user, pairs in histories.items() if pairs or user in read}
-        users |= self._user_states(told, words)
+        users |= self._user_states(told, sayings)
         for user_id in histories.keys() - told.keys():
             users.pop(user_id, None)
         self._sampled = self._sampled.without(set(histories))
@@ -268,77 +276,6 @@ class RewardModel(ABC):
         self._sampled = self._sampled.without({user_id})
         self.standing.forget()
         return self
-
-    def score(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
-        """Reward of each answer for its user, taste and floor, in the order given.
-
-        Raises:
-            NotFittedError: before `fit`.
-            DataError: what is given are no answers.
-        """
-        return self.standing.rewards(answers, self.taste_rewards(answers))
-
-    def taste_rewards(self, answers: Sequence[Answer]) -> list[Reward | Failure]:
-        """`score` without a floor.
-
-        Raises:
-            NotFittedError: before `fit`.
-            DataError: what is given are no answers.
-        """
-        if not all(isinstance(it, Answer) for it in answers):
-            cure = "load_reward_model(model).score(prompt, response, user=ID) takes a response and its prompt"
-            raise DataError("found something else than answers; expected a list of Answer", cure=cure)
-        users = self._fitted()
-        states = [users.get(it.user_id) for it in answers]
-
-        def read(rows: Sequence[int]) -> list[Reward]:
-            some = [answers[i] for i in rows]
-            asked = Asked([it.prompt for it in some], [it.response for it in some], [states[i] for i in rows])
-            found = self._rewards(asked)
-            return [found.reward(row, known=states[i] is not None) for row, i in enumerate(rows)]
-
-        return self._answered(answers, states, read)
-
-    def rewards(self, answers: Sequence[Answer]) -> list[float]:
-        """The values of `score` alone.
-
-        Raises:
-            DataError: a user is unknown and `unknown_user` is ``refuse``.
-        """
-        results = self.score(answers)
-        refused = [r.detail for r in results if isinstance(r, Failure)]
-        if refused:
-            raise DataError(refused[0], field="user_id", cure="call fit_user first, or answer by population.")
-        return [r.value for r in results if isinstance(r, Reward)]
-
-    def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
-        """Which response each user prefers, floors included; exchanging the two negates the margin.
-
-        Raises:
-            NotFittedError: before `fit`.
-        """
-        states = self._states_as_of(comparisons)
-
-        def read(rows: Sequence[int]) -> list[Verdict]:
-            found = self._margins(*sides_of([comparisons[i] for i in rows], [states[i] for i in rows]))
-            return [found.verdict(row) for row in range(len(rows))]
-
-        return self.standing.verdicts(comparisons, self._answered(comparisons, states, read))
-
-    def _answered(
-        self,
-        asked: Sequence[Any],
-        states: Sequence[UserState | None],
-        read: Callable[[Sequence[int]], Sequence[Any]],
-    ) -> list[Any]:
-        """What `read` says of the answers or comparisons whose users may be answered; else a `Failure`."""
-        rows = [i for i, state in enumerate(states) if state is not None or self.unknown_user != "refuse"]
-        found = dict(zip(rows, read(rows) if rows else (), strict=True))
-        detail = "user {!r} is unknown to this model, and unknown users are refused"
-        return [
-            found[i] if i in found else Failure(kind="unknown_user", detail=detail.format(it.user_id))
-            for i, it in enumerate(asked)
-        ]
 
     def stand_on(self, floor: str) -> Self:
         """Exchange the floor of all rewards, e.g. for ``none``; nothing is learned anew."""
@@ -368,23 +305,27 @@ class RewardModel(ABC):
         unit = 1.0 if stored.reward_scale is None else stored.reward_scale.scale
         self.standing.restore(stored.limits, stored.known, unit)
 
-    def _fitted(self) -> dict[str, UserState]:
-        try:
-            return self.users_
-        except AttributeError:
-            raise NotFittedError(
-                f"{self.name} is not fitted; call fit(pairs), or load a checkpoint"
-            ) from None
-
-    def _reads(self, words: UserWords) -> bool:
+    def _reads(self, words: UserWords | None) -> bool:
         return self.reads_words and bool(words)
 
-    def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
-        """A state without what the user said later than a moment; by default nothing is left out."""
-        return state
+    def _hears(self, judgement: Judgement) -> bool:
+        """Whether the method learns anything from a piece of feedback."""
+        return judgement.kind in self.reads_feedback
 
-    def _states_as_of(self, comparisons: Sequence[Comparison]) -> list[UserState | None]:
-        """States of the users as of when they are asked; equal questions share one object."""
-        users, asked = self._fitted(), dict.fromkeys((c.user_id, c.created_at) for c in comparisons)
-        known = {key: self._as_of(users[key[0]], key[1]) if key[0] in users else None for key in asked}
-        return [known[c.user_id, c.created_at] for c in comparisons]
+    def _sayings(self, words: Words, feedback: Feedback) -> Sayings:
+        """What users said, of feedback what the method reads."""
+        return {
+            user: Said(words.get(user), [it for it in feedback.get(user, ()) if self._hears(it)])
+            for user in {**words, **feedback}
+        }
+
+    def _counted(self, pairs: Sequence[PreferencePair], feedback: Sequence[Judgement]) -> dict[str, int]:
+        """How much feedback of each kind is read and left out, for `fit_report`."""
+        kinds = [
+            ("strength", "strength" in self.reads_feedback) for pair in pairs if pair.strength is not None
+        ]
+        kinds += [(it.kind, self._hears(it)) for it in feedback]
+        return {
+            f"feedback {'read' if heard else 'left out'}: {kind}": n
+            for (kind, heard), n in sorted(Counter(kinds).items())
+        }

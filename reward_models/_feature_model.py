@@ -24,8 +24,8 @@ from reward_models._types import (
     Histories,
     Matrix,
     Prompt,
+    Sayings,
     UserState,
-    Words,
     sigmoid,
 )
 from synthesizeme.pairs import by_user
@@ -126,7 +126,7 @@ class FeatureModel(RewardModel):
         chosen, rejected = (self._all_values(x, prompts, found) for x in self._encode_pairs(pairs))
         return fit_margin_temperature(chosen - rejected)
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
         self.spec_, self.featurizer_ = chosen_features(self.features)
         self._memory = {}
         try:
@@ -140,7 +140,7 @@ class FeatureModel(RewardModel):
                 self.network_ = self._fresh_network()
             self._train(histories, [], epochs)
             self.network_.eval()
-            return self._user_states(histories, words)
+            return self._user_states(histories, sayings)
         finally:
             self._memory = None
 

@@ -15,16 +15,32 @@ from reward_models._base import RewardModel
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of
 from reward_models._effects import NONE, JudgedTexts, first_less_second
 from reward_models._features import open_features, same_features
+from reward_models._feedback import KINDS, LOG_NU, THRESHOLDS, TIES, choices, everything, reads, says_ties
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
 from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
 from reward_models._own_words import OwnWords, as_of
+from reward_models._rows_of_texts import RowsOfTexts
 from reward_models._tastes import Tastes, no_tastes, sharpness_by_case, sharpness_of, tried, with_tastes
-from reward_models._types import Asked, Estimates, Floats, Histories, UserState, Words, sides_of, sigmoid
+from reward_models._types import (
+    SILENT,
+    Asked,
+    Estimates,
+    Floats,
+    Histories,
+    Said,
+    Sayings,
+    UserState,
+    Words,
+    logit,
+    sides_of,
+    sigmoid,
+)
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import UserWords
-from synthesizeme.types import Comparison, Evidence, OwnTaste, PreferencePair
+from synthesizeme.feedback import Judgement, UserWords
+from synthesizeme.profile import OwnTaste
+from synthesizeme.types import Comparison, Evidence, PreferencePair
 
 HowVariances = Literal["left-out", "fixed"]
 HowTastes = Literal["learned", "none"]
@@ -35,7 +51,7 @@ _NOTHING = 1e-9
 """Factor of the variances of deviations where the users' choices are not to be known."""
 
 
-class HierarchicalModel(RewardModel):
+class HierarchicalModel(RowsOfTexts, RewardModel):
     """Hierarchical Bradley-Terry on frozen features; see `reward_models.hierarchical` for the method."""
 
     reads_words = True
@@ -50,6 +66,7 @@ class HierarchicalModel(RewardModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.reads_words = self.knows != "choices"
+        self.reads_feedback = KINDS if "choices" in self.knows else frozenset()
 
     def _problems(self) -> list[str]:
         found = super()._problems()
@@ -127,19 +144,47 @@ class HierarchicalModel(RewardModel):
             covariance -= seen @ seen.T
         return mean, covariance
 
+    def tie_chances(self, comparisons: Sequence[Comparison]) -> Floats:
+        """How probable it is that each user would call a tie, where that can be said (Davidson 1970).
+
+        With p the probability of a choice that `compare` gives, and log nu the user's own, or that of all:
+        nu / (nu + sqrt(p / (1 - p)) + sqrt((1 - p) / p)).
+
+        Args:
+            comparisons: n comparisons.
+
+        Returns:
+            Shape (n,), in (0, 1). Of a model that was fitted to no tie, what the prior says.
+
+        Raises:
+            NotFittedError: before `fit`.
+        """
+        states = self._states_as_of(comparisons)
+        log_odds = logit(self._margins(*sides_of(comparisons, states)).probability)
+        usual = self._thresholds()
+        own = np.array([usual if state is None else state.get("thresholds", usual) for state in states])
+        nu = np.exp(LOG_NU + own.reshape(-1, len(THRESHOLDS))[:, TIES.place])
+        found: Floats = nu / (nu + 2 * np.cosh(log_odds / 2))
+        return found
+
     def forget_user(self, user_id: str) -> Self:
         """Drop what is known of a user, and the texts read lately, which may be the user's."""
         super().forget_user(user_id)
         self.basis_.forget()
         return self
 
-    def _reads(self, words: UserWords) -> bool:
-        return self.words_.reads(words)
+    def _reads(self, words: UserWords | None) -> bool:
+        return words is not None and self.words_.reads(words)
+
+    def _hears(self, judgement: Judgement) -> bool:
+        return super()._hears(judgement) and reads(judgement)
 
     def _as_of(self, state: UserState, moment: datetime | None) -> UserState:
         return as_of(state, moment)
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
+        words = {user: said.words for user, said in sayings.items() if said.words is not None}
+        self.heard_ = self.ties_ = False
         self.spec_ = self._encoder_spec()
         basis = Basis(None if self.spec_ is None else open_features(self.spec_), self.groups)
         items = [item for pairs in histories.values() for item in items_of(pairs)]
@@ -150,7 +195,7 @@ class HierarchicalModel(RewardModel):
         self.tastes_ = no_tastes(len(own), len(self.judged_))
         self._learn_words(histories, words)
         shared = np.concatenate([shared, self.words_.variances()])
-        users = self._all_differences(histories, words)
+        users = self._rows_of({user: choices(pairs) for user, pairs in histories.items()}, words)
         factors = Factors()
         if self.variances != "fixed":
             some = some_users(users, SEARCHED, self.seed)
@@ -173,8 +218,33 @@ class HierarchicalModel(RewardModel):
                 users, fitted = trial.crossed, False
         self.sharpness_ = sharpness_by_case(users, variances, fit, self.seed, problem if fitted else None)
         self.fit_, self.variances_, self.factors_ = fit, variances, factors
+        self._hear(histories, sayings, words)
         self.learned_from = frozenset(pair.fingerprint for pairs in histories.values() for pair in pairs)
-        return self._user_states(histories, words)
+        return self._user_states(histories, sayings)
+
+    def _hear(self, histories: Histories, sayings: Sayings, words: Words) -> None:
+        """Fit the shared weights again, if anybody said more than choices, to everything that was said.
+
+        Prior variances, tastes and sharpness stay those that choices gave.
+        """
+        self.ties_ = any(says_ties(said.feedback) for said in sayings.values())
+        said = {
+            user: everything(histories.get(user, ()), sayings.get(user, SILENT).feedback, ties=self.ties_)
+            for user in ({**histories, **sayings} if self.reads_feedback else ())
+        }
+        said = {user: margins for user, margins in said.items() if margins.lines}
+        if all(
+            margins.plain and len(margins.lines) == len(histories.get(user, ()))
+            for user, margins in said.items()
+        ):
+            return
+        self.heard_ = True
+        before, variances = self.fit_, self.variances_
+        thresholds = np.array([threshold.shared for threshold in THRESHOLDS])
+        self.variances_ = replace(variances, shared=np.append(variances.shared, thresholds))
+        start = replace(before, weights=np.append(before.weights, np.zeros(len(thresholds))))
+        users = self._rows_of(said, words)
+        self.fit_ = Problem(users, self.variances_, len(self.judged_), start).fit()
 
     def _learn_words(self, histories: Histories, words: Words) -> None:
         self.words_ = found = self._open_words()
@@ -188,14 +258,22 @@ class HierarchicalModel(RewardModel):
     def _open_words(self) -> OwnWords:
         return OwnWords(self.basis_, texts="words" in self.knows, demographics="demographics" in self.knows)
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
-        known = pairs if "choices" in self.knows else ()
-        rows = self._differences(known, words)
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
+        known, words = pairs if "choices" in self.knows else (), said.words
+        rows = self._rows(everything(known, said.feedback, ties=self.ties_), words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
+        chosen, by_choices, thresholds = rows, own, {}
+        if len(rows) != len(known) or rows.heard is not None:
+            chosen = self._differences(known, words)
+            by_choices = fit_own(chosen, self.fit_.offsets(chosen), self.variances_.own)
+        if rows.heard is not None:
+            thresholds = {"thresholds": self._thresholds() + self._threshold_scale() * own.thresholds}
         learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
         both, n = items_of(known), len(known)
         outside = self.basis_.outside(self.variances_, both[:n], both[n:])
-        nobody = nobodys_choices(rows, own, learned, self.fit_, self.variances_, self.sharpness_, outside)
+        nobody = nobodys_choices(
+            chosen, by_choices, learned, self.fit_, self.variances_, self.sharpness_, outside
+        )
         ids = json.dumps([pair.pair_id for pair in known]).encode()
         return {
             "mean": own.mean,
@@ -203,9 +281,10 @@ class HierarchicalModel(RewardModel):
             "shared_factor": own.shared_factor.astype(np.float32),
             "root": own.root.astype(np.float32),
             "items": rows.items.astype(np.int32),
-            "style": rows.shared[:, :STYLE].astype(np.float32),
+            "style": chosen.shared[:, :STYLE].astype(np.float32),
             "nobody": nobody.astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
+            **thresholds,
             **self.words_.state(words),
         }
 
@@ -251,42 +330,6 @@ class HierarchicalModel(RewardModel):
         probability = sigmoid(sharpness_of(self.sharpness_, known, judged) * moderated(value, variance))
         return Estimates(value, probability, np.sqrt(variance), judged & (len(self.judged_) > 0))
 
-    def _all_differences(self, histories: Histories, words: Words) -> list[Rows]:
-        """Rows of each user, chosen minus rejected, worked out for all of them at once."""
-        pairs = [pair for own in histories.values() for pair in own]
-        said = {user: self.words_.state(words.get(user)) for user in histories}
-        states = [
-            as_of(state, pair.created_at) if (state := said[user]) else None
-            for user, own in histories.items() for pair in own
-        ]  # fmt: skip
-        chosen = Asked([pair.prompt for pair in pairs], [pair.chosen_text for pair in pairs], states)
-        rows = self._contrasts(chosen, chosen._replace(responses=[pair.rejected_text for pair in pairs]))
-        ends = np.cumsum([len(own) for own in histories.values()])
-        return [rows[end - len(own) : end] for end, own in zip(ends, histories.values(), strict=True)]
-
-    def _differences(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Rows:
-        return self._all_differences({"": pairs}, {} if words is None else {"": words})[0]
-
-    def _contrasts(self, firsts: Asked, seconds: Asked) -> Rows:
-        """Features of the first responses minus those of the second ones."""
-        both, n = self._described(firsts.then(seconds)), len(firsts.responses)
-        return Rows(
-            shared=both.shared[:n] - both.shared[n:],
-            own=both.own[:n] - both.own[n:],
-            items=np.stack([both.items[:n, 0], both.items[n:, 0]], axis=1),
-        )
-
-    def _described(self, asked: Asked) -> Rows:
-        """Features of single responses; the second of a row's two responses is none."""
-        items = asked.items
-        shared, own = self.basis_.rows(items)
-        numbers = self.judged_.numbers(items)
-        if self.words_.count():
-            words = self.words_.rows(asked.prompts, own, asked.states)
-            shared = np.concatenate([shared, words], axis=1)
-        rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
-        return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
-
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {
             **self.basis_.arrays,
@@ -318,6 +361,9 @@ class HierarchicalModel(RewardModel):
         self.words_.restore(arrays, facts["demographics"])
         self.tastes_ = Tastes(arrays["tastes.features"], arrays["tastes.items"])
         self.fit_ = Fit(arrays["weights"], arrays["effects"], arrays["covariance"])
+        features = len(self.basis_.variances()[0]) + self.words_.count()
+        self.heard_ = len(self.fit_.weights) > features
+        self.ties_ = bool(facts.get("ties"))
         self.factors_ = Factors(*(float(factor) for factor in facts["factors"]))
         self.variances_ = Variances(arrays["shared_variance"], arrays["own_variance"], self.factors_.items)
         self.sharpness_ = {case: float(facts["sharpness"][case]) for case in CASES}
@@ -344,4 +390,5 @@ class HierarchicalModel(RewardModel):
             "sharpness": dict(self.sharpness_),
             "factors": [factors.shared, factors.own, factors.items],
             "demographics": self.words_.values,
+            "ties": self.ties_,
         }

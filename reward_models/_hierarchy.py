@@ -6,6 +6,9 @@ have one, and the deviations of user u, v_u ~ N(0, diag V), on its user features
 
     P(chosen) = sigma(x.w + beta_a - beta_b + z.v_u)                                                    (1)
 
+What else a user said of responses is further margins of this form, which may also hold a constant and the
+user's thresholds, with other likelihoods than sigma (`reward_models._likelihood`).
+
 The shared part is small and solved in the space of weights, the part of each user in the space of their
 pairs (a user has fewer pairs than features), so that one Newton step costs O(n D^2 + sum_u n_u^2 D).
 
@@ -16,7 +19,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,79 +27,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._effects import NONE, Effects, Numbers, first_less_second
-from reward_models._types import Floats, sigmoid
-
-MAX_STEPS = 50
-EXACT, ROUGH = 1e-12, 1e-5
-"""Newton steps end when the log posterior rises by less than this share of its value."""
-STEPS = tuple(0.5**k for k in range(20))
-Values = NDArray[Any]
+from reward_models._likelihood import Likelihood, Measured, Terms
+from reward_models._newton import EXACT, ascend, climb
+from reward_models._types import Floats
 
 
-def ascend(
-    start: Sequence[Any],
-    value: Callable[[Sequence[Any]], float],
-    aim: Callable[[Sequence[Any]], Sequence[Any]],
-    tolerance: float,
-) -> list[Any]:
-    """Newton's method for the mode of a log posterior of choices.
+@dataclass(frozen=True)
+class Heard:
+    """What margins of one user hold beside the rewards of responses, and what was said by them."""
 
-    Each step goes to the mode of the expansion to second order at the present point, or half of the way, or a
-    quarter and so on, until the log posterior rises.
-
-    Args:
-        start: Where to begin, any number of arrays.
-        value: The log posterior at a point, up to a constant.
-        aim: The mode of its expansion at a point.
-        tolerance: Steps end when it rises by less than this share of its value.
-    """
-    point, height = list(start), value(start)
-    for _ in range(MAX_STEPS):
-        target = aim(point)
-        for step in STEPS:
-            trial = [a + step * (b - a) for a, b in zip(point, target, strict=True)]
-            risen = value(trial)
-            if risen >= height:
-                break
-        else:
-            break
-        gain, height, point = risen - height, risen, trial
-        if gain <= tolerance * (1 + abs(height)):
-            break
-    return point
-
-
-def climb(
-    kernel: Values, offset: Values | float, dual: Values, target: Callable[[Any], Values], tolerance: float
-) -> tuple[Any, Any]:
-    """Duals at the mode of pairs whose margins, less an offset, are N(0, K).
-
-    Args:
-        kernel: K, shape (n, n), in single or double precision, which is kept.
-        offset: Shape (n,), or 0.
-        dual: Where to begin, shape (n,).
-        target: From margins, (n,), to the duals at the mode of their expansion to second order.
-        tolerance: See `ascend`.
-
-    Returns:
-        Duals, and K times them, both (n,).
-    """
-
-    def value(point: Sequence[Any]) -> float:
-        pulled = kernel @ point[0]
-        margins, prior = (offset + pulled).astype(np.float64), pulled.astype(np.float64)
-        return float(-np.logaddexp(0, -margins).sum() - point[0].astype(np.float64) @ prior / 2)
-
-    [dual] = ascend([dual], value, lambda point: [target(offset + kernel @ point[0])], tolerance)
-    return dual, kernel @ dual
-
-
-MIN_CURVATURE = 1e-10
+    constant: Floats
+    """Shape (n,)."""
+    thresholds: Floats
+    """How much of each of the user's own thresholds, in prior standard deviations, shape (n, T)."""
+    terms: Terms
+    """Terms of the likelihood; margins in none are choices by themselves."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Pairs of one user as differences."""
+    """Pairs of one user as differences, or all margins by which the user said anything."""
 
     shared: Floats
     """Shape (n, D)."""
@@ -104,13 +54,32 @@ class Rows:
     """Shape (n, G)."""
     items: Numbers
     """Numbers of the two responses among those with an effect of their own, or `NONE`, shape (n, 2)."""
+    heard: Heard | None = None
+    """None where every row is a choice."""
 
     def __len__(self) -> int:
         return len(self.shared)
 
     def __getitem__(self, some: slice | NDArray[Any]) -> Rows:
-        """Some of the rows: a stretch of them, or by their numbers or a mask."""
+        """Some of the rows, without what was `heard`: a stretch of them, or by their numbers or a mask."""
         return Rows(self.shared[some], self.own[some], self.items[some])
+
+    @property
+    def constant(self) -> Floats | float:
+        """What the margins hold beside features, shape (n,), or 0."""
+        return 0.0 if self.heard is None else self.heard.constant
+
+    @property
+    def terms(self) -> Terms:
+        """What was said by other rows than choices."""
+        return () if self.heard is None else self.heard.terms
+
+    def kernel(self, own_variance: Floats) -> Floats:
+        """Prior covariance of the margins by the user's deviations and thresholds, shape (n, n)."""
+        found: Floats = (self.own * own_variance) @ self.own.T
+        if self.heard is None:
+            return found
+        return found + self.heard.thresholds @ self.heard.thresholds.T
 
     def with_own(self, more: Floats) -> Rows:
         """The same rows with further user features, shape (n, K)."""
@@ -143,7 +112,7 @@ class Fit:
     def offsets(self, rows: Rows) -> Floats:
         """Margins of the rows for nobody, shape (n,)."""
         found: Floats = rows.shared @ self.weights + first_less_second(self.effects, rows.items)
-        return found
+        return found + rows.constant
 
 
 @dataclass(frozen=True)
@@ -163,31 +132,30 @@ class Own:
     """Shape (n, D)."""
     root: Floats
     """Shape (n, n): its Gram matrix is (K + W^-1)^-1."""
+    thresholds: Floats
+    """Modes of the user's own thresholds, in prior standard deviations, shape (T,); T is 0 for choices."""
 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """What one Newton step knows of the rows of U users with n pairs each, at their current margins."""
+    """What one Newton step knows of the rows of U users with n rows each, at their current margins."""
 
-    curvature: Floats
-    """W = p (1 - p), shape (U, n)."""
-    working: Floats
-    """Working response f + (1 - p) / W, shape (U, n)."""
+    measured: Measured
+    """What they say to second order."""
     root: Floats
-    """L^-1 S with S = sqrt W and L L^T = I + S K S, shape (U, n, n): its Gram matrix is (K + W^-1)^-1."""
+    """L^-1 C^T with W = C C^T and L L^T = I + C^T K C, shape (U, n, n): its Gram matrix is (K + W^-1)^-1."""
 
     @classmethod
-    def at(cls, margins: Floats, kernels: Floats) -> _Blocks:
-        p = sigmoid(margins).astype(margins.dtype)
-        curvature = np.maximum(p * (1 - p), MIN_CURVATURE)
-        s = np.sqrt(curvature)
-        unit = np.eye(s.shape[1], dtype=s.dtype)
-        factor = np.linalg.cholesky(unit + s[:, :, None] * kernels * s[:, None, :])
-        return cls(
-            curvature=curvature,
-            working=margins + (1 - p) / curvature,
-            root=np.linalg.inv(factor) * s[:, None, :],
-        )
+    def at(cls, margins: Floats, kernels: Floats, likelihood: Likelihood) -> _Blocks:
+        measured = likelihood.measured(margins)
+        unit = np.eye(margins.shape[1], dtype=margins.dtype)
+        factor = np.linalg.cholesky(unit + measured.after(measured.before(kernels)))
+        return cls(measured, measured.after(np.linalg.inv(factor), transposed=True))
+
+    @property
+    def working(self) -> Floats:
+        """Working responses t, shape (U, n)."""
+        return self.measured.working
 
     def apply(self, values: Floats) -> Floats:
         """(K + W^-1)^-1 times `values`, shape (U, n)."""
@@ -199,9 +167,9 @@ class Mode:
     """What is known of all pairs at the mode, users laid end to end in the order they came in."""
 
     working: Floats
-    """Working responses t = f + (1 - p) / W, shape (n,)."""
-    curvature: Floats
-    """W = p (1 - p), shape (n,)."""
+    """Working responses t, f + (1 - p) / W of a choice, shape (n,)."""
+    noise: Floats
+    """Diagonal of W^-1, 1 / (p (1 - p)) of a choice, shape (n,)."""
     duals: Floats
     """M (t - X w - Z beta), shape (n,), M being the blocks (K_u + W^-1)^-1 of the users."""
     reach: Floats
@@ -235,7 +203,13 @@ class Problem:
         self._shared: list[Floats] = [np.stack([users[u].shared for u in group]) for group in groups]
         self._items = [np.stack([users[u].items for u in group]) for group in groups]
         self._kernels: list[Floats] = [
-            np.stack([(users[u].own * variances.own) @ users[u].own.T for u in group]) for group in groups
+            np.stack([users[u].kernel(variances.own) for u in group]) for group in groups
+        ]
+        self._constants = [
+            np.stack([np.broadcast_to(users[u].constant, len(users[u])) for u in group]) for group in groups
+        ]
+        self._likelihoods = [
+            Likelihood([users[u].terms for u in group], len(users[group[0]])) for group in groups
         ]
         ends = np.cumsum([items.shape[0] * items.shape[1] for items in self._items])
         blocks = [
@@ -269,7 +243,7 @@ class Problem:
     def mode(self) -> Mode:
         """The pairs at the mode that `fit` found."""
         margins = self._margins(self._weights, self._duals)
-        blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
+        blocks = self._blocks(margins)
         offsets = self._offsets(self._weights)
         found: list[tuple[Floats, ...]] = [()] * sum(map(len, self._groups))
         for i, (group, block) in enumerate(zip(self._groups, blocks, strict=True)):
@@ -279,10 +253,14 @@ class Problem:
                 [matrix @ self._shared[i], self._effects.spread(matrix, self._items[i])], 2
             )
             for k, user in enumerate(group):
-                found[user] = (block.working[k], block.curvature[k], duals[k], reach[k], matrix[k])
+                found[user] = (block.working[k], block.measured.noise[k], duals[k], reach[k], matrix[k])
         columns = list(zip(*found, strict=True))
-        working, curvature, duals, reach = (np.concatenate(column) for column in columns[:4])
-        return Mode(working, curvature, duals, reach, list(columns[4]))
+        working, noise, duals, reach = (np.concatenate(column) for column in columns[:4])
+        return Mode(working, noise, duals, reach, list(columns[4]))
+
+    def _blocks(self, margins: Sequence[Floats]) -> list[_Blocks]:
+        parts = zip(margins, self._kernels, self._likelihoods, strict=True)
+        return [_Blocks.at(f, k, likelihood) for f, k, likelihood in parts]
 
     def _offsets(self, weights: Floats) -> list[Floats]:
         """Margins for nobody, of each group."""
@@ -293,7 +271,7 @@ class Problem:
                 base + first_less_second(effects, items)
                 for base, items in zip(found, self._items, strict=True)
             ]
-        return found
+        return [base + constant for base, constant in zip(found, self._constants, strict=True)]
 
     def _margins(self, weights: Floats, duals: Sequence[Floats]) -> list[Floats]:
         return [
@@ -303,7 +281,8 @@ class Problem:
 
     def _objective(self, weights: Floats, *duals: Floats) -> float:
         """Log posterior up to a constant."""
-        fit = -sum(np.logaddexp(0, -f).sum() for f in self._margins(weights, duals))
+        parts = zip(self._likelihoods, self._margins(weights, duals), strict=True)
+        fit = sum(likelihood.value(f) for likelihood, f in parts)
         own = sum((a * times(k, a)).sum() for a, k in zip(duals, self._kernels, strict=True))
         return float(fit - (self._precision * weights**2).sum() / 2 - own / 2)
 
@@ -313,10 +292,11 @@ class Problem:
         The shared weights and the effects are solved for first, then the users.
         """
         margins = self._margins(weights, duals)
-        blocks = [_Blocks.at(f, k) for f, k in zip(margins, self._kernels, strict=True)]
+        blocks = self._blocks(margins)
         seen = [b.root @ x for b, x in zip(blocks, self._shared, strict=True)]
         rows = np.concatenate([part.reshape(-1, part.shape[2]) for part in seen])
-        pulled = np.concatenate([times(b.root, b.working).ravel() for b in blocks])
+        measured = [b.working - constant for b, constant in zip(blocks, self._constants, strict=True)]
+        pulled = np.concatenate([times(b.root, t).ravel() for b, t in zip(blocks, measured, strict=True)])
         d = self._columns
         hessian = np.diag(self._precision)
         hessian[:d, :d] += rows.T @ rows
@@ -330,7 +310,7 @@ class Problem:
             hessian[d:, d:] += self._effects.both_sides(
                 [r @ b.root for r, b in zip(back, blocks, strict=True)]
             )
-            applied = np.concatenate([b.apply(b.working).ravel() for b in blocks])
+            applied = np.concatenate([b.apply(t).ravel() for b, t in zip(blocks, measured, strict=True)])
             aim[d:] = self._effects.summed(applied)
         target: Floats = np.asarray(np.linalg.solve(hessian, aim), dtype=np.float64)
         offsets = self._offsets(target)
@@ -338,24 +318,30 @@ class Problem:
 
 
 def fit_own(rows: Rows, offset: Floats, own_variance: Floats) -> Own:
-    """Deviations of one user at their mode, given the shared part; by Newton in the space of their pairs.
+    """Deviations of one user at their mode, given the shared part; by Newton in the space of their rows.
 
     Args:
-        rows: The user's n >= 1 pairs.
+        rows: The user's n rows.
         offset: Their margins for nobody, shape (n,).
         own_variance: Prior variances V, shape (G,).
     """
-    prior = rows.own * own_variance
-    kernel = prior @ rows.own.T
+    prior, kernel = rows.own * own_variance, rows.kernel(own_variance)
+    likelihood = Likelihood([rows.terms], len(rows))
 
     def target(margins: Floats) -> Floats:
-        block = _Blocks.at(margins[None], kernel[None])
+        block = _Blocks.at(margins[None], kernel[None], likelihood)
         found: Floats = block.apply(block.working - offset)[0]
         return found
 
-    dual, pulled = climb(kernel, offset, np.zeros(len(offset)), target, EXACT)
-    root = _Blocks.at((offset + pulled)[None], kernel[None]).root[0]
-    return Own(mean=prior.T @ dual, own_factor=root @ prior, shared_factor=root @ rows.shared, root=root)
+    dual, pulled = climb(kernel, offset, np.zeros(len(offset)), target, EXACT, likelihood)
+    root = _Blocks.at((offset + pulled)[None], kernel[None], likelihood).root[0]
+    return Own(
+        mean=prior.T @ dual,
+        own_factor=root @ prior,
+        shared_factor=root @ rows.shared,
+        root=root,
+        thresholds=np.zeros(0) if rows.heard is None else rows.heard.thresholds.T @ dual,
+    )
 
 
 def some_users(users: Sequence[Rows], pairs: int, seed: int) -> list[Rows]:

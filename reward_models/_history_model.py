@@ -15,8 +15,7 @@ from reward_models._feature_model import FeatureModel
 from reward_models._settings import SHARE
 from reward_models._trainer import Schedule, bradley_terry, train_network
 from reward_models._training_pairs import content
-from reward_models._types import Histories, UserState
-from synthesizeme.feedback import UserWords
+from reward_models._types import SILENT, Histories, Said, UserState
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
@@ -95,7 +94,7 @@ class HistoryModel(FeatureModel):
     def _read(self, chosen: Tensor, rejected: Tensor) -> UserState:
         """State of the user with these pairs, (n, D) each, n >= 1; gradients are off."""
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         return self._read_last(*self._encode_pairs(pairs))
 
     def _read_last(self, chosen: Tensor, rejected: Tensor) -> UserState:

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._effects import NONE
-from reward_models._hierarchy import ROUGH, Mode, Rows, Variances, climb
+from reward_models._hierarchy import Mode, Rows, Variances
+from reward_models._newton import ROUGH, climb
 from reward_models._types import Floats, sigmoid
 from synthesizeme.temperature import fit_margin_temperature
 
@@ -185,7 +186,7 @@ def left_out(mode: Mode, covariance: Floats, hidden: Hidden) -> dict[Case, LeftO
         found: Floats = blocks - some @ some.swapaxes(1, 2)
         return found
 
-    return predictions(hidden, CASES, inverse, mode.duals, mode.working, 1 / mode.curvature)
+    return predictions(hidden, CASES, inverse, mode.duals, mode.working, mode.noise)
 
 
 def predictions(

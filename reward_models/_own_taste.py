@@ -38,8 +38,9 @@ from reward_models._left_out import Case, moderated
 from reward_models._tastes import Tastes
 from reward_models._types import Floats, UserState, sigmoid
 from synthesizeme import stylometry
+from synthesizeme.profile import OwnTaste
 from synthesizeme.taste import chance
-from synthesizeme.types import Evidence, OwnTaste
+from synthesizeme.types import Evidence
 
 
 def shared_variance(fit: Fit, rows: Rows, state: UserState | None, seen: Floats) -> Floats:

@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import ray
 import ray.data
+from pydantic import Field, TypeAdapter
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
@@ -28,13 +29,14 @@ from reward_models._base import RewardModel
 from reward_models._features import Columns, Encoded, open_features
 from reward_models._methods import packed, unpacked
 from reward_models._settings import method_parameters
-from reward_models._types import Encoder, Histories, Unit, UserState, Vector, Words
+from reward_models._types import SILENT, Encoder, Histories, Said, Sayings, Unit, UserState, Vector
 from synthesizeme.errors import ConfigError, DataError, SynthesizeMeError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.types import PreferencePair
 
 TEXTS_AT_ONCE, USERS_AT_ONCE = 64, 16
 """Rows that a worker gets at once."""
+_JUDGEMENT: TypeAdapter[Judgement] = TypeAdapter(Annotated[Judgement, Field(discriminator="kind")])
 _ray_logger = logging.getLogger("ray.data")
 
 
@@ -83,21 +85,25 @@ class RayEngine:
             vectors = [np.frombuffer(vector, dtype="<f4") for vector in part["vector"]]
             yield dict(zip(names, vectors, strict=True))
 
-    def user_states(self, model: RewardModel, histories: Histories, words: Words) -> dict[str, UserState]:
-        """What `model`, whose shared weights are learned, makes of each user's pairs and words.
+    def user_states(self, model: RewardModel, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
+        """What `model`, whose shared weights are learned, makes of each user's pairs and sayings.
 
         Raises:
             DataError: a worker cannot read the model or its features.
         """
         if not _travels(model):
-            return {user: model._user_state(pairs, words.get(user)) for user, pairs in histories.items()}
+            return {
+                user: model._user_state(pairs, sayings.get(user, SILENT)) for user, pairs in histories.items()
+            }
         rows = [
             {
                 "user": user,
                 "pairs": [pair.model_dump_json() for pair in pairs],
-                "words": words[user].model_dump_json() if user in words else "",
+                "words": "" if said.words is None else said.words.model_dump_json(),
+                "feedback": [it.model_dump_json() for it in said.feedback],
             }
             for user, pairs in histories.items()
+            for said in (sayings.get(user, SILENT),)
         ]
         arguments = {"packed": ray.put(_packed(model)), "threads": _torch_threads()}
         found = {
@@ -168,7 +174,7 @@ class _Encode:
 
 
 class _UserStates:
-    """From rows of ``user``, ``pairs`` and ``words`` (JSON) to ``user`` and ``state`` (safetensors)."""
+    """From ``user``, ``pairs``, ``words`` and ``feedback`` (JSON) to ``user`` and ``state`` (safetensors)."""
 
     def __init__(self, packed: Any, threads: int | None) -> None:
         self._packed, self._threads = packed, threads
@@ -179,8 +185,11 @@ class _UserStates:
             for texts in table["pairs"].to_pylist()
         ]
         words = [UserWords.model_validate_json(text) if text else None for text in table["words"].to_pylist()]
+        feedback = [
+            [_JUDGEMENT.validate_json(text) for text in texts] for texts in table["feedback"].to_pylist()
+        ]
         with _located():
-            found = list(map(self._model._user_state, histories, words))
+            found = list(map(self._model._user_state, histories, map(Said, words, feedback)))
         plain = [{name: np.ascontiguousarray(array) for name, array in state.items()} for state in found]
         states = [save_arrays(state) for state in plain]
         return {"user": table["user"].to_pylist(), "state": states}

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from reward_models._feature_model import FeatureModel
 from reward_models._trainer import Schedule, bradley_terry, minimise, train_network
-from reward_models._types import Histories, UserState
-from synthesizeme.feedback import UserWords
+from reward_models._types import SILENT, Histories, Said, UserState
 from synthesizeme.types import PreferencePair
 
 OWN_RATE = 10.0
@@ -89,7 +88,7 @@ class SimplexModel(FeatureModel):
             undecayed=[own.weight, self.network_.logits],
         )
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         chosen, rejected = self._encode_pairs(pairs)
         prompts = self._encode_prompts([pair.prompt for pair in pairs])
 

@@ -16,10 +16,9 @@ from reward_models._reward_training import TokenPairs, in_turn, tokenized, train
 from reward_models._settings import SHARE
 from reward_models._training_pairs import both_sides, content
 from reward_models._transformers import own_randomness, quiet
-from reward_models._types import Asked, Estimates, Histories, Prompt, UserState, Words
+from reward_models._types import SILENT, Asked, Estimates, Histories, Prompt, Said, Sayings, UserState
 from reward_models.persona_prompted import PersonaPrompted, Profiler, WordedUser, pass_seeds
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import Message, PreferencePair
 
@@ -179,7 +178,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
     def _network(self, backbone: Any, *, leading: int, item_dim: int, about_dim: int) -> SoftPromptNetwork:
         """The untrained plug around a backbone, with everything frozen that stays so."""
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
         schedule = self._schedule()
         pairs = [pair for history in histories.values() for pair in history]
         backbone = self._warm_backbone(histories)
@@ -205,7 +204,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
         self.network_, done = train_backbone(network, self.tokenizer_, columns, schedule, collator=collator)
         self.training_ = {**done, **passes[0].counts}
         self.typical_ = self._typical_reward(pairs)
-        return self._user_states(histories, words)
+        return self._user_states(histories, sayings)
 
     def _passes(self, pairs: Sequence[PreferencePair], histories: Histories) -> list[TokenPairs]:
         """The pairs as tokens: once, or with words for each pass anew; nobody has neither words nor items."""
@@ -248,7 +247,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
             profiles=self.profiles,
             seed=self.seed,
         )
-        warm._fit(histories, NO_WORDS)
+        warm._fit(histories, {})
         return self._adopt(warm.network_.backbone, warm.tokenizer_)
 
     def _plugged(self, backbone: Any, item_dim: int, about_dim: int) -> SoftPromptNetwork:
@@ -280,7 +279,7 @@ class SoftPromptModel(WordedUser, BackboneModel):
         values = self.features_.prompts(prompts)
         return np.asarray((values - self.mean_[:s]) / self.scale_[:s], dtype=np.float32)
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         worded = self._words(pairs) if self.words else {}
         return {"items": self._items(pairs), **worded}
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reward_models._types import Asked, Estimates, Histories, Prompt, UserState
+from reward_models._types import SILENT, Asked, Estimates, Histories, Prompt, Said, Sayings, UserState
 from synthesizeme import display
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.types import PreferencePair
 
 
@@ -37,22 +37,54 @@ def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
         )
 
 
-def refuse_foreign(histories: Mapping[str, Sequence[PreferencePair]]) -> None:
-    """Refuse test rows, and pairs that stand under another user's name.
+def refuse_test_feedback(feedback: Sequence[Judgement]) -> None:
+    """Refuse to learn from feedback of the test split, and from what is none.
 
     Raises:
-        DataError: a pair is of the test split or of another user.
+        DataError: one of `feedback` is of the test split, or no `Judgement`.
+    """
+    for number, it in enumerate(feedback, start=1):
+        if not isinstance(it, Judgement):
+            raise DataError(
+                f"feedback {number}: found {display.shortened(str(it))!r}, a {type(it).__name__}; expected a "
+                "Tie, Ranking, Rating or Edit",
+                cure="give choices as pairs, and what a user said of themself as words.",
+            )
+    held_out = [it.feedback_id for it in feedback if it.split == "test"]
+    if held_out:
+        raise DataError(
+            f"{len(held_out)} of {len(feedback)} pieces of feedback to learn from are of the test split, the "
+            f"first is {held_out[0]!r}",
+            field="split",
+            cure="leave the test rows out.",
+        )
+
+
+def refuse_foreign(
+    histories: Mapping[str, Sequence[PreferencePair]], feedback: Mapping[str, Sequence[Judgement]]
+) -> None:
+    """Refuse test rows, and pairs and feedback that stand under another user's name.
+
+    Raises:
+        DataError: a pair or a piece of feedback is of the test split or of another user.
     """
     for user_id, pairs in histories.items():
         refuse_test_rows(pairs)
-        others = [pair for pair in pairs if pair.user_id != user_id]
-        if others:
-            raise DataError(
-                f"fit_user({user_id!r}) got {len(others)} pairs of other users, the first is "
-                f"{others[0].pair_id!r} of {others[0].user_id!r}",
-                field="user_id",
-                cure="pass the pairs of one user.",
-            )
+        _refuse_others(user_id, "pairs", [(pair.user_id, pair.pair_id) for pair in pairs])
+    for user_id, some in feedback.items():
+        refuse_test_feedback(some)
+        _refuse_others(user_id, "pieces of feedback", [(it.user_id, it.feedback_id) for it in some])
+
+
+def _refuse_others(user_id: str, what: str, found: Sequence[tuple[str, str]]) -> None:
+    others = [(owner, name) for owner, name in found if owner != user_id]
+    if others:
+        raise DataError(
+            f"fit_user({user_id!r}) got {len(others)} {what} of other users, the first is "
+            f"{others[0][1]!r} of {others[0][0]!r}",
+            field="user_id",
+            cure=f"pass the {what} of one user.",
+        )
 
 
 def refuse_lent(words: Mapping[str, UserWords]) -> None:
@@ -114,20 +146,18 @@ class Sampled:
 
     pairs: Mapping[str, Sequence[PreferencePair]] = field(default_factory=dict)
     """Pairs by user id."""
-    words: Mapping[str, UserWords] = field(default_factory=dict)
+    sayings: Sayings = field(default_factory=dict)
     """What these users said beside their choices."""
 
     def without(self, users: set[str]) -> Sampled:
         """The sample less some users."""
         return Sampled(
             {user: pairs for user, pairs in self.pairs.items() if user not in users},
-            {user: said for user, said in self.words.items() if user not in users},
+            {user: said for user, said in self.sayings.items() if user not in users},
         )
 
 
-def sampled(
-    histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords], seed: int
-) -> Sampled:
+def sampled(histories: Mapping[str, Sequence[PreferencePair]], sayings: Sayings, seed: int) -> Sampled:
     """A sample of `histories`, drawn by `seed`."""
     rng = np.random.default_rng(seed)
     names = list(histories)
@@ -136,11 +166,11 @@ def sampled(
         user: [histories[user][i] for i in sorted(rng.permutation(len(histories[user]))[:PAIRS].tolist())]
         for user in users
     }
-    return Sampled(pairs, {user: words[user] for user in users if user in words})
+    return Sampled(pairs, {user: sayings[user] for user in users if user in sayings})
 
 
 def user_effect(
-    user_state: Callable[[Sequence[PreferencePair], UserWords | None], UserState],
+    user_state: Callable[[Sequence[PreferencePair], Said], UserState],
     margins: Callable[[Asked, Asked], Estimates],
     sample: Sampled,
 ) -> dict[str, float]:
@@ -151,7 +181,7 @@ def user_effect(
     trained on.
 
     Args:
-        user_state: State of a user by pairs and words.
+        user_state: State of a user by pairs and sayings.
         margins: Margins of pairs of responses for users with these states.
         sample: The pairs.
 
@@ -167,7 +197,7 @@ def user_effect(
         return {}
     own, swapped = {}, {}
     for user, pairs in sample.pairs.items():
-        said = sample.words.get(user)
+        said = sample.sayings.get(user, SILENT)
         own[user] = user_state(pairs, said)
         swapped[user] = user_state([pair.swapped_labels() for pair in pairs], said)
     states = [

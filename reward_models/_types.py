@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.types import Comparison, Message, PreferencePair, Reward, Verdict
 
 Prompt = Sequence[Message]
@@ -26,7 +26,24 @@ UserState = dict[str, NDArray[Any]]
 Histories = Mapping[str, Sequence[PreferencePair]]
 """Pairs by user id, in the order of the data."""
 Words = Mapping[str, UserWords]
-"""What users said beside their choices, by user id; most users said nothing."""
+"""What users said of themselves, by user id; most users said nothing."""
+Feedback = Mapping[str, Sequence[Judgement]]
+"""What users said of responses beside their choices, by user id."""
+
+
+class Said(NamedTuple):
+    """What one user said beside choices."""
+
+    words: UserWords | None = None
+    """Of themself."""
+    feedback: Sequence[Judgement] = ()
+    """Of responses; where a method hears it, only kinds that the method reads."""
+
+
+SILENT = Said()
+"""Nothing."""
+Sayings = Mapping[str, Said]
+"""What users said, by user id; who said nothing may be left out."""
 
 
 class Asked(NamedTuple):
@@ -164,6 +181,12 @@ def sigmoid(x: Floats) -> Floats:
     return np.asarray((1 + np.tanh(np.asarray(x, dtype=np.float64) / 2)) / 2, dtype=np.float64)
 
 
+def logit(p: Floats) -> Floats:
+    """The log-odds of every probability, finite for 0 and 1 too; same shape."""
+    inside = np.clip(p, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside) - np.log1p(-inside), dtype=np.float64)
+
+
 def _at(values: NDArray[Any] | None, row: int) -> Any:
     """Plain value of a row, or None where the model gives none."""
     return None if values is None else values[row].item()
@@ -175,8 +198,8 @@ class Engine(Protocol):
     def encode(self, spec: str, identity: str, units: Sequence[Unit]) -> Iterator[Mapping[Unit, Vector]]:
         """Vectors of the encoder with this specification and identity, part by part, in any order."""
 
-    def user_states(self, model: Any, histories: Histories, words: Words) -> dict[str, UserState]:
-        """What a `RewardModel` whose shared weights are learned makes of each user's pairs and words."""
+    def user_states(self, model: Any, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
+        """What a `RewardModel` whose shared weights are learned makes of each user's pairs and sayings."""
 
 
 _active: ContextVar[Engine | None] = ContextVar("engine", default=None)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reward_models._backbone import TextModel
-from reward_models._types import Histories, UserState
-from synthesizeme.feedback import UserWords
+from reward_models._types import SILENT, Histories, Said, UserState
 from synthesizeme.types import PreferencePair
 
 
@@ -32,7 +31,7 @@ class BradleyTerry(TextModel):
         Bradley and Terry (1952), Biometrika 39; Ouyang et al. (2022), arXiv 2203.02155, equation 1.
     """
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         return {}
 
     def _profile(self, state: UserState | None) -> str:

@@ -34,6 +34,10 @@ class Hierarchical(HierarchicalModel):
     and with all pairs of the user where the user is unknown. An unknown user has v = 0 and the prior variance
     of it: the population.
 
+    Ties, strengths, rankings, ratings and edits are further terms of the objective, each by its own
+    likelihood with thresholds of the user's own (`reward_models._feedback`); it stays concave. P, V, tau,
+    tastes and s are chosen by pairs alone.
+
     Args:
         encoder: Sentence encoder: ``auto`` (all-MiniLM-L6-v2 from the hub or the packaged copy of it, else
             ``static``, else none), or what `reward_models._features.open_features` takes; of several, joined

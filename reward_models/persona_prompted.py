@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from reward_models._backbone import TextModel
 from reward_models._settings import SHARE
 from reward_models._training_pairs import content
-from reward_models._types import Floats, Histories, UserState
+from reward_models._types import SILENT, Floats, Histories, Said, UserState
 from synthesizeme import stylometry
-from synthesizeme.feedback import UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 
@@ -200,7 +199,7 @@ class PersonaPrompted(WordedUser, TextModel):
             for seed in pass_seeds(self.seed, self.epochs)
         ]
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         return self._words(pairs)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:

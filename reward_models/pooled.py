@@ -19,18 +19,19 @@ from reward_models._features import chosen_features, same_features
 from reward_models._sketches import text_digest
 from reward_models._training_pairs import both_sides, held_out_split
 from reward_models._types import (
+    SILENT,
     Asked,
     Estimates,
     Features,
     Floats,
     Histories,
     Prompt,
+    Said,
+    Sayings,
     UserState,
-    Words,
     named_arrays,
     sigmoid,
 )
-from synthesizeme.feedback import UserWords
 from synthesizeme.temperature import fit_margin_temperature
 from synthesizeme.types import PreferencePair
 
@@ -221,7 +222,7 @@ class Pooled(RewardModel):
 
     features: str = "auto"
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
         self.spec_, self.featurizer_ = chosen_features(self.features)
         pairs = [pair for user_pairs in histories.values() for pair in user_pairs]
         sides = read_pairs(self.featurizer_, pairs)
@@ -229,7 +230,7 @@ class Pooled(RewardModel):
         self._choose(sides, _places(pairs, kept), _places(pairs, held), pairs)
         self.columns_ = Columns.learn(*sides)
         self.weights_ = self._regression(*sides, self.strength_)
-        return self._user_states(histories, words)
+        return self._user_states(histories, sayings)
 
     def _choose(
         self, sides: tuple[Side, Side], kept: list[int], held: list[int], pairs: Sequence[PreferencePair]
@@ -248,7 +249,7 @@ class Pooled(RewardModel):
     def _regression(self, chosen: Side, rejected: Side, strength: float) -> Weights:
         return regress(self.columns_.rows(chosen), self.columns_.rows(rejected), strength)
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         return {}
 
     def _rewards(self, asked: Asked) -> Estimates:

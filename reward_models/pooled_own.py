@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._types import Floats, UserState, named_arrays
+from reward_models._types import SILENT, Floats, Said, UserState, named_arrays
 from reward_models.pooled import Design, Pooled, Side, Weights, most_likely, read_pairs, regress
-from synthesizeme.feedback import UserWords
 from synthesizeme.types import PreferencePair
 
 
@@ -62,7 +61,7 @@ class PooledOwn(Pooled):
         self.own_strength_, self.own_temperature_, best = most_likely(margins, len(held))
         return best
 
-    def _user_state(self, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> UserState:
+    def _user_state(self, pairs: Sequence[PreferencePair], said: Said = SILENT) -> UserState:
         found = self._regression(*read_pairs(self.featurizer_, pairs), self.own_strength_)
         return named_arrays(found)
 

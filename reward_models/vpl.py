@@ -15,7 +15,7 @@ from reward_models._history_model import HistoryModel, PairSets
 from reward_models._settings import SHARE
 from reward_models._trainer import negative_elbo, swap_asymmetry
 from reward_models._training_pairs import sampled, user_effect
-from reward_models._types import Histories, UserState, Words
+from reward_models._types import Histories, Sayings, UserState
 from synthesizeme.errors import ConfigError
 
 LOG_VARIANCE = (-6.0, 2.0)
@@ -103,10 +103,10 @@ class Vpl(HistoryModel):
     def _build(self, dim: int, prompt_dim: int) -> nn.Module:
         return VplNetwork(dim, latents=self.latents, width=self.width, dropout=self.dropout)
 
-    def _fit(self, histories: Histories, words: Words) -> dict[str, UserState]:
-        states = super()._fit(histories, words)
+    def _fit(self, histories: Histories, sayings: Sayings) -> dict[str, UserState]:
+        states = super()._fit(histories, sayings)
         self.active_units_ = _active(np.stack([state["mean"] for state in states.values()]))
-        effect = user_effect(self._user_state, self._margins, sampled(histories, words, self.seed))
+        effect = user_effect(self._user_state, self._margins, sampled(histories, sayings, self.seed))
         alike = len(states) > 1 and not self.active_units_
         self.collapsed_ = alike or bool(effect["user changes nothing"])
         if self.collapsed_:

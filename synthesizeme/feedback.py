@@ -1,31 +1,39 @@
-"""What a person said about themself beside their choices, as frozen values.
+"""What a person said beside their choices, as frozen values.
 
-`UserWords` is the first kind of feedback that is no choice between two responses: own answers to questions,
-a description of oneself, stated wishes, and demographics as named values.
+Of themself: `UserWords`, own answers to questions, a description, wishes, demographics as named values.
+Of responses to a prompt: `Tie`, `Ranking`, `Rating` and `Edit`. A `PreferencePair` is the choice between two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby, pairwise
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from synthesizeme.types import Frozen, Moment, zoned
+from synthesizeme.types import (
+    SIMULATED,
+    Frozen,
+    Moment,
+    PreferencePair,
+    Prompt,
+    Split,
+    Strength,
+    Text,
+    zoned,
+)
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are read; what comes after them is cut, and whoever reads a file says so."""
 
 
-def _written(value: str) -> str:
-    if not value.strip():
-        raise ValueError("is blank; expected text")
-    return value[:LONGEST_TEXT]
-
-
-Written = Annotated[str, AfterValidator(_written)]
+Written = Annotated[Text, AfterValidator(lambda text: text[:LONGEST_TEXT])]
 """A text that is not blank, cut to `LONGEST_TEXT` characters."""
 
 
@@ -99,3 +107,246 @@ def by_user(words: Iterable[UserWords]) -> dict[str, UserWords]:
 def seconds(moment: datetime) -> float:
     """Seconds since 1970; a time without a zone is taken as UTC."""
     return zoned(moment).timestamp()
+
+
+class Scale(Frozen):
+    """An ordered scale: `levels` values at equal steps from `lowest` to `highest`."""
+
+    lowest: float = Field(allow_inf_nan=False)
+    """The worst value that can be given."""
+    highest: float = Field(allow_inf_nan=False)
+    """The best one."""
+    levels: int = Field(ge=2)
+    """How many values there are, both ends included; five for one to five stars."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lowest >= self.highest:
+            raise ValueError(
+                f"lowest is {self.lowest:g} and highest {self.highest:g}; expected lowest below highest"
+            )
+        return self
+
+    def level(self, value: float) -> int:
+        """The level nearest to a value, from 1 to `levels`; of two equally near ones the higher one."""
+        share = (value - self.lowest) / (self.highest - self.lowest)
+        return 1 + math.floor(share * (self.levels - 1) + 0.5)
+
+    def strength(self, better: float, worse: float) -> Strength | None:
+        """How much a response rated `better` is preferred to one rated `worse`; None for fewer than 3 levels.
+
+        One level of difference is 1 of `levels` - 1, the whole scale all of them.
+
+        Raises:
+            ValueError: the first is not rated higher, or a rating is not on the scale.
+        """
+        if not self.lowest <= worse < better <= self.highest:
+            raise ValueError(
+                f"the ratings are {better:g} and {worse:g}; expected a higher and a lower one from "
+                f"{self.lowest:g} to {self.highest:g}"
+            )
+        if self.levels == 2:
+            return None
+        steps = (better - worse) / (self.highest - self.lowest) * (self.levels - 1)
+        return Strength(level=max(math.floor(steps + 0.5), 1), levels=self.levels - 1)
+
+
+THUMBS = Scale(lowest=0, highest=1, levels=2)
+"""Thumbs: 1 is up, 0 is down."""
+
+
+class _Said(Frozen):
+    """What one person said of responses to a prompt, other than a choice between two."""
+
+    feedback_id: str = Field(min_length=1)
+    """Unique within a data set."""
+    user_id: str = Field(min_length=1)
+    """Whose feedback it is; any text, never a path."""
+    prompt: Prompt
+    """The conversation; ends with a user turn."""
+    created_at: Moment | None = None
+    """When it was given."""
+    split: Split | None = None
+    """Which part of the user's history it belongs to, if that was decided."""
+    reason: Text | None = None
+    """Why, in the person's own words."""
+    instead_of: tuple[str, ...] = ()
+    """Ids of pairs made of the same act, e.g. of the best of four against each other one. Whoever learns from
+    this leaves those pairs out, and of several that name one pair takes one kind."""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """Anything else the source knew; never shown to a judge."""
+
+    @property
+    def subject(self) -> Hashable:
+        """What it is about: two different statements about one subject contradict; None: they do not."""
+        return None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulation gave it, and no person."""
+        return bool(self.metadata.get(SIMULATED))
+
+
+class Tie(_Said):
+    """Two responses, neither of which was preferred."""
+
+    kind: Literal["tie"] = "tie"
+    """What it is, in a file of feedback."""
+    responses: tuple[Text, Text]
+    """The two, in the order in which they were shown where that is known."""
+    both: Literal["good", "bad"] | None = None
+    """Whether both were called good, or bad; None where it was not said."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        _refuse_repeats("responses", self.responses, "a tie needs two responses")
+        return self
+
+    @property
+    def subject(self) -> Hashable:
+        """The two responses, in whatever order."""
+        return frozenset(self.responses)
+
+
+class Ranking(_Said):
+    """Three responses or more from the best to the worst, some of them perhaps alike."""
+
+    kind: Literal["ranking"] = "ranking"
+    """What it is, in a file of feedback."""
+    responses: tuple[Text, ...]
+    """The responses, best first."""
+    ranks: tuple[int, ...] = ()
+    """Rank of each, from 1 and without gaps; a rank that several share says nothing of which of these is
+    better: (1, 2, 2) is the best of three. Empty: each has its own."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if len(self.responses) < 3:
+            raise ValueError(
+                f"responses are {len(self.responses)}; expected three or more. Two are a pair, or a tie"
+            )
+        _refuse_repeats("responses", self.responses, "a response cannot be better than itself")
+        if not self.ranks:
+            object.__setattr__(self, "ranks", tuple(range(1, len(self.responses) + 1)))
+        if len(self.ranks) != len(self.responses):
+            raise ValueError(
+                f"ranks are {len(self.ranks)} of {len(self.responses)} responses; expected one each"
+            )
+        steps = [later - earlier for earlier, later in pairwise((0, *self.ranks))]
+        if steps[0] != 1 or not set(steps) <= {0, 1}:
+            raise ValueError(
+                f"ranks are {list(self.ranks)}; expected 1 first, then in order, with no rank left out"
+            )
+        if self.ranks[-1] == 1:
+            raise ValueError("ranks are all 1; a ranking needs a better response and a worse one")
+        return self
+
+    @property
+    def subject(self) -> Hashable:
+        """The responses, in whatever order."""
+        return frozenset(self.responses)
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The responses of each rank, best first."""
+        ranked = zip(self.ranks, self.responses, strict=True)
+        return tuple(tuple(text for _, text in some) for _, some in groupby(ranked, key=itemgetter(0)))
+
+    @property
+    def best_only(self) -> bool:
+        """Whether no more is known than which one is best."""
+        return len(self.groups) == 2 and len(self.groups[0]) == 1
+
+
+class Rating(_Said):
+    """A value given to one response by itself: stars, a score, a thumb. It is no choice between two."""
+
+    kind: Literal["rating"] = "rating"
+    """What it is, in a file of feedback."""
+    response: Text
+    """The response."""
+    value: float = Field(allow_inf_nan=False)
+    """What it was given, from `Scale.lowest` to `Scale.highest`."""
+    scale: Scale
+    """What could be given; `THUMBS` for a thumb."""
+    aspect: Text | None = None
+    """What of the response was rated, e.g. ``fluency``; None: the response as a whole."""
+
+    @model_validator(mode="after")
+    def _on_the_scale(self) -> Self:
+        if not self.scale.lowest <= self.value <= self.scale.highest:
+            raise ValueError(
+                f"value is {self.value:g}; expected {self.scale.lowest:g} to {self.scale.highest:g}"
+            )
+        return self
+
+    @property
+    def subject(self) -> Hashable:
+        """The response, or the aspect of it, on its scale."""
+        return self.response, self.aspect, self.scale
+
+    @property
+    def level(self) -> int:
+        """The level of the scale nearest to the value, from 1, the worst, to `Scale.levels`."""
+        return self.scale.level(self.value)
+
+
+class Edit(_Said):
+    """A response and what the person made of it."""
+
+    kind: Literal["edit"] = "edit"
+    """What it is, in a file of feedback."""
+    original: Text
+    """The response as it was."""
+    edited: Text
+    """The person's own version."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.original.strip() == self.edited.strip():
+            raise ValueError("edited is the same text as original; an edit changes something")
+        return self
+
+
+Judgement: TypeAlias = Tie | Ranking | Rating | Edit
+"""What a person said of responses to a prompt, other than a choice between two."""
+Feedback: TypeAlias = Judgement | UserWords
+"""Everything that a person may say beside choices. None of it is ever turned into pairs."""
+Given: TypeAlias = PreferencePair | Judgement
+"""What a person may say of responses to a prompt."""
+KINDS: Mapping[str, type[Judgement]] = MappingProxyType({
+    "tie": Tie, "ranking": Ranking, "rating": Rating, "edit": Edit,
+})  # fmt: skip
+"""The kinds of feedback by the name that a row of a file has for them."""
+
+
+def pairs_in(given: Iterable[Given]) -> Iterator[PreferencePair]:
+    """The pairs alone."""
+    return (said for said in given if isinstance(said, PreferencePair))
+
+
+def kinds_of(feedback: Iterable[Judgement]) -> dict[str, int]:
+    """How much there is of each kind, in words, most frequent first.
+
+    A thumb is a rating with two levels, and named apart; so is a tie of which more was said.
+    """
+    counts = Counter(
+        ("thumb" if said.scale.levels == 2 else "rating") if isinstance(said, Rating)
+        else f"tie (both {said.both})" if isinstance(said, Tie) and said.both
+        else said.kind
+        for said in feedback
+    )  # fmt: skip
+    return dict(counts.most_common())
+
+
+def _refuse_repeats(field: str, texts: Sequence[str], why: str) -> None:
+    """Refuse responses of which two are the same but for space around them.
+
+    Raises:
+        ValueError: two are.
+    """
+    places: dict[str, int] = {}
+    for number, text in enumerate(texts, start=1):
+        first = places.setdefault(text.strip(), number)
+        if first != number:
+            raise ValueError(f"{field} {first} and {number} are the same text; {why}")

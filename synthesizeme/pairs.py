@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 from pydantic import Field
 
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import Judgement, kinds_of
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import SIMULATED, Frozen, PreferencePair, Respondents, Split, respondents
 
@@ -284,6 +285,32 @@ def inspect(pairs: Sequence[PreferencePair]) -> PairsSummary:
         prompts_in_several_splits=_in_several((pair.prompt, pair) for pair in pairs),
         comparisons_in_several_splits=_in_several(((pair.user_id, same_texts(pair)), pair) for pair in pairs),
         metadata_keys=dict(Counter(key for pair in pairs for key in pair.metadata).most_common()),
+    )
+
+
+class FeedbackSummary(Frozen):
+    """What was said beside bare choices, in numbers."""
+
+    kinds: dict[str, int]
+    """How much other feedback there is, by kind; see `kinds_of`."""
+    users: int
+    """Users who gave it."""
+    reasons: dict[str, int]
+    """Pairs and other feedback that come with a reason in words, by kind."""
+    strengths: int
+    """Pairs of which it was said how much the chosen response was preferred."""
+
+
+def inspect_feedback(pairs: Iterable[PreferencePair], feedback: Sequence[Judgement]) -> FeedbackSummary:
+    """Summarise what was said beside bare choices."""
+    pairs = list(pairs)
+    reasoned = sum(pair.reason is not None for pair in pairs)
+    reasons = {"pair": reasoned} if reasoned else {}
+    return FeedbackSummary(
+        kinds=kinds_of(feedback),
+        users=len({said.user_id for said in feedback}),
+        reasons=reasons | kinds_of(said for said in feedback if said.reason is not None),
+        strengths=sum(pair.strength is not None for pair in pairs),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MOST_IDS = 60
 _SHOWN = 60
@@ -34,6 +34,19 @@ def count(number: int, noun: str) -> str:
     ('1 pair', '2 pairs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Numbers of several things, each with its noun.
+
+    >>> in_words({"rating": 12, "tie": 1, "tie (both bad)": 2})
+    '12 ratings, 1 tie, 2 ties (both bad)'
+    """
+    told = []
+    for noun, number in counts.items():
+        word, space, more = noun.partition(" ")
+        told.append(count(number, word) + space + more)
+    return ", ".join(told)
 
 
 def dollars(amount: float | None) -> str:

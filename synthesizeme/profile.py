@@ -128,7 +128,7 @@ class Provenance(Frozen):
     data_fingerprint: str = ""
     """SHA-256 over the user's pairs."""
     taste_p_value: float | None = None
-    """How often somebody who chooses as anybody does would differ as much; above `types.APART_LEVEL` no
+    """How often somebody who chooses as anybody does would differ as much; above `APART_LEVEL` no
     statement is sought. None where that was not tested."""
     traces_judged: int = 0
     """Verdicts on train pairs, to bootstrap reasoning."""
@@ -202,3 +202,31 @@ class UserProfile(Frozen):
         if demonstrations:
             update["demonstrations"] = ()
         return self.model_copy(update=update)
+
+
+APART_LEVEL = 0.2
+"""Share of users without a taste of their own who may nevertheless seem to have one."""
+
+
+class OwnTaste(Frozen):
+    """Whether a user's choices differ from those predicted of anybody, and in what."""
+
+    p_value: float = Field(gt=0.0, le=1.0)
+    """How often somebody who chooses as anybody does would differ as much, over all features together."""
+    own: tuple[Evidence, ...] = ()
+    """What the user likes more than most people, the surest first; empty unless `set_apart`."""
+    common: tuple[Evidence, ...] = ()
+    """What the user likes as most people do, the surest first: the sum of both weights is clear of zero, and
+    gives the statement its direction, and the user's `weight` is not clear. Empty unless `set_apart`."""
+
+    def __repr__(self) -> str:
+        own = ", ".join(item.statement for item in self.own[:3]) or "nothing that sets apart"
+        return f"OwnTaste({own}; p = {self.p_value:.3f})"
+
+    def _repr_html_(self) -> str:
+        return display.own_taste(self)
+
+    @property
+    def set_apart(self) -> bool:
+        """Whether the user shows any taste of their own, at the level `APART_LEVEL`."""
+        return self.p_value <= APART_LEVEL

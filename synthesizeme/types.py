@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from synthesizeme import display
 
@@ -56,20 +56,51 @@ class Frozen(BaseModel):
         return repr(self)
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is blank; expected text")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+"""A text that is not blank."""
+
+
 class Message(Frozen):
     """One turn of a conversation."""
 
     role: Role
     """Who speaks; loaders map foreign role names at the border."""
-    content: str = Field(min_length=1)
+    content: Text = Field(min_length=1)
     """The text, not blank."""
 
-    @field_validator("content")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("is blank; expected text")
-        return value
+
+def _ends_with_user(turns: tuple[Message, ...]) -> tuple[Message, ...]:
+    if turns[-1].role != "user":
+        raise ValueError(
+            f"prompt ends with a turn of role {turns[-1].role!r}; expected 'user'. "
+            "If this is a whole conversation, run `synthesizeme data convert`"
+        )
+    return turns
+
+
+Prompt = Annotated[tuple[Message, ...], Field(min_length=1), AfterValidator(_ends_with_user)]
+"""A conversation that ends with a user turn."""
+
+
+class Strength(Frozen):
+    """How much a response was preferred to another one, on a scale of ordered levels."""
+
+    level: int = Field(ge=1)
+    """From 1, barely, to `levels`, very much."""
+    levels: int = Field(ge=2)
+    """How many levels the person could choose from, no preference not being one of them."""
+
+    @model_validator(mode="after")
+    def _on_the_scale(self) -> Strength:
+        if self.level > self.levels:
+            raise ValueError(f"level is {self.level}; expected 1 to {self.levels}, the number of levels")
+        return self
 
 
 class Comparison(Frozen):
@@ -100,7 +131,7 @@ class PreferencePair(Frozen):
     """Unique within a data set."""
     user_id: str = Field(min_length=1)
     """Whose choice it is; any text, never a path."""
-    prompt: tuple[Message, ...] = Field(min_length=1)
+    prompt: Prompt
     """The conversation; ends with a user turn."""
     chosen: tuple[Message, ...] = Field(min_length=1, max_length=1)
     """The response the user preferred: one assistant message."""
@@ -110,16 +141,15 @@ class PreferencePair(Frozen):
     """Which part of the user's history it belongs to, if that was decided."""
     created_at: Moment | None = None
     """When the choice was made."""
+    reason: Text | None = Field(default=None, exclude_if=lambda reason: reason is None)
+    """Why, in the person's own words."""
+    strength: Strength | None = Field(default=None, exclude_if=lambda strength: strength is None)
+    """How much the chosen response was preferred, if that was said."""
     metadata: dict[str, Any] = Field(default_factory=dict)
     """Anything else the source knew; never shown to a judge."""
 
     @model_validator(mode="after")
     def _well_formed(self) -> PreferencePair:
-        if self.prompt[-1].role != "user":
-            raise ValueError(
-                f"prompt ends with a turn of role {self.prompt[-1].role!r}; expected 'user'. "
-                "If this is a whole conversation, run `synthesizeme data convert`"
-            )
         for name, messages in (("chosen", self.chosen), ("rejected", self.rejected)):
             if messages[0].role != "assistant":
                 raise ValueError(f"{name} has role {messages[0].role!r}; expected 'assistant'")
@@ -171,8 +201,8 @@ class PreferencePair(Frozen):
         )
 
     def swapped_labels(self) -> PreferencePair:
-        """The same pair with the label reversed: a control, never data."""
-        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen})
+        """The same pair with the label reversed and no reason for it: a control, never data."""
+        return self.model_copy(update={"chosen": self.rejected, "rejected": self.chosen, "reason": None})
 
 
 def respondents(pairs: Iterable[PreferencePair]) -> Respondents:
@@ -341,34 +371,6 @@ class Evidence(Frozen):
     """Weight of most people on the same scale; None if it is not known."""
     pair_ids: tuple[str, ...] = ()
     """The user's own pairs that show it most, strongest first."""
-
-
-APART_LEVEL = 0.2
-"""Share of users without a taste of their own who may nevertheless seem to have one."""
-
-
-class OwnTaste(Frozen):
-    """Whether a user's choices differ from those predicted of anybody, and in what."""
-
-    p_value: float = Field(gt=0.0, le=1.0)
-    """How often somebody who chooses as anybody does would differ as much, over all features together."""
-    own: tuple[Evidence, ...] = ()
-    """What the user likes more than most people, the surest first; empty unless `set_apart`."""
-    common: tuple[Evidence, ...] = ()
-    """What the user likes as most people do, the surest first: the sum of both weights is clear of zero, and
-    gives the statement its direction, and the user's `weight` is not clear. Empty unless `set_apart`."""
-
-    def __repr__(self) -> str:
-        own = ", ".join(item.statement for item in self.own[:3]) or "nothing that sets apart"
-        return f"OwnTaste({own}; p = {self.p_value:.3f})"
-
-    def _repr_html_(self) -> str:
-        return display.own_taste(self)
-
-    @property
-    def set_apart(self) -> bool:
-        """Whether the user shows any taste of their own, at the level `APART_LEVEL`."""
-        return self.p_value <= APART_LEVEL
 
 
 class Failure(Frozen):

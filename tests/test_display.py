@@ -10,8 +10,8 @@ from synthesizeme.display import shortened
 from synthesizeme.evaluation import evaluate
 from synthesizeme.evaluation.controls import LongerResponse
 from synthesizeme.evaluation.report import Report, row
-from synthesizeme.profile import Caution, Persona, PersonaSentence, Provenance, UserProfile
-from synthesizeme.types import Evidence, OwnTaste, PreferencePair
+from synthesizeme.profile import Caution, OwnTaste, Persona, PersonaSentence, Provenance, UserProfile
+from synthesizeme.types import Evidence, PreferencePair
 
 EVIL = "<script>alert(1)</script>"
 

@@ -11,7 +11,7 @@ from scipy.stats import binomtest, chi2
 
 from synthesizeme.stylometry import FEATURES, difference
 from synthesizeme.taste import FEW, as_sure_as_they_are, chance, measured, p_value
-from synthesizeme.types import APART_LEVEL
+from synthesizeme.profile import APART_LEVEL
 
 
 def test_few_pairs_are_counted_out():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reward_models._base import RewardModel
-from reward_models._types import Estimates, sigmoid
+from reward_models._types import SILENT, Estimates, Said, sigmoid
 
 VOCABULARY = ("tea", "coffee", "night", "brief")
 
@@ -18,13 +18,13 @@ class Wordy(RewardModel):
 
     reads_words = True
 
-    def _fit(self, histories: Any, words: Any) -> dict[str, Any]:
-        return self._user_states(histories, words)
+    def _fit(self, histories: Any, sayings: Any) -> dict[str, Any]:
+        return self._user_states(histories, sayings)
 
-    def _user_state(self, pairs: Sequence[Any], words: Any = None) -> dict[str, Any]:
+    def _user_state(self, pairs: Sequence[Any], said: Said = SILENT) -> dict[str, Any]:
         choices = sum((_counts(it.chosen_text) - _counts(it.rejected_text) for it in pairs), _counts(""))
-        said = sum(map(_counts, words.texts() if words else ()), _counts(""))
-        return {"tastes": choices + said}
+        written = sum(map(_counts, said.words.texts() if said.words else ()), _counts(""))
+        return {"tastes": choices + written}
 
     def _rewards(self, asked: Any) -> Estimates:
         value = np.array([

@@ -6,16 +6,16 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from synthesizeme.cli._command import option
 from synthesizeme.cli._output import say
 from synthesizeme.errors import DataError
-from synthesizeme.plain_text import count, id_list, printable
+from synthesizeme.feedback import LONGEST_TEXT, UserWords, kinds_of
+from synthesizeme.plain_text import count, id_list, in_words, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import PairsFile
-    from synthesizeme.feedback import UserWords
 
 KINDS = (
     "JSON Lines, JSON, CSV, Parquet, a folder of these or a hub data set owner/name[:split], in any format "
@@ -27,8 +27,15 @@ COLUMNS = partial(
     None,
     "Columns of the pairs with other names than ours: "
     "prompt=question,chosen=better,rejected=worse,user_id=meta.rater; also pair_id, split, "
-    "created_at, system, metadata.",
+    "created_at, system, metadata, reason, strength. Of two responses and a verdict: response_a, response_b, "
+    "winner. Of one: response, rating, scale, thumb, edited.",
     "FIELD=COLUMN",
+)
+SCALE = partial(
+    option,
+    None,
+    "What ratings could be given, where the rows do not say it: 1..5, or 0..5/11 for half steps.",
+    "LOWEST..HIGHEST",
 )
 
 
@@ -40,6 +47,8 @@ def read(
     user_id: str | None = None,
     skip_bad_rows: bool = False,
     data_dir: Path | None = None,
+    scale: str | None = None,
+    feedback: Literal["unread", "beside", "alone"] = "unread",
 ) -> PairsFile:
     """All pairs of a source; what it was read as and what was left out is said on standard error.
 
@@ -50,19 +59,27 @@ def read(
         user_id: Owner of rows that name none.
         skip_bad_rows: Leave malformed rows out.
         data_dir: Folder to look for data sets in.
+        scale: Value of ``--scale``; None: the rows or their format say it.
+        feedback: Whether other feedback is made use of beside pairs, or may come without any.
 
     Raises:
-        ConfigError: an assignment of a column is wrong.
+        ConfigError: an assignment of a column, or the scale, is wrong.
         DataError: the source cannot be read, its format cannot be told, or a row is malformed.
     """
     from synthesizeme import datasets
 
-    file = datasets.read_pairs(
+    read_any = datasets.read_feedback if feedback == "alone" else datasets.read_pairs
+    file = read_any(
         located(str(source), data_dir), format=format, columns=datasets.parse_columns(columns or ()),
-        user_id=user_id, skip_bad_rows=skip_bad_rows,
+        user_id=user_id, skip_bad_rows=skip_bad_rows, scale=datasets.parse_scale(scale) if scale else None,
     )  # fmt: skip
-    users = count(len({pair.user_id for pair in file.pairs}), "user")
-    say_recognised(file.source, file.format, [f"{count(len(file.pairs), 'pair')} of {users}"])
+    found = []
+    if file.pairs:
+        users = count(len({pair.user_id for pair in file.pairs}), "user")
+        found.append(f"{count(len(file.pairs), 'pair')} of {users}")
+    if file.feedback:
+        found.append(in_words(kinds_of(file.feedback)) + (", not read here" if feedback == "unread" else ""))
+    say_recognised(file.source, file.format, found)
     say_left_out(file.skipped, file.reasons, file.assumed)
     return file
 
@@ -116,7 +133,6 @@ def read_about(path: Path | None, *, user: str | None = None) -> dict[str, UserW
     if path is None:
         return {}
     from synthesizeme.datasets import read_words
-    from synthesizeme.feedback import LONGEST_TEXT
 
     file = read_words(path, user_id=user)
     for it in file.cut[:_MOST_CUT]:

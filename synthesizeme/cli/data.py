@@ -12,12 +12,12 @@ import typer
 from synthesizeme.cli._command import argument, option, verb
 from synthesizeme.cli._options import DATA_DIR, FORCE, SEED, SKIP_BAD_ROWS, CommonOptions, new_file
 from synthesizeme.cli._output import print_json, tell, terminal
-from synthesizeme.cli._pairs import COLUMNS, located, read, say_left_out
+from synthesizeme.cli._pairs import COLUMNS, SCALE, located, read, say_left_out
 from synthesizeme.errors import ConfigError
-from synthesizeme.plain_text import count, printable
+from synthesizeme.plain_text import count, in_words, printable
 
 if TYPE_CHECKING:
-    from synthesizeme.datasets import ConvertReport, PairsFile, PairsSummary
+    from synthesizeme.datasets import ConvertReport, FeedbackSummary, PairsFile, PairsSummary
     from synthesizeme.evaluation.lint import Finding, LintReport
 
 
@@ -36,18 +36,21 @@ class SourceOptions:
 
     format: str = option(
         "auto",
-        "Format of the rows: auto, or chatbot-arena, jsonl, lamp, llmfao, paper-format, polis, prism, "
+        "Format of the rows: auto, or argilla, chatbot-arena, community-alignment, jsonl, judged-rows, "
+        "label-studio, lamp, llmfao, mlflow, open-webui, paper-format, polis, prism, rated-completions, "
         "remesh, trl-rows.",
     )
     columns: list[str] | None = COLUMNS()
+    scale: str | None = SCALE()
     user: str | None = option(None, "Owner of rows that name none.", "ID")
     data_dir: Path | None = DATA_DIR()
 
-    def read(self, source: str, *, skip_bad_rows: bool) -> PairsFile:
-        """The pairs of `source` as the flags say."""
+    def read(self, source: str, *, skip_bad_rows: bool, alone: bool = False) -> PairsFile:
+        """The pairs of `source` as the flags say; other feedback may come alone."""
         return read(
             source, format=self.format, columns=self.columns, user_id=self.user,
-            skip_bad_rows=skip_bad_rows, data_dir=self.data_dir,
+            skip_bad_rows=skip_bad_rows, data_dir=self.data_dir, scale=self.scale,
+            feedback="alone" if alone else "unread",
         )  # fmt: skip
 
 
@@ -63,40 +66,58 @@ def convert(
     common: CommonOptions,
     reading: ReadingOptions,
     source: str = SOURCE(),
-    out: Path = TARGET(),
+    out: Path | None = option(
+        None, "File to write the pairs to, .jsonl or .jsonl.gz.", "FILE", name="--out", parser=new_file
+    ),
+    feedback_out: Path | None = option(
+        None, "File to write ties, rankings, ratings and edits to, likewise.", "FILE", parser=new_file
+    ),
     respondents: Literal["human", "simulated"] | None = option(
         None, "Keep the choices of people alone, or those of simulations.", "KIND"
     ),
     force: bool = FORCE(),
 ) -> None:
-    """Read pairs in any known format and write them as this project's JSON Lines."""
+    """Read pairs and other feedback in any known format and write them as this project's JSON Lines."""
     from synthesizeme import datasets
 
     report = datasets.convert(
         located(source, reading.data_dir), out, format=reading.format,
         columns=datasets.parse_columns(reading.columns or ()), user_id=reading.user,
-        skip_bad_rows=reading.skip_bad_rows, only=respondents, overwrite=force,
+        skip_bad_rows=reading.skip_bad_rows, only=respondents, feedback_target=feedback_out, overwrite=force,
+        scale=datasets.parse_scale(reading.scale) if reading.scale else None,
     )  # fmt: skip
     if not common.json:
         say_left_out(report.skipped, report.reasons, report.assumed)
-    line = (
-        f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))} "
-        f"from {count(report.rows_read, 'row')} in the format {report.format}."
-    )
-    tell(common.json, _report_json(report), [line])
+    tell(common.json, _report_json(report), [_converted(report)])
+
+
+def _converted(report: ConvertReport) -> str:
+    """What was written where, in words."""
+    parts = []
+    if report.target is not None:
+        parts.append(f"{count(report.pairs_written, 'pair')} written to {printable(str(report.target))}")
+    if report.feedback and report.feedback_target is not None:
+        parts.append(f"{in_words(report.feedback)} written to {printable(str(report.feedback_target))}")
+    elif report.feedback:
+        parts.append(f"{in_words(report.feedback)} not written (--feedback-out FILE writes them)")
+    return f"{', '.join(parts)} from {count(report.rows_read, 'row')} in the format {report.format}."
 
 
 @verb
 def inspect(common: CommonOptions, reading: ReadingOptions, source: str = SOURCE()) -> None:
-    """Show what is in a set of pairs: users, splits, lengths, leaks between splits."""
+    """Show what is in a set of pairs: users, splits, lengths, leaks, reasons, and feedback of other kinds."""
     from synthesizeme import datasets
 
-    file = reading.read(source, skip_bad_rows=reading.skip_bad_rows)
-    summary = datasets.inspect(file.pairs)
+    file = reading.read(source, skip_bad_rows=reading.skip_bad_rows, alone=True)
+    summary = datasets.inspect(file.pairs) if file.pairs else None
+    said = datasets.inspect_feedback(file.pairs, file.feedback)
     if common.json:
-        print_json({"format": file.format, "left_out": dict(file.reasons), **summary.model_dump(mode="json")})
+        found = {"pairs": 0} if summary is None else summary.model_dump(mode="json")
+        left_out = dict(file.reasons)
+        feedback = said.model_dump(mode="json")
+        print_json({"format": file.format, "left_out": left_out, **found, "feedback": feedback})
         return
-    _show(source, file.format, summary)
+    _show(source, file.format, summary, said)
 
 
 @verb
@@ -125,27 +146,54 @@ def split(
 def _report_json(report: ConvertReport) -> dict[str, object]:
     return {
         "source": report.source,
-        "out": str(report.target),
+        "out": None if report.target is None else str(report.target),
         "format": report.format,
         "rows_read": report.rows_read,
         "pairs_written": report.pairs_written,
+        "feedback": dict(report.feedback),
+        "feedback_out": None if report.feedback_target is None else str(report.feedback_target),
         "left_out": dict(report.reasons),
         "skipped_rows": [str(problem) for problem in report.skipped],
         "assumed": list(report.assumed),
     }
 
 
-def _show(source: str, format: str, summary: PairsSummary) -> None:
+def _show(source: str, format: str, summary: PairsSummary | None, said: FeedbackSummary) -> None:
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
+    rows = {
+        "format": format,
+        **({"pairs": "none"} if summary is None else _of_pairs(summary)),
+        **_of_feedback(said),
+    }
+    for name, value in rows.items():
+        table.add_row(Text(name, style="dim"), Text(value))
+    console = terminal()
+    console.print(Text(printable(source), style="bold"))
+    console.print(table)
+
+
+def _of_feedback(said: FeedbackSummary) -> dict[str, str]:
+    """What was said beside the bare choices, in words."""
+    rows = {"other feedback": in_words(said.kinds) or "none"}
+    if said.kinds:
+        rows["its users"] = f"{said.users:,}"
+    if said.reasons:
+        rows["reasons in words"] = in_words(said.reasons)
+    if said.strengths:
+        rows["strengths"] = count(said.strengths, "pair")
+    return rows
+
+
+def _of_pairs(summary: PairsSummary) -> dict[str, str]:
+    """What pairs are like, in words."""
     turns, lengths, users = summary.prompt_turns, summary.response_characters, summary.pairs_per_user
     longer = (
         "–" if summary.chosen_longer is None else f"{100 * summary.chosen_longer:.1f} % of unequal lengths"
     )
-    rows = {
-        "format": format,
+    return {
         "pairs": f"{summary.pairs:,}",
         "users": f"{summary.users:,}, {users.minimum:g} to {users.maximum:g} pairs each",
         "respondents": ", ".join(f"{name} {number:,}" for name, number in summary.respondents.items()),
@@ -161,11 +209,6 @@ def _show(source: str, format: str, summary: PairsSummary) -> None:
         )
         or "none",
     }
-    for name, value in rows.items():
-        table.add_row(Text(name, style="dim"), Text(value))
-    console = terminal()
-    console.print(Text(printable(source), style="bold"))
-    console.print(table)
 
 
 FAILED = 1

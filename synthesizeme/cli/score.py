@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from reward_models import RewardModel
     from synthesizeme.cli._score_rows import AskedRow
     from synthesizeme.evaluation.selective import Abstainer
+    from synthesizeme.profile import OwnTaste
     from synthesizeme.serving.rewards import ScalarRewards
-    from synthesizeme.types import Evidence, OwnTaste
+    from synthesizeme.types import Evidence
 
 
 SOURCE = "standard input"
@@ -248,7 +249,7 @@ def show_own_taste(model: RewardModel, user: str, *, as_json: bool) -> None:
 
 
 def _document(user: str, found: OwnTaste) -> dict[str, object]:
-    from synthesizeme.types import APART_LEVEL
+    from synthesizeme.profile import APART_LEVEL
 
     own, common = (
         [item.model_dump(mode="json") for item in items[:MOST]] for items in (found.own, found.common)

@@ -8,23 +8,26 @@ from synthesizeme.datasets._base import (
     find_data,
     formats,
     load_dataset,
+    load_feedback,
     load_words,
     locate,
 )
+from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._reading import (
-    ConvertReport,
     PairsFile,
     Source,
-    convert,
     open_source,
     pairs_of,
+    read_feedback,
     read_pairs,
 )
 from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_of
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.datasets.rows.columns import parse_columns
+from synthesizeme.datasets.rows.feedback import parse_scale
 from synthesizeme.datasets.rows.sources import LeftOut, ReadReport
 from synthesizeme.pairs import (
+    FeedbackSummary,
     PairsSummary,
     assign_splits,
     by_user,
@@ -32,6 +35,7 @@ from synthesizeme.pairs import (
     hold_out,
     hold_out_responses,
     inspect,
+    inspect_feedback,
     resplit,
 )
 
@@ -39,6 +43,7 @@ __all__ = [
     "ConvertReport",
     "CutText",
     "DatasetModule",
+    "FeedbackSummary",
     "LeftOut",
     "PairsFile",
     "PairsSummary",
@@ -55,12 +60,16 @@ __all__ = [
     "hold_out",
     "hold_out_responses",
     "inspect",
+    "inspect_feedback",
     "load_dataset",
+    "load_feedback",
     "load_words",
     "locate",
     "open_source",
     "pairs_of",
     "parse_columns",
+    "parse_scale",
+    "read_feedback",
     "read_pairs",
     "read_words",
     "resplit",

@@ -14,9 +14,10 @@ from typing import Any, Protocol, cast, overload
 
 from synthesizeme import discovery
 from synthesizeme.datasets.rows.containers import SUFFIXES, is_data_file
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Given, Judgement, UserWords, pairs_in
 from synthesizeme.hub import download, hub_name
 from synthesizeme.types import PreferencePair
 
@@ -37,7 +38,7 @@ class DatasetModule(Protocol):
     """What a module of this package offers. Its file is its registration; folders are none.
 
     One whose users also said something offers ``words(source: Path) -> dict[str, UserWords]``, see
-    `load_words`.
+    `load_words`; one with other feedback than `read` gives, ``feedback(source: Path) -> list[Judgement]``.
     """
 
     DESCRIPTION: str
@@ -54,8 +55,8 @@ class DatasetModule(Protocol):
     def recognises(self, row: Row) -> bool:
         """Whether the first row of some file is in this format; no two modules say yes to one row."""
 
-    def read(self, source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
-        """The pairs of a file, a folder or an object in memory; what makes no pair goes to the report."""
+    def read(self, source: Origin, report: ReadReport) -> Iterator[Given]:
+        """Pairs and other feedback of a file, folder or object in memory; the report has what is neither."""
 
 
 @cache
@@ -75,13 +76,11 @@ def recognise(row: Row) -> str | None:
     return next((name for name, module in formats().items() if module.recognises(row)), None)
 
 
-def loader(
-    read: Callable[[Origin, ReadReport], Iterator[PreferencePair]], download: Sequence[str] = ()
-) -> Load:
+def loader(read: Callable[[Origin, ReadReport], Iterator[Given]], download: Sequence[str] = ()) -> Load:
     """The `load` of a data set module, from its `read` and the files it needs from the hub."""
 
     def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-        """All pairs of a local file or folder, or of a hub data set; what makes no pair is left out.
+        """All pairs of a local file or folder, or of a hub data set; what is no pair is left out.
 
         Args:
             source: Path, or ``owner/name[:split]`` for the hub.
@@ -91,7 +90,7 @@ def loader(
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
         report = ReadReport(**options)
-        return list(read(local_copy(source, report, download), report))
+        return list(pairs_in(read(local_copy(source, report, download), report)))
 
     return load
 
@@ -211,6 +210,25 @@ def load_words(name: str, *, data_dir: str | Path | None = None) -> dict[str, Us
     """
     words: Callable[[Path], dict[str, UserWords]] | None = getattr(_module(name), "words", None)
     return {} if words is None else words(find_data(name, data_dir=data_dir))
+
+
+def load_feedback(name: str, *, data_dir: str | Path | None = None, **options: Any) -> list[Judgement]:
+    """What the users of a registered data set said of responses beside their choices, found like its pairs.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+        **options: Those of `ReadReport`.
+
+    Raises:
+        UnknownNameError: no module is called so.
+        DataError: it is nowhere, or cannot be read.
+    """
+    module, path = _module(name), find_data(name, data_dir=data_dir)
+    apart: Callable[[Path], list[Judgement]] | None = getattr(module, "feedback", None)
+    if apart is not None:
+        return apart(path)
+    return [said for said in module.read(path, ReadReport(**options)) if not isinstance(said, PreferencePair)]
 
 
 def _module(name: str) -> DatasetModule:

@@ -1,34 +1,33 @@
-"""Pairs out of a file, a folder, a hub data set or an object in memory, in any format: the one way in.
-
-`convert` writes what was read in our own format.
-"""
+"""Pairs and other feedback out of a file, a folder, a hub data set or an object in memory: the one way in."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._base import formats, load_dataset, local_copy, locate, made, recognise
-from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
+from synthesizeme.datasets._base import formats, local_copy, locate, recognise
 from synthesizeme.datasets.rows.columns import LOOKED_AT, columns_held, unknown_layout
 from synthesizeme.datasets.rows.containers import is_csv, is_data_file, rows_of
 from synthesizeme.datasets.rows.lines import NO_HEADER
-from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, Row, held
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, held
 from synthesizeme.errors import DataError, UnknownNameError
+from synthesizeme.feedback import Given, Judgement, Scale, kinds_of
 from synthesizeme.hub import hub_name
-from synthesizeme.plain_text import short_repr
-from synthesizeme.types import PreferencePair, Respondents, respondents
+from synthesizeme.plain_text import in_words, short_repr
+from synthesizeme.types import PreferencePair
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WhatWasRead:
+class WhatWasRead:
     """What became of the rows of a source."""
 
     source: str
@@ -36,33 +35,25 @@ class _WhatWasRead:
     format: str
     """Format it is in."""
     rows_read: int = 0
-    """Rows of the source; one makes no pair, one or several."""
+    """Rows of the source; one makes no pair, one or several, and other feedback."""
     skipped: tuple[DataError, ...] = ()
     """The malformed rows that were left out, each with its line and the reason."""
     left_out: tuple[LeftOut, ...] = ()
-    """Rows that make no pair by the rule of their format, such as ties."""
+    """Rows that say nothing by the rule of their format, such as blank responses."""
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Number of rows or parts of rows that made no pair, by reason."""
+    """Number of rows or parts of rows that were left out, by reason."""
     assumed: tuple[str, ...] = ()
     """What was assumed of the rows, in words; see `Source.assumed`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsFile(_WhatWasRead):
+class PairsFile(WhatWasRead):
     """What was read from a source of pairs."""
 
     pairs: tuple[PreferencePair, ...]
-    """Its pairs in file order, at least one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvertReport(_WhatWasRead):
-    """What a conversion did."""
-
-    target: Path
-    """File that was written."""
-    pairs_written: int
-    """Pairs in the target."""
+    """Its pairs in file order."""
+    feedback: tuple[Judgement, ...] = ()
+    """What else was said of responses, in file order."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +69,44 @@ class Source:
     report: ReadReport
     """Keeps the tally."""
 
-    def pairs(self) -> Iterator[PreferencePair]:
-        """The pairs in file order, one in memory at a time.
+    def given(self) -> Iterator[Given]:
+        """The pairs and the other feedback in file order, one in memory at a time.
 
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
         return formats()[self.format].read(self.path, self.report)
 
-    def nothing(self) -> DataError:
-        """What is wrong with a source that gave no pair."""
+    def pairs(self) -> Iterator[PreferencePair]:
+        """The pairs alone; how much other feedback there was is a note of the report.
+
+        Raises:
+            DataError: as `given`.
+        """
+        others: Counter[str] = Counter()
+        for said in self.given():
+            if isinstance(said, PreferencePair):
+                yield said
+            else:
+                others.update(kinds_of([said]))
+        if others:
+            self.report.notes.append(f"{in_words(others)}: not read here, where only choices are")
+
+    def nothing(self, feedback: Mapping[str, int] | None = None) -> DataError:
+        """What is wrong with a source that gave no pair.
+
+        Args:
+            feedback: How much other feedback it gave, by kind.
+        """
         if not self.report.rows_read:
             return _empty(self.path)
+        if feedback:
+            return DataError(
+                f"the rows hold {in_words(feedback)}, and no choice between two responses",
+                source=self.name,
+                cure="read them with read_feedback in Python, or write them with `synthesizeme data convert "
+                "IN --feedback-out FILE`; where choices are needed, give some too",
+            )
         reasons = ", ".join(f"{count} x {reason}" for reason, count in self.report.reasons.items())
         first = f"; the first: {self.report.bad[0]}" if self.report.bad else ""
         return DataError(
@@ -147,8 +164,8 @@ def open_source(source: object, report: ReadReport, format: str = "auto") -> Sou
 def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[PreferencePair]:
     """The pairs of whatever `read_pairs` takes, for functions that are given rows; pairs stay as they are.
 
-    An empty list has none. Rows that make no pair by the rule of their format, such as ties, are left out
-    with a warning.
+    An empty list has none. Rows that make no pair by the rule of their format are left out with a warning,
+    and so is other feedback, such as ties.
 
     Args:
         rows: The rows.
@@ -162,6 +179,8 @@ def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[Preference
     found = read_pairs(rows, user_id=user_id)
     for reason, number in found.reasons.items():
         _log.warning("%d of %d rows left out: %s", number, found.rows_read, reason)
+    if found.feedback:
+        _log.warning("%s left out: only choices are read here", in_words(kinds_of(found.feedback)))
     return found.pairs
 
 
@@ -172,8 +191,9 @@ def read_pairs(
     columns: Mapping[str, str] | None = None,
     user_id: str | None = None,
     skip_bad_rows: bool = False,
+    scale: Scale | None = None,
 ) -> PairsFile:
-    """Read all pairs of a source in any known format.
+    """Read all pairs of a source in any known format, and with them what else was said of responses.
 
     Args:
         source: File or folder, ``hub:owner/name[:split]`` or ``owner/name[:split]`` for the hub; or a list of
@@ -183,18 +203,66 @@ def read_pairs(
         columns: Column of the source by field of ours, for columns with names that no format knows.
         user_id: Owner of rows that name none.
         skip_bad_rows: Leave malformed rows out and report them in `PairsFile.skipped`.
+        scale: Scale of the ratings, where neither the rows nor their format say it.
 
     Raises:
         DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
             not skipped, or no pair is left.
         UnknownNameError: there is no such format.
     """
-    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
-    opened = open_source(source, report, format)
-    pairs = tuple(opened.pairs())
-    if not pairs:
+    found, opened = _read(source, format, columns, user_id, skip_bad_rows, scale)
+    if not found.pairs:
+        raise opened.nothing(kinds_of(found.feedback))
+    return found
+
+
+def read_feedback(
+    source: object,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    user_id: str | None = None,
+    skip_bad_rows: bool = False,
+    scale: Scale | None = None,
+) -> PairsFile:
+    """`read_pairs` where there may be no pair: all that people said of responses, choices and all else.
+
+    Args:
+        source: As `read_pairs`.
+        format: As `read_pairs`.
+        columns: As `read_pairs`.
+        user_id: As `read_pairs`.
+        skip_bad_rows: As `read_pairs`.
+        scale: As `read_pairs`.
+
+    Raises:
+        DataError: as `read_pairs`, or neither a pair nor other feedback is left.
+        UnknownNameError: there is no such format.
+    """
+    found, opened = _read(source, format, columns, user_id, skip_bad_rows, scale)
+    if not found.pairs and not found.feedback:
         raise opened.nothing()
-    return PairsFile(pairs=pairs, **opened.told())
+    return found
+
+
+def _read(
+    source: object,
+    format: str,
+    columns: Mapping[str, str] | None,
+    user_id: str | None,
+    skip_bad_rows: bool,
+    scale: Scale | None,
+) -> tuple[PairsFile, Source]:
+    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {}, scale=scale)
+    opened = open_source(source, report, format)
+    pairs: list[PreferencePair] = []
+    feedback: list[Judgement] = []
+    for said in opened.given():
+        if isinstance(said, PreferencePair):
+            pairs.append(said)
+        else:
+            feedback.append(said)
+    return PairsFile(pairs=tuple(pairs), feedback=tuple(feedback), **opened.told()), opened
 
 
 def _told(path: Origin, report: ReadReport) -> str:
@@ -232,7 +300,8 @@ def _unknown(path: Origin, row: Row) -> DataError:
         return DataError(f"{fields}: it {told[0]}", source=str(path), cure=told[1])
     cure = (
         "name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
-        "Python: columns=), or its "
+        "Python: columns=), or in place of chosen and rejected response_a, response_b and winner, or "
+        "response and rating, thumb or edited; or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}"
     )
     return DataError(fields, source=str(path), cure=f"{NO_HEADER}; else {cure}" if csv else cure)
@@ -242,74 +311,3 @@ def _empty(path: Origin) -> DataError:
     if isinstance(path, Path):
         return DataError("the file holds no rows", source=str(path), cure="check the path")
     return DataError(f"found no {path}; expected at least one", cure="give one row for each choice of a user")
-
-
-def convert(
-    source: str | Path,
-    target: str | Path,
-    *,
-    format: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    user_id: str | None = None,
-    skip_bad_rows: bool = False,
-    only: Respondents | None = None,
-    overwrite: bool = False,
-) -> ConvertReport:
-    """Read pairs in any known format and write them in ours, one in memory at a time.
-
-    Args:
-        source: As `read_pairs` takes it, or the name of a data set that is made here, e.g. ``synthetic``.
-        target: ``.jsonl`` or ``.jsonl.gz`` file to write; written whole or not at all.
-        format: Name of the format, or ``auto`` to tell it from the first rows.
-        columns: Column of the source by field of ours, for columns with names that no format knows.
-        user_id: Owner of rows that name none.
-        skip_bad_rows: Leave malformed rows out and list them.
-        only: Keep the choices of people alone, or those of simulations; the others are counted.
-        overwrite: Replace what `target` holds. What an equal conversion wrote may always be written again.
-
-    Raises:
-        DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
-            not skipped, no pair is left, or `target` is the source or holds something else.
-        UnknownNameError: there is no such format.
-    """
-    if str(source) in made() and not os.path.exists(source):
-        written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
-        return ConvertReport(
-            source=str(source),
-            format=str(source),
-            target=Path(target),
-            rows_read=written,
-            pairs_written=written,
-        )
-    if (
-        not overwrite
-        and os.path.isfile(source)
-        and os.path.exists(target)
-        and os.path.samefile(source, target)
-    ):
-        raise DataError("the file to write is the one that is read", source=str(target), cure=OVERWRITE)
-    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {})
-    opened = open_source(source, report, format)
-    others: list[str] = []
-    written = write_pairs(target, _kept(opened, only, others), overwrite=overwrite)
-    told = opened.told()
-    if others:
-        told["reasons"] = {**told["reasons"], f"not {only}": len(others)}
-    return ConvertReport(target=Path(target), pairs_written=written, **told)
-
-
-def _kept(opened: Source, only: Respondents | None, others: list[str]) -> Iterator[PreferencePair]:
-    """The pairs that are wanted; ids of the others go to `others`.
-
-    Raises:
-        DataError: there are no pairs at all.
-    """
-    some = False
-    for pair in opened.pairs():
-        some = True
-        if only is None or respondents([pair]) == only:
-            yield pair
-        else:
-            others.append(pair.pair_id)
-    if not some:
-        raise opened.nothing()

@@ -11,7 +11,8 @@ from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, decoded, open_bytes
 from synthesizeme.datasets.rows.lines import CSV_SUFFIXES
 from synthesizeme.datasets.rows.pairs import validated
-from synthesizeme.datasets.rows.sources import ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.plain_text import short_repr

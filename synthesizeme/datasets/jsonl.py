@@ -7,8 +7,11 @@ A row::
      "rejected": [{"role": "assistant", "content": "A fathom is a unit of length equal to ..."}],
      "split": "train", "metadata": {"topic": "units"}}
 
-`pair_id`, `split`, `created_at` and `metadata` may be left out. Without the last four it is a row that
-`trl` trains on as it stands.
+`pair_id`, `split`, `created_at`, `reason`, `strength` and `metadata` may be left out. Without these it is a
+row that `trl` trains on as it stands. Other feedback has a `kind` and the fields of `synthesizeme.feedback`::
+
+    {"kind": "rating", "user_id": "ada", "prompt": [...], "response": "Six feet.", "value": 5,
+     "scale": {"lowest": 1, "highest": 5, "levels": 5}, "reason": "It says only what I asked."}
 """
 
 from __future__ import annotations
@@ -26,9 +29,12 @@ from typing import Any, BinaryIO, get_args
 
 from synthesizeme.datasets._base import formats, loader, recognise
 from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.feedback import strict_feedback
 from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
-from synthesizeme.datasets.rows.sources import HeldRows, Origin, ReadReport, Row, SourceRow, Unjudgeable
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import HeldRows, Origin, ReadReport, SourceRow, Unjudgeable
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import KINDS, Given
 from synthesizeme.files import whole_file
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Role
@@ -38,15 +44,17 @@ SOURCES: tuple[str, ...] = ()
 FILES: tuple[str, ...] = ()
 DOWNLOAD: tuple[str, ...] = ()
 
+_OPTIONAL = ("instead_of", "metadata")
+"""Fields of feedback that are not written where they are empty."""
 OVERWRITE = "name another file, or replace this one with --force (overwrite=True)"
 
 
-def write_pairs(path: str | Path, pairs: Iterable[PreferencePair], *, overwrite: bool = True) -> int:
+def write_pairs(path: str | Path, pairs: Iterable[Given], *, overwrite: bool = True) -> int:
     """Write pairs as JSON Lines, compressed if the name ends in ``.gz``; all of them or no file at all.
 
     Args:
         path: The file.
-        pairs: Pairs to be written.
+        pairs: Pairs to be written, or other feedback.
         overwrite: Whether a file that is there and says something else is replaced.
 
     Returns:
@@ -61,7 +69,7 @@ def write_pairs(path: str | Path, pairs: Iterable[PreferencePair], *, overwrite:
     with whole_file(path) as stream:
         written = _write(stream, pairs, source=str(path), compress=path.suffix == ".gz")
         if not written:
-            raise DataError("there are no pairs to write", source=str(path), cure="check the input")
+            raise DataError("there is nothing to write", source=str(path), cure="check the input")
         stream.flush()
         if kept and not filecmp.cmp(stream.name, path, shallow=False):
             raise DataError("the file is there and holds something else", source=str(path), cure=OVERWRITE)
@@ -97,6 +105,8 @@ def append_pair(path: str | Path, pair: PreferencePair) -> None:
 
 def recognises(row: Row) -> bool:
     """Whether a row of some file is already in this format, its roles and the end of its prompt included."""
+    if row.get("kind") in KINDS and "prompt" in row:
+        return True
     return (
         set(REQUIRED) <= set(row) <= set(FIELDS)
         and all(_are_messages(row[field]) for field in ("prompt", "chosen", "rejected"))
@@ -105,9 +115,9 @@ def recognises(row: Row) -> bool:
     )
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
-    """The pairs of a file in this format, in any container that rows come in."""
-    return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+    """The pairs and other feedback of a file in this format, in any container that rows come in."""
+    return report.given(rows_of(source, report), lambda place: [_given(place, report)])
 
 
 load = loader(read, DOWNLOAD)
@@ -123,7 +133,9 @@ def _are_messages(turns: Any) -> bool:
     )
 
 
-def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
+def _given(place: SourceRow, report: ReadReport) -> Given | None:
+    if "kind" in place.row:
+        return strict_feedback(place, report)
     try:
         pair = strict_pair(place, report)
     except Unjudgeable:
@@ -148,7 +160,7 @@ def _or_convert(place: SourceRow, cure: str) -> str:
     return f"{cure}; or run `{command}` and use its output"
 
 
-def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, compress: bool) -> int:
+def _write(stream: BinaryIO, pairs: Iterable[Given], *, source: str, compress: bool) -> int:
     written = 0
     with gzip.GzipFile("", "wb", fileobj=stream, mtime=0) if compress else nullcontext(stream) as sink:
         for pair in pairs:
@@ -156,15 +168,20 @@ def _write(stream: BinaryIO, pairs: Iterable[PreferencePair], *, source: str, co
                 line = json.dumps(_row(pair), ensure_ascii=False, allow_nan=False).encode()
             except (TypeError, ValueError, RecursionError) as error:
                 cure = "keep only finite numbers, text, lists and objects in metadata"
-                problem = f"pair {short_repr(pair.pair_id)} cannot be written as JSON: {error}"
+                name = pair.pair_id if isinstance(pair, PreferencePair) else pair.feedback_id
+                problem = f"{short_repr(name)} cannot be written as JSON: {error}"
                 raise DataError(problem, source=source, cure=cure) from None
             sink.write(line + b"\n")
             written += 1
     return written
 
 
-def _row(pair: PreferencePair) -> Row:
-    """The row of a pair; what it does not have is left out."""
+def _row(pair: Given) -> Row:
+    """The row of a pair or of other feedback; what it does not have is left out."""
+    if not isinstance(pair, PreferencePair):
+        said = pair.model_dump(mode="json", exclude_none=True)
+        kept = {name: value for name, value in said.items() if value or name not in _OPTIONAL}
+        return {"kind": pair.kind, **kept}
     row: Row = {"pair_id": pair.pair_id, "user_id": pair.user_id}
     for field, messages in (("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)):
         row[field] = [{"role": message.role, "content": message.content} for message in messages]
@@ -172,4 +189,8 @@ def _row(pair: PreferencePair) -> Row:
         row["split"] = pair.split
     if pair.created_at:
         row["created_at"] = pair.created_at.isoformat()
+    if pair.reason:
+        row["reason"] = pair.reason
+    if pair.strength:
+        row["strength"] = pair.strength.model_dump()
     return {**row, "metadata": pair.metadata} if pair.metadata else row

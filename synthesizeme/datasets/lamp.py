@@ -36,7 +36,8 @@ from synthesizeme.datasets._lamp_files import (
     read_questions,
 )
 from synthesizeme.datasets._lamp_planted import planted_lamp, write_planted
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
 from synthesizeme.types import Frozen, Message, PreferencePair, Split

@@ -6,9 +6,10 @@ by llmonitor.com, CC BY 4.0. A row of ``crowd-comparisons.csv``, which points in
     id,prompt,model_x,model_y,worker,winner,left,right
     1,8,29,98,90,right,Alpaca (7B),Weaver 12k
 
-The worker saw `result_x` on the left. Ties, empty answers, identical answers and a worker's second judgement
-of the same two texts make no pair. The split is 60/20/20 at random within each worker; the prompts are dealt
-into four folds for testing on unseen prompts.
+The worker saw `result_x` on the left. Empty answers, identical answers and a worker's second judgement of the
+same two texts say nothing. The split of the pairs is 60/20/20 at random within each worker; the prompts are
+dealt into four folds for testing on unseen prompts. Ties come after the pairs and have no split;
+``llmfao.jsonl.gz`` has none, and `feedback` reads those of the raw files beside it.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import loader, locate, within
 from synthesizeme.datasets.rows.containers import rows_of
-from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.feedback import mapped_feedback
+from synthesizeme.datasets.rows.pairs import BLANK, SAME_TEXT, mapped_pair
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import Given, Judgement, Tie
 from synthesizeme.pairs import split_at
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Split
@@ -45,7 +49,7 @@ def recognises(row: Row) -> bool:
     return set(row) >= {"id", "worker", "winner", "left", "right"}
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
     path = within(source, FILES)
     if isinstance(path, Path) and path.name == COMPARISONS:
@@ -53,10 +57,24 @@ def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     return jsonl.read(path, report)
 
 
+def feedback(source: Path) -> list[Judgement]:
+    """The ties of the raw files, in the folder, beside the file that is named, or in a folder beside it.
+
+    Raises:
+        DataError: the raw files are not there, or cannot be read.
+    """
+    folder = source if source.is_dir() else source.parent
+    raw = locate(folder, FILES[1:])
+    if raw is None:
+        cure = f"fetch {', '.join((COMPARISONS, ANSWERS))} of {SOURCES[0]} and put them beside it"
+        raise DataError("the ties are in the raw files, which are not here", source=str(source), cure=cure)
+    return [said for said in _from_raw(raw, ReadReport()) if not isinstance(said, PreferencePair)]
+
+
 load = loader(read, DOWNLOAD)
 
 
-def _from_raw(path: Path, report: ReadReport) -> Iterator[PreferencePair]:
+def _from_raw(path: Path, report: ReadReport) -> Iterator[Given]:
     folder = path.parent
     answers = {str(place.row.get("id")): place.row for place in rows_of(folder / ANSWERS, ReadReport())}
     verdicts = {
@@ -70,19 +88,28 @@ def _from_raw(path: Path, report: ReadReport) -> Iterator[PreferencePair]:
     random.Random(7).shuffle(slugs)
     folds = {slug: position % FOLDS for position, slug in enumerate(slugs)}
     number = 0
-    for user_id, votes in sorted(_votes(path, answers, report).items()):
+    chosen, tied = _votes(path, answers, report)
+    for user_id, votes in sorted(chosen.items()):
         for place, split in zip(votes, _splits(user_id, len(votes)), strict=True):
             fields = _fields(place.row, answers[place.row["id"]], verdicts, folds)
             pair_id = f"llmfao-{number:05d}"
             if pair := mapped_pair(place, report, pair_id=pair_id, user_id=user_id, split=split, **fields):
                 yield pair
             number += 1
+    places = [(user_id, place) for user_id, votes in sorted(tied.items()) for place in votes]
+    for number, (user_id, place) in enumerate(places):
+        name, fields = f"llmfao-tie-{number:05d}", _tie(place.row, answers[place.row["id"]], verdicts, folds)
+        if tie := mapped_feedback(place, report, Tie, feedback_id=name, user_id=user_id, **fields):
+            yield tie
 
 
-def _votes(path: Path, answers: Mapping[str, Row], report: ReadReport) -> dict[str, list[SourceRow]]:
-    """The votes that make pairs, by user, in file order; the others go to the report."""
+def _votes(
+    path: Path, answers: Mapping[str, Row], report: ReadReport
+) -> tuple[dict[str, list[SourceRow]], dict[str, list[SourceRow]]]:
+    """The votes for a side and those for neither, by user, in file order; the others go to the report."""
     votes: dict[str, list[SourceRow]] = defaultdict(list)
-    seen: set[tuple[str, frozenset[str]]] = set()
+    ties: dict[str, list[SourceRow]] = defaultdict(list)
+    seen: set[tuple[bool, str, frozenset[str]]] = set()
     for place in rows_of(path, report):
         row = place.row
         if problem := _problem(row, answers):
@@ -90,19 +117,18 @@ def _votes(path: Path, answers: Mapping[str, Row], report: ReadReport) -> dict[s
             continue
         texts = [answers[row["id"]][side].strip() for side in ("result_x", "result_y")]
         user_id = f"llmfao_w{row['worker']}"
-        judged = user_id, frozenset(texts)
-        if row["winner"] == "tie":
-            report.leave_out(place, "tie")
-        elif not all(texts):
-            report.leave_out(place, "a response is blank")
+        tied = row["winner"] == "tie"
+        judged = tied, user_id, frozenset(texts)
+        if not all(texts):
+            report.leave_out(place, BLANK)
         elif texts[0] == texts[1]:
-            report.leave_out(place, "both responses are the same text")
+            report.leave_out(place, SAME_TEXT)
         elif judged in seen:
             report.leave_out(place, "second judgement of the same two texts by the same worker")
         else:
             seen.add(judged)
-            votes[user_id].append(place)
-    return votes
+            (ties if tied else votes)[user_id].append(place)
+    return votes, ties
 
 
 def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
@@ -149,6 +175,26 @@ def _fields(
             "shown_first": "chosen" if side == "left" else "rejected",
             "llm_judge": {
                 judge: "tie" if winner == "tie" else "chosen" if winner == side else "rejected"
+                for judge, winner in judged.items()
+            },
+            "prompt_fold": folds[answer["slug"]],
+        },
+    }
+
+
+def _tie(
+    vote: Row, answer: Row, verdicts: Mapping[str, Mapping[Any, Any]], folds: Mapping[str, int]
+) -> dict[str, Any]:
+    judged = {judge: winners[vote["id"]] for judge, winners in verdicts.items() if vote["id"] in winners}
+    return {
+        "prompt": answer["text"],
+        "responses": [answer["result_x"], answer["result_y"]],
+        "metadata": {
+            "prompt_slug": answer["slug"],
+            "models": [vote["left"], vote["right"]],
+            "comparison_id": f"llmfao_pair{vote['id']}",
+            "llm_judge": {
+                judge: {"left": "first", "right": "second"}.get(winner, winner)
                 for judge, winner in judged.items()
             },
             "prompt_fold": folds[answer["slug"]],

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import with_system
+from synthesizeme.feedback import Given
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
@@ -35,10 +37,10 @@ def recognises(row: Row) -> bool:
     return {"user_id", "context", "chosen", "rejected"} <= set(row)
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file or folder; ids are ``conversation:turn:count``."""
     count: Counter[tuple[str, int]] = Counter()
-    return report.pairs(rows_of(within(source, FILES), report), lambda place: _pair(place, report, count))
+    return report.given(rows_of(within(source, FILES), report), lambda place: [_pair(place, report, count)])
 
 
 load = loader(read, DOWNLOAD)

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 
 from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row
-from synthesizeme.types import PreferencePair
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport
+from synthesizeme.feedback import Given
 
 DESCRIPTION = "agreed against disagreed civic statements of Polis participants, in time order"
 SOURCES: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ def recognises(row: Row) -> bool:
     return False
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of the file, or of the folder it lies in."""
     return jsonl.read(within(source, FILES), report)
 

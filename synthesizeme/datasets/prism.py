@@ -9,8 +9,10 @@ A row of ``conversations.jsonl`` (Kirk et al. 2024, arXiv:2404.16019; shortened)
 
 ``utterances.jsonl`` holds the same in long form, one row per rated response (`user_prompt`,
 `model_response`); it is read as well. A pair sets the chosen response of a turn against each other response
-of that turn, after the turns before it as the person continued them. Responses rated alike are ties and
-make no pair. ``survey.jsonl`` beside the file gives `metadata.user_profile`.
+of that turn, after the turns before it as the person continued them, and has its strength from their scores.
+Responses rated alike make no pair. Each score is also a rating, and a turn of three responses or more also a
+ranking, which name these pairs in `instead_of`; two responses rated alike are a tie. ``survey.jsonl`` beside
+the file gives `metadata.user_profile`.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ from typing import Any
 
 from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.feedback import mapped_feedback, mapped_ranking
 from synthesizeme.datasets.rows.lines import json_lines
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
-from synthesizeme.types import PreferencePair
+from synthesizeme.feedback import Given, Rating, Scale
+from synthesizeme.types import PreferencePair, Strength
 
 DESCRIPTION = "PRISM conversations or utterances with rated responses, demographics from the survey"
 SOURCES = ("HannahRoseKirk/prism-alignment",)
@@ -37,6 +42,8 @@ FILES = (
 )
 DOWNLOAD = ("conversations.jsonl", "survey.jsonl")
 
+SCALE = Scale(lowest=1, highest=100, levels=100)
+"""Scores that a response may be given."""
 PROFILE_FIELDS = (
     "age", "gender", "employment_status", "education", "marital_status", "english_proficiency",
     "study_locale", "religion", "ethnicity", "location",
@@ -51,12 +58,12 @@ def recognises(row: Row) -> bool:
     return {"conversation_history", "user_id"} <= set(row) or set(row) >= _LONG_FORM
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file of conversations or utterances, or of the folder it lies in."""
     path = within(source, FILES)
     profiles = _profiles(path) if isinstance(path, Path) else {}
     for conversation in _conversations(rows_of(path, report)):
-        yield from _pairs_of(conversation, report, profiles.get(conversation.row.get("user_id")))
+        yield from _given(conversation, report, profiles.get(conversation.row.get("user_id")))
 
 
 load = loader(read, DOWNLOAD)
@@ -81,7 +88,7 @@ def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
         yield conversation
 
 
-def _pairs_of(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterator[PreferencePair]:
+def _given(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterator[Given]:
     turns: dict[int, tuple[list[Row], list[Row]]] = {}
     try:
         for turn in place.row["conversation_history"]:
@@ -102,9 +109,15 @@ def _pairs_of(place: SourceRow, report: ReadReport, profile: Row | None) -> Iter
         if len(said) != 1 or len(chosen) != 1:
             report.leave_out(place, "a turn without exactly one question and one chosen response")
             return
-        for index, answer in enumerate(answers):
-            if answer is not chosen[0]:
-                yield from _pair(place, report, profile, (number, index), prompt, chosen[0], answer)
+        made = [
+            pair
+            for index, answer in enumerate(answers)
+            if answer is not chosen[0]
+            for pair in _pair(place, report, profile, (number, index), prompt, chosen[0], answer)
+        ]
+        yield from made
+        same_act = tuple(pair.pair_id for pair in made)
+        yield from _scores(place, report, number, prompt, chosen[0], answers, same_act)
         prompt = [*prompt, chosen[0]]
 
 
@@ -119,7 +132,6 @@ def _pair(
 ) -> Iterator[PreferencePair]:
     row, better, worse = place.row, chosen["about"], rejected["about"]
     if better.get("score") is not None and better.get("score") == worse.get("score"):
-        report.leave_out(place, "tie: both responses have the same score")
         return
     known = {
         "conversation_id": row.get("conversation_id"),
@@ -138,10 +150,52 @@ def _pair(
         prompt=prompt,
         chosen=chosen,
         rejected=rejected,
+        strength=_strength(better.get("score"), worse.get("score")),
         metadata={"turn": where[0], **{key: value for key, value in known.items() if value is not None}},
     )
     if pair:
         yield pair
+
+
+def _scores(
+    place: SourceRow,
+    report: ReadReport,
+    turn: int,
+    prompt: list[Row],
+    chosen: Row,
+    answers: list[Row],
+    same_act: tuple[str, ...],
+) -> Iterator[Given]:
+    """What the scores of a turn say: a rating of each response, and the order of all."""
+    name = f"{place.row.get('conversation_id')}:{turn}"
+    said: Row = {"user_id": place.row.get("user_id"), "prompt": prompt, "instead_of": same_act}
+    written = [answer for answer in answers if str(answer["content"]).strip()]
+    for answer in written:
+        index, score = answers.index(answer), answer["about"].get("score")
+        if score is not None:
+            about = {"turn": turn, "model": answer["about"].get("model_name")}
+            yield from filter(None, [mapped_feedback(
+                place, report, Rating, feedback_id=f"{name}:{index}:rating", response=answer, value=score,
+                scale=SCALE, metadata=about, **said,
+            )])  # fmt: skip
+    scores = [answer["about"].get("score") for answer in written]
+    best = chosen["about"].get("score")
+    if best is None or None in scores or best < max(scores):
+        ranks = [1 if answer is chosen else 2 for answer in written]
+    else:
+        ranks = [1 + sorted(set(scores), reverse=True).index(score) for score in scores]
+    if chosen not in written or len({answer["content"].strip() for answer in written}) < len(written):
+        return
+    if len(written) > 2 or ranks == [1, 1]:
+        made = mapped_ranking(place, report, written, ranks, feedback_id=f"{name}:order", **said)
+        yield from filter(None, [made])
+
+
+def _strength(better: Any, worse: Any) -> Strength | None:
+    on_scale = all(
+        isinstance(it, int | float) and SCALE.lowest <= it <= SCALE.highest for it in (better, worse)
+    )
+    return SCALE.strength(better, worse) if on_scale and better > worse else None
 
 
 def _profiles(beside: Path) -> dict[Any, Row]:

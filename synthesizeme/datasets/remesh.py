@@ -32,9 +32,10 @@ from synthesizeme.datasets._base import loader, within
 from synthesizeme.datasets._words import read_words
 from synthesizeme.datasets.rows.lines import csv_cells
 from synthesizeme.datasets.rows.pairs import mapped_pair
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import OwnAnswer, UserWords
+from synthesizeme.feedback import Given, OwnAnswer, UserWords, pairs_in
 from synthesizeme.feedback import by_user as by_id
 from synthesizeme.pairs import by_user, split_at
 from synthesizeme.plain_text import short_repr
@@ -73,7 +74,7 @@ def recognises(row: Row) -> bool:
     return len(row) == 2 and row.get("Name") == "Title"
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of ``remesh.jsonl.gz``, of the public tables below a folder, or of one dialogue's table."""
     path = within(source, FILES)
     if not isinstance(path, Path) or not _is_public(path):
@@ -101,7 +102,7 @@ def words(source: Path) -> dict[str, UserWords]:
             cure = f"put {WORDS[0]} beside it"
             raise DataError("no words of its users lie beside it", source=str(path), cure=cure)
         said = read_words(beside).words
-        histories = by_user(jsonl.read(path, ReadReport(skip_bad_rows=True)))
+        histories = by_user(pairs_in(jsonl.read(path, ReadReport(skip_bad_rows=True))))
     return {user: _in_time(own, histories.get(user, [])) for user, own in said.items()}
 
 

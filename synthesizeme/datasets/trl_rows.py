@@ -14,7 +14,6 @@ is the number of ``later_turns`` where the two conversations go on after the res
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +22,11 @@ from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import loader
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row, as_json
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
+from synthesizeme.datasets.rows.verdicts import strength_of
+from synthesizeme.feedback import Given
 from synthesizeme.types import PreferencePair
 
 DESCRIPTION = "TRL preference rows: conversational or strings, prompt apart or implicit, any further columns"
@@ -43,9 +45,9 @@ def recognises(row: Row) -> bool:
     return {"chosen", "rejected"} <= set(row) and "context" not in row and not jsonl.recognises(row)
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file or folder."""
-    return report.pairs(rows_of(source, report), lambda place: _pair(place, report))
+    return report.given(rows_of(source, report), lambda place: [_pair(place, report)])
 
 
 load = loader(read, DOWNLOAD)
@@ -88,8 +90,10 @@ def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
         rejected=rejected,
         split=row.get("split"),
         created_at=row.get("created_at"),
+        reason=row.get("reason"),
+        strength=strength_of(place, report),
         metadata={
-            **{key: _plain(row[key]) for key in row if key not in apart or not _is_read(key, row[key])},
+            **{key: as_json(row[key]) for key in row if key not in apart or not _is_read(key, row[key])},
             **(row["metadata"] if isinstance(row.get("metadata"), dict) else {}),
             **known,
         },
@@ -112,8 +116,3 @@ def _turns(side: Any) -> Any:
         {"role": who, "content": text.strip()} for who, text in zip(parts[::2], parts[1::2], strict=True)
     ]
     return turns[:-1] if turns[-1] == {"role": "Assistant", "content": ""} else turns
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON can hold it."""
-    return json.loads(json.dumps(value, default=str))

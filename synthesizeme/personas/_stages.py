@@ -35,10 +35,10 @@ from synthesizeme.personas.selection import (
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, write_persona
 from synthesizeme.personas.trial import tried_persona
 from synthesizeme.plain_text import count
-from synthesizeme.profile import Candidate, Persona, Provenance, UserProfile
+from synthesizeme.profile import APART_LEVEL, Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.taste import as_sure_as_they_are, p_value
-from synthesizeme.types import APART_LEVEL, Demonstration, Evidence, Order, PreferencePair
+from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
 
 FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""

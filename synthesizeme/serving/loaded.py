@@ -22,13 +22,14 @@ from synthesizeme.datasets.rows import (
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.plain_text import count, printable
+from synthesizeme.profile import OwnTaste
 from synthesizeme.progress import ShowProgress, in_steps, waiting
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.opening import open_rewards
 from synthesizeme.serving.rewards import NOBODY, Margin, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.rows import read_words
 from synthesizeme.serving.settings import Settings
-from synthesizeme.types import Comparison, Failure, OwnTaste, PreferencePair, Verdict
+from synthesizeme.types import Comparison, Failure, PreferencePair, Verdict
 
 STEP = 256
 """Responses of a batch where the progress of scoring is shown."""

@@ -481,10 +481,10 @@ class Endless(io.RawIOBase):
 class Brevity(RewardModel):
     """Rewards fewer characters; remembers nothing."""
 
-    def _fit(self, histories: Any, words: Any) -> Any:
+    def _fit(self, histories: Any, sayings: Any) -> Any:
         return {user: {} for user in histories}
 
-    def _user_state(self, pairs: Any, words: Any = None) -> Any:
+    def _user_state(self, pairs: Any, said: Any = None) -> Any:
         return {}
 
     def _rewards(self, asked: Any) -> Estimates:

@@ -4,6 +4,7 @@ import pytest
 
 from synthesizeme.datasets import ReadReport, chatbot_arena, convert
 from synthesizeme.errors import DataError
+from synthesizeme.types import PreferencePair
 
 
 def talk(*turns):
@@ -37,21 +38,44 @@ def test_the_other_side_can_win(write_lines):
 
 def test_ties_and_what_cannot_be_compared_are_counted(write_lines):
     path = write_lines(
-        vote(winner="tie"),
-        vote(winner="tie (bothbad)"),
+        vote(question_id="q0", winner="tie"),
+        vote(question_id="q2", winner="tie (bothbad)"),
         vote(conversation_b=talk("Ho", "Hey!")),
         vote(conversation_b=talk("Hi", "Hello.")),
         vote(conversation_b=talk("Hi", "")),
         vote(),
     )
     report = ReadReport()
-    assert len(list(chatbot_arena.read(path, report))) == 1
+    tie, bad, pair = chatbot_arena.read(path, report)
+    assert (tie.responses, tie.both, bad.both) == (("Hello.", "Hey!"), None, "bad")
+    assert tie.metadata["model_a"] == "koala"
+    assert isinstance(pair, PreferencePair)
     assert report.reasons == {
-        "tie": 2,
         "the two conversations have no differing responses to a common prompt": 2,
         "a response is blank": 1,
     }
     assert report.rows_read == 6
+
+
+def test_the_release_with_one_column_for_each_winner(write_lines):
+    def row(number, won, **changes):
+        winners = {name: int(name == won) for name in ("winner_model_a", "winner_model_b", "winner_tie")}
+        return {
+            "id": number, "model_a": "koala", "model_b": "vicuna", "prompt": '["Hi", "And you?"]',
+            "response_a": '["Hello.", "Well."]', "response_b": '["Hello.", null]', **winners, **changes,
+        }  # fmt: skip
+
+    late = row(3, "winner_tie", response_b='["Hello.", "Bad."]')
+    early = row(2, "winner_model_b", response_b='["Hey!", "Fine."]')
+    blank = row(1, "winner_model_a")
+    report = ReadReport(user_id="all")
+    tie, pair = chatbot_arena.read(write_lines(late, early, blank), report)
+    assert [turn.content for turn in tie.prompt] == ["Hi", "Hello.", "And you?"]
+    assert tie.responses == ("Well.", "Bad.")
+    assert (pair.chosen_text, pair.user_id, pair.pair_id) == ("Hey!", "all", "2")
+    assert report.reasons == {"a response is blank": 1}
+    with pytest.raises(DataError, match="expected a 1 in one of winner_model_a"):
+        chatbot_arena.load(write_lines(row(4, "nobody")))
 
 
 def test_several_turns_are_compared_where_they_part(write_lines):

@@ -39,13 +39,20 @@ def test_a_format_is_a_whole_data_set_module(name):
 def test_every_public_module_is_a_data_set():
     registered = set(discovery.names("synthesizeme.datasets", folders=False))
     assert set(formats()) == {
+        "argilla",
         "chatbot-arena",
+        "community-alignment",
         "jsonl",
+        "judged-rows",
+        "label-studio",
         "lamp",
         "llmfao",
+        "mlflow",
+        "open-webui",
         "paper-format",
         "polis",
         "prism",
+        "rated-completions",
         "remesh",
         "trl-rows",
     }

@@ -284,7 +284,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(pair_row, write_lin
     for bad in ({"x": math.nan}, {"x": object()}):
         with pytest.raises(DataError, match="cannot be written as JSON"):
             write_pairs(path, [pair, pair.model_copy(update={"metadata": bad})])
-    with pytest.raises(DataError, match="no pairs to write"):
+    with pytest.raises(DataError, match="nothing to write"):
         write_pairs(path, [])
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["pairs.jsonl"]

@@ -8,11 +8,13 @@ import unicodedata
 
 import pytest
 
-from synthesizeme.datasets import convert, parse_columns, read_pairs
+from synthesizeme.datasets import convert, parse_columns, read_feedback, read_pairs
 from synthesizeme.datasets.rows import SourceRow, read_user
 from synthesizeme.datasets.rows.lines import json_stream
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.lint import lint
+from synthesizeme.feedback import THUMBS, Rating, Tie
+from synthesizeme.types import Strength
 
 ARENA = [
     {"user": "u", "prompt": "Q?", "response_a": "good", "response_b": "bad", "winner": "model_a"},
@@ -30,30 +32,22 @@ def refused(source, **options):
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        (ARENA, "in 'winner' which one was preferred"),
-        (HELP, "below 0 prefers the first"),
-        (KTO, "as for KTO"),
-    ],
-)
-def test_a_verdict_beside_two_responses_is_never_cured_by_columns(rows, said):
-    error = refused(rows)
-    assert said in str(error)
-    assert "--columns cannot" in str(error)
-    assert "chosen=NAME" not in str(error)
+def test_a_verdict_beside_two_responses_makes_the_right_pairs_and_a_tie_stays_one():
+    found = read_feedback(ARENA)
+    assert [(pair.chosen_text, pair.rejected_text) for pair in found.pairs] == [("good", "bad")] * 2
+    (tie,) = found.feedback
+    assert isinstance(tie, Tie)
+    assert tie.responses == ("so", "as so")
+    (pair,) = read_pairs(HELP, user_id="u").pairs
+    assert (pair.chosen_text, pair.strength) == ("good", Strength(level=3, levels=3))
 
 
-def test_the_cure_of_a_verdict_makes_the_right_pairs():
-    sides = {"model_a": ("response_a", "response_b"), "model_b": ("response_b", "response_a")}
-    rows = [
-        row | {"chosen": row[sides[row["winner"]][0]], "rejected": row[sides[row["winner"]][1]]}
-        for row in ARENA
-        if row["winner"] in sides
-    ]
-    pairs = read_pairs(rows, columns={"user_id": "user"}).pairs
-    assert [pair.chosen[0].content for pair in pairs] == ["good", "good"]
+def test_one_response_and_its_worth_is_no_pair():
+    error = refused(KTO)
+    assert "the rows hold 1 thumb, and no choice between two responses" in str(error)
+    (thumb,) = read_feedback(KTO).feedback
+    assert isinstance(thumb, Rating)
+    assert (thumb.response, thumb.value, thumb.scale) == ("good", 1, THUMBS)
 
 
 def test_columns_of_other_case_are_named_and_the_cure_works(tmp_path):

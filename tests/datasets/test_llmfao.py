@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from synthesizeme.datasets import ReadReport, convert, llmfao
+from synthesizeme.datasets import ReadReport, convert, llmfao, load_feedback
 from synthesizeme.errors import DataError
 
 
@@ -58,7 +58,9 @@ def raw(tmp_path):
 
 def test_the_rule_on_a_few_rows(raw):
     report = ReadReport()
-    pairs = list(llmfao.read(raw, report))
+    *pairs, tie = llmfao.read(raw, report)
+    assert (tie.feedback_id, tie.user_id, tie.responses) == ("llmfao-tie-00000", "llmfao_w6", ("a", "b"))
+    assert tie.metadata["llm_judge"] == {"gpt4": "second"}
     assert [(pair.pair_id, pair.user_id, pair.chosen_text) for pair in pairs] == [
         ("llmfao-00000", "llmfao_w5", "a"),
         ("llmfao-00001", "llmfao_w5", "d"),
@@ -72,11 +74,32 @@ def test_the_rule_on_a_few_rows(raw):
     assert pairs[1].metadata["shown_first"] == "rejected"
     assert (pairs[1].metadata["chosen_model"], pairs[1].metadata["rejected_model"]) == ("Y", "X")
     assert report.reasons == {
-        "tie": 1,
         "both responses are the same text": 1,
         "a response is blank": 1,
         "second judgement of the same two texts by the same worker": 1,
     }
+
+
+def test_the_ties_of_the_public_files_stand_beside_the_pairs(shared_data):
+    ties = load_feedback("llmfao", data_dir=shared_data)
+    with (shared_data / "llmfao_raw" / "crowd-comparisons.csv").open(encoding="utf-8") as stream:
+        votes = [row for row in csv.DictReader(stream) if row["winner"] == "tie"]
+    with gzip.open(shared_data / "llmfao_raw" / "pairs-crowd.jsonl.gz", "rt", encoding="utf-8") as stream:
+        answers = {str(row["id"]): row for row in map(json.loads, stream)}
+    texts = [
+        (vote["worker"], frozenset(answers[vote["id"]][side].strip() for side in ("result_x", "result_y")))
+        for vote in votes
+    ]
+    said = {it for it in texts if len(it[1]) == 2 and all(it[1])}
+    assert len(votes) == 2453
+    assert len(ties) == len(said)
+    assert len({tie.feedback_id for tie in ties}) == len(ties)
+
+
+def test_without_the_raw_files_there_are_no_ties_to_read(tmp_path):
+    (tmp_path / "llmfao.jsonl.gz").write_bytes(b"")
+    with pytest.raises(DataError, match=r"the ties are in the raw files.*fetch crowd-comparisons.csv"):
+        load_feedback("llmfao", data_dir=tmp_path)
 
 
 def test_is_recognised_in_a_folder(raw, tmp_path):

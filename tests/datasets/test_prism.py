@@ -1,7 +1,9 @@
 import pytest
 
-from synthesizeme.datasets import ReadReport, convert, prism
+from synthesizeme.datasets import ReadReport, convert, prism, read_feedback
 from synthesizeme.errors import DataError
+from synthesizeme.feedback import Ranking, Rating, kinds_of, pairs_in
+from synthesizeme.types import Strength
 
 
 def said(turn, content):
@@ -38,7 +40,8 @@ SURVEY = {
 
 def test_chosen_against_each_other_response_of_its_turn(write_lines):
     report = ReadReport()
-    pairs = list(prism.read(write_lines(CONVERSATION, name="conversations.jsonl"), report))
+    given = list(prism.read(write_lines(CONVERSATION, name="conversations.jsonl"), report))
+    pairs = list(pairs_in(given))
     assert [(pair.pair_id, pair.chosen_text, pair.rejected_text) for pair in pairs] == [
         ("c0:0:0", "Oslo.", "Rome."),
         ("c0:1:1", "Fjords.", "Because."),
@@ -49,7 +52,27 @@ def test_chosen_against_each_other_response_of_its_turn(write_lines):
         "turn": 0, "conversation_id": "c0", "conversation_type": "unguided", "chosen_model": "best",
         "rejected_model": "m", "chosen_score": 90, "rejected_score": 40,
     }  # fmt: skip
-    assert report.reasons == {"tie: both responses have the same score": 1, "a response is blank": 1}
+    assert [pair.strength for pair in pairs] == [Strength(level=50, levels=99)] * 2
+    assert report.reasons == {"a response is blank": 1}
+
+
+def test_scores_are_ratings_and_the_order_of_a_turn_a_ranking_that_names_the_pairs_it_repeats(write_lines):
+    path = write_lines(CONVERSATION, name="conversations.jsonl")
+    said_so = read_feedback(path).feedback
+    assert kinds_of(said_so) == {"rating": 5, "ranking": 1}
+    (ranking,) = (it for it in said_so if isinstance(it, Ranking))
+    assert ranking.groups == (("Oslo.", "Home."), ("Rome.",))
+    assert ranking.instead_of == ("c0:0:0",)
+    rated = {it.response: (it.value, it.instead_of) for it in said_so if isinstance(it, Rating)}
+    assert rated["Home."] == (90, ("c0:0:0",))
+    assert rated["Because."] == (20, ("c0:1:1",))
+
+
+def test_two_responses_of_one_score_are_a_tie(write_lines):
+    history = [said(0, "Where to?"), answer(0, 0, "Rome.", 40), answer(0, 1, "Oslo.", 40, True)]
+    found = read_feedback(write_lines({**CONVERSATION, "conversation_history": history}))
+    assert found.pairs == ()
+    assert kinds_of(found.feedback) == {"rating": 2, "tie": 1}
 
 
 def test_the_survey_beside_it_gives_the_profile(write_lines):

@@ -77,7 +77,7 @@ def test_users_with_different_numbers_of_pairs_are_laid_end_to_end():
     margins = joint.design @ mode
     p = expit(margins)
     close(at.working, margins + (1 - p) / (p * (1 - p)))
-    close(at.curvature, p * (1 - p))
+    close(at.noise, 1 / (p * (1 - p)))
     assert [block.shape for block in at.blocks] == [(1, 1), (7, 7), (2, 2)]
     begin = 0
     for rows, block in zip(users, at.blocks, strict=True):

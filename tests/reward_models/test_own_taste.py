@@ -14,9 +14,10 @@ from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
+from synthesizeme.profile import APART_LEVEL, OwnTaste
 from synthesizeme.stylometry import FEATURE, FEATURES, difference
 from synthesizeme.taste import chance
-from synthesizeme.types import APART_LEVEL, Evidence, OwnTaste
+from synthesizeme.types import Evidence
 
 pytestmark = pytest.mark.usefixtures("taste_alone")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.feedback import strict_feedback
 from synthesizeme.datasets.rows.lines import json_lines, json_stream
 from synthesizeme.datasets.rows.pairs import (
     asked_comparison,
@@ -15,7 +16,8 @@ from synthesizeme.datasets.rows.pairs import (
     read_user,
     strict_pair,
 )
-from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, Row, SourceRow, Unjudgeable, plain
+from synthesizeme.datasets.rows.plain import Row, plain
+from synthesizeme.datasets.rows.sources import LeftOut, ReadReport, SourceRow, Unjudgeable
 
 __all__ = [
     "LeftOut",
@@ -35,5 +37,6 @@ __all__ = [
     "read_response",
     "read_user",
     "rows_of",
+    "strict_feedback",
     "strict_pair",
 ]

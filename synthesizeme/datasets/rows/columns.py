@@ -22,16 +22,20 @@ RowOrError: TypeAlias = SourceRow | DataError
 """A row, or the error that it makes."""
 LOOKED_AT = 100
 """Rows by which it is decided what a column holds."""
-TARGETS = ("prompt", "chosen", "rejected", "user_id", "pair_id", "split", "created_at", "system", "metadata")
+TARGETS = (
+    "prompt", "chosen", "rejected", "user_id", "pair_id", "split", "created_at", "system", "metadata",
+    "reason", "strength", "response_a", "response_b", "winner", "response", "rating", "scale", "thumb",
+    "edited", "feedback_id",
+)  # fmt: skip
 """Fields that another column can be named for."""
 TEXTS = frozenset({
     "prompt", "context", "chosen", "rejected", "response", "first", "second", *SYSTEM_COLUMNS, "user_id",
     "pair_id", "text", "about", "input", "output", "user_prompt", "opening_prompt", "model_response",
-    "result_x", "result_y",
+    "result_x", "result_y", "response_a", "response_b", "reason", "edited",
 })  # fmt: skip
 """Columns whose cells are what somebody wrote, or a name: text, whatever it looks like, or messages."""
 
-_OPTIONAL = ("pair_id", "split", "created_at", "metadata")
+_OPTIONAL = ("pair_id", "split", "created_at", "metadata", "reason", "strength", "feedback_id")
 _OPENING = re.compile(r"\s*(?:array\(\s*)?[\[{]")
 _OBJECT = re.compile(r"\s*(?:array\(\s*)?\[?\s*\{")
 _MESSAGE = tuple(
@@ -196,20 +200,6 @@ def _as_python(match: re.Match[str]) -> str:
 
 
 _OURS = ("prompt", "chosen", "rejected", "user_id")
-_SIDES = (
-    *(
-        (f"{name}{first}", f"{name}{second}")
-        for name in ("response", "answer", "output", "completion", "conversation", "text")
-        for first, second in (("_a", "_b"), ("_1", "_2"), ("_0", "_1"), ("1", "2"), ("a", "b"), ("0", "1"))
-    ),
-    ("a", "b"), ("first", "second"), ("model_a_response", "model_b_response"),
-)  # fmt: skip
-_CHOICES = (
-    "winner", "preference", "overall_preference", "choice", "preferred", "better", "better_response_id",
-    "label", "vote", "human_preference", "preference_strength",
-)  # fmt: skip
-_SINGLE = ("completion", "response", "answer", "output")
-_VERDICTS = ("label", "rating", "score", "thumbs_up", "feedback", "reward")
 
 
 def columns_held(row: Mapping[str, Any]) -> bool:
@@ -237,28 +227,7 @@ def unknown_layout(row: Mapping[str, Any]) -> tuple[str, str] | None:
     if {"prompt", "chosen", "rejected"} <= names.keys():
         named = ",".join(f"{ours}={names[ours]}" for ours in _OURS if ours in names and names[ours] != ours)
         return "names its columns otherwise", f"name them with --columns '{named}'"
-    sides = next((pair for pair in _SIDES if set(pair) <= names.keys()), None)
-    verdict = next((name for name in _CHOICES if name in names), None)
-    if sides and verdict:
-        return _judged(names[sides[0]], names[sides[1]], names[verdict])
-    single, judged = (next((it for it in some if it in names), None) for some in (_SINGLE, _VERDICTS))
-    if single and judged:
-        return f"has one response, {names[single]!r}, and what it is worth, {names[judged]!r}, as for KTO", (
-            "a pair needs two responses of which one was preferred: join rows of one user and prompt, the "
-            f"one with the better {names[judged]!r} as chosen, and leave out what has no other side; "
-            "--columns cannot do it"
-        )
     return None
-
-
-def _judged(first: str, second: str, verdict: str) -> tuple[str, str]:
-    """The same of rows with two responses and a verdict."""
-    signs = "; in HelpSteer3 a number below 0 prefers the first, above 0 the second, and 0 is a tie"
-    return f"has two responses, {first!r} and {second!r}, and in {verdict!r} which one was preferred", (
-        f"write chosen and rejected into every row by its {verdict!r} and leave ties out; --columns cannot "
-        f"do it, for it would take {first!r} to be chosen in every row"
-        + (signs if verdict == "overall_preference" else "")
-    )
 
 
 def _holds_rows(value: Any) -> bool:

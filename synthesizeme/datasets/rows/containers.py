@@ -22,7 +22,9 @@ from synthesizeme.datasets.rows.sources import (
     SourceRow,
     split_of,
 )
+from synthesizeme.datasets.rows.workbooks import WORKBOOK_SUFFIX, sheet_names, workbook_rows
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)
 """Endings of text files that rows are read from; one of a compression may follow."""
@@ -31,6 +33,7 @@ SUFFIXES = (
     *(f"{text}{packed}" for text in _TEXT_SUFFIXES for packed in COMPRESSED),
     ".parquet",
     ".arrow",
+    WORKBOOK_SUFFIX,
 )
 """Endings of the files that rows are read from."""
 _NOT_ROWS = {"dataset_infos.json", "dataset_info.json", "dataset_dict.json", "state.json"}
@@ -206,7 +209,13 @@ def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
         yield from _read(_rows(source), report)
     else:
         for file in data_files(source, split=report.split):
+            _note_sheets(file.path, report)
             yield from _of_split(_read(_rows(file.path), report), file)
+
+
+def _note_sheets(path: Path, report: ReadReport) -> None:
+    if path.name.endswith(WORKBOOK_SUFFIX) and len(names := sheet_names(path)) > 1:
+        report.notes.append(f"of {path.name} the first sheet is read, {short_repr(names[0])} of {len(names)}")
 
 
 def is_csv(source: Origin) -> bool:
@@ -214,7 +223,7 @@ def is_csv(source: Origin) -> bool:
     if (
         isinstance(source, HeldRows)
         or source.is_dir()
-        or (isinstance(source, Path) and source.suffix in _BINARY)
+        or (isinstance(source, Path) and source.suffix in (*_BINARY, WORKBOOK_SUFFIX))
     ):
         return False
     name = source.name.removesuffix(source.suffix) if source.suffix in COMPRESSED else source.name
@@ -236,6 +245,8 @@ def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow
 def _rows(path: File) -> Iterator[SourceRow | DataError]:
     if isinstance(path, Path) and path.suffix in _BINARY:
         return _numbered(path, _BINARY[path.suffix])
+    if path.name.endswith(WORKBOOK_SUFFIX):
+        return workbook_rows(path)
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)

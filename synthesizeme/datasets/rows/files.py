@@ -172,7 +172,10 @@ COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 _HEAD = 64
 _POINTER = b"version https://git-lfs"
 _NO_TEXT = {
-    b"PK\x03\x04": ("is a zip archive or an Excel workbook", "unpack it, or save the sheet as CSV UTF-8"),
+    b"PK\x03\x04": (
+        "is a zip archive, or an Excel workbook",
+        "unpack it; the name of a workbook ends in .xlsx",
+    ),
     _POINTER: ("is a pointer of Git LFS, not the file", "run `git lfs pull` in the checkout"),
     b"PAR1": ("is a Parquet file by its first bytes", "let its name end in .parquet"),
     b"ARROW1": ("is an Arrow file by its first bytes", "let its name end in .arrow"),

@@ -22,7 +22,8 @@ from synthesizeme.datasets.rows.files import (
     raw_lines,
     stream_lines,
 )
-from synthesizeme.datasets.rows.sources import File, Row, SourceRow
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import File, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr
 

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from synthesizeme.datasets.rows.sources import SPLIT_NAMES, ReadReport, Row, SourceRow, Unjudgeable, plain
+from synthesizeme.datasets.rows.plain import Row, plain
+from synthesizeme.datasets.rows.sources import SPLIT_NAMES, ReadReport, SourceRow, Unjudgeable
 from synthesizeme.datasets.rows.turns import is_plain, message_of, name_text
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr
@@ -25,13 +26,15 @@ FIELDS = tuple(PreferencePair.model_fields)
 """Fields of a row in our own format."""
 REQUIRED = ("user_id", "prompt", "chosen", "rejected")
 """Fields it cannot do without."""
+BLANK, SAME_TEXT = "a response is blank", "both responses are the same text"
+"""Why responses say nothing of a preference."""
 
-_CURE = "correct the row, or leave such rows out with --skip-bad-rows (skip_bad_rows=True)"
-_NOBODY = (
+CURE = "correct the row, or leave such rows out with --skip-bad-rows (skip_bad_rows=True)"
+NOBODY = (
     "name the column of the users with --columns user_id=NAME, or their one owner with "
     "`synthesizeme data convert IN --out OUT --user ID`; in Python with columns= or user_id= of read_pairs"
 )
-_EXPECTED = {
+EXPECTED = {
     "string": "text that is not empty",
     "tuple": "a list of messages",
     "model": "a message with role and content",
@@ -56,7 +59,7 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
     row = place.row
     if missing := [field for field in REQUIRED if field not in row]:
         problem = f"the field is missing; found {short_repr(list(row))}, expected {', '.join(REQUIRED)}"
-        raise place.error(problem, field=missing[0], cure=_NOBODY if missing == ["user_id"] else "add it")
+        raise place.error(problem, field=missing[0], cure=NOBODY if missing == ["user_id"] else "add it")
     for field in ("prompt", "chosen", "rejected"):
         if isinstance(row[field], str):
             problem = f"found the bare string {short_repr(row[field])}; expected a list of messages"
@@ -68,11 +71,11 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
     nobody = not (fields["user_id"] or "").strip()
     if report is not None and nobody and report.user_id:
         fields["user_id"] = report.user_id
-        report.owned += 1
+        report.own(place)
     try:
         return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
     except DataError as error:
-        cure = _NOBODY if nobody and error.field == "user_id" else error.cure
+        cure = NOBODY if nobody and error.field == "user_id" else error.cure
         raise place.error(error.problem, field=error.field, cure=cure) from None
 
 
@@ -112,26 +115,45 @@ def mapped_pair(place: SourceRow, report: ReadReport, **fields: Any) -> Preferen
     """
     try:
         named = named_user(place, fields.get("user_id"))
-        fields["user_id"] = named or report.user_id
-        if fields["user_id"] is None:
-            raise place.error("no user is named", field="user_id", cure=_NOBODY)
-        fields["pair_id"] = _name(place, "pair_id", fields.get("pair_id"))
-        fields["prompt"] = messages(place, "prompt", fields["prompt"], role="user")
+        fields = addressed(place, report, "pair_id", fields)
         for field in ("chosen", "rejected"):
             fields[field] = messages(place, field, fields[field], role="assistant")
-        if reason := _no_pair(fields):
+        if reason := unasked(fields["prompt"]) or _no_pair(fields):
             report.leave_out(place, reason)
             return None
         if derived := has_no_id(fields):
             fields["pair_id"] = derived_id(fields)
-        split = fields.get("split")
-        fields["split"] = SPLIT_NAMES.get(split.lower(), split) if isinstance(split, str) else split
         pair = _validated(place, fields)
     except DataError as error:
         report.refuse(place, error)
         return None
-    report.owned += not named
+    if not named:
+        report.own(place)
     return report.admit(place, pair, id_is_derived=derived)
+
+
+def addressed(place: SourceRow, report: ReadReport, id_field: str, fields: Mapping[str, Any]) -> Row:
+    """Foreign fields with whose they are, the prompt, the split and the reason in our form.
+
+    Args:
+        place: Where the row stands.
+        report: Has the owner of rows that name nobody.
+        id_field: Field of the id.
+        fields: The fields.
+
+    Raises:
+        DataError: no user is named, or the prompt is neither text nor messages.
+    """
+    row = dict(fields)
+    row["user_id"] = named_user(place, row.get("user_id")) or report.user_id
+    if row["user_id"] is None:
+        raise place.error("no user is named", field="user_id", cure=NOBODY)
+    row[id_field] = _name(place, id_field, row.get(id_field))
+    row["prompt"] = messages(place, "prompt", row["prompt"], role="user")
+    split, reason = row.get("split"), row.get("reason")
+    row["split"] = SPLIT_NAMES.get(split.lower(), split) if isinstance(split, str) else split
+    row["reason"] = None if isinstance(reason, str) and not reason.strip() else reason
+    return row
 
 
 def named_user(place: SourceRow, value: Any) -> str | None:
@@ -148,7 +170,7 @@ def _name(place: SourceRow, field: str, value: Any) -> str | None:
     try:
         return name_text(value)
     except ValueError as error:
-        raise place.error(str(error), field=field, cure=_CURE) from None
+        raise place.error(str(error), field=field, cure=CURE) from None
 
 
 def messages(place: SourceRow, field: str, value: Any, *, role: str) -> list[Row]:
@@ -167,19 +189,24 @@ def messages(place: SourceRow, field: str, value: Any, *, role: str) -> list[Row
             error.problem, source=place.source, line=place.line, field=field, cure=cure
         ) from None
     except ValueError as error:
-        raise place.error(str(error), field=field, cure=_CURE) from None
+        raise place.error(str(error), field=field, cure=CURE) from None
+
+
+def unasked(prompt: Sequence[Row]) -> str | None:
+    """Why well-formed messages are no prompt, if they are none."""
+    if not prompt or prompt[-1]["role"] != "user":
+        return "the conversation does not end with a user turn"
+    if not all(turn["content"].strip() for turn in prompt):
+        return "a turn of the conversation is blank"
+    return None
 
 
 def _no_pair(fields: Mapping[str, Sequence[Row]]) -> str | None:
-    """Why well-formed messages make no pair, if they do not."""
-    if not fields["prompt"] or fields["prompt"][-1]["role"] != "user":
-        return "the conversation does not end with a user turn"
-    if not all(turn["content"].strip() for turn in fields["prompt"]):
-        return "a turn of the conversation is blank"
+    """Why well-formed responses make no pair, if they make none."""
     texts = [turn["content"].strip() for field in ("chosen", "rejected") for turn in fields[field]]
     if not all(texts):
-        return "a response is blank"
-    return "both responses are the same text" if len(texts) == 2 and texts[0] == texts[1] else None
+        return BLANK
+    return SAME_TEXT if len(texts) == 2 and texts[0] == texts[1] else None
 
 
 def validated(
@@ -203,17 +230,19 @@ def validated(
         found = error.errors(include_url=False)
     # Where a message is wrong, pydantic also calls the list without it too short: that is no second problem.
     problems = [problem for problem in found if problem["type"] != "too_short" or not problem["input"]]
-    field, problem = _in_words(problems[0], expected)
+    field, problem = _in_words(problems[0], expected, tuple(model.model_fields))
     more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
     raise place.error(problem + more, field=field, cure=cure)
 
 
 def _validated(place: SourceRow, fields: Row) -> PreferencePair:
-    return validated(place, PreferencePair, fields, _EXPECTED, _CURE)
+    return validated(place, PreferencePair, fields, EXPECTED, CURE)
 
 
-def _in_words(problem: ErrorDetails, expected: Mapping[str, str]) -> tuple[str | None, str]:
-    """Field and sentence of a pydantic problem; whole-row checks of `PreferencePair` begin with the field."""
+def _in_words(
+    problem: ErrorDetails, expected: Mapping[str, str], fields: Sequence[str]
+) -> tuple[str | None, str]:
+    """Field and sentence of a pydantic problem; checks of a whole value begin with the field."""
     kind, found = problem["type"], problem["input"]
     if kind == "value_error":
         text = problem["msg"].removeprefix("Value error, ").partition(". ")[0]
@@ -225,7 +254,7 @@ def _in_words(problem: ErrorDetails, expected: Mapping[str, str]) -> tuple[str |
         text = f"found {short_repr(found)}; expected {_expected(problem, expected)}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     first_word = text.split(" ", 1)[0]
-    return location.lstrip(".")[:80] or (first_word if first_word in FIELDS else None), text
+    return location.lstrip(".")[:80] or (first_word if first_word in fields else None), text
 
 
 def _expected(problem: ErrorDetails, expected: Mapping[str, str]) -> str:

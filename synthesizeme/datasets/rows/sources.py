@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import re
 from collections import Counter
@@ -11,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from synthesizeme.datasets.rows.plain import Row, plain_row
 from synthesizeme.errors import DataError, placed
+from synthesizeme.feedback import Given, Scale
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
@@ -32,7 +33,7 @@ def split_of(names: Sequence[str]) -> str | None:
     return next((SPLIT_NAMES[word] for word in words if word in SPLIT_NAMES), None)
 
 
-Row = dict[str, Any]
+Made = TypeVar("Made", bound=Given)
 
 _ZONELESS = re.compile(r"\s*\d{4}-\d\d?-\d\d?(?:[T ]\d\d?:\d\d(?::\d\d(?:\.\d*)?)?)?\s*")
 
@@ -94,6 +95,7 @@ class ReadReport:
         split: Read only the files of this split of a folder or hub data set.
         unique_ids: Refuse a pair id that was seen before, for which all of them are remembered.
         columns: Name of the column that holds a field of ours, where it is called otherwise.
+        scale: Scale of the ratings, where neither the rows nor their format say it.
     """
 
     skip_bad_rows: bool = False
@@ -101,16 +103,19 @@ class ReadReport:
     split: str | None = None
     unique_ids: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
+    scale: Scale | None = None
     rows_read: int = field(default=0, init=False)
     bad: list[DataError] = field(default_factory=list, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
     owned: int = field(default=0, init=False)
     """Rows that named no user and became those of `user_id`."""
+    _owned_last: SourceRow | None = field(default=None, init=False, repr=False)
     zoneless: int = field(default=0, init=False)
     """Times without a zone, which are read as UTC."""
     notes: list[str] = field(default_factory=list, init=False)
     """What else was assumed of the rows, in words."""
     _seen: dict[str, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
+    _subjects: dict[int, tuple[str, int]] = field(default_factory=dict, init=False, repr=False)
 
     def reject(self, error: DataError) -> None:
         """Record a malformed row.
@@ -133,6 +138,11 @@ class ReadReport:
         else:
             self.reject(error)
 
+    def own(self, place: SourceRow) -> None:
+        """Count a row that named no user, once for all that is made of it."""
+        self.owned += place is not self._owned_last
+        self._owned_last = place
+
     def leave_out(self, place: SourceRow, reason: str) -> None:
         """Record a row that makes no pair by the rule of its data set."""
         self.left_out.append(LeftOut(reason, place.source, place.line))
@@ -150,29 +160,44 @@ class ReadReport:
             else:
                 yield item
 
-    def admit(self, place: SourceRow, pair: PreferencePair, *, id_is_derived: bool) -> PreferencePair | None:
-        """The pair, unless its id was seen before; then the row is rejected and None is returned.
+    def admit(self, place: SourceRow, made: Made, *, id_is_derived: bool) -> Made | None:
+        """A pair or feedback, unless its id was seen before; then the row is rejected and None is returned.
+
+        So is feedback without a given id that says otherwise than other feedback on the same subject at the
+        same time: which of the two came later is not known. Where their ids or times differ both are kept.
 
         Raises:
-            DataError: the id was seen before and bad rows are not skipped.
+            DataError: the row is rejected and bad rows are not skipped.
         """
         self.zoneless += is_zoneless(place.row.get("created_at"))
         if not self.unique_ids:
-            return pair
-        if pair.pair_id not in self._seen:
-            self._seen[pair.pair_id] = place.source, place.line
-            return pair
-        source, line = self._seen[pair.pair_id]
-        in_file = source == place.source and not place.in_memory
-        first = f"line {line}" if in_file else placed(source, line)
-        problem = (
-            f"repeats the pair of {first}; expected each pair once"
-            if id_is_derived
-            else f"found {short_repr(pair.pair_id)}, which {first} has already; expected unique ids"
-        )
-        cure = "remove one of the two rows, or give them different pair ids"
-        self.reject(place.error(problem, field=None if id_is_derived else "pair_id", cure=cure))
-        return None
+            return made
+        noun = "pair" if isinstance(made, PreferencePair) else "feedback"
+        name = made.pair_id if isinstance(made, PreferencePair) else made.feedback_id
+        if name in self._seen:
+            first = _placed_from(place, *self._seen[name])
+            problem = (
+                f"repeats the {noun} of {first}; expected each {noun} once"
+                if id_is_derived
+                else f"found {short_repr(name)}, which {first} has already; expected unique ids"
+            )
+            cure = f"remove one of the two rows, or give them different {noun} ids"
+            self.reject(place.error(problem, field=None if id_is_derived else f"{noun}_id", cure=cure))
+            return None
+        if id_is_derived and not isinstance(made, PreferencePair) and made.subject is not None:
+            subject = hash((made.user_id, made.prompt, made.kind, made.subject, made.created_at))
+            if subject in self._subjects:
+                first = _placed_from(place, *self._subjects[subject])
+                problem = f"says otherwise than {first} of the same, and neither names a time or an id"
+                cure = (
+                    "give both rows the time they were given (created_at) or an id (feedback_id), then both "
+                    "are kept; or remove the one that does not hold"
+                )
+                self.reject(place.error(problem, cure=cure))
+                return None
+            self._subjects[subject] = place.source, place.line
+        self._seen[name] = place.source, place.line
+        return made
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -182,24 +207,26 @@ class ReadReport:
             counts["malformed row"] = len(self.bad)
         return dict(counts.most_common())
 
-    def pairs(
-        self, places: Iterable[SourceRow], make: Callable[[SourceRow], PreferencePair | None]
-    ) -> Iterator[PreferencePair]:
-        """The pairs that `make` finds in rows; what it raises is refused, None was left out by rule."""
+    def given(
+        self, places: Iterable[SourceRow], make: Callable[[SourceRow], Iterable[Given | None]]
+    ) -> Iterator[Given]:
+        """What `make` finds in rows; what it raises is refused, None was left out by rule."""
         for place in places:
             try:
-                if pair := make(place):
-                    yield pair
+                yield from filter(None, make(place))
             except DataError as error:
                 self.refuse(place, error)
+
+
+def _placed_from(place: SourceRow, source: str, line: int) -> str:
+    """Where an earlier row stands, in the words of a later one."""
+    in_file = source == place.source and not place.in_memory
+    return f"line {line}" if in_file else placed(source, line)
 
 
 _EXPECTED = (
     "a list of dicts or PreferencePairs, a pandas DataFrame, a datasets.Dataset, a file's path or its content"
 )
-
-_MISSING = ("NAType", "NaTType")
-"""What pandas puts where nothing is."""
 
 
 @dataclass(frozen=True)
@@ -270,45 +297,6 @@ def held(source: object) -> Held | None:
         content = read()
         return HeldText(content.encode() if isinstance(content, str) else content)
     return HeldRows(f"{type(source).__name__} row", _rows(source))
-
-
-def plain_row(row: Mapping[Any, Any]) -> Row:
-    """A row with names as text and values as JSON has them; what stands for nothing in tables is None.
-
-    >>> plain_row({"user_id": float("nan"), "prompt": ("a", "b")})
-    {'user_id': None, 'prompt': ['a', 'b']}
-    """
-    return {str(name): None if _is_nothing(value) else plain(value) for name, value in row.items()}
-
-
-def plain(value: Any) -> Any:
-    """Tuples and arrays as lists, values of NumPy as Python's, messages as dicts; else the value itself.
-
-    Messages that a data set holds by column, as old versions of the hub library do, are a list of messages.
-
-    >>> plain({"role": ["user", "assistant"], "content": ("Hi", "Hello")})
-    [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]
-    """
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    if isinstance(value, Mapping):
-        found = {str(name): plain(it) for name, it in value.items()}
-        sizes = {len(it) if isinstance(it, list) else -1 for it in found.values()}
-        by_column = {"role", "content"} <= found.keys() and len(sizes) == 1 and -1 not in sizes
-        return (
-            [dict(zip(found, it, strict=True)) for it in zip(*found.values(), strict=True)]
-            if by_column
-            else found
-        )
-    if isinstance(value, list | tuple):
-        return [plain(it) for it in value]
-    if isinstance(value, str):
-        return str(value)
-    return plain(value.tolist()) if type(value).__module__.startswith("numpy") else value
-
-
-def _is_nothing(value: Any) -> bool:
-    return type(value).__name__ in _MISSING or (isinstance(value, float) and math.isnan(value))
 
 
 def _text(source: str | bytes | bytearray | os.PathLike[str]) -> HeldText | None:

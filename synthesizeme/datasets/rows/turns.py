@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from synthesizeme.datasets.rows.sources import Row, SourceRow, Unjudgeable
+from synthesizeme.datasets.rows.plain import Row
+from synthesizeme.datasets.rows.sources import SourceRow, Unjudgeable
 from synthesizeme.plain_text import short_repr
 
 ROLES = {

@@ -1,0 +1,141 @@
+"""What was read in any known format, written in ours: pairs in one file, other feedback in another."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthesizeme.datasets._base import load_dataset, made
+from synthesizeme.datasets._reading import Source, WhatWasRead, open_source
+from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
+from synthesizeme.datasets.rows.sources import ReadReport
+from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import Given, Judgement, Scale, kinds_of
+from synthesizeme.types import PreferencePair, Respondents
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertReport(WhatWasRead):
+    """What a conversion did."""
+
+    target: Path | None = None
+    """File that the pairs were written to; None: to none."""
+    pairs_written: int
+    """Pairs in the target; 0 without one."""
+    feedback_target: Path | None = None
+    """File that other feedback was written to; None: to none."""
+    feedback: Mapping[str, int] = field(default_factory=dict)
+    """How much other feedback was read and wanted, by kind; see `synthesizeme.feedback.kinds_of`."""
+
+
+def convert(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    format: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    user_id: str | None = None,
+    skip_bad_rows: bool = False,
+    scale: Scale | None = None,
+    only: Respondents | None = None,
+    feedback_target: str | Path | None = None,
+    overwrite: bool = False,
+) -> ConvertReport:
+    """Read pairs in any known format and write them in ours, one in memory at a time.
+
+    Args:
+        source: As `read_pairs` takes it, or the name of a data set that is made here, e.g. ``synthetic``.
+        target: ``.jsonl`` or ``.jsonl.gz`` file for the pairs, written whole or not at all; None: none.
+        format: Name of the format, or ``auto`` to tell it from the first rows.
+        columns: Column of the source by field of ours, for columns with names that no format knows.
+        user_id: Owner of rows that name none.
+        skip_bad_rows: Leave malformed rows out and list them.
+        scale: Scale of the ratings, where neither the rows nor their format say it.
+        only: Keep what people said alone, or simulations; the others are counted.
+        feedback_target: Such a file for what is no choice between two responses; it is held in memory until
+            all is read. None: it is counted.
+        overwrite: Replace what a target holds. What an equal conversion wrote may always be written again.
+
+    Raises:
+        ConfigError: there is no target, or one file for both.
+        DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
+            not skipped, nothing is left for a target, or a target is the source or holds something else.
+        UnknownNameError: there is no such format.
+    """
+    targets = _targets(target, feedback_target)
+    if target is not None and str(source) in made() and not os.path.exists(source):
+        written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
+        told: dict[str, Any] = {"source": str(source), "format": str(source), "rows_read": written}
+        return ConvertReport(target=Path(target), pairs_written=written, **told)
+    for place in targets:
+        if not overwrite and os.path.isfile(source) and place.exists() and os.path.samefile(source, place):
+            raise DataError("the file to write is the one that is read", source=str(place), cure=OVERWRITE)
+    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {}, scale=scale)
+    sorting = _Sorting(open_source(source, report, format), only, keep=feedback_target is not None)
+    read = sorting.pairs()
+    written = write_pairs(target, read, overwrite=overwrite) if target is not None else 0
+    deque(read, maxlen=0)
+    if feedback_target is not None:
+        write_pairs(feedback_target, sorting.kept, overwrite=overwrite)
+    told = sorting.opened.told()
+    if sorting.others:
+        told["reasons"] = {**told["reasons"], f"not {only}": sorting.others}
+    return ConvertReport(
+        target=None if target is None else Path(target),
+        pairs_written=written,
+        feedback_target=None if feedback_target is None else Path(feedback_target),
+        feedback=dict(sorting.counts.most_common()),
+        **told,
+    )
+
+
+def _targets(*places: str | Path | None) -> list[Path]:
+    found = [Path(place) for place in places if place is not None]
+    if not found or len({place.absolute() for place in found}) < len(found):
+        raise ConfigError(
+            "name a file for pairs, one for other feedback, or two different ones: --out, --feedback-out"
+        )
+    return found
+
+
+class _Sorting:
+    """Pairs of a source as they are read, other feedback beside them.
+
+    Args:
+        opened: The source.
+        only: Whose choices are wanted; None: everybody's.
+        keep: Whether other feedback is kept, and may come alone.
+    """
+
+    def __init__(self, opened: Source, only: Respondents | None, *, keep: bool) -> None:
+        self.opened, self._only, self._keep = opened, only, keep
+        self.kept: list[Judgement] = []
+        self.counts: Counter[str] = Counter()
+        self.others = 0
+
+    def pairs(self) -> Iterator[PreferencePair]:
+        """The pairs that are wanted.
+
+        Raises:
+            DataError: there are no pairs at all, and no other feedback that is wanted.
+        """
+        some = False
+        for said in self.opened.given():
+            some = some or isinstance(said, PreferencePair)
+            if not self._wants(said):
+                self.others += 1
+            elif isinstance(said, PreferencePair):
+                yield said
+            else:
+                self.counts.update(kinds_of([said]))
+                if self._keep:
+                    self.kept.append(said)
+        if not some and not self.kept:
+            raise self.opened.nothing(self.counts)
+
+    def _wants(self, said: Given) -> bool:
+        return self._only is None or self._only == ("simulated" if said.simulated else "human")
