@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import Field
 
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.types import Comparison, Failure, Frozen, Message, PreferencePair, Reward, Verdict
 
 
@@ -149,6 +149,10 @@ class PersonalRewards(PersonalScorer, RewardScorer, Protocol):
     """What a user without a state gets."""
 
     @property
+    def reads_feedback(self) -> frozenset[str]:
+        """Kinds of feedback beside pairs that are learned from; others change nothing."""
+
+    @property
     def standard_errors(self) -> bool:
         """Whether every reward has a standard error."""
 
@@ -159,10 +163,22 @@ class PersonalRewards(PersonalScorer, RewardScorer, Protocol):
     def stand_on(self, floor: str) -> object:
         """Exchange the floor of all rewards, by its name."""
 
-    def fit_user(
-        self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None
+    def fit_users(
+        self,
+        histories: Mapping[str, Sequence[PreferencePair]],
+        words: Mapping[str, UserWords] = ...,
+        feedback: Mapping[str, Sequence[Judgement]] = ...,
     ) -> object:
-        """Learn who one user is from these pairs and words alone; without either the user is forgotten."""
+        """Learn who these users are from their own pairs, words and feedback, shared weights untouched."""
+
+    def fit_user(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = ...,
+    ) -> object:
+        """Learn who one user is from what is given alone; without anything the user is forgotten."""
 
     def forget_user(self, user_id: str) -> object:
         """Drop what is known of a user."""

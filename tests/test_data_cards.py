@@ -14,8 +14,8 @@ from synthesizeme.evaluation.benchmarks import benchmark_names
 DATA = Path(__file__).resolve().parents[1] / "data"
 OWN = [DATA / name / "README.md" for name in ("sample", "sample/lamp", "words", "floor")]
 OTHERS = sorted((DATA / "cards").glob("*.md"))
-FORMATS = {"jsonl", "trl-rows"}
-CALLED = {"paper-format": "personal-reward-bench"}
+FORMATS = {"argilla", "jsonl", "judged-rows", "label-studio", "mlflow", "open-webui", "trl-rows"}
+CALLED = {"paper-format": "personal-reward-bench", "rated-completions": "ultrafeedback"}
 """A format that is named by its columns."""
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from synthesizeme.cli._command import option
 from synthesizeme.cli._output import say
@@ -48,7 +48,7 @@ def read(
     skip_bad_rows: bool = False,
     data_dir: Path | None = None,
     scale: str | None = None,
-    alone: bool = False,
+    feedback: Literal["unread", "beside", "alone"] = "unread",
 ) -> PairsFile:
     """All pairs of a source; what it was read as and what was left out is said on standard error.
 
@@ -60,7 +60,7 @@ def read(
         skip_bad_rows: Leave malformed rows out.
         data_dir: Folder to look for data sets in.
         scale: Value of ``--scale``; None: the rows or their format say it.
-        alone: Whether other feedback may come without pairs.
+        feedback: Whether other feedback is made use of beside pairs, or may come without any.
 
     Raises:
         ConfigError: an assignment of a column, or the scale, is wrong.
@@ -68,7 +68,7 @@ def read(
     """
     from synthesizeme import datasets
 
-    read_any = datasets.read_feedback if alone else datasets.read_pairs
+    read_any = datasets.read_feedback if feedback == "alone" else datasets.read_pairs
     file = read_any(
         located(str(source), data_dir), format=format, columns=datasets.parse_columns(columns or ()),
         user_id=user_id, skip_bad_rows=skip_bad_rows, scale=datasets.parse_scale(scale) if scale else None,
@@ -78,7 +78,7 @@ def read(
         users = count(len({pair.user_id for pair in file.pairs}), "user")
         found.append(f"{count(len(file.pairs), 'pair')} of {users}")
     if file.feedback:
-        found.append(in_words(kinds_of(file.feedback)) + ("" if alone else ", not read here"))
+        found.append(in_words(kinds_of(file.feedback)) + (", not read here" if feedback == "unread" else ""))
     say_recognised(file.source, file.format, found)
     say_left_out(file.skipped, file.reasons, file.assumed)
     return file

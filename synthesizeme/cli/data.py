@@ -49,7 +49,8 @@ class SourceOptions:
         """The pairs of `source` as the flags say; other feedback may come alone."""
         return read(
             source, format=self.format, columns=self.columns, user_id=self.user,
-            skip_bad_rows=skip_bad_rows, data_dir=self.data_dir, scale=self.scale, alone=alone,
+            skip_bad_rows=skip_bad_rows, data_dir=self.data_dir, scale=self.scale,
+            feedback="alone" if alone else "unread",
         )  # fmt: skip
 
 

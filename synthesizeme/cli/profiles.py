@@ -229,7 +229,7 @@ def take_in(
     common: CommonOptions,
     folder: Path | None = argument(None, "Folder that induce-persona wrote.", "[DIR]"),
     data: Path | None = option(
-        None, f"Also these pairs: {KINDS}; rows of the test split are left out.", "PAIRS"
+        None, f"Also these pairs and other feedback: {KINDS}; the test split is left out.", "PAIRS"
     ),
     about: Path | None = ABOUT(),
 ) -> None:
@@ -239,21 +239,24 @@ def take_in(
     that is not there is made.
     """
     from synthesizeme.profiles.folder import ProfileFolder
-    from synthesizeme.profiles.views import take_pairs, take_profiles, take_words
+    from synthesizeme.profiles.views import take_feedback, take_pairs, take_profiles, take_words
 
     if folder is None and data is None and about is None:
         raise ConfigError("expected DIR, --data PAIRS or --about FILE; found none of them")
     profiles = {} if folder is None else ProfileFolder(folder)
     words = read_about(about)
-    rows = () if data is None else read(data).pairs
+    found = None if data is None else read(data, feedback="alone")
+    rows, heard = ((), ()) if found is None else (found.pairs, found.feedback)
     with options.open(create=True) as store:
-        appended = take_pairs(store, rows)
+        appended, further = take_pairs(store, rows), take_feedback(store, heard)
         spoken = take_words(store, words.values())
         put = take_profiles(store, profiles)
-    taken = {"profiles": put.model_dump(), "pairs": appended.model_dump(), "words": spoken.model_dump()}
+    parts = {"profiles": put, "pairs": appended, "feedback": further, "words": spoken}
+    taken = {name: part.model_dump() for name, part in parts.items()}
     said = (
         (count(put.new, "profile"), put, folder),
         (count(appended.new, "pair"), appended, data),
+        (count(further.new, "piece") + " of other feedback", further, heard),
         (f"Words of {count(spoken.new, 'user')}", spoken, about),
     )
     lines = (f"{what} stored, {it.unchanged:,} there already." for what, it, given in said if given)
@@ -276,7 +279,7 @@ def _place(store: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2]}" if separator else store
 
 
-HELP = "A store of many users' pairs, words and profiles, in SQLite or PostgreSQL (extra `store`)."
+HELP = "A store of many users' pairs, feedback, words and profiles, in SQLite or PostgreSQL (extra `store`)."
 VERBS = {
     "list": list_users, "status": status, "show": show, "words": words, "diff": diff, "roll-back": roll_back,
     "export": export, "delete": delete, "import": take_in, "migrate": migrate,

@@ -19,16 +19,25 @@ from synthesizeme.cli._method_options import (
 )
 from synthesizeme.cli._options import ENGINE, FORCE, SEED, SKIP_BAD_ROWS, WORKERS, CommonOptions, folder
 from synthesizeme.cli._output import check_replaceable, check_writable, print_json, say, tell, terminal
-from synthesizeme.cli._pairs import ABOUT, COLUMNS, KINDS, read, read_about, say_unread, say_without_pairs
+from synthesizeme.cli._pairs import (
+    ABOUT,
+    COLUMNS,
+    KINDS,
+    SCALE,
+    read,
+    read_about,
+    say_unread,
+    say_without_pairs,
+)
 from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from reward_models import RewardModel
-    from synthesizeme.feedback import UserWords
+    from synthesizeme.feedback import Judgement, UserWords
     from synthesizeme.types import PreferencePair
 
 
@@ -41,8 +50,13 @@ class TrainingOptions:
     """What is trained on what."""
 
     method: str = option(..., "Name of the reward model, e.g. hierarchical, lore.", "NAME")
-    data: Path | None = option(None, f"Pairs: {KINDS}. Rows of the test split are left out.", "PAIRS")
+    data: Path | None = option(
+        None,
+        f"Pairs, with other feedback if you like: {KINDS}. Rows of the test split are left out.",
+        "PAIRS",
+    )
     columns: list[str] | None = COLUMNS()
+    scale: str | None = SCALE()
     about: Path | None = ABOUT()
     out: Path | None = option(None, "Folder for the checkpoint.", "DIR", parser=folder)
     backbone: str | None = option(
@@ -90,15 +104,19 @@ def train(
     given = _given(assignments(params or [], table or []), backbone=options.backbone, floor=floor.name)
     model = kind(**{"seed": options.seed, **method_arguments(options.method, kind, given)})
     source, out = _places(options)
-    file = read(source, columns=options.columns, skip_bad_rows=options.skip_bad_rows)
+    file = read(
+        source, columns=options.columns, skip_bad_rows=options.skip_bad_rows, scale=options.scale,
+        feedback="beside" if model.reads_feedback else "unread",
+    )  # fmt: skip
     pairs, skipped = _divided(file.pairs, source, options), [str(problem) for problem in file.skipped]
     splits = Counter(pair.split or "none" for pair in pairs)
     used = _learned_from(pairs, source)
     words = _words(options, kind, {pair.user_id for pair in used})
+    heard = _heard(file.feedback)
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
     with use_engine(options.engine, options.workers):
-        model.fit(used, words)
+        model.fit(used, words, heard)
     seconds = time.perf_counter() - started
     model.save(out)
     held_out = _beside(out) if options.holdout is not None else None
@@ -166,6 +184,11 @@ def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -
         return {}
     say_without_pairs(words, users)
     return words
+
+
+def _heard(feedback: Sequence[Judgement]) -> list[Judgement]:
+    """Feedback that is learned from beside the pairs: of no test split, and not what pairs say already."""
+    return [said for said in feedback if said.split != "test" and not said.instead_of]
 
 
 def _divided(

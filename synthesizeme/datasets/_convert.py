@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,9 +66,7 @@ def convert(
             not skipped, nothing is left for a target, or a target is the source or holds something else.
         UnknownNameError: there is no such format.
     """
-    targets = [Path(place) for place in (target, feedback_target) if place is not None]
-    if not targets or len({place.absolute() for place in targets}) < len(targets):
-        raise ConfigError("name a file for pairs, one for other feedback, or two different ones for both")
+    targets = _targets(target, feedback_target)
     if target is not None and str(source) in made() and not os.path.exists(source):
         written = write_pairs(target, load_dataset(str(source)), overwrite=overwrite)
         told: dict[str, Any] = {"source": str(source), "format": str(source), "rows_read": written}
@@ -78,12 +76,9 @@ def convert(
             raise DataError("the file to write is the one that is read", source=str(place), cure=OVERWRITE)
     report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {}, scale=scale)
     sorting = _Sorting(open_source(source, report, format), only, keep=feedback_target is not None)
-    written = 0
-    if target is not None:
-        written = write_pairs(target, sorting.pairs(), overwrite=overwrite)
-    else:
-        for _ in sorting.pairs():
-            """Pairs go nowhere."""
+    read = sorting.pairs()
+    written = write_pairs(target, read, overwrite=overwrite) if target is not None else 0
+    deque(read, maxlen=0)
     if feedback_target is not None:
         write_pairs(feedback_target, sorting.kept, overwrite=overwrite)
     told = sorting.opened.told()
@@ -96,6 +91,15 @@ def convert(
         feedback=dict(sorting.counts.most_common()),
         **told,
     )
+
+
+def _targets(*places: str | Path | None) -> list[Path]:
+    found = [Path(place) for place in places if place is not None]
+    if not found or len({place.absolute() for place in found}) < len(found):
+        raise ConfigError(
+            "name a file for pairs, one for other feedback, or two different ones: --out, --feedback-out"
+        )
+    return found
 
 
 class _Sorting:

@@ -300,7 +300,8 @@ def _unknown(path: Origin, row: Row) -> DataError:
         return DataError(f"{fields}: it {told[0]}", source=str(path), cure=told[1])
     cure = (
         "name its columns with --columns prompt=NAME,chosen=NAME,rejected=NAME,user_id=NAME (a dict in "
-        "Python: columns=), or its "
+        "Python: columns=), or in place of chosen and rejected response_a, response_b and winner, or "
+        "response and rating, thumb or edited; or its "
         f"format with `synthesizeme data convert --format`, one of {', '.join(formats())}"
     )
     return DataError(fields, source=str(path), cure=f"{NO_HEADER}; else {cure}" if csv else cure)

@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
 
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
-from synthesizeme.feedback import NO_WORDS, UserWords
+from synthesizeme.feedback import NO_WORDS, Judgement, UserWords
 from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
@@ -155,6 +156,11 @@ class JudgeRewards:
         """No: a user is known by persona and past choices."""
         return False
 
+    @property
+    def reads_feedback(self) -> frozenset[str]:
+        """None: past choices alone."""
+        return frozenset()
+
     def fit(self, pairs: Sequence[PreferencePair], words: Mapping[str, UserWords] = NO_WORDS) -> Self:
         """Take the anchors of every user from these pairs, and forget all others; words are not read.
 
@@ -165,11 +171,14 @@ class JudgeRewards:
         return self.fit_users(by_user(pairs))
 
     def fit_users(
-        self, histories: Mapping[str, Sequence[PreferencePair]], words: Mapping[str, UserWords] = NO_WORDS
+        self,
+        histories: Mapping[str, Sequence[PreferencePair]],
+        words: Mapping[str, UserWords] = NO_WORDS,
+        feedback: Mapping[str, Sequence[Judgement]] = MappingProxyType({}),
     ) -> Self:
         """Take the anchors of these users from their own pairs; no pairs: forget them. No call is made.
 
-        Words are not read.
+        Words and other feedback are not read.
 
         Raises:
             DataError: a pair is of the test split or of another user; nobody has been changed then.
@@ -184,7 +193,13 @@ class JudgeRewards:
                 self.users_[user] = profile.model_copy(update={"demonstrations": shown})
         return self
 
-    def fit_user(self, user_id: str, pairs: Sequence[PreferencePair], words: UserWords | None = None) -> Self:
+    def fit_user(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
+    ) -> Self:
         """`fit_users` for one user."""
         return self.fit_users({user_id: pairs})
 

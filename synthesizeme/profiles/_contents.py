@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, SealError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import KINDS, Given, Judgement, Tie, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.types import PreferencePair
 
@@ -54,14 +54,14 @@ def checked_user(user_id: str) -> str:
     return user_id
 
 
-def pair_bytes(pair: PreferencePair, user_id: str) -> bytes:
-    """A pair of this user as JSON with sorted keys: equal pairs are equal bytes.
+def given_bytes(given: Given, user_id: str) -> bytes:
+    """A pair or feedback of this user as JSON with sorted keys: what is equal is equal bytes.
 
     Raises:
         DataError: it is another user's, or cannot be written as JSON.
     """
-    _check_owner(f"pair {_short(pair.pair_id)} is", pair.user_id, user_id)
-    return _written(pair, f"pair {_short(pair.pair_id)}")
+    _check_owner(f"{_named(given)} is", given.user_id, user_id)
+    return _written(given, _named(given))
 
 
 def words_bytes(words: UserWords, user_id: str) -> bytes | None:
@@ -100,35 +100,58 @@ def parsed(kind: type[_Model], content: bytes, what: str) -> _Model:
         ) from None
 
 
-def refuse_conflict(pair: PreferencePair, content: bytes, stored: bytes) -> None:
-    """Refuse a pair that differs from the stored one of the same id.
+def parsed_feedback(content: bytes) -> Judgement:
+    """Feedback that was stored.
+
+    Raises:
+        DataError: it is not what this version stores.
+    """
+    try:
+        kind = KINDS[json.loads(content)["kind"]]
+    except (ValueError, KeyError, TypeError):
+        kind = Tie  # which then says what is wrong
+    return parsed(kind, content, "feedback")
+
+
+def refuse_conflict(given: Given, content: bytes, stored: bytes) -> None:
+    """Refuse a pair or feedback that differs from what is stored under the same id.
 
     Raises:
         DataError: it does.
     """
-    if content != stored and content != _bytes(parsed(PreferencePair, stored, "a pair")):
+    if content == stored:
+        return
+    is_pair = isinstance(given, PreferencePair)
+    if content != _bytes(parsed(PreferencePair, stored, "a pair") if is_pair else parsed_feedback(stored)):
+        noun = "pair" if is_pair else "feedback"
         raise DataError(
-            f"pair {_short(pair.pair_id)} of user {_short(pair.user_id)} is there already and says "
-            "something else",
-            field="pair_id",
-            cure="give the new pair an id of its own; stored pairs are never changed",
+            f"{_named(given)} of user {_short(given.user_id)} is there already and says something else",
+            field=f"{noun}_id",
+            cure=f"give the new {noun} an id of its own; what is stored is never changed",
         )
 
 
-def contents_by_id(pairs: Sequence[PreferencePair], user_id: str) -> dict[str, tuple[PreferencePair, bytes]]:
-    """Pairs with their bytes by id, in their order; a repeated pair stands once.
+def contents_by_id(given: Sequence[Given], user_id: str) -> dict[str, tuple[Given, bytes]]:
+    """Pairs or feedback with their bytes by id, in their order; what is repeated stands once.
 
     Raises:
         DataError: one is another user's, cannot be written, or two differ under one id.
     """
-    found: dict[str, tuple[PreferencePair, bytes]] = {}
-    for pair in pairs:
-        content = pair_bytes(pair, user_id)
-        if pair.pair_id in found:
-            refuse_conflict(pair, content, found[pair.pair_id][1])
+    found: dict[str, tuple[Given, bytes]] = {}
+    for it in given:
+        name = it.pair_id if isinstance(it, PreferencePair) else it.feedback_id
+        content = given_bytes(it, user_id)
+        if name in found:
+            refuse_conflict(it, content, found[name][1])
         else:
-            found[pair.pair_id] = (pair, content)
+            found[name] = (it, content)
     return found
+
+
+def _named(given: Given) -> str:
+    if isinstance(given, PreferencePair):
+        return f"pair {_short(given.pair_id)}"
+    return f"feedback {_short(given.feedback_id)}"
 
 
 def origin(profile: UserProfile) -> str:

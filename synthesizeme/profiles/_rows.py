@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select
+from sqlalchemy import Column, Connection, Row, Select, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from synthesizeme.errors import StoreUnavailableError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles._contents import Seal, parsed
-from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
+from synthesizeme.profiles._contents import Seal, parsed, parsed_feedback
+from synthesizeme.profiles._tables import facts, feedback, inductions, pairs, profiles, users, words
 from synthesizeme.profiles.store import Deleted, InductionRecord, ProfileVersion, VersionNote
 from synthesizeme.types import PreferencePair
 
+
+class Kept(NamedTuple):
+    """A table of things of users in the order in which they came, none of which is ever changed."""
+
+    table: Table
+    key: Column[str]
+    """What one is stored under."""
+    noun: str
+    """What one is called."""
+
+
+PAIRS = Kept(pairs, pairs.c.pair_key, "pair")
+FEEDBACK = Kept(feedback, feedback.c.feedback_key, "feedback")
 _KEYS_AT_ONCE = 500
 _TURNS = 100
 """How often a writer looks again for a user whom others delete at the same moment."""
@@ -69,34 +82,35 @@ class Rows:
 
     def pairs(self) -> tuple[PreferencePair, ...]:
         """The pairs in the order in which they came."""
-        rows = self.connection.execute(
-            self._of(pairs, pairs.c.pair_key, pairs.c.content).order_by(pairs.c.number)
-        )
-        return tuple(parsed(PreferencePair, self._pair(*row), "a pair") for row in rows)
+        return tuple(parsed(PreferencePair, content, "a pair") for content in self._in_order(PAIRS))
 
-    def pairs_of(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Contents of the pairs that there are of these, by what they are stored under."""
+    def feedback(self) -> tuple[Judgement, ...]:
+        """The other feedback in the order in which it came."""
+        return tuple(parsed_feedback(content) for content in self._in_order(FEEDBACK))
+
+    def stored(self, kept: Kept, names: Sequence[str]) -> dict[str, bytes]:
+        """Contents of what there is of these, by what they are stored under."""
         found: dict[str, bytes] = {}
         for start in range(0, len(names), _KEYS_AT_ONCE):
-            some = pairs.c.pair_key.in_(names[start : start + _KEYS_AT_ONCE])
-            rows = self.connection.execute(self._of(pairs, pairs.c.pair_key, pairs.c.content).where(some))
-            found.update({name: self._pair(name, stored) for name, stored in rows})
+            some = kept.key.in_(names[start : start + _KEYS_AT_ONCE])
+            rows = self.connection.execute(self._of(kept.table, kept.key, kept.table.c.content).where(some))
+            found.update({name: self._opened(kept, name, content) for name, content in rows})
         return found
 
-    def append(self, contents: Mapping[str, bytes]) -> None:
-        """Append pairs, by what they are to be stored under; the user is locked."""
-        last = self.connection.execute(self._of(pairs, func.max(pairs.c.number))).scalar() or 0
+    def append(self, kept: Kept, contents: Mapping[str, bytes]) -> None:
+        """Append pairs or feedback, by what they are to be stored under; the user is locked."""
+        last = self.connection.execute(self._of(kept.table, func.max(kept.table.c.number))).scalar() or 0
         rows = [
             {
                 "user_key": self.key,
-                "pair_key": name,
+                kept.key.name: name,
                 "number": number,
-                "content": self.seal.close(self.key, f"pair {name}", content),
+                "content": self.seal.close(self.key, f"{kept.noun} {name}", content),
             }
             for number, (name, content) in enumerate(contents.items(), start=last + 1)
         ]
         if rows:
-            self.connection.execute(insert(pairs), rows)
+            self.connection.execute(insert(kept.table), rows)
 
     def words(self) -> UserWords | None:
         """What the user said beside choices, if anything."""
@@ -178,9 +192,9 @@ class Rows:
         """Delete everything of the user, who is locked; what there was."""
         counts = [
             self.connection.execute(delete(table).where(table.c.user_key == self.key)).rowcount
-            for table in (pairs, profiles, words, inductions, users)
+            for table in (pairs, profiles, words, feedback, inductions, users)
         ]
-        return Deleted(pairs=counts[0], versions=counts[1], words=bool(counts[2]))
+        return Deleted(pairs=counts[0], versions=counts[1], words=bool(counts[2]), feedback=counts[3])
 
     def _of(self, table: Table, *columns: Any) -> Select[Any]:
         return select(*columns).where(table.c.user_key == self.key)
@@ -189,8 +203,12 @@ class Rows:
         columns = profiles.c
         return self._of(profiles, columns.version, columns.created_at, columns.made_from, columns.content)
 
-    def _pair(self, name: str, stored: bytes) -> bytes:
-        return self.seal.open(self.key, f"pair {name}", stored)
+    def _in_order(self, kept: Kept) -> Iterator[bytes]:
+        query = self._of(kept.table, kept.key, kept.table.c.content).order_by(kept.table.c.number)
+        return (self._opened(kept, *row) for row in self.connection.execute(query))
+
+    def _opened(self, kept: Kept, name: str, stored: bytes) -> bytes:
+        return self.seal.open(self.key, f"{kept.noun} {name}", stored)
 
     def _note(self, row: Row[Any]) -> VersionNote:
         made_from = self.seal.open(self.key, f"origin {row.version}", row.made_from)

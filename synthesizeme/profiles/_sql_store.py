@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, func, select
 
 from synthesizeme.errors import DataError, StoreConflictError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Given, Judgement, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import (
     Seal,
@@ -23,8 +23,8 @@ from synthesizeme.profiles._contents import (
     words_bytes,
 )
 from synthesizeme.profiles._database import Database
-from synthesizeme.profiles._rows import Rows, insert_new, read_facts
-from synthesizeme.profiles._tables import facts, inductions, pairs, profiles, users, words
+from synthesizeme.profiles._rows import FEEDBACK, PAIRS, Kept, Rows, insert_new, read_facts
+from synthesizeme.profiles._tables import facts, feedback, inductions, pairs, profiles, users, words
 from synthesizeme.profiles.store import (
     EXPORT_FORMAT,
     PAGE,
@@ -75,36 +75,41 @@ class SqlProfileStore:
             self._finish_deletion(found[_SCRUB_DUE])
 
     def add_pairs(
-        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        *,
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
     ) -> int:
         """See `ProfileStore.add_pairs`."""
         key = self._key(user_id)
-        given = {
-            self._seal.name("pair", key, name): it for name, it in contents_by_id(pairs, user_id).items()
-        }
+        new_pairs = self._sealed_names(PAIRS, key, contents_by_id(pairs, user_id))
+        new_feedback = self._sealed_names(FEEDBACK, key, contents_by_id(feedback, user_id))
         said = None if words is None else words_bytes(words, user_id)
-        if not given and words is None:
+        something = new_pairs or new_feedback or said is not None
+        if not something and words is None:
             return 0
 
         def work(rows: Rows) -> int:
-            if given or said is not None:
+            if something:
                 rows.enter(user_id)
             elif not rows.lock():
                 return 0  # nothing of nobody
             if words is not None:
                 rows.put_words(said)
-            stored = rows.pairs_of(list(given))
-            for name, content in stored.items():
-                refuse_conflict(*given[name], content)
-            fresh = {name: content for name, (_, content) in given.items() if name not in stored}
-            rows.append(fresh)
-            return len(fresh)
+            _append(rows, FEEDBACK, new_feedback)
+            return _append(rows, PAIRS, new_pairs)
 
         return self._write(key, work)
 
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """See `ProfileStore.pairs`."""
         return self._read(user_id, Rows.pairs)
+
+    def feedback(self, user_id: str) -> tuple[Judgement, ...]:
+        """See `ProfileStore.feedback`."""
+        return self._read(user_id, Rows.feedback)
 
     def put_words(self, words: UserWords) -> None:
         """See `ProfileStore.put_words`."""
@@ -182,11 +187,13 @@ class SqlProfileStore:
                 return None
             record, said = rows.record(), rows.words()
             spoken = {} if said is None else {"words": said.model_dump(mode="json")}
+            heard = [it.model_dump(mode="json") for it in rows.feedback()]
             induced = {} if record is None else {"induction": record.model_dump(mode="json")}
             return {
                 "format": EXPORT_FORMAT,
                 "user_id": user_id,
                 "pairs": [pair.model_dump(mode="json") for pair in rows.pairs()],
+                **({"feedback": heard} if heard else {}),
                 **spoken,
                 "profiles": [version.model_dump(mode="json") for version in rows.all_versions()],
                 **induced,
@@ -215,11 +222,12 @@ class SqlProfileStore:
         """See `ProfileStore.users`."""
         mine = users.c.user_key
         counted = select(func.count()).where(pairs.c.user_key == mine).scalar_subquery()
+        heard = select(func.count()).where(feedback.c.user_key == mine).scalar_subquery()
         said = select(words.c.user_key).where(words.c.user_key == mine).exists()
         latest = select(func.max(profiles.c.version)).where(profiles.c.user_key == mine).scalar_subquery()
         note = [inductions.c[name] for name in InductionNote.model_fields]
         page = (
-            select(mine, users.c.user_id, counted, latest, said, *note)
+            select(mine, users.c.user_id, counted, latest, said, heard, *note)
             .outerjoin(inductions, inductions.c.user_key == mine)
             .order_by(mine)
             .limit(limit)
@@ -230,26 +238,26 @@ class SqlProfileStore:
         return tuple(
             UserSummary(
                 user_id=self._seal.open(key, "id", name).decode(), pairs=number, version=version or 0,
-                words=bool(spoke), induced=None if note[0] is None else _note(note),
+                words=bool(spoke), feedback=others, induced=None if note[0] is None else _note(note),
             )
-            for key, name, number, version, spoke, *note in found
+            for key, name, number, version, spoke, others, *note in found
         )  # fmt: skip
 
     def totals(self) -> StoreTotals:
         """See `ProfileStore.totals`."""
         by_state = select(inductions.c.state, inductions.c.drifted, func.count())
-        counts = select(
-            *(select(func.count()).select_from(table).scalar_subquery() for table in (users, pairs, words))
-        )
+        tables = (users, pairs, words, feedback)
+        counts = select(*(select(func.count()).select_from(table).scalar_subquery() for table in tables))
 
         def work(connection: Connection) -> StoreTotals:
             grouped = connection.execute(by_state.group_by(inductions.c.state, inductions.c.drifted)).all()
-            n_users, n_pairs, n_words = connection.execute(counts).one()
+            n_users, n_pairs, n_words, n_feedback = connection.execute(counts).one()
             done, failed = (sum(n for state, _, n in grouped if state == name) for name in ("done", "failed"))
             drifted = sum(n for _, drift, n in grouped if drift)
             return StoreTotals(
-                users=n_users, pairs=n_pairs, words=n_words, done=done, failed=failed, drifted=drifted
-            )
+                users=n_users, pairs=n_pairs, words=n_words, feedback=n_feedback, done=done, failed=failed,
+                drifted=drifted,
+            )  # fmt: skip
 
         return self.database.read(work)
 
@@ -267,6 +275,11 @@ class SqlProfileStore:
 
     def _key(self, user_id: str) -> str:
         return self._seal.name("user", checked_user(user_id))
+
+    def _sealed_names(
+        self, kept: Kept, key: str, given: Mapping[str, tuple[Given, bytes]]
+    ) -> dict[str, tuple[Given, bytes]]:
+        return {self._seal.name(kept.noun, key, name): it for name, it in given.items()}
 
     def _read(self, user_id: str, work: Callable[[Rows], _Result]) -> _Result:
         key = self._key(user_id)
@@ -305,6 +318,20 @@ class SqlProfileStore:
         self.database.scrub()
         done = facts.delete().where(facts.c.name == _SCRUB_DUE, facts.c.value == mark)
         self.database.write(lambda connection: connection.execute(done))
+
+
+def _append(rows: Rows, kept: Kept, given: Mapping[str, tuple[Given, bytes]]) -> int:
+    """Append what is not stored yet; how much that is.
+
+    Raises:
+        DataError: something differs from what is stored under the same id.
+    """
+    stored = rows.stored(kept, list(given))
+    for name, content in stored.items():
+        refuse_conflict(*given[name], content)
+    fresh = {name: content for name, (_, content) in given.items() if name not in stored}
+    rows.append(kept, fresh)
+    return len(fresh)
 
 
 def _expect(version: int, expected: int | None, user_id: str) -> None:

@@ -90,6 +90,17 @@ profiles = Table(
 )
 """Versions of profiles; `write_id` tells a repeated write from a second one."""
 
+feedback = Table(
+    "profile_store_feedback",
+    metadata,
+    Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
+    Column("feedback_key", String(KEY_LENGTH), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    UniqueConstraint("user_key", "number", name="profile_store_feedback_in_order"),
+)
+"""What users said of responses beside pairs; `number` counts that of one user from 1."""
+
 words = Table(
     "profile_store_words",
     metadata,
@@ -111,7 +122,7 @@ inductions = Table(
 """The latest induction of each user; the content is the whole record, other columns repeat parts of it."""
 
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision of the tables, oldest first: the files of `migrations/versions`."""
 FOLDER = Path(__file__).parent / "migrations"
 VERSION_TABLE = "profile_store_version"

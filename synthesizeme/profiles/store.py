@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field
 
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.types import Demonstration, Frozen, PreferencePair, Usage
 
@@ -48,6 +48,8 @@ class UserSummary(Frozen):
     """Latest version of the profile; 0 when there is none."""
     words: bool = False
     """Whether there are words of the user."""
+    feedback: int = 0
+    """How much feedback beside pairs."""
     induced: InductionNote | None = None
     """How the latest induction ended; None when there was none."""
 
@@ -74,31 +76,41 @@ class Deleted(Frozen):
     """Versions of the profile."""
     words: bool = False
     """Whether there were words of the user."""
+    feedback: int = 0
+    """Feedback beside pairs."""
 
 
 class UserStore(Protocol):
-    """Pairs and words of users: as much of a `ProfileStore` as a server needs."""
+    """Pairs, other feedback and words of users: as much of a `ProfileStore` as a server needs."""
 
     def add_pairs(
-        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        *,
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
     ) -> int:
-        """Append pairs of a user, all or none; one that is stored already is passed over.
+        """Append pairs and feedback of a user, all or none; what is stored already is passed over.
 
         Args:
             user_id: The user.
             pairs: Their pairs.
             words: What the user said, as for `put_words`, together with the pairs or not at all.
+            feedback: What else they said of responses.
 
         Returns:
             How many pairs were new.
 
         Raises:
-            DataError: a pair or the words are another user's, or a pair differs from the stored one of the
-                same `pair_id`.
+            DataError: something is another user's, or differs from what is stored under the same id.
         """
 
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """A user's pairs in the order in which they came; none for a user that is not there."""
+
+    def feedback(self, user_id: str) -> tuple[Judgement, ...]:
+        """What a user said of responses beside pairs, in the order in which it came."""
 
     def words(self, user_id: str) -> UserWords | None:
         """What a user said beside choices; None where nothing is known of it."""
@@ -119,7 +131,7 @@ class UserStore(Protocol):
 
 
 class ProfileStore(UserStore, Protocol):
-    """Pairs, words and versions of the profile of many users. Safe with several threads and processes.
+    """Pairs, feedback, words and profiles of many users. Safe with several threads and processes.
 
     A user's id is any text without NUL characters. What a method has acknowledged by returning is durable.
     Every method may raise `StoreUnavailableError` (the database is away or busy for too long), `DataError` (a
@@ -276,6 +288,8 @@ class StoreTotals(Frozen):
     """Their pairs."""
     words: int
     """Users who said something beside choices."""
+    feedback: int
+    """Feedback beside pairs."""
     done: int
     """Users whose latest induction made a profile."""
     failed: int

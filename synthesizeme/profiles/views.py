@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Judgement, UserWords
+from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import PAGE, ProfileStore, UserStore, UserSummary
 from synthesizeme.types import Frozen, PreferencePair
@@ -41,7 +42,7 @@ class Taken(Frozen):
     """What was taken in, and what was there already."""
 
     new: int
-    """Profiles stored as a new version, pairs appended, or users whose words are new or replaced."""
+    """Profiles stored as a new version, pairs or feedback appended, users whose words are new or replaced."""
     unchanged: int
     """What is stored already."""
 
@@ -87,6 +88,22 @@ def take_pairs(store: ProfileStore, pairs: Iterable[PreferencePair]) -> Taken:
             of_user.setdefault(pair.user_id, []).append(pair)
         new += sum(store.add_pairs(user_id, own) for user_id, own in of_user.items())
         seen += len(some)
+    return Taken(new=new, unchanged=seen - new)
+
+
+def take_feedback(store: ProfileStore, feedback: Iterable[Judgement]) -> Taken:
+    """Append what users said of responses beside pairs; what is of the test split is left out, as of pairs.
+
+    Raises:
+        DataError: something differs from what is stored under the same id; what other users said is stored.
+        StoreError: the store cannot take it.
+    """
+    new = seen = 0
+    for user_id, own in by_user(said for said in feedback if said.split != "test").items():
+        before = len(store.feedback(user_id))
+        store.add_pairs(user_id, (), feedback=own)
+        new += len(store.feedback(user_id)) - before
+        seen += len(own)
     return Taken(new=new, unchanged=seen - new)
 
 

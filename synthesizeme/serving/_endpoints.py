@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.errors import DataError, RewardError, UnknownUserError
+from synthesizeme.feedback import Judgement, Ranking, Tie
 from synthesizeme.serving._requests import (
     Limits,
     Refused,
@@ -29,7 +30,7 @@ from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
 from synthesizeme.serving.settings import without_standard_errors
-from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
+from synthesizeme.serving.users import HistoryMissingError, Users, read_feedback, read_pair
 from synthesizeme.types import PreferencePair
 
 _log = logging.getLogger(__name__)
@@ -113,6 +114,18 @@ class Endpoints:
         done = await self._added(lambda: self.users.add(user_id, pairs, words, replace=replace))
         return answer({"user_id": user_id, **done, **cut})
 
+    async def add_feedback(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits, after=("feedback",))
+        self._writable()
+        replace = _replaces(request)
+        body = await read_json(request, self.limits)
+        if unknown := body.keys() - {"feedback"}:
+            raise Refused(422, "expected feedback alone", field=min(unknown)[:80])
+        feedback = self._feedback(list_of(body, "feedback", self.limits), user_id)
+        done = await self._added(lambda: self.users.add(user_id, (), None, feedback, replace=replace))
+        told = {"added": done["feedback_added"], "feedback": done["feedback"]}
+        return answer({"user_id": user_id, **told, "not_learned_from": done["not_learned_from"]})
+
     async def put_words(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("words",))
         self._writable()
@@ -194,6 +207,24 @@ class Endpoints:
             if max(sizes) > self.limits.text:
                 raise Refused(422, f"more than {self.limits.text:,} characters", at=f"pairs {number}")
             found.append(pair)
+        return found
+
+    def _feedback(self, given: list[Any], user_id: str) -> list[Judgement]:
+        found = []
+        for number, row in enumerate(given, start=1):
+            at = f"feedback {number}"
+            if not isinstance(row, dict):
+                raise Refused(422, "expected an object", at=at)
+            try:
+                said = read_feedback(row, user_id, number)
+            except DataError as error:
+                raise in_words(error) from None
+            texts = [turn.content for turn in said.prompt]
+            texts += [it for it in said.model_dump().values() if isinstance(it, str)]
+            texts += said.responses if isinstance(said, Tie | Ranking) else ()
+            if sum(map(len, texts)) > self.limits.text:
+                raise Refused(422, f"more than {self.limits.text:,} characters", at=at)
+            found.append(said)
         return found
 
 

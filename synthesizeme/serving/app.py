@@ -31,7 +31,8 @@ from synthesizeme.serving.metrics import Metrics, SharedPages
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.schemas import ABOUT, Docs, Pages
-from synthesizeme.serving.users import Changes, MemoryUsers, Users
+from synthesizeme.serving.stores import MemoryUsers
+from synthesizeme.serving.users import Changes, Users
 from synthesizeme.version import __version__
 
 _NO_ROUTE = {
@@ -107,6 +108,7 @@ def build_app(
     add("POST", "/v1/compare", endpoints.compare)
     add("POST", "/get_reward", endpoints.get_reward)
     add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
+    add("POST", "/v1/users/{user_id:path}/feedback", endpoints.add_feedback, "write")
     add("PUT", "/v1/users/{user_id:path}/words", endpoints.put_words, "write")
     add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
     add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
@@ -279,6 +281,18 @@ _EXAMPLES: dict[str, Any] = {
     "compare": {"user_id": "ann", "prompt": _PROMPT, "first": _ONE, "second": _OTHER},
     "get_reward": {"query": [f"{_PROMPT} {_ONE}"], "prompts": [_PROMPT], "labels": ["ann"]},
     "put_words": {"about": "I am a nurse on night shifts.", "wishes": ["Be brief."]},
+    "add_feedback": {
+        "feedback": [
+            {
+                "kind": "rating",
+                "prompt": _PROMPT,
+                "response": _ONE,
+                "value": 1,
+                "scale": {"lowest": 0, "highest": 1, "levels": 2},
+                "reason": "Short and right.",
+            }
+        ],
+    },
     "add_pairs": {"pairs": [{"prompt": _PROMPT, "chosen": _ONE, "rejected": _OTHER}]},
 }
 

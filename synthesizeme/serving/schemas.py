@@ -13,11 +13,12 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, field_validator
 
+from synthesizeme.feedback import Scale
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
-from synthesizeme.types import Preference, Role
+from synthesizeme.types import Preference, Role, Strength
 
 ABOUT = (
     'Scalar rewards of a personalized reward model. A body is one row, or {"rows": [...]} of them. Every row '
@@ -106,6 +107,15 @@ class PairsAdded(_Answer):
     pairs: _Count
 
 
+class FeedbackAdded(_Answer):
+    """What became of feedback that was sent."""
+
+    user_id: str
+    added: _Count
+    feedback: _Count
+    not_learned_from: dict[str, _Count]
+
+
 class WordsPut(_Answer):
     """What became of words that were sent."""
 
@@ -120,6 +130,7 @@ class UserExport(_Answer):
     user_id: str
     known_to_model: bool
     pairs: list[Any]
+    feedback: list[Any]
     words: dict[str, Any] | None
     learned: list[Any]
 
@@ -128,6 +139,7 @@ class Dropped(_Answer):
     """What there was of a user."""
 
     pairs: _Count
+    feedback: _Count
     words: bool
     state: bool
 
@@ -171,12 +183,17 @@ _ROUTES: Mapping[str, tuple[str, tuple[int, ...], Any]] = {
     "compare": ("Margins of one response over another", _ASKED, MarginAnswer | Results[MarginAnswer]),
     "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _ASKED, RewardsAnswer),
     "add_pairs": ("Add choices of a user, who is refitted at once", _CHANGED, PairsAdded),
+    "add_feedback": (
+        "Add ties, rankings, ratings and edits of a user, who is refitted at once; not_learned_from counts "
+        "what the model makes no use of, by kind",
+        _CHANGED, FeedbackAdded,
+    ),
     "put_words": (
         "Take what a user said in place of what was known of it; read says whether the model makes use of it",
         _CHANGED, WordsPut,
     ),
     "export_user": ("Everything that is known of a user", _OF_A_USER, UserExport),
-    "delete_user": ("Forget a user: pairs, words and state", (*_OF_A_USER, 409), UserDeleted),
+    "delete_user": ("Forget a user: pairs, feedback, words and state", (*_OF_A_USER, 409), UserDeleted),
     "metrics": ("Counters for Prometheus", _ANSWERED, str),
     "healthz": ("Whether the process is alive", (), Alive),
     "readyz": ("Whether it takes requests", (503,), Ready),
@@ -263,7 +280,7 @@ def bodies(limits: Limits) -> dict[str, Any]:
         pair_id=(Annotated[str, Field(min_length=1)], None),
         user_id=(str, Field(None, description="That of the path, if given.")),
         split=(Literal["train", "validation"] | None, None), created_at=(datetime, None),
-        metadata=(dict[str, Any], None),
+        metadata=(dict[str, Any], None), reason=(spoken | None, None), strength=(Strength | None, None),
     )  # fmt: skip
     label = user | _open("Label", user_id=(user, ...))
     query = Annotated[str, Field(description="The prompt, and the response after it.")]
@@ -276,8 +293,35 @@ def bodies(limits: Limits) -> dict[str, Any]:
             prompts=(list[Annotated[str, Field(min_length=1, pattern=r"\S")]], some),
         ),
         "add_pairs": _closed("AddPairs", pairs=(_list(pair), some), about=(spoken | said, None)),
+        "add_feedback": _closed("AddFeedback", feedback=(_list(_feedback(prompt, spoken)), some)),
         "put_words": said,
     }  # fmt: skip
+
+
+def _feedback(prompt: Any, spoken: Any) -> Any:
+    """What a user said of responses beside choices; see `synthesizeme.feedback`."""
+    shared: dict[str, Any] = {
+        "prompt": (prompt, ...), "feedback_id": (Annotated[str, Field(min_length=1)] | None, None),
+        "user_id": (str, Field(None, description="That of the path, if given.")),
+        "split": (Literal["train", "validation"] | None, None), "created_at": (datetime | None, None),
+        "reason": (spoken | None, None), "metadata": (dict[str, Any], None), "instead_of": (list[str], None),
+    }  # fmt: skip
+    tie = _closed(
+        "Tie", **shared, kind=(Literal["tie"], ...), responses=(_list(spoken, 2, 2), ...),
+        both=(Literal["good", "bad"] | None, None),
+    )  # fmt: skip
+    ranking = _closed(
+        "Ranking", **shared, kind=(Literal["ranking"], ...), responses=(_list(spoken, 3), ...),
+        ranks=(list[Annotated[int, Field(ge=1)]], Field(None, description="From 1, without gaps, in order.")),
+    )  # fmt: skip
+    rating = _closed(
+        "Rating", **shared, kind=(Literal["rating"], ...), response=(spoken, ...), value=(_Number, ...),
+        scale=(Scale, ...), aspect=(spoken | None, None),
+    )  # fmt: skip
+    edit = _closed(
+        "Edit", **shared, kind=(Literal["edit"], ...), original=(spoken, ...), edited=(spoken, ...)
+    )
+    return tie | ranking | rating | edit
 
 
 def _words(spoken: Any, text: Any, most: Any) -> Any:

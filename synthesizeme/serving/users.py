@@ -5,125 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from synthesizeme.datasets.rows import SourceRow, messages, strict_pair
-from synthesizeme.errors import DataError, StoreError, StoreUnavailableError
-from synthesizeme.feedback import UserWords
-from synthesizeme.profiles.store import PAGE, Deleted, UserStore, UserSummary
+from synthesizeme.datasets.rows import ReadReport, SourceRow, messages, strict_feedback, strict_pair
+from synthesizeme.errors import DataError, StoreError
+from synthesizeme.feedback import Judgement, UserWords
+from synthesizeme.profiles.store import UserStore
 from synthesizeme.profiles.views import every_user
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import PreferencePair
 
-SOURCE = "pairs"
-PATIENCE_S = 1.0
-"""How long a request waits for a store that is busy or away. All that touches the model is done one after the
-other, so scores wait that long too."""
-REST_S = 1.0
-"""How long a store that was away is not asked again."""
-_Result = TypeVar("_Result")
-
-
-class MemoryUsers:
-    """A `UserStore` that ends with the process."""
-
-    def __init__(self) -> None:
-        self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
-        self._words: dict[str, UserWords] = {}
-
-    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
-        """See `UserStore.pairs`."""
-        return self._pairs.get(user_id, ())
-
-    def words(self, user_id: str) -> UserWords | None:
-        """See `UserStore.words`."""
-        return self._words.get(user_id)
-
-    def add_pairs(
-        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
-    ) -> int:
-        """See `UserStore.add_pairs`; none of the pairs is stored already."""
-        if pairs:
-            self._pairs[user_id] = (*self.pairs(user_id), *pairs)
-        if words:
-            self._words[user_id] = words
-        elif words is not None:
-            self._words.pop(user_id, None)
-        return len(pairs)
-
-    def delete(self, user_id: str) -> Deleted:
-        """See `UserStore.delete`."""
-        pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
-        return Deleted(pairs=len(pairs), versions=0, words=words is not None)
-
-    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
-        """See `UserStore.users`."""
-        names = [*dict.fromkeys((*self._pairs, *self._words))]
-        start = 0 if after is None else names.index(after) + 1
-        return tuple(
-            UserSummary(user_id=user, pairs=len(self.pairs(user)), version=0, words=user in self._words)
-            for user in names[start : start + limit]
-        )
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Breaker:
-    """A `UserStore` in front of another, which is left alone for a moment when it is out of reach.
-
-    While that one rests, every request to it fails at once, so that requests do not queue up behind it.
-
-    Args:
-        store: The store, which raises `StoreUnavailableError` when it is out of reach.
-        rest_s: Seconds of rest.
-        clock: Seconds that never go back.
-    """
-
-    def __init__(
-        self, store: UserStore, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._store, self._rest_s, self._clock = store, rest_s, clock
-        self._until = float("-inf")
-
-    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
-        """See `UserStore.pairs`."""
-        return self._ask(lambda: self._store.pairs(user_id))
-
-    def words(self, user_id: str) -> UserWords | None:
-        """See `UserStore.words`."""
-        return self._ask(lambda: self._store.words(user_id))
-
-    def add_pairs(
-        self, user_id: str, pairs: Sequence[PreferencePair], *, words: UserWords | None = None
-    ) -> int:
-        """See `UserStore.add_pairs`."""
-        return self._ask(lambda: self._store.add_pairs(user_id, pairs, words=words))
-
-    def delete(self, user_id: str) -> Deleted:
-        """See `UserStore.delete`."""
-        return self._ask(lambda: self._store.delete(user_id))
-
-    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
-        """See `UserStore.users`."""
-        return self._ask(lambda: self._store.users(after, limit))
-
-    def close(self) -> None:
-        """See `UserStore.close`."""
-        self._store.close()
-
-    def _ask(self, work: Callable[[], _Result]) -> _Result:
-        if self._clock() < self._until:
-            raise StoreUnavailableError("the store was out of reach a moment ago. Cure: try again soon")
-        try:
-            return work()
-        except StoreUnavailableError:
-            self._until = self._clock() + self._rest_s
-            raise
+SOURCE, FEEDBACK = "pairs", "feedback"
+_Thing = TypeVar("_Thing")
 
 
 class HistoryMissingError(DataError):
@@ -151,7 +48,7 @@ class Users:
         self.model, self.store, self.most_pairs = model, store, most_pairs
         self._changes = changes
         self._by_words: set[str] = set()
-        """Users whose state rests on stored words alone."""
+        """Users whose state rests on stored words and feedback alone, without pairs."""
         self._stale: set[bytes] = set()
         """Digests of users that others changed and that were not read again yet."""
 
@@ -191,12 +88,18 @@ class Users:
 
     def _take_over(self, user: str, changes: Changes) -> None:
         if (digest := changes.digest(user)) in self._stale:
-            self._fit(user, self.store.pairs(user), self.store.words(user))
+            self._fit(user, self.store.pairs(user), self.store.words(user), self.store.feedback(user))
             self._stale.discard(digest)
 
-    def _fit(self, user: str, pairs: Sequence[PreferencePair], words: UserWords | None) -> None:
-        self.model.fit_user(user, pairs, words)
-        if words is not None and not pairs:
+    def _fit(
+        self,
+        user: str,
+        pairs: Sequence[PreferencePair],
+        words: UserWords | None,
+        feedback: Sequence[Judgement],
+    ) -> None:
+        self.model.fit_user(user, pairs, words, feedback)
+        if (words is not None or feedback) and not pairs:
             self._by_words.add(user)
 
     def add(
@@ -204,19 +107,22 @@ class Users:
         user_id: str,
         pairs: Sequence[PreferencePair],
         words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
         *,
         replace: bool = False,
     ) -> dict[str, Any]:
-        """Refit a user, known or new, to their stored pairs and these, and to what they said.
+        """Refit a user, known or new, to what is stored of them and to this.
 
         Args:
             user_id: The owner of every pair.
             pairs: Further pairs; one that is stored already is left out, so that a request may be repeated.
             words: What the user said beside choices, in place of what is stored of it; None leaves that.
+            feedback: Further feedback; what the model does not learn from is stored all the same.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
 
         Returns:
-            How many pairs were added and how many there are now; with words, whether the model reads them.
+            How many pairs were added and how many there are now; with words, whether the model reads them;
+            with feedback, the same of it, and by kind how much of that the model does not learn from.
 
         Raises:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
@@ -225,9 +131,11 @@ class Users:
         """
         self.catch_up([user_id])
         stored = self.store.pairs(user_id)
-        said = self.store.words(user_id)
-        if words is not None and not (pairs or self.model.reads_words):
-            return self._kept(user_id, words)
+        said, heard = self.store.words(user_id), self.store.feedback(user_id)
+        further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
+        learned = [it for it in further if it.kind in self.model.reads_feedback]
+        if not (pairs or learned or (words is not None and self.model.reads_words)):
+            return self._kept(user_id, words, feedback, further)
         trained = user_id in self.model.users_ and user_id not in self._by_words
         if trained and not stored and not replace:
             raise HistoryMissingError(
@@ -235,41 +143,60 @@ class Users:
                 "sent alone would replace it",
                 cure="start the server with --data and the user's history, or add ?replace=true.",
             )
-        known = {pair.pair_id: pair for pair in stored}
-        new: dict[str, PreferencePair] = {}
-        for pair in pairs:
-            twin = known.get(pair.pair_id) or new.get(pair.pair_id)
-            if twin is None:
-                new[pair.pair_id] = pair
-            elif twin != pair:
-                raise DataError("two different pairs have the same id", field="pair_id", cure="rename one.")
-        together = [*stored, *new.values()]
-        if len(together) > self.most_pairs:
-            raise DataError(f"the user would have {len(together)} pairs; expected at most {self.most_pairs}")
+        new = _new(pairs, stored, lambda it: it.pair_id, "pair")
+        together, all_heard = [*stored, *new], [*heard, *further]
+        if (most := max(len(together), len(all_heard))) > self.most_pairs:
+            noun = "pairs" if len(together) == most else "pieces of feedback"
+            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
         spoken = words is not None and words != said
-        if new or spoken:
+        if new or spoken or further:
             before = self.model.users_.get(user_id)
-            self._fit(user_id, together, words or said)
+            self._fit(user_id, together, words or said, all_heard)
             try:
-                self.store.add_pairs(user_id, list(new.values()), words=words)
+                self.store.add_pairs(user_id, new, words=words, feedback=further)
             except Exception:
                 self._put_back(user_id, before)
                 raise
             self._tell(user_id)
-        read = {} if words is None else {"read": self.model.reads_words}
-        return {"added": len(new), "pairs": len(together), **read}
+        return {"added": len(new), "pairs": len(together), **self._told(words, feedback, further, all_heard)}
 
-    def _kept(self, user_id: str, words: UserWords) -> dict[str, Any]:
-        """Store words that the model does not read, for one that does."""
-        self.store.add_pairs(user_id, (), words=words)
-        return {"added": 0, "pairs": len(self.store.pairs(user_id)), "read": False}
+    def _kept(
+        self,
+        user_id: str,
+        words: UserWords | None,
+        feedback: Sequence[Judgement],
+        further: Sequence[Judgement],
+    ) -> dict[str, Any]:
+        """Store what the model does not read, for one that does."""
+        self.store.add_pairs(user_id, (), words=words, feedback=further)
+        all_heard = self.store.feedback(user_id)
+        number = len(self.store.pairs(user_id))
+        return {"added": 0, "pairs": number, **self._told(words, feedback, further, all_heard)}
+
+    def _told(
+        self,
+        words: UserWords | None,
+        feedback: Sequence[Judgement],
+        further: Sequence[Judgement],
+        all_heard: Sequence[Judgement],
+    ) -> dict[str, Any]:
+        """What became of words and feedback, where there were some."""
+        told: dict[str, Any] = {} if words is None else {"read": self.model.reads_words}
+        if feedback:
+            unread = (it for it in feedback if it.kind not in self.model.reads_feedback)
+            told |= {
+                "feedback_added": len(further), "feedback": len(all_heard),
+                "not_learned_from": dict(Counter(it.kind for it in unread)),
+            }  # fmt: skip
+        return told
 
     def export(self, user_id: str) -> dict[str, Any] | None:
         """Everything that is known of a user, or None: pairs, own words, what the model learned of them."""
         self.catch_up([user_id])
         pairs, said = self.store.pairs(user_id), self.store.words(user_id)
+        heard = self.store.feedback(user_id)
         known = user_id in self.model.users_
-        if not pairs and said is None and not known:
+        if not pairs and not heard and said is None and not known:
             return None
         evidence = getattr(self.model, "evidence", None)
         learned = evidence(user_id, limit=None) if callable(evidence) and known else []
@@ -277,20 +204,23 @@ class Users:
             "user_id": user_id,
             "known_to_model": known,
             "pairs": [pair.model_dump(mode="json", exclude_none=True) for pair in pairs],
+            "feedback": [it.model_dump(mode="json", exclude_none=True) for it in heard],
             "words": None if said is None else said.model_dump(mode="json", exclude_none=True),
             "learned": [item.model_dump(mode="json") for item in learned],
         }
 
     def delete(self, user_id: str) -> dict[str, Any] | None:
-        """Drop a user's pairs, words and state; what there was, or None."""
+        """Drop a user's pairs, feedback, words and state; what there was, or None."""
         self.catch_up([user_id])
         known = user_id in self.model.users_
         dropped = self.store.delete(user_id)
         self.model.forget_user(user_id)
-        if not dropped.pairs and not dropped.words and not known:
+        if not dropped.pairs and not dropped.feedback and not dropped.words and not known:
             return None
         self._tell(user_id)
-        return {"pairs": dropped.pairs, "words": dropped.words, "state": known}
+        return {
+            "pairs": dropped.pairs, "feedback": dropped.feedback, "words": dropped.words, "state": known,
+        }  # fmt: skip
 
     def _put_back(self, user_id: str, state: Any) -> None:
         if state is None:
@@ -304,16 +234,36 @@ class Users:
 
 
 def fit_stored(model: PersonalRewards, store: UserStore) -> int:
-    """Fit every user of a store from all of their pairs and words; how many there are.
+    """Fit every user of a store from all of their pairs, feedback and words; how many there are.
 
-    Who has words alone is fitted to them, unless the model knows that user from its training already.
+    Who has no pairs is fitted to the rest, unless the model knows that user from its training already.
     """
-    stored = (user for user in every_user(store) if user.pairs or user.words)
+    stored = (user for user in every_user(store) if user.pairs or user.words or user.feedback)
     histories = {user.user_id: store.pairs(user.user_id) for user in stored}
     words = {user: said for user in histories if (said := store.words(user)) is not None}
     told = {user: pairs for user, pairs in histories.items() if pairs or user not in model.users_}
-    model.fit_users(told, words)
+    model.fit_users(told, words, {user: store.feedback(user) for user in told})
     return len(histories)
+
+
+def _new(
+    given: Sequence[_Thing], stored: Sequence[_Thing], name: Callable[[_Thing], str], noun: str
+) -> list[_Thing]:
+    """What is not stored yet of what was sent, each once.
+
+    Raises:
+        DataError: two of one id differ.
+    """
+    known = {name(it): it for it in stored}
+    new: dict[str, _Thing] = {}
+    for it in given:
+        twin = known.get(name(it)) or new.get(name(it))
+        if twin is None:
+            new[name(it)] = it
+        elif twin != it:
+            what = "pairs" if noun == "pair" else noun
+            raise DataError(f"two different {what} have the same id", field=f"{noun}_id", cure="rename one.")
+    return list(new.values())
 
 
 def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:
@@ -333,6 +283,24 @@ def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:
         if row.get(field) is not None
     }
     return strict_pair(SourceRow(SOURCE, number, {**row, **texts, "user_id": user_id}))
+
+
+def read_feedback(row: dict[str, Any], user_id: str, number: int) -> Judgement:
+    """Feedback of a request: a row of our own format, of its user; the prompt may be bare text.
+
+    Raises:
+        DataError: it is none, names another user, or is of the test split.
+    """
+    place = SourceRow(FEEDBACK, number, row)
+    if row.get("user_id", user_id) != user_id:
+        raise place.error("is another user than that of the request", field="user_id")
+    if row.get("split") == "test":
+        raise place.error("is of the test split, which nothing may be learned from", field="split")
+    prompt = row.get("prompt")
+    asked = {} if prompt is None else {"prompt": messages(place, "prompt", prompt, role="user")}
+    made = strict_feedback(SourceRow(FEEDBACK, number, {**row, **asked, "user_id": user_id}), ReadReport())
+    assert made is not None, "a report of one row has seen no other"
+    return made
 
 
 _OWNER, _DIGEST = 8, 16

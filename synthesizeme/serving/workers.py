@@ -21,7 +21,8 @@ from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving.access import Access, is_loopback, read_tokens
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.users import PATIENCE_S, Breaker, Changes
+from synthesizeme.serving.stores import PATIENCE_S, Breaker
+from synthesizeme.serving.users import Changes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -151,7 +152,7 @@ def opened_store(options: ServerOptions) -> UserStore:
     """
     from synthesizeme.datasets import by_user, read_pairs, read_words
     from synthesizeme.profiles import open_store
-    from synthesizeme.serving.users import MemoryUsers
+    from synthesizeme.serving.stores import MemoryUsers
 
     store: UserStore = MemoryUsers()
     if options.profiles is not None:

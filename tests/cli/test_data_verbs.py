@@ -81,6 +81,8 @@ def test_unknown_format_and_unknown_data(command, sample, monkeypatch, tmp_path)
 def test_the_formats_named_in_the_help_are_those_there_are(command):
     from synthesizeme.datasets import formats
 
-    shown = " ".join(command("data", "convert", "--help-all").out.replace("│", " ").split()).replace("- ", "-")
+    shown = " ".join(command("data", "convert", "--help-all").out.replace("│", " ").split()).replace(
+        "- ", "-"
+    )
     for name in formats():
         assert name in shown

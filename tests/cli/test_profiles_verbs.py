@@ -35,6 +35,7 @@ def test_import_twice_changes_nothing_and_a_new_profile_is_a_new_version(command
     assert again == {
         "profiles": {"new": 0, "unchanged": 2},
         "pairs": {"new": 0, "unchanged": 60},
+        "feedback": {"new": 0, "unchanged": 0},
         "words": {"new": 0, "unchanged": 0},
     }
     save_profile(tmp_path / "made", profile("mara", "Likes boats.", "Is mara."), {})
@@ -47,6 +48,22 @@ def test_import_twice_changes_nothing_and_a_new_profile_is_a_new_version(command
     found = command("profiles", "diff", "1", "2", "--user", "mara", "--store", filled, "--json").json
     assert (found["earlier"], found["later"]) == (1, 2)
     assert [it["text"] for it in found["sentences_added"]] == ["Likes boats."]
+
+
+def test_import_takes_ratings_and_ties_beside_pairs_and_says_so(command, tmp_path):
+    asked = {"user_id": "ann", "prompt": "How deep is a fathom?"}
+    two = {**asked, "response_a": "Six feet.", "response_b": "A unit."}
+    rows = [
+        {**two, "winner": "a"},
+        {**two, "winner": "tie"},
+        {**two, "winner": "tie", "prompt": "Q?", "split": "test"},
+    ]
+    (tmp_path / "said.json").write_text(json.dumps(rows))
+    arguments = ("profiles", "import", "--store", "s.db", "--data", tmp_path / "said.json")
+    assert "1 piece of other feedback stored, 0 there already." in command(*arguments).out
+    assert command(*arguments, "--json").json["feedback"] == {"new": 0, "unchanged": 1}
+    found = command("profiles", "export", "--user", "ann", "--store", "s.db").json
+    assert ([it["kind"] for it in found["feedback"]], len(found["pairs"])) == (["tie"], 1)
 
 
 def test_import_leaves_rows_of_the_test_split_out(command, tmp_path, row, write_rows):
@@ -127,7 +144,7 @@ def test_delete_asks_first(command, filled, monkeypatch, tmp_path):
         assert "Delete everything about mara from s.db?" in ran.err
         assert ran.status == status
         assert b"mara" in (tmp_path / filled).read_bytes() or status == 0
-    assert ran.json == {"user_id": "mara", "pairs": 20, "versions": 1, "words": False}
+    assert ran.json == {"user_id": "mara", "pairs": 20, "versions": 1, "words": False, "feedback": 0}
     ran = command("profiles", "delete", "--user", "ilse", "--store", filled, "--yes")
     assert ran.out == "Deleted 20 pairs and 0 versions of a profile.\n"
     left = b"".join(path.read_bytes() for path in tmp_path.glob("s.db*"))
@@ -159,11 +176,11 @@ def test_a_key_file_encrypts_a_new_store_and_is_needed_from_then_on(command, tmp
 
 
 def test_migrate_says_what_it_did_and_a_bad_url_is_wrong_usage(command):
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003; it was at none.\n"
-    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0003 already.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0004; it was at none.\n"
+    assert command("profiles", "migrate", "--store", "s.db").out == "At revision 0004 already.\n"
     assert command("profiles", "migrate", "--store", "s.db", "--json").json == {
-        "before": "0003",
-        "now": "0003",
+        "before": "0004",
+        "now": "0004",
     }
     ran = command("profiles", "list", "--store", "mysql://x/y")
     assert ran.status == 2

@@ -253,3 +253,21 @@ def test_holding_out_what_cannot_be_held_out(command, sample, divided):
         assert ran.status == 2
         assert said in ran.err
         assert not Path("m").exists()
+
+
+def test_feedback_beside_pairs_is_learned_from_by_a_method_that_reads_it_and_said_of_others(
+    command, tmp_path, row, write_rows
+):
+    rows = [row(number) for number in range(4)]
+    asked = {"user_id": "ann", "prompt": [{"role": "user", "content": "Q?"}]}
+    thumb = {**asked, "kind": "rating", "response": "Short.", "value": 1,
+             "scale": {"lowest": 0, "highest": 1, "levels": 2}}  # fmt: skip
+    again = {**thumb, "response": "Long.", "instead_of": ["p0"]}
+    path = write_rows([*rows, thumb, again, {**thumb, "response": "Held.", "split": "test"}])
+    ran = command("train", "--method", "hierarchical-stylometric", "--data", path, "--out", "m", "--json")
+    assert ran.status == 0, ran.err
+    assert ran.json["fit"]["feedback read: rating"] == 1
+    assert "3 thumbs" in ran.err
+    assert "not read here" not in ran.err
+    deaf = command("train", "--method", "lore", "--data", path, "--out", "deaf", "--json")
+    assert "3 thumbs, not read here" in deaf.err

@@ -14,7 +14,8 @@ BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda
 SUPERUSER = "postgres"
 DATABASE = "profiles"
 TABLES = ", ".join(
-    f"profile_store_{name}" for name in ("profiles", "pairs", "words", "inductions", "users", "facts")
+    f"profile_store_{name}"
+    for name in ("profiles", "pairs", "feedback", "words", "inductions", "users", "facts")
 )
 
 

@@ -89,7 +89,7 @@ def test_a_newer_database_is_refused_and_left_alone(sqlite_place, pair):
     for act in (open_store, migrate_store):
         with pytest.raises(
             StoreError,
-            match=r"made by a newer version .*\(revision 9999\); this one knows 0001, 0002, 0003. Cure: update",
+            match=r"made by a newer version .*\(revision 9999\); this one knows 0001, 0002, 0003, 0004. Cure: update",
         ):
             act(sqlite_place.url)
     with closed(sqlite3.connect(sqlite_place.url)) as raw:

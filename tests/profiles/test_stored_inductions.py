@@ -46,10 +46,10 @@ def test_a_failure_leaves_the_profile_and_a_deletion_leaves_nothing(store, profi
     store.put_induction("ada", record(state="failed", error="out of reach", attempts=2))
     assert store.profile("ada").version == 1
     assert store.induction("ada").error == "out of reach"
-    assert store.totals() == StoreTotals(users=1, pairs=0, words=0, done=0, failed=1, drifted=0)
+    assert store.totals() == StoreTotals(users=1, pairs=0, words=0, feedback=0, done=0, failed=1, drifted=0)
     store.delete("ada")
     assert store.induction("ada") is None
-    assert store.totals() == StoreTotals(users=0, pairs=0, words=0, done=0, failed=0, drifted=0)
+    assert store.totals() == StoreTotals(users=0, pairs=0, words=0, feedback=0, done=0, failed=0, drifted=0)
 
 
 def test_totals_count_each_user_once(store, pair, profile):
@@ -58,7 +58,7 @@ def test_totals_count_each_user_once(store, pair, profile):
         store.add_pairs(user, [pair("p", user), pair("q", user)])
         store.put_induction(user, record(**fields))
     store.add_pairs("new", [pair("p", "new")])
-    assert store.totals() == StoreTotals(users=4, pairs=7, words=0, done=2, failed=1, drifted=1)
+    assert store.totals() == StoreTotals(users=4, pairs=7, words=0, feedback=0, done=2, failed=1, drifted=1)
 
 
 def test_a_store_of_the_first_tables_is_brought_up_to_date(tmp_path, pair, profile):
@@ -69,9 +69,10 @@ def test_a_store_of_the_first_tables_is_brought_up_to_date(tmp_path, pair, profi
     with sqlite3.connect(place) as raw:
         raw.execute("DROP TABLE profile_store_inductions")
         raw.execute("DROP TABLE profile_store_words")
+        raw.execute("DROP TABLE profile_store_feedback")
         raw.execute("UPDATE profile_store_version SET version_num = '0001'")
     raw.close()
-    assert migrate_store(place) == ("0001", "0003")
+    assert migrate_store(place) == ("0001", "0004")
     with open_store(place) as store:
         assert store.users()[0].induced is None
         assert store.put_induction("ada", record(), profile("ada")).version == 2

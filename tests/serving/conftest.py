@@ -19,7 +19,7 @@ from synthesizeme.scoring import RewardScale
 from synthesizeme.serving.app import BoundedHead, ServerSettings, build_app
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.users import MemoryUsers
+from synthesizeme.serving.stores import MemoryUsers
 from synthesizeme.types import Comparison, Failure, Reward, Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
@@ -53,6 +53,7 @@ class Stub:
     name, order_sensitive, parameters, unknown_user = "stub", False, 0, "population"
     standard_errors, reward_scale = True, RewardScale(mean=2.0, scale=4.0, standard_error=0.5, answers=9)
     reads_words = False
+    reads_feedback: frozenset[str] = frozenset()
 
     def __init__(self, users: tuple[str, ...] = ("ann", "bob")) -> None:
         self.users_: dict[str, Any] = {user: {} for user in users}
@@ -64,14 +65,14 @@ class Stub:
     def fit(self, pairs: Any, words: Any = None) -> Stub:
         return self
 
-    def fit_users(self, histories: Any, words: Any = None) -> Stub:
+    def fit_users(self, histories: Any, words: Any = None, feedback: Any = None) -> Stub:
         for user, pairs in histories.items():
             self.users_.pop(user, None)
             if pairs:
                 self.users_[user] = {"pairs": list(pairs)}
         return self
 
-    def fit_user(self, user_id: str, pairs: Any, words: Any = None) -> Stub:
+    def fit_user(self, user_id: str, pairs: Any, words: Any = None, feedback: Any = ()) -> Stub:
         return self.fit_users({user_id: pairs})
 
     def forget_user(self, user_id: str) -> Stub:

@@ -185,7 +185,12 @@ def test_a_user_may_be_called_like_an_attack_and_is_kept_apart(stored):
         assert stored.post(f"{path}/pairs", {"pairs": [pair]}).status_code == 200, mark
         (kept,) = stored.client.get(path).json()["pairs"]
         assert (kept["pair_id"], kept["metadata"], kept["user_id"]) == (mark, {mark: [mark]}, mark)
-        assert stored.client.delete(path).json()["deleted"] == {"pairs": 1, "words": False, "state": True}
+        assert stored.client.delete(path).json()["deleted"] == {
+            "pairs": 1,
+            "feedback": 0,
+            "words": False,
+            "state": True,
+        }
     assert SECRET in stored.client.get("/v1/users/mine").text
 
 

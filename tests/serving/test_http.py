@@ -19,7 +19,7 @@ from synthesizeme.errors import DataError
 from synthesizeme.scoring import as_answers
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.app import ServerSettings
-from synthesizeme.serving.users import MemoryUsers
+from synthesizeme.serving.stores import MemoryUsers
 from synthesizeme.types import Message
 
 ROW = {"user_id": "u0", "prompt": "Q?", "response": "the sunny ship!"}
@@ -160,7 +160,7 @@ def test_a_new_user_is_fitted_at_once_exported_and_forgotten(serve, model, sunny
     assert exported["known_to_model"] is True
     assert exported["learned"]
     gone = live.client.delete(path)
-    assert gone.json()["deleted"] == {"pairs": 12, "words": False, "state": True}
+    assert gone.json()["deleted"] == {"pairs": 12, "feedback": 0, "words": False, "state": True}
     assert live.client.get(path).status_code == live.client.delete(path).status_code == 404
     assert live.post("/v1/score", new).json()["status"] == "unknown_user"
     assert live.endpoints.users.store.pairs("new/one ✓") == ()
@@ -460,6 +460,7 @@ def test_the_openapi_page_describes_every_route(serve, model):
     assert set(paths) == {
         ("POST", "/v1/score"), ("POST", "/v1/compare"), ("POST", "/get_reward"),
         ("POST", "/v1/users/{user_id}/pairs"), ("PUT", "/v1/users/{user_id}/words"), ("GET", "/v1/users/{user_id}"), ("DELETE", "/v1/users/{user_id}"),
+        ("POST", "/v1/users/{user_id}/feedback"),
         ("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz"),
     }  # fmt: skip
     score = paths["POST", "/v1/score"]
@@ -487,7 +488,7 @@ def test_the_examples_of_the_page_are_accepted(serve, model):
     live.post("/v1/users/ann/pairs", {"pairs": [PAIR]})
     page = html.unescape(live.client.get("/docs").text)
     found = re.findall(rf"curl (?:-X (\w+) )?-H .* -d '(.*)' \\\n  {re.escape(live.url)}(\S+?)</pre>", page)
-    assert len(found) == 5
+    assert len(found) == 6
     for method, body, path in found:
         answer = live.client.request(method or "POST", path, json=json.loads(body))
         assert answer.status_code == 200, path
@@ -553,7 +554,7 @@ class Full(MemoryUsers):
 
     full = False
 
-    def add_pairs(self, user_id, pairs, *, words=None):
+    def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
         self.refuse()
         return super().add_pairs(user_id, pairs)
 

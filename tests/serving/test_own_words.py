@@ -20,8 +20,9 @@ from synthesizeme.serving.access import Access
 from synthesizeme.serving.app import ServerSettings
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.rows import _say_cut, answered, read_question
+from synthesizeme.serving.stores import MemoryUsers
 from synthesizeme.serving.trl import reward_function
-from synthesizeme.serving.users import Changes, HistoryMissingError, MemoryUsers, Users
+from synthesizeme.serving.users import Changes, HistoryMissingError, Users
 from synthesizeme.serving.verl import compute_score
 from synthesizeme.types import Message, PreferencePair
 
@@ -167,7 +168,7 @@ def test_words_do_not_replace_what_came_with_the_checkpoint_but_on_purpose(wordy
 
 def test_words_that_cannot_be_stored_leave_the_model_as_it_was(wordy):
     class Full(MemoryUsers):
-        def add_pairs(self, user_id, pairs, *, words=None):
+        def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
             raise StoreUnavailableError("away")
 
     users = Users(wordy, Full())
@@ -188,7 +189,7 @@ def test_a_model_that_reads_no_words_keeps_them_for_one_that_does(deaf):
         "wishes": [],
         "demographics": {},
     }
-    assert users.delete("u0") == {"pairs": 0, "words": True, "state": True}
+    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": True, "state": True}
 
 
 @pytest.mark.parametrize("kind", ["memory", "store"])
@@ -204,7 +205,7 @@ def test_who_only_spoke_is_known_after_a_restart_and_forgotten_on_deletion(wordy
     assert list(fresh.users_["new"]["tastes"]) == [1, 0, 1, 0]
     assert list(fresh.users_["old"]["tastes"]) == list(wordy.users_["old"]["tastes"])
     assert users.add("new", [pair(user="new")])["pairs"] == 1
-    assert users.delete("new") == {"pairs": 1, "words": True, "state": True}
+    assert users.delete("new") == {"pairs": 1, "feedback": 0, "words": True, "state": True}
     assert store.words("new") is None
     assert set(fresh.users_) == {"old"}
     assert store.delete("old") == Deleted(pairs=0, versions=0, words=True)
@@ -243,7 +244,7 @@ def test_words_are_put_exported_and_deleted_with_the_user(serve, wordy):
     assert put(live, found["words"]).json()["read"]
     assert live.client.get("/v1/users/new").json() == found
     deleted = live.client.delete("/v1/users/new").json()["deleted"]
-    assert deleted == {"pairs": 0, "words": True, "state": True}
+    assert deleted == {"pairs": 0, "feedback": 0, "words": True, "state": True}
     assert live.client.get("/v1/users/new").status_code == 404
     assert live.post("/v1/score", ROW).json()["status"] == "unknown_user"
 

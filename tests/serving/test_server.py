@@ -284,7 +284,7 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
     _, url, _ = started(*place)
     assert ask(url, "newcomer").json()["value"] == value
     deleted = WEB.delete(f"{url}/v1/users/newcomer").json()["deleted"]
-    assert deleted == {"pairs": 1, "words": False, "state": True}
+    assert deleted == {"pairs": 1, "feedback": 0, "words": False, "state": True}
     assert ask(url, "newcomer").json()["status"] == "unknown_user"
     assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
 

@@ -6,7 +6,8 @@ import pytest
 import two_tastes
 
 from synthesizeme.errors import DataError, StoreUnavailableError
-from synthesizeme.serving.users import HistoryMissingError, MemoryUsers, Users, read_pair
+from synthesizeme.serving.stores import MemoryUsers
+from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
 
 ROW = {"prompt": "Q?", "chosen": "a!", "rejected": "b?"}
 
@@ -44,7 +45,7 @@ def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, mon
     before = {user: {name: array.tobytes() for name, array in state.items()}
               for user, state in model.users_.items()}  # fmt: skip
 
-    def fail(user_id, pairs, words):
+    def fail(user_id, pairs, words, feedback):
         raise StoreUnavailableError("away")
 
     monkeypatch.setattr(users.store, "add_pairs", fail)
@@ -72,13 +73,13 @@ def test_a_state_of_the_checkpoint_is_replaced_on_purpose_only(users):
 def test_deleting_leaves_nothing_of_one_user_and_everything_of_the_others(users, model):
     users.add("new", history(3))
     users.add("kept", history(3, user="kept", seed=2))
-    assert users.delete("new") == {"pairs": 3, "words": False, "state": True}
+    assert users.delete("new") == {"pairs": 3, "feedback": 0, "words": False, "state": True}
     assert users.delete("new") is None
     assert users.export("new") is None
     assert [user.user_id for user in users.store.users()] == ["kept"]
     assert "new" not in model.users_
     assert len(users.export("kept")["pairs"]) == 3
-    assert users.delete("u0") == {"pairs": 0, "words": False, "state": True}
+    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": False, "state": True}
 
 
 def test_what_is_exported_can_be_added_again(users):
@@ -96,6 +97,7 @@ def test_a_model_without_named_weights_is_exported_without_them(stub):
         "user_id": "ann",
         "known_to_model": True,
         "pairs": [],
+        "feedback": [],
         "words": None,
         "learned": [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets.rows.feedback import strict_feedback
 from synthesizeme.datasets.rows.lines import json_lines, json_stream
 from synthesizeme.datasets.rows.pairs import (
     asked_comparison,
@@ -36,5 +37,6 @@ __all__ = [
     "read_response",
     "read_user",
     "rows_of",
+    "strict_feedback",
     "strict_pair",
 ]

@@ -1,0 +1,145 @@
+"""Stores of users as a server has them: one in memory, and one in front of a store that may be away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from synthesizeme.errors import StoreUnavailableError
+from synthesizeme.feedback import Judgement, UserWords
+from synthesizeme.profiles.store import PAGE, Deleted, UserStore, UserSummary
+from synthesizeme.types import PreferencePair
+
+PATIENCE_S = 1.0
+"""How long a request waits for a store that is busy or away. All that touches the model is done one after the
+other, so scores wait that long too."""
+REST_S = 1.0
+"""How long a store that was away is not asked again."""
+_Result = TypeVar("_Result")
+
+
+class MemoryUsers:
+    """A `UserStore` that ends with the process."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
+        self._feedback: dict[str, tuple[Judgement, ...]] = {}
+        self._words: dict[str, UserWords] = {}
+
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """See `UserStore.pairs`."""
+        return self._pairs.get(user_id, ())
+
+    def feedback(self, user_id: str) -> tuple[Judgement, ...]:
+        """See `UserStore.feedback`."""
+        return self._feedback.get(user_id, ())
+
+    def words(self, user_id: str) -> UserWords | None:
+        """See `UserStore.words`."""
+        return self._words.get(user_id)
+
+    def add_pairs(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        *,
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
+    ) -> int:
+        """See `UserStore.add_pairs`; nothing of it is stored already."""
+        if pairs:
+            self._pairs[user_id] = (*self.pairs(user_id), *pairs)
+        if feedback:
+            self._feedback[user_id] = (*self.feedback(user_id), *feedback)
+        if words:
+            self._words[user_id] = words
+        elif words is not None:
+            self._words.pop(user_id, None)
+        return len(pairs)
+
+    def delete(self, user_id: str) -> Deleted:
+        """See `UserStore.delete`."""
+        pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
+        heard = len(self._feedback.pop(user_id, ()))
+        return Deleted(pairs=len(pairs), versions=0, words=words is not None, feedback=heard)
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """See `UserStore.users`."""
+        names = [*dict.fromkeys((*self._pairs, *self._words, *self._feedback))]
+        start = 0 if after is None else names.index(after) + 1
+        return tuple(
+            UserSummary(
+                user_id=user,
+                pairs=len(self.pairs(user)),
+                version=0,
+                words=user in self._words,
+                feedback=len(self.feedback(user)),
+            )
+            for user in names[start : start + limit]
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Breaker:
+    """A `UserStore` in front of another, which is left alone for a moment when it is out of reach.
+
+    While that one rests, every request to it fails at once, so that requests do not queue up behind it.
+
+    Args:
+        store: The store, which raises `StoreUnavailableError` when it is out of reach.
+        rest_s: Seconds of rest.
+        clock: Seconds that never go back.
+    """
+
+    def __init__(
+        self, store: UserStore, rest_s: float = REST_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self._rest_s, self._clock = store, rest_s, clock
+        self._until = float("-inf")
+
+    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
+        """See `UserStore.pairs`."""
+        return self._ask(lambda: self._store.pairs(user_id))
+
+    def feedback(self, user_id: str) -> tuple[Judgement, ...]:
+        """See `UserStore.feedback`."""
+        return self._ask(lambda: self._store.feedback(user_id))
+
+    def words(self, user_id: str) -> UserWords | None:
+        """See `UserStore.words`."""
+        return self._ask(lambda: self._store.words(user_id))
+
+    def add_pairs(
+        self,
+        user_id: str,
+        pairs: Sequence[PreferencePair],
+        *,
+        words: UserWords | None = None,
+        feedback: Sequence[Judgement] = (),
+    ) -> int:
+        """See `UserStore.add_pairs`."""
+        return self._ask(lambda: self._store.add_pairs(user_id, pairs, words=words, feedback=feedback))
+
+    def delete(self, user_id: str) -> Deleted:
+        """See `UserStore.delete`."""
+        return self._ask(lambda: self._store.delete(user_id))
+
+    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
+        """See `UserStore.users`."""
+        return self._ask(lambda: self._store.users(after, limit))
+
+    def close(self) -> None:
+        """See `UserStore.close`."""
+        self._store.close()
+
+    def _ask(self, work: Callable[[], _Result]) -> _Result:
+        if self._clock() < self._until:
+            raise StoreUnavailableError("the store was out of reach a moment ago. Cure: try again soon")
+        try:
+            return work()
+        except StoreUnavailableError:
+            self._until = self._clock() + self._rest_s
+            raise
