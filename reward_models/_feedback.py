@@ -30,16 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reward_models._likelihood import (
-    CHOICE_BESIDE_TIES,
-    TIE,
-    Term,
-    Terms,
-    between,
-    gathered,
-    positive,
-    ranking,
-)
+from reward_models._likelihood import Term, Terms, beside_ties, between, gathered, positive, ranking
 from reward_models._types import Item
 from synthesizeme.feedback import Edit, Judgement, Ranking, Rating, Tie
 from synthesizeme.types import PreferencePair, Strength
@@ -103,6 +94,8 @@ class Margins:
     lines: list[Line] = field(default_factory=list)
     said: list[tuple[Term, Sequence[int]]] = field(default_factory=list)
     """Terms by the numbers of lines; lines in none are choices."""
+    outcomes: dict[bool, list[Line]] = field(default_factory=lambda: {False: [], True: []})
+    """Choices and, where the key is true, ties, of which `close` makes one term."""
 
     def choose(self, line: Line) -> None:
         """Add a choice by one margin."""
@@ -113,6 +106,16 @@ class Margins:
         begin = len(self.lines)
         self.lines.extend(lines)
         self.said.append((term, range(begin, len(self.lines))))
+
+    def close(self) -> None:
+        """Add what stands for all that was said: outcomes beside ties, and priors of spreads."""
+        chosen, tied = self.outcomes.values()
+        if chosen or tied:
+            self.say(beside_ties(len(chosen), len(tied)), *chosen, *tied, _LOG_NU)
+        held = {threshold for line in self.lines for threshold, by in line.thresholds if by}
+        for spread in (SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS):
+            if spread in held:
+                self.say(positive, Line(constant=1.0, thresholds=((spread, 1.0),)))
 
     def level(
         self, line: Line, bounds: tuple[float, float], spread: Threshold, shift: Threshold | None = None
@@ -127,11 +130,6 @@ class Margins:
             self.choose(lower)
         elif upper is not None:
             self.choose(upper.turned())
-
-    def spreads(self) -> list[Threshold]:
-        """Spreads of scales with several thresholds, which none may turn round."""
-        held = {threshold for line in self.lines for threshold, by in line.thresholds if by}
-        return [spread for spread in (SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS) if spread in held]
 
     @property
     def terms(self) -> Terms:
@@ -189,8 +187,7 @@ def everything(
                 _rating(found, it, _item(it, it.response), it.level, it.scale.levels)
             case Edit():
                 found.choose(Line(_item(it, it.edited), _item(it, it.original), it.created_at))
-    for spread in found.spreads():
-        found.say(positive, Line(constant=1.0, thresholds=((spread, 1.0),)))
+    found.close()
     return found
 
 
@@ -214,7 +211,7 @@ def _choice(found: Margins, line: Line, strength: Strength | None, levels: int, 
     elif ties and levels:
         found.level(line, (_bound(0, levels, ties=True), math.inf), SPREAD_OF_STRENGTHS)
     elif ties:
-        found.say(CHOICE_BESIDE_TIES, line, _LOG_NU)
+        found.outcomes[False].append(line)
     else:
         found.choose(line)
 
@@ -229,7 +226,7 @@ def _tie(found: Margins, it: Tie, levels: int) -> None:
         bound = _bound(0, levels, ties=True)
         found.level(line, (-bound, bound), SPREAD_OF_STRENGTHS)
     else:
-        found.say(TIE, line, _LOG_NU)
+        found.outcomes[True].append(line)
     if it.both is not None:
         for item in (first, second):
             _rating(found, it, item, 1 + (it.both == "good"), 2)

@@ -3,7 +3,8 @@
 Everything a person says of responses is one term, log p of n margins f, with -log p convex in f:
 
 - a choice between two by one margin, log sigma(f), which is what a margin is if nothing else is said of it;
-- a choice among several, one after the other where they are ranked, by `Luce`; a tie is one of three there;
+- a choice among several, one after the other where they are ranked, by `Luce`;
+- choices and ties, where either could be said, by `beside_ties`;
 - a level of a scale by `between`: the margin, with logistic noise, fell between two thresholds.
 
 Where it has slope g and bend W, minus the second derivatives, a term is to second order one measurement
@@ -86,21 +87,41 @@ class Luce:
         )
 
 
-_DAVIDSON = np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 1.0]])
-CHOICE_BESIDE_TIES = Luce(_DAVIDSON, np.array([1.0, 0.0, 0.0]), np.zeros((1, 3)))
-"""A choice where a tie could have been said, by its margin m and the user's log nu (Davidson 1970):
+@cache
+def beside_ties(choices: int, ties: int) -> Term:
+    """All choices and ties of a user who could say either, by their margins m and log nu (Davidson 1970).
 
-    e^(m/2) / (e^(m/2) + e^(-m/2) + nu), which is sigma(m) of what no tie takes.
+    A choice has e^(m/2) / (e^(m/2) + e^(-m/2) + nu), which is sigma(m) of what no tie takes, and a tie has
+    nu / (e^(m/2) + e^(-m/2) + nu). As nu is the same in all of them, they are one term.
 
->>> np.exp(CHOICE_BESIDE_TIES(np.array([[np.log(4), 0.0]])).value).round(3)  # 2 / (2 + 1/2 + 1)
-array([0.571])
-"""
-TIE = Luce(_DAVIDSON, np.array([0.0, 0.0, 1.0]), np.zeros((1, 3)))
-"""A tie, by the margin of the two and the user's log nu: nu / (e^(m/2) + e^(-m/2) + nu).
+    Args:
+        choices: How many, of which the margins come first.
+        ties: How many, of which they come then; log nu is last.
 
->>> np.exp(TIE(np.array([[np.log(4), 0.0]])).value).round(3)  # 1 / (2 + 1/2 + 1)
-array([0.286])
-"""
+    >>> one_of_each = beside_ties(1, 1)(np.log([[4.0, 4.0, 1.0]]))  # 2 / (2 + 1/2 + 1) and 1 / (2 + 1/2 + 1)
+    >>> np.exp(one_of_each.value).round(3), one_of_each.slope.round(3)
+    (array([0.163]), array([[ 0.286, -0.214,  0.429]]))
+    """
+    chosen = np.repeat([1.0, 0.0], [choices, ties])
+
+    def term(margins: Floats) -> Expansion:
+        m, log_nu = margins[:, :-1], margins[:, -1:]
+        total = np.logaddexp(np.logaddexp(m / 2, -m / 2), log_nu)
+        tie = np.exp(log_nu - total)
+        lean = np.exp(m / 2 - total) - np.exp(-m / 2 - total)
+        bend = np.zeros((*margins.shape, margins.shape[1]))
+        place = np.arange(m.shape[1])
+        bend[:, place, place] = (1 - tie - lean**2) / 4
+        bend[:, place, -1] = bend[:, -1, place] = -tie * lean / 2
+        bend[:, -1, -1] = (tie * (1 - tie)).sum(axis=1)
+        slope_of_nu = (1 - chosen - tie).sum(axis=1, keepdims=True)
+        return Expansion(
+            value=(chosen * m / 2 + (1 - chosen) * log_nu - total).sum(axis=1),
+            slope=np.concatenate([(chosen - lean) / 2, slope_of_nu], axis=1),
+            bend=bend,
+        )
+
+    return term
 
 
 @cache

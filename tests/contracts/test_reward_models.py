@@ -22,7 +22,7 @@ import reward_models
 from reward_models import method_parameters
 from synthesizeme import stylometry
 from synthesizeme.errors import DataError, NotFittedError
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import THUMBS, Rating, UserWords
 from synthesizeme.scoring import PairwiseScorer, as_answers
 from synthesizeme.types import Failure, Reward, Verdict
 
@@ -309,6 +309,22 @@ def test_words_make_a_user_known_to_a_method_that_reads_them_and_change_nothing_
     fitted.fit_user("quiet", [], said).fit_user("u3", own, said.lent_to("u3"))
     assert ("quiet" in fitted.users) == fitted.reads_words
     assert fitted.reads_words or bits(fitted.users_["u3"]) == before
+    fitted.fit_user("quiet", []).fit_user("u3", own)
+    assert "quiet" not in fitted.users
+    assert bits(fitted.users_["u3"]) == before
+
+
+def test_feedback_is_learned_from_or_left_out_and_a_user_forgets_it_with_the_rest(name, fitted):
+    own, before = [pair for pair in train_of(name) if pair.user_id == "u3"], bits(fitted.users_["u3"])
+    thumbs = [
+        Rating(
+            feedback_id=f"{user} {value}", user_id=user, prompt=own[0].prompt, response=text, value=value, scale=THUMBS
+        )
+        for user in ("quiet", "u3") for value, text in ((1, own[0].chosen_text), (0, own[0].rejected_text))
+    ]  # fmt: skip
+    fitted.fit_user("quiet", [], None, thumbs[:2]).fit_user("u3", own, None, thumbs[2:])
+    assert ("quiet" in fitted.users) == ("rating" in fitted.reads_feedback)
+    assert (bits(fitted.users_["u3"]) == before) == ("rating" not in fitted.reads_feedback)
     fitted.fit_user("quiet", []).fit_user("u3", own)
     assert "quiet" not in fitted.users
     assert bits(fitted.users_["u3"]) == before

@@ -9,28 +9,26 @@ from scipy.optimize import approx_fprime, minimize
 
 from reward_models._effects import NONE
 from reward_models._hierarchy import Fit, Heard, Problem, Rows, Variances, fit_own
-from reward_models._likelihood import CHOICE_BESIDE_TIES, TIE, between, ranking
+from reward_models._likelihood import beside_ties, between, ranking
 
 SHARED, OWN, THRESHOLDS, ITEMS = 3, 4, 2, 5
 VARIANCES = Variances(np.array([0.5, 2.0, 1.0]), np.array([1.0, 0.25, 3.0, 0.5]), items=0.8)
 
 
 def speaker(rng):
-    """One user: two choices, a tie and a choice beside it, a ranking of three, a level and two at the ends."""
+    """One user: two choices, two beside a tie, a ranking of three, a level and two at the ends."""
     n = 12
     shared, own = rng.normal(size=(n, SHARED)), rng.normal(size=(n, OWN))
     items = rng.integers(NONE, ITEMS, size=(n, 2))
     thresholds = np.zeros((n, THRESHOLDS))
     constant = np.zeros(n)
-    for row in (3, 5):  # log nu stands alone, in no response
-        shared[row], own[row], items[row] = 0, 0, NONE
-        thresholds[row, 0], constant[row] = 0.9, -0.7
+    shared[5], own[5], items[5] = 0, 0, NONE  # log nu stands alone, in no response
+    thresholds[5, 0], constant[5] = 0.9, -0.7
     shared[9], own[9], items[9] = shared[8], own[8], items[8]  # one margin between two thresholds
     constant[[8, 9]], thresholds[[8, 9], 1] = (0.6, -0.8), (-0.3, -0.3)
     constant[[10, 11]] = 1.1, -0.4
     terms = [
-        (TIE, np.array([[2, 3]])),
-        (CHOICE_BESIDE_TIES, np.array([[4, 5]])),
+        (beside_ties(2, 1), np.array([[2, 3, 4, 5]])),
         (ranking((1, 1, 1)), np.array([[6, 7]])),
         (between, np.array([[8, 9]])),
     ]

@@ -12,9 +12,8 @@ from scipy.optimize import approx_fprime
 from scipy.special import expit
 
 from reward_models._likelihood import (
-    CHOICE_BESIDE_TIES,
-    TIE,
     Likelihood,
+    beside_ties,
     between,
     gathered,
     positive,
@@ -22,8 +21,9 @@ from reward_models._likelihood import (
 )
 
 TERMS = {
-    "a choice beside ties": (CHOICE_BESIDE_TIES, 2),
-    "a tie": (TIE, 2),
+    "a choice beside ties": (beside_ties(1, 0), 2),
+    "a tie": (beside_ties(0, 1), 2),
+    "choices and ties": (beside_ties(3, 2), 6),
     "a ranking": (ranking((1, 1, 1, 1)), 3),
     "the best of four": (ranking((1, 3)), 3),
     "shared ranks": (ranking((2, 1, 2)), 4),
@@ -69,11 +69,11 @@ def test_every_term_is_concave(name):
 
 @given(st.floats(-20, 20), st.floats(-5, 5))
 def test_a_choice_either_way_and_a_tie_are_all_there_is_and_a_choice_is_bradley_and_terrys(margin, threshold):
-    one, other = (value(CHOICE_BESIDE_TIES, [sign * margin, threshold]) for sign in (1, -1))
-    tie = value(TIE, [margin, threshold])
+    one, other = (value(beside_ties(1, 0), [sign * margin, threshold]) for sign in (1, -1))
+    tie = value(beside_ties(0, 1), [margin, threshold])
     assert np.exp([one, other, tie]).sum() == pytest.approx(1)
     assert np.exp(one - np.logaddexp(one, other)) == pytest.approx(expit(margin))
-    assert tie == pytest.approx(value(TIE, [-margin, threshold]))
+    assert tie == pytest.approx(value(beside_ties(0, 1), [-margin, threshold]))
 
 
 @given(st.floats(-30, 30), st.lists(st.floats(-8, 8), min_size=1, max_size=5, unique=True))
@@ -90,6 +90,12 @@ def test_nothing_falls_between_thresholds_that_have_crossed():
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         assert (positive(np.array([[0.0], [-1.0]])).value == -np.inf).all()
         assert (between(np.array([[0.0, 0.0], [1.0, 2.0], [-900.0, 900.0]])).value == -np.inf).all()
+
+
+def test_choices_and_ties_together_are_the_sum_of_each():
+    margins = np.array([0.4, -1.0, 2.0, -0.3, 0.1, -0.5])
+    alone = [value(beside_ties(int(k < 3), int(k >= 3)), [margins[k], margins[-1]]) for k in range(5)]
+    assert value(beside_ties(3, 2), margins) == pytest.approx(sum(alone))
 
 
 def orders(utilities):

@@ -18,7 +18,7 @@ from synthesizeme.cli import main
 from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError, UnknownNameError, install_line
-from synthesizeme.feedback import UserWords
+from synthesizeme.feedback import Tie, UserWords
 from synthesizeme.types import Message
 
 ray = pytest.importorskip("ray", reason="needs the extra `ray`")
@@ -52,10 +52,14 @@ def test_the_states_of_many_users_are_those_of_one_process_to_the_bit(cluster, h
     make = method("hierarchical-stylometric")
     spoke = [*list(histories)[:5], "quiet"]  # the last has words alone
     words = {user: UserWords(user_id=user, about=f"I am {user}, and brief.") for user in spoke}
-    alone = make(variances="fixed").fit(pairs, words)
+    said = [
+        Tie(feedback_id=it.pair_id, user_id=user, prompt=it.prompt, responses=("One.", "Two."), both="bad")
+        for user, (it, *_) in [*list(histories.items())[3:9], ("rater", pairs)]
+    ]
+    alone = make(variances="fixed").fit(pairs, words, said)
     with using(cluster):
-        together = make(variances="fixed").fit(pairs, words)
-    assert together.users == alone.users == (*histories, "quiet")
+        together = make(variances="fixed").fit(pairs, words, said)
+    assert together.users == alone.users == (*histories, "quiet", "rater")
     same(alone._arrays(), together._arrays())
     for user in together.users:
         same(alone.users_[user], together.users_[user])
