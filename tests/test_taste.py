@@ -9,9 +9,9 @@ import pytest
 from invented import pair
 from scipy.stats import binomtest, chi2
 
+from synthesizeme.profile import APART_LEVEL
 from synthesizeme.stylometry import FEATURES, difference
 from synthesizeme.taste import FEW, as_sure_as_they_are, chance, measured, p_value
-from synthesizeme.profile import APART_LEVEL
 
 
 def test_few_pairs_are_counted_out():

@@ -11,8 +11,8 @@ from synthesizeme.induction.one_user import InductionSettings, plan_calls
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas.budget import CallBudget, make_plan
+from synthesizeme.personas.stages import LARGEST_SET
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
-from synthesizeme.personas.synthesize_me import LARGEST_SET
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.types import PreferencePair
 

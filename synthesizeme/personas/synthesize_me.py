@@ -10,9 +10,9 @@ from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.pairs import counted
-from synthesizeme.personas._stages import Induction, Method
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search
 from synthesizeme.personas.judging_profile import JudgingProfile
+from synthesizeme.personas.stages import Induction, Method
 from synthesizeme.personas.synthesis import check_evidence
 from synthesizeme.plain_text import count, id_list
 from synthesizeme.progress import ShowProgress, watched
