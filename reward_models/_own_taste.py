@@ -38,7 +38,7 @@ from reward_models._left_out import Case, moderated
 from reward_models._tastes import Tastes
 from reward_models._types import Floats, UserState, sigmoid
 from synthesizeme import stylometry
-from synthesizeme.profile import OwnTaste
+from synthesizeme.profile import APART_LEVEL, OwnTaste
 from synthesizeme.taste import chance
 from synthesizeme.types import Evidence
 
@@ -252,8 +252,9 @@ def own_taste(state: UserState, population: NamedWeights, seed: int) -> OwnTaste
     """
     style, probability = (state[name].astype(np.float64) for name in ("style", "nobody"))
     p_value = chance([style], probability, seed)
-    if not OwnTaste(p_value=p_value).set_apart:
-        return OwnTaste(p_value=p_value)
+    anybody = dict(zip(json.loads(bytes(state["pair_ids"])), probability.tolist(), strict=True))
+    if p_value > APART_LEVEL:
+        return OwnTaste(p_value=p_value, anybody=anybody)
     found = deviations(style, probability, population.own_variance)
     total = found.value + population.weight
     own = _surest(found.value, found.standard_error, found.differs)
@@ -272,6 +273,7 @@ def own_taste(state: UserState, population: NamedWeights, seed: int) -> OwnTaste
 
     return OwnTaste(
         p_value=p_value,
+        anybody=anybody,
         own=tuple(shown(j, found.value[j]) for j in own),
         common=tuple(shown(j, total[j]) for j in common),
     )

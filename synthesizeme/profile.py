@@ -215,6 +215,9 @@ class OwnTaste(Frozen):
     """How often somebody who chooses as anybody does would differ as much, over all features together."""
     own: tuple[Evidence, ...] = ()
     """What the user likes more than most people, the surest first; empty unless `set_apart`."""
+    anybody: dict[str, float] = Field(default_factory=dict, repr=False)
+    """The calibrated probability of each of the user's choices for anybody, by pair id, in (0, 1); what was
+    learned from this user is left out of it."""
     common: tuple[Evidence, ...] = ()
     """What the user likes as most people do, the surest first: the sum of both weights is clear of zero, and
     gives the statement its direction, and the user's `weight` is not clear. Empty unless `set_apart`."""

@@ -48,8 +48,8 @@ class EvidenceOptions:
 
     evidence: bool = option(
         False,
-        "Also show the persona writer in what the user differs from most people, if in anything, by "
-        "a reward model of the user's train and validation pairs; by default "
+        "Hold each statement against what is true of most people, and show the persona writer in what the "
+        "user differs from them, by a reward model of the user's train and validation pairs; by default "
         "hierarchical-stylometric, fitted to those pairs of all users of the file.",
     )
     reward_model: Path | None = option(
@@ -256,7 +256,13 @@ def _induce(
                     display.on_users(summary)
 
                 found.stopped = induce_users(
-                    session, users, settings, on_user, budget_calls=budget, evidence=evidence
+                    session,
+                    users,
+                    settings,
+                    on_user,
+                    budget_calls=budget,
+                    evidence=evidence,
+                    population=known.population,
                 ).stopped
             found.sort(list(users))
             return found
@@ -264,7 +270,10 @@ def _induce(
         lines.label(user)
         with open_session(model, lines, caps) as session:
             about = evidence.get(user, ())
-            result = induce_user(session, pairs, settings, budget_calls=budget, evidence=about)
+            result = induce_user(
+                session, pairs, settings,
+                budget_calls=budget, evidence=about, population=known.population.get(user),
+            )  # fmt: skip
             found.add(result, session.model)
     return found
 

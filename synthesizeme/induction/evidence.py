@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -13,6 +13,7 @@ from synthesizeme.plain_text import count
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
+    from synthesizeme.profile import OwnTaste
     from synthesizeme.types import Evidence, PreferencePair
 
     Histories = Mapping[str, Sequence[PreferencePair]]
@@ -26,8 +27,8 @@ with 4 items as with none, 69.6 to 69.8 % with 6 to 28 (`experiments/evidence_li
 class GivesEvidence(Protocol):
     """A reward model that can say what it learned about a user."""
 
-    def evidence(self, user_id: str, limit: int = 8) -> list[Evidence]:
-        """The strongest first."""
+    def own_taste(self, user_id: str) -> OwnTaste:
+        """In what the user differs from anybody, and what is predicted of anybody."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Gathered:
     """Evidence about users and where it comes from."""
 
     by_user: Mapping[str, Sequence[Evidence]]
+    population: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """The probability of each choice of a user for anybody, by user and pair id."""
     source: str | None = None
     """Model and what it was fitted to, in words; None without evidence."""
 
@@ -64,7 +67,12 @@ def gather(
         model, source = _loaded(checkpoint, histories)
     giver = cast(GivesEvidence, model)
     known = [user for user in user_ids if user in histories]
-    return Gathered({user: giver.evidence(user, limit=LIMIT) for user in known}, source)
+    tastes = {user: giver.own_taste(user) for user in known}
+    return Gathered(
+        {user: taste.own[:LIMIT] for user, taste in tastes.items()},
+        {user: taste.anybody for user, taste in tastes.items()},
+        source,
+    )
 
 
 def _histories(pairs: Sequence[PreferencePair], seed: int) -> dict[str, list[PreferencePair]]:
@@ -95,7 +103,7 @@ def _loaded(checkpoint: Path, histories: Histories) -> tuple[RewardModel, str]:
     from reward_models import load
 
     model = load(checkpoint)
-    if not callable(getattr(model, "evidence", None)):
+    if not callable(getattr(model, "own_taste", None)):
         raise ConfigError(
             f"{checkpoint}: {model.name} gives no evidence; "
             f"expected a checkpoint of hierarchical or {DEFAULT_METHOD}"

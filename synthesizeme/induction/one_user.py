@@ -165,6 +165,7 @@ def induce_user(
     account: Account | None = None,
     evaluation: Account | None = None,
     evidence: Sequence[Evidence] = (),
+    population: Mapping[str, float] | None = None,
     split_rule: str | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
@@ -179,6 +180,7 @@ def induce_user(
         account: Counts the calls of the induction.
         evaluation: Counts those of the evaluation.
         evidence: What a reward model learned from this user's train and validation pairs.
+        population: The probability of each of these choices for anybody; see `SynthesizeMe.fit`.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
@@ -197,7 +199,9 @@ def induce_user(
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
     method = settings.method(session, planned.budget)
-    profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
+    profile = method.fit(
+        split, split_rule=split_rule or rule, account=account, evidence=evidence, population=population
+    )
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
     notes = [
@@ -255,6 +259,7 @@ def induce_given_user(
     *,
     budget_calls: int | None = None,
     evidence: Sequence[Evidence] = (),
+    population: Mapping[str, float] | None = None,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
     account, evaluation = session.account(), session.account()
@@ -262,7 +267,8 @@ def induce_given_user(
     def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
             session, pairs, settings,
-            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence,
+            budget_calls=budget_calls, account=account, evaluation=evaluation,
+            evidence=evidence, population=population,
         )  # fmt: skip
         return result, result.record()
 

@@ -79,6 +79,7 @@ def induce_users(
     *,
     budget_calls: int | None = None,
     evidence: Mapping[str, Sequence[Evidence]] | None = None,
+    population: Mapping[str, Mapping[str, float]] | None = None,
 ) -> RunSummary:
     """Induce users whose pairs are at hand, and keep nothing: it ends as `run` does.
 
@@ -93,6 +94,7 @@ def induce_users(
             `UserDone.result`.
         budget_calls: Most distinct calls in all.
         evidence: What a reward model learned of each user, by user id; see `induce_user`.
+        population: The probability of each choice for anybody, by user and pair id; see `induce_user`.
 
     Raises:
         ConfigError: the budget is too small for so many users, or the settings cannot be used.
@@ -117,6 +119,7 @@ def induce_users(
         return induce_given_user(
             session, users[user_id], settings,
             budget_calls=shares.get(user_id), evidence=known.get(user_id, ()),
+            population=(population or {}).get(user_id),
         )  # fmt: skip
 
     def finished(user: UserDone, summary: RunSummary) -> None:

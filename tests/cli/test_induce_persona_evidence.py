@@ -65,7 +65,7 @@ def test_the_persona_says_what_stands_behind_it(command, sample):
     for feature in cited:
         assert named[feature] in shown
         assert named[feature].replace("_", r"\_") in markdown
-    assert "; evidence: " in shown
+    assert "evidence: " in shown
     assert f"{len(evidence)} items, difference from most people ± standard error" in shown
 
 

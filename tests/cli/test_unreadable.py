@@ -15,7 +15,8 @@ def muddled(readable):
     """Answers that are a verdict for so many in a hundred questions, whatever is asked about a reply."""
 
     def answer(body):
-        asked = next(message for message in body["messages"] if message["role"] == "user")["content"]
+        said = [message["content"] for message in body["messages"] if message["role"] == "user"]
+        asked = next((text for text in reversed(said) if "<second_response>" in text), said[0])
         if "<pair " in asked:
             return "The user prefers short answers. [1]"
         drawn = hashlib.sha256(asked.encode()).digest()[0] * 100 // 256

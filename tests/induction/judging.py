@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from invented import votes
+
 
 def asks_for_a_persona(body: dict[str, Any]) -> bool:
     return "<pair number=" in body["messages"][-1]["content"]
@@ -12,6 +14,8 @@ def asks_for_a_persona(body: dict[str, Any]) -> bool:
 def answer(body: dict[str, Any]) -> str:
     """Prefers the response with fewer exclamation marks, else the first."""
     last = body["messages"][-1]["content"]
+    if "<statement>" in last:
+        return votes(last, lambda one, other: "Second" if one.count("!") > other.count("!") else "First")
     if asks_for_a_persona(body):
         return "The user dislikes exclamation marks. [1]"
     first, second = last.split("<second_response>")

@@ -14,7 +14,7 @@ from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.datasets import read_pairs
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
-from synthesizeme.profile import APART_LEVEL, OwnTaste
+from synthesizeme.profile import APART_LEVEL
 from synthesizeme.stylometry import FEATURE, FEATURES, difference
 from synthesizeme.taste import chance
 from synthesizeme.types import Evidence
@@ -89,9 +89,10 @@ def test_users_who_choose_as_anybody_does_pass_at_the_level(model):
             for n, (pair, p) in enumerate(zip(pairs, said, strict=True))
         ]  # fmt: skip
         told = model.fit_user("p", chosen).own_taste("p")
+        assert set(told.anybody) == {pair.pair_id for pair in chosen}
         passed.append(told.set_apart)
         if not told.set_apart:
-            assert told == OwnTaste(p_value=told.p_value)
+            assert (told.own, told.common) == ((), ())
         assert all(abs(item.weight) >= 1.5 * item.standard_error for item in told.own)
         assert all(abs(item.weight) < 1.5 * item.standard_error for item in told.common)
     model.forget_user("p")
