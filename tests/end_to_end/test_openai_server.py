@@ -55,9 +55,7 @@ def induce(openai_stub, watched, rows, tmp_path, monkeypatch, capfd):
 def test_end_to_end(induce, watched, openai_stub):
     status, user, err = induce()
     assert status == 0, err
-    assert user["persona"].splitlines() == [
-        "The user clearly prefers calm answers without exclamation marks", "The user likes ships",
-    ]  # fmt: skip
+    assert user["persona"] == "The user clearly prefers calm answers without exclamation marks"
     assert user["accuracy"]["both"] == {
         "micro": 1.0,
         "low": pytest.approx(0.398, abs=0.01),
@@ -73,8 +71,8 @@ def test_end_to_end(induce, watched, openai_stub):
     assert user["usage"]["prompt_tokens"] > 0
     profile = load_profile(Path(user["files"]["profile"]))
     assert profile.persona.made_by == "stub"
-    assert profile.persona.sentences[0].pair_ids
-    assert profile.persona.sentences[1].pair_ids == ()
+    (sentence,) = profile.persona.sentences
+    assert sentence.record == "held in 16 of 16 choices where it applied"
 
 
 def test_transient_faults_are_retried_and_change_nothing(induce, openai_stub):
@@ -113,8 +111,9 @@ def test_replies_that_are_no_verdict_are_counted_and_neither_wrong_nor_tied(indu
     refused = sum(int(pair[1:]) % 7 == 0 for pair in test)
     for accuracy in user["accuracy"].values():
         assert accuracy["failures"] == 2 * refused
-        assert accuracy["ties"] == 0
-        assert accuracy["micro"] == 1.0
+    for name in ("persona", "both"):
+        assert user["accuracy"][name]["ties"] == 0
+        assert user["accuracy"][name]["micro"] == 1.0
 
 
 def test_a_server_that_is_not_there_is_one_message_with_a_cure(rows, tmp_path, monkeypatch, capfd):
