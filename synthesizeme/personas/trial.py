@@ -156,7 +156,7 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
     common = [
         j
         for j in sorted(may, key=lambda j: against[j] - held[j])
-        if j not in chosen
+        if not any(_same(votes[:, j], votes[:, it]) for it in chosen)
         and held[j] + against[j] >= COMMON_PAIRS
         and held[j] >= COMMON_SHARE * (held[j] + against[j])
         and (votes[:, j] * offset).sum() > 0
