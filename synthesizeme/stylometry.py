@@ -339,7 +339,7 @@ FEATURES: tuple[Feature, ...] = (
             lambda t: t.count(_REFUSAL)),
     Feature("disclaimers", "warnings and disclaimers", "answers without disclaimers", 0.5,
             lambda t: t.count(_DISCLAIMER)),
-    Feature("formality", "a formal tone", "a casual tone", 1.1,
+    Feature("formality", "formal, written wording", "informal, spoken wording", 1.1,
             lambda t: t.rate(_FORMAL) - t.rate(_informal)),
     Feature("warmth", "a warm, friendly tone", "a neutral, matter-of-fact tone", 0.9,
             lambda t: t.rate(_WARM)),

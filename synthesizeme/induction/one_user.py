@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
@@ -190,16 +189,13 @@ def induce_user(
         BudgetError: a cap of the session is reached.
         CacheError: replies cannot be kept any more.
         UnreadableError: most replies of the model cannot be read, by the induction or the evaluation.
-        BackendError: the model cannot be reached by the induction; where the evaluation breaks off, the
-            result says so.
+        BackendError: the model cannot be reached by the induction; of the evaluation the result says so.
     """
     account, evaluation = account or session.account(), evaluation or session.account()
     split, rule = assign_splits(pairs, seed=settings.seed)
-    counts = Counter(pair.split for pair in split)
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
-    method = settings.method(session, planned.budget)
-    profile = method.fit(
+    profile = settings.method(session, planned.budget).fit(
         split, split_rule=split_rule or rule, account=account, evidence=evidence, population=population
     )
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
@@ -211,7 +207,7 @@ def induce_user(
     ]
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
-        pairs={name: counts[name] for name in ("train", "validation", "test")},
+        pairs={name: sum(p.split == name for p in split) for name in ("train", "validation", "test")},
         usage=account.usage,
         call_limit=planned.induction,
         evaluation_usage=evaluation.usage,

@@ -11,7 +11,7 @@ With p_i the probability of choice i for anybody, a set S of statements is worth
 
 by Laplace's approximation. Statements join one by one, the one first that raises it most, as long as it rises
 by `LEAST_RISE`: what is true of anybody adds nothing. One that was contradicted as often as it held never
-joins, nor one that votes as another does in nine of ten pairs.
+joins.
 
 References:
     Findeis et al., "Inverse Constitutional AI", ICLR 2025: every rule is tested on every pair.
@@ -56,15 +56,14 @@ PRECISION = 3.0
 LEAST_RISE = 0.3
 """Rise of the log-evidence, in nats, below which a statement does not join; chosen on validation rows
 (`experiments/personas`)."""
-SAME = 0.9
-"""Share of the pairs for which the rarer of two statements speaks; from there on they say the same."""
 MOST_SENTENCES = 8
 PAIRS_A_SENTENCE = 4
 """Pairs for each statement that may stay: few pairs give few."""
 MOST_COMMON = 2
 """Most statements about what the user shares with most people."""
-COMMON_SHARE, COMMON_PAIRS = 0.65, 4
-"""Share of the pairs where such a statement holds, and pairs where it has to apply, at least."""
+COMMON_SHARE, COMMON_PAIRS, COMMON_ODDS = 0.65, 4, 0.2
+"""Share of the pairs where such a statement holds, pairs where it has to apply, and mean log-odds with which
+anybody would choose as it says, at least."""
 QUOTED_CHARACTERS = 80
 
 _VOTE = re.compile(
@@ -156,10 +155,10 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
     common = [
         j
         for j in sorted(may, key=lambda j: against[j] - held[j])
-        if not any(_same(votes[:, j], votes[:, it]) for it in chosen)
+        if j not in chosen
         and held[j] + against[j] >= COMMON_PAIRS
         and held[j] >= COMMON_SHARE * (held[j] + against[j])
-        and (votes[:, j] * offset).sum() > 0
+        and (votes[:, j] * offset).sum() > COMMON_ODDS * (held[j] + against[j])
     ]
     return (
         tuple(_recorded(tried, j, gain) for j, gain in own),
@@ -203,7 +202,7 @@ def best_set(votes: Floats, offset: Floats, may: Sequence[int], most: int) -> li
     while len(chosen) < most:
         rises = {}
         for j in may:
-            if j not in chosen and not any(_same(votes[:, j], votes[:, it]) for it in chosen):
+            if j not in chosen:
                 weights, evidence = _fitted(votes[:, [*chosen, j]], offset)
                 if (weights > 0).all():
                     rises[j] = evidence - best
@@ -215,12 +214,6 @@ def best_set(votes: Floats, offset: Floats, may: Sequence[int], most: int) -> li
         chosen.append(j)
         best += rises[j]
     return chosen
-
-
-def _same(one: Floats, other: Floats) -> bool:
-    """Whether two statements say the same, as far as their votes tell."""
-    speaks = min(np.count_nonzero(one), np.count_nonzero(other))
-    return bool((one * other > 0).sum() >= SAME * speaks)
 
 
 def _fitted(votes: Floats, offset: Floats) -> tuple[Floats, float]:

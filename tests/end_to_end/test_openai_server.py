@@ -55,7 +55,7 @@ def induce(openai_stub, watched, rows, tmp_path, monkeypatch, capfd):
 def test_end_to_end(induce, watched, openai_stub):
     status, user, err = induce()
     assert status == 0, err
-    assert user["persona"] == "The user clearly prefers calm answers without exclamation marks"
+    assert user["persona"].splitlines()[0] == "The user clearly prefers calm answers without exclamation marks"
     assert user["accuracy"]["both"] == {
         "micro": 1.0,
         "low": pytest.approx(0.398, abs=0.01),
@@ -71,8 +71,7 @@ def test_end_to_end(induce, watched, openai_stub):
     assert user["usage"]["prompt_tokens"] > 0
     profile = load_profile(Path(user["files"]["profile"]))
     assert profile.persona.made_by == "stub"
-    (sentence,) = profile.persona.sentences
-    assert sentence.record == "held in 16 of 16 choices where it applied"
+    assert profile.persona.sentences[0].record == "held in 16 of 16 choices where it applied"
 
 
 def test_transient_faults_are_retried_and_change_nothing(induce, openai_stub):
