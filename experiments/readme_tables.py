@@ -13,12 +13,14 @@ import re
 import sys
 from pathlib import Path
 
+import tables_of_personas
 import tables_of_rewards
 
 HERE = Path(__file__).parent
 PAGES = (
     HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")),
     HERE / "floor" / "README.md", HERE / "overoptimisation" / "README.md", HERE / "feedback" / "README.md",
+    HERE / "personas" / "README.md",
 )  # fmt: skip
 
 
@@ -394,6 +396,7 @@ TABLES = {
     "planted-recovery": planted_recovery,
     "many-users": many_users,
     "throughput": throughput,
+    **tables_of_personas.TABLES,
     **tables_of_rewards.TABLES,
 }
 

@@ -112,16 +112,20 @@ def floor_kinds():
 
 
 POLICIES = {
-    "lively-with": "with the floor", "lively-earlier": "with the floor before the expert on content",
-    "lively-without": "without",
+    "lively": {
+        "lively-with": "with the floor", "lively-earlier": "with the floor before the expert on content",
+        "lively-without": "without",
+    },
+    "calm": {"calm-with": "with the floor", "calm-without": "without"},
 }  # fmt: skip
-"""Runs of the lively user's policy."""
+"""Runs of each user's policy."""
 
 
-def policy():
-    """Held-out answers of a policy as it learns, a line for each measure and run."""
-    found = {name: read(f"overoptimisation/results/policy/{name}.json")["held_out"] for name in POLICIES}
-    steps = [row["step"] for row in found["lively-with"]]
+def policy(user):
+    """Held-out answers of a user's policy as it learns, a line for each measure and run."""
+    named = POLICIES[user]
+    found = {name: read(f"overoptimisation/results/policy/{name}.json")["held_out"] for name in named}
+    steps = [row["step"] for row in found[f"{user}-with"]]
     measures = {
         "taste": ("taste", "+.2f"), "gold": ("gold", ".1f"), "distinct 3-grams": ("distinct", ".2f"),
         "perplexity under the first model": ("perplexity", ".1f"),
@@ -131,7 +135,7 @@ def policy():
     for name, readings in found.items():
         for shown, (key, form) in measures.items():
             at = {row["step"]: format(row[key], form) for row in readings}
-            rows.append([POLICIES[name], shown, *(at.get(step, "") for step in steps)])
+            rows.append([named[name], shown, *(at.get(step, "") for step in steps)])
     return lines(("floor", "measure", *(f"step {step}" for step in steps)), rows, texts=2)
 
 
@@ -289,7 +293,8 @@ TABLES = {
     "ties-of-people": ties_of_people,
     "floor": floor,
     "floor-kinds": floor_kinds,
-    "policy": policy,
+    "policy": lambda: policy("lively"),
+    "policy-calm": lambda: policy("calm"),
     "attack": attack,
     "best-of-n": best_of_n,
     "active-questions": active_questions,

@@ -173,7 +173,7 @@ def induce_user(
 
     Args:
         session: The model.
-        pairs: One user's pairs; those without a split get a seeded one.
+        pairs: The user's; those without a split get a seeded one.
         settings: How.
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
@@ -183,12 +183,11 @@ def induce_user(
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
-        DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
-            be read where they are needed; evidence that names other pairs.
+        DataError: pairs of several users, with a split in some rows only, or with survey answers that
+            cannot be read where they are needed; evidence on other pairs.
         ConfigError: the budget is too small.
-        BudgetError: a cap of the session is reached.
-        CacheError: replies cannot be kept any more.
-        UnreadableError: most replies of the model cannot be read, by the induction or the evaluation.
+        BudgetError, CacheError: a cap of the session is reached; replies cannot be kept.
+        UnreadableError: most replies of the model cannot be read.
         BackendError: the model cannot be reached by the induction; of the evaluation the result says so.
     """
     account, evaluation = account or session.account(), evaluation or session.account()
