@@ -166,6 +166,7 @@ def induce_user(
     evaluation: Account | None = None,
     evidence: Sequence[Evidence] = (),
     split_rule: str | None = None,
+    before: UserProfile | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
@@ -180,6 +181,7 @@ def induce_user(
         evaluation: Counts those of the evaluation.
         evidence: What a reward model learned from this user's train and validation pairs.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
+        before: The user's profile before; what the person did to it stays.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
@@ -197,7 +199,9 @@ def induce_user(
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
     method = settings.method(session, planned.budget)
-    profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
+    profile = method.fit(
+        split, split_rule=split_rule or rule, account=account, evidence=evidence, before=before
+    )
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
     notes = [
@@ -255,14 +259,15 @@ def induce_given_user(
     *,
     budget_calls: int | None = None,
     evidence: Sequence[Evidence] = (),
+    before: UserProfile | None = None,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
     account, evaluation = session.account(), session.account()
 
     def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
-            session, pairs, settings,
-            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence,
+            session, pairs, settings, budget_calls=budget_calls,
+            account=account, evaluation=evaluation, evidence=evidence, before=before,
         )  # fmt: skip
         return result, result.record()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles.store import PAGE, ProfileStore, UserStore, UserSummary
+from synthesizeme.profiles.store import PAGE, ProfileStore, ProfileVersion, UserStore, UserSummary
 from synthesizeme.types import Frozen, PreferencePair
 
 
@@ -36,6 +36,32 @@ class StoredProfiles(Mapping[str, UserProfile]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def rewrite_stored(
+    store: UserStore, user_id: str, change: Callable[[UserProfile], UserProfile]
+) -> ProfileVersion | None:
+    """Change a user's profile, as the user's next version.
+
+    Args:
+        store: The store.
+        user_id: The user; one without a profile has an empty one.
+        change: Makes the new profile of the old one; what it raises leaves all as it was.
+
+    Returns:
+        The latest version, which is the one before where nothing changed; None where there is none.
+
+    Raises:
+        StoreConflictError: another writer was first.
+    """
+    latest = store.profile(user_id)
+    before = UserProfile(user_id=user_id) if latest is None else latest.profile
+    after = change(before)
+    if after == before:
+        return latest
+    done = f"version {latest.version if latest else 0}, corrected by the user"
+    note = store.put_profile(after, made_from=done, expected_version=latest.version if latest else 0)
+    return ProfileVersion(**dict(note), profile=after)
 
 
 class Taken(Frozen):
