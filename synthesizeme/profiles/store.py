@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field
 
+from synthesizeme.errors import StoreConflictError
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.types import Demonstration, Frozen, PreferencePair, Usage
@@ -293,6 +294,24 @@ class StoreTotals(Frozen):
     """Users whose latest induction failed."""
     drifted: int
     """Users whose newest pairs contradicted their profile."""
+
+
+def refuse_other_version(version: int, expected: int | None, user_id: str) -> None:
+    """Refuse to go on from a version that is not the latest.
+
+    Args:
+        version: The latest.
+        expected: The one that the writer knows of; None for whichever it is.
+        user_id: Whose profile it is.
+
+    Raises:
+        StoreConflictError: they differ.
+    """
+    if expected is not None and expected != version:
+        raise StoreConflictError(
+            f"the profile of user {user_id[:60]!r} is at version {version}; expected {expected}: "
+            "another writer was first. Cure: read the latest version and decide again"
+        )
 
 
 def difference(earlier: UserProfile, later: UserProfile) -> ProfileChange:

@@ -8,7 +8,14 @@ from itertools import islice
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles.store import PAGE, ProfileStore, ProfileVersion, UserStore, UserSummary
+from synthesizeme.profiles.store import (
+    PAGE,
+    ProfileStore,
+    ProfileVersion,
+    UserStore,
+    UserSummary,
+    refuse_other_version,
+)
 from synthesizeme.types import Frozen, PreferencePair
 
 
@@ -39,7 +46,10 @@ class StoredProfiles(Mapping[str, UserProfile]):
 
 
 def rewrite_stored(
-    store: UserStore, user_id: str, change: Callable[[UserProfile], UserProfile]
+    store: UserStore,
+    user_id: str,
+    change: Callable[[UserProfile], UserProfile],
+    expected_version: int | None = None,
 ) -> ProfileVersion | None:
     """Change a user's profile, as the user's next version.
 
@@ -47,6 +57,7 @@ def rewrite_stored(
         store: The store.
         user_id: The user; one without a profile has an empty one.
         change: Makes the new profile of the old one; what it raises leaves all as it was.
+        expected_version: The version that the change was thought of with; None for whichever it is.
 
     Returns:
         The latest version, which is the one before where nothing changed; None where there is none.
@@ -55,12 +66,14 @@ def rewrite_stored(
         StoreConflictError: another writer was first.
     """
     latest = store.profile(user_id)
+    version = 0 if latest is None else latest.version
+    refuse_other_version(version, expected_version, user_id)
     before = UserProfile(user_id=user_id) if latest is None else latest.profile
     after = change(before)
     if after == before:
         return latest
-    done = f"version {latest.version if latest else 0}, corrected by the user"
-    note = store.put_profile(after, made_from=done, expected_version=latest.version if latest else 0)
+    done = f"version {version}, corrected by the user" if version else "the user's own words"
+    note = store.put_profile(after, made_from=done, expected_version=version)
     return ProfileVersion(**dict(note), profile=after)
 
 
