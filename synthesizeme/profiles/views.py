@@ -86,10 +86,20 @@ class Taken(Frozen):
     """What is stored already."""
 
 
-def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> Taken:
+def take_profiles(
+    store: ProfileStore,
+    profiles: Mapping[str, UserProfile],
+    carried: Callable[[UserProfile, UserProfile], UserProfile] = lambda made, latest: made,
+) -> Taken:
     """Store profiles one by one, each as its user's next version unless it is the latest already.
 
     What was stored stays when a later one fails; the same call goes on from there.
+
+    Args:
+        store: The store.
+        profiles: The profiles.
+        carried: Takes over into a profile what is to stay of the latest one, such as what the person
+            corrected (`synthesizeme.personas.owner.carried`); by default nothing is.
 
     Raises:
         DataError: a profile cannot be read.
@@ -99,8 +109,9 @@ def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> T
     new = 0
     for profile in profiles.values():
         latest = store.profile(profile.user_id)
-        if latest is None or latest.profile != profile:
-            store.put_profile(profile, expected_version=0 if latest is None else latest.version)
+        made = profile if latest is None else carried(profile, latest.profile)
+        if latest is None or latest.profile != made:
+            store.put_profile(made, expected_version=0 if latest is None else latest.version)
             new += 1
     return Taken(new=new, unchanged=len(profiles) - new)
 

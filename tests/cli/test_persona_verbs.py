@@ -113,6 +113,20 @@ def test_a_store_keeps_every_version_and_an_induction_goes_on_from_the_latest(co
     assert ran.status != 0
 
 
+def test_a_profile_that_is_imported_anew_keeps_what_was_corrected_in_the_store(command, induced):
+    assert command("profiles", "import", "out", "--store", "s.db").status == 0
+    struck = texts(persona(command, "show", store="s.db"))[0]
+    persona(command, "add", OWN, store="s.db")
+    persona(command, "strike", "1", store="s.db")
+    for _ in range(2):
+        taken = command("profiles", "import", "out", "--store", "s.db", "--json").json["profiles"]
+        found = persona(command, "show", store="s.db")
+        assert OWN in texts(found)
+        assert struck not in texts(found)
+        assert len(found["history"]) == 2
+    assert taken == {"new": 0, "unchanged": 1}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
