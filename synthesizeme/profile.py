@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthesizeme import display
 from synthesizeme.plain_text import count
@@ -48,6 +49,15 @@ class PersonaSentence(Frozen):
     """Features of the evidence it cited for it; see `Provenance.evidence`."""
     repeats: int = Field(default=0, ge=0)
     """How many further statements of the writer said the same and were merged into this one."""
+    by: Literal["writer", "owner"] = "writer"
+    """Whose words they are: the model's, or those of the person described."""
+    pinned: bool = False
+    """Whether the person described wants it to stay."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stays whatever a later induction finds: a person's own sentences do, and pinned ones."""
+        return self.by == "owner" or self.pinned
 
     @property
     def record(self) -> str:
@@ -61,8 +71,9 @@ class PersonaSentence(Frozen):
 class Persona(Frozen):
     """A user in plain words."""
 
-    sentences: tuple[PersonaSentence, ...] = Field(min_length=1)
-    """What sets the user apart, strongest first."""
+    sentences: tuple[PersonaSentence, ...] = ()
+    """What sets the user apart: the person's own and pinned sentences in their order, then the strongest
+    first."""
     common: tuple[PersonaSentence, ...] = ()
     """What holds of the user as of most people, shortly."""
     made_by: str
@@ -70,10 +81,34 @@ class Persona(Frozen):
     prompt_id: str
     """Name, version and hash of the persona-writing prompt (Theta)."""
 
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.statements:
+            raise ValueError("a persona has no sentence; expected one at least, or no persona")
+        return self
+
+    @property
+    def statements(self) -> tuple[PersonaSentence, ...]:
+        """All sentences, in the order in which they are numbered from 1."""
+        return (*self.sentences, *self.common)
+
     @property
     def text(self) -> str:
         """The sentences, one per line, as they enter a prompt."""
-        return "\n".join(sentence.text for sentence in (*self.sentences, *self.common))
+        return "\n".join(sentence.text for sentence in self.statements)
+
+
+class Correction(Frozen):
+    """What the person described did to the persona."""
+
+    at: datetime
+    """When, UTC."""
+    kind: Literal["added", "edited", "pinned", "unpinned", "struck"]
+    """What was done."""
+    text: str
+    """The sentence; as it is since, where it was edited."""
+    before: str | None = None
+    """The sentence as it was before it was edited."""
 
 
 class Candidate(Frozen):
@@ -157,6 +192,11 @@ class UserProfile(Frozen):
     """The past choices that teach a judge best."""
     cautions: tuple[Caution, ...] = ()
     """Reasons not to rely on it; empty when nothing speaks against it."""
+    struck: tuple[str, ...] = ()
+    """Sentences that the person described does not want said: those struck, and the old wording of those
+    edited. No induction says them again."""
+    corrections: tuple[Correction, ...] = ()
+    """What that person did to the persona, oldest first."""
     version: int = PROFILE_VERSION
     """Version of this document's format."""
     provenance: Provenance | None = None

@@ -7,7 +7,7 @@ from functools import cache
 
 import typer
 
-from synthesizeme.cli import data, profiles, prompts, vectors
+from synthesizeme.cli import data, persona, profiles, prompts, vectors
 from synthesizeme.cli._command import add, option, verb
 from synthesizeme.cli.ask import ask
 from synthesizeme.cli.compare import compare
@@ -38,6 +38,7 @@ _VERBS: dict[str, Callable[..., None] | tuple[str, dict[str, Callable[..., None]
     "ask": ask,
     "data": (data.HELP, data.VERBS),
     "prompts": (prompts.HELP, prompts.VERBS),
+    "persona": (persona.HELP, persona.VERBS),
     "profiles": (profiles.HELP, profiles.VERBS),
     "vectors": (vectors.HELP, vectors.VERBS),
     "doctor": doctor,

@@ -194,6 +194,8 @@ def write_profile(
 ) -> dict[str, Path]:
     """Write the files of one user; keys are the names under ``files`` in the JSON output.
 
+    What the person did to the profile that is there stays.
+
     Args:
         out: Folder of all users.
         profile: The profile.
@@ -201,8 +203,7 @@ def write_profile(
         extra: Text of further files by name.
         force: Whether something else that is there is replaced.
     """
-    from synthesizeme.personas.documents import profile_documents
-    from synthesizeme.profiles.folder import save_profile
+    from synthesizeme.personas.owner import save
 
-    paths = save_profile(out, profile, {**profile_documents(profile, judge_prompt), **extra}, force=force)
+    paths = save(out, profile, judge_prompt, extra=extra, force=force)
     return {Path(name).stem: path for name, path in paths.items()}

@@ -194,14 +194,13 @@ def _persona(result: UserResult) -> Table:
     if persona is None:
         lines.add_row(Text("Nothing yet; the notes below say why, and what helps."))
         return lines
-    for title, sentences in (("", persona.sentences), ("like most people:", persona.common)):
-        if title and sentences:
-            lines.add_row("", Text(title))
-        for number, sentence in enumerate(sentences, 1):
-            body = Text(printable(sentence.text))
-            for line in behind(sentence, result.profile.provenance):
-                body.append(f"\n{printable(line)}", style="dim")
-            lines.add_row(Text(f"{number}."), body)
+    for number, sentence in enumerate(persona.statements, 1):
+        if number == len(persona.sentences) + 1:
+            lines.add_row("", Text("like most people:"))
+        body = Text(printable(sentence.text))
+        for line in behind(sentence, result.profile.provenance):
+            body.append(f"\n{printable(line)}", style="dim")
+        lines.add_row(Text(f"{number}."), body)
     return lines
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
     from synthesizeme.induction import InductionSettings, RunSummary, UserDone, UserResult
     from synthesizeme.induction.evidence import Gathered
+    from synthesizeme.profile import UserProfile
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
 
@@ -137,6 +138,14 @@ def _check_places(out: Path, users: Users, *, force: bool) -> None:
     check_writable(out)
     for user, own in () if force else users.items():
         refuse_replacing(out, user, [pair.pair_id for pair in own])
+
+
+def _before(out: Path, users: Users) -> dict[str, UserProfile]:
+    """The profiles that an earlier run wrote of these users."""
+    from synthesizeme.profiles.folder import earlier_profile
+
+    found = {user: earlier_profile(out, user, [pair.pair_id for pair in own]) for user, own in users.items()}
+    return {user: profile for user, profile in found.items() if profile is not None}
 
 
 def _problem(found: _Finished) -> str:
@@ -244,7 +253,7 @@ def _induce(
     from synthesizeme.induction import induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
-    budget, evidence = run.budget_calls, known.by_user
+    budget, evidence, before = run.budget_calls, known.by_user, _before(run.folder, users)
     with ProgressDisplay() as lines:
         found = _Finished(run, settings, lines, output)
         if run.all_users:
@@ -256,14 +265,9 @@ def _induce(
                     display.on_users(summary)
 
                 found.stopped = induce_users(
-                    session,
-                    users,
-                    settings,
-                    on_user,
-                    budget_calls=budget,
-                    evidence=evidence,
-                    population=known.population,
-                ).stopped
+                    session, users, settings, on_user,
+                    budget_calls=budget, evidence=evidence, population=known.population, before=before,
+                ).stopped  # fmt: skip
             found.sort(list(users))
             return found
         ((user, pairs),) = users.items()
@@ -271,8 +275,8 @@ def _induce(
         with open_session(model, lines, caps) as session:
             about = evidence.get(user, ())
             result = induce_user(
-                session, pairs, settings,
-                budget_calls=budget, evidence=about, population=known.population.get(user),
+                session, pairs, settings, budget_calls=budget,
+                evidence=about, population=known.population.get(user), before=before.get(user),
             )  # fmt: skip
             found.add(result, session.model)
     return found

@@ -235,9 +235,10 @@ def take_in(
 ) -> None:
     """Store the profiles of a folder, each as its user's next version unless it is the latest already.
 
-    Pairs are added to those that are there; words take the place of what the user said before. A SQLite store
-    that is not there is made.
+    Pairs are added to those that are there; words take the place of what the user said before, and what a
+    person corrected in the latest profile stays. A SQLite store that is not there is made.
     """
+    from synthesizeme.personas.owner import carried
     from synthesizeme.profiles.folder import ProfileFolder
     from synthesizeme.profiles.views import take_feedback, take_pairs, take_profiles, take_words
 
@@ -250,7 +251,7 @@ def take_in(
     with options.open(create=True) as store:
         appended, further = take_pairs(store, rows), take_feedback(store, heard)
         spoken = take_words(store, words.values())
-        put = take_profiles(store, profiles)
+        put = take_profiles(store, profiles, carried)
     parts = {"profiles": put, "pairs": appended, "feedback": further, "words": spoken}
     taken = {name: part.model_dump() for name, part in parts.items()}
     said = (

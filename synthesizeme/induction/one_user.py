@@ -166,6 +166,7 @@ def induce_user(
     evidence: Sequence[Evidence] = (),
     population: Mapping[str, float] | None = None,
     split_rule: str | None = None,
+    before: UserProfile | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
@@ -181,6 +182,7 @@ def induce_user(
         evidence: What a reward model learned from this user's train and validation pairs.
         population: The probability of each of these choices for anybody; see `SynthesizeMe.fit`.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
+        before: The user's profile before; what the person did to it stays.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that
@@ -195,7 +197,12 @@ def induce_user(
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
     profile = settings.method(session, planned.budget).fit(
-        split, split_rule=split_rule or rule, account=account, evidence=evidence, population=population
+        split,
+        split_rule=split_rule or rule,
+        account=account,
+        evidence=evidence,
+        population=population,
+        before=before,
     )
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
@@ -255,6 +262,7 @@ def induce_given_user(
     budget_calls: int | None = None,
     evidence: Sequence[Evidence] = (),
     population: Mapping[str, float] | None = None,
+    before: UserProfile | None = None,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
     account, evaluation = session.account(), session.account()
@@ -263,7 +271,7 @@ def induce_given_user(
         result = induce_user(
             session, pairs, settings,
             budget_calls=budget_calls, account=account, evaluation=evaluation,
-            evidence=evidence, population=population,
+            evidence=evidence, population=population, before=before,
         )  # fmt: skip
         return result, result.record()
 

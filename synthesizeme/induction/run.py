@@ -27,6 +27,7 @@ from synthesizeme.induction.job import InductionJob, NamedUser, Pooled, RunSumma
 from synthesizeme.induction.one_user import InductionSettings, UserDone, induce_given_user
 from synthesizeme.induction.stored_user import induce_stored_user, is_due
 from synthesizeme.personas.budget import LEAST_CALLS
+from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
@@ -80,6 +81,7 @@ def induce_users(
     budget_calls: int | None = None,
     evidence: Mapping[str, Sequence[Evidence]] | None = None,
     population: Mapping[str, Mapping[str, float]] | None = None,
+    before: Mapping[str, UserProfile] | None = None,
 ) -> RunSummary:
     """Induce users whose pairs are at hand, and keep nothing: it ends as `run` does.
 
@@ -95,6 +97,7 @@ def induce_users(
         budget_calls: Most distinct calls in all.
         evidence: What a reward model learned of each user, by user id; see `induce_user`.
         population: The probability of each choice for anybody, by user and pair id; see `induce_user`.
+        before: Profiles of users before, by user id; likewise.
 
     Raises:
         ConfigError: the budget is too small for so many users, or the settings cannot be used.
@@ -120,6 +123,7 @@ def induce_users(
             session, users[user_id], settings,
             budget_calls=shares.get(user_id), evidence=known.get(user_id, ()),
             population=(population or {}).get(user_id),
+            before=(before or {}).get(user_id),
         )  # fmt: skip
 
     def finished(user: UserDone, summary: RunSummary) -> None:

@@ -99,7 +99,7 @@ class _Work:
             judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(
             self.session, split, self.job.settings,
-            account=self.making, evaluation=self.measuring, split_rule=rule,
+            account=self.making, evaluation=self.measuring, split_rule=rule, before=self.known,
         )  # fmt: skip
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)

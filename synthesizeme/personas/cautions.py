@@ -193,6 +193,11 @@ def without_repetition(persona: Persona) -> Persona:
     return persona.model_copy(update={"sentences": tuple(sentence for sentence, _ in kept)})
 
 
+def say_the_same(one: str, other: str) -> bool:
+    """Whether two statements say the same, by their words as `without_repetition` compares them."""
+    return one.split() == other.split() or _same(_words(one), _words(other))
+
+
 @dataclass(frozen=True)
 class _Words:
     """What a statement is compared by."""

@@ -78,6 +78,8 @@ def persona_markdown(profile: UserProfile) -> str:
             _made_by(profile.persona, profile.provenance),
             _sentences(profile.persona, profile.provenance),
         ]
+    if profile.corrections:
+        parts.append(_corrections(profile))
     if profile.demonstrations:
         ids = ", ".join(_code(shown.comparison.pair_id) for shown in profile.demonstrations)
         parts.append(f"## Demonstrations\n\nPast choices that a judge is shown: {ids}.")
@@ -87,8 +89,17 @@ def persona_markdown(profile: UserProfile) -> str:
 
 
 def _made_by(persona: Persona, provenance: Provenance | None) -> str:
+    if all(it.by == "owner" for it in persona.statements):
+        return "In the user's own words."
     kind = f", a {provenance.model_kind}" if provenance else ""
     return f"Written by {_code(persona.made_by)}{kind}, with the prompt {_code(persona.prompt_id)}."
+
+
+_WHOSE = {
+    ("owner", False): "the user's own words",
+    ("owner", True): "the user's own words, pinned",
+    ("writer", True): "pinned by the user",
+}
 
 
 def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str]:
@@ -96,7 +107,8 @@ def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str
 
     Of a statement that was never tried the pairs that the writer cited are named.
     """
-    lines = [sentence.record] if sentence.record else []
+    lines = [_WHOSE[sentence.by, sentence.pinned]] if sentence.kept else []
+    lines += [sentence.record] if sentence.record else []
     for quote in sentence.quotes:
         side = "for" if quote.held else "against"
         lines.append(f"{side}: asked “{quote.asked}”, chose “{quote.chosen}” over “{quote.rejected}”")
@@ -114,17 +126,27 @@ def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str
 
 
 def _sentences(persona: Persona, provenance: Provenance | None) -> str:
-    def listed(sentences: Sequence[PersonaSentence]) -> str:
+    def listed(sentences: Sequence[PersonaSentence], first: int = 1) -> str:
         return "\n".join(
             "\n".join(
                 [f"{number}. {_plain(it.text)}", *(f"   - {_plain(line)}" for line in behind(it, provenance))]
             )
-            for number, it in enumerate(sentences, 1)
+            for number, it in enumerate(sentences, first)
         )
 
     if not persona.common:
         return listed(persona.sentences)
-    return f"{listed(persona.sentences)}\n\nLike most people:\n\n{listed(persona.common)}"
+    common = f"Like most people:\n\n{listed(persona.common, 1 + len(persona.sentences))}"
+    return f"{listed(persona.sentences)}\n\n{common}" if persona.sentences else common
+
+
+def _corrections(profile: UserProfile) -> str:
+    done = [
+        f"{it.at:%Y-%m-%d %H:%M} UTC, {it.kind}: {_plain(it.text)}"
+        + (f" (was: {_plain(it.before)})" if it.before is not None else "")
+        for it in profile.corrections
+    ]
+    return "## What the user corrected\n\n" + "\n".join(f"- {line}" for line in done)
 
 
 def _how(provenance: Provenance) -> str:

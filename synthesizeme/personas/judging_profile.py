@@ -7,13 +7,11 @@ from typing import Any
 
 from synthesizeme.backends import Model, Session, using
 from synthesizeme.datasets.rows import asked_comparison, asked_user
-from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.judges.llm_judge import OneComparison, judge_both_orders
-from synthesizeme.personas.documents import profile_documents
-from synthesizeme.plain_text import id_list, printable
+from synthesizeme.personas.owner import save
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import open_profiles
-from synthesizeme.profiles.folder import save_profile
+from synthesizeme.profiles.opening import named_user
 from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
 
@@ -54,6 +52,8 @@ class JudgingProfile(UserProfile):
     def save(self, folder: str | Path, *, judge_prompt: str = "judge/default") -> dict[str, Path]:
         """Write what `induce-persona` writes of a user, into the user's own folder under `folder`.
 
+        What the person did to the profile that is there stays (`synthesizeme.personas.owner`).
+
         Args:
             folder: Folder of all users; made if it does not exist.
             judge_prompt: Name or path of the judge prompt.
@@ -64,7 +64,7 @@ class JudgingProfile(UserProfile):
         Raises:
             DataError: the place cannot be written, or holds something else; see `refuse_replacing`.
         """
-        return save_profile(Path(folder), self, profile_documents(self, judge_prompt))
+        return save(Path(folder), self, judge_prompt)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, UserProfile):
@@ -91,15 +91,4 @@ def load_profile(
     """
     asked = None if user is None else asked_user(user)
     with open_profiles(place, key_file=key_file) as profiles:
-        if asked is None and len(profiles) == 1:
-            asked = next(iter(profiles))
-        if asked is not None and asked in profiles:
-            return JudgingProfile(**dict(profiles[asked]))
-        number, known = len(profiles), f"Its users: {id_list(list(profiles))}"
-    if not number:
-        raise DataError("holds no profile", source=str(place), cure="name what induce-persona wrote")
-    if asked is None:
-        raise ConfigError(
-            f"{place} has profiles of {number} users; name one with --user ID (user=ID). {known}"
-        )
-    raise ConfigError(f"{place} has no profile of {printable(asked, 60)!r}. {known}")
+        return JudgingProfile(**dict(profiles[named_user(profiles, asked, place)]))

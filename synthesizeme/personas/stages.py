@@ -17,6 +17,7 @@ from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.budget import Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.judging_profile import JudgingProfile
+from synthesizeme.personas.owner import beside_kept, carried
 from synthesizeme.personas.selection import (
     CandidateSet,
     Item,
@@ -74,10 +75,11 @@ class Induction:
         validation: list[PreferencePair],
         evidence: Sequence[Evidence],
         population: Mapping[str, float],
+        before: UserProfile | None = None,
     ) -> None:
         self.method, self.account, self.user_id = method, account.part(), user_id
         self.train, self.validation, self.evidence = train, validation, tuple(evidence)
-        self.population = population
+        self.population, self.before = population, before
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
@@ -117,8 +119,9 @@ class Induction:
         ][: max(0, self._calls_left(plan.limit) // 2)]
         judged = TracePool()
         judge_into(judged, self.judge("scoring the default judge", None), both)
-        if self._shows_taste([pool, judged]):
-            self.persona = self._tried([pool, judged], plan.limit)
+        taste = self._shows_taste([pool, judged])
+        choices = self._choices([pool, judged], [*self.train, *self.validation])
+        self.persona = self._tried(self._write(choices, plan.limit) if taste else None, plan.limit)
         self._select([pool, judged], both, train, plan.candidates, plan.limit)
 
     def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
@@ -143,19 +146,21 @@ class Induction:
             found.append(self.population.get(pair.pair_id, default))
         return np.clip(found, LEAST_SURE, 1 - LEAST_SURE)
 
-    def _tried(self, pools: Sequence[TracePool], limit: int) -> Persona | None:
-        """The statements that the writer proposes and a trial on the user's choices bears out."""
-        pairs = [*self.train, *self.validation]
-        proposed = self._write(self._choices(pools, pairs), limit)
+    def _tried(self, written: Persona | None, limit: int) -> Persona | None:
+        """What the person keeps, and of what the writer proposes what a trial on the choices bears out."""
+        proposed = beside_kept(written, self.before)
         if proposed is None:
             return None
+        pairs = [*self.train, *self.validation]
         persona = tried_persona(
             self.account, proposed, pairs, self.orders, self.nobody,
             judge=self.judge, max_calls=self._calls_left(limit) // 2,
         )  # fmt: skip
-        if persona is None:
-            tried = count(len(proposed.sentences), "statement")
+        number = sum(not it.kept for it in proposed.sentences)
+        if number and not (persona and any(not it.kept for it in persona.sentences)):
+            tried = count(number, "statement")
             self.notes.append(f"{tried} tried; none explains the choices better than what holds of anybody")
+        if persona is None:
             return None
         own = persona.sentences
         agreed = dict.fromkeys((pair_id for it in own for pair_id in (*it.pair_ids, *it.against)), 0)
@@ -297,4 +302,4 @@ class Induction:
             demonstrations=self.demonstrations,
             provenance=provenance,
         )
-        return with_cautions(made, self.verdicts)
+        return with_cautions(carried(made, self.before), self.verdicts)

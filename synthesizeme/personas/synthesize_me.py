@@ -15,6 +15,7 @@ from synthesizeme.personas.judging_profile import JudgingProfile
 from synthesizeme.personas.stages import Induction, Method
 from synthesizeme.personas.synthesis import check_evidence
 from synthesizeme.plain_text import count, id_list
+from synthesizeme.profile import UserProfile
 from synthesizeme.progress import ShowProgress, watched
 from synthesizeme.prompts import load_prompt
 from synthesizeme.types import Evidence, PreferencePair
@@ -85,6 +86,7 @@ class SynthesizeMe:
         account: Account | None = None,
         evidence: Sequence[Evidence] = (),
         population: Mapping[str, float] | None = None,
+        before: UserProfile | None = None,
     ) -> JudgingProfile:
         """The profile of one user.
 
@@ -103,21 +105,29 @@ class SynthesizeMe:
             population: The probability of each train and validation choice for anybody, by pair id, in (0,
             1),
                 as of a model of other users; by default that of the judge that knows nobody.
+            before: The user's profile before. What the person did to it stays: own and pinned sentences,
+                whatever their record; what was struck is not said again. See `synthesizeme.personas.owner`.
 
         Raises:
             DataError: rows cannot be read, are of several users or have a split in some cases only, or
-                evidence names other pairs.
+                evidence names other pairs, or `before` is of another user.
             BackendError: the model cannot be reached.
         """
         named = None if user is None else asked_user(user)
         user_id, mine = _one_user(pairs_of(rows, user_id=named), named)
+        if before is not None and before.user_id != user_id:
+            raise DataError(
+                f"the profile before is of user {before.user_id[:60]!r}; expected one of {user_id[:60]!r}",
+                field="before",
+                cure="give the profile of the user whose choices these are",
+            )
         pairs, rule = assign_splits(mine, seed=self.method.seed)
         with ExitStack() as stack:
             told = stack.enter_context(watched(progress, user_id))
             if self._opened_here:
                 stack.enter_context(self.session)
             account = account or self.session.account(told)
-            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {})
+            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {}, before)
 
     def _fit(
         self,
@@ -127,11 +137,12 @@ class SynthesizeMe:
         account: Account,
         evidence: Sequence[Evidence],
         population: Mapping[str, float],
+        before: UserProfile | None,
     ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
-        run = Induction(self.method, account, user_id, train, validation, evidence, population)
+        run = Induction(self.method, account, user_id, train, validation, evidence, population, before)
         people, simulated = counted([*train, *validation])
         if people and simulated:
             run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")

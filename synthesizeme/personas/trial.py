@@ -137,8 +137,9 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         nobody: p, the probability of each choice for anybody, shape (n,).
 
     Returns:
-        Statements about this user, that of the largest gain first, and about most people. Each with the pairs
-        in which it held and was contradicted, its gain and its quotes.
+        Statements about this user, those that stay whatever their record (`PersonaSentence.kept`), then that
+        of the largest gain first, and about most people. Each with the pairs in which it held and was
+        contradicted, its gain and its quotes.
     """
     votes = tried.votes.astype(float)
     offset = np.log(nobody / (1 - nobody))
@@ -151,17 +152,18 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         float((_sigmoid(margin) - _sigmoid(margin - w * votes[:, j])).mean())
         for j, w in zip(chosen, weights, strict=True)
     ]
-    own = sorted(zip(chosen, gains, strict=True), key=lambda it: -it[1])
+    kept = [j for j, it in enumerate(tried.sentences) if it.kept]
+    gain = dict.fromkeys(kept, 0.0) | dict(sorted(zip(chosen, gains, strict=True), key=lambda it: -it[1]))
     common = [
         j
         for j in sorted(may, key=lambda j: against[j] - held[j])
-        if j not in chosen
+        if j not in gain
         and held[j] + against[j] >= COMMON_PAIRS
         and held[j] >= COMMON_SHARE * (held[j] + against[j])
         and (votes[:, j] * offset).sum() > COMMON_ODDS * (held[j] + against[j])
     ]
     return (
-        tuple(_recorded(tried, j, gain) for j, gain in own),
+        tuple(_recorded(tried, j, gain[j]) for j in gain),
         tuple(_recorded(tried, j, 0.0) for j in common[:MOST_COMMON]),
     )
 
@@ -238,8 +240,10 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def _recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
-    """A statement with what its trial showed; pairs that the writer cited for it come first."""
+    """A statement with what its trial showed, if it had one; pairs that the writer cited come first."""
     sentence = tried.sentences[column]
+    if not tried.asked[:, column].any():
+        return sentence
     cited = {pair_id: place for place, pair_id in enumerate(sentence.pair_ids)}
 
     def ids(vote: int) -> list[PreferencePair]:

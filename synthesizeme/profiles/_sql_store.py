@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, func, select
 
-from synthesizeme.errors import DataError, StoreConflictError
+from synthesizeme.errors import DataError
 from synthesizeme.feedback import Given, Judgement, UserWords
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import (
@@ -36,6 +36,7 @@ from synthesizeme.profiles.store import (
     UserSummary,
     VersionNote,
     difference,
+    refuse_other_version,
 )
 from synthesizeme.types import PreferencePair
 
@@ -141,7 +142,7 @@ class SqlProfileStore:
             rows.enter(user_id)
             kept = record
             if profile is None:
-                _expect(rows.latest()[0], expected_version, user_id)
+                refuse_other_version(rows.latest()[0], expected_version, user_id)
             else:
                 note = self._put(rows, profile, origin(profile), write_id, expected_version)
                 kept = record.model_copy(update={"version": note.version})
@@ -303,7 +304,7 @@ class SqlProfileStore:
         if (before := rows.written(write_id)) is not None:
             return before  # the connection was lost after the commit
         version, moment = rows.latest()
-        _expect(version, expected, profile.user_id)
+        refuse_other_version(version, expected, profile.user_id)
         now = self._clock()
         created_at = now if moment is None else max(now, moment)
         note = VersionNote(version=version + 1, created_at=created_at, made_from=made_from)
@@ -329,14 +330,6 @@ def _append(rows: Rows, kept: Kept, given: Mapping[str, tuple[Given, bytes]]) ->
     fresh = {name: content for name, (_, content) in given.items() if name not in stored}
     rows.append(kept, fresh)
     return len(fresh)
-
-
-def _expect(version: int, expected: int | None, user_id: str) -> None:
-    if expected is not None and expected != version:
-        raise StoreConflictError(
-            f"the profile of user {user_id[:60]!r} is at version {version}; expected {expected}: "
-            "another writer was first. Cure: read the latest version and decide again"
-        )
 
 
 def _note(values: Sequence[Any]) -> InductionNote:

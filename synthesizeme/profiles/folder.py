@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -121,6 +121,54 @@ def refuse_replacing(root: Path, user_id: str, pair_ids: Collection[str] = ()) -
         )
 
 
+def earlier_profile(root: Path, user_id: str, pair_ids: Collection[str]) -> UserProfile | None:
+    """The profile of a user that was written under `root` before; None where none was, or one of another.
+
+    Args:
+        root: Folder of all users.
+        user_id: The user.
+        pair_ids: Pairs that a new profile is made of; see `refuse_replacing`.
+    """
+    path = root / folder_name(user_id) / PROFILE
+    if not path.is_file():
+        return None
+    try:
+        refuse_replacing(root, user_id, pair_ids)
+    except DataError:
+        return None
+    return read_profile(path)
+
+
+def rewrite_file(
+    path: Path,
+    change: Callable[[UserProfile], UserProfile],
+    documents: Callable[[UserProfile], Mapping[str, str]],
+) -> UserProfile:
+    """Change a profile in its file, and those of its documents that stand beside it.
+
+    Args:
+        path: The file.
+        change: Makes the new profile of the old one; what it raises leaves all as it was.
+        documents: Text of further files by file name.
+
+    Returns:
+        The profile as it is now.
+
+    Raises:
+        DataError: the file cannot be read or written.
+    """
+    with writing(path), _alone(path.parent):
+        before = read_profile(path)
+        after = change(before)
+        if after != before:
+            texts = documents(after) if path.name == PROFILE else {}
+            write_whole(path, after.to_json())
+            for name, text in texts.items():
+                if path.with_name(name).exists():
+                    write_whole(path.with_name(name), text)
+        return after
+
+
 def _pairs_of(profile: UserProfile) -> set[str]:
     return set(profile.provenance.splits) if profile.provenance else set()
 
@@ -162,8 +210,12 @@ class ProfileFolder(Mapping[str, UserProfile]):
             )
         self._folders = _read_index(self.root)
 
+    def file(self, user_id: str) -> Path:
+        """The file of a user's profile."""
+        return self.root / self._folders[user_id] / PROFILE
+
     def __getitem__(self, user_id: str) -> UserProfile:
-        return read_profile(self.root / self._folders[user_id] / PROFILE)
+        return read_profile(self.file(user_id))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._folders)

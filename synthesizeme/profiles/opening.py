@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
+from synthesizeme.plain_text import id_list, printable
+from synthesizeme.profile import UserProfile
 from synthesizeme.profiles._contents import open_seal
-from synthesizeme.profiles.folder import INDEX, PROFILE, ProfileFolder, read_profile
+from synthesizeme.profiles.folder import INDEX, PROFILE, ProfileFolder, read_profile, rewrite_file
 from synthesizeme.profiles.store import ProfileStore
-from synthesizeme.profiles.views import StoredProfiles
+from synthesizeme.profiles.views import StoredProfiles, rewrite_stored
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-    from synthesizeme.profile import UserProfile
     from synthesizeme.profiles._database import Database
 
 EXTRA = "store"
@@ -48,6 +49,74 @@ def open_profiles(
     else:
         with open_store(place, key_file=key_file, create=False) as store:
             yield StoredProfiles(store)
+
+
+def rewrite_profile(
+    place: str | Path,
+    user: str | None,
+    change: Callable[[UserProfile], UserProfile],
+    documents: Callable[[UserProfile], Mapping[str, str]],
+    *,
+    key_file: str | Path | None = None,
+) -> UserProfile:
+    """Change a user's profile where it is kept; in a store as the next version.
+
+    Args:
+        place: As `open_profiles`.
+        user: Whose; may be left out where there is one profile.
+        change: Makes the new profile of the old one; what it raises leaves all as it was. In a store a user
+            without a profile, of whom something else is known, has an empty one.
+        documents: Text of the files that stand beside a ``profile.json``, by file name.
+        key_file: Key of an encrypted store.
+
+    Returns:
+        The profile as it is now.
+
+    Raises:
+        ConfigError: as `named_user`.
+        DataError: it cannot be read or written.
+        StoreConflictError: another writer was first.
+    """
+    path = Path(place)
+    with open_profiles(place, key_file=key_file) as profiles:
+        if isinstance(profiles, StoredProfiles):
+            store = profiles.store
+            there = user is not None and (store.pairs(user) or store.words(user) or store.feedback(user))
+            name = user if user is not None and there else named_user(profiles, user, place)
+            found = rewrite_stored(store, name, change)
+            return UserProfile(user_id=name) if found is None else found.profile
+        name = named_user(profiles, user, place)
+        single = path / PROFILE if path.is_dir() else path
+        return rewrite_file(
+            profiles.file(name) if isinstance(profiles, ProfileFolder) else single, change, documents
+        )
+
+
+def named_user(profiles: Mapping[str, UserProfile], user: str | None, place: str | Path) -> str:
+    """The user of that name, or the only one.
+
+    Args:
+        profiles: Those of a place.
+        user: Who; None for the only one.
+        place: Where they are, for the message.
+
+    Raises:
+        DataError: there is no profile at all.
+        ConfigError: the user has no profile there, or there are several and none is named.
+    """
+    if user is not None and user in profiles:
+        return user
+    names = list(profiles)
+    if user is None and len(names) == 1:
+        return names[0]
+    if not names:
+        raise DataError("holds no profile", source=str(place), cure="name what induce-persona wrote")
+    known = f"Its users: {id_list(names)}"
+    if user is None:
+        raise ConfigError(
+            f"{place} has profiles of {len(names)} users; name one with --user ID (user=ID). {known}"
+        )
+    raise ConfigError(f"{place} has no profile of {printable(user, 60)!r}. {known}")
 
 
 def open_store(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field
 
+from synthesizeme.errors import StoreConflictError
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.types import Demonstration, Frozen, PreferencePair, Usage
@@ -80,7 +81,7 @@ class Deleted(Frozen):
 
 
 class UserStore(Protocol):
-    """Pairs, other feedback and words of users: as much of a `ProfileStore` as a server needs."""
+    """Pairs, other feedback, words and profiles of users: as much of a `ProfileStore` as a server needs."""
 
     def add_pairs(
         self,
@@ -114,6 +115,26 @@ class UserStore(Protocol):
     def words(self, user_id: str) -> UserWords | None:
         """What a user said beside choices; None where nothing is known of it."""
 
+    def put_profile(
+        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
+    ) -> VersionNote:
+        """Store a profile as the user's next version.
+
+        Args:
+            profile: The profile.
+            made_from: What it was made from; by default what its provenance says.
+            expected_version: Latest version the writer knows of, 0 for none; None puts without looking.
+
+        Raises:
+            StoreConflictError: the latest version is another one.
+        """
+
+    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
+        """A version of a user's profile, by default the latest; None when there is no such version."""
+
+    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
+        """All versions of a user's profile, oldest first."""
+
     def delete(self, user_id: str) -> Deleted:
         """Drop everything about a user, leaving no byte of it in any file of an embedded database."""
 
@@ -144,20 +165,6 @@ class ProfileStore(UserStore, Protocol):
             DataError: the words cannot be written as JSON.
         """
 
-    def put_profile(
-        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
-    ) -> VersionNote:
-        """Store a profile as the user's next version.
-
-        Args:
-            profile: The profile.
-            made_from: What it was made from; by default what its provenance says.
-            expected_version: Latest version the writer knows of, 0 for none; None puts without looking.
-
-        Raises:
-            StoreConflictError: the latest version is another one.
-        """
-
     def put_induction(
         self,
         user_id: str,
@@ -183,12 +190,6 @@ class ProfileStore(UserStore, Protocol):
 
     def induction(self, user_id: str) -> InductionRecord | None:
         """How a user's latest induction ended; None when there was none."""
-
-    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
-        """A version of a user's profile, by default the latest; None when there is no such version."""
-
-    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
-        """All versions of a user's profile, oldest first."""
 
     def diff(self, user_id: str, earlier: int, later: int) -> ProfileChange:
         """What changed between two versions.
@@ -295,6 +296,24 @@ class StoreTotals(Frozen):
     """Users whose newest pairs contradicted their profile."""
 
 
+def refuse_other_version(version: int, expected: int | None, user_id: str) -> None:
+    """Refuse to go on from a version that is not the latest.
+
+    Args:
+        version: The latest.
+        expected: The one that the writer knows of; None for whichever it is.
+        user_id: Whose profile it is.
+
+    Raises:
+        StoreConflictError: they differ.
+    """
+    if expected is not None and expected != version:
+        raise StoreConflictError(
+            f"the profile of user {user_id[:60]!r} is at version {version}; expected {expected}: "
+            "another writer was first. Cure: read the latest version and decide again"
+        )
+
+
 def difference(earlier: UserProfile, later: UserProfile) -> ProfileChange:
     """Sentences and demonstrations that only one of two profiles has; what merely moved is no change."""
     return ProfileChange(
@@ -306,7 +325,7 @@ def difference(earlier: UserProfile, later: UserProfile) -> ProfileChange:
 
 
 def _sentences(profile: UserProfile) -> tuple[PersonaSentence, ...]:
-    return () if profile.persona is None else profile.persona.sentences
+    return () if profile.persona is None else profile.persona.statements
 
 
 def _sentences_missing(here: UserProfile, there: UserProfile) -> tuple[PersonaSentence, ...]:

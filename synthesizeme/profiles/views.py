@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
-from synthesizeme.profiles.store import PAGE, ProfileStore, UserStore, UserSummary
+from synthesizeme.profiles.store import (
+    PAGE,
+    ProfileStore,
+    ProfileVersion,
+    UserStore,
+    UserSummary,
+    refuse_other_version,
+)
 from synthesizeme.types import Frozen, PreferencePair
 
 
@@ -38,6 +45,38 @@ class StoredProfiles(Mapping[str, UserProfile]):
         return sum(1 for _ in self)
 
 
+def rewrite_stored(
+    store: UserStore,
+    user_id: str,
+    change: Callable[[UserProfile], UserProfile],
+    expected_version: int | None = None,
+) -> ProfileVersion | None:
+    """Change a user's profile, as the user's next version.
+
+    Args:
+        store: The store.
+        user_id: The user; one without a profile has an empty one.
+        change: Makes the new profile of the old one; what it raises leaves all as it was.
+        expected_version: The version that the change was thought of with; None for whichever it is.
+
+    Returns:
+        The latest version, which is the one before where nothing changed; None where there is none.
+
+    Raises:
+        StoreConflictError: another writer was first.
+    """
+    latest = store.profile(user_id)
+    version = 0 if latest is None else latest.version
+    refuse_other_version(version, expected_version, user_id)
+    before = UserProfile(user_id=user_id) if latest is None else latest.profile
+    after = change(before)
+    if after == before:
+        return latest
+    done = f"version {version}, corrected by the user" if version else "the user's own words"
+    note = store.put_profile(after, made_from=done, expected_version=version)
+    return ProfileVersion(**dict(note), profile=after)
+
+
 class Taken(Frozen):
     """What was taken in, and what was there already."""
 
@@ -47,10 +86,20 @@ class Taken(Frozen):
     """What is stored already."""
 
 
-def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> Taken:
+def take_profiles(
+    store: ProfileStore,
+    profiles: Mapping[str, UserProfile],
+    carried: Callable[[UserProfile, UserProfile], UserProfile] = lambda made, latest: made,
+) -> Taken:
     """Store profiles one by one, each as its user's next version unless it is the latest already.
 
     What was stored stays when a later one fails; the same call goes on from there.
+
+    Args:
+        store: The store.
+        profiles: The profiles.
+        carried: Takes over into a profile what is to stay of the latest one, such as what the person
+            corrected (`synthesizeme.personas.owner.carried`); by default nothing is.
 
     Raises:
         DataError: a profile cannot be read.
@@ -60,8 +109,9 @@ def take_profiles(store: ProfileStore, profiles: Mapping[str, UserProfile]) -> T
     new = 0
     for profile in profiles.values():
         latest = store.profile(profile.user_id)
-        if latest is None or latest.profile != profile:
-            store.put_profile(profile, expected_version=0 if latest is None else latest.version)
+        made = profile if latest is None else carried(profile, latest.profile)
+        if latest is None or latest.profile != made:
+            store.put_profile(made, expected_version=0 if latest is None else latest.version)
             new += 1
     return Taken(new=new, unchanged=len(profiles) - new)
 

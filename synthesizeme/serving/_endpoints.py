@@ -9,8 +9,9 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from synthesizeme.errors import DataError, RewardError, UnknownUserError
+from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
 from synthesizeme.feedback import Judgement, Ranking, Tie
+from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving._requests import (
     Limits,
     Refused,
@@ -25,6 +26,7 @@ from synthesizeme.serving._requests import (
 )
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
+from synthesizeme.serving.personas import read_change, shown
 from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
@@ -133,6 +135,33 @@ class Endpoints:
         words, cut = words_in(await read_json(request, self.limits), user_id, self.limits)
         done = await self._added(lambda: self.users.add(user_id, (), words, replace=replace))
         return answer({"user_id": user_id, "pairs": done["pairs"], "read": done["read"], **cut})
+
+    async def show_persona(self, request: Request) -> Response:
+        if not request.scope["raw_path"].endswith(b"/persona"):  # a user whose own id ends in it
+            return await self.export_user(request)
+        user_id = user_of(request, self.limits, after=("persona",))
+        found = await self.queue.run(lambda: self.users.store.profile(user_id))
+        if found is None:
+            raise Refused(404, "there is no profile of this user")
+        return answer(shown(found))
+
+    async def correct_persona(self, request: Request) -> Response:
+        user_id = user_of(request, self.limits, after=("persona",))
+        self._writable()
+        try:
+            change = read_change(await read_json(request, self.limits))
+            found = await self.queue.run(
+                lambda: rewrite_stored(self.users.store, user_id, change.made, change.version)
+            )
+        except StoreConflictError as error:
+            raise Refused(409, str(error)) from None
+        except DataError as error:
+            if error.source is not None:  # not what was sent is wrong, but the place where it is kept
+                raise
+            raise in_words(error) from None
+        if found is None:
+            raise Refused(404, "there is no profile of this user")
+        return answer(shown(found))
 
     async def export_user(self, request: Request) -> Response:
         user_id = user_of(request, self.limits)

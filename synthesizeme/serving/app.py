@@ -110,6 +110,8 @@ def build_app(
     add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
     add("POST", "/v1/users/{user_id:path}/feedback", endpoints.add_feedback, "write")
     add("PUT", "/v1/users/{user_id:path}/words", endpoints.put_words, "write")
+    add("GET", "/v1/users/{user_id:path}/persona", endpoints.show_persona, "admin")
+    add("POST", "/v1/users/{user_id:path}/persona", endpoints.correct_persona, "admin")
     add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
     add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
     add("GET", "/metrics", endpoints.metrics)
@@ -293,6 +295,7 @@ _EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "correct_persona": {"change": "add", "text": "I want the answer first."},
     "add_pairs": {"pairs": [{"prompt": _PROMPT, "chosen": _ONE, "rejected": _OTHER}]},
 }
 

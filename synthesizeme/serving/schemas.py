@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, fi
 from synthesizeme.feedback import Scale
 from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
+from synthesizeme.serving.personas import Change, PersonaShown
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
 from synthesizeme.types import Preference, Role, Strength
@@ -132,6 +133,7 @@ class UserExport(_Answer):
     pairs: list[Any]
     feedback: list[Any]
     words: dict[str, Any] | None
+    profiles: list[Any]
     learned: list[Any]
 
 
@@ -141,6 +143,7 @@ class Dropped(_Answer):
     pairs: _Count
     feedback: _Count
     words: bool
+    versions: _Count
     state: bool
 
 
@@ -168,7 +171,7 @@ class Ready(_Answer):
 _ERRORS = {
     400: "Not JSON", 401: "No token, or an unknown one", 403: "The token's scope is too small",
     404: "Nothing is known of this user, or the path is wrong",
-    408: "The body came too slowly", 409: "The user's earlier pairs are not here, or users cannot be changed",
+    408: "The body came too slowly", 409: "Not from what is here, or users cannot be changed",
     413: "Too large", 415: "Not declared as JSON", 421: "Called by a name that is not this machine's",
     422: "Wrong; says what and where", 429: "Too many rows wait; Retry-After says how long",
     500: "A fault of the server", 503: "Not ready, or the store of users cannot be reached; try again",
@@ -178,6 +181,7 @@ _ANSWERED = (401, 403, 421, 500)
 _ASKED = (*_ANSWERED, 400, 408, 413, 415, 422, 429, 503, 504)
 _OF_A_USER = (*_ANSWERED, 404, 422, 429, 503, 504)
 _CHANGED = (*_OF_A_USER, 400, 408, 409, 413, 415)
+_CORRECTED = (*_OF_A_USER, 400, 408, 409, 413, 415)
 _ROUTES: Mapping[str, tuple[str, tuple[int, ...], Any]] = {
     "score": ("Rewards of responses", _ASKED, ScoreAnswer | Results[ScoreAnswer]),
     "compare": ("Margins of one response over another", _ASKED, MarginAnswer | Results[MarginAnswer]),
@@ -192,8 +196,10 @@ _ROUTES: Mapping[str, tuple[str, tuple[int, ...], Any]] = {
         "Take what a user said in place of what was known of it; read says whether the model makes use of it",
         _CHANGED, WordsPut,
     ),
+    "show_persona": ("What is believed of a user, and what the user corrected", _OF_A_USER, PersonaShown),
+    "correct_persona": ("Add, edit, pin or strike a sentence about the user", _CORRECTED, PersonaShown),
     "export_user": ("Everything that is known of a user", _OF_A_USER, UserExport),
-    "delete_user": ("Forget a user: pairs, feedback, words and state", (*_OF_A_USER, 409), UserDeleted),
+    "delete_user": ("Forget a user: what was said, and what was learned", (*_OF_A_USER, 409), UserDeleted),
     "metrics": ("Counters for Prometheus", _ANSWERED, str),
     "healthz": ("Whether the process is alive", (), Alive),
     "readyz": ("Whether it takes requests", (503,), Ready),
@@ -295,6 +301,7 @@ def bodies(limits: Limits) -> dict[str, Any]:
         "add_pairs": _closed("AddPairs", pairs=(_list(pair), some), about=(spoken | said, None)),
         "add_feedback": _closed("AddFeedback", feedback=(_list(_feedback(prompt, spoken)), some)),
         "put_words": said,
+        "correct_persona": Change,
     }  # fmt: skip
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.feedback import Judgement, UserWords
-from synthesizeme.profiles.store import PAGE, Deleted, UserStore, UserSummary
+from synthesizeme.profile import UserProfile
+from synthesizeme.profiles.store import (
+    PAGE,
+    Deleted,
+    ProfileVersion,
+    UserStore,
+    UserSummary,
+    VersionNote,
+    refuse_other_version,
+)
 from synthesizeme.types import PreferencePair
 
 PATIENCE_S = 1.0
@@ -26,6 +36,7 @@ class MemoryUsers:
         self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
         self._feedback: dict[str, tuple[Judgement, ...]] = {}
         self._words: dict[str, UserWords] = {}
+        self._profiles: dict[str, tuple[ProfileVersion, ...]] = {}
 
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """See `UserStore.pairs`."""
@@ -58,21 +69,42 @@ class MemoryUsers:
             self._words.pop(user_id, None)
         return len(pairs)
 
+    def put_profile(
+        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
+    ) -> VersionNote:
+        """See `UserStore.put_profile`."""
+        before = self._profiles.get(profile.user_id, ())
+        refuse_other_version(len(before), expected_version, profile.user_id)
+        note = VersionNote(
+            version=len(before) + 1, created_at=datetime.now(UTC), made_from=made_from or "by hand"
+        )
+        self._profiles[profile.user_id] = (*before, ProfileVersion(**dict(note), profile=profile))
+        return note
+
+    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
+        """See `UserStore.profile`."""
+        found = self._profiles.get(user_id, ())
+        return next((it for it in reversed(found) if version in (None, it.version)), None)
+
+    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
+        """See `UserStore.versions`."""
+        return self._profiles.get(user_id, ())
+
     def delete(self, user_id: str) -> Deleted:
         """See `UserStore.delete`."""
         pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
-        heard = len(self._feedback.pop(user_id, ()))
-        return Deleted(pairs=len(pairs), versions=0, words=words is not None, feedback=heard)
+        heard, versions = len(self._feedback.pop(user_id, ())), len(self._profiles.pop(user_id, ()))
+        return Deleted(pairs=len(pairs), versions=versions, words=words is not None, feedback=heard)
 
     def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
         """See `UserStore.users`."""
-        names = [*dict.fromkeys((*self._pairs, *self._words, *self._feedback))]
+        names = [*dict.fromkeys((*self._pairs, *self._words, *self._feedback, *self._profiles))]
         start = 0 if after is None else names.index(after) + 1
         return tuple(
             UserSummary(
                 user_id=user,
                 pairs=len(self.pairs(user)),
-                version=0,
+                version=len(self.versions(user)),
                 words=user in self._words,
                 feedback=len(self.feedback(user)),
             )
@@ -122,6 +154,22 @@ class Breaker:
     ) -> int:
         """See `UserStore.add_pairs`."""
         return self._ask(lambda: self._store.add_pairs(user_id, pairs, words=words, feedback=feedback))
+
+    def put_profile(
+        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
+    ) -> VersionNote:
+        """See `UserStore.put_profile`."""
+        return self._ask(
+            lambda: self._store.put_profile(profile, made_from=made_from, expected_version=expected_version)
+        )
+
+    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
+        """See `UserStore.profile`."""
+        return self._ask(lambda: self._store.profile(user_id, version))
+
+    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
+        """See `UserStore.versions`."""
+        return self._ask(lambda: self._store.versions(user_id))
 
     def delete(self, user_id: str) -> Deleted:
         """See `UserStore.delete`."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from synthesizeme.datasets.rows import ReadReport, SourceRow, messages, strict_feedback, strict_pair
 from synthesizeme.errors import DataError, StoreError
 from synthesizeme.feedback import Judgement, UserWords
-from synthesizeme.profiles.store import UserStore
+from synthesizeme.profiles.store import Deleted, UserStore
 from synthesizeme.profiles.views import every_user
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.types import PreferencePair
@@ -191,13 +191,15 @@ class Users:
         return told
 
     def export(self, user_id: str) -> dict[str, Any] | None:
-        """Everything that is known of a user, or None: pairs, own words, what the model learned of them."""
+        """Everything that is known of a user, or None: pairs, own words, profiles, what the model learned."""
         self.catch_up([user_id])
         pairs, said = self.store.pairs(user_id), self.store.words(user_id)
         heard = self.store.feedback(user_id)
         known = user_id in self.model.users_
-        if not pairs and not heard and said is None and not known:
+        notes = self.store.versions(user_id)
+        if not pairs and not heard and not notes and said is None and not known:
             return None
+        versions = [found for note in notes if (found := self.store.profile(user_id, note.version))]
         evidence = getattr(self.model, "evidence", None)
         learned = evidence(user_id, limit=None) if callable(evidence) and known else []
         return {
@@ -206,20 +208,22 @@ class Users:
             "pairs": [pair.model_dump(mode="json", exclude_none=True) for pair in pairs],
             "feedback": [it.model_dump(mode="json", exclude_none=True) for it in heard],
             "words": None if said is None else said.model_dump(mode="json", exclude_none=True),
+            "profiles": [found.model_dump(mode="json") for found in versions],
             "learned": [item.model_dump(mode="json") for item in learned],
         }
 
     def delete(self, user_id: str) -> dict[str, Any] | None:
-        """Drop a user's pairs, feedback, words and state; what there was, or None."""
+        """Drop a user's pairs, feedback, words, profiles and state; what there was, or None."""
         self.catch_up([user_id])
         known = user_id in self.model.users_
         dropped = self.store.delete(user_id)
         self.model.forget_user(user_id)
-        if not dropped.pairs and not dropped.feedback and not dropped.words and not known:
+        if not known and dropped == Deleted(pairs=0, versions=0):
             return None
         self._tell(user_id)
         return {
-            "pairs": dropped.pairs, "feedback": dropped.feedback, "words": dropped.words, "state": known,
+            "pairs": dropped.pairs, "feedback": dropped.feedback, "words": dropped.words,
+            "versions": dropped.versions, "state": known,
         }  # fmt: skip
 
     def _put_back(self, user_id: str, state: Any) -> None:

@@ -114,7 +114,7 @@ def test_a_tried_sentence_is_shown_with_its_record_and_choices_for_and_against_i
     assert "   - held in 2 of 3 choices where it applied\n" in text
     assert text.count("   - for: asked “How deep?”, chose “Six \\*feet\\* ") == 4
     assert text.count("   - against: asked “How deep?”, chose “Six \\*feet\\* 2” over “A unit…”") == 2
-    assert "\n\nLike most people:\n\n1. The user likes short" in text
+    assert "\n\nLike most people:\n\n2. The user likes short" in text
 
 
 def test_a_user_without_persona_is_said_to_have_none():

@@ -97,7 +97,7 @@ def test_replies_recorded_before_evidence_existed_are_still_found():
         "6d817b760d3f5d305c040252c39229700811f2e2dbbd1b77525210b9b8a05b89",
     ]
     ids = [load_prompt(name).prompt_id for name in ("judge/default", "persona/default", "generation/default")]
-    assert ids == ["judge/default@2#1d16ac55", "persona/default@2#9e61e4b8", "generation/default@1#16013c63"]
+    assert ids == ["judge/default@3#d7666951", "persona/default@2#9e61e4b8", "generation/default@1#16013c63"]
 
 
 def test_neither_pairs_nor_statements_can_pose_as_evidence():

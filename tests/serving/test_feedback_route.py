@@ -71,7 +71,7 @@ def test_what_the_model_does_not_learn_from_is_kept_and_counted(trained, monkeyp
     assert (told["feedback_added"], told["feedback"], told["not_learned_from"]) == (1, 2, {"rating": 1})
     assert "mute" in trained.users_, "the tie is learned from at once"
     assert [it["kind"] for it in users.export("mute")["feedback"]] == ["rating", "tie"]
-    assert users.delete("mute") == {"pairs": 0, "feedback": 2, "words": False, "state": True}
+    assert users.delete("mute") == {"pairs": 0, "feedback": 2, "words": False, "versions": 0, "state": True}
     assert users.export("mute") is None
     store.close()
 

@@ -189,6 +189,7 @@ def test_a_user_may_be_called_like_an_attack_and_is_kept_apart(stored):
             "pairs": 1,
             "feedback": 0,
             "words": False,
+            "versions": 0,
             "state": True,
         }
     assert SECRET in stored.client.get("/v1/users/mine").text

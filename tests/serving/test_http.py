@@ -160,7 +160,13 @@ def test_a_new_user_is_fitted_at_once_exported_and_forgotten(serve, model, sunny
     assert exported["known_to_model"] is True
     assert exported["learned"]
     gone = live.client.delete(path)
-    assert gone.json()["deleted"] == {"pairs": 12, "feedback": 0, "words": False, "state": True}
+    assert gone.json()["deleted"] == {
+        "pairs": 12,
+        "feedback": 0,
+        "words": False,
+        "versions": 0,
+        "state": True,
+    }
     assert live.client.get(path).status_code == live.client.delete(path).status_code == 404
     assert live.post("/v1/score", new).json()["status"] == "unknown_user"
     assert live.endpoints.users.store.pairs("new/one ✓") == ()

@@ -17,9 +17,16 @@ schemathesis = pytest.importorskip("schemathesis")
 EXAMPLES = 12
 TOKEN = "admin-token-123456"
 WITH_BODY = ("POST /v1/score", "POST /v1/compare", "POST /get_reward", "POST /v1/users/{user_id}/pairs",
-             "POST /v1/users/{user_id}/feedback", "PUT /v1/users/{user_id}/words")  # fmt: skip
+             "POST /v1/users/{user_id}/feedback", "PUT /v1/users/{user_id}/words",
+             "POST /v1/users/{user_id}/persona")  # fmt: skip
 WITHOUT_INPUT = ("GET /metrics", "GET /healthz", "GET /readyz")
-OPERATIONS = (*WITH_BODY, "GET /v1/users/{user_id}", "DELETE /v1/users/{user_id}", *WITHOUT_INPUT)
+OPERATIONS = (
+    *WITH_BODY,
+    "GET /v1/users/{user_id}/persona",
+    "GET /v1/users/{user_id}",
+    "DELETE /v1/users/{user_id}",
+    *WITHOUT_INPUT,
+)
 
 
 @pytest.fixture

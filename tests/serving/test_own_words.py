@@ -189,7 +189,7 @@ def test_a_model_that_reads_no_words_keeps_them_for_one_that_does(deaf):
         "wishes": [],
         "demographics": {},
     }
-    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": True, "state": True}
+    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": True, "versions": 0, "state": True}
 
 
 @pytest.mark.parametrize("kind", ["memory", "store"])
@@ -205,7 +205,7 @@ def test_who_only_spoke_is_known_after_a_restart_and_forgotten_on_deletion(wordy
     assert list(fresh.users_["new"]["tastes"]) == [1, 0, 1, 0]
     assert list(fresh.users_["old"]["tastes"]) == list(wordy.users_["old"]["tastes"])
     assert users.add("new", [pair(user="new")])["pairs"] == 1
-    assert users.delete("new") == {"pairs": 1, "feedback": 0, "words": True, "state": True}
+    assert users.delete("new") == {"pairs": 1, "feedback": 0, "words": True, "versions": 0, "state": True}
     assert store.words("new") is None
     assert set(fresh.users_) == {"old"}
     assert store.delete("old") == Deleted(pairs=0, versions=0, words=True)
@@ -244,7 +244,7 @@ def test_words_are_put_exported_and_deleted_with_the_user(serve, wordy):
     assert put(live, found["words"]).json()["read"]
     assert live.client.get("/v1/users/new").json() == found
     deleted = live.client.delete("/v1/users/new").json()["deleted"]
-    assert deleted == {"pairs": 0, "feedback": 0, "words": True, "state": True}
+    assert deleted == {"pairs": 0, "feedback": 0, "words": True, "versions": 0, "state": True}
     assert live.client.get("/v1/users/new").status_code == 404
     assert live.post("/v1/score", ROW).json()["status"] == "unknown_user"
 

@@ -229,6 +229,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert WEB.delete(f"{url}/v1/users/u0").json()["deleted"] == {
             "pairs": 0,
             "words": False,
+            "versions": 0,
             "state": True,
         }
     with only(other, [one]):
@@ -244,6 +245,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert WEB.delete(f"{url}/v1/users/new").json()["deleted"] == {
             "pairs": 2,
             "words": False,
+            "versions": 0,
             "state": True,
         }
     with only(other, [one]):
@@ -284,7 +286,7 @@ def test_a_store_outlives_the_server(started, tmp_path, sealed):
     _, url, _ = started(*place)
     assert ask(url, "newcomer").json()["value"] == value
     deleted = WEB.delete(f"{url}/v1/users/newcomer").json()["deleted"]
-    assert deleted == {"pairs": 1, "feedback": 0, "words": False, "state": True}
+    assert deleted == {"pairs": 1, "feedback": 0, "words": False, "versions": 0, "state": True}
     assert ask(url, "newcomer").json()["status"] == "unknown_user"
     assert not [path for path in tmp_path.glob("users.sqlite*") if b"sunny" in path.read_bytes()]
 

@@ -73,13 +73,13 @@ def test_a_state_of_the_checkpoint_is_replaced_on_purpose_only(users):
 def test_deleting_leaves_nothing_of_one_user_and_everything_of_the_others(users, model):
     users.add("new", history(3))
     users.add("kept", history(3, user="kept", seed=2))
-    assert users.delete("new") == {"pairs": 3, "feedback": 0, "words": False, "state": True}
+    assert users.delete("new") == {"pairs": 3, "feedback": 0, "words": False, "versions": 0, "state": True}
     assert users.delete("new") is None
     assert users.export("new") is None
     assert [user.user_id for user in users.store.users()] == ["kept"]
     assert "new" not in model.users_
     assert len(users.export("kept")["pairs"]) == 3
-    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": False, "state": True}
+    assert users.delete("u0") == {"pairs": 0, "feedback": 0, "words": False, "versions": 0, "state": True}
 
 
 def test_what_is_exported_can_be_added_again(users):
@@ -99,6 +99,7 @@ def test_a_model_without_named_weights_is_exported_without_them(stub):
         "pairs": [],
         "feedback": [],
         "words": None,
+        "profiles": [],
         "learned": [],
     }
 
