@@ -19,7 +19,7 @@ from synthesizeme.cli._many_users import (
 from synthesizeme.cli._model_options import InductionOptions, ModelOptions
 from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
-from synthesizeme.cli._pairs import KINDS, read
+from synthesizeme.cli._pairs import KINDS, read, read_about, say_without_pairs
 from synthesizeme.cli._tables import (
     accuracy_json,
     estimate_json,
@@ -33,10 +33,11 @@ from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
+    from synthesizeme.feedback import UserWords
     from synthesizeme.induction import InductionSettings, RunSummary, UserDone, UserResult
     from synthesizeme.induction.evidence import Gathered
     from synthesizeme.progress import ProgressDisplay
-    from synthesizeme.types import PreferencePair
+    from synthesizeme.types import Evidence, PreferencePair
 
     Users: TypeAlias = Mapping[str, Sequence[PreferencePair]]
     Done: TypeAlias = list[tuple[UserResult, dict[str, Path]]]
@@ -66,6 +67,14 @@ class EvidenceOptions:
         """Whether there is to be any."""
         return self.evidence or self.reward_model is not None
 
+    def gather(self, pairs: Sequence[PreferencePair], users: Users, seed: int) -> Gathered:
+        """What the model learned of these users from the pairs of all; nothing unless it is wanted."""
+        from synthesizeme.induction.evidence import Gathered, gather
+
+        if not self.wanted:
+            return Gathered({})
+        return gather(pairs, list(users), checkpoint=self.reward_model, seed=seed)
+
 
 @verb
 def induce_persona(
@@ -94,12 +103,11 @@ def induce_persona(
     stopped: it skips who is finished, updates who has new pairs, and tries again who failed.
     """
     from synthesizeme.cli._model_options import check_model
-    from synthesizeme.induction.evidence import Gathered, gather
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
     if many.store is not None and not run.dry_run:
-        refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
+        refuse_for_store(run, evidence.wanted, many)
         check_model(model)
         induce_into_store(pairs, run, many, settings, model, as_json=common.json)
         return
@@ -108,18 +116,19 @@ def induce_persona(
         raise ConfigError("PAIRS is missing: name a file of pairs, or a store that holds some with --store")
     file = read(pairs, columns=run.columns, user_id=run.user, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
+    words = read_about(run.about, user=next(iter(users)) if len(users) == 1 else None)
+    say_without_pairs(words, {pair.user_id for pair in file.pairs})
     check_model(model)
     skipped = [str(problem) for problem in file.skipped]
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     _check_places(run.folder, users, force=run.force)
-    known = Gathered({})
-    if evidence.wanted:
-        known = gather(file.pairs, list(users), checkpoint=evidence.reward_model, seed=induction.seed)
+    known = evidence.gather(file.pairs, users, induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    found = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
+    told = _Told(known.by_user, words)
+    found = _induce(users, settings, told, model, run, many.caps(), None if common.json else output)
     if common.json:
         print_json(_whole(found, skipped, run))
     elif run.all_users and found.done:
@@ -231,10 +240,18 @@ class _Finished:
         self.failed.sort(key=lambda it: place[it.user_id])
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What is known of users beside their choices, by user id."""
+
+    evidence: Mapping[str, Sequence[Evidence]]
+    words: Mapping[str, UserWords]
+
+
 def _induce(
     users: Users,
     settings: InductionSettings,
-    known: Gathered,
+    told: _Told,
     model: ModelOptions,
     run: RunOptions,
     caps: Caps,
@@ -244,7 +261,7 @@ def _induce(
     from synthesizeme.induction import induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
-    budget, evidence = run.budget_calls, known.by_user
+    budget = run.budget_calls
     with ProgressDisplay() as lines:
         found = _Finished(run, settings, lines, output)
         if run.all_users:
@@ -256,15 +273,18 @@ def _induce(
                     display.on_users(summary)
 
                 found.stopped = induce_users(
-                    session, users, settings, on_user, budget_calls=budget, evidence=evidence
-                ).stopped
+                    session, users, settings, on_user,
+                    budget_calls=budget, evidence=told.evidence, words=told.words,
+                ).stopped  # fmt: skip
             found.sort(list(users))
             return found
         ((user, pairs),) = users.items()
         lines.label(user)
         with open_session(model, lines, caps) as session:
-            about = evidence.get(user, ())
-            result = induce_user(session, pairs, settings, budget_calls=budget, evidence=about)
+            result = induce_user(
+                session, pairs, settings,
+                budget_calls=budget, evidence=told.evidence.get(user, ()), words=told.words.get(user),
+            )  # fmt: skip
             found.add(result, session.model)
     return found
 

@@ -24,6 +24,7 @@ from synthesizeme.errors import (
 )
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
+from synthesizeme.feedback import UserWords
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.pairs import check_single_source
 from synthesizeme.personas.budget import CallBudget, Effort, Search, divide_calls
@@ -165,6 +166,7 @@ def induce_user(
     account: Account | None = None,
     evaluation: Account | None = None,
     evidence: Sequence[Evidence] = (),
+    words: UserWords | None = None,
     split_rule: str | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
@@ -179,6 +181,7 @@ def induce_user(
         account: Counts the calls of the induction.
         evaluation: Counts those of the evaluation.
         evidence: What a reward model learned from this user's train and validation pairs.
+        words: What the user wrote beside choices.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
 
     Raises:
@@ -193,18 +196,16 @@ def induce_user(
     """
     account, evaluation = account or session.account(), evaluation or session.account()
     split, rule = assign_splits(pairs, seed=settings.seed)
-    counts = Counter(pair.split for pair in split)
-    history, test = _halves(split)
+    counts, (history, test) = Counter(pair.split for pair in split), _halves(split)
     planned = plan_calls(split, settings, budget_calls)
     method = settings.method(session, planned.budget)
-    profile = method.fit(split, split_rule=split_rule or rule, account=account, evidence=evidence)
+    rule = split_rule or rule
+    profile = method.fit(split, split_rule=rule, account=account, evidence=evidence, words=words)
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
-    notes = [
-        *(profile.provenance.notes if profile.provenance else ()),
-        *([planned.note] if planned.note and not judged else []),
-        *([f"the evaluation failed, the profile is whole: {error}"] if error else []),
-    ]
+    notes = list(profile.provenance.notes if profile.provenance else ())
+    notes += [planned.note] if planned.note and not judged else []
+    notes += [f"the evaluation failed, the profile is whole: {error}"] if error else []
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: counts[name] for name in ("train", "validation", "test")},
@@ -255,6 +256,7 @@ def induce_given_user(
     *,
     budget_calls: int | None = None,
     evidence: Sequence[Evidence] = (),
+    words: UserWords | None = None,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
     account, evaluation = session.account(), session.account()
@@ -262,7 +264,7 @@ def induce_given_user(
     def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
             session, pairs, settings,
-            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence,
+            budget_calls=budget_calls, account=account, evaluation=evaluation, evidence=evidence, words=words,
         )  # fmt: skip
         return result, result.record()
 

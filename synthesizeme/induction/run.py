@@ -23,6 +23,7 @@ from synthesizeme.errors import (
     SynthesizeMeError,
     UnreadableError,
 )
+from synthesizeme.feedback import NO_WORDS, UserWords
 from synthesizeme.induction.job import InductionJob, NamedUser, Pooled, RunSummary
 from synthesizeme.induction.one_user import InductionSettings, UserDone, induce_given_user
 from synthesizeme.induction.stored_user import induce_stored_user, is_due
@@ -79,6 +80,7 @@ def induce_users(
     *,
     budget_calls: int | None = None,
     evidence: Mapping[str, Sequence[Evidence]] | None = None,
+    words: Mapping[str, UserWords] = NO_WORDS,
 ) -> RunSummary:
     """Induce users whose pairs are at hand, and keep nothing: it ends as `run` does.
 
@@ -93,6 +95,7 @@ def induce_users(
             `UserDone.result`.
         budget_calls: Most distinct calls in all.
         evidence: What a reward model learned of each user, by user id; see `induce_user`.
+        words: What users wrote beside choices, by user id.
 
     Raises:
         ConfigError: the budget is too small for so many users, or the settings cannot be used.
@@ -116,7 +119,7 @@ def induce_users(
     def induce(user_id: str) -> UserDone:
         return induce_given_user(
             session, users[user_id], settings,
-            budget_calls=shares.get(user_id), evidence=known.get(user_id, ()),
+            budget_calls=shares.get(user_id), evidence=known.get(user_id, ()), words=words.get(user_id),
         )  # fmt: skip
 
     def finished(user: UserDone, summary: RunSummary) -> None:

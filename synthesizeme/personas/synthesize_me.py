@@ -9,6 +9,7 @@ from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.pairs import counted
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search
 from synthesizeme.personas.judging_profile import JudgingProfile
@@ -85,6 +86,7 @@ class SynthesizeMe:
         account: Account | None = None,
         evidence: Sequence[Evidence] = (),
         population: Mapping[str, float] | None = None,
+        words: UserWords | None = None,
     ) -> JudgingProfile:
         """The profile of one user.
 
@@ -103,10 +105,13 @@ class SynthesizeMe:
             population: The probability of each train and validation choice for anybody, by pair id, in (0,
             1),
                 as of a model of other users; by default that of the judge that knows nobody.
+            words: What the user wrote beside choices: shown to the persona writer, which cites it.
+            Demographics
+                are not.
 
         Raises:
-            DataError: rows cannot be read, are of several users or have a split in some cases only, or
-                evidence names other pairs.
+            DataError: rows cannot be read, are of several users or have a split in some cases only, evidence
+                names other pairs, or the words are another user's.
             BackendError: the model cannot be reached.
         """
         named = None if user is None else asked_user(user)
@@ -117,7 +122,7 @@ class SynthesizeMe:
             if self._opened_here:
                 stack.enter_context(self.session)
             account = account or self.session.account(told)
-            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {})
+            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {}, words)
 
     def _fit(
         self,
@@ -127,11 +132,18 @@ class SynthesizeMe:
         account: Account,
         evidence: Sequence[Evidence],
         population: Mapping[str, float],
+        words: UserWords | None,
     ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
         check_evidence(evidence, [*train, *validation])
-        run = Induction(self.method, account, user_id, train, validation, evidence, population)
+        if words is not None and words.user_id != user_id:
+            raise DataError(
+                f"the words are of user {words.user_id[:60]!r}, the choices of {user_id[:60]!r}",
+                field="words",
+                cure="give the words of the user whose choices these are",
+            )
+        run = Induction(self.method, account, user_id, train, validation, evidence, population, words)
         people, simulated = counted([*train, *validation])
         if people and simulated:
             run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")
