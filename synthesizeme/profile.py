@@ -27,6 +27,8 @@ class Quote(Frozen):
     """How the other response begins."""
     held: bool
     """Whether the statement it stands under held in it."""
+    reason: str = ""
+    """How the reason begins that the user gave for the choice; empty where none was given."""
 
 
 class PersonaSentence(Frozen):
@@ -47,6 +49,8 @@ class PersonaSentence(Frozen):
     """Two choices in which it held, and one in which it did not, as far as there are any."""
     evidence: tuple[str, ...] = ()
     """Features of the evidence it cited for it; see `Provenance.evidence`."""
+    own_words: tuple[str, ...] = ()
+    """How each text begins that it cited of what the user wrote beside choices."""
     repeats: int = Field(default=0, ge=0)
     """How many further statements of the writer said the same and were merged into this one."""
     by: Literal["writer", "owner"] = "writer"
@@ -60,11 +64,18 @@ class PersonaSentence(Frozen):
         return self.by == "owner" or self.pinned
 
     @property
+    def supported(self) -> bool:
+        """Whether it names anything that it rests on."""
+        return bool(self.pair_ids or self.evidence or self.own_words)
+
+    @property
     def record(self) -> str:
         """How it fared: ``held in 13 of 16 choices where it applied``; empty if it was never tried."""
         if self.silent is None:
             return ""
         held, applied = len(self.pair_ids), len(self.pair_ids) + len(self.against)
+        if not applied:
+            return f"applied in none of {count(self.silent, 'choice')}"
         return f"held in {held} of {count(applied, 'choice')} where it applied"
 
 

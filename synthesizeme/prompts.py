@@ -22,7 +22,7 @@ from synthesizeme.types import Message
 DATA_TAGS = (
     "conversation", "turn", "first_response", "second_response",
     "persona", "pair", "choice", "reasoning", "example", "liked_response",
-    "past_choice", "chosen_response", "rejected_response", "new_response", "statement",
+    "past_choice", "chosen_response", "rejected_response", "new_response", "statement", "own_words",
 )  # fmt: skip
 """Tags between which our prompts put data. A judge prompt declares them as data."""
 

@@ -390,6 +390,9 @@ class Demonstration(Frozen):
     preference: Side
     """The user's own choice."""
     reasoning: str = ""
-    """Verified reasoning that led a judge to the same choice; empty for a bare label."""
+    """Why: the user's own words, or else verified reasoning that led a judge to the same choice; empty for a
+    bare label."""
+    own_words: bool = False
+    """Whether the reasoning is what the user wrote."""
     confidence: float | None = Field(default=None, ge=0.5, le=1.0)
     """The chance that the judge gave this choice before it was told, in [0.5, 1]; None if it gave none."""

@@ -12,7 +12,7 @@ from synthesizeme.datasets import formats
 from synthesizeme.evaluation.benchmarks import benchmark_names
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-OWN = [DATA / name / "README.md" for name in ("sample", "sample/lamp", "words", "floor")]
+OWN = [DATA / name / "README.md" for name in ("sample", "sample/lamp", "words", "sycophancy", "floor")]
 OTHERS = sorted((DATA / "cards").glob("*.md"))
 FORMATS = {"argilla", "jsonl", "judged-rows", "label-studio", "mlflow", "open-webui", "trl-rows"}
 CALLED = {"paper-format": "personal-reward-bench", "rated-completions": "ultrafeedback"}

@@ -13,7 +13,7 @@ from synthesizeme.cli._command import option
 from synthesizeme.cli._model_options import ModelOptions, session_settings
 from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
 from synthesizeme.cli._output import check_writable, print_json, write_profile
-from synthesizeme.cli._pairs import COLUMNS, say_left_out, say_recognised
+from synthesizeme.cli._pairs import ABOUT, COLUMNS, say_left_out, say_recognised
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
@@ -55,6 +55,7 @@ class RunOptions:
     dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
     baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
     no_evaluate: bool = option(False, "Do not measure on test pairs.")
+    about: Path | None = ABOUT()
     columns: list[str] | None = COLUMNS()
     skip_bad_rows: bool = SKIP_BAD_ROWS()
     force: bool = FORCE()
@@ -123,20 +124,23 @@ class ManyUsersOptions:
         return Caps(calls, self.budget_tokens, self.budget_cost)
 
 
-def refuse_for_store(
-    user: str | None, all_users: bool, evidence: bool, many: ManyUsersOptions, out: Path | None
-) -> None:
+def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions) -> None:
     """Refuse flags that do not go together with ``--store``.
 
     Raises:
         ConfigError: some do not; all of them are listed.
     """
     problems = []
-    if (user is None) != all_users:
+    if (run.user is None) != run.all_users:
         problems.append("--store needs either --all-users or --user ID")
     if evidence:
         problems.append("--evidence fits a model to all pairs of a file at once; it does not go with --store")
-    if many.engine == "ray" and out is not None:
+    if run.about is not None:
+        problems.append(
+            "--about: a store keeps words with its users; put them there with "
+            "`synthesizeme profiles import --about FILE` and leave --about out"
+        )
+    if many.engine == "ray" and run.out is not None:
         problems.append("--engine ray writes into the store alone; leave out --out")
     if many.engine == "local" and many.workers is not None:
         problems.append("--workers is for --engine ray")

@@ -111,6 +111,8 @@ def show_report(report: Report | LampReport | TaxReport) -> None:
         )
         told = f"95 % intervals {FOR_THESE_USERS} alone, over pairs within them: {ends}."
         console.print(Text(told, style="dim"))
+    if report.sycophancy:
+        console.print(Text(report.sycophancy.to_markdown()))
     for name, reason in report.failed.items():
         console.print(Text(f"{printable(name)} failed: {printable(reason)}", style="red"))
     for note in report.notes:

@@ -45,6 +45,11 @@ class EvaluationOptions(MeasuringOptions):
     controls: bool = option(
         False, "Also run each judge and checkpoint as another user and with swapped labels."
     )
+    sycophancy: bool = option(
+        False,
+        "Also measure how often the default judge, and the one with the persona, prefers the answer that "
+        "agrees with the user, on 48 shipped pairs: 96 questions, and 96 more for each user.",
+    )
     split: str = option(
         "dev", "Split of LaMP: train, dev or test (whose golds are not published).", "NAME", panel=LAMP_PANEL
     )
@@ -133,6 +138,7 @@ class _Evaluation:
 
     def _measured(self, benchmark: Benchmark, who: Participants) -> Report:
         from synthesizeme.comparison.measure import Measuring, evaluate
+        from synthesizeme.judges.sycophancy import measure_sycophancy
         from synthesizeme.profiles import open_profiles
         from synthesizeme.progress import ProgressDisplay
 
@@ -141,7 +147,8 @@ class _Evaluation:
         with ExitStack() as stack:
             display = stack.enter_context(ProgressDisplay())
             display.label(benchmark.name, 1, 1)
-            session = stack.enter_context(open_session(self.model, display)) if who.asking else None
+            asks = who.asking or options.sycophancy
+            session = stack.enter_context(open_session(self.model, display)) if asks else None
             how = Measuring(
                 settings, session, self.retrieval.settings(), dict.fromkeys(who.classes, shared),
                 options.max_users, options.no_answers, display.label,
@@ -150,6 +157,8 @@ class _Evaluation:
             if options.store is not None:
                 profiles = stack.enter_context(open_profiles(options.store, key_file=options.key_file))
             report, scorers = evaluate(benchmark, who, how, profiles=profiles, controls=options.controls)
+            if options.sycophancy:
+                report = report.model_copy(update={"sycophancy": measure_sycophancy(scorers)})
         usage = scorers.induction_usage
         if usage.calls:
             say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
@@ -161,6 +170,8 @@ class _Evaluation:
 
         if self.options.store is not None:
             raise ConfigError("--store: on LaMP profiles are induced from the past items; leave it out")
+        if self.options.sycophancy:
+            raise ConfigError("--sycophancy: LaMP's judges choose among given answers; leave it out")
         scorers = scorer_names(self.options, "default,retrieval-bm25")
         models = self._models(scorers)
         for name in benchmarks:
@@ -217,8 +228,10 @@ class _Evaluation:
         from synthesizeme.comparison.personalization_tax import tax_of_checkpoints
 
         options = self.options
-        if options.store is not None or options.controls:
-            raise ConfigError("--store, --controls: reward-bench-2 asks trained models alone; leave them out")
+        if options.store is not None or options.controls or options.sycophancy:
+            raise ConfigError(
+                "--store, --controls, --sycophancy: reward-bench-2 asks trained models alone; leave them out"
+            )
         folders = scorer_names(options, "")
         yield tax_of_checkpoints(folders, options.data_dir, options.max_users, self.floor)
 

@@ -19,7 +19,7 @@ from synthesizeme.cli._many_users import (
 from synthesizeme.cli._model_options import InductionOptions, ModelOptions
 from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
-from synthesizeme.cli._pairs import KINDS, read
+from synthesizeme.cli._pairs import KINDS, read, read_about, say_without_pairs
 from synthesizeme.cli._tables import (
     accuracy_json,
     estimate_json,
@@ -33,8 +33,10 @@ from synthesizeme.plain_text import count, id_list, printable
 
 if TYPE_CHECKING:
     from synthesizeme.backends import Caps, Model
+    from synthesizeme.feedback import UserWords
     from synthesizeme.induction import InductionSettings, RunSummary, UserDone, UserResult
     from synthesizeme.induction.evidence import Gathered
+    from synthesizeme.personas.beside import Beside
     from synthesizeme.profile import UserProfile
     from synthesizeme.progress import ProgressDisplay
     from synthesizeme.types import PreferencePair
@@ -67,6 +69,14 @@ class EvidenceOptions:
         """Whether there is to be any."""
         return self.evidence or self.reward_model is not None
 
+    def gather(self, pairs: Sequence[PreferencePair], users: Users, seed: int) -> Gathered:
+        """What the model learned of these users from the pairs of all; nothing unless it is wanted."""
+        from synthesizeme.induction.evidence import Gathered, gather
+
+        if not self.wanted:
+            return Gathered({})
+        return gather(pairs, list(users), checkpoint=self.reward_model, seed=seed)
+
 
 @verb
 def induce_persona(
@@ -95,12 +105,11 @@ def induce_persona(
     stopped: it skips who is finished, updates who has new pairs, and tries again who failed.
     """
     from synthesizeme.cli._model_options import check_model
-    from synthesizeme.induction.evidence import Gathered, gather
 
     settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
     if many.store is not None and not run.dry_run:
-        refuse_for_store(run.user, run.all_users, evidence.wanted, many, run.out)
+        refuse_for_store(run, evidence.wanted, many)
         check_model(model)
         induce_into_store(pairs, run, many, settings, model, as_json=common.json)
         return
@@ -109,18 +118,19 @@ def induce_persona(
         raise ConfigError("PAIRS is missing: name a file of pairs, or a store that holds some with --store")
     file = read(pairs, columns=run.columns, user_id=run.user, skip_bad_rows=run.skip_bad_rows)
     users = _choose(file.pairs, run, source=pairs)
+    words = read_about(run.about, user=next(iter(users)) if len(users) == 1 else None)
+    say_without_pairs(words, {pair.user_id for pair in file.pairs})
     check_model(model)
     skipped = [str(problem) for problem in file.skipped]
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
     _check_places(run.folder, users, force=run.force)
-    known = Gathered({})
-    if evidence.wanted:
-        known = gather(file.pairs, list(users), checkpoint=evidence.reward_model, seed=induction.seed)
+    known = evidence.gather(file.pairs, users, induction.seed)
     settings = replace(settings, evidence_model=known.source)
     output = PatientOutput()
-    found = _induce(users, settings, known, model, run, many.caps(), None if common.json else output)
+    beside = _beside(users, known, words, _before(run.folder, users))
+    found = _induce(users, settings, beside, model, run, many.caps(), None if common.json else output)
     if common.json:
         print_json(_whole(found, skipped, run))
     elif run.all_users and found.done:
@@ -129,6 +139,18 @@ def induce_persona(
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
+
+
+def _beside(
+    users: Users, known: Gathered, words: Mapping[str, UserWords], before: Mapping[str, UserProfile]
+) -> dict[str, Beside]:
+    """What is known of each user beside the choices."""
+    from synthesizeme.personas.beside import Beside
+
+    return {
+        it: Beside(known.by_user.get(it, ()), known.population.get(it), words.get(it), before.get(it))
+        for it in users
+    }
 
 
 def _check_places(out: Path, users: Users, *, force: bool) -> None:
@@ -243,7 +265,7 @@ class _Finished:
 def _induce(
     users: Users,
     settings: InductionSettings,
-    known: Gathered,
+    beside: Mapping[str, Beside],
     model: ModelOptions,
     run: RunOptions,
     caps: Caps,
@@ -253,7 +275,7 @@ def _induce(
     from synthesizeme.induction import induce_user, induce_users
     from synthesizeme.progress import ProgressDisplay
 
-    budget, evidence, before = run.budget_calls, known.by_user, _before(run.folder, users)
+    budget = run.budget_calls
     with ProgressDisplay() as lines:
         found = _Finished(run, settings, lines, output)
         if run.all_users:
@@ -266,17 +288,15 @@ def _induce(
 
                 found.stopped = induce_users(
                     session, users, settings, on_user,
-                    budget_calls=budget, evidence=evidence, population=known.population, before=before,
+                    budget_calls=budget, beside=beside,
                 ).stopped  # fmt: skip
             found.sort(list(users))
             return found
         ((user, pairs),) = users.items()
         lines.label(user)
         with open_session(model, lines, caps) as session:
-            about = evidence.get(user, ())
             result = induce_user(
-                session, pairs, settings, budget_calls=budget,
-                evidence=about, population=known.population.get(user), before=before.get(user),
+                session, pairs, settings, budget_calls=budget, beside=beside[user],
             )  # fmt: skip
             found.add(result, session.model)
     return found

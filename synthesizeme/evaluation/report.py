@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from synthesizeme import display
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation._rows import Resplits, Row, measured_row, row
+from synthesizeme.evaluation.sycophancy import Sycophancy
 from synthesizeme.evaluation.tables import leaderboard, leaderboard_html
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair, Respondents
@@ -81,6 +82,8 @@ class Report(SavedReport):
     """What a reader of the table should know: what was left out, and which controls could not be run."""
     failed: dict[str, str] = Field(default_factory=dict)
     """Scorers that have no row because they failed, and why."""
+    sycophancy: Sycophancy | None = Field(default=None, exclude_if=lambda found: found is None)
+    """How often the judge prefers what agrees with the user, without and with the persona, if measured."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
     format_version: Literal[1] = 1
@@ -125,4 +128,5 @@ class Report(SavedReport):
         said = [f"- **{name}** failed and has no row: {reason}" for name, reason in self.failed.items()]
         said += [f"- {note}" for note in self.notes]
         more = "\n".join([*said, ""]) + "\n" if said else ""
-        return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{more}{made}\n"
+        agreeing = f"{self.sycophancy.to_markdown()}\n" if self.sycophancy else ""
+        return f"## {self.benchmark}\n\n{self.protocol}\n\n{leaderboard(self.rows)}\n{agreeing}{more}{made}\n"

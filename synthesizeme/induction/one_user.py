@@ -25,13 +25,14 @@ from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.pairs import check_single_source
+from synthesizeme.personas.beside import NOTHING, Beside
 from synthesizeme.personas.budget import CallBudget, Effort, Search, divide_calls
 from synthesizeme.personas.cautions import measured, with_cautions
 from synthesizeme.personas.synthesize_me import SynthesizeMe
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import InductionRecord
 from synthesizeme.prompts import load_prompt
-from synthesizeme.types import Evidence, PreferencePair, Respondents, Usage, respondents
+from synthesizeme.types import PreferencePair, Respondents, Usage, respondents
 
 STOPS = (ConfigError, CredentialError, StoreError, CancelledError)
 """What no user is to blame for: the run ends."""
@@ -163,10 +164,8 @@ def induce_user(
     budget_calls: int | None = None,
     account: Account | None = None,
     evaluation: Account | None = None,
-    evidence: Sequence[Evidence] = (),
-    population: Mapping[str, float] | None = None,
+    beside: Beside = NOTHING,
     split_rule: str | None = None,
-    before: UserProfile | None = None,
 ) -> UserResult:
     """Induce the profile of the one user whose pairs these are, and measure it on the test pairs.
 
@@ -179,10 +178,8 @@ def induce_user(
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
         account: Counts the calls of the induction.
         evaluation: Counts those of the evaluation.
-        evidence: What a reward model learned from this user's train and validation pairs.
-        population: The probability of each of these choices for anybody; see `SynthesizeMe.fit`.
+        beside: What is known of the user beside choices, and of what others choose.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
-        before: The user's profile before; what the person did to it stays.
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that
@@ -196,21 +193,13 @@ def induce_user(
     split, rule = assign_splits(pairs, seed=settings.seed)
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
-    profile = settings.method(session, planned.budget).fit(
-        split,
-        split_rule=split_rule or rule,
-        account=account,
-        evidence=evidence,
-        population=population,
-        before=before,
-    )
+    method = settings.method(session, planned.budget)
+    profile = method.fit(split, split_rule=split_rule or rule, account=account, **vars(beside))
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
-    notes = [
-        *(profile.provenance.notes if profile.provenance else ()),
-        *([planned.note] if planned.note and not judged else []),
-        *([f"the evaluation failed, the profile is whole: {error}"] if error else []),
-    ]
+    notes = list(profile.provenance.notes if profile.provenance else ())
+    notes += [planned.note] if planned.note and not judged else []
+    notes += [f"the evaluation failed, the profile is whole: {error}"] if error else []
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: sum(p.split == name for p in split) for name in ("train", "validation", "test")},
@@ -260,9 +249,7 @@ def induce_given_user(
     settings: InductionSettings,
     *,
     budget_calls: int | None = None,
-    evidence: Sequence[Evidence] = (),
-    population: Mapping[str, float] | None = None,
-    before: UserProfile | None = None,
+    beside: Beside = NOTHING,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
     account, evaluation = session.account(), session.account()
@@ -270,8 +257,7 @@ def induce_given_user(
     def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
             session, pairs, settings,
-            budget_calls=budget_calls, account=account, evaluation=evaluation,
-            evidence=evidence, population=population, before=before,
+            budget_calls=budget_calls, account=account, evaluation=evaluation, beside=beside,
         )  # fmt: skip
         return result, result.record()
 

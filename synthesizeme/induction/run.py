@@ -26,13 +26,13 @@ from synthesizeme.errors import (
 from synthesizeme.induction.job import InductionJob, NamedUser, Pooled, RunSummary
 from synthesizeme.induction.one_user import InductionSettings, UserDone, induce_given_user
 from synthesizeme.induction.stored_user import induce_stored_user, is_due
+from synthesizeme.personas.beside import NOTHING, Beside
 from synthesizeme.personas.budget import LEAST_CALLS
-from synthesizeme.profile import UserProfile
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import UserSummary
 from synthesizeme.profiles.views import every_user
 from synthesizeme.progress import Progress
-from synthesizeme.types import Evidence, PreferencePair
+from synthesizeme.types import PreferencePair
 
 ENDS = (CacheError, DataError, StoreError, UnreadableError)
 """What ends a run where it stands: nothing more could be kept, or most of what comes cannot be read."""
@@ -79,9 +79,7 @@ def induce_users(
     on_user: OnUser | None = None,
     *,
     budget_calls: int | None = None,
-    evidence: Mapping[str, Sequence[Evidence]] | None = None,
-    population: Mapping[str, Mapping[str, float]] | None = None,
-    before: Mapping[str, UserProfile] | None = None,
+    beside: Mapping[str, Beside] | None = None,
 ) -> RunSummary:
     """Induce users whose pairs are at hand, and keep nothing: it ends as `run` does.
 
@@ -95,9 +93,7 @@ def induce_users(
         on_user: Told of each user, from the thread that called, as they are finished; what was learned is in
             `UserDone.result`.
         budget_calls: Most distinct calls in all.
-        evidence: What a reward model learned of each user, by user id; see `induce_user`.
-        population: The probability of each choice for anybody, by user and pair id; see `induce_user`.
-        before: Profiles of users before, by user id; likewise.
+        beside: What is known of users beside choices, by user id; see `induce_user`.
 
     Raises:
         ConfigError: the budget is too small for so many users, or the settings cannot be used.
@@ -108,7 +104,7 @@ def induce_users(
             f"a budget of {budget_calls} calls is too small for {len(users)} users; "
             f"at least {LEAST_CALLS} calls a user are needed, {LEAST_CALLS * len(users)} in all"
         )
-    left, shares, known = budget_calls, dict[str, int](), evidence or {}
+    left, shares = budget_calls, dict[str, int]()
 
     def due() -> Iterator[str]:
         nonlocal left
@@ -121,9 +117,7 @@ def induce_users(
     def induce(user_id: str) -> UserDone:
         return induce_given_user(
             session, users[user_id], settings,
-            budget_calls=shares.get(user_id), evidence=known.get(user_id, ()),
-            population=(population or {}).get(user_id),
-            before=(before or {}).get(user_id),
+            budget_calls=shares.get(user_id), beside=(beside or {}).get(user_id, NOTHING),
         )  # fmt: skip
 
     def finished(user: UserDone, summary: RunSummary) -> None:

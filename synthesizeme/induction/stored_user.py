@@ -10,10 +10,12 @@ from synthesizeme.backends import Session
 from synthesizeme.datasets import extend_splits
 from synthesizeme.errors import BackendError, DataError, StoreConflictError
 from synthesizeme.evaluation.harness import Outcome, evaluate
+from synthesizeme.feedback import UserWords
 from synthesizeme.induction import drift
 from synthesizeme.induction.job import InductionJob
 from synthesizeme.induction.one_user import UserDone, UserResult, added, attempt, failure, induce_user
 from synthesizeme.judges import LLMJudge
+from synthesizeme.personas.beside import Beside
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import InductionNote, InductionRecord, ProfileVersion
 from synthesizeme.prompts import load_prompt
@@ -52,12 +54,13 @@ def induce_stored_user(
     for _ in range(_TURNS):
         try:
             before, latest, pairs = store.induction(user_id), store.profile(user_id), store.pairs(user_id)
+            words = store.words(user_id)
         except DataError as error:  # a row of this user is damaged; a store that is, refuses the next line
             return UserDone(user_id, store.put_induction(user_id, failure(error, 0, fingerprint)))
         if not is_due(before, len(pairs), job, fingerprint):
             return UserDone(user_id, None, usage=spent)
         work = _Work(session, job, fingerprint, user_id, before, latest)
-        found = attempt(user_id, partial(work.induce, pairs), partial(work.failed, pairs))
+        found = attempt(user_id, partial(work.induce, pairs, words), partial(work.failed, pairs))
         if found.record is None:
             return replace(found, usage=spent + work.usage)
         version = latest.version if latest else 0
@@ -89,7 +92,9 @@ class _Work:
         self.known = latest.profile if latest else None
         self.checking, self.making, self.measuring = (session.account() for _ in range(3))
 
-    def induce(self, pairs: Sequence[PreferencePair]) -> tuple[UserResult, InductionRecord]:
+    def induce(
+        self, pairs: Sequence[PreferencePair], words: UserWords | None
+    ) -> tuple[UserResult, InductionRecord]:
         """The profile of all pairs, each in the split that it had before, and how it was made."""
         made = self.known.provenance if self.known else None
         splits = made.splits if made else {}
@@ -99,7 +104,8 @@ class _Work:
             judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(
             self.session, split, self.job.settings,
-            account=self.making, evaluation=self.measuring, split_rule=rule, before=self.known,
+            account=self.making, evaluation=self.measuring, split_rule=rule,
+            beside=Beside(words=words, before=self.known),
         )  # fmt: skip
         if result.evaluation_error is not None:
             raise BackendError(result.evaluation_error)

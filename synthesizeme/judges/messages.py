@@ -87,6 +87,10 @@ UNKNOWN_CONFIDENCE = 75
 """What a demonstration states where no judge said how sure it was: half way to certain, in percent."""
 
 
+OWN_WORDS = "the user says why: “{}”"
+"""A demonstration's reasoning where the user gave it, on one line."""
+
+
 def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) -> tuple[Message, Message]:
     """A past choice as a question and its answer in the form that is asked for.
 
@@ -100,7 +104,9 @@ def demonstration_turns(demonstration: Demonstration, prompt: PromptTemplate) ->
         ),
     }
     if demonstration.reasoning:
-        answer = prompt.render("demonstration", reasoning=as_data(demonstration.reasoning), **values)
+        said = " ".join(demonstration.reasoning.split())
+        reasoning = OWN_WORDS.format(said) if demonstration.own_words else demonstration.reasoning
+        answer = prompt.render("demonstration", reasoning=as_data(reasoning), **values)
     else:
         answer = prompt.render("label", **values)
     question = comparison_message(demonstration.comparison, prompt)

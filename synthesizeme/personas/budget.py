@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synthesizeme.errors import ConfigError
-from synthesizeme.personas.selection import TRIALS
+from synthesizeme.personas.paper_search import TRIALS
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 
 Effort = Literal["low", "medium", "high"]

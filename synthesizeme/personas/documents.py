@@ -103,7 +103,7 @@ _WHOSE = {
 
 
 def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str]:
-    """What stands behind a statement, in lines for people: its record, two choices for it, one against it.
+    """What stands behind a statement, in lines for people: its record, choices for and against it, own words.
 
     Of a statement that was never tried the pairs that the writer cited are named.
     """
@@ -111,7 +111,9 @@ def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str
     lines += [sentence.record] if sentence.record else []
     for quote in sentence.quotes:
         side = "for" if quote.held else "against"
-        lines.append(f"{side}: asked “{quote.asked}”, chose “{quote.chosen}” over “{quote.rejected}”")
+        why = f", because “{quote.reason}”" if quote.reason else ""
+        lines.append(f"{side}: asked “{quote.asked}”, chose “{quote.chosen}” over “{quote.rejected}”{why}")
+    lines += [f"in the user's own words: {text}" for text in sentence.own_words]
     if sentence.silent is None:
         shown = ", ".join(sentence.pair_ids[:MOST_CITED])
         more = (

@@ -9,23 +9,20 @@ demonstrations bring on average. Poor candidates stop early (successive halving)
 The winner is the set whose shrunken gain is largest and positive: the better bet, not a proven one. What is
 known of it is recorded beside it, gain and standard error.
 
-`paper_search` is the paper's plain search, kept for comparison: ten random trials for reasoning, ten for
-demonstrations. Each trial bootstraps a random-sized set of demonstrations from a random order of the train
-pairs and is scored by bare accuracy on the validation pairs in one order; the best one wins.
-
 References:
-    SynthesizeMe (arXiv 2506.05598), sections 3.1 and 3.3; random search of DSPy's BootstrapFewShot.
+    SynthesizeMe (arXiv 2506.05598), sections 3.1 and 3.3.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.profile import Candidate, Persona
+from synthesizeme.personas import own_words
+from synthesizeme.profile import Candidate
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (
     ORDERS,
@@ -110,7 +107,7 @@ def bootstrap(
     pool: TracePool,
     rejudged: int,
 ) -> None:
-    """Judge each pair once in its order; unexplained ones once more in the other order.
+    """Judge each pair once in its order; once more in the other one what neither it nor the user explains.
 
     Args:
         judge: The judge that knows nobody.
@@ -120,7 +117,7 @@ def bootstrap(
         rejudged: Most pairs that are asked again, in the order of `pairs`.
     """
     judge_into(pool, judge, [(pair, orders[pair.pair_id]) for pair in pairs])
-    unexplained = [pair for pair in pairs if pool.best(pair) is None][: max(0, rejudged)]
+    unexplained = [pair for pair in pairs if not pair.reason and pool.best(pair) is None][: max(0, rejudged)]
     judge_into(pool, judge, [(pair, other(orders[pair.pair_id])) for pair in unexplained])
 
 
@@ -135,19 +132,31 @@ def judge_into(pool: TracePool, judge: LLMJudge, asked: Sequence[tuple[Preferenc
 
 
 def reasoned(trace: Trace) -> Demonstration:
-    """A verified trace as a demonstration with its reasoning and the chance the judge gave it."""
-    verdict = trace.verdict
-    return Demonstration(
-        comparison=trace.pair.compare(trace.order),
-        preference=preferred_side(trace.order),
-        reasoning=verdict.reasoning,
-        confidence=None if verdict.probability_source == "verdict" else max(trace.probability, 0.5),
+    """A verified trace as a demonstration with the user's reason, else its own, and the chance it gave."""
+    verdict, shown = trace.verdict, labelled(trace.pair, trace.order)
+    return shown.model_copy(
+        update={
+            "reasoning": shown.reasoning or verdict.reasoning,
+            "confidence": None if verdict.probability_source == "verdict" else max(trace.probability, 0.5),
+        }
     )
 
 
 def labelled(pair: PreferencePair, order: Order) -> Demonstration:
-    """A choice that no trace explains, as a bare label."""
-    return Demonstration(comparison=pair.compare(order), preference=preferred_side(order))
+    """A choice with the reason that the user gave for it, or as a bare label."""
+    reason = own_words.reason(pair)
+    return Demonstration(
+        comparison=pair.compare(order),
+        preference=preferred_side(order),
+        reasoning=reason,
+        own_words=bool(reason),
+    )
+
+
+def with_why(pair: PreferencePair, orders: Mapping[str, Order], pools: Sequence[TracePool]) -> Demonstration:
+    """A choice with the user's reason, else with its first verified trace, else as a bare label."""
+    trace = next((trace for pool in pools if (trace := pool.best(pair))), None)
+    return labelled(pair, orders[pair.pair_id]) if trace is None else reasoned(trace)
 
 
 SHRINKAGE = 4.0
@@ -226,6 +235,8 @@ def draw_demonstrations(
 ) -> list[tuple[str, tuple[Demonstration, ...]]]:
     """Named sets of demonstrations drawn from the pool: all kinds of sizes, with and without bare labels.
 
+    Choices that the user gave a reason for come before those that a trace explains.
+
     Args:
         pool: Judgements of the train pairs.
         train: Train pairs.
@@ -234,8 +245,10 @@ def draw_demonstrations(
         largest: Most demonstrations in a set.
         seed: Seed; the user is mixed in.
     """
-    explained = [trace for pair in train if (trace := pool.best(pair)) is not None]
-    unexplained = [pair for pair in train if pool.best(pair) is None]
+    reasons = [pair for pair in train if pair.reason]
+    without = [pair for pair in train if not pair.reason]
+    explained = [trace for pair in without if (trace := pool.best(pair)) is not None]
+    unexplained = [pair for pair in without if pool.best(pair) is None]
     half = max(1, largest // 2)
     shapes = [(largest, largest), (largest, 0), (half, half), (half, 0)]
     rng = random.Random(f"{seed}\0{train[0].user_id}\0demonstrations")
@@ -243,12 +256,16 @@ def draw_demonstrations(
     for attempt in range(4 * count):
         size, labels = shapes[attempt % len(shapes)]
         hard = rng.sample(unexplained, min(len(unexplained), labels // 2))
-        easy = rng.sample(explained, min(len(explained), size - len(hard)))
-        chosen = [reasoned(trace) for trace in easy] + [labelled(pair, orders[pair.pair_id]) for pair in hard]
+        told = rng.sample(reasons, min(len(reasons), size - len(hard)))
+        easy = rng.sample(explained, min(len(explained), size - len(hard) - len(told)))
+        chosen = [with_why(pair, orders, [pool]) for pair in told]
+        chosen += [reasoned(trace) for trace in easy] + [
+            labelled(pair, orders[pair.pair_id]) for pair in hard
+        ]
         rng.shuffle(chosen)
         key = frozenset(demonstration.comparison.pair_id for demonstration in chosen)
         if chosen and key not in drawn:
-            name = f"{len(easy)} reasoned + {len(hard)} labelled"
+            name = f"{len(told) + len(easy)} reasoned + {len(hard)} labelled"
             drawn[key] = (f"{name} #{len(drawn) + 1}", tuple(chosen))
         if len(drawn) == count:
             break
@@ -311,90 +328,3 @@ def candidate_report(candidate: CandidateSet, base: CandidateSet, *, selected: b
         failures=candidate.failures,
         selected=selected,
     )
-
-
-TRIALS = 10
-"""n and m of the paper."""
-
-MakeJudge = Callable[[str, Persona | None, Sequence[Demonstration]], LLMJudge]
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What the search ends with."""
-
-    persona: Persona | None
-    demonstrations: tuple[Demonstration, ...]
-    candidates: list[Candidate]
-    pool: TracePool
-
-
-def paper_search(
-    make_judge: MakeJudge,
-    write: Callable[[Sequence[Demonstration]], Persona | None],
-    train: Sequence[PreferencePair],
-    validation: Sequence[PreferencePair],
-    orders: dict[str, Order],
-    *,
-    seed: int,
-    largest: int,
-) -> SearchResult:
-    """Stages 1 to 3 as the paper has them.
-
-    Args:
-        make_judge: (stage, persona, demonstrations) -> judge.
-        write: Writes a persona from demonstrations.
-        train: Train pairs.
-        validation: Pairs that score the trials.
-        orders: The one order in which each pair is shown.
-        seed: Seed; the user and the trial are mixed in.
-        largest: Most demonstrations in a set.
-    """
-    pool = TracePool()
-
-    def search(stage: str, persona: Persona | None) -> tuple[tuple[Demonstration, ...], list[Candidate]]:
-        best: tuple[float, tuple[Demonstration, ...]] = (-1.0, ())
-        candidates: list[Candidate] = []
-        winner = 0
-        for trial in range(TRIALS):
-            rng = random.Random(f"{seed}\0{train[0].user_id}\0{stage}\0{trial}")
-            shuffled = rng.sample(list(train), len(train))
-            size = rng.randint(1, largest)
-            kept: list[Trace] = []
-            for pair in shuffled:
-                order = orders[pair.pair_id]
-                result = make_judge(stage, persona, ()).compare([pair.compare(order)])[0]
-                if isinstance(result, Verdict):
-                    trace = Trace(pair, order, result)
-                    pool.add(pair, order, result)
-                    kept += [trace] if trace.verified else []
-                if len(kept) == size:
-                    break
-            demonstrations = tuple(reasoned(trace) for trace in kept)
-            candidate = _score(
-                make_judge(stage, persona, demonstrations), validation, orders, f"{stage} #{trial + 1}"
-            )
-            candidates.append(candidate)
-            accuracy = candidate.correct / max(1, candidate.judged)
-            if accuracy > best[0]:
-                best, winner = (accuracy, demonstrations), trial
-        candidates[winner] = candidates[winner].model_copy(update={"selected": True})
-        return best[1], candidates
-
-    reasoning, first = search("trial of reasoning", None)
-    persona = write(reasoning) if reasoning else None
-    demonstrations, second = search("trial of demonstrations", persona)
-    return SearchResult(persona, demonstrations, [*first, *second], pool)
-
-
-def _score(
-    judge: LLMJudge, validation: Sequence[PreferencePair], orders: dict[str, Order], name: str
-) -> Candidate:
-    results = judge.compare([pair.compare(orders[pair.pair_id]) for pair in validation])
-    traces = [
-        Trace(pair, orders[pair.pair_id], result)
-        for pair, result in zip(validation, results, strict=True)
-        if isinstance(result, Verdict)
-    ]
-    correct, failures = sum(trace.score for trace in traces), len(results) - len(traces)
-    return Candidate(name=name, shrunken_gain=0.0, correct=correct, judged=len(traces), failures=failures)

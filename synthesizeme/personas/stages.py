@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,13 @@ from synthesizeme.backends import Account
 from synthesizeme.errors import BackendError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
+from synthesizeme.personas import own_words
+from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
 from synthesizeme.personas.judging_profile import JudgingProfile
 from synthesizeme.personas.owner import beside_kept, carried
+from synthesizeme.personas.paper_search import paper_search
 from synthesizeme.personas.selection import (
     CandidateSet,
     Item,
@@ -27,11 +30,9 @@ from synthesizeme.personas.selection import (
     draw_demonstrations,
     draw_orders,
     judge_into,
-    labelled,
     other,
-    paper_search,
-    reasoned,
     successive_halving,
+    with_why,
 )
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, write_persona
 from synthesizeme.personas.trial import tried_persona
@@ -39,7 +40,7 @@ from synthesizeme.plain_text import count
 from synthesizeme.profile import APART_LEVEL, Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.taste import as_sure_as_they_are, p_value
-from synthesizeme.types import Demonstration, Evidence, Order, PreferencePair
+from synthesizeme.types import Demonstration, Order, PreferencePair
 
 FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
@@ -73,13 +74,11 @@ class Induction:
         user_id: str,
         train: list[PreferencePair],
         validation: list[PreferencePair],
-        evidence: Sequence[Evidence],
-        population: Mapping[str, float],
-        before: UserProfile | None = None,
+        beside: Beside,
     ) -> None:
         self.method, self.account, self.user_id = method, account.part(), user_id
-        self.train, self.validation, self.evidence = train, validation, tuple(evidence)
-        self.population, self.before = population, before
+        self.train, self.validation, self.evidence = train, validation, tuple(beside.evidence)
+        self.population, self.words, self.before = beside.population or {}, beside.words, beside.before
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
@@ -130,12 +129,24 @@ class Induction:
         self.p_value = p_value([*self.train, *self.validation], self.nobody, self.method.seed)
         if self.p_value <= APART_LEVEL:
             return True
+        if self._said_a_taste():
+            return True
         self.notes.append(
             f"nothing yet: these {len(self.nobody)} choices cannot be told from those of anybody "
             f"(p = {self.p_value:.2f}, expected {APART_LEVEL:g} or less). What helps: more choices, between "
             "answers that differ in what matters to the user"
         )
         return False
+
+    def _said_a_taste(self) -> bool:
+        """Whether the user gave a reason or a wish: then statements are sought whatever the choices show."""
+        said = own_words.tastes([*self.train, *self.validation], self.words)
+        if said:
+            self.notes.append(
+                f"these {len(self.nobody)} choices cannot be told from those of anybody (p = "
+                f"{self.p_value:.2f}); statements were sought all the same, since the user gave {said}"
+            )
+        return bool(said)
 
     def _probabilities(self, pools: Sequence[TracePool]) -> NDArray[np.float64]:
         """Of each train and validation choice for anybody: as given, or by the judge that knows nobody."""
@@ -162,7 +173,7 @@ class Induction:
             self.notes.append(f"{tried} tried; none explains the choices better than what holds of anybody")
         if persona is None:
             return None
-        own = persona.sentences
+        own = [it for it in persona.sentences if it.silent is not None]
         agreed = dict.fromkeys((pair_id for it in own for pair_id in (*it.pair_ids, *it.against)), 0)
         for it in own:
             for ids, vote in ((it.pair_ids, 1), (it.against, -1)):
@@ -186,23 +197,20 @@ class Induction:
         return limit - self.account.usage.distinct_calls
 
     def _choices(self, pools: Sequence[TracePool], pairs: Sequence[PreferencePair]) -> list[Demonstration]:
-        """Pairs with their verified reasoning, or as bare choices where none was found."""
-        found = {pair.pair_id: trace for pair in pairs for pool in pools if (trace := pool.best(pair))}
-        return [
-            reasoned(found[pair.pair_id])
-            if pair.pair_id in found
-            else labelled(pair, self.orders[pair.pair_id])
-            for pair in pairs
-        ]
+        """Pairs with the user's reasons or verified reasoning, or as bare choices where there is neither."""
+        return [with_why(pair, self.orders, pools) for pair in pairs]
 
     def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
         attempts = PERSONA_ATTEMPTS if limit is None else min(PERSONA_ATTEMPTS, self._calls_left(limit))
         persona, note = write_persona(
             self.account, choices, self.method.theta,
             max_characters=self.method.max_persona_characters, attempts=attempts, evidence=self.evidence,
+            words=own_words.told(self.words),
         )  # fmt: skip
-        if note and note not in self.notes:
-            self.notes.append(note)
+        shown = [pair for pair in (*self.train, *self.validation) if pair.reason]
+        for said in (note, *own_words.left_out(shown, self.words)):
+            if said and said not in self.notes:
+                self.notes.append(said)
         return persona and without_repetition(persona)
 
     def _select(
@@ -264,6 +272,10 @@ class Induction:
         made_by, prompt = self.method.evidence_model, load_prompt(EVIDENCE_PROMPT).prompt_id
         return {"evidence_model": made_by, "evidence_prompt": prompt}
 
+    def _words_settings(self) -> dict[str, str]:
+        spoken = own_words.told(self.words) or any(pair.reason for pair in (*self.train, *self.validation))
+        return {"words_prompt": load_prompt(own_words.WORDS_PROMPT).prompt_id} if spoken else {}
+
     def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> JudgingProfile:
         """The finished document."""
         method, usage, asked = self.method, self.account.usage, self.account.model.settings
@@ -280,6 +292,7 @@ class Induction:
                 "theta": method.theta.prompt_id,
                 "budget_calls": method.budget_calls,
                 **self._evidence_settings(),
+                **self._words_settings(),
             },
             search=method.search,
             effort=method.effort,

@@ -1,18 +1,21 @@
 """Stage 2: from explained choices to a persona in plain words, each sentence with what is behind it.
 
 What a reward model learned about the user may stand beside the pairs. Its items are marked E1, E2, ... in the
-order given. A sentence of the reply names those it rests on beside its pairs, ``[2, 5; E1]``. What does not
-exist is left out and counted, with the sentences that name nothing else.
+order given; what the user wrote beside choices W1, W2, .... A sentence of the reply names those it rests on
+beside its pairs, ``[2, 5; E1, W2]``. What does not exist is left out and counted, with the sentences that
+name nothing else.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from synthesizeme.backends import Account, Answer, Form, Question
 from synthesizeme.errors import DataError
+from synthesizeme.personas.citations import Citations, read_citations
+from synthesizeme.personas.own_words import WORDS_PROMPT, reason_block, words_block
+from synthesizeme.plain_text import beginning
 from synthesizeme.profile import Persona, PersonaSentence, Provenance
 from synthesizeme.prompts import PromptTemplate, as_data, conversation_text, load_prompt
 from synthesizeme.replies import refuses, without_thoughts
@@ -24,28 +27,6 @@ EVIDENCE_PROMPT = "persona/evidence"
 _MAX_CHARACTERS = 200
 
 _TAG = re.compile(r"<(?=\s*/?\s*evidence\b)", re.IGNORECASE)
-_BRACKETS = re.compile(r"\s*[\[(]([^\[\]()]*)[\])]")
-_PART = re.compile(
-    r"\s*(?:(?P<items>evidence(?: items?)?|items?)\b|(?P<pairs>pairs?(?: numbers?)?\b|#|;)"
-    r"|none\b|and\b|[,:&|]|(?P<mark>E)?(?P<first>\d{1,9})\d*(?:\s*(?:-|–|to)\s*[E#]?(?P<last>\d{1,9})\d*)?\b)"
-    r"\s*",
-    re.IGNORECASE,
-)
-_Range = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Citations:
-    """What the brackets of a text name."""
-
-    body: str
-    """The text without those brackets."""
-    pairs: tuple[int, ...] = ()
-    """Numbers of existing pairs, from 1, in the order of naming."""
-    items: tuple[int, ...] = ()
-    """Numbers of existing items, from 1, in the order of naming."""
-    unknown: int = 0
-    """References to pairs and items that do not exist."""
 
 
 def evidence_text(evidence: Sequence[Evidence], pair_ids: Sequence[str]) -> str:
@@ -84,32 +65,6 @@ def without_evidence_tags(text: str) -> str:
     return _TAG.sub("‹", text)
 
 
-def read_citations(text: str, n_pairs: int, n_items: int) -> Citations:
-    """Take the brackets that name pairs and items out of a text; brackets with other words stay.
-
-    >>> read_citations("The user prefers short answers. [2, 5; E1, E9]", 12, 3)
-    Citations(body='The user prefers short answers.', pairs=(2, 5), items=(1,), unknown=1)
-    """
-    pairs: dict[int, None] = {}
-    items: dict[int, None] = {}
-    unknown = 0
-
-    def taken(match: re.Match[str]) -> str:
-        nonlocal unknown
-        named = _references(match[1])
-        if named is None:
-            return match[0]
-        for ranges, known, largest in zip(named, (pairs, items), (n_pairs, n_items), strict=True):
-            for first, last in ranges:
-                existing = range(max(1, first), min(largest, last) + 1)
-                known.update(dict.fromkeys(existing))
-                unknown += len(existing) < last - first + 1
-        return ""
-
-    body = _BRACKETS.sub(taken, text)
-    return Citations(body, tuple(pairs), tuple(items), unknown)
-
-
 def check_evidence(evidence: Sequence[Evidence], history: Sequence[PreferencePair]) -> None:
     """Refuse evidence that rests on anything but the user's own train and validation pairs.
 
@@ -141,29 +96,13 @@ def _one_line(text: str) -> str:
     return without_evidence_tags(as_data(" ".join(text.split())[:_MAX_CHARACTERS]))
 
 
-def _references(inside: str) -> tuple[list[_Range], list[_Range]] | None:
-    """Pairs and items named between two brackets; None where it is no citation."""
-    pairs: list[_Range] = []
-    items: list[_Range] = []
-    of_items, position = False, 0
-    while position < len(inside):
-        part = _PART.match(inside, position)
-        if part is None:
-            return None
-        position = part.end()
-        if part["items"] or part["pairs"]:
-            of_items = bool(part["items"])
-        elif part["first"]:
-            named = items if part["mark"] or of_items else pairs
-            named.append((int(part["first"]), int(part["last"] or part["first"])))
-    return (pairs, items) if pairs or items else None
-
-
 UNEXPLAINED = "none given"
 PERSONA_ATTEMPTS = 2
 """Most calls that one persona takes."""
 MAX_SENTENCES = 12
 MAX_SENTENCE_CHARACTERS = 400
+QUOTED_CHARACTERS = 80
+"""Most characters of a text that is quoted for people beside a statement."""
 
 _LEAD = re.compile(r"^[\s>*•–-]*(?:\d{1,2}[.):])?[\s*]*")
 _CHOICES = r"(?:pairs?|choices?|comparisons?|examples?)"
@@ -179,12 +118,22 @@ CITATIONS_PROMPT = "persona/citations"
 
 
 def persona_messages(
-    choices: Sequence[Demonstration], theta: PromptTemplate, evidence: Sequence[Evidence] = ()
+    choices: Sequence[Demonstration],
+    theta: PromptTemplate,
+    evidence: Sequence[Evidence] = (),
+    words: Sequence[str] = (),
 ) -> tuple[Message, ...]:
     """The conversation that asks for a persona; pairs are numbered from 1 in the order given.
 
-    Evidence stands in the system message, where no data of the pairs can pose as it.
+    Evidence stands in the system message, where no data of the pairs can pose as it. The user's own words
+    stand between tags of their own, in their pair or before all pairs.
     """
+
+    def why(choice: Demonstration) -> str:
+        if choice.own_words:
+            return reason_block(choice.reasoning)
+        return as_data(choice.reasoning) if choice.reasoning else UNEXPLAINED
+
     blocks = [
         theta.render(
             "pair",
@@ -193,12 +142,15 @@ def persona_messages(
             first_response=as_data(choice.comparison.first),
             second_response=as_data(choice.comparison.second),
             choice=choice.preference.capitalize(),
-            reasoning=as_data(choice.reasoning) if choice.reasoning else UNEXPLAINED,
+            reasoning=why(choice),
         )
         for number, choice in enumerate(choices, 1)
     ]
-    request = "\n\n".join([*blocks, theta.render("request")])
+    said = [words_block(words)] if words else []
+    request = "\n\n".join([*said, *blocks, theta.render("request")])
     system = theta.render("system")
+    if words or any(choice.own_words for choice in choices):
+        system += "\n\n" + load_prompt(WORDS_PROMPT).render("system")
     if evidence:
         system += "\n\n" + evidence_text(evidence, [choice.comparison.pair_id for choice in choices])
         request = without_evidence_tags(request)
@@ -210,50 +162,58 @@ def fit_to_budget(
     theta: PromptTemplate,
     max_characters: int,
     evidence: Sequence[Evidence] = (),
+    words: Sequence[str] = (),
 ) -> tuple[Demonstration, ...]:
-    """The most choices that fit into a persona prompt; unexplained and long pairs are dropped first."""
+    """The most choices that fit into a persona prompt.
+
+    Unexplained pairs are dropped first, those with the user's own reason last, of each kind the longest
+    first.
+    """
     kept = list(choices)
 
     def size(choice: Demonstration) -> int:
         return len(choice.comparison.first) + len(choice.comparison.second) + len(choice.reasoning)
 
     def length() -> int:
-        return sum(len(message.content) for message in persona_messages(kept, theta, evidence))
+        return sum(len(message.content) for message in persona_messages(kept, theta, evidence, words))
 
     while len(kept) > 1 and length() > max_characters:
-        kept.remove(max(kept, key=lambda choice: (not choice.reasoning, size(choice))))
+        kept.remove(max(kept, key=lambda choice: (not choice.reasoning, not choice.own_words, size(choice))))
     return tuple(kept)
 
 
 def parse_persona(
-    text: str, pair_ids: Sequence[str], evidence: Sequence[Evidence] = ()
+    text: str, pair_ids: Sequence[str], evidence: Sequence[Evidence] = (), words: Sequence[str] = ()
 ) -> tuple[PersonaSentence, ...]:
-    """Sentences of a reply, with the pairs and the evidence cited in brackets after each.
+    """Sentences of a reply, with the pairs, the evidence and the own words cited in brackets after each.
 
     The reply may be lines, a list, a table, prose or JSON, in any language; see
     `synthesizeme.replies.statements`. What cites nothing and does not speak of the user, such as a
-    greeting, is left out; beside evidence also sentences that name nothing but pairs and items that do not
+    greeting, is left out; beside evidence and own words also sentences that name nothing but what does not
     exist.
 
     Args:
         text: The reply.
         pair_ids: Pair id of each number, from 1. Numbers that do not exist are left out.
         evidence: Item of each marker, from E1. Markers that do not exist are left out.
+        words: What the user wrote beside choices, by marker from W1; likewise.
     """
-    sentences = []
+    sentences, marked = [], bool(evidence or words)
     for line in statement_lines(text):
         body = _LEAD.sub("", line).replace("**", "").strip().strip("*").strip()
-        found = read_citations(body, len(pair_ids), len(evidence)) if evidence else Citations(body)
+        found = read_citations(body, len(pair_ids), len(evidence), len(words)) if marked else Citations(body)
         plain = [n for match in _CITATION.finditer(found.body) for n in _cited(match[1], len(pair_ids))]
         body = _CITATION.sub("", found.body).strip()
         if not re.search(r"\w", body) or body.endswith(":") or body.startswith("#"):
             continue
         known = tuple(dict.fromkeys(pair_ids[n - 1] for n in [*found.pairs, *plain]))
         named = tuple(dict.fromkeys(evidence[n - 1].feature for n in found.items))
-        if found.unknown and not known and not named:
+        own = tuple(beginning(words[n - 1], QUOTED_CHARACTERS) for n in found.words)
+        if found.unknown and not (known or named or own):
             continue
-        sentences.append(PersonaSentence(text=body[:MAX_SENTENCE_CHARACTERS], pair_ids=known, evidence=named))
-    statements = [s for s in sentences if s.pair_ids or s.evidence or speaks_of_user(s.text)]
+        text = body[:MAX_SENTENCE_CHARACTERS]
+        sentences.append(PersonaSentence(text=text, pair_ids=known, evidence=named, own_words=own))
+    statements = [s for s in sentences if s.supported or speaks_of_user(s.text)]
     return tuple(statements[:MAX_SENTENCES])
 
 
@@ -271,11 +231,11 @@ def _number(digits: str) -> int:
     return int(digits) if len(digits) < 10 else 10**9
 
 
-def _form(pair_ids: Sequence[str], evidence: Sequence[Evidence]) -> Form:
+def _form(pair_ids: Sequence[str], evidence: Sequence[Evidence], words: Sequence[str]) -> Form:
     """A persona's form: a reply without a statement is not final."""
 
     def readable(answer: Answer) -> bool:
-        return bool(says_nothing(answer.text) or parse_persona(answer.text, pair_ids, evidence))
+        return bool(says_nothing(answer.text) or parse_persona(answer.text, pair_ids, evidence, words))
 
     return Form(name="persona", readable=readable, refuses=refuses)
 
@@ -326,6 +286,7 @@ def write_persona(
     max_characters: int,
     attempts: int = PERSONA_ATTEMPTS,
     evidence: Sequence[Evidence] = (),
+    words: Sequence[str] = (),
 ) -> tuple[Persona | None, str]:
     """Ask for a persona; an unusable reply is asked for again as another sample.
 
@@ -339,17 +300,18 @@ def write_persona(
         max_characters: Longest prompt.
         attempts: Most calls, at least 1.
         evidence: What a reward model learned about the user from the user's own pairs.
+        words: What the user wrote beside choices; see `own_words.told`.
 
     Returns:
         The persona or None, and a note that is empty unless something must be said about it.
     """
-    kept = fit_to_budget(choices, theta, max_characters, evidence)
+    kept = fit_to_budget(choices, theta, max_characters, evidence, words)
     notes = []
     if len(kept) < len(choices):
         notes.append(f"the persona was written from {len(kept)} of {len(choices)} pairs (context limit)")
-    messages = persona_messages(kept, theta, evidence)
+    messages = persona_messages(kept, theta, evidence, words)
     ids = [choice.comparison.pair_id for choice in kept]
-    form = _form(ids, evidence)
+    form, marked = _form(ids, evidence, words), bool(evidence or words)
     reason = ""
     for sample in range(attempts):
         question = Question(messages, sample, form)
@@ -360,11 +322,11 @@ def write_persona(
         if says_nothing(outcome.text):
             return None, "the model found no statement about this user that the choices support"
         whole = finished(outcome.text) if outcome.cut_off else outcome.text
-        sentences = parse_persona(whole, ids, evidence)
+        sentences = parse_persona(whole, ids, evidence, words)
         said = without_thoughts(whole)
-        unknown = read_citations(said, len(ids), len(evidence)).unknown if evidence else 0
+        unknown = read_citations(said, len(ids), len(evidence), len(words)).unknown if marked else 0
         if sentences:
-            if not any(it.pair_ids or it.evidence for it in sentences) and sample + 1 < attempts:
+            if not any(it.supported for it in sentences) and sample + 1 < attempts:
                 sentences = _with_citations(account, messages, outcome.text, sentences, ids)
             if unknown:
                 notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")

@@ -9,7 +9,9 @@ from synthesizeme.backends import Account, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import UserWords
 from synthesizeme.pairs import counted
+from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import EFFORTS, LEAST_PAIRS, SEARCHES, Effort, Search
 from synthesizeme.personas.judging_profile import JudgingProfile
 from synthesizeme.personas.stages import Induction, Method
@@ -87,6 +89,7 @@ class SynthesizeMe:
         evidence: Sequence[Evidence] = (),
         population: Mapping[str, float] | None = None,
         before: UserProfile | None = None,
+        words: UserWords | None = None,
     ) -> JudgingProfile:
         """The profile of one user.
 
@@ -105,12 +108,14 @@ class SynthesizeMe:
             population: The probability of each train and validation choice for anybody, by pair id, in (0,
             1),
                 as of a model of other users; by default that of the judge that knows nobody.
+            words: What the user wrote beside choices: shown to the persona writer, which cites it.
+                Demographics are not.
             before: The user's profile before. What the person did to it stays: own and pinned sentences,
                 whatever their record; what was struck is not said again. See `synthesizeme.personas.owner`.
 
         Raises:
-            DataError: rows cannot be read, are of several users or have a split in some cases only, or
-                evidence names other pairs, or `before` is of another user.
+            DataError: rows cannot be read, are of several users or have a split in some cases only, evidence
+                names other pairs, or the words or the profile before are another user's.
             BackendError: the model cannot be reached.
         """
         named = None if user is None else asked_user(user)
@@ -127,7 +132,8 @@ class SynthesizeMe:
             if self._opened_here:
                 stack.enter_context(self.session)
             account = account or self.session.account(told)
-            return self._fit(user_id, pairs, split_rule or rule, account, evidence, population or {}, before)
+            beside = Beside(evidence, population, words, before)
+            return self._fit(user_id, pairs, split_rule or rule, account, beside)
 
     def _fit(
         self,
@@ -135,14 +141,18 @@ class SynthesizeMe:
         pairs: Sequence[PreferencePair],
         split_rule: str,
         account: Account,
-        evidence: Sequence[Evidence],
-        population: Mapping[str, float],
-        before: UserProfile | None,
+        beside: Beside,
     ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
         validation = [pair for pair in pairs if pair.split == "validation"]
-        check_evidence(evidence, [*train, *validation])
-        run = Induction(self.method, account, user_id, train, validation, evidence, population, before)
+        check_evidence(beside.evidence, [*train, *validation])
+        if beside.words is not None and beside.words.user_id != user_id:
+            raise DataError(
+                f"the words are of user {beside.words.user_id[:60]!r}, the choices of {user_id[:60]!r}",
+                field="words",
+                cure="give the words of the user whose choices these are",
+            )
+        run = Induction(self.method, account, user_id, train, validation, beside)
         people, simulated = counted([*train, *validation])
         if people and simulated:
             run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")

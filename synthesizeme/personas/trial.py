@@ -11,7 +11,8 @@ With p_i the probability of choice i for anybody, a set S of statements is worth
 
 by Laplace's approximation. Statements join one by one, the one first that raises it most, as long as it rises
 by `LEAST_RISE`: what is true of anybody adds nothing. One that was contradicted as often as it held never
-joins.
+joins. A statement that rests on what the user wrote of themself or wished stays beside the set unless it was
+contradicted more often than it held.
 
 References:
     Findeis et al., "Inverse Constitutional AI", ICLR 2025: every rule is tested on every pair.
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthesizeme.backends import Account, Answer, Form, Question
+from synthesizeme.personas.synthesis import QUOTED_CHARACTERS
 from synthesizeme.plain_text import beginning, quotable, quotations
 from synthesizeme.profile import Persona, PersonaSentence, Quote
 from synthesizeme.prompts import as_data, conversation_text, load_prompt
@@ -64,7 +66,6 @@ MOST_COMMON = 2
 COMMON_SHARE, COMMON_PAIRS, COMMON_ODDS = 0.65, 4, 0.2
 """Share of the pairs where such a statement holds, pairs where it has to apply, and mean log-odds with which
 anybody would choose as it says, at least."""
-QUOTED_CHARACTERS = 80
 
 _VOTE = re.compile(
     r"(?:\bpair\s*)?(?<![\d.])(\d{1,3})\b\W{1,6}(?:response\s*)?(first|second|neither|none|both|tie|1st|2nd)\b",
@@ -137,9 +138,9 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         nobody: p, the probability of each choice for anybody, shape (n,).
 
     Returns:
-        Statements about this user, those that stay whatever their record (`PersonaSentence.kept`), then that
-        of the largest gain first, and about most people. Each with the pairs in which it held and was
-        contradicted, its gain and its quotes.
+        Statements about this user: those that stay whatever their record (`PersonaSentence.kept`), then that
+        of the largest gain first and those on the user's word last; and statements about most people. Each
+        with the pairs in which it held and was contradicted, its gain and its quotes.
     """
     votes = tried.votes.astype(float)
     offset = np.log(nobody / (1 - nobody))
@@ -154,6 +155,9 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
     ]
     kept = [j for j, it in enumerate(tried.sentences) if it.kept]
     gain = dict.fromkeys(kept, 0.0) | dict(sorted(zip(chosen, gains, strict=True), key=lambda it: -it[1]))
+    stated = [j for j, it in enumerate(tried.sentences) if it.own_words and j not in gain]
+    said = [j for j in stated if held[j] >= against[j]][: MOST_SENTENCES - len(chosen)]
+    gain |= dict.fromkeys(said, 0.0)
     common = [
         j
         for j in sorted(may, key=lambda j: against[j] - held[j])
@@ -248,7 +252,7 @@ def _recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
 
     def ids(vote: int) -> list[PreferencePair]:
         found = [pair for pair, it in zip(tried.pairs, tried.votes[:, column], strict=True) if it == vote]
-        return sorted(found, key=lambda pair: cited.get(pair.pair_id, len(cited)))
+        return sorted(found, key=lambda pair: (cited.get(pair.pair_id, len(cited)), pair.reason is None))
 
     held, against = ids(1), ids(-1)
     silent = int(tried.asked[:, column].sum()) - len(held) - len(against)
@@ -265,11 +269,13 @@ def _recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
 
 
 def _quote(pair: PreferencePair, *, held: bool) -> Quote:
-    asked, chosen, rejected = (
+    asked, chosen, rejected, reason = (
         beginning(text, QUOTED_CHARACTERS)
-        for text in (last_user_turn(pair.prompt), pair.chosen_text, pair.rejected_text)
+        for text in (last_user_turn(pair.prompt), pair.chosen_text, pair.rejected_text, pair.reason or "")
     )
-    return Quote(pair_id=pair.pair_id, asked=asked, chosen=chosen, rejected=rejected, held=held)
+    return Quote(
+        pair_id=pair.pair_id, asked=asked, chosen=chosen, rejected=rejected, held=held, reason=reason
+    )
 
 
 def _chunks(pairs: Sequence[PreferencePair]) -> list[list[PreferencePair]]:

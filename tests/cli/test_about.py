@@ -1,4 +1,4 @@
-"""``--about FILE``: words of users in `train`, `score` and `serve`, and what is said where they do not count."""
+"""``--about FILE``: words of users in every verb that reads them, and what is said where they do not count."""
 
 from __future__ import annotations
 
@@ -180,3 +180,17 @@ def test_a_comparison_says_who_reads_no_words_and_measures_afresh(command, sampl
     assert f"{METHOD}, given split: " in ran.err, "with words it is another unit"
     reads = reward_models.method(METHOD).reads_words
     assert (f"{METHOD} reads no words of users; --about changes nothing there." in ran.err) == (not reads)
+
+
+def test_induction_shows_the_writer_what_each_user_wrote(command, sample, write_rows):
+    path = write_rows([{"user_id": "mara", "wishes": ["Be brief."]}, {"user_id": "zed", "about": "tea"}])
+    ran = command("induce-persona", sample, "--all-users", "--about", path, "--json")
+    assert ran.status == 0, ran.err
+    assert "1 user with words and no pair: zed." in ran.err
+    made = {
+        user["user_id"]: json.loads(Path(user["files"]["profile"]).read_text()) for user in ran.json["users"]
+    }
+    assert [user for user, it in made.items() if "words_prompt" in it["provenance"]["settings"]] == ["mara"]
+    refused = command("induce-persona", sample, "--all-users", "--store", "s.db", "--about", path)
+    assert refused.status == 2
+    assert "profiles import" in refused.err

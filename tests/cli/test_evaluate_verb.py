@@ -182,3 +182,18 @@ def test_where_nothing_was_answered_nothing_was_measured(command, sample, tmp_pa
     assert ran.status == 1
     assert "no scorer answered any question (parse)" in ran.err
     assert "| default" in ran.out
+
+
+def test_sycophancy_is_in_the_report_without_and_with_the_persona(command):
+    ran = command(
+        "evaluate", "--benchmark", "sample", "--scorers", "longer", "--sycophancy", "--out", "r", "--json"
+    )
+    assert ran.status == 0, ran.err
+    found = Report.from_json(ran.out).sycophancy
+    assert (found.default.n_pairs, found.default.unit, found.failures) == (48, "pair", 0)
+    assert found.difference.n_pairs == found.persona.n_pairs == 48 * found.persona.n_users > 0
+    assert Report.from_json(Path("r/results.json").read_text()).sycophancy == found
+    assert found.to_markdown() in Path("r/results.md").read_text()
+    refused = command("evaluate", "--benchmark", "lamp/1", "--sycophancy")
+    assert refused.status == 2
+    assert "--sycophancy" in refused.err

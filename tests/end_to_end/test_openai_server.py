@@ -55,7 +55,9 @@ def induce(openai_stub, watched, rows, tmp_path, monkeypatch, capfd):
 def test_end_to_end(induce, watched, openai_stub):
     status, user, err = induce()
     assert status == 0, err
-    assert user["persona"].splitlines()[0] == "The user clearly prefers calm answers without exclamation marks"
+    assert (
+        user["persona"].splitlines()[0] == "The user clearly prefers calm answers without exclamation marks"
+    )
     assert user["accuracy"]["both"] == {
         "micro": 1.0,
         "low": pytest.approx(0.398, abs=0.01),

@@ -22,6 +22,7 @@ from synthesizeme.backends import ModelSettings, RetryPolicy
 from synthesizeme.datasets import write_pairs
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.errors import ConfigError
+from synthesizeme.feedback import UserWords
 from synthesizeme.induction import Shard, induce_users, run
 from synthesizeme.induction.one_user import InductionSettings, induce_user
 from synthesizeme.induction.stored_user import induce_stored_user
@@ -77,6 +78,18 @@ def test_the_profiles_are_those_of_one_user_at_a_time(people, filled, opened, jo
             assert record.usage == alone.usage + alone.evaluation_usage
             assert record.accuracy["both"] == (sum(s := alone.outcomes["both"].scores.values()), len(s))
     assert summary.accuracy["both"].pairs == sum(opened(place).induction(u).accuracy["both"][1] for u in some)
+
+
+def test_what_a_user_said_is_in_the_store_and_reaches_the_writer(people, filled, opened, job_at):
+    some = few(people, 2)
+    place = filled(flat(some))
+    store = opened(place)
+    first, second = some
+    store.put_words(UserWords(user_id=first, wishes=("Be brief.",)))
+    run(job_at(place))
+    settings = {user: made.provenance.settings for user, made in profiles_of(store).items()}
+    assert "words_prompt" in settings[first]
+    assert "words_prompt" not in settings[second]
 
 
 def test_users_in_flight_together_get_the_profiles_that_they_get_alone(people, filled, opened, served):

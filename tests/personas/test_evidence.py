@@ -21,6 +21,7 @@ from synthesizeme.induction.one_user import InductionSettings, induce_user
 from synthesizeme.induction.run import induce_users
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.personas import SynthesizeMe
+from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.documents import persona_markdown
 from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import (
@@ -227,12 +228,14 @@ def test_evidence_changes_nothing_but_the_personas_of_whom_it_is_about():
     for evidence in (None, {}, {"bob": EVIDENCE}):
         found = []
         told = InductionSettings(evaluate=False), lambda user, summary, found=found: found.append(user.result)
-        induce_users(session, users, *told, evidence=evidence)
+        induce_users(
+            session, users, *told, beside={user: Beside(it) for user, it in (evidence or {}).items()}
+        )
         (result,) = found
         assert result.profile == induce_user(session, mara(), InductionSettings(evaluate=False)).profile
         assert result.profile.provenance.evidence == ()
         assert "evidence" not in " ".join(result.profile.provenance.settings)
-    (failed,) = induce_users(session, users, InductionSettings(), evidence={"mara": EVIDENCE}).failures
+    (failed,) = induce_users(session, users, InductionSettings(), beside={"mara": Beside(EVIDENCE)}).failures
     assert "names pair 'ada-2'" in failed.why
 
 

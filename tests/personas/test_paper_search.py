@@ -5,7 +5,8 @@ from __future__ import annotations
 from invented import account, pair, sent
 
 from synthesizeme.judges import LLMJudge
-from synthesizeme.personas.selection import TRIALS, draw_orders, paper_search
+from synthesizeme.personas.paper_search import TRIALS, paper_search
+from synthesizeme.personas.selection import draw_orders
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.types import preferred_side
 

@@ -78,7 +78,10 @@ class ReaderEngine:
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
             limit = _prompt.read_limit(system, _writer.STATEMENTS)
-            return _writer.persona(self._features, pairs, limit, _prompt.read_findings(system))
+            wished = _writer.wished(_prompt.read_wishes(last), limit)
+            findings = _prompt.read_findings(system)
+            found = _writer.persona(self._features, pairs, limit - len(wished), findings)
+            return "\n".join([*wished, *found]) or "None"
         shown = _prompt.read_shown(last)
         if shown is None:
             return None

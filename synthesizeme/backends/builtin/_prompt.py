@@ -19,6 +19,7 @@ _FINDING = re.compile(
     r"^(E\d+): .* \((.+) ([+-]\d+\.\d+) ± (\d+\.\d+)(?:; most people [+-]\d+\.\d+)?(?:; pairs [\d, ]+)?\)$",
     re.MULTILINE,
 )
+_WISH = re.compile(r"^(W\d+): wishes of an assistant: (.+)$", re.MULTILINE)
 _PREFERENCE = re.compile(r"^Preference: (First|Second)\b", re.MULTILINE)
 _AT_MOST = re.compile(r"at most (\w+)(?: short)?(?: lines| sentences| statements)?\b(?! sentences)")
 _NUMBERS = SMALL_NUMBERS[:13]
@@ -126,6 +127,11 @@ def read_findings(system: str) -> tuple[Finding, ...]:
     block = _EVIDENCE.search(system)
     found = _FINDING.findall(block[1]) if block else ()
     return tuple(Finding(marker, name, float(weight), float(error)) for marker, name, weight, error in found)
+
+
+def read_wishes(text: str) -> dict[str, str]:
+    """By marker what the user wished, in a persona-writing prompt that says so."""
+    return dict(_WISH.findall(_PAIR.sub("", text)))
 
 
 def read_limit(system: str, default: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from synthesizeme.backends.builtin import _weights, _words
 from synthesizeme.backends.builtin._meaning import Vector, between
 from synthesizeme.backends.builtin._prompt import Choice, Finding
 from synthesizeme.backends.builtin._weights import STYLE, Measured
+from synthesizeme.plain_text import quotable
 
 STATEMENTS = 12
 """Statements in a persona where the instruction sets no limit."""
@@ -20,7 +21,14 @@ _SUPPORTS = 0.2
 _CITED = 6
 
 
-def persona(features: Measured, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]) -> str:
+def wished(wishes: Mapping[str, str], limit: int) -> list[str]:
+    """Statements of what the user wished, by marker, in the user's words."""
+    return [f"The user wishes: {quotable(text)} [{marker}]" for marker, text in wishes.items()][: limit // 2]
+
+
+def persona(
+    features: Measured, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]
+) -> list[str]:
     """Statements about the largest weights learned from the pairs, each with what stands behind it.
 
     Firm evidence says which features are spoken of first, the pairs say how much each is worth; evidence that
@@ -32,7 +40,7 @@ def persona(features: Measured, pairs: Sequence[Choice], limit: int, findings: S
     signed = _weights.clipped(chosen - rejected)
     likenesses = _likenesses(pairs, chosen, rejected, signed)[: max(0, limit - 1)]
     named = _named(pairs, signed, limit - len(likenesses), findings)
-    return "\n".join([*named, *likenesses]) or "None"
+    return [*named, *likenesses]
 
 
 def _named(pairs: Sequence[Choice], signed: Vector, limit: int, findings: Sequence[Finding]) -> list[str]:
