@@ -65,7 +65,12 @@ def test_its_files(wheel):
     assert "data/sample/pairs.jsonl" in bundled
     text = [ROOT / "prompts", *(ROOT / "data" / name for name in ("sample", "words", "cards"))]
     assert {path.relative_to(ROOT).as_posix() for folder in text for path in folder.rglob("*.md")} <= bundled
-    assert {"data/sample/README.md", "data/words/README.md", "data/cards/llmfao.md"} <= bundled
+    assert {
+        "data/sample/README.md",
+        "data/words/README.md",
+        "data/sycophancy/pairs.jsonl",
+        "data/cards/llmfao.md",
+    } <= bundled
     assert "reward_models/population/README.md" in packages
     population = ROOT / "reward_models" / "population"
     for path in [*(population / "checkpoint").iterdir(), population / "NOTICE"]:
