@@ -18,6 +18,8 @@ def answer(body: dict[str, Any]) -> str:
         return votes(last, lambda one, other: "Second" if one.count("!") > other.count("!") else "First")
     if asks_for_a_persona(body):
         return "The user dislikes exclamation marks. [1]"
-    first, second = last.split("<second_response>")
+    _, first, second = last.replace("<second_response>\n", "<first_response>\n").rsplit(
+        "<first_response>\n", 2
+    )
     side = "Second" if first.count("!") > second.count("!") else "First"
     return f"Reasoning: fewer exclamation marks.\nPreference: {side}\nConfidence: 80"

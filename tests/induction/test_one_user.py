@@ -33,7 +33,7 @@ def reader():
 def test_one_user_end_to_end():
     result = induce_user(reader(), [shouting(i) for i in range(20)], InductionSettings())
     assert result.pairs == {"train": 12, "validation": 4, "test": 4}
-    (sentence,) = result.profile.persona.sentences
+    sentence = result.profile.persona.sentences[0]
     assert sentence.record == "held in 16 of 16 choices where it applied"
     assert list(result.outcomes) == ["default", "persona", "demonstrations", "both"]
     assert result.outcomes["both"].micro == 1.0
