@@ -44,9 +44,9 @@ def scored(command, monkeypatch):
 def test_training_hands_words_to_a_method_that_reads_them(command, monkeypatch, sample, write_rows):
     given = {}
 
-    def fit(self, pairs, words):
+    def fit(self, pairs, words, feedback):
         given.update(words)
-        return Wordy.__mro__[1].fit(self, pairs, words)
+        return Wordy.__mro__[1].fit(self, pairs, words, feedback)
 
     monkeypatch.setattr(Wordy, "fit", fit)
     monkeypatch.setattr(reward_models, "method", lambda name: Wordy)

@@ -20,7 +20,7 @@ def calm_reader(body: dict[str, Any]) -> str:
         return votes(asked, lambda one, other: "First" if one.count("!") < other.count("!") else "Second")
     if "<pair number=" in asked:
         return PERSONA
-    if "<persona>" not in body["messages"][0]["content"]:
+    if "\n<persona>\n" not in body["messages"][0]["content"]:
         return VERDICT.format(side="First")
     first, second = (pattern.findall(asked)[-1].count("!") for pattern in (_FIRST, _SECOND))
     return VERDICT.format(side="First" if first <= second else "Second")
