@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
@@ -185,7 +184,7 @@ def induce_user(
 
     Raises:
         DataError: pairs of several users, with a split in some rows only, or with survey answers that cannot
-            be read where they are needed; evidence that names other pairs.
+            be read where they are needed; evidence that names other pairs, a profile of another user.
         ConfigError: the budget is too small.
         BudgetError: a cap of the session is reached.
         CacheError: replies cannot be kept any more.
@@ -195,11 +194,9 @@ def induce_user(
     """
     account, evaluation = account or session.account(), evaluation or session.account()
     split, rule = assign_splits(pairs, seed=settings.seed)
-    counts = Counter(pair.split for pair in split)
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
-    method = settings.method(session, planned.budget)
-    profile = method.fit(
+    profile = settings.method(session, planned.budget).fit(
         split, split_rule=split_rule or rule, account=account, evidence=evidence, before=before
     )
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
@@ -211,15 +208,12 @@ def induce_user(
     ]
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
-        pairs={name: counts[name] for name in ("train", "validation", "test")},
-        usage=account.usage,
-        call_limit=planned.induction,
-        evaluation_usage=evaluation.usage,
+        pairs={name: sum(it.split == name for it in split) for name in ("train", "validation", "test")},
+        usage=account.usage, call_limit=planned.induction, evaluation_usage=evaluation.usage,
         outcomes=outcomes,
         respondents=respondents(test if outcomes else split),
-        evaluation_error=error,
-        notes=tuple(notes),
-    )
+        evaluation_error=error, notes=tuple(notes),
+    )  # fmt: skip
 
 
 def attempt(

@@ -500,6 +500,7 @@ def test_the_command_line_shows_who_failed_and_who_drifted(
         "users": 2,
         "pairs": 28,
         "words": 0,
+        "feedback": 0,
         "done": 1,
         "failed": 1,
         "drifted": 0,
