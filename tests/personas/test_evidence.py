@@ -94,7 +94,7 @@ def test_replies_recorded_before_evidence_existed_are_still_found():
     judging = judge_messages(shown[0].compare("chosen_first"), None, load_prompt("judge/default"))
     assert [question_key(model, Question(messages)) for messages in (writing, judging)] == [
         "9a8ae2116e9b46dc6056b6495b62753e8f8fc6ae7c76ab4342d96f643a9fb077",
-        "6d817b760d3f5d305c040252c39229700811f2e2dbbd1b77525210b9b8a05b89",
+        "d1de8ed43cc5bfd1694d25f9462f41cf07d90b72ecac1c021e0b83db78ec5699",
     ]
     ids = [load_prompt(name).prompt_id for name in ("judge/default", "persona/default", "generation/default")]
     assert ids == ["judge/default@3#d7666951", "persona/default@2#9e61e4b8", "generation/default@1#16013c63"]
