@@ -208,9 +208,8 @@ def induce_user(
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
         respondents=respondents(test if outcomes else split),
-        evaluation_error=error,
-        notes=tuple(notes),
-    )
+        evaluation_error=error, notes=tuple(notes),
+    )  # fmt: skip
 
 
 def attempt(

@@ -37,7 +37,11 @@ def test_a_checkpoint_is_measured_with_and_without_its_users(command, data, samp
     [
         ([], 2, "expected e.g. --scorers out/model"),
         (["--scorers", "default,longer"], 2, "trained reward models alone.*found default, longer"),
-        (["--scorers", "x", "--controls"], 2, "--controls, --sycophancy: reward-bench-2 asks trained models alone"),
+        (
+            ["--scorers", "x", "--controls"],
+            2,
+            "--controls, --sycophancy: reward-bench-2 asks trained models alone",
+        ),
         (["--scorers", "."], 1, "no checkpoint can be read here"),
     ],
 )

@@ -467,6 +467,7 @@ def test_the_openapi_page_describes_every_route(serve, model):
         ("POST", "/v1/score"), ("POST", "/v1/compare"), ("POST", "/get_reward"),
         ("POST", "/v1/users/{user_id}/pairs"), ("PUT", "/v1/users/{user_id}/words"), ("GET", "/v1/users/{user_id}"), ("DELETE", "/v1/users/{user_id}"),
         ("POST", "/v1/users/{user_id}/feedback"),
+        ("GET", "/v1/users/{user_id}/persona"), ("POST", "/v1/users/{user_id}/persona"),
         ("GET", "/metrics"), ("GET", "/healthz"), ("GET", "/readyz"),
     }  # fmt: skip
     score = paths["POST", "/v1/score"]
@@ -494,7 +495,7 @@ def test_the_examples_of_the_page_are_accepted(serve, model):
     live.post("/v1/users/ann/pairs", {"pairs": [PAIR]})
     page = html.unescape(live.client.get("/docs").text)
     found = re.findall(rf"curl (?:-X (\w+) )?-H .* -d '(.*)' \\\n  {re.escape(live.url)}(\S+?)</pre>", page)
-    assert len(found) == 6
+    assert len(found) == 7
     for method, body, path in found:
         answer = live.client.request(method or "POST", path, json=json.loads(body))
         assert answer.status_code == 200, path

@@ -228,6 +228,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         value = ask(url, "new").json()["value"]
         assert WEB.delete(f"{url}/v1/users/u0").json()["deleted"] == {
             "pairs": 0,
+            "feedback": 0,
             "words": False,
             "versions": 0,
             "state": True,
@@ -244,6 +245,7 @@ def test_what_one_process_writes_the_other_knows_at_once(started, tmp_path):
         assert ask(url, "new").json()["value"] == value
         assert WEB.delete(f"{url}/v1/users/new").json()["deleted"] == {
             "pairs": 2,
+            "feedback": 0,
             "words": False,
             "versions": 0,
             "state": True,
