@@ -59,10 +59,11 @@ def planted():
     share = {name: f"{100 * value:.1f} %" for name, value in it.items()}
     return (
         f"Of the {it['strong tastes']} strong tastes of {it['users']} planted users {share['spoken of']} are "
-        f"spoken of in the right direction, {share['the wrong way']} in the wrong one; another user's persona "
-        f"speaks of {share[ANOTHER]}. {share['with a persona']} of the users have a persona; "
+        f"spoken of in the right direction, {share['the wrong way']} in the wrong one; another user's "
+        f"persona speaks of {share[ANOTHER]}. {share['with a persona']} of the users have a persona; "
         f"{it['statements each']:.1f} statements a user, {it['of no strong taste, each']:.2f} of them of no "
-        f"strong taste. Of the same users with coins for choices {share['coins that stay silent']} stay silent."
+        f"strong taste. Of the same users with coins for choices {share['coins that stay silent']} stay "
+        "silent."
     )
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 from synthesizeme.cli._command import option
 from synthesizeme.cli._output import say
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import LONGEST_TEXT, UserWords, kinds_of
 from synthesizeme.plain_text import count, id_list, in_words, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import PairsFile
+    from synthesizeme.feedback import UserWords
 
 KINDS = (
     "JSON Lines, JSON, CSV, Parquet, a folder of these or a hub data set owner/name[:split], in any format "
@@ -67,6 +67,7 @@ def read(
         DataError: the source cannot be read, its format cannot be told, or a row is malformed.
     """
     from synthesizeme import datasets
+    from synthesizeme.feedback import kinds_of
 
     read_any = datasets.read_feedback if feedback == "alone" else datasets.read_pairs
     file = read_any(
@@ -133,6 +134,7 @@ def read_about(path: Path | None, *, user: str | None = None) -> dict[str, UserW
     if path is None:
         return {}
     from synthesizeme.datasets import read_words
+    from synthesizeme.feedback import LONGEST_TEXT
 
     file = read_words(path, user_id=user)
     for it in file.cut[:_MOST_CUT]:

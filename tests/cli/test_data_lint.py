@@ -137,17 +137,17 @@ def test_rows_that_a_format_leaves_out_are_counted(command):
             ],
             "conversation_b": [
                 {"role": "user", "content": f"Q{i}?"},
-                {"role": "assistant", "content": f"No, {i}"},
+                {"role": "assistant", "content": f"Yes {i}." if i % 2 else f"No, {i}"},
             ],
         }
-        for i, winner in enumerate(["model_a", "tie", "model_b", "tie (bothbad)"])
+        for i, winner in enumerate(["model_a", "model_b", "model_b", "model_a"])
     ]
     Path("arena.jsonl").write_text("".join(json.dumps(item) + "\n" for item in arena))
     ran = command("data", "lint", "arena.jsonl", "--json")
     assert ran.status == 0, ran.err
     lost = [finding for finding in ran.json["findings"] if finding["name"] == "left-out"]
     assert sum(finding["count"] for finding in lost) == 2
-    assert "tie" in lost[0]["problem"]
+    assert "equal" in lost[0]["problem"] or "same" in lost[0]["problem"]
 
 
 def test_what_cannot_be_linted(command, rows, write_rows, tmp_path):

@@ -160,6 +160,7 @@ def test_a_store_of_the_revision_before_is_brought_up_to_date(sqlite_place, pair
     store.close()
     with closed(sqlite3.connect(sqlite_place.url)) as raw, raw:
         raw.execute("DROP TABLE profile_store_words")
+        raw.execute("DROP TABLE profile_store_feedback")
         raw.execute("UPDATE profile_store_version SET version_num = '0002'")
     store = sqlite_place.open()
     store.put_words(FULL)
