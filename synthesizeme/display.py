@@ -69,7 +69,7 @@ def table(cells: Sequence[Sequence[str]]) -> str:
 
 
 def own_taste(found: Any) -> str:
-    """What sets a user apart, a `synthesizeme.types.OwnTaste`, as tables of weights."""
+    """What sets a user apart, a `synthesizeme.profile.OwnTaste`, as tables of weights."""
     said = f"p = {found.p_value:.3f}: how often somebody who chooses as anybody does would differ as much"
     if not found.set_apart:
         return heading("Nothing yet that sets this user apart from most people", said)
