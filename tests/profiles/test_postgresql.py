@@ -160,6 +160,6 @@ def test_tables_of_other_applications_are_left_alone(postgres, pair):
     )
     ours = [
         f"profile_store_{name}"
-        for name in ("facts", "inductions", "pairs", "profiles", "users", "version", "words")
+        for name in ("facts", "feedback", "inductions", "pairs", "profiles", "users", "version", "words")
     ]
     assert [row[0] for row in found] == ["alembic_version", "pairs", *ours, "profiles", "users"]

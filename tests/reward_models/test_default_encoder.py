@@ -10,6 +10,7 @@ import pytest
 
 from reward_models import _pretrained
 from reward_models._features import PREFERRED, default_encoder, encoders_here
+from synthesizeme import static_embedding
 
 HIDDEN = ("_encoders", "_transformers")
 
@@ -24,10 +25,10 @@ def no_torch(monkeypatch):
 
 @pytest.fixture
 def no_vectors(monkeypatch):
-    from reward_models import _static
-
     monkeypatch.setitem(sys.modules, "wordllama", None)
-    monkeypatch.setattr(_static, "open_static", _static.open_static.__wrapped__)
+    monkeypatch.setattr(
+        static_embedding, "open_static_embedding", static_embedding.open_static_embedding.__wrapped__
+    )
 
 
 def test_it_is_minilm_where_that_is_here(caplog):

@@ -135,6 +135,7 @@ def mark_of(body: Mapping[str, Any]) -> str:
 
 def marked(reply: str, mark: str) -> str:
     """A reply of the calm reader with a mark in it."""
-    return reply.replace("it is the calm one.", f"it is the calm one, {mark}.").replace(
+    said = reply.replace("it is the calm one.", f"it is the calm one, {mark}.").replace(
         "ships", f"ship {mark}"
     )
+    return said if mark in said else f"{said}\n({mark})"
