@@ -77,4 +77,15 @@ def judges():
     return _lines(("data", "anybody is", "pairs", *kinds), rows, 2)
 
 
-TABLES = {"personas-held": held, "personas-planted": planted, "personas-judges": judges}
+def profile_judge():
+    """Accuracy of the judge that knows the whole profile, from own pairs alone, in one line."""
+    rows = [row for row in _read("judges") if row["most people"] == "own pairs"]
+    return "; ".join(f"{DATA[row['data']]} {_percent(row['both'])}" for row in rows) + "."
+
+
+TABLES = {
+    "personas-held": held,
+    "personas-planted": planted,
+    "personas-judges": judges,
+    "profile-judge": profile_judge,
+}

@@ -27,14 +27,7 @@ def refuse_test_rows(pairs: Sequence[PreferencePair]) -> None:
                 "PreferencePair",
                 cure="read rows of other shapes with synthesizeme.read_pairs(rows).pairs",
             )
-    held_out = [pair.pair_id for pair in pairs if pair.split == "test"]
-    if held_out:
-        raise DataError(
-            f"{len(held_out)} of {len(pairs)} pairs to learn from are of the test split, the first is "
-            f"{held_out[0]!r}",
-            field="split",
-            cure="leave the test rows out.",
-        )
+    _refuse_held_out("pairs", [(pair.pair_id, pair.split) for pair in pairs])
 
 
 def refuse_test_feedback(feedback: Sequence[Judgement]) -> None:
@@ -50,11 +43,16 @@ def refuse_test_feedback(feedback: Sequence[Judgement]) -> None:
                 "Tie, Ranking, Rating or Edit",
                 cure="give choices as pairs, and what a user said of themself as words.",
             )
-    held_out = [it.feedback_id for it in feedback if it.split == "test"]
+    _refuse_held_out("pieces of feedback", [(it.feedback_id, it.split) for it in feedback])
+
+
+def _refuse_held_out(what: str, splits: Sequence[tuple[str, str | None]]) -> None:
+    """Refuse what is of the test split, each with its id."""
+    held_out = [name for name, split in splits if split == "test"]
     if held_out:
         raise DataError(
-            f"{len(held_out)} of {len(feedback)} pieces of feedback to learn from are of the test split, the "
-            f"first is {held_out[0]!r}",
+            f"{len(held_out)} of {len(splits)} {what} to learn from are of the test split, the first is "
+            f"{held_out[0]!r}",
             field="split",
             cure="leave the test rows out.",
         )

@@ -42,12 +42,6 @@ class PersonaOptions:
 
         return load_profile(self.place, self.user, key_file=self.key_file)
 
-    def correct(self, change: Callable[[UserProfile], UserProfile], judge_prompt: str) -> UserProfile:
-        """The profile after a change, which is kept where it is."""
-        from synthesizeme.personas.owner import correct
-
-        return correct(self.place, self.user, change, key_file=self.key_file, judge_prompt=judge_prompt)
-
 
 def _number() -> Any:
     return argument(..., "Number of the sentence, as `persona show` lists it.", "N")
@@ -73,8 +67,7 @@ def add(
     """
     from synthesizeme.personas import owner
 
-    done = options.correct(lambda profile: owner.add(profile, text), judge_prompt)
-    _tell(done, as_json=common.json)
+    _correct(options, lambda profile: owner.add(profile, text), judge_prompt, common)
 
 
 @verb
@@ -88,8 +81,7 @@ def edit(
     """Put a sentence in the person's own words; the old wording does not come back."""
     from synthesizeme.personas import owner
 
-    done = options.correct(lambda profile: owner.edit(profile, number, text), judge_prompt)
-    _tell(done, as_json=common.json)
+    _correct(options, lambda profile: owner.edit(profile, number, text), judge_prompt, common)
 
 
 @verb
@@ -103,8 +95,7 @@ def pin(
     """Keep a sentence as it is, whatever a later induction finds."""
     from synthesizeme.personas import owner
 
-    done = options.correct(lambda profile: owner.pin(profile, number, off=off), judge_prompt)
-    _tell(done, as_json=common.json)
+    _correct(options, lambda profile: owner.pin(profile, number, off=off), judge_prompt, common)
 
 
 @verb
@@ -117,8 +108,7 @@ def strike(
     """Strike a sentence; no later induction says it again, in these words or in others for the same."""
     from synthesizeme.personas import owner
 
-    done = options.correct(lambda profile: owner.strike(profile, number), judge_prompt)
-    _tell(done, as_json=common.json)
+    _correct(options, lambda profile: owner.strike(profile, number), judge_prompt, common)
 
 
 @verb
@@ -128,6 +118,19 @@ def history(options: PersonaOptions, common: CommonOptions) -> None:
     done = [it.model_dump(mode="json") for it in found.corrections]
     lines = map(_done, found.corrections) if done else ["Nothing was corrected."]
     tell(common.json, {"user_id": found.user_id, "history": done}, lines)
+
+
+def _correct(
+    options: PersonaOptions,
+    change: Callable[[UserProfile], UserProfile],
+    judge_prompt: str,
+    common: CommonOptions,
+) -> None:
+    """Make a change where the profile is kept, and show what is believed then."""
+    from synthesizeme.personas.owner import correct
+
+    done = correct(options.place, options.user, change, key_file=options.key_file, judge_prompt=judge_prompt)
+    _tell(done, as_json=common.json)
 
 
 def _tell(profile: UserProfile, *, as_json: bool) -> None:

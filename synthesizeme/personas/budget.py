@@ -35,7 +35,7 @@ class Plan:
     train: int
     """Train pairs that are judged."""
     rejudged: int
-    """Unexplained pairs asked again in the other order, in each of the two bootstraps."""
+    """Unexplained pairs asked again in the other order, at most."""
     candidates: int
     """Sets of demonstrations that are tried by successive halving."""
     limit: int

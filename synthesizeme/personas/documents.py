@@ -115,13 +115,9 @@ def behind(sentence: PersonaSentence, provenance: Provenance | None) -> list[str
         lines.append(f"{side}: asked “{quote.asked}”, chose “{quote.chosen}” over “{quote.rejected}”{why}")
     lines += [f"in the user's own words: {text}" for text in sentence.own_words]
     if sentence.silent is None:
-        shown = ", ".join(sentence.pair_ids[:MOST_CITED])
-        more = (
-            f" and {len(sentence.pair_ids) - MOST_CITED} more" if len(sentence.pair_ids) > MOST_CITED else ""
-        )
-        lines.append(
-            f"never tried; cited: {shown}{more}" if shown else "never tried; no pair was cited for it"
-        )
+        shown, beyond = ", ".join(sentence.pair_ids[:MOST_CITED]), len(sentence.pair_ids) - MOST_CITED
+        named = f"cited: {shown}" if shown else "no pair was cited for it"
+        lines.append(f"never tried; {named}{f' and {beyond} more' if beyond > 0 else ''}")
     if items := cited(sentence, provenance):
         lines.append(f"evidence: {'; '.join(items)}")
     return lines

@@ -67,15 +67,21 @@ users = Table(
 )
 """One row a user; a writer of anything about the user locks it."""
 
-pairs = Table(
-    "profile_store_pairs",
-    metadata,
-    Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
-    Column("pair_key", String(KEY_LENGTH), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    UniqueConstraint("user_key", "number", name="profile_store_pairs_in_order"),
-)
+
+def _numbered(name: str, key: str) -> Table:
+    """A table of what users gave, each piece under a key of its own and numbered in the order it came."""
+    return Table(
+        f"profile_store_{name}",
+        metadata,
+        Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
+        Column(key, String(KEY_LENGTH), primary_key=True),
+        Column("number", Integer, nullable=False),
+        Column("content", LargeBinary, nullable=False),
+        UniqueConstraint("user_key", "number", name=f"profile_store_{name}_in_order"),
+    )
+
+
+pairs = _numbered("pairs", "pair_key")
 """Preference pairs; `number` counts those of one user from 1."""
 
 profiles = Table(
@@ -90,15 +96,7 @@ profiles = Table(
 )
 """Versions of profiles; `write_id` tells a repeated write from a second one."""
 
-feedback = Table(
-    "profile_store_feedback",
-    metadata,
-    Column("user_key", String(KEY_LENGTH), ForeignKey("profile_store_users.user_key"), primary_key=True),
-    Column("feedback_key", String(KEY_LENGTH), primary_key=True),
-    Column("number", Integer, nullable=False),
-    Column("content", LargeBinary, nullable=False),
-    UniqueConstraint("user_key", "number", name="profile_store_feedback_in_order"),
-)
+feedback = _numbered("feedback", "feedback_key")
 """What users said of responses beside pairs; `number` counts that of one user from 1."""
 
 words = Table(

@@ -16,6 +16,7 @@ from synthesizeme.backends.builtin._meaning import DIMENSIONS, Vector, concepts,
 from synthesizeme.backends.builtin._prompt import Finding
 from synthesizeme.backends.builtin._words import direction, understand
 from synthesizeme.stylometry import FEATURES
+from synthesizeme.taste import CLIP
 
 STYLE = len(FEATURES)
 SIZE = STYLE + DIMENSIONS
@@ -38,8 +39,6 @@ PRECISION = np.repeat([3.0, 4.0], [STYLE, DIMENSIONS])
 Both were chosen on validation rows (`experiments/personas`)."""
 STATED_PRECISION = 2 * PRECISION
 """The same beside a persona: it sums up the very choices that are shown, which must not count twice."""
-CLIP = 1.5
-"""Largest difference in a named feature that counts, in typical differences."""
 LEAST_RISE = 0.5
 """Rise of the log-posterior, in nats, below which a preference is not worth a statement."""
 LEAST_RISE_OF_CONCEPTS = 1.5
@@ -105,10 +104,8 @@ def learn(signed: Vector, mean: Vector, precision: Vector) -> Vector:
         weight = slope * (1 - slope)
         target = weight * margin + slope
         newton = target - weight * np.linalg.solve(np.eye(len(signed)) + kernel * weight, kernel @ target)
-        step, length = newton - dual, 1.0
-        while length > _SHORTEST and _loss(kernel, dual + length * step, offset) > _loss(
-            kernel, dual, offset
-        ):
+        step, length, before = newton - dual, 1.0, _loss(kernel, dual, offset)
+        while length > _SHORTEST and _loss(kernel, dual + length * step, offset) > before:
             length /= 2
         dual = dual + length * step
         if np.abs(step).max(initial=0.0) < _CONVERGED:
