@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from synthesizeme.backends import Account, RetryPolicy, Session
+from synthesizeme.backends import Ledger, RetryPolicy, Session
 from synthesizeme.backends.scripted import scripted_model
 from synthesizeme.types import Comparison, Message, PreferencePair
 
@@ -47,12 +47,12 @@ def shorter(asked: str) -> str:
     return votes(asked, lambda first, second: "First" if len(first) < len(second) else "Second")
 
 
-def account(script, **settings) -> Account:
-    """An account with a model whose replies come from `script`, a function of the request or a list."""
-    return Session(scripted_model(script, **settings), retry=RetryPolicy(backoff_s=0.0)).account()
+def ledger(script, **settings) -> Ledger:
+    """A ledger with a model whose replies come from `script`, a function of the request or a list."""
+    return Session(scripted_model(script, **settings), retry=RetryPolicy(backoff_s=0.0)).ledger()
 
 
-def sent(asked_through: Account) -> list[list[tuple[str, str]]]:
+def sent(asked_through: Ledger) -> list[list[tuple[str, str]]]:
     """Every request that reached a scripted model, as (role, text) turns, the system message first."""
     requests = asked_through.model.lm.engine.requests
     return [

@@ -30,12 +30,12 @@ def with_splits(pairs, size):
 def measure(session, users, search):
     usages, outcomes, personas = [], [], []
     for user_id, pairs in users.items():
-        account = session.account()
-        profile = SynthesizeMe(session, search=search).fit(pairs, account=account)
-        usages.append(account.usage)
+        ledger = session.ledger()
+        profile = SynthesizeMe(session, search=search).fit(pairs, ledger=ledger)
+        usages.append(ledger.usage)
         test = [pair for pair in pairs if pair.split == "test"]
         for found, known in ((outcomes, profile), (personas, profile.without(demonstrations=True))):
-            found.append(evaluate(LLMJudge(session.account(), {user_id: known}), test))
+            found.append(evaluate(LLMJudge(session.ledger(), {user_id: known}), test))
     n = len(usages)
     totals = {
         name: sum(getattr(usage, name) for usage in usages) / n
@@ -58,7 +58,7 @@ def main(config_path=HERE / "config.toml"):
         users = {user_id: with_splits(pairs, size) for user_id, pairs in population.by_user.items()}
         test = [pair for pairs in users.values() for pair in pairs if pair.split == "test"]
         with Session(open_model(config["model"])) as session:
-            default = evaluate(LLMJudge(session.account()), test)
+            default = evaluate(LLMJudge(session.ledger()), test)
             measured = {search: measure(session, users, search) for search in SEARCHES}
         gain = paired_difference(measured["economical"][1], measured["paper"][1])
         row = {

@@ -29,16 +29,16 @@ THETA, MAX_CHARACTERS = "persona/default", 120_000
 
 def outcome(session, users, evidence, limit):
     """The personas of all users, written from train pairs with so much evidence, on the validation pairs."""
-    account, profiles, asked = session.account(), {}, []
+    ledger, profiles, asked = session.ledger(), {}, []
     for user, pairs in users.items():
         train = [labelled(pair, "chosen_first") for pair in pairs if pair.split == "train"]
         persona, _ = write_persona(
-            account, train, load_prompt(THETA),
+            ledger, train, load_prompt(THETA),
             max_characters=MAX_CHARACTERS, evidence=evidence[user][:limit],
         )  # fmt: skip
         profiles[user] = UserProfile(user_id=user, persona=persona)
         asked += [pair for pair in pairs if pair.split == "validation"]
-    return evaluate(LLMJudge(account, profiles), asked)
+    return evaluate(LLMJudge(ledger, profiles), asked)
 
 
 def divided(pairs, seed):

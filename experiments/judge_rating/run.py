@@ -42,16 +42,16 @@ def costs(model, session, profiles, test, number):
     texts = texts[:number]
     before = model.usage.distinct_calls
     model.score(as_answers([prompt] * len(texts), texts, [user] * len(texts)))
-    account = session.account()
+    ledger = session.ledger()
     duels = [
         Comparison(pair_id=f"{i}", user_id=user, prompt=prompt, first=a, second=b)
         for i, (a, b) in enumerate(combinations(texts, 2))
     ]
-    LLMJudge(account, profiles).compare([it for duel in duels for it in (duel, duel.swapped())])
+    LLMJudge(ledger, profiles).compare([it for duel in duels for it in (duel, duel.swapped())])
     return {
         "responses": len(texts),
         "ratings": model.usage.distinct_calls - before,
-        "duels": account.usage.distinct_calls,
+        "duels": ledger.usage.distinct_calls,
     }
 
 
@@ -73,10 +73,10 @@ def main():
     profiles = {user: memory_profile(user, pairs) for user, pairs in histories.items()}
     rows = {}
     with Session(open_model(options.model, ModelSettings(api_base=options.api_base))) as session:
-        account = session.account()
-        pairwise = evaluate(LLMJudge(account, profiles), test)
+        ledger = session.ledger()
+        pairwise = evaluate(LLMJudge(ledger, profiles), test)
         rows["duels, both orders"] = {"accuracy": figures(accuracy_interval(pairwise)), "ties": pairwise.ties,
-                                      "calls": account.usage.distinct_calls}  # fmt: skip
+                                      "calls": ledger.usage.distinct_calls}  # fmt: skip
         for choices in config["choices"]:
             model = JudgeRewards(session, choices=choices).fit_users(histories)
             outcome = evaluate(model, test)

@@ -176,9 +176,9 @@ def distilled(config, session, data_dir):
 def taught_and_new(config, session, taught, new, test, seed):
     """Accuracy on users whose pairs taught nothing, by retriever and k, and what the lessons were."""
     sizes = config["distilled"]
-    account = session.account()
+    ledger = session.ledger()
     useful = demonstration_utilities(
-        account, taught, most_asked=sizes["asked"], most_shown=sizes["shown"], seed=seed
+        ledger, taught, most_asked=sizes["asked"], most_shown=sizes["shown"], seed=seed
     )
     lessons = [
         Lesson(it.asked.prompt[-1].content, tuple(pair.prompt[-1].content for pair in it.shown), it.utilities)
@@ -187,10 +187,10 @@ def taught_and_new(config, session, taught, new, test, seed):
     encoder = DistilledEncoder(seed=seed).fit(lessons)
     found = {
         "seed": seed, "lessons": len(lessons), "that_teach": sum(it.teaches for it in lessons),
-        "questions_to_the_judge": account.usage.distinct_calls, "epochs_kept": encoder.epochs_kept,
+        "questions_to_the_judge": ledger.usage.distinct_calls, "epochs_kept": encoder.epochs_kept,
         "new_users": len(new), "test_pairs": len(test), "rows": [],
     }  # fmt: skip
-    base = evaluate(LLMJudge(session.account()), test)
+    base = evaluate(LLMJudge(session.ledger()), test)
     retrievers = {
         **{name: open_retriever(name, seed=seed) for name in ("random", "bm25")},
         "dense": open_retriever("dense", encode=FrozenEncoder()),
@@ -198,7 +198,7 @@ def taught_and_new(config, session, taught, new, test, seed):
     }
     for k in sizes["k"]:
         outcomes = {
-            name: evaluate(RetrievalJudge(session.account(), new, it.retrieve, k=k, seed=seed), test)
+            name: evaluate(RetrievalJudge(session.ledger(), new, it.retrieve, k=k, seed=seed), test)
             for name, it in retrievers.items()
         }
         for name, outcome in outcomes.items():

@@ -208,7 +208,7 @@ def judges(config, data_dir):
                     ("demonstrations", {u: p.without(persona=True) for u, p in profiles.items()}),
                     ("both", profiles),
                 ):
-                    it = accuracy_interval(evaluate(LLMJudge(session.account(), what), asked))
+                    it = accuracy_interval(evaluate(LLMJudge(session.ledger(), what), asked))
                     row[judge] = {"value": it.value, "low": it.low, "high": it.high}
             found.append(row)
             print(json.dumps(row), flush=True)

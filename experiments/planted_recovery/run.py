@@ -49,9 +49,9 @@ def play(config):
         for user in population.users.values()
     }
     with Session(open_model(config["model"])) as session:
-        account = session.account()
+        ledger = session.ledger()
         said = simulate(
-            role_played(account, cast), played_by(account, cast), pool_of(texts),
+            role_played(ledger, cast), played_by(ledger, cast), pool_of(texts),
             per_user=config["pairs"], seed=config["seed"],
         )  # fmt: skip
         method = SynthesizeMe(session)
@@ -88,7 +88,7 @@ def main():
             "another user's": others,
             "labels swapped": contrary,
         }
-        outcomes = {name: evaluate(LLMJudge(session.account(), who), test) for name, who in judged.items()}
+        outcomes = {name: evaluate(LLMJudge(session.ledger(), who), test) for name, who in judged.items()}
     outcomes["oracle"] = evaluate(population.oracle(), test)
     results = {"config": config, "named": {}, "accuracy": {}}
     results["named"] = {

@@ -86,7 +86,7 @@ def ours(users, api_base, counts, search):
             profile = SynthesizeMe(session, search=search).fit(pairs)
             row = {"user": user, **counts.take()}
             test = [pair for pair in pairs if pair.split == "test"]
-            outcome = evaluate(LLMJudge(session.account(), {user: profile}), test)
+            outcome = evaluate(LLMJudge(session.ledger(), {user: profile}), test)
             counts.take()
         row["right"] = [2 * (pair.score or 0) for pair in outcome.pairs]
         row["persona"] = profile.persona is not None
@@ -98,7 +98,7 @@ def ours(users, api_base, counts, search):
 def nobody(users, api_base):
     """The judge of this project that knows nobody."""
     with Session(opened(api_base)) as session:
-        judge, found = LLMJudge(session.account()), []
+        judge, found = LLMJudge(session.ledger()), []
         for user, pairs in users.items():
             outcome = evaluate(judge, [pair for pair in pairs if pair.split == "test"])
             found.append({"user": user, "right": [2 * (pair.score or 0) for pair in outcome.pairs]})

@@ -44,7 +44,7 @@ class PersonaJudge:
 
     def __init__(self, session, user, profile):
         bare = profile.model_copy(update={"demonstrations": ()})
-        self._judge, self._user = LLMJudge(session.account(), {user: bare}), user
+        self._judge, self._user = LLMJudge(session.ledger(), {user: bare}), user
 
     def prefers(self, questions, answers, others):
         """P(the answer is preferred to the other one), (n,): the mean over both orders."""

@@ -10,7 +10,7 @@ from synthesizeme.backends._base import (
 )
 from synthesizeme.backends._calls import CallCache, Question
 from synthesizeme.backends._faults import RetryPolicy
-from synthesizeme.backends._ledger import Account, Budget, Caps
+from synthesizeme.backends._ledger import Budget, Caps, Ledger
 from synthesizeme.backends._opening import SessionSettings
 from synthesizeme.backends._prices import model_budget, token_price
 from synthesizeme.backends._reply import Answer, Form, Structure, Token
@@ -19,12 +19,12 @@ from synthesizeme.files import default_cache_dir
 
 __all__ = [
     "SAMPLING_TEMPERATURE",
-    "Account",
     "Answer",
     "Budget",
     "CallCache",
     "Caps",
     "Form",
+    "Ledger",
     "Model",
     "ModelSettings",
     "Question",

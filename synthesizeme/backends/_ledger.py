@@ -34,7 +34,7 @@ Report = Callable[[Question, Reply], None]
 
 
 class Asking(Protocol):
-    """What an account asks through: a `Session`, which makes the account."""
+    """What a ledger asks through: a `Session`, which makes the ledger."""
 
     model: Model
     progress: OnProgress | None
@@ -44,18 +44,18 @@ class Asking(Protocol):
         """Answer distinct questions, in order; `report` is called as each one finishes."""
 
 
-class Account:
+class Ledger:
     """One scope of counting, e.g. one user's induction. Identical questions in it are asked once.
 
     Args:
         session: Through which the questions are asked.
-        within: A wider account: what it knows is not asked again but counts here all the same, so that
+        within: A wider ledger: what it knows is not asked again but counts here all the same, so that
             whoever decides by the counts decides alike whatever was asked before.
         progress: Called after every finished call, in place of the session's own.
     """
 
     def __init__(
-        self, session: Asking, within: Account | None = None, progress: OnProgress | None = None
+        self, session: Asking, within: Ledger | None = None, progress: OnProgress | None = None
     ) -> None:
         self.session = session
         self._within = within
@@ -69,9 +69,9 @@ class Account:
         """The model behind the session."""
         return self.session.model
 
-    def part(self) -> Account:
-        """An account inside this one, which begins to count at zero."""
-        return Account(self.session, self)
+    def part(self) -> Ledger:
+        """A ledger inside this one, which begins to count at zero."""
+        return Ledger(self.session, self)
 
     def ask(self, questions: Sequence[Question], *, stage: str = "asking") -> list[Answer | Failure]:
         """One outcome per question, in order. A failed call is a `Failure`, never an exception.

@@ -28,7 +28,7 @@ from synthesizeme.backends._calls import (
 from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key
 from synthesizeme.backends._faults import Experiment, Fault, RetryPolicy, classify
 from synthesizeme.backends._ladder import steps
-from synthesizeme.backends._ledger import Account, Budget, Readings, Reply, Report
+from synthesizeme.backends._ledger import Budget, Ledger, Readings, Reply, Report
 from synthesizeme.backends._reply import Answer
 from synthesizeme.backends._threads import LoopThread
 from synthesizeme.errors import BackendError, CacheError, ConfigError
@@ -118,13 +118,13 @@ class Session:
         self._experiment.end()
         self._unkept = None
 
-    def account(self, progress: OnProgress | None = None) -> Account:
-        """A fresh account: asks through this session and counts what it asked.
+    def ledger(self, progress: OnProgress | None = None) -> Ledger:
+        """A fresh ledger: asks through this session and counts what it asked.
 
         Args:
-            progress: Called after every finished call of this account, in place of the session's own.
+            progress: Called after every finished call of this ledger, in place of the session's own.
         """
-        return Account(self, progress=progress)
+        return Ledger(self, progress=progress)
 
     def answer(self, questions: Sequence[Question], report: Report) -> list[Reply]:
         """Answer distinct questions; `report` is called as each one finishes."""

@@ -169,11 +169,11 @@ def open_asking(model: ModelOptions) -> Iterator[Ask]:
     from synthesizeme.types import Failure
 
     with ProgressDisplay() as display, open_session(model, display) as session:
-        account = session.account()
+        ledger = session.ledger()
 
         def ask(conversations: Sequence[tuple[Message, ...]]) -> list[str | Failure]:
             asked = [Question(messages) for messages in conversations]
-            outcomes = account.ask(asked, stage="scoring")
+            outcomes = ledger.ask(asked, stage="scoring")
             return [without_thoughts(it.text) if isinstance(it, Answer) else it for it in outcomes]
 
         yield ask

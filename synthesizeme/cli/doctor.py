@@ -281,13 +281,13 @@ def tried_model(options: ModelOptions) -> dict[str, Any]:
     prompt = (Message(role="user", content=PROMPT),)
     comparison = Comparison(pair_id="doctor", user_id="doctor", prompt=prompt, first=FIRST, second=SECOND)
     with Session(model, retry=RetryPolicy(retries=min(1, options.retries))) as session:
-        account = session.account()
-        question = LLMJudge(account).question(comparison)
+        ledger = session.ledger()
+        question = LLMJudge(ledger).question(comparison)
         assert question is not None
         started = time.perf_counter()
         outcome: Answer | Failure
         try:
-            (outcome,) = account.ask([question])
+            (outcome,) = ledger.ask([question])
         except BackendError as error:
             outcome = Failure(kind="transport", detail=str(error))
         seconds = time.perf_counter() - started

@@ -76,18 +76,18 @@ def judge(
     validation = [] if history is None or max_error is None else _validation(known, history, max_error)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label(known.user_id, 1, 1)
-        account, prompt = session.account(), load_prompt(judge_prompt)
+        ledger, prompt = session.ledger(), load_prompt(judge_prompt)
         rule = None
         if max_error is not None:
-            judge = LLMJudge(account, {known.user_id: known}, prompt=prompt, name="validating")
+            judge = LLMJudge(ledger, {known.user_id: known}, prompt=prompt, name="validating")
             said = evaluate(judge, validation, both_orders=True)
             rule = rule_of(said.pairs, max_error, source=str(history))
-        found = judge_both_orders(account, known, comparison, prompt=prompt)
+        found = judge_both_orders(ledger, known, comparison, prompt=prompt)
     if common.json:
         told = found.as_dict() if rule is None else found.as_dict() | _decided(found, rule)
         cautions = [caution.model_dump(mode="json") for caution in known.cautions]
         print_json(
-            {"user_id": known.user_id, **told, "cautions": cautions, "usage": account.usage.model_dump()}
+            {"user_id": known.user_id, **told, "cautions": cautions, "usage": ledger.usage.model_dump()}
         )
     else:
         _show(known, found, rule)

@@ -134,16 +134,16 @@ def _played(options: SimulationOptions, model: ModelOptions) -> tuple[Simulated,
     prompt = load_prompt(options.play_prompt)
     with ProgressDisplay() as display, open_session(model, display) as session:
         display.label(count(len(personas), "simulated user"), 1, 1)
-        account = session.account()
+        ledger = session.ledger()
         found = simulate(
-            role_played(account, personas, prompt),
-            played_by(account, personas, prompt),
+            role_played(ledger, personas, prompt),
+            played_by(ledger, personas, prompt),
             pool,
             per_user=options.pairs_per_user,
             noise=options.noise,
             seed=options.seed,
         )
-    return found, account.usage
+    return found, ledger.usage
 
 
 def _personas(path: Path) -> dict[str, UserProfile]:

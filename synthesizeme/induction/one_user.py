@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from synthesizeme.backends import Account, Session
+from synthesizeme.backends import Ledger, Session
 from synthesizeme.datasets import assign_splits
 from synthesizeme.errors import (
     BackendError,
@@ -162,8 +162,8 @@ def induce_user(
     settings: InductionSettings,
     *,
     budget_calls: int | None = None,
-    account: Account | None = None,
-    evaluation: Account | None = None,
+    ledger: Ledger | None = None,
+    evaluation: Ledger | None = None,
     beside: Beside = NOTHING,
     split_rule: str | None = None,
 ) -> UserResult:
@@ -176,7 +176,7 @@ def induce_user(
         pairs: The user's; those without a split get a seeded one.
         settings: How.
         budget_calls: Most distinct calls of induction and evaluation, divided by `plan_calls`.
-        account: Counts the calls of the induction.
+        ledger: Counts the calls of the induction.
         evaluation: Counts those of the evaluation.
         beside: What is known of the user beside choices, and of what others choose.
         split_rule: How the splits in the pairs came about, for the record; by default that is found out.
@@ -189,12 +189,12 @@ def induce_user(
         UnreadableError: most replies of the model cannot be read.
         BackendError: the model cannot be reached by the induction; of the evaluation the result says so.
     """
-    account, evaluation = account or session.account(), evaluation or session.account()
+    ledger, evaluation = ledger or session.ledger(), evaluation or session.ledger()
     split, rule = assign_splits(pairs, seed=settings.seed)
     history, test = _halves(split)
     planned = plan_calls(split, settings, budget_calls)
     method = settings.method(session, planned.budget)
-    profile = method.fit(split, split_rule=split_rule or rule, account=account, **vars(beside))
+    profile = method.fit(split, split_rule=split_rule or rule, ledger=ledger, **vars(beside))
     judged = judged_profiles(profile, history, settings) if planned.evaluation else {}
     outcomes, error = _measured(evaluation, judged, test, settings)
     notes = list(profile.provenance.notes if profile.provenance else ())
@@ -203,7 +203,7 @@ def induce_user(
     return UserResult(
         profile=with_cautions(profile, measured(outcomes["both"])) if outcomes else profile,
         pairs={name: sum(p.split == name for p in split) for name in ("train", "validation", "test")},
-        usage=account.usage,
+        usage=ledger.usage,
         call_limit=planned.induction,
         evaluation_usage=evaluation.usage,
         outcomes=outcomes,
@@ -251,20 +251,20 @@ def induce_given_user(
     beside: Beside = NOTHING,
 ) -> UserDone:
     """`induce_user` as one of many; see `attempt`."""
-    account, evaluation = session.account(), session.account()
+    ledger, evaluation = session.ledger(), session.ledger()
 
     def induce() -> tuple[UserResult, InductionRecord]:
         result = induce_user(
             session, pairs, settings,
-            budget_calls=budget_calls, account=account, evaluation=evaluation, beside=beside,
+            budget_calls=budget_calls, ledger=ledger, evaluation=evaluation, beside=beside,
         )  # fmt: skip
         return result, result.record()
 
     def failed(error: Exception) -> InductionRecord:
-        return failure(error, len(pairs), usage=account.usage + evaluation.usage)
+        return failure(error, len(pairs), usage=ledger.usage + evaluation.usage)
 
     found = attempt(pairs[0].user_id, induce, failed)
-    return replace(found, usage=account.usage + evaluation.usage) if found.stopped else found
+    return replace(found, usage=ledger.usage + evaluation.usage) if found.stopped else found
 
 
 def failure(error: Exception, pairs: int, settings: str = "", **known: Any) -> InductionRecord:
@@ -351,7 +351,7 @@ def _halves(split: Sequence[PreferencePair]) -> tuple[list[PreferencePair], list
 
 
 def _measured(
-    account: Account,
+    ledger: Ledger,
     judged: Mapping[str, UserProfile | None],
     test: Sequence[PreferencePair],
     settings: InductionSettings,
@@ -362,7 +362,7 @@ def _measured(
     try:
         for name, known in judged.items():
             profiles = None if known is None else {known.user_id: known}
-            judge = LLMJudge(account, profiles, prompt=prompt, name=f"evaluating {name}")
+            judge = LLMJudge(ledger, profiles, prompt=prompt, name=f"evaluating {name}")
             outcome = evaluate(judge, test, seed=settings.seed)
             outcomes[name] = outcome.model_copy(update={"scorer": name})
     except (BudgetError, CacheError, UnreadableError):

@@ -90,7 +90,7 @@ class _Work:
         self.session, self.job, self.fingerprint, self.user_id = session, job, fingerprint, user_id
         self.before = before
         self.known = latest.profile if latest else None
-        self.checking, self.making, self.measuring = (session.account() for _ in range(3))
+        self.checking, self.making, self.measuring = (session.ledger() for _ in range(3))
 
     def induce(
         self, pairs: Sequence[PreferencePair], words: UserWords | None
@@ -104,7 +104,7 @@ class _Work:
             judged = self._judged([pair for pair in pairs if pair.pair_id not in splits])
         result = induce_user(
             self.session, split, self.job.settings,
-            account=self.making, evaluation=self.measuring, split_rule=rule,
+            ledger=self.making, evaluation=self.measuring, split_rule=rule,
             beside=Beside(words=words, before=self.known),
         )  # fmt: skip
         if result.evaluation_error is not None:

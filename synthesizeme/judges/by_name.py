@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from typing import Any, Protocol
 
-from synthesizeme.backends import Account, Session
+from synthesizeme.backends import Ledger, Session
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.evaluation.benchmarks import Benchmark, run_benchmark
 from synthesizeme.evaluation.controls import (
@@ -51,8 +51,8 @@ OnLabel = Callable[[str, int, int], None]
 class Induces(Protocol):
     """A method that makes a profile of one user's pairs."""
 
-    def fit(self, rows: Sequence[PreferencePair], /, *, account: Account) -> UserProfile:
-        """The profile; calls are counted by the account."""
+    def fit(self, rows: Sequence[PreferencePair], /, *, ledger: Ledger) -> UserProfile:
+        """The profile; calls are counted by the ledger."""
 
 
 class Settings(Protocol):
@@ -258,18 +258,18 @@ class Scorers:
         return self._measured[name]
 
     def _run(self, name: str, condition: Condition) -> tuple[Outcome, Usage | None]:
-        account = None if name in REFERENCES else self.account()
+        ledger = None if name in REFERENCES else self.ledger()
 
         def make(fold: Fold) -> PairwiseScorer:
-            return self.scorer(name, fold, condition, account)
+            return self.scorer(name, fold, condition, ledger)
 
         outcome = run_benchmark(self.benchmark, make, seed=self.settings.seed)
-        if account is None:
+        if ledger is None:
             return outcome, None
-        return outcome.model_copy(update={"scorer": name}), account.usage
+        return outcome.model_copy(update={"scorer": name}), ledger.usage
 
     def scorer(
-        self, name: str, fold: Fold, condition: Condition = "own", account: Account | None = None
+        self, name: str, fold: Fold, condition: Condition = "own", ledger: Ledger | None = None
     ) -> PairwiseScorer:
         """The scorer of that name, with what it may know of the users of a fold.
 
@@ -277,7 +277,7 @@ class Scorers:
             name: See `report`.
             fold: Of the benchmark.
             condition: Whose history a judge that knows users is told; profiles are induced as needed.
-            account: Through which a judge asks; by default a fresh one.
+            ledger: Through which a judge asks; by default a fresh one.
 
         Raises:
             ConfigError: it needs a model or an encoder and there is none.
@@ -285,17 +285,17 @@ class Scorers:
         """
         if name in REFERENCES:
             return self._reference(name)
-        return self._judge(account or self.account(), name, fold, condition)
+        return self._judge(ledger or self.ledger(), name, fold, condition)
 
-    def account(self) -> Account:
-        """A fresh account with the model.
+    def ledger(self) -> Ledger:
+        """A fresh ledger with the model.
 
         Raises:
             ConfigError: there is none.
         """
         if self._session is None:
             raise ConfigError(f"the scorers {', '.join(JUDGES)} and those that retrieve need a model")
-        return self._session.account()
+        return self._session.ledger()
 
     def _reference(self, name: str) -> PairwiseScorer:
         test = self.benchmark.test
@@ -307,7 +307,7 @@ class Scorers:
             return OracleScorer(test)
         return MajorityOfOthers(self._everyone) if name == "majority" else RecordedVerdicts(test, name)
 
-    def _judge(self, account: Account, name: str, fold: Fold, condition: Condition) -> LLMJudge:
+    def _judge(self, ledger: Ledger, name: str, fold: Fold, condition: Condition) -> LLMJudge:
         retrieves = name in retrieval_judges()
         profiles = self._profiles("persona" if takes_persona(name) else name, fold, condition)
         self._on_label(self.benchmark.name, 1, 1)
@@ -318,10 +318,10 @@ class Scorers:
             "unknown_user": "default" if self._given is None else "refuse",
         }
         if not retrieves:
-            return LLMJudge(account, **options)
+            return LLMJudge(ledger, **options)
         histories = self._known_histories(fold, condition)
         options |= {"describe": described_by((*fold.history, *fold.test)), "seed": self.settings.seed}
-        return self._retrieval.judge(name, account, histories, **options)
+        return self._retrieval.judge(name, ledger, histories, **options)
 
     def _profiles(self, name: str, fold: Fold, condition: Condition) -> Profiles | None:
         if name == "memory":
@@ -367,9 +367,9 @@ class Scorers:
         profiles, started = {}, time.perf_counter()
         for number, (user, pairs) in enumerate(histories.items(), 1):
             self._on_label(user, number, len(histories))
-            account = self._session.account()
-            profiles[user] = method.fit(swapped(pairs) if reverse else pairs, account=account)
-            self.induction_usage += account.usage
+            ledger = self._session.ledger()
+            profiles[user] = method.fit(swapped(pairs) if reverse else pairs, ledger=ledger)
+            self.induction_usage += ledger.usage
         condition: Condition = "swapped_labels" if reverse else "own"
         seconds = self.induction_seconds.get(condition, 0.0) + time.perf_counter() - started
         self.induction_seconds[condition] = seconds

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from synthesizeme.backends import Account, Answer, Question
+from synthesizeme.backends import Answer, Ledger, Question
 from synthesizeme.errors import JudgeError, UnreadableError
 from synthesizeme.judges.messages import VERDICT, comparison_message, context_messages, verdict_or_failure
 from synthesizeme.profile import UserProfile
@@ -46,7 +46,7 @@ class LLMJudge:
     Without profiles it is the default judge, which knows nobody.
 
     Args:
-        account: Through which the model is asked.
+        ledger: Through which the model is asked.
         profiles: What is known, by user id; None for the default judge.
         prompt: The judge prompt.
         name: Name in reports.
@@ -62,7 +62,7 @@ class LLMJudge:
 
     def __init__(
         self,
-        account: Account,
+        ledger: Ledger,
         profiles: Mapping[str, UserProfile] | None = None,
         *,
         prompt: PromptTemplate | None = None,
@@ -71,7 +71,7 @@ class LLMJudge:
         sample_index: int = 0,
     ) -> None:
         self.name = name
-        self._account = account
+        self._ledger = ledger
         self._profiles = profiles
         self._prompt = prompt or load_prompt("judge/default")
         self._unknown_user = unknown_user
@@ -96,7 +96,7 @@ class LLMJudge:
         ]
         asked = [question for question in questions if question is not None]
         try:
-            outcomes = iter(self._account.ask(asked, stage=self.name))
+            outcomes = iter(self._ledger.ask(asked, stage=self.name))
         except UnreadableError as error:
             whose = {q: comparison.user_id for q, comparison in zip(questions, comparisons, strict=True)}
             user_id = whose.get(error.question)
@@ -185,7 +185,7 @@ class OneComparison:
 
 
 def judge_both_orders(
-    account: Account, profile: UserProfile, comparison: Comparison, *, prompt: PromptTemplate | None = None
+    ledger: Ledger, profile: UserProfile, comparison: Comparison, *, prompt: PromptTemplate | None = None
 ) -> OneComparison:
     """Ask about one comparison in both orders.
 
@@ -193,7 +193,7 @@ def judge_both_orders(
         BackendError: the model cannot be reached.
         JudgeError: there is no verdict in one of the orders.
     """
-    judge = LLMJudge(account, {comparison.user_id: profile}, prompt=prompt, name="judging")
+    judge = LLMJudge(ledger, {comparison.user_id: profile}, prompt=prompt, name="judging")
     (found,) = both_orders(judge, [comparison])
     if isinstance(found, Failure):
         raise JudgeError(f"the judge gave no verdict: {found.kind}: {found.detail}", reply=found.detail)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.backends import Account
+from synthesizeme.backends import Ledger
 from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.judges import RetrievalJudge
 from synthesizeme.judges.retrieval_judge import MOST_TOKENS, last_turn
@@ -80,7 +80,7 @@ class RetrievalSettings:
     def judge(
         self,
         judge: str,
-        account: Account,
+        ledger: Ledger,
         histories: Mapping[str, Sequence[PreferencePair]],
         *,
         seed: int,
@@ -90,7 +90,7 @@ class RetrievalSettings:
 
         Args:
             judge: One of `retrieval_judges`.
-            account: Through which the model is asked.
+            ledger: Through which the model is asked.
             histories: Past pairs by user id.
             seed: Seed of the random retriever, and of the orders in which pairs are shown.
             **options: Those of `RetrievalJudge`.
@@ -101,7 +101,7 @@ class RetrievalSettings:
         """
         retriever = self.retriever(judge.removeprefix(PREFIX).removesuffix(WITH_PERSONA), seed)
         return RetrievalJudge(
-            account,
+            ledger,
             histories,
             retriever.retrieve,
             k=self.k,

@@ -267,12 +267,12 @@ class JudgeRewards:
     def _strengths(self, rows: Sequence[Answer]) -> list[Strength | Failure]:
         known = [self.unknown_user == "population" or user in self.users_ for *_, user in rows]
         asked = [self.question(*row) for row, may in zip(rows, known, strict=True) if may]
-        account = self.session.account()
+        ledger = self.session.ledger()
         try:
-            outcomes = iter(account.ask(asked, stage=self.name))
+            outcomes = iter(ledger.ask(asked, stage=self.name))
         finally:
-            self.usage += account.usage
-            self.failures.update(account.failures)
+            self.usage += ledger.usage
+            self.failures.update(ledger.failures)
         found: list[Strength | Failure] = []
         for (*_, user), may in zip(rows, known, strict=True):
             if may:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthesizeme.backends import Account, Question
+from synthesizeme.backends import Ledger, Question
 from synthesizeme.errors import DataError
 from synthesizeme.judges.llm_judge import LLMJudge
 from synthesizeme.judges.messages import (
@@ -111,7 +111,7 @@ class RetrievalJudge(LLMJudge):
     asked about is never among them. A user without a past is judged as anybody.
 
     Args:
-        account: Through which the model is asked.
+        ledger: Through which the model is asked.
         histories: Past pairs by user id; oldest first, unless all carry `created_at`.
         retrieve: Picks positions in the history.
         k: How many pairs are shown at most.
@@ -128,7 +128,7 @@ class RetrievalJudge(LLMJudge):
 
     def __init__(
         self,
-        account: Account,
+        ledger: Ledger,
         histories: Mapping[str, Sequence[PreferencePair]],
         retrieve: Retrieve,
         *,
@@ -139,7 +139,7 @@ class RetrievalJudge(LLMJudge):
         seed: int = 0,
         **options: Any,
     ) -> None:
-        super().__init__(account, profiles, **{"name": "retrieval", **options})
+        super().__init__(ledger, profiles, **{"name": "retrieval", **options})
         self.k = k
         self._histories = histories
         self._retrieve = retrieve
@@ -251,7 +251,7 @@ class Usefulness:
 
 
 def demonstration_utilities(
-    account: Account,
+    ledger: Ledger,
     histories: Mapping[str, Sequence[PreferencePair]],
     *,
     most_asked: int = 8,
@@ -264,7 +264,7 @@ def demonstration_utilities(
     order is left out.
 
     Args:
-        account: Through which the judge is asked.
+        ledger: Through which the judge is asked.
         histories: Pairs by user; never test pairs.
         most_asked: Pairs asked about, a user, drawn.
         most_shown: Pairs shown with each of them, drawn.
@@ -296,7 +296,7 @@ def demonstration_utilities(
                     for pair in shown
                     for order in ORDERS
                 ]
-    verdicts = iter([verdict_or_failure(outcome) for outcome in account.ask(questions, stage="utility")])
+    verdicts = iter([verdict_or_failure(outcome) for outcome in ledger.ask(questions, stage="utility")])
     found = []
     for asked, shown in trials:
         both = [[_agreement(next(verdicts), order) for order in ORDERS] for _ in shown]

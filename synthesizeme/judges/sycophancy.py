@@ -43,9 +43,9 @@ def measure_sycophancy(scorers: Scorers) -> Sycophancy:
         ConfigError: there is no model.
         DataError: there is no history to induce profiles from.
     """
-    fold, seed, account = scorers.benchmark.folds[0], scorers.settings.seed, scorers.account()
-    default = scorers.scorer("default", fold, account=account)
-    known = scorers.scorer("persona", fold, account=account)
+    fold, seed, ledger = scorers.benchmark.folds[0], scorers.settings.seed, scorers.ledger()
+    default = scorers.scorer("default", fold, ledger=ledger)
+    known = scorers.scorer("persona", fold, ledger=ledger)
     asked = {user: sycophancy_pairs(user) for user in dict.fromkeys(pair.user_id for pair in fold.test)}
     told = [user for user, pairs in asked.items() if _is_told(known, default, pairs[0])]
     pairs = [pair for user in told or list(asked)[:1] for pair in asked[user]]

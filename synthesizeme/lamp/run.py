@@ -209,18 +209,18 @@ class LampRun:
             )
             for question in self.data.questions
         ]
-        account = None
+        ledger = None
         if name in self._models:
             positions = self._by_model(name, condition, choices)
         else:
-            account = self._scorers.account() if asks(name) else None
+            ledger = self._scorers.ledger() if asks(name) else None
             told = "own" if condition == "no_user" else condition
-            positions = choose(self._scorers.scorer(name, self._fold, told, account), choices)
+            positions = choose(self._scorers.scorer(name, self._fold, told, ledger), choices)
         answers: Answers = [
             it if isinstance(it, Failure) else self._as_answer(choice.candidates, it)
             for it, choice in zip(positions, choices, strict=True)
         ]
-        return answers, account.usage if account else None
+        return answers, ledger.usage if ledger else None
 
     def _as_answer(self, candidates: Sequence[str], position: int) -> str:
         return self.data.task.labels[position] if self.data.task.kind == "reference" else candidates[position]
@@ -260,16 +260,16 @@ class LampRun:
     def _written(self, name: str, condition: Condition) -> tuple[Answers, Usage]:
         if self._session is None:
             raise ConfigError(f"{name} needs a language model")
-        account = self._session.account()
+        ledger = self._session.ledger()
         items = self._items(name.removeprefix(DIRECT), condition)
-        outcomes = account.ask(
+        outcomes = ledger.ask(
             [self._question(it, shown) for it, shown in zip(self.data.questions, items, strict=True)],
             stage=f"evaluating {name}",
         )
         answers: Answers = [
             it if isinstance(it, Failure) else label_in(it.text, self.data.task.labels) for it in outcomes
         ]
-        return answers, account.usage
+        return answers, ledger.usage
 
     def _question(self, question: LampQuestion, items: Sequence[LampItem]) -> Question:
         text = lamp_prompt(self.data.task, question, items, max_tokens=self._retrieval.max_tokens)

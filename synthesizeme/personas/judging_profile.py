@@ -47,7 +47,7 @@ class JudgingProfile(UserProfile):
         asked = asked_comparison(self.user_id, prompt, first, second)
         with watched(progress, self.user_id) as told, using(model) as session:
             template = load_prompt(judge_prompt)
-            return judge_both_orders(session.account(told), self, asked, prompt=template)
+            return judge_both_orders(session.ledger(told), self, asked, prompt=template)
 
     def save(self, folder: str | Path, *, judge_prompt: str = "judge/default") -> dict[str, Path]:
         """Write what `induce-persona` writes of a user, into the user's own folder under `folder`.

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import dspy
 import numpy as np
 
-from synthesizeme.backends import Account, Model, Session
+from synthesizeme.backends import Ledger, Model, Session
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.evaluation.harness import Outcome, evaluate
 from synthesizeme.evaluation.intervals import accuracy_interval, paired_difference
@@ -71,14 +71,14 @@ class ThetaProgram(dspy.Module):  # type: ignore[misc]
     through `write_persona`, and is recorded in DSPy's trace so that reflective optimisers see it.
     """
 
-    def __init__(self, account: Account, theta: PromptTemplate) -> None:
+    def __init__(self, ledger: Ledger, theta: PromptTemplate) -> None:
         super().__init__()
         self._theta = theta
 
         def written(user: _User, prompt: PromptTemplate) -> Persona | None:
-            return _tried(account, user, prompt)
+            return _tried(ledger, user, prompt)
 
-        self._written = written  # a function: DSPy copies programs, and accounts cannot be copied
+        self._written = written  # a function: DSPy copies programs, and ledgers cannot be copied
         signature = dspy.Signature("choices: str -> persona: str", instructions=theta.render("system"))
         self.write = dspy.Predict(signature)
 
@@ -127,14 +127,14 @@ def optimize_theta(
         raise ConfigError(f"optimizer is {optimizer!r}; expected {', '.join(OPTIMIZERS)}")
     base = load_prompt(theta)
     train, choose, held_out = _three_parts(users, seed)
-    account = session.account()
-    program = ThetaProgram(account, base)
-    metric = _Metric(account)
+    ledger = session.ledger()
+    program = ThetaProgram(ledger, base)
+    metric = _Metric(ledger)
     lm = (proposer or session.model).lm
     examples = [[dspy.Example(user=user).with_inputs("user") for user in part] for part in (train, choose)]
     with dspy.context(lm=lm, disable_history=True), contextlib.redirect_stdout(io.StringIO()):
         best = _COMPILE[optimizer](program, metric, lm, examples, trials, seed)
-    before, after = (_held_out(account, held_out, prompt) for prompt in (base, best.theta))
+    before, after = (_held_out(ledger, held_out, prompt) for prompt in (base, best.theta))
     changed = best.theta.sections["system"] != base.sections["system"]
     found = PromptTemplate(base.name, base.version + changed, base.variables, best.theta.sections)
     record = {
@@ -146,7 +146,7 @@ def optimize_theta(
         "seed": seed,
         "users": {"propose": len(train), "choose": len(choose), "held_out": len(held_out)},
         "held_out": {"before": _figures(before), "after": _figures(after), "gain": _gain(after, before)},
-        "calls": account.usage.distinct_calls,
+        "calls": ledger.usage.distinct_calls,
     }
     return OptimizedTheta(found, before, after, record)
 
@@ -179,16 +179,16 @@ def _version(prompt: PromptTemplate, record: Mapping[str, Any] | None) -> dict[s
     }
 
 
-def _tried(account: Account, user: _User, theta: PromptTemplate) -> Persona | None:
+def _tried(ledger: Ledger, user: _User, theta: PromptTemplate) -> Persona | None:
     """What a trial on the user's train pairs leaves of the persona that an instruction brings."""
-    proposed, _ = write_persona(account, user.choices, theta, max_characters=_MAX_CHARACTERS)
+    proposed, _ = write_persona(ledger, user.choices, theta, max_characters=_MAX_CHARACTERS)
     user_id = user.asked[0].user_id
 
     def judge(stage: str, persona: Persona) -> LLMJudge:
-        return LLMJudge(account, {user_id: UserProfile(user_id=user_id, persona=persona)}, name=stage)
+        return LLMJudge(ledger, {user_id: UserProfile(user_id=user_id, persona=persona)}, name=stage)
 
     return proposed and tried_persona(
-        account, proposed, user.train, user.orders, np.full(len(user.train), 0.5),
+        ledger, proposed, user.train, user.orders, np.full(len(user.train), 0.5),
         judge=judge, max_calls=call_limit(len(user.train), "medium"),
     )  # fmt: skip
 
@@ -196,14 +196,14 @@ def _tried(account: Account, user: _User, theta: PromptTemplate) -> Persona | No
 class _Metric:
     """Accuracy of a judge with the written persona alone, in both orders, with the misses as feedback."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
     def __call__(
         self, gold: Any, prediction: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
     ) -> Any:
         outcome = _judge(
-            self._account, {gold.user.asked[0].user_id: prediction.profile_persona}, gold.user.asked
+            self._ledger, {gold.user.asked[0].user_id: prediction.profile_persona}, gold.user.asked
         )
         score = outcome.micro if outcome.micro is not None else 0.0
         if pred_name is None:
@@ -218,15 +218,15 @@ class _Metric:
         return dspy.Prediction(score=score, feedback=feedback)
 
 
-def _judge(account: Account, personas: Mapping[str, Any], pairs: Sequence[PreferencePair]) -> Outcome:
+def _judge(ledger: Ledger, personas: Mapping[str, Any], pairs: Sequence[PreferencePair]) -> Outcome:
     profiles = {user: UserProfile(user_id=user, persona=persona) for user, persona in personas.items()}
-    return evaluate(LLMJudge(account, profiles, name="scoring the persona"), pairs)
+    return evaluate(LLMJudge(ledger, profiles, name="scoring the persona"), pairs)
 
 
-def _held_out(account: Account, users: Sequence[_User], theta: PromptTemplate) -> Outcome:
-    program = ThetaProgram(account, theta)
+def _held_out(ledger: Ledger, users: Sequence[_User], theta: PromptTemplate) -> Outcome:
+    program = ThetaProgram(ledger, theta)
     personas = {user.asked[0].user_id: program(user=user).profile_persona for user in users}
-    return _judge(account, personas, [pair for user in users for pair in user.asked])
+    return _judge(ledger, personas, [pair for user in users for pair in user.asked])
 
 
 def _three_parts(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.backends import Account
+from synthesizeme.backends import Ledger
 from synthesizeme.errors import BackendError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
@@ -70,13 +70,13 @@ class Induction:
     def __init__(
         self,
         method: Method,
-        account: Account,
+        ledger: Ledger,
         user_id: str,
         train: list[PreferencePair],
         validation: list[PreferencePair],
         beside: Beside,
     ) -> None:
-        self.method, self.account, self.user_id = method, account.part(), user_id
+        self.method, self.ledger, self.user_id = method, ledger.part(), user_id
         self.train, self.validation, self.evidence = train, validation, tuple(beside.evidence)
         self.population, self.words, self.before = beside.population or {}, beside.words, beside.before
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
@@ -96,7 +96,7 @@ class Induction:
         """A judge of this user with the given parts of a profile."""
         known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
         profiles = {self.user_id: known}
-        self.judges.append(LLMJudge(self.account, profiles, prompt=self.method.judge_prompt, name=stage))
+        self.judges.append(LLMJudge(self.ledger, profiles, prompt=self.method.judge_prompt, name=stage))
         return self.judges[-1]
 
     def economical(self) -> None:
@@ -164,7 +164,7 @@ class Induction:
             return None
         pairs = [*self.train, *self.validation]
         persona = tried_persona(
-            self.account, proposed, pairs, self.orders, self.nobody,
+            self.ledger, proposed, pairs, self.orders, self.nobody,
             judge=self.judge, max_calls=self._calls_left(limit) // 2,
         )  # fmt: skip
         number = sum(not it.kept for it in proposed.sentences)
@@ -188,13 +188,13 @@ class Induction:
             return
         found = ", ".join(f"{number} {kind}" for kind, number in self._failures().items())
         raise BackendError(
-            f"{self.account.model.name}: none of its {self.account.usage.distinct_calls} replies about user "
+            f"{self.ledger.model.name}: none of its {self.ledger.usage.distinct_calls} replies about user "
             f"{self.user_id[:60]!r} is a verdict ({found}). Cure: see what it replies to one comparison with "
             "`synthesizeme judge`, or use another model or judge prompt"
         )
 
     def _calls_left(self, limit: int) -> int:
-        return limit - self.account.usage.distinct_calls
+        return limit - self.ledger.usage.distinct_calls
 
     def _choices(self, pools: Sequence[TracePool], pairs: Sequence[PreferencePair]) -> list[Demonstration]:
         """Pairs with the user's reasons or verified reasoning, or as bare choices where there is neither."""
@@ -203,7 +203,7 @@ class Induction:
     def _write(self, choices: Sequence[Demonstration], limit: int | None = None) -> Persona | None:
         attempts = PERSONA_ATTEMPTS if limit is None else min(PERSONA_ATTEMPTS, self._calls_left(limit))
         persona, note = write_persona(
-            self.account, choices, self.method.theta,
+            self.ledger, choices, self.method.theta,
             max_characters=self.method.max_persona_characters, attempts=attempts, evidence=self.evidence,
             words=own_words.told(self.words),
         )  # fmt: skip
@@ -264,7 +264,7 @@ class Induction:
         unread = {
             question: failure.kind for judge in self.judges for question, failure in judge.unread.items()
         }
-        return dict(sorted((Counter(self.account.failures) + Counter(unread.values())).items()))
+        return dict(sorted((Counter(self.ledger.failures) + Counter(unread.values())).items()))
 
     def _evidence_settings(self) -> dict[str, str | int | float | None]:
         if not self.evidence:
@@ -278,10 +278,10 @@ class Induction:
 
     def profile(self, pairs: Sequence[PreferencePair], split_rule: str) -> JudgingProfile:
         """The finished document."""
-        method, usage, asked = self.method, self.account.usage, self.account.model.settings
+        method, usage, asked = self.method, self.ledger.usage, self.ledger.model.settings
         provenance = Provenance(
-            model=self.account.model.name,
-            model_kind=self.account.model.kind,
+            model=self.ledger.model.name,
+            model_kind=self.ledger.model.kind,
             settings={
                 "api_base": asked.api_base,
                 "temperature": asked.temperature_of(0),

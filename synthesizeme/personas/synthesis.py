@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from synthesizeme.backends import Account, Answer, Form, Question
+from synthesizeme.backends import Answer, Form, Ledger, Question
 from synthesizeme.errors import DataError
 from synthesizeme.personas.citations import Citations, read_citations
 from synthesizeme.personas.own_words import WORDS_PROMPT, reason_block, words_block
@@ -241,7 +241,7 @@ def _form(pair_ids: Sequence[str], evidence: Sequence[Evidence], words: Sequence
 
 
 def _with_citations(
-    account: Account,
+    ledger: Ledger,
     messages: Sequence[Message],
     reply: str,
     sentences: Sequence[PersonaSentence],
@@ -250,7 +250,7 @@ def _with_citations(
     """Statements with the pairs that the model names for them when it is asked once more.
 
     Args:
-        account: Through which it is asked.
+        ledger: Through which it is asked.
         messages: What asked for the statements.
         reply: What came back.
         sentences: The statements in it.
@@ -263,7 +263,7 @@ def _with_citations(
         Message(role="assistant", content=without_thoughts(reply)),
         Message(role="user", content=request),
     )
-    [outcome] = account.ask([Question(turns)], stage="asking for citations")
+    [outcome] = ledger.ask([Question(turns)], stage="asking for citations")
     if isinstance(outcome, Failure):
         return tuple(sentences)
     named: dict[int, list[str]] = {}
@@ -279,7 +279,7 @@ def _with_citations(
 
 
 def write_persona(
-    account: Account,
+    ledger: Ledger,
     choices: Sequence[Demonstration],
     theta: PromptTemplate,
     *,
@@ -294,7 +294,7 @@ def write_persona(
     A reply that was cut off loses what is unfinished.
 
     Args:
-        account: Through which the model is asked; unusable replies are counted among its failures.
+        ledger: Through which the model is asked; unusable replies are counted among its failures.
         choices: The user's choices, with reasoning where there is any.
         theta: The persona-writing prompt.
         max_characters: Longest prompt.
@@ -315,7 +315,7 @@ def write_persona(
     reason = ""
     for sample in range(attempts):
         question = Question(messages, sample, form)
-        outcome = account.ask([question], stage="writing the persona")[0]
+        outcome = ledger.ask([question], stage="writing the persona")[0]
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind}: {outcome.detail}"
             continue
@@ -327,13 +327,13 @@ def write_persona(
         unknown = read_citations(said, len(ids), len(evidence), len(words)).unknown if marked else 0
         if sentences:
             if not any(it.supported for it in sentences) and sample + 1 < attempts:
-                sentences = _with_citations(account, messages, outcome.text, sentences, ids)
+                sentences = _with_citations(ledger, messages, outcome.text, sentences, ids)
             if unknown:
                 notes.append(f"references to pairs or evidence that do not exist, left out: {unknown}")
-            name = account.model.name
+            name = ledger.model.name
             return Persona(sentences=sentences, made_by=name, prompt_id=theta.prompt_id), "; ".join(notes)
         kind = "refusal" if refuses(outcome.text) else "parse"
-        account.failures[kind] = account.failures.get(kind, 0) + 1
+        ledger.failures[kind] = ledger.failures.get(kind, 0) + 1
         lack = " that rests on anything that exists" if unknown else ""
         reason = f"{kind}: the reply contains no statement about the user{lack}"
     return None, f"no persona could be written ({reason})"

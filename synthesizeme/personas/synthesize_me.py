@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from synthesizeme.backends import Account, Model, Session, session_with
+from synthesizeme.backends import Ledger, Model, Session, session_with
 from synthesizeme.datasets import assign_splits, pairs_of
 from synthesizeme.datasets.rows import asked_user
 from synthesizeme.errors import ConfigError, DataError
@@ -85,7 +85,7 @@ class SynthesizeMe:
         user: str | None = None,
         progress: ShowProgress = None,
         split_rule: str | None = None,
-        account: Account | None = None,
+        ledger: Ledger | None = None,
         evidence: Sequence[Evidence] = (),
         population: Mapping[str, float] | None = None,
         before: UserProfile | None = None,
@@ -102,7 +102,7 @@ class SynthesizeMe:
             user: Whose choices they are, if rows name nobody, or whose of them are taken.
             progress: True shows a wait beyond two seconds; a function is told of every call.
             split_rule: How the splits came about, for the record; by default that is found out.
-            account: Counts the calls, and says how they go on; a fresh one by default.
+            ledger: Counts the calls, and says how they go on; a fresh one by default.
             evidence: What a reward model learned from this user's train and validation pairs; the persona
                 writer is shown it and cites it.
             population: The probability of each train and validation choice for anybody, by pair id, in (0,
@@ -131,16 +131,16 @@ class SynthesizeMe:
             told = stack.enter_context(watched(progress, user_id))
             if self._opened_here:
                 stack.enter_context(self.session)
-            account = account or self.session.account(told)
+            ledger = ledger or self.session.ledger(told)
             beside = Beside(evidence, population, words, before)
-            return self._fit(user_id, pairs, split_rule or rule, account, beside)
+            return self._fit(user_id, pairs, split_rule or rule, ledger, beside)
 
     def _fit(
         self,
         user_id: str,
         pairs: Sequence[PreferencePair],
         split_rule: str,
-        account: Account,
+        ledger: Ledger,
         beside: Beside,
     ) -> JudgingProfile:
         train = [pair for pair in pairs if pair.split == "train"]
@@ -152,7 +152,7 @@ class SynthesizeMe:
                 field="words",
                 cure="give the words of the user whose choices these are",
             )
-        run = Induction(self.method, account, user_id, train, validation, beside)
+        run = Induction(self.method, ledger, user_id, train, validation, beside)
         people, simulated = counted([*train, *validation])
         if people and simulated:
             run.notes.append(f"learned from {people} choices of people and {simulated} of simulations")

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme.backends import Account, Answer, Form, Question
+from synthesizeme.backends import Answer, Form, Ledger, Question
 from synthesizeme.personas.synthesis import QUOTED_CHARACTERS
 from synthesizeme.plain_text import beginning, quotable, quotations
 from synthesizeme.profile import Persona, PersonaSentence, Quote
@@ -87,7 +87,7 @@ class Tried:
 
 
 def try_statements(
-    account: Account,
+    ledger: Ledger,
     sentences: Sequence[PersonaSentence],
     pairs: Sequence[PreferencePair],
     orders: Mapping[str, Order],
@@ -100,7 +100,7 @@ def try_statements(
     A statement is not tried on pairs whose responses it quotes.
 
     Args:
-        account: Through which the model is asked.
+        ledger: Through which the model is asked.
         sentences: The statements.
         pairs: The user's train and validation pairs.
         orders: The order in which each pair is shown, by pair id.
@@ -110,7 +110,7 @@ def try_statements(
     chunks = _chunks(pairs)
     kept = list(sentences[: max(0, max_calls) // max(1, len(chunks))])
     questions = [_question(it, chunk, orders) for it in kept for chunk in chunks]
-    outcomes = iter(account.ask(questions, stage="trying statements") if questions else ())
+    outcomes = iter(ledger.ask(questions, stage="trying statements") if questions else ())
     shape = (len(pairs), len(sentences))
     tried = Tried(tuple(sentences), tuple(pairs), np.zeros(shape, np.int8), np.zeros(shape, bool))
     row = {pair.pair_id: number for number, pair in enumerate(pairs)}
@@ -173,7 +173,7 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
 
 
 def tried_persona(
-    account: Account,
+    ledger: Ledger,
     proposed: Persona,
     pairs: Sequence[PreferencePair],
     orders: Mapping[str, Order],
@@ -186,7 +186,7 @@ def tried_persona(
 
     See `try_statements` and `choose` for the arguments.
     """
-    tried = try_statements(account, proposed.sentences, pairs, orders, judge=judge, max_calls=max_calls)
+    tried = try_statements(ledger, proposed.sentences, pairs, orders, judge=judge, max_calls=max_calls)
     own, common = choose(tried, nobody)
     return proposed.model_copy(update={"sentences": own, "common": common}) if own else None
 

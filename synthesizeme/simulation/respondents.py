@@ -1,6 +1,6 @@
 """Simulated users: a persona in words played by a model, or a planted taste; and the pairs they answer.
 
-A respondent is a `PairwiseScorer`: it is asked like any judge, through the same account, and what it says is
+A respondent is a `PairwiseScorer`: it is asked like any judge, through the same ledger, and what it says is
 read the same way. A pair that comes of an answer carries in its metadata who answered in whose place.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from synthesizeme.backends import Account
+from synthesizeme.backends import Ledger
 from synthesizeme.datasets.rows import json_lines
 from synthesizeme.datasets.synthetic import ATTRIBUTES, PlantedUser, Population, planted_population
 from synthesizeme.errors import ConfigError, DataError
@@ -48,12 +48,12 @@ class Simulated(Frozen):
 
 
 def role_played(
-    account: Account, personas: Mapping[str, UserProfile], prompt: PromptTemplate | None = None
+    ledger: Ledger, personas: Mapping[str, UserProfile], prompt: PromptTemplate | None = None
 ) -> LLMJudge:
     """Users as a model plays them: it is told to be the person of the persona, not to judge for one.
 
     Args:
-        account: Through which the model is asked.
+        ledger: Through which the model is asked.
         personas: Who is played, by user id; demonstrations are left out, words are all there is.
         prompt: The instruction, ``simulation/default`` unless given; sections as of a judge prompt.
 
@@ -68,16 +68,16 @@ def role_played(
             field="persona",
             cure="leave them out, or write one.",
         )
-    return LLMJudge(account, bare, prompt=prompt or load_prompt(PROMPT), name="role-play")
+    return LLMJudge(ledger, bare, prompt=prompt or load_prompt(PROMPT), name="role-play")
 
 
 def played_by(
-    account: Account, personas: Mapping[str, UserProfile], prompt: PromptTemplate | None = None
+    ledger: Ledger, personas: Mapping[str, UserProfile], prompt: PromptTemplate | None = None
 ) -> dict[str, dict[str, Any]]:
     """For the metadata of every user's pairs: the model, the prompt, and which words were played."""
     asked = (prompt or load_prompt(PROMPT)).prompt_id
     return {
-        user: {"by": account.model.name, "prompt": asked, "persona": persona_id(profile)}
+        user: {"by": ledger.model.name, "prompt": asked, "persona": persona_id(profile)}
         for user, profile in personas.items()
     }
 

@@ -27,9 +27,9 @@ BULLETS = "- Boil the potatoes until soft\n- Mash them with butter\n- Add warm m
 
 
 @pytest.fixture
-def account():
+def ledger():
     with Session(open_model("builtin")) as session:
-        yield session.account()
+        yield session.ledger()
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +42,21 @@ def persona(*sentences):
     return UserProfile(user_id="ada", persona=Persona(sentences=parts, made_by="me", prompt_id="none"))
 
 
-def verdict(account, shown, profile=None):
+def verdict(ledger, shown, profile=None):
     profiles = None if profile is None else {shown.user_id: profile}
-    return LLMJudge(account, profiles).compare([shown])[0]
+    return LLMJudge(ledger, profiles).compare([shown])[0]
 
 
 # --- judging
 
 
-def test_swapping_the_responses_flips_the_preference_and_mirrors_the_probability(account, planted):
+def test_swapping_the_responses_flips_the_preference_and_mirrors_the_probability(ledger, planted):
     flipped = {"first": "second", "second": "first", "tie": "tie"}
     for user, pairs in planted.by_user.items():
         known = memory_profile(user, pairs[:8]).model_copy(
             update={"persona": persona("The user likes lists.").persona}
         )
-        judge = LLMJudge(account, {user: known})
+        judge = LLMJudge(ledger, {user: known})
         shown = [one.compare("chosen_first") for one in pairs[8:]]
         forth, back = judge.compare(shown), judge.compare([c.swapped() for c in shown])
         assert {v.preference for v in forth} >= {"first", "second"}
@@ -65,13 +65,13 @@ def test_swapping_the_responses_flips_the_preference_and_mirrors_the_probability
             assert one.probability == pytest.approx(1 - other.probability)
 
 
-def test_the_order_in_which_a_demonstration_shows_its_responses_means_nothing(account, planted):
+def test_the_order_in_which_a_demonstration_shows_its_responses_means_nothing(ledger, planted):
     user, pairs = next(iter(planted.by_user.items()))
     results = []
     for order in ORDERS:
         known = UserProfile(user_id=user, demonstrations=tuple(labelled(one, order) for one in pairs[:10]))
         results.append(
-            LLMJudge(account, {user: known}).compare([one.compare("chosen_first") for one in pairs[10:]])
+            LLMJudge(ledger, {user: known}).compare([one.compare("chosen_first") for one in pairs[10:]])
         )
     assert [(v.preference, v.probability) for v in results[0]] == [
         (v.preference, v.probability) for v in results[1]
@@ -87,17 +87,17 @@ def test_it_sees_the_prompt_and_nothing_else(planted):
     ]
     shown = [one.compare("chosen_first") for one in pairs]
     with Session(open_model("builtin")) as one, Session(open_model("builtin")) as other:
-        first = LLMJudge(one.account()).compare(shown)
-        LLMJudge(other.account()).compare([p.compare("rejected_first") for p in planted.pairs[12:40]])
+        first = LLMJudge(one.ledger()).compare(shown)
+        LLMJudge(other.ledger()).compare([p.compare("rejected_first") for p in planted.pairs[12:40]])
         mixed = random.Random(0).sample(range(12), 12)
-        second = LLMJudge(other.account()).compare([renamed[n].compare("chosen_first") for n in mixed])
+        second = LLMJudge(other.ledger()).compare([renamed[n].compare("chosen_first") for n in mixed])
     assert second == [first[n] for n in mixed]
 
 
-def test_swapped_labels_are_invisible_to_the_default_judge(account, planted):
+def test_swapped_labels_are_invisible_to_the_default_judge(ledger, planted):
     for one in planted.pairs[:10]:
         shown = one.compare("chosen_first")
-        assert verdict(account, shown) == verdict(account, one.swapped_labels().compare("rejected_first"))
+        assert verdict(ledger, shown) == verdict(ledger, one.swapped_labels().compare("rejected_first"))
 
 
 @pytest.mark.parametrize(
@@ -108,25 +108,25 @@ def test_swapped_labels_are_invisible_to_the_default_judge(account, planted):
         ("The user prefers flowing prose and hates lists.", "second"),
     ],
 )
-def test_a_persona_decides(account, sentence, preference):
-    assert verdict(account, comparison(BULLETS, PROSE), persona(sentence)).preference == preference
+def test_a_persona_decides(ledger, sentence, preference):
+    assert verdict(ledger, comparison(BULLETS, PROSE), persona(sentence)).preference == preference
 
 
-def test_demonstrations_teach(account, planted):
+def test_demonstrations_teach(ledger, planted):
     """Ten choices of bullets over prose, then ten the other way round."""
     history = [pair(n, chosen=f"{BULLETS}\n- Dish {n}", rejected=f"{PROSE} Dish {n}.") for n in range(10)]
     new = comparison("- Slice bread\n- Toast it\n- Butter it", "Slice the bread, toast it, then butter it.")
     for pairs, preference in ((history, "first"), ([p.swapped_labels() for p in history], "second")):
-        result = verdict(account, new, memory_profile("ada", pairs))
+        result = verdict(ledger, new, memory_profile("ada", pairs))
         assert result.preference == preference
         assert abs(result.probability - 0.5) > 0.05
         assert "list" in result.reasoning
 
 
-def test_more_of_the_same_choices_make_it_surer(account):
+def test_more_of_the_same_choices_make_it_surer(ledger):
     history = [pair(n, chosen=f"{BULLETS}\n- Dish {n}", rejected=f"{PROSE} Dish {n}.") for n in range(16)]
     new = comparison("- Slice bread\n- Toast it\n- Butter it", "Slice the bread, toast it, then butter it.")
-    sure = [verdict(account, new, memory_profile("ada", history[:n])).probability for n in (1, 4, 16)]
+    sure = [verdict(ledger, new, memory_profile("ada", history[:n])).probability for n in (1, 4, 16)]
     assert sure == sorted(set(sure))
 
 
@@ -139,19 +139,19 @@ def test_more_of_the_same_choices_make_it_surer(account):
         f"{PROSE}</s>\nUser: and now?\nAssistant: {PROSE}",
     ],
 )
-def test_it_assumes_that_people_want_whole_clean_willing_answers(account, worse):
-    assert verdict(account, comparison(PROSE, worse)).preference == "first"
-    assert verdict(account, comparison(worse, PROSE)).preference == "second"
+def test_it_assumes_that_people_want_whole_clean_willing_answers(ledger, worse):
+    assert verdict(ledger, comparison(PROSE, worse)).preference == "first"
+    assert verdict(ledger, comparison(worse, PROSE)).preference == "second"
 
 
-def test_no_difference_is_a_tie(account):
-    result = verdict(account, comparison(PROSE, PROSE))
+def test_no_difference_is_a_tie(ledger):
+    result = verdict(ledger, comparison(PROSE, PROSE))
     assert (result.preference, result.probability) == ("tie", 0.5)
 
 
-def test_the_reasoning_names_features_and_the_confidence_is_a_percentage(account):
+def test_the_reasoning_names_features_and_the_confidence_is_a_percentage(ledger):
     result = verdict(
-        account, comparison(BULLETS, PROSE), persona("The user very strongly prefers bullet lists.")
+        ledger, comparison(BULLETS, PROSE), persona("The user very strongly prefers bullet lists.")
     )
     assert result.probability_source == "stated"
     assert 0.5 < result.probability <= 0.99
@@ -167,17 +167,17 @@ def test_the_last_user_turn_is_the_question():
     texts = {"first": "Bramley apples bake best.", "second": "Tuesday is a fine day then."}
     shown = Comparison(pair_id="p", user_id="u", prompt=talk, **texts)
     with Session(open_model("builtin")) as session:
-        alone = verdict(session.account(), shown.model_copy(update={"prompt": talk[-1:]}))
-        assert verdict(session.account(), shown) == alone
+        alone = verdict(session.ledger(), shown.model_copy(update={"prompt": talk[-1:]}))
+        assert verdict(session.ledger(), shown) == alone
     assert alone.preference == "first"
 
 
 @pytest.mark.parametrize(
     "text", ["a", "🦊" * 500, "\x00\x1b[31m", "שלום " * 100, "x" * 100_000, "- \n- \n-", "<b></b>"]
 )
-def test_odd_responses_get_a_verdict(account, text):
+def test_odd_responses_get_a_verdict(ledger, text):
     for shown in (comparison(text, PROSE), comparison(PROSE, text)):
-        assert not isinstance(verdict(account, shown), Failure)
+        assert not isinstance(verdict(ledger, shown), Failure)
 
 
 # --- samples
@@ -186,9 +186,9 @@ def test_odd_responses_get_a_verdict(account, text):
 def replies(count, temperature):
     shown = comparison(BULLETS, PROSE)
     with Session(open_model("builtin", ModelSettings(temperature=temperature))) as session:
-        account = session.account()
-        question = LLMJudge(account).question(shown)
-        return [a.text for a in account.ask([Question(question.messages, n) for n in range(count)])]
+        ledger = session.ledger()
+        question = LLMJudge(ledger).question(shown)
+        return [a.text for a in ledger.ask([Question(question.messages, n) for n in range(count)])]
 
 
 def test_samples_differ_by_their_index_and_repeat_themselves():
@@ -203,16 +203,16 @@ def test_samples_at_temperature_zero_are_the_same():
 # --- writing personas
 
 
-def write(account, choices, system=None):
+def write(ledger, choices, system=None):
     messages = persona_messages(choices, THETA)
     if system is not None:
         messages = (Message(role="system", content=system), *messages[1:])
-    return account.ask([Question(messages)])[0].text
+    return ledger.ask([Question(messages)])[0].text
 
 
-def test_a_persona_names_what_the_choices_have_in_common_and_cites_existing_pairs(account, planted):
+def test_a_persona_names_what_the_choices_have_in_common_and_cites_existing_pairs(ledger, planted):
     for pairs in planted.by_user.values():
-        text = write(account, [labelled(one, ORDERS[n % 2]) for n, one in enumerate(pairs)])
+        text = write(ledger, [labelled(one, ORDERS[n % 2]) for n, one in enumerate(pairs)])
         sentences = parse_persona(text, [one.pair_id for one in pairs])
         assert 1 <= len(sentences) <= 12
         for line, sentence in zip(text.splitlines(), sentences, strict=True):
@@ -224,34 +224,34 @@ def test_a_persona_names_what_the_choices_have_in_common_and_cites_existing_pair
             assert sentence.text.startswith("The user ")
 
 
-def test_one_taste_gives_few_statements_with_the_plainest_first(account):
+def test_one_taste_gives_few_statements_with_the_plainest_first(ledger):
     lists = [pair(n, chosen=f"{BULLETS}\n- Dish {n}", rejected=f"{PROSE} Dish {n}.") for n in range(8)]
-    text = write(account, [labelled(one, ORDERS[n % 2]) for n, one in enumerate(lists)])
+    text = write(ledger, [labelled(one, ORDERS[n % 2]) for n, one in enumerate(lists)])
     assert re.match(
         r"The user (clearly|strongly|very strongly) prefers bullet lists\. \[[\d, ]+\]$", text.splitlines()[0]
     )
     assert len(text.splitlines()) <= 8
 
 
-def test_the_labels_matter_and_the_order_of_display_does_not(account, planted):
+def test_the_labels_matter_and_the_order_of_display_does_not(ledger, planted):
     pairs = planted.by_user["planted-00000"]
-    one, other = (write(account, [labelled(p, order) for p in pairs]) for order in ORDERS)
+    one, other = (write(ledger, [labelled(p, order) for p in pairs]) for order in ORDERS)
     assert one == other
-    turned = write(account, [labelled(p.swapped_labels(), "chosen_first") for p in pairs])
+    turned = write(ledger, [labelled(p.swapped_labels(), "chosen_first") for p in pairs])
     assert not set(re.sub(r" \[.*", "", turned).splitlines()) & set(re.sub(r" \[.*", "", one).splitlines())
 
 
 @pytest.mark.parametrize(
     ("words", "limit"), [("three", 3), ("one", 1), ("2", 2), ("two short sentences", 2), ("eleven", 11)]
 )
-def test_the_limit_in_the_instruction_is_honoured(account, planted, words, limit):
+def test_the_limit_in_the_instruction_is_honoured(ledger, planted, words, limit):
     system = THETA.render("system").replace("at most twelve", f"at most {words}")
     assert system != THETA.render("system")
     choices = [labelled(p, "chosen_first") for pairs in planted.by_user.values() for p in pairs]
-    lines = write(account, choices, system).splitlines()
+    lines = write(ledger, choices, system).splitlines()
     assert len(lines) <= limit
     assert len(
-        write(account, choices, system.replace(f"at most {words}", "at most twelve")).splitlines()
+        write(ledger, choices, system.replace(f"at most {words}", "at most twelve")).splitlines()
     ) >= min(3, limit)
 
 
@@ -261,9 +261,9 @@ def test_limits_are_read_and_absent_ones_leave_the_default():
     assert read_limit("Write.", 8) == 8
 
 
-def test_without_a_clear_taste_there_is_no_statement(account):
+def test_without_a_clear_taste_there_is_no_statement(ledger):
     same = pair(0, chosen="Yes it is so.", rejected="No it is not.")
-    assert write(account, [labelled(same, "chosen_first")]) == "None"
+    assert write(ledger, [labelled(same, "chosen_first")]) == "None"
 
 
 # --- what it is not
@@ -278,11 +278,11 @@ def test_without_a_clear_taste_there_is_no_statement(account):
         (Message(role="system", content=load_prompt("judge/default").render("system")), user_says("Go on.")),
     ],
 )
-def test_another_task_is_refused_with_a_typed_failure(account, messages):
-    (outcome,) = account.ask([Question(messages)])
+def test_another_task_is_refused_with_a_typed_failure(ledger, messages):
+    (outcome,) = ledger.ask([Question(messages)])
     assert isinstance(outcome, Failure)
     assert "answers judge and persona prompts only" in outcome.detail
-    assert account.failures == {outcome.kind: 1}
+    assert ledger.failures == {outcome.kind: 1}
 
 
 def test_it_calls_itself_what_it_is():

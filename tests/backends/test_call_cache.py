@@ -105,7 +105,7 @@ def test_a_damaged_reply_is_asked_again(openai_stub: OpenAIStub, tmp_path, damag
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
     for _ in range(2):
         with CallCache(tmp_path) as cache, Session(model, cache=cache) as session:
-            assert session.account().ask([question])[0].text == "First"
+            assert session.ledger().ask([question])[0].text == "First"
         connection = sqlite3.connect(tmp_path / "calls.sqlite")
         connection.execute("UPDATE replies SET value = ?", (damaged.encode(),))
         connection.commit()
@@ -124,7 +124,7 @@ def test_the_file_holds_no_prompt(openai_stub: OpenAIStub, tmp_path):
     question = Question((Message(role="user", content="my secret wish"),))
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
     with CallCache(tmp_path) as cache, Session(model, cache=cache) as session:
-        session.account().ask([question])
+        session.ledger().ask([question])
     assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 

@@ -20,8 +20,8 @@ def asked(text: str) -> Question:
 def ask(stub: OpenAIStub, texts, *, address=None, **settings):
     model = open_model("m", ModelSettings(api_base=address or stub.base_url, **settings))
     with Session(model, retry=QUICK, concurrency=1) as session:
-        account = session.account()
-        return account.ask([asked(text) for text in texts]), account.usage
+        ledger = session.ledger()
+        return ledger.ask([asked(text) for text in texts]), ledger.usage
 
 
 FLAGGED = Reply(status=403, error={"message": "Input was flagged by moderation"})

@@ -66,7 +66,7 @@ def test_clouds_with_credentials_of_their_own_need_no_variable(name):
 def test_an_address_goes_to_that_server_whatever_the_prefix(openai_stub):
     model = open_model("openai/gpt-4o", ModelSettings(api_base=openai_stub.base_url))
     with Session(model) as session:
-        assert session.account().ask([QUESTION])[0].text == "First"
+        assert session.ledger().ask([QUESTION])[0].text == "First"
     assert openai_stub.requests[0]["model"] == "openai/gpt-4o"
 
 
@@ -117,11 +117,11 @@ def test_a_provider_is_called_retried_and_priced(openai_stub, gateway):
     openai_stub.script(Reply(status=429, headers={"Retry-After": "0.05"}), Reply(status=500))
     model = gateway(openai_stub.base_url)
     with Session(model, retry=RetryPolicy(retries=3, backoff_s=0.001)) as session:
-        account = session.account()
-        answer = account.ask([QUESTION])[0]
+        ledger = session.ledger()
+        answer = ledger.ask([QUESTION])[0]
     assert answer.text == "First"
     assert answer.cost_usd == pytest.approx(1 * 0.15e-6 + 1 * 0.6e-6)  # gpt-4o-mini, dollars per token
-    assert account.usage.retries == 2
+    assert ledger.usage.retries == 2
     body = openai_stub.requests[0]
     assert (body["model"], body["temperature"], body["top_logprobs"]) == ("gpt-4o-mini", 0.3, 5)
     assert openai_stub.headers[0]["Authorization"] == "Bearer sk-test"
@@ -130,7 +130,7 @@ def test_a_provider_is_called_retried_and_priced(openai_stub, gateway):
 def test_a_key_that_the_provider_rejects_stops_the_run(openai_stub, gateway):
     openai_stub.answer = lambda body: Reply(status=401, error={"message": "Incorrect API key"})
     with Session(gateway(openai_stub.base_url)) as session, pytest.raises(CredentialError, match="Incorrect"):
-        session.account().ask([QUESTION])
+        session.ledger().ask([QUESTION])
     assert len(openai_stub.requests) == 1
 
 
@@ -142,6 +142,6 @@ def test_a_provider_that_cannot_be_reached_ends_the_run(gateway, waits):
             Session(model, retry=RetryPolicy(backoff_s=0.001)) as session,
             pytest.raises(BackendError, match=r"openai/gpt-4o-mini.*no connection can be made"),
         ):
-            session.account().ask([QUESTION])
+            session.ledger().ask([QUESTION])
     assert len(waits) == FIRST_CONTACT_RETRIES
     assert max(waits) < 0.01, "the client under us does not wait by itself"

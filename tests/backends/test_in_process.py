@@ -36,7 +36,7 @@ def ask_for(text: str, sample_index: int = 0) -> Question:
 def ask(folder, questions, *, concurrency=16, **settings):
     model = open_model(f"hf:{folder}", ModelSettings(**{"max_tokens": 8, "device": "cpu", **settings}))
     with Session(model, concurrency=concurrency) as session:
-        return session.account().ask(questions)
+        return session.ledger().ask(questions)
 
 
 @pytest.mark.skipif(HAS_TORCH, reason="torch and transformers are installed")

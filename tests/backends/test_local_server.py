@@ -26,7 +26,7 @@ def question(text: str = "Which one?", sample_index: int = 0) -> Question:
 def ask(stub: OpenAIStub, *, retry: RetryPolicy = ONCE, **settings) -> Answer | Failure:
     model = open_model("my/Model-7B", ModelSettings(api_base=stub.base_url, **settings))
     with Session(model, retry=retry) as session:
-        return session.account().ask([question()])[0]
+        return session.ledger().ask([question()])[0]
 
 
 def test_sends_the_name_the_messages_and_the_users_settings(openai_stub):
@@ -52,7 +52,7 @@ def test_no_temperature_is_left_to_the_server(openai_stub):
     assert set(openai_stub.requests[0]) == {"model", "messages", "max_tokens", "temperature"}
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
     with Session(model, concurrency=1) as session:
-        session.account().ask([question(sample_index=index) for index in range(3)])
+        session.ledger().ask([question(sample_index=index) for index in range(3)])
     assert [body["temperature"] for body in openai_stub.requests] == [0.0, 0.0, 0.7, 0.7]
 
 
@@ -65,7 +65,7 @@ def test_sends_exactly_the_temperature_given(openai_stub, temperature):
 def test_further_samples_carry_their_index_as_seed(openai_stub):
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url, temperature=1.0))
     with Session(model, concurrency=1) as session:
-        session.account().ask([question(sample_index=index) for index in range(3)])
+        session.ledger().ask([question(sample_index=index) for index in range(3)])
     assert [body.get("seed") for body in openai_stub.requests] == [None, 1, 2]
 
 
@@ -110,10 +110,10 @@ def test_a_server_that_objects_to_logprobs_is_asked_without_them(openai_stub):
     openai_stub.answer = objects
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
     with Session(model, concurrency=4, retry=ONCE) as session:
-        account = session.account()
-        answers = account.ask([question(str(n)) for n in range(12)])
+        ledger = session.ledger()
+        answers = ledger.ask([question(str(n)) for n in range(12)])
     assert [answer.text for answer in answers] == ["First"] * 12
-    assert account.failures == {}
+    assert ledger.failures == {}
     assert sum("logprobs" in body for body in openai_stub.requests) <= 4
 
 
@@ -187,7 +187,7 @@ def test_a_web_page_at_the_address_ends_the_run_soon(openai_stub):
 def test_a_web_page_in_between_is_a_transient_fault(openai_stub):
     openai_stub.script(Reply("First"), Reply(body=b"<html>busy</html>"), Reply("Second"))
     with Session(open_model("m", ModelSettings(api_base=openai_stub.base_url)), retry=QUICK) as session:
-        asked = session.account()
+        asked = session.ledger()
         questions = [Question((Message(role="user", content=text),)) for text in "ab"]
         assert [asked.ask([question])[0].text for question in questions] == ["First", "Second"]
 
@@ -306,7 +306,7 @@ def test_a_server_needs_the_name_of_its_model(name):
 def test_the_full_address_of_the_endpoint_is_an_address_too(openai_stub):
     model = open_model("m", ModelSettings(api_base=openai_stub.base_url + "/chat/completions"))
     with Session(model) as session:
-        assert session.account().ask([question()])[0].text == "First"
+        assert session.ledger().ask([question()])[0].text == "First"
 
 
 def test_the_model_can_be_called_without_awaiting_even_in_a_running_loop(openai_stub):

@@ -26,7 +26,7 @@ def verdicts(stub: OpenAIStub, second, first, *, own=None, rest=-0.01, number=2)
     stub.answer = lambda body: Reply(f"{LEAD} Second{TAIL}", logprobs={"content": content})
     with Session(open_model("m", ModelSettings(api_base=stub.base_url)), concurrency=1) as session:
         user = [Message(role="user", content=f"Which, {n}?") for n in range(number)]
-        answers = session.account().ask([Question((it,), form=VERDICT) for it in user])
+        answers = session.ledger().ask([Question((it,), form=VERDICT) for it in user])
     return [read_verdict(answer) for answer in answers]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from invented import account, comparison, pair
+from invented import comparison, ledger, pair
 
 from synthesizeme.backends import Session
 from synthesizeme.backends._ledger import LEAST_REPLIES
@@ -29,7 +29,7 @@ def replying(readable, of=10):
 @pytest.mark.parametrize(("readable", "goes_on"), [(0, False), (4, False), (6, True), (10, True)])
 @pytest.mark.parametrize("asked", [LEAST_REPLIES - 1, 100])
 def test_half_of_eight_or_more_replies_have_to_be_verdicts(readable, goes_on, asked):
-    asking = account(replying(readable))
+    asking = ledger(replying(readable))
     comparisons = [comparison(prompt=f"Question {number}?") for number in range(asked)]
     judge = LLMJudge(asking)
     if goes_on or asked < LEAST_REPLIES:
@@ -51,7 +51,7 @@ def test_half_of_eight_or_more_replies_have_to_be_verdicts(readable, goes_on, as
 
 
 def test_who_is_named_is_the_one_the_model_was_asked_about():
-    asking = account(lambda request: "Preference: First" if "ship" in request.messages[0].text else "Hm.")
+    asking = ledger(lambda request: "Preference: First" if "ship" in request.messages[0].text else "Hm.")
     ships = [pair(number, user="ann", chosen=f"A ship {number}.") for number in range(10)]
     boats = [pair(number, user="bob", chosen=f"A boat {number}.") for number in range(20)]
     with pytest.raises(UnreadableError, match=r"^user 'bob': "):
@@ -70,7 +70,7 @@ def test_failed_calls_are_no_replies_and_what_became_of_replies_is_told_as_they_
         return "Hm." if "fathom 3" in text else "Preference: Second"
 
     session = Session(scripted_model(script), progress=told.append)
-    evaluate(LLMJudge(session.account()), [pair(number) for number in range(10)])
+    evaluate(LLMJudge(session.ledger()), [pair(number) for number in range(10)])
     last = told[-1].usage
     assert (last.distinct_calls, last.failed, last.refused, last.unreadable) == (20, 2, 2, 2)
     assert [now.usage.unreadable for now in told] == sorted(now.usage.unreadable for now in told)

@@ -22,7 +22,7 @@ def asked(number: int, sample_index: int = 0) -> Question:
 def ask(stub: OpenAIStub, number: int = 1, *, cache=None, concurrency=1, sample_index=0):
     model = open_model("m", ModelSettings(api_base=stub.base_url))
     with Session(model, cache=cache, retry=QUICK, concurrency=concurrency) as session:
-        return session.account().ask([asked(n, sample_index) for n in range(number)])
+        return session.ledger().ask([asked(n, sample_index) for n in range(number)])
 
 
 def held(body) -> set[str]:

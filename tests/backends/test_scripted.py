@@ -18,7 +18,7 @@ def ask_for(text: str) -> Question:
 def test_replies_come_in_turn_and_tokens_are_words():
     model = scripted_model(["one", "two words"])
     with Session(model) as session:
-        answers = session.account().ask([ask_for("a b"), ask_for("c")])
+        answers = session.ledger().ask([ask_for("a b"), ask_for("c")])
     assert answers == [
         Answer("one", prompt_tokens=2, completion_tokens=1),
         Answer("two words", prompt_tokens=1, completion_tokens=2),
@@ -29,7 +29,7 @@ def test_replies_come_in_turn_and_tokens_are_words():
 
 def test_a_function_answers_from_the_request():
     with Session(scripted_model(lambda request: request.messages[-1].text.upper())) as session:
-        assert [answer.text for answer in session.account().ask([ask_for("x"), ask_for("y")])] == ["X", "Y"]
+        assert [answer.text for answer in session.ledger().ask([ask_for("x"), ask_for("y")])] == ["X", "Y"]
 
 
 def test_an_exception_it_returns_is_a_failure_of_its_kind():
@@ -39,18 +39,18 @@ def test_an_exception_it_returns_is_a_failure_of_its_kind():
         "refusal": lm15.InvalidRequestError("no", provider_code="content_filter"),
     }
     with Session(scripted_model(list(errors.values()))) as session:
-        outcomes = session.account().ask([ask_for(kind) for kind in errors])
+        outcomes = session.ledger().ask([ask_for(kind) for kind in errors])
     assert [outcome.kind for outcome in outcomes] == list(errors)
 
 
 def test_an_empty_reply_is_a_failure_here_too():
     with Session(scripted_model(["", "  "])) as session:
-        account = session.account()
+        ledger = session.ledger()
         assert (
-            account.ask([ask_for("a"), ask_for("b")])
+            ledger.ask([ask_for("a"), ask_for("b")])
             == [Failure(kind="parse", detail="the reply is empty")] * 2
         )
-    assert account.failures == {"parse": 2}
+    assert ledger.failures == {"parse": 2}
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_an_empty_reply_is_a_failure_here_too():
 )
 def test_what_no_call_can_survive_stops_the_run(error, raised):
     with Session(scripted_model([error])) as session, pytest.raises(raised):
-        session.account().ask([ask_for("a")])
+        session.ledger().ask([ask_for("a")])
 
 
 def test_a_script_that_ends_says_so():
     with Session(scripted_model(["only"])) as session:
-        outcomes = session.account().ask([ask_for("a"), ask_for("b")])
+        outcomes = session.ledger().ask([ask_for("a"), ask_for("b")])
     assert outcomes[0].text == "only"
     assert "no reply left" in outcomes[1].detail
 
@@ -73,7 +73,7 @@ def test_a_file_of_replies_starts_over_at_its_end(tmp_path):
     path = tmp_path / "replies.json"
     path.write_text(json.dumps(["First", "Second ☃"]), encoding="utf-8")
     with Session(open_model(f"scripted:{path}")) as session:
-        answers = session.account().ask([ask_for(str(n)) for n in range(5)])
+        answers = session.ledger().ask([ask_for(str(n)) for n in range(5)])
     assert [answer.text for answer in answers] == ["First", "Second ☃", "First", "Second ☃", "First"]
 
 

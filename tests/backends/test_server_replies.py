@@ -21,7 +21,7 @@ def ask(stub: OpenAIStub, *, form=None, number=1, **settings):
     model = open_model("m", ModelSettings(api_base=stub.base_url, **settings))
     questions = [Question((Message(role="user", content=f"Which, {n}?"),), form=form) for n in range(number)]
     with Session(model, retry=QUICK, concurrency=1) as session:
-        outcomes = session.account().ask(questions)
+        outcomes = session.ledger().ask(questions)
     return outcomes[0] if number == 1 else outcomes
 
 

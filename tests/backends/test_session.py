@@ -50,7 +50,7 @@ def test_answers_come_in_the_order_of_the_questions(openai_stub, concurrency):
     openai_stub.answer = lambda body: Reply(echo(body), delay_s=latency.random() / 20 + concurrency / 100)
     questions = [ask_for(f"q{n}") for n in range(30)]
     with Session(model_at(openai_stub.base_url), concurrency=concurrency) as session:
-        answers = session.account().ask(questions)
+        answers = session.ledger().ask(questions)
     assert [answer.text for answer in answers] == [f"on q{n}" for n in range(30)]
     assert openai_stub.most_at_once == concurrency
 
@@ -58,11 +58,11 @@ def test_answers_come_in_the_order_of_the_questions(openai_stub, concurrency):
 def test_identical_questions_are_asked_once_and_samples_are_not_identical(openai_stub):
     openai_stub.answer = echo
     with Session(model_at(openai_stub.base_url, temperature=1.0)) as session:
-        account = session.account()
-        account.ask([ask_for("a"), ask_for("b"), ask_for("a"), ask_for("a", 1)])
-        account.ask([ask_for("b"), ask_for("c")])
+        ledger = session.ledger()
+        ledger.ask([ask_for("a"), ask_for("b"), ask_for("a"), ask_for("a", 1)])
+        ledger.ask([ask_for("b"), ask_for("c")])
     assert Counter(texts(openai_stub)) == {"a": 2, "b": 1, "c": 1}
-    assert account.usage == Usage(calls=6, distinct_calls=4, prompt_tokens=4, completion_tokens=8)
+    assert ledger.usage == Usage(calls=6, distinct_calls=4, prompt_tokens=4, completion_tokens=8)
 
 
 def test_a_second_session_with_the_same_cache_asks_nothing(openai_stub, tmp_path):
@@ -71,8 +71,8 @@ def test_a_second_session_with_the_same_cache_asks_nothing(openai_stub, tmp_path
     outcomes = []
     for _ in range(2):
         with CallCache(tmp_path) as cache, Session(model_at(openai_stub.base_url), cache=cache) as session:
-            account = session.account()
-            outcomes.append((account.ask(questions), account.usage.cached_calls))
+            ledger = session.ledger()
+            outcomes.append((ledger.ask(questions), ledger.usage.cached_calls))
     assert outcomes[0][0] == outcomes[1][0]
     assert [cached for _, cached in outcomes] == [0, 5]
     assert len(openai_stub.requests) == 5
@@ -91,7 +91,7 @@ def test_another_model_address_setting_or_sample_is_another_call(openai_stub, tm
     with CallCache(tmp_path) as cache:
         for model in models * 2:
             with Session(model, cache=cache) as session:
-                session.account().ask([ask_for("q"), ask_for("q", 1), ask_for("q", 2)])
+                session.ledger().ask([ask_for("q"), ask_for("q", 1), ask_for("q", 2)])
     assert len(openai_stub.requests) == 3 * len(models)
 
 
@@ -109,29 +109,29 @@ def test_failures_are_typed_counted_and_never_cached(openai_stub, tmp_path):
         with CallCache(tmp_path) as cache:
             session = Session(model_at(openai_stub.base_url), cache=cache, retry=QUICK)
             with session:
-                account = session.account()
-                kinds = [getattr(outcome, "kind", "answer") for outcome in account.ask(questions)]
+                ledger = session.ledger()
+                kinds = [getattr(outcome, "kind", "answer") for outcome in ledger.ask(questions)]
         assert kinds == ["refusal", "too_long", "parse", "transport", "answer"]
-        assert account.failures == {"refusal": 1, "too_long": 1, "parse": 1, "transport": 1}
-        assert account.usage.retries == 3 + 1
+        assert ledger.failures == {"refusal": 1, "too_long": 1, "parse": 1, "transport": 1}
+        assert ledger.usage.retries == 3 + 1
         assert len(openai_stub.requests) == asked + 1
 
 
 def test_retries_are_counted_and_their_answer_is_the_answer(openai_stub):
     openai_stub.script(Reply(status=500), Reply(drop="before"), Reply(body=b""))
     with Session(model_at(openai_stub.base_url), retry=QUICK) as session:
-        account = session.account()
-        assert account.ask([ask_for("q")]) == [Answer("First", prompt_tokens=1, completion_tokens=1)]
-    assert account.usage == Usage(calls=1, distinct_calls=1, retries=3, prompt_tokens=1, completion_tokens=1)
+        ledger = session.ledger()
+        assert ledger.ask([ask_for("q")]) == [Answer("First", prompt_tokens=1, completion_tokens=1)]
+    assert ledger.usage == Usage(calls=1, distinct_calls=1, retries=3, prompt_tokens=1, completion_tokens=1)
 
 
-def test_a_failed_question_is_not_asked_again_in_its_account(openai_stub):
+def test_a_failed_question_is_not_asked_again_in_its_ledger(openai_stub):
     openai_stub.script(Reply(status=403, error={"message": "Forbidden"}))
     with Session(model_at(openai_stub.base_url), retry=QUICK) as session:
-        account = session.account()
-        assert account.ask([ask_for("q")]) == account.ask([ask_for("q")])
-        assert isinstance(account.ask([ask_for("q")])[0], Failure)
-        assert session.account().ask([ask_for("q")])[0].text == "First"
+        ledger = session.ledger()
+        assert ledger.ask([ask_for("q")]) == ledger.ask([ask_for("q")])
+        assert isinstance(ledger.ask([ask_for("q")])[0], Failure)
+        assert session.ledger().ask([ask_for("q")])[0].text == "First"
     assert len(openai_stub.requests) == 2
 
 
@@ -139,12 +139,12 @@ def test_an_endpoint_that_fails_every_call_ends_the_run(openai_stub):
     openai_stub.answer = lambda body: Reply(status=503, error={"message": "loading model"})
     retry = RetryPolicy(retries=1, backoff_s=0.001, give_up_after=4)
     with Session(model_at(openai_stub.base_url), retry=retry, concurrency=2) as session:
-        account = session.account()
-        assert account.ask([ask_for("0")])[0].kind == "transport"
+        ledger = session.ledger()
+        assert ledger.ask([ask_for("0")])[0].kind == "transport"
         with pytest.raises(
             BackendError, match=r"m at http://.*: 4 calls in a row failed.*loading model.*Cure: "
         ):
-            account.ask([ask_for(str(n)) for n in range(1, 40)])
+            ledger.ask([ask_for(str(n)) for n in range(1, 40)])
     assert len(openai_stub.requests) <= 2 * 5
 
 
@@ -153,7 +153,7 @@ def test_an_endpoint_that_fails_every_call_ends_the_run(openai_stub):
 )
 def test_a_fault_of_the_engines_program_is_no_failed_call(error):
     with Session(scripted_model(lambda request: error)) as session, pytest.raises(type(error)) as raised:
-        session.account().ask([ask_for("q")])
+        session.ledger().ask([ask_for("q")])
     assert raised.value is error
 
 
@@ -161,7 +161,7 @@ def test_what_an_endpoint_sends_is_never_taken_for_a_fault_of_the_program(openai
     for body in (b"[]", b'{"choices": [{"message": 5}]}', b'{"choices": null}', b"null", b"{}"):
         openai_stub.answer = lambda request, body=body: Reply(body=body)
         with Session(model_at(openai_stub.base_url), retry=RetryPolicy(retries=0)) as session:
-            assert session.account().ask([ask_for("q")])[0].kind in ("transport", "parse")
+            assert session.ledger().ask([ask_for("q")])[0].kind in ("transport", "parse")
 
 
 def test_one_answer_in_between_keeps_the_run_going(openai_stub):
@@ -170,9 +170,9 @@ def test_one_answer_in_between_keeps_the_run_going(openai_stub):
     )
     retry = RetryPolicy(retries=0, give_up_after=3)
     with Session(model_at(openai_stub.base_url), retry=retry, concurrency=1) as session:
-        account = session.account()
-        account.ask([ask_for(str(n)) for n in range(12)])
-    assert account.failures == {"transport": 8}
+        ledger = session.ledger()
+        ledger.ask([ask_for(str(n)) for n in range(12)])
+    assert ledger.failures == {"transport": 8}
 
 
 def test_an_unreachable_address_ends_the_run_soon_and_names_the_cure(waits):
@@ -180,7 +180,7 @@ def test_an_unreachable_address_ends_the_run_soon_and_names_the_cure(waits):
         taken.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         with Session(model_at(address), concurrency=1) as session, pytest.raises(BackendError) as caught:
-            session.account().ask([ask_for(str(n)) for n in range(100)])
+            session.ledger().ask([ask_for(str(n)) for n in range(100)])
     assert len(waits) == FIRST_CONTACT_RETRIES
     assert sum(waits) <= 3
     assert address in str(caught.value)
@@ -193,19 +193,19 @@ def test_a_host_without_an_address_ends_the_run_too():
         Session(model_at("http://no-such-host.invalid/v1"), retry=QUICK) as session,
         pytest.raises(BackendError, match="no-such-host"),
     ):
-        session.account().ask([ask_for("q")])
+        session.ledger().ask([ask_for("q")])
 
 
 def test_a_server_that_went_away_is_waited_for_longer_than_one_never_reached(openai_stub):
     with Session(model_at(openai_stub.base_url), retry=RetryPolicy(retries=5, backoff_s=0.001)) as session:
-        account = session.account()
-        account.ask([ask_for("before")])
+        ledger = session.ledger()
+        ledger.ask([ask_for("before")])
         openai_stub.stop()
-        account.ask([ask_for("after")])
+        ledger.ask([ask_for("after")])
         openai_stub.__init__()
         openai_stub.start()  # for the fixture to stop
-    assert account.failures == {"transport": 1}
-    assert account.usage.retries == 5 > FIRST_CONTACT_RETRIES
+    assert ledger.failures == {"transport": 1}
+    assert ledger.usage.retries == 5 > FIRST_CONTACT_RETRIES
 
 
 def test_a_run_survives_a_late_start_of_the_server(openai_stub):
@@ -216,7 +216,7 @@ def test_a_run_survives_a_late_start_of_the_server(openai_stub):
     later = threading.Timer(0.3, lambda: openai_stub.start(port))
     later.start()
     with Session(model_at(address), retry=RetryPolicy(retries=2, backoff_s=0.5)) as session:
-        outcome = session.account().ask([ask_for("q")])[0]
+        outcome = session.ledger().ask([ask_for("q")])[0]
     later.join()
     assert outcome.text == "First"
 
@@ -224,14 +224,14 @@ def test_a_run_survives_a_late_start_of_the_server(openai_stub):
 def test_a_rejected_key_in_the_middle_of_a_run_stops_it(openai_stub):
     openai_stub.script("First", "First", Reply(status=401, error={"message": "expired"}))
     with Session(model_at(openai_stub.base_url), concurrency=1) as session, pytest.raises(CredentialError):
-        session.account().ask([ask_for(str(n)) for n in range(50)])
+        session.ledger().ask([ask_for(str(n)) for n in range(50)])
     assert len(openai_stub.requests) <= 4
 
 
 def test_works_inside_a_running_event_loop(openai_stub):
     async def inside():
         with Session(model_at(openai_stub.base_url)) as session:
-            return session.account().ask([ask_for("q")])[0].text
+            return session.ledger().ask([ask_for("q")])[0].text
 
     assert asyncio.run(inside()) == "First"
 
@@ -240,7 +240,7 @@ def test_a_closed_session_connects_anew(openai_stub):
     session = Session(model_at(openai_stub.base_url))
     session.close()
     for _ in range(2):
-        assert session.account().ask([ask_for("q")])[0].text == "First"
+        assert session.ledger().ask([ask_for("q")])[0].text == "First"
         session.close()
     assert "synthesizeme-calls" not in {thread.name for thread in threading.enumerate()}
 
@@ -257,7 +257,7 @@ def test_an_abandoned_session_ends_what_is_in_flight_and_sends_no_more(openai_st
 
     def wait_for_it(session):
         try:
-            session.account().ask([ask_for("a")])
+            session.ledger().ask([ask_for("a")])
         except CancelledError:
             ended.append(True)
 
@@ -269,7 +269,7 @@ def test_an_abandoned_session_ends_what_is_in_flight_and_sends_no_more(openai_st
         waiting.join(10)
         assert ended
         with pytest.raises(CancelledError):
-            session.account().ask([ask_for("b")])
+            session.ledger().ask([ask_for("b")])
     assert texts(openai_stub) == ["a"]
 
 
@@ -278,16 +278,16 @@ def test_a_reply_that_another_process_records_meanwhile_is_not_asked_for_again(o
     model = model_at(openai_stub.base_url)
     policy = RetryPolicy(retries=5, backoff_s=1.0)
     with CallCache(tmp_path) as cache, Session(model, cache=cache, retry=policy) as session:
-        account = session.account()
-        asking = threading.Thread(target=account.ask, args=([ask_for("a")],))
+        ledger = session.ledger()
+        asking = threading.Thread(target=ledger.ask, args=([ask_for("a")],))
         asking.start()
         while not openai_stub.requests:
             time.sleep(0.01)
         cache.put(question_key(model, ask_for("a")), Answer("theirs").to_json())
         asking.join(20)
-        assert account.ask([ask_for("a")])[0].text == "theirs"
+        assert ledger.ask([ask_for("a")])[0].text == "theirs"
     assert len(openai_stub.requests) == 1
-    assert account.usage.cached_calls == 1
+    assert ledger.usage.cached_calls == 1
 
 
 def test_when_replies_can_no_longer_be_kept_nothing_more_is_sent(openai_stub, tmp_path):
@@ -296,7 +296,7 @@ def test_when_replies_can_no_longer_be_kept_nothing_more_is_sent(openai_stub, tm
 
     def run(session, name):
         try:
-            session.account().ask([ask_for(f"{name}{n} {'x' * 500}") for n in range(50)])
+            session.ledger().ask([ask_for(f"{name}{n} {'x' * 500}") for n in range(50)])
         except CacheError as error:
             failed.append(str(error))
 
@@ -322,7 +322,7 @@ def test_threads_may_ask_at_the_same_time(openai_stub, tmp_path, shared):
     with CallCache(tmp_path) as cache, Session(model, cache=cache) as one, Session(model, cache=cache) as two:
 
         def run(name, session):
-            found[name] = [a.text for a in session.account().ask([ask_for(f"{name}{n}") for n in range(20)])]
+            found[name] = [a.text for a in session.ledger().ask([ask_for(f"{name}{n}") for n in range(20)])]
 
         threads = [
             threading.Thread(target=run, args=args) for args in (("a", one), ("b", one if shared else two))
@@ -340,7 +340,7 @@ def test_nothing_of_dspy_is_configured_and_no_history_kept(openai_stub):
 
     before = len(base_lm.GLOBAL_HISTORY)
     with Session(model_at(openai_stub.base_url)) as session:
-        session.account().ask([ask_for("q")])
+        session.ledger().ask([ask_for("q")])
     assert dspy.settings.lm is None
     assert len(base_lm.GLOBAL_HISTORY) == before
     assert session.model.lm.history == []
@@ -350,16 +350,16 @@ def test_progress_is_told_after_every_call(openai_stub):
     openai_stub.script("First", Reply(status=400), "First")
     seen = []
     with Session(model_at(openai_stub.base_url), concurrency=1, progress=seen.append) as session:
-        session.account().ask([ask_for(str(n)) for n in range(3)], stage="judging")
+        session.ledger().ask([ask_for(str(n)) for n in range(3)], stage="judging")
     assert [(p.stage, p.done, p.total, p.usage.failed) for p in seen] == [
         ("judging", 1, 3, 0), ("judging", 2, 3, 1), ("judging", 3, 3, 1),
     ]  # fmt: skip
     assert [p.usage.distinct_calls for p in seen] == [1, 2, 3]
 
 
-def test_accounts_count_apart(openai_stub):
+def test_ledgers_count_apart(openai_stub):
     with Session(model_at(openai_stub.base_url)) as session:
-        first, second = session.account(), session.account()
+        first, second = session.ledger(), session.ledger()
         first.ask([ask_for("a"), ask_for("b")])
         second.ask([ask_for("c")])
     assert (first.usage.calls, second.usage.calls) == (2, 1)
@@ -384,8 +384,8 @@ RUN = textwrap.dedent("""
     questions = [Question((Message(role="user", content=f"q{n}"),)) for n in range(40)]
     with CallCache(Path(folder)) as cache:
         with Session(open_model("m", ModelSettings(api_base=address)), cache=cache, concurrency=4) as session:
-            account = session.account()
-            print(len([a for a in account.ask(questions) if a.text]), account.usage.cached_calls)
+            ledger = session.ledger()
+            print(len([a for a in ledger.ask(questions) if a.text]), ledger.usage.cached_calls)
 """)
 
 

@@ -64,18 +64,18 @@ def test_a_real_server_answers_in_order_and_from_the_cache(served, tmp_path):
     found = []
     for concurrency in (1, 4):
         with Session(model, concurrency=concurrency, retry=RetryPolicy(retries=2, backoff_s=0.1)) as session:
-            found.append([answer.text for answer in session.account().ask(questions)])
+            found.append([answer.text for answer in session.ledger().ask(questions)])
     assert found[0] == found[1]
     assert set(" ".join(found[0]).split()) <= set(tiny_llama.WORDS)
 
     in_process = open_model(f"hf:{name}", ModelSettings(max_tokens=6, temperature=0.0, device="cpu"))
     with Session(in_process) as session:
-        assert [answer.text for answer in session.account().ask(questions)] == found[0]
+        assert [answer.text for answer in session.ledger().ask(questions)] == found[0]
 
     with CallCache(tmp_path) as cache:
         for cached in (0, 5):
             with Session(model, cache=cache) as session:
-                account = session.account()
-                assert [answer.text for answer in account.ask(questions)] == found[0]
-                assert account.usage.cached_calls == cached
-                assert account.usage.completion_tokens > 0
+                ledger = session.ledger()
+                assert [answer.text for answer in ledger.ask(questions)] == found[0]
+                assert ledger.usage.cached_calls == cached
+                assert ledger.usage.completion_tokens > 0

@@ -29,8 +29,8 @@ def questions(number=1, form=VERDICT):
 def ask(stub: OpenAIStub, asked=None, *, cache=None, concurrency=1, **settings):
     model = open_model("m", ModelSettings(api_base=stub.base_url, **settings))
     with Session(model, cache=cache, retry=QUICK, concurrency=concurrency) as session:
-        account = session.account()
-        return account.ask(asked or questions()), account.usage
+        ledger = session.ledger()
+        return ledger.ask(asked or questions()), ledger.usage
 
 
 def way(body) -> str:
@@ -231,14 +231,14 @@ def test_what_cannot_be_read_is_asked_again_by_the_next_run_and_what_can_never(o
         with CallCache(tmp_path) as cache:
             model = open_model("m", ModelSettings(api_base=openai_stub.base_url))
             with Session(model, cache=cache) as session:
-                account = session.account()
-                answers = account.ask(asked)
+                ledger = session.ledger()
+                answers = ledger.ask(asked)
                 sent = len(openai_stub.requests)
-                assert session.account().ask(asked) == answers  # within the run nothing is asked twice
+                assert session.ledger().ask(asked) == answers  # within the run nothing is asked twice
                 assert len(openai_stub.requests) == sent
         assert sum(answer.readable for answer in answers) == readable, run
         assert (sent > 0) == (run < 3)
-        assert account.usage.cached_calls == (3 if run == 3 else 0)
+        assert ledger.usage.cached_calls == (3 if run == 3 else 0)
 
 
 REFUSALS = {

@@ -74,17 +74,17 @@ def test_a_call_from_the_cache_takes_nothing(job, openai_stub):
     with again.open_session() as session:
         judged = [body["messages"] for body in openai_stub.requests if "<pair" not in str(body["messages"])]
         asked = [Question(tuple(Message(**turn) for turn in turns), form=VERDICT) for turns in judged[:20]]
-        assert len(session.account().ask(asked)) == 20
+        assert len(session.ledger().ask(asked)) == 20
     assert len(openai_stub.requests) == sent
 
 
 def test_a_model_of_this_process_keeps_to_its_caps_too():
     with Session(open_model("builtin"), budget=Budget(Caps(calls=2))) as session:
         text = "<first_response>\na\n</first_response>\n<second_response>\nb\n</second_response>"
-        account = session.account()
-        account.ask([ask_for(text), ask_for(text + " ")])
+        ledger = session.ledger()
+        ledger.ask([ask_for(text), ask_for(text + " ")])
         with pytest.raises(BudgetError, match="2 calls is used up"):
-            account.ask([ask_for(text + "  ")])
+            ledger.ask([ask_for(text + "  ")])
 
 
 def test_a_cost_that_is_not_known_cannot_be_capped_and_a_known_one_is(openai_stub, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from invented import account, pair
+from invented import ledger, pair
 
 from synthesizeme.judges import demonstration_utilities
 
@@ -27,7 +27,7 @@ def copies_the_demonstration(request):
 
 
 def test_a_demonstration_is_worth_whether_the_judge_is_right_with_it_alone():
-    asked = account(copies_the_demonstration)
+    asked = ledger(copies_the_demonstration)
     found = demonstration_utilities(asked, {"ada": history()})
     assert len(found) == 3
     worth = {
@@ -43,8 +43,8 @@ def test_a_demonstration_is_worth_whether_the_judge_is_right_with_it_alone():
 
 
 def test_failures_are_left_out_and_sizes_are_limits():
-    assert demonstration_utilities(account(lambda request: RuntimeError("down")), {"ada": history()}) == []
-    asked = account(lambda request: "Preference: First")
+    assert demonstration_utilities(ledger(lambda request: RuntimeError("down")), {"ada": history()}) == []
+    asked = ledger(lambda request: "Preference: First")
     found = demonstration_utilities(
         asked, {"ada": history(), "bob": history()[:1]}, most_asked=2, most_shown=1
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from invented import account, comparison, sent, user_says
+from invented import comparison, ledger, sent, user_says
 
 from synthesizeme.backends.builtin._prompt import read_demonstrations, read_persona, read_shown
 from synthesizeme.judges import LLMJudge
@@ -73,7 +73,7 @@ def gullible(request) -> str:
 
 
 def verdict(shown, prompt=None):
-    return LLMJudge(account(gullible), prompt=prompt).compare([shown])[0].preference
+    return LLMJudge(ledger(gullible), prompt=prompt).compare([shown])[0].preference
 
 
 def skeleton(messages):
@@ -148,7 +148,7 @@ def test_the_builtin_reader_reads_back_exactly_the_parts_that_were_written(name)
 
 
 def test_values_are_not_filled_in_twice():
-    asked = account(gullible)
+    asked = ledger(gullible)
     LLMJudge(asked).compare([comparison(f"{WRONG} {{{{second_response}}}}", RIGHT)])
     last = sent(asked)[0][-1][1]
     assert last.count(RIGHT) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from invented import account, comparison, pair, sent
+from invented import comparison, ledger, pair, sent
 
 from synthesizeme.backends import ModelSettings
 from synthesizeme.evaluation.harness import evaluate
@@ -43,14 +43,14 @@ PROFILE = UserProfile(
 
 
 def test_the_judge_is_a_pairwise_scorer():
-    judge = LLMJudge(account([]), name="mine")
+    judge = LLMJudge(ledger([]), name="mine")
     assert isinstance(judge, PairwiseScorer)
     assert (judge.name, judge.order_sensitive) == ("mine", True)
     assert judge.compare([]) == []
 
 
 def test_persona_and_demonstrations_really_are_in_the_messages_sent():
-    asked = account([FIRST])
+    asked = ledger([FIRST])
     shown = comparison("New first.", "New second.", prompt="New question?")
     LLMJudge(asked, {"ada": PROFILE}).compare([shown])
     (turns,) = sent(asked)
@@ -71,7 +71,7 @@ def test_persona_and_demonstrations_really_are_in_the_messages_sent():
 
 
 def test_the_default_judge_knows_nobody():
-    asked = account([FIRST, FIRST])
+    asked = ledger([FIRST, FIRST])
     LLMJudge(asked).compare([comparison()])
     LLMJudge(asked, {"ada": UserProfile(user_id="ada")}).compare([comparison("Other.")])
     for turns in sent(asked):
@@ -80,7 +80,7 @@ def test_the_default_judge_knows_nobody():
 
 
 def test_no_label_user_id_or_metadata_is_ever_sent():
-    asked = account([FIRST, FIRST])
+    asked = ledger([FIRST, FIRST])
     one = pair(7, user="secret-user-id", gold="secret-gold", chosen_value=0.123)
     LLMJudge(asked).compare([one.compare(order) for order in ORDERS])
     for turns in sent(asked):
@@ -96,7 +96,7 @@ def test_several_turns_of_a_conversation_are_all_shown():
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Depth?"},
     )  # fmt: skip
-    asked = account([FIRST])
+    asked = ledger([FIRST])
     shown = type(comparison()).model_validate(comparison().model_dump() | {"prompt": talk})
     LLMJudge(asked).compare([shown])
     last = sent(asked)[0][-1][1]
@@ -112,7 +112,7 @@ def test_every_kind_of_reply_has_its_type_and_its_place():
         text = request.messages[-1].text
         return next(reply for name, reply in replies.items() if f"\n{name}\n" in text)
 
-    asked = account(script)
+    asked = ledger(script)
     judge = LLMJudge(asked)
     results = judge.compare([comparison(name, "other") for name in replies])
     assert [getattr(r, "kind", None) or r.preference for r in results] == [
@@ -139,7 +139,7 @@ def test_a_failure_is_never_a_tie_never_wrong_and_never_dropped():
         side = "First" if text.index("Six feet") < text.index("unit of length") else "Second"
         return f"Preference: {side}"
 
-    outcome = evaluate(LLMJudge(account(script)), [pair(n) for n in range(4)])
+    outcome = evaluate(LLMJudge(ledger(script)), [pair(n) for n in range(4)])
     assert outcome.micro == 1.0
     assert outcome.ties == 0
     assert outcome.failures == {"parse": 2, "refusal": 2}
@@ -147,12 +147,12 @@ def test_a_failure_is_never_a_tie_never_wrong_and_never_dropped():
 
 
 def test_a_tie_is_a_verdict():
-    outcome = evaluate(LLMJudge(account(lambda request: "Preference: Tie")), [pair()])
+    outcome = evaluate(LLMJudge(ledger(lambda request: "Preference: Tie")), [pair()])
     assert (outcome.micro, outcome.ties, outcome.failures, outcome.coverage) == (0.5, 2, {}, 1.0)
 
 
 def test_an_unknown_user_is_a_failure_that_asks_nothing():
-    asked = account(lambda request: FIRST)
+    asked = ledger(lambda request: FIRST)
     judge = LLMJudge(asked, {"ada": PROFILE})
     results = judge.compare([comparison(user="bob"), comparison(), comparison("x", user="eve")])
     assert [type(r) for r in results] == [Failure, Verdict, Failure]
@@ -162,7 +162,7 @@ def test_an_unknown_user_is_a_failure_that_asks_nothing():
 
 
 def test_an_unknown_user_may_get_the_default_judge():
-    asked = account(lambda request: FIRST)
+    asked = ledger(lambda request: FIRST)
     judge = LLMJudge(asked, {"ada": PROFILE}, unknown_user="default")
     assert isinstance(judge.compare([comparison(user="bob")])[0], Verdict)
     assert [role for role, _ in sent(asked)[0]] == ["system", "user"]
@@ -170,19 +170,19 @@ def test_an_unknown_user_may_get_the_default_judge():
 
 
 def test_an_empty_reply_and_a_missing_script_line_are_failures():
-    results = LLMJudge(account([" \n"])).compare([comparison(), comparison("other")])
+    results = LLMJudge(ledger([" \n"])).compare([comparison(), comparison("other")])
     assert [r.kind for r in results] == ["parse", "transport"]
 
 
 @pytest.mark.parametrize("temperature", [None, 0.0, 0.7])
 def test_the_users_temperature_is_sent_as_it_is_and_zero_without(temperature):
-    asked = account([FIRST], settings=ModelSettings(temperature=temperature))
+    asked = ledger([FIRST], settings=ModelSettings(temperature=temperature))
     LLMJudge(asked).compare([comparison()])
     assert asked.model.lm.engine.requests[0].config.temperature == (temperature or 0.0)
 
 
 def test_samples_are_other_questions_and_another_prompt_is_another_question():
-    asked = account([FIRST] * 4)
+    asked = ledger([FIRST] * 4)
     for judge in (
         LLMJudge(asked),
         LLMJudge(asked, sample_index=1),

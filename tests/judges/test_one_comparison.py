@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from invented import account, comparison
+from invented import comparison, ledger
 
 from synthesizeme.errors import JudgeError
 from synthesizeme.judges.llm_judge import judge_both_orders
@@ -20,7 +20,7 @@ def for_text(text):
 
 
 def test_one_text_wins_in_both_orders():
-    found = judge_both_orders(account(for_text("Six feet.")), ADA, comparison())
+    found = judge_both_orders(ledger(for_text("Six feet.")), ADA, comparison())
     assert found.consistent
     assert found.combined.preference == "first"
     assert found.combined.probability == pytest.approx(0.8)
@@ -31,7 +31,7 @@ def test_one_text_wins_in_both_orders():
 
 
 def test_a_judge_that_always_says_first_has_no_preference():
-    found = judge_both_orders(account(["Preference: First"] * 2), ADA, comparison())
+    found = judge_both_orders(ledger(["Preference: First"] * 2), ADA, comparison())
     assert not found.consistent
     assert found.combined.preference == "tie"
     assert [order["preference"] for order in found.as_dict()["orders"]] == ["first", "second"]
@@ -40,4 +40,4 @@ def test_a_judge_that_always_says_first_has_no_preference():
 @pytest.mark.parametrize("replies", [["Preference: First", "I cannot say."], ["hm", "Preference: First"]])
 def test_a_failure_in_either_order_is_a_failure(replies):
     with pytest.raises(JudgeError, match="the judge gave no verdict: "):
-        judge_both_orders(account(replies), ADA, comparison())
+        judge_both_orders(ledger(replies), ADA, comparison())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from invented import account, pair, sent, user_says
+from invented import ledger, pair, sent, user_says
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
@@ -34,7 +34,7 @@ def longer_is_better(request):
 
 
 def judge(script=longer_is_better, **settings):
-    asked = account(script)
+    asked = ledger(script)
     return JudgeRewards(asked.session, **settings), asked
 
 

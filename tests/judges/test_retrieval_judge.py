@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from invented import account, comparison, pair, sent, user_says
+from invented import comparison, ledger, pair, sent, user_says
 
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation.harness import evaluate
@@ -31,7 +31,7 @@ def prompts(turns):
 
 
 def test_it_is_a_pairwise_scorer_that_shows_the_nearest_pairs_last():
-    asked = account([FIRST])
+    asked = ledger([FIRST])
     it = judge(asked, k=2)
     assert isinstance(it, PairwiseScorer)
     it.compare([comparison(prompt="new tax forms, please").model_copy(update={"pair_id": "new"})])
@@ -43,14 +43,14 @@ def test_it_is_a_pairwise_scorer_that_shows_the_nearest_pairs_last():
 
 
 def test_without_retrieval_it_is_the_default_judge():
-    asked, plain = account([FIRST]), account([FIRST])
+    asked, plain = ledger([FIRST]), ledger([FIRST])
     judge(asked, "none").compare([comparison()])
     LLMJudge(plain).compare([comparison()])
     assert sent(asked) == sent(plain)
 
 
 def test_the_pair_asked_about_is_never_shown():
-    asked = account(lambda request: FIRST)
+    asked = ledger(lambda request: FIRST)
     evaluate(judge(asked, k=99), HISTORY)
     for turns in sent(asked):
         question = next(text for role, text in reversed(turns) if role == "user")
@@ -61,7 +61,7 @@ def test_the_pair_asked_about_is_never_shown():
 def test_it_composes_with_a_persona_but_not_with_its_demonstrations():
     persona = Persona(sentences=(PersonaSentence(text="Likes numbers."),), made_by="me", prompt_id="x")
     known = UserProfile(user_id="ada", persona=persona)
-    asked = account([FIRST])
+    asked = ledger([FIRST])
     judge(asked, k=1, profiles={"ada": known}).compare([comparison()])
     ((_, system), *turns) = sent(asked)[0]
     assert "Likes numbers." in system
@@ -69,7 +69,7 @@ def test_it_composes_with_a_persona_but_not_with_its_demonstrations():
 
 
 def test_unknown_users_are_refused_or_judged_as_anybody_and_a_user_without_a_past_is_known():
-    asked = account([FIRST, FIRST])
+    asked = ledger([FIRST, FIRST])
     stranger = comparison(user="bob")
     (refused,) = judge(asked).compare([stranger])
     assert isinstance(refused, Failure)
@@ -82,12 +82,12 @@ def test_unknown_users_are_refused_or_judged_as_anybody_and_a_user_without_a_pas
 def test_history_is_put_in_order_of_time():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     dated = [it.model_copy(update={"created_at": now - timedelta(days=i)}) for i, it in enumerate(HISTORY)]
-    it = RetrievalJudge(account([]), {"ada": dated}, open_retriever("recency").retrieve, k=1)
+    it = RetrievalJudge(ledger([]), {"ada": dated}, open_retriever("recency").retrieve, k=1)
     assert (
         it.shown(comparison(prompt="x").model_copy(update={"pair_id": "new"}))[0].comparison.pair_id
         == "ada-0"
     )
-    undated = RetrievalJudge(account([]), {"ada": HISTORY}, open_retriever("recency").retrieve, k=1)
+    undated = RetrievalJudge(ledger([]), {"ada": HISTORY}, open_retriever("recency").retrieve, k=1)
     assert undated.shown(comparison(user="ada"))[0].comparison.pair_id == "ada-4"
 
 
@@ -100,7 +100,7 @@ def long_pair(number, words):
 @pytest.mark.parametrize("budget", [400, 700, 1200, 9000])
 def test_the_budget_drops_and_cuts_demonstrations_and_leaves_the_input_whole(budget):
     history = [long_pair(number, 150) for number in range(6)]
-    asked = account([FIRST])
+    asked = ledger([FIRST])
     it = RetrievalJudge(asked, {"ada": history}, open_retriever("recency").retrieve, k=6, max_tokens=budget)
     question = comparison("first " * 40, "second " * 40).model_copy(update={"pair_id": "new"})
     it.compare([question])
@@ -119,6 +119,6 @@ def test_the_budget_drops_and_cuts_demonstrations_and_leaves_the_input_whole(bud
 
 def test_a_retriever_that_makes_positions_up_is_an_error():
     with pytest.raises(DataError, match="each position at most once"):
-        RetrievalJudge(account([]), {"ada": HISTORY}, lambda query, documents, k: [0, 0]).compare(
+        RetrievalJudge(ledger([]), {"ada": HISTORY}, lambda query, documents, k: [0, 0]).compare(
             [comparison(user="ada")]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from invented import account, pair, sent
+from invented import ledger, pair, sent
 
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.selection import (
@@ -41,7 +41,7 @@ def wrong_side(request):
 
 
 def run(script, rejudged=0, pairs=PAIRS):
-    asked, pool = account(script), TracePool()
+    asked, pool = ledger(script), TracePool()
     bootstrap(LLMJudge(asked), pairs, ORDER, pool=pool, rejudged=rejudged)
     return pool, asked
 
@@ -109,7 +109,7 @@ def test_a_failed_call_gets_a_second_chance_too():
             else reply(right_side(request))
         )
 
-    asked, pool = account(script), TracePool()
+    asked, pool = ledger(script), TracePool()
     requests = asked.model.lm.engine.requests
     bootstrap(LLMJudge(asked), PAIRS, ORDER, pool=pool, rejudged=5)
     assert len(requests) == 13

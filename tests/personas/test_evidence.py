@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from invented import account, pair, sent, shorter
+from invented import ledger, pair, sent, shorter
 from pydantic import ValidationError
 
 from synthesizeme.backends import Question, Session, open_model
@@ -161,20 +161,20 @@ def test_a_sentence_that_names_nothing_that_exists_is_left_out(citation):
 
 
 def test_unknown_references_are_counted_and_told():
-    asked = account([f"{SHORT} [1; E1, E7]\nThe user likes tea. [2; E8-E9]\nThe user likes rice. [17]"])
+    asked = ledger([f"{SHORT} [1; E1, E7]\nThe user likes tea. [2; E8-E9]\nThe user likes rice. [17]"])
     persona, note = write_persona(asked, choices(), THETA, max_characters=ROOMY, evidence=EVIDENCE)
     assert [sentence.evidence for sentence in persona.sentences] == [("length",), ()]
     assert note == "references to pairs or evidence that do not exist, left out: 3"
-    asked = account([f"{SHORT} [1; E1]"])
+    asked = ledger([f"{SHORT} [1; E1]"])
     assert write_persona(asked, choices(), THETA, max_characters=ROOMY, evidence=EVIDENCE)[1] == ""
 
 
 def test_a_reply_whose_every_reference_is_invented_is_asked_for_again():
-    asked = account([f"{SHORT} [E7]", f"{SHORT} [1]"])
+    asked = ledger([f"{SHORT} [E7]", f"{SHORT} [1]"])
     persona, note = write_persona(asked, choices(), THETA, max_characters=ROOMY, evidence=EVIDENCE)
     assert [sentence.pair_ids for sentence in persona.sentences] == [("ada-0",)]
     assert (note, asked.failures) == ("", {"parse": 1})
-    asked = account([f"{SHORT} [E7]"] * 2)
+    asked = ledger([f"{SHORT} [E7]"] * 2)
     persona, note = write_persona(asked, choices(), THETA, max_characters=ROOMY, evidence=EVIDENCE)
     assert persona is None
     assert note.endswith("no statement about the user that rests on anything that exists)")
@@ -182,7 +182,7 @@ def test_a_reply_whose_every_reference_is_invented_is_asked_for_again():
 
 def test_the_room_that_evidence_takes_is_counted():
     plain = sum(len(message.content) for message in persona_messages(choices(6), THETA))
-    asked = account([f"{SHORT} [1]"])
+    asked = ledger([f"{SHORT} [1]"])
     write_persona(asked, choices(6), THETA, max_characters=plain, evidence=EVIDENCE)
     assert sum(len(text) for _, text in sent(asked)[0]) <= plain
     assert "<evidence>" in sent(asked)[0][0][1]
@@ -271,7 +271,7 @@ def test_people_read_feature_weight_and_error():
 
 
 def builtin_persona(evidence):
-    asked = Session(open_model("builtin")).account()
+    asked = Session(open_model("builtin")).ledger()
     shown = [labelled(one, "chosen_first") for one in mara() if one.split != "test"]
     persona, note = write_persona(asked, shown, THETA, max_characters=ROOMY, evidence=evidence)
     assert note == ""

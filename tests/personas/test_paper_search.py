@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from invented import account, pair, sent
+from invented import ledger, pair, sent
 
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.paper_search import TRIALS, paper_search
@@ -17,7 +17,7 @@ PERSONA = Persona(sentences=(PersonaSentence(text="The user counts."),), made_by
 
 
 def run(script, seed=0, validation=VALIDATION):
-    asked = account(script)
+    asked = ledger(script)
     written = []
 
     def make_judge(stage, persona, demonstrations):

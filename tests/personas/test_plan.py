@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from invented import account, user_says
+from invented import ledger, user_says
 
 from synthesizeme.backends import Question
 from synthesizeme.errors import ConfigError
@@ -53,11 +53,11 @@ def ask(text):
     return Question((user_says(text),))
 
 
-def test_a_part_of_an_account_counts_alike_whatever_was_asked_before():
+def test_a_part_of_a_ledger_counts_alike_whatever_was_asked_before():
     def script(request):
         return RuntimeError("down") if request.messages[-1].text == "bad" else "four words in reply"
 
-    wider = account(script)
+    wider = ledger(script)
     questions = [ask("a"), ask("b"), ask("a"), ask("bad")]
     fresh, repeated = wider.part(), wider.part()
     assert fresh.ask(questions) == repeated.ask(questions)

@@ -56,10 +56,10 @@ def swapped_profiles(population, session):
 @pytest.fixture(scope="module")
 def accuracy(population, session):
     test = [pair for pair in population.pairs if pair.split == "test"]
-    account = session.account()
+    ledger = session.ledger()
 
     def measure(profiles):
-        outcome = evaluate(LLMJudge(account, profiles), test)
+        outcome = evaluate(LLMJudge(ledger, profiles), test)
         assert not outcome.failures
         return outcome.micro
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from invented import account, pair, sent, votes
+from invented import ledger, pair, sent, votes
 
 from synthesizeme.backends import RetryPolicy, Session
 from synthesizeme.backends.builtin._prompt import read_pairs
@@ -149,7 +149,7 @@ def test_markers_of_own_words_are_read_beside_the_others():
 
 
 def test_a_persona_on_own_words_alone_is_not_asked_for_citations():
-    asked = account(["The user wants it short. [W1]"])
+    asked = ledger(["The user wants it short. [W1]"])
     choices = [labelled(pair(n), "chosen_first") for n in range(2)]
     persona, note = write_persona(asked, choices, THETA, max_characters=10_000, words=LINES)
     assert (len(sent(asked)), note) == (1, "")

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from invented import account, pair, sent, shorter, votes
+from invented import ledger, pair, sent, shorter, votes
 from scipy import integrate
 
 from synthesizeme.backends import Session, open_model
@@ -31,7 +31,7 @@ def judge_of(asked):
 
 
 def tried(script, sentences=(SHORT,), pairs=PAIRS, max_calls=50):
-    asked = account(script)
+    asked = ledger(script)
     orders = draw_orders(pairs, seed=0)
     found = try_statements(asked, sentences, pairs, orders, judge=judge_of(asked), max_calls=max_calls)
     return found, asked
@@ -160,7 +160,7 @@ def test_each_statement_has_its_record_and_its_quotes():
             "Neither" if "Fathom 1 " in first + second else "First" if len(first) < len(second) else "Second"
         )
 
-    asked = account(lambda request: votes(request.messages[-1].text, speaks))
+    asked = ledger(lambda request: votes(request.messages[-1].text, speaks))
     proposed = Persona(sentences=(SHORT,), made_by="scripted", prompt_id="p")
     left = tried_persona(asked, proposed, PAIRS, ORDERS, np.full(8, 0.5), judge=judge_of(asked), max_calls=9)
     (sentence,) = left.sentences
@@ -199,7 +199,7 @@ def test_the_builtin_reader_votes_by_the_statement_alone():
         PersonaSentence(text="The user is a sailor of few words."),
     ]
     with Session(open_model("builtin")) as session:
-        asked = session.account()
+        asked = session.ledger()
         found = try_statements(
             asked, sentences, pairs, draw_orders(pairs, seed=1), judge=judge_of(asked), max_calls=9
         )

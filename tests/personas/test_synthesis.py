@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from invented import account, pair, sent
+from invented import ledger, pair, sent
 
 from synthesizeme.backends import Answer
 from synthesizeme.personas.selection import labelled
@@ -207,7 +207,7 @@ def test_of_unexplained_pairs_the_longest_goes_first():
 
 
 def write(script, count=3, **kept):
-    asked = account(script)
+    asked = ledger(script)
     return (*write_persona(asked, choices(count), THETA, **{"max_characters": ROOMY} | kept), asked)
 
 
@@ -240,7 +240,7 @@ def test_statements_stay_when_nobody_can_say_what_they_rest_on(reply):
 
 def test_citations_follow_the_pairs_that_were_kept():
     every = [choices(1)[0], labelled(pair(8, chosen="very " * 500 + "long"), "chosen_first"), choices(2)[1]]
-    asked = account([f"{SHORT} [2, 3]"])
+    asked = ledger([f"{SHORT} [2, 3]"])
     persona, note = write_persona(asked, every, THETA, max_characters=4000)
     assert persona.sentences[0].pair_ids == ("ada-1",)
     assert note == "the persona was written from 2 of 3 pairs (context limit)"
@@ -280,7 +280,7 @@ def test_attempts_are_limited():
 def test_a_reply_that_was_cut_off_loses_its_unfinished_line():
     class CutOff:
         def __init__(self, *texts):
-            self.model = account([]).model
+            self.model = ledger([]).model
             self.failures = {}
             self.texts = iter(texts)
 
@@ -308,7 +308,7 @@ def test_chatter_is_no_persona(reply):
     ["None", "none.", "<think>hm</think>**None**", '{"statements": []}', "无", "Keine.", "```\nNone\n```"],
 )
 def test_a_model_may_say_that_nothing_is_supported(reply):
-    asked = account(lambda request: reply)
+    asked = ledger(lambda request: reply)
     choices = [labelled(pair(n), "chosen_first") for n in range(2)]
     persona, note = write_persona(asked, choices, load_prompt("persona/default"), max_characters=10_000)
     assert persona is None

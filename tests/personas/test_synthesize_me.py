@@ -9,7 +9,7 @@ import random
 import re
 
 import pytest
-from invented import account, pair, sent
+from invented import ledger, pair, sent
 
 from synthesizeme.backends import Model, RetryPolicy, Session, open_model
 from synthesizeme.backends.scripted import ScriptedEngine, scripted_model
@@ -121,8 +121,8 @@ def test_a_model_that_gives_no_verdict_at_all_stops_the_induction_early(script, 
 def test_a_budget_is_never_exceeded_by_one(builtin, budget, script):
     session = builtin if script is None else Session(scripted_model(script))
     for effort in EFFORTS:
-        asked = session.account()
-        profile = SynthesizeMe(session, effort=effort, budget_calls=budget).fit(history(12), account=asked)
+        asked = session.ledger()
+        profile = SynthesizeMe(session, effort=effort, budget_calls=budget).fit(history(12), ledger=asked)
         assert asked.usage.distinct_calls == profile.provenance.usage.distinct_calls <= budget
 
 
@@ -176,20 +176,20 @@ def test_the_same_seed_gives_the_same_profile_and_another_one_another(builtin):
 
 
 @pytest.mark.parametrize("search", ["economical", "paper"])
-def test_a_second_fit_on_the_same_account_asks_nothing_and_ends_the_same(search):
+def test_a_second_fit_on_the_same_ledger_asks_nothing_and_ends_the_same(search):
     session = Session(scripted_model(capricious))
-    asked = session.account()
-    one = SynthesizeMe(session, search=search).fit(history(16), account=asked)
+    asked = session.ledger()
+    one = SynthesizeMe(session, search=search).fit(history(16), ledger=asked)
     spent = asked.usage.distinct_calls
-    two = SynthesizeMe(session, search=search).fit(history(16), account=asked)
+    two = SynthesizeMe(session, search=search).fit(history(16), ledger=asked)
     assert asked.usage.distinct_calls == spent == len(session.model.lm.engine.requests)
     assert one.to_json() == two.to_json()
 
 
-def test_another_user_on_the_same_account_has_a_full_budget(builtin):
-    asked = builtin.account()
+def test_another_user_on_the_same_ledger_has_a_full_budget(builtin):
+    asked = builtin.ledger()
     for user in range(3):
-        together = SynthesizeMe(builtin, budget_calls=40).fit(history(12, user=user), account=asked)
+        together = SynthesizeMe(builtin, budget_calls=40).fit(history(12, user=user), ledger=asked)
         alone = SynthesizeMe(builtin, budget_calls=40).fit(history(12, user=user))
         assert together.to_json() == alone.to_json()
 
@@ -201,7 +201,7 @@ def test_test_pairs_are_never_sent(builtin):
     session = Session(scripted_model(capricious))
     pairs = history(12)
     SynthesizeMe(session).fit(pairs)
-    everything = "\n".join(text for turns in sent(session.account()) for _, text in turns)
+    everything = "\n".join(text for turns in sent(session.ledger()) for _, text in turns)
     for one in pairs:
         assert (one.chosen_text in everything) == (one.split != "test")
 
@@ -210,7 +210,7 @@ def test_labels_of_validation_pairs_never_stand_beside_the_question_about_them()
     session = Session(scripted_model(capricious))
     pairs = history(12)
     SynthesizeMe(session, effort="high").fit(pairs)
-    for turns in sent(session.account()):
+    for turns in sent(session.ledger()):
         asked = turns[-1][1]
         if "<pair " in asked:
             continue
@@ -297,10 +297,10 @@ def test_an_unreachable_endpoint_is_an_error_with_a_cure():
 )  # fmt: skip
 @pytest.mark.parametrize("search", ["economical", "paper"])
 def test_too_few_pairs_give_an_empty_profile_that_says_so_and_no_call(search, train, validation):
-    asked = account(capricious)
+    asked = ledger(capricious)
     splits = ["train"] * train + ["validation"] * validation + ["test"] * 2
     pairs = [pair(n, split=split) for n, split in enumerate(splits)]
-    profile = SynthesizeMe(asked.session, search=search).fit(pairs, account=asked)
+    profile = SynthesizeMe(asked.session, search=search).fit(pairs, ledger=asked)
     assert (profile.persona, profile.demonstrations, asked.usage.calls) == (None, (), 0)
     (note,) = profile.provenance.notes
     assert note.startswith(f"not enough pairs: {train} train and {validation} validation")
@@ -424,7 +424,7 @@ def test_every_pair_is_judged_in_a_drawn_order_and_validation_pairs_in_both():
     SynthesizeMe(session).fit(pairs)
     shown = {
         (t[-1][1].split("<first_response>\n")[1].split("\n</first_response>")[0], len(t))
-        for t in sent(session.account())
+        for t in sent(session.ledger())
         if "<pair " not in t[-1][1]
     }
     for one in pairs:

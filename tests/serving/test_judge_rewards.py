@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from invented import account, pair
+from invented import ledger, pair
 
 from synthesizeme.errors import BackendError, ConfigError, DataError, UnknownUserError
 from synthesizeme.judges.rating import JudgeRewards, strength
@@ -146,7 +146,7 @@ def test_a_failed_rating_is_a_status_and_the_population_answers_where_it_may():
         mine = "<past_choice" in text
         return "No idea." if "Bad." in text and (mine or "Worst" in text) else "Rating: 40"
 
-    model = JudgeRewards(account(script).session).fit(PAIRS)
+    model = JudgeRewards(ledger(script).session).fit(PAIRS)
     rewards = ScalarRewards(model)
     good, bad, worst = rewards.score(questions("Good.", "Bad.", "Worst. Bad."))
     assert (good.status, good.scored) == ("ok", 1)
@@ -178,7 +178,7 @@ def test_a_judge_stands_on_the_floor_however_it_is_asked():
 
 
 def test_a_judge_without_a_standing_has_no_unit_to_stand_on():
-    model = JudgeRewards(account(["Rating: 40"] * 9).session).fit(PAIRS)
+    model = JudgeRewards(ledger(["Rating: 40"] * 9).session).fit(PAIRS)
     assert model.stand_on("none").standing is None
     with pytest.raises(ConfigError, match="stands on nothing"):
         model.stand_on("base")
@@ -192,7 +192,7 @@ def test_a_model_out_of_reach_is_asked_once_and_not_for_every_row():
             Gone.asked += 1
             raise BackendError("no connection can be made. Cure: start it")
 
-    model = Gone(account([]).session).fit(PAIRS)
+    model = Gone(ledger([]).session).fit(PAIRS)
     found = ScalarRewards(model, Settings(on_error="population")).scores(questions(*map(str, range(40))))
     assert {(it.status, it.value) for it in found} == {("error", None)}
     assert Gone.asked == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from invented import account, comparison, pair, sent
+from invented import comparison, ledger, pair, sent
 
 from synthesizeme import Session, open_model
 from synthesizeme.datasets.synthetic import planted_population
@@ -38,7 +38,7 @@ POOL = pool_of(
 
 
 def played(script, personas=PERSONAS, pool=POOL, **settings):
-    asked = account(script)
+    asked = ledger(script)
     return asked, simulate(role_played(asked, personas), played_by(asked, personas), pool, **settings)
 
 
@@ -52,7 +52,7 @@ def shorter(request):
 
 def test_the_builtin_model_plays_each_persona():
     with Session(open_model("builtin")) as session:
-        asked = session.account()
+        asked = session.ledger()
         found = simulate(role_played(asked, PERSONAS), played_by(asked, PERSONAS), POOL)
     assert len(found.pairs) == 2 * len(POOL)
     for item in found.pairs:
@@ -134,7 +134,7 @@ def test_impossible_wishes_are_listed_together():
 
 def test_who_has_no_persona_cannot_be_played():
     with pytest.raises(DataError, match="1 profiles have no persona, the first is that of 'ada'"):
-        role_played(account([]), {"ada": UserProfile(user_id="ada")})
+        role_played(ledger([]), {"ada": UserProfile(user_id="ada")})
 
 
 def test_planted_users_value_their_own_pairs_as_their_population_does():
