@@ -13,6 +13,7 @@ from synthesizeme.replies._options import (
     lines_behind,
     lists,
     mentions,
+    ranked,
     related,
     scored,
     ticked,
@@ -120,6 +121,11 @@ class Claims:
             return "unclear" if "?" in self.page[left.end : at] else "nothing"
         return "unclear" if bare(self.page, right.end, end) or not self.page[left.end : at].strip() else None
 
+    def ranked(self, start: int) -> Claim | None:
+        """The first of both responses in an order from best to worst that begins at `start`."""
+        found = ranked(self.page, start, self.named_at)
+        return Claim(found[0].side, start, found[1], found[0]) if found else None
+
     def _is_subject(self, mention: Mention, end: int) -> bool:
         """Whether a sentence about the response begins with its name; it need not choose it."""
         at = self._past_blanks(mention.end, end)
@@ -191,7 +197,7 @@ class Claims:
                     found.append((it.start, other.end, it))  # the genitive says "than": лучше первого
                 elif self._ends(better[1], stop) and self._over_the_other(better[1], stop):
                     found.append((it.start, better[1], it))
-            elif (end := self._suits(it.end, stop) or self._beats(it.end, stop)) is not None:
+            elif (end := self._suits(it.end, stop) or self._beats(it, stop)) is not None:
                 found.append((it.start, end, it))
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
@@ -203,7 +209,10 @@ class Claims:
                     or not self._ends(mention.end, stop)
                 ):
                     continue
-                if kind == "prefers" or not (first in used or self._is_genitive(mention)):
+                than = gloss.any(
+                    mention.start, mention.end, "genitive"
+                )  # "than this one" after a comparative
+                if kind == "prefers" or not (first in used or than):
                     found.append((first, mention.end, mention))
         for first, last in gloss.spans("likes", begin, stop):
             mention = self.named_at(last, stop)
@@ -235,10 +244,6 @@ class Claims:
             self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user")
         )
 
-    def _is_genitive(self, mention: Mention) -> bool:
-        """Whether a response is in the case that says "than this one" behind a comparative."""
-        return self.gloss.any(mention.start, mention.end, "genitive")
-
     def _reach(self, position: int, end: int, kind: str) -> tuple[int, int] | None:
         """Where a word of a kind begins and ends that only words that say nothing stand before."""
         while position < end:
@@ -251,15 +256,18 @@ class Claims:
             position = further
         return None
 
-    def _beats(self, position: int, stop: int) -> int | None:
-        """Where a comparison ends that names the other response in the middle: ``比第一个更好``."""
-        at = self._past_fill(position, stop)
+    def _beats(self, mention: Mention, stop: int) -> int | None:
+        """Where a comparison ends that names the other response: ``beats the first``, ``比第一个更好``."""
+        beats = self._reach(mention.end, stop, "beats")
+        if beats and (beaten := self.named_at(beats[1], stop)) and beaten.side != mention.side:
+            return beaten.end if self._ends(beaten.end, stop) else None
+        at = self._past_fill(mention.end, stop)
         before = self.gloss.end("over", at)
         other = self.named_at(before or at, stop)
         behind = other.end if other else stop
         if other and before is None:
             behind = self.gloss.end("over_after", self._past_blanks(behind, stop)) or stop
-        better = self._reach(behind, stop, "better")
+        better = self._reach(behind, stop, "better") or (before and self._reach(behind, stop, "good"))
         return better[1] if better and self._ends(better[1], stop) else None
 
     def _suits(self, position: int, stop: int) -> int | None:
@@ -355,11 +363,8 @@ class Claims:
             return False
         own = self._own_clause(begin, first)
         if even:
-            denied = [
-                it
-                for it in gloss.spans("not", own, first)
-                if self.page[it[0] : it[1]] not in ("neither", "no")
-            ]
+            spans = gloss.spans("not", own, first)
+            denied = any(self.page[start:end] not in ("neither", "no") for start, end in spans)
             return not denied and not gloss.any(own, first, "perhaps") and not self._withdrawn(last, stop)
         if gloss.any(own, first, "not", "perhaps", "both") or gloss.any(first, last, "not"):
             return False

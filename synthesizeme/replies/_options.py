@@ -88,6 +88,8 @@ _TICKED, _OPEN = r"\[[x✓✔√]\]|\(x\)|[☑☒✅✓✔🗹◉]", r"\[\s*\]|\
 _BOX = re.compile(rf"(?P<ticked>{_TICKED})|(?:{_OPEN})")
 _BOX_BEHIND = re.compile(rf"[ \t*_\"':=|–—-]*(?:(?P<ticked>{_TICKED})|{_OPEN})")
 _PAST_BOX = re.compile(rf"[\s*•+-]*(?:\d[.)]\s+(?=\w))?(?:{_BOX.pattern})?\s*")
+_NEXT = re.compile(r"[ \t.)\]\"']*(?:[,;>≻\n→]|\bthen\b)+\s*(?:then\s+)?")
+"""Signs between two names in order."""
 _NEXT_LINE = re.compile(r"[ \t]*\n\s*([^\n]*)")
 _SCORE_BEFORE = re.compile(SCORE + r"\s*(?:(?:for|to|on)\s+)?(?:the\s+)?\Z")
 _DESCRIBED = re.compile(r"\s*(?:[:=(]|[–—-]+\s)")
@@ -232,11 +234,23 @@ def lines_behind(page: str, start: int, end: int, named_at: NamedAt) -> int:
     return end
 
 
+def ranked(page: str, start: int, named_at: NamedAt) -> tuple[Mention, int] | None:
+    """The best of both responses where they stand in order, in a line or one a line, and where that ends."""
+    best = named_at(_past_box(page, start), len(page))
+    sign = _NEXT.match(page, best.end) if best else None
+    worst = named_at(_past_box(page, sign.end()), len(page)) if sign else None
+    if best is None or worst is None or worst.side == best.side:
+        return None
+    line = page.find("\n", worst.end)
+    return (best, worst.end) if bare(page, worst.end, line if line >= 0 else len(page)) else None
+
+
 def _has_box(page: str, start: int, end: int) -> bool:
     return _BOX.search(page, start, end) is not None
 
 
 def _past_box(page: str, position: int) -> int:
+    """The place behind a bullet, a number or a box that a line of a list begins with."""
     box = _PAST_BOX.match(page, position)
     return box.end() if box else position
 
@@ -284,11 +298,11 @@ def last_word(
 ) -> LastWord[Said]:
     """The answer among labelled statements that end before `limit`.
 
-    It is the last one. Two that contradict each other with nothing said between them are unclear, unless the
-    later calls itself final. Second thoughts after the last one ("wait, ...") count: what they settle on is
-    the answer, and where they settle on nothing there is none. In a reply that was cut off, whatever follows
-    the answer other than parts of the form may be on its way to another one: then there is none either,
-    unless the form was complete.
+    It is the last one. Two that contradict each other with nothing said or a line across the page between
+    them are unclear, unless the later calls itself final. Second thoughts after the last one ("wait, ...")
+    count: what they settle on is the answer, and where they settle on nothing there is none. In a reply that
+    was cut off, whatever follows the answer other than parts of the form may be on its way to another one:
+    then there is none either, unless the form was complete.
 
     Args:
         gloss: The words of the reply's page.
@@ -305,7 +319,7 @@ def last_word(
     before = own[-2] if len(own) > 1 else None
     if before is not None and before.value != last.value and not last.final:
         between = _outside(gloss.text, before.end, last.start, answered)
-        if not re.search(r"\w", between):
+        if not re.search(r"\w", between) or _RULE.search(gloss.text, before.end, last.start):
             return "unclear"
     taken_back = retraction(gloss, last.end, limit, answered)
     if taken_back is not None:
@@ -333,6 +347,8 @@ def retraction(gloss: Gloss, start: int, limit: int, answered: Sequence[Part]) -
     return min(doubts, default=None)
 
 
+_RULE = re.compile(r"\n[ \t]*(?:[-=*_][ \t]*){3,}\n")
+"""A line across the page: what stands below it may answer another question."""
 _OPENING = re.compile(r"[.!?,;:(…\n—–-][^\w\n]*\Z|\n[^\w\n]*\Z")
 _PAUSE = re.compile(r"\s*(?:[,.!:…—–-]|\n|\Z|i\b|the\b)")
 

@@ -101,12 +101,12 @@ class _Reading:
         self.reply = reply
         self.page, self.ended = page_of(reply)
         self.gloss = Gloss(self.page)
-        self.parts = parts(self.gloss, reply, "preference", "verdict", "reasoning", "confidence")
+        self.parts = parts(self.gloss, reply, "preference", "verdict", "ranking", "reasoning", "confidence")
         self.claims = Claims(self.gloss, reply)
         self.ends = ends_of_answers(self.page, self.parts)
 
     def answer(self, cut_off: bool) -> Claim:
-        labelled = [self._labelled(kind) for kind in ("preference", "verdict")]
+        labelled = [self._labelled(kind) for kind in ("preference", "verdict", "ranking")]
         for limit in self.ends:
             last = limit == len(self.page)
             found = self._until(limit, labelled, cut_off and last)
@@ -127,7 +127,10 @@ class _Reading:
         """What stands behind labels of a kind; templates are left out."""
         found: list[Statement[Claim]] = []
         for part in self.parts:
-            if part.kind == kind:
+            if part.kind == kind == "ranking":
+                ranked = self.claims.ranked(part.start)
+                found += [Statement(ranked, part.label, ranked.end, part.final)] if ranked else []
+            elif part.kind == kind:
                 read = self.claims.value(part.start, part.end, beyond=True)
                 if isinstance(read, Claim):
                     found.append(Statement(read, part.label, max(read.end, part.start), part.final))
