@@ -85,7 +85,7 @@ def estimate_user(
     prompt = load_prompt(settings.judge_prompt)
     verdict = min(VERDICT_TOKENS, max_tokens)
     bare, shown = _mean_question(split, prompt), _mean_pair(history)
-    full = bare + PERSONA_TOKENS + LARGEST_SET[settings.effort] * (shown + verdict)
+    full = bare + PERSONA_TOKENS + min(len(history), LARGEST_SET[settings.effort]) * (shown + verdict)
     induction = _induction(history, settings, planned, bare=bare, full=full, shown=shown, verdict=verdict)
     if not planned.evaluation:
         return UserEstimate(induction, Estimate(), planned.note)

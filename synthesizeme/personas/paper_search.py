@@ -20,6 +20,8 @@ from synthesizeme.types import Demonstration, Order, PreferencePair, Verdict
 
 TRIALS = 10
 """n and m of the paper."""
+LARGEST_SET = 8
+"""Most demonstrations in a set."""
 
 MakeJudge = Callable[[str, Persona | None, Sequence[Demonstration]], LLMJudge]
 
@@ -42,7 +44,6 @@ def paper_search(
     orders: dict[str, Order],
     *,
     seed: int,
-    largest: int,
 ) -> SearchResult:
     """Stages 1 to 3 as the paper has them.
 
@@ -53,7 +54,6 @@ def paper_search(
         validation: Pairs that score the trials.
         orders: The one order in which each pair is shown.
         seed: Seed; the user and the trial are mixed in.
-        largest: Most demonstrations in a set.
     """
     pool = TracePool()
 
@@ -64,7 +64,7 @@ def paper_search(
         for trial in range(TRIALS):
             rng = random.Random(f"{seed}\0{train[0].user_id}\0{stage}\0{trial}")
             shuffled = rng.sample(list(train), len(train))
-            size = rng.randint(1, largest)
+            size = rng.randint(1, LARGEST_SET)
             kept: list[Trace] = []
             for pair in shuffled:
                 order = orders[pair.pair_id]

@@ -19,10 +19,12 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas import own_words
 from synthesizeme.profile import Candidate
+from synthesizeme.prompts import conversation_text
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import (
     ORDERS,
@@ -160,9 +162,12 @@ def with_why(pair: PreferencePair, orders: Mapping[str, Order], pools: Sequence[
 
 
 SHRINKAGE = 4.0
-"""Pairs' worth of belief that a set of demonstrations gains `PRIOR_GAIN`."""
-PRIOR_GAIN = 0.03
-"""Gain of demonstrations on average over users, about as on validation rows (`experiments/personas`)."""
+"""Pairs' worth of belief that demonstrations bring their prior gain."""
+PRIOR_GAIN = 0.01
+"""Gain on average over users for each doubling of the number of demonstrations, about as on validation rows
+(`experiments/personas`)."""
+MOST_CHARACTERS = 48_000
+"""Characters of the conversations and responses of one set of demonstrations, about 12,000 tokens."""
 PRIOR_VARIANCE = 0.5
 """Variance of the gain on one pair in those: that of the difference of two coins."""
 
@@ -200,9 +205,14 @@ class CandidateSet:
                 self.failures += 1
 
     def shrunken_gain(self, base: CandidateSet) -> float:
-        """Mean gain over `base` on the pairs both were scored on, shrunk toward `PRIOR_GAIN`."""
+        """Mean gain over `base` on the pairs both were scored on, shrunk toward the prior gain.
+
+        A call that failed, as for a prompt beyond the model's window, counts as a pair lost against a coin.
+        """
         gains = self._gains(base)
-        return (sum(gains) + SHRINKAGE * PRIOR_GAIN) / (len(gains) + SHRINKAGE)
+        prior = PRIOR_GAIN * math.log2(1 + len(self.demonstrations))
+        total = sum(gains) - self.failures / 2 + SHRINKAGE * prior
+        return total / (len(gains) + self.failures + SHRINKAGE)
 
     def standard_error(self, base: CandidateSet) -> float:
         """Its standard error, the prior belief counted as `SHRINKAGE` pairs."""
@@ -235,7 +245,8 @@ def draw_demonstrations(
 ) -> list[tuple[str, tuple[Demonstration, ...]]]:
     """Named sets of demonstrations drawn from the pool: all kinds of sizes, with and without bare labels.
 
-    Choices that the user gave a reason for come before those that a trace explains.
+    Choices that the user gave a reason for come before those that a trace explains. A set has at most
+    `MOST_CHARACTERS`.
 
     Args:
         pool: Judgements of the train pairs.
@@ -263,13 +274,24 @@ def draw_demonstrations(
             labelled(pair, orders[pair.pair_id]) for pair in hard
         ]
         rng.shuffle(chosen)
+        chosen = _within(chosen, MOST_CHARACTERS)
         key = frozenset(demonstration.comparison.pair_id for demonstration in chosen)
         if chosen and key not in drawn:
-            name = f"{len(told) + len(easy)} reasoned + {len(hard)} labelled"
+            bare = sum(not demonstration.reasoning for demonstration in chosen)
+            name = f"{len(chosen) - bare} reasoned + {bare} labelled"
             drawn[key] = (f"{name} #{len(drawn) + 1}", tuple(chosen))
         if len(drawn) == count:
             break
     return list(drawn.values())
+
+
+def _within(chosen: Sequence[Demonstration], characters: int) -> list[Demonstration]:
+    """The first demonstrations that fit into so many characters of conversation and responses."""
+    sizes = (
+        len(conversation_text(it.comparison.prompt)) + len(it.comparison.first) + len(it.comparison.second)
+        for it in chosen
+    )
+    return [it for it, size in zip(chosen, accumulate(sizes), strict=True) if size <= characters]
 
 
 def successive_halving(

@@ -46,8 +46,10 @@ FEW_VALIDATION_PAIRS = 6
 """Below this many validation pairs, demonstrations are also scored on train pairs they do not show."""
 LEAST_SURE = 0.02
 """A probability of a choice for anybody is at least that far from 0 and 1."""
-LARGEST_SET = {"low": 4, "medium": 8, "high": 12}
+LARGEST_SET = {"low": 8, "medium": 48, "high": 48}
 """Most demonstrations in a profile, by effort."""
+FEW = 8
+"""Most of them for a model that answers to none of the larger sets, such as one with a small window."""
 
 
 @dataclass(frozen=True)
@@ -231,17 +233,19 @@ class Induction:
             base.scores.update({(it.pair.pair_id, it.order): it.score for it in traces})
         few = len(self.validation) < FEW_VALIDATION_PAIRS
         out_of_fold = [(pair, self.orders[pair.pair_id]) for pair in train] if few else []
-        drawn = draw_demonstrations(
-            pools[0], train, self.orders,
-            count=count, largest=LARGEST_SET[self.method.effort], seed=self.method.seed,
-        )  # fmt: skip
-        candidates = [
-            CandidateSet(name, demonstrations, self.judge("selecting demonstrations", None, demonstrations))
-            for name, demonstrations in drawn
-        ]
-        winner = successive_halving(
-            base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
-        )
+        for largest in (LARGEST_SET[self.method.effort], FEW):
+            drawn = draw_demonstrations(
+                pools[0], train, self.orders, count=count, largest=largest, seed=self.method.seed
+            )
+            candidates = [
+                CandidateSet(name, shown, self.judge("selecting demonstrations", None, shown))
+                for name, shown in drawn
+            ]
+            winner = successive_halving(
+                base, candidates, both, out_of_fold, calls_left=lambda: self._calls_left(limit) - 1
+            )
+            if any(it.scores for it in candidates) or not any(it.failures for it in candidates):
+                break
         self.demonstrations = winner.demonstrations
         ordered, consistent = max(in_both_orders(it.scores) for it in (winner, base))
         self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
@@ -254,7 +258,7 @@ class Induction:
         """The plain search of the paper."""
         found = paper_search(
             self.judge, self._write, self.train, self.validation or self.train, self.orders,
-            seed=self.method.seed, largest=LARGEST_SET[self.method.effort],
+            seed=self.method.seed,
         )  # fmt: skip
         self.persona, self.demonstrations = found.persona, found.demonstrations
         self.candidates, self.pools = found.candidates, [found.pool]

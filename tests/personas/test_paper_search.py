@@ -28,7 +28,7 @@ def run(script, seed=0, validation=VALIDATION):
         written.append(demonstrations)
         return PERSONA
 
-    found = paper_search(make_judge, write, TRAIN, validation, ORDER, seed=seed, largest=4)
+    found = paper_search(make_judge, write, TRAIN, validation, ORDER, seed=seed)
     return found, asked, written
 
 

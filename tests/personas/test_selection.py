@@ -5,10 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
+from dspy.utils.exceptions import ContextWindowExceededError
 from hypothesis import given
 from hypothesis import strategies as st
 from invented import pair
 
+from synthesizeme.backends import Session, open_model
+from synthesizeme.backends.scripted import scripted_model
+from synthesizeme.datasets.synthetic import planted_population
+from synthesizeme.personas import SynthesizeMe, selection
 from synthesizeme.personas.selection import (
     CandidateSet,
     TracePool,
@@ -17,6 +22,7 @@ from synthesizeme.personas.selection import (
     draw_orders,
     successive_halving,
 )
+from synthesizeme.personas.stages import FEW
 from synthesizeme.types import ORDERS, Demonstration, Failure, Verdict, preferred_side
 
 
@@ -46,12 +52,20 @@ def candidate(name, skill, demonstrations=()):
     return CandidateSet(name, tuple(demonstrations), Skilled(name, skill))
 
 
+def shown(number):
+    """So many demonstrations of pairs that nothing is scored on."""
+    return [
+        Demonstration(comparison=pair(n, user="shown").compare(ORDERS[0]), preference="first")
+        for n in range(number)
+    ]
+
+
 def run(world, n_validation, *, base=0.6, skills=(0.6,) * 4, calls=60, out_of_fold=()):
     """One race in one invented world; returns (base, candidates, winner)."""
     items = validation(n_validation, world)
     start = candidate(f"base-{world}", base)
     start.judge_items([*items, *out_of_fold])
-    others = [candidate(f"{world}-{n}", skill) for n, skill in enumerate(skills)]
+    others = [candidate(f"{world}-{n}", skill, shown(7)) for n, skill in enumerate(skills)]
     winner = successive_halving(start, others, items, out_of_fold, calls_left=lambda: calls - spent(others))
     return start, others, winner
 
@@ -68,7 +82,7 @@ WORLDS = 200
 
 
 def test_without_a_pair_to_score_on_demonstrations_are_taken_and_clear_losses_are_not():
-    base, one = candidate("base", 0), candidate("one", 0)
+    base, one = candidate("base", 0), candidate("one", 0, shown(7))
     assert one.beats(base), "on average they gain"
     base.scores, one.scores = {("a", ORDERS[0]): 1.0}, {("a", ORDERS[0]): 0.0}
     assert not one.beats(base)
@@ -111,8 +125,8 @@ def test_a_worse_candidate_never_wins():
 
 
 def test_the_gain_by_hand():
-    """Gains of 1, 1 and -.5 on three pairs: (1.5 + 4 * .03) / (3 + 4); both orders of a pair are one observation."""
-    base, one = candidate("base", 0), candidate("one", 0)
+    """Gains of 1, 1 and -.5 on three pairs, three demonstrations: (1.5 + 4 * .02) / (3 + 4)."""
+    base, one = candidate("base", 0), candidate("one", 0, shown(3))
     base.scores = {("a", o): 0.0 for o in ORDERS} | {
         ("b", ORDERS[0]): 0.0,
         ("c", ORDERS[0]): 1.0,
@@ -123,23 +137,25 @@ def test_the_gain_by_hand():
         ("c", ORDERS[0]): 0.5,
         ("d", ORDERS[0]): 1.0,
     }
-    assert one.shrunken_gain(base) == pytest.approx(1.62 / 7)
-    # variance ((1 - m)^2 + (1 - m)^2 + (-.5 - m)^2 + 4 * .5) / 7 with m = .2314: error sqrt(.531 / 7) = .2755
-    assert one.standard_error(base) == pytest.approx(0.2755, abs=2e-4)
+    assert one.shrunken_gain(base) == pytest.approx(1.58 / 7)
+    # variance ((1 - m)^2 + (1 - m)^2 + (-.5 - m)^2 + 4 * .5) / 7 with m = .2257: error sqrt(.532 / 7) = .2757
+    assert one.standard_error(base) == pytest.approx(0.2757, abs=2e-4)
     many = {(str(n), ORDERS[0]): 0.0 for n in range(8)}
     base.scores, one.scores = many, dict.fromkeys(many, 1.0)
-    assert one.shrunken_gain(base) == pytest.approx(8.12 / 12)
+    assert one.shrunken_gain(base) == pytest.approx(8.08 / 12)
     assert one.beats(base)
-    assert candidate("none", 0).shrunken_gain(base) == pytest.approx(0.03)
+    assert candidate("unscored", 0, shown(3)).shrunken_gain(base) == pytest.approx(0.02)
+    one.failures = 4  # a call that failed is a pair lost against a coin
+    assert one.shrunken_gain(base) == pytest.approx((8.08 - 2) / 16)
 
 
 def test_a_candidate_is_never_scored_on_pairs_it_shows_nor_twice():
     items = validation(4, "x")
-    shown = [
+    own = [
         Demonstration(comparison=one.compare(order), preference=preferred_side(order))
         for one, order in items[:2]
     ]
-    one = candidate("one", 1.0, shown)
+    one = candidate("one", 1.0, own)
     assert one.pair_ids == {items[0][0].pair_id}
     one.judge_items(items)
     one.judge_items(items)
@@ -225,3 +241,26 @@ def test_a_small_pool_gives_fewer_sets_and_none_gives_labels_only():
     assert all(not d.reasoning for _, demonstrations in draw(()) for d in demonstrations)
     only = draw_demonstrations(pool_of(()), TRAIN[:1], ORDER, count=8, largest=12, seed=0)
     assert [len(demonstrations) for _, demonstrations in only] == [1]
+
+
+def test_a_set_is_no_longer_than_what_is_shown_of_it_may_be(monkeypatch):
+    size = max(len(p.prompt[-1].content) + len(p.chosen_text) + len(p.rejected_text) for p in TRAIN) + 40
+    monkeypatch.setattr(selection, "MOST_CHARACTERS", 3 * size)
+    assert {len(demonstrations) for _, demonstrations in draw(range(6))} <= {3, 4}
+
+
+def test_a_model_with_a_small_window_is_shown_few_demonstrations():
+    """Larger sets fail whole; they do not win by the gain that demonstrations bring on average."""
+    reader = open_model("builtin").lm.engine
+
+    def script(request):
+        if len(request.messages) > 2 * FEW + 1:
+            return ContextWindowExceededError()
+        return reader.complete(request).message.text
+
+    pairs = planted_population(1, 40, seed=3, split=True).by_user
+    (own,) = pairs.values()
+    found = SynthesizeMe(Session(scripted_model(script))).fit(own)
+    assert 0 < len(found.demonstrations) <= FEW
+    assert found.provenance.failures["too_long"] > 0
+    assert len(SynthesizeMe("builtin").fit(own).demonstrations) > FEW
