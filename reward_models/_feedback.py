@@ -38,6 +38,9 @@ from synthesizeme.types import PreferencePair, Strength
 KINDS = frozenset({"strength", "tie", "ranking", "rating", "edit"})
 """Kinds of feedback beside choices that have a term."""
 
+_FULLEST = ("ranking", "rating", "tie", "edit")
+"""Kinds of feedback, those first that say most of one act."""
+
 
 class Threshold(NamedTuple):
     """A number of a user's own."""
@@ -170,6 +173,7 @@ def everything(
         feedback: What else was said.
         ties: Whether a tie could have been said in place of each choice, though none is among `feedback`.
     """
+    pairs, feedback = once(pairs, feedback)
     found = Margins()
     ties = ties or says_ties(feedback)
     levels = max((pair.strength.levels for pair in pairs if pair.strength is not None), default=0)
@@ -189,6 +193,22 @@ def everything(
                 found.choose(Line(_item(it, it.edited), _item(it, it.original), it.created_at))
     found.close()
     return found
+
+
+def once(
+    pairs: Sequence[PreferencePair], feedback: Sequence[Judgement]
+) -> tuple[Sequence[PreferencePair], Sequence[Judgement]]:
+    """What was said, each act once: the pairs that feedback stands for (`instead_of`) are left out.
+
+    Of several kinds that stand for one pair the one that says most is taken, a ranking first.
+    """
+    kinds: dict[str, str] = {}
+    for it in sorted(feedback, key=lambda it: _FULLEST.index(it.kind)):
+        for pair_id in it.instead_of:
+            kinds.setdefault(pair_id, it.kind)
+    kept = [it for it in feedback if all(kinds[pair_id] == it.kind for pair_id in it.instead_of)]
+    said = {pair_id for it in kept for pair_id in it.instead_of}
+    return [pair for pair in pairs if pair.pair_id not in said], kept
 
 
 def reads(judgement: Judgement) -> bool:

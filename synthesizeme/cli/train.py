@@ -34,10 +34,10 @@ from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from reward_models import RewardModel
-    from synthesizeme.feedback import Judgement, UserWords
+    from synthesizeme.feedback import UserWords
     from synthesizeme.types import PreferencePair
 
 
@@ -112,7 +112,7 @@ def train(
     splits = Counter(pair.split or "none" for pair in pairs)
     used = _learned_from(pairs, source)
     words = _words(options, kind, {pair.user_id for pair in used})
-    heard = _heard(file.feedback)
+    heard = [said for said in file.feedback if said.split != "test"]
     say(f"Training {model.name} on {count(len(used), 'pair')} …")
     started = time.perf_counter()
     with use_engine(options.engine, options.workers):
@@ -184,11 +184,6 @@ def _words(options: TrainingOptions, kind: type[RewardModel], users: set[str]) -
         return {}
     say_without_pairs(words, users)
     return words
-
-
-def _heard(feedback: Sequence[Judgement]) -> list[Judgement]:
-    """Feedback that is learned from beside the pairs: of no test split, and not what pairs say already."""
-    return [said for said in feedback if said.split != "test" and not said.instead_of]
 
 
 def _divided(

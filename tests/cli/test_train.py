@@ -266,7 +266,7 @@ def test_feedback_beside_pairs_is_learned_from_by_a_method_that_reads_it_and_sai
     path = write_rows([*rows, thumb, again, {**thumb, "response": "Held.", "split": "test"}])
     ran = command("train", "--method", "hierarchical-stylometric", "--data", path, "--out", "m", "--json")
     assert ran.status == 0, ran.err
-    assert ran.json["fit"]["feedback read: rating"] == 1
+    assert ran.json["fit"]["feedback read: rating"] == 2
     assert "3 thumbs" in ran.err
     assert "not read here" not in ran.err
     deaf = command("train", "--method", "lore", "--data", path, "--out", "deaf", "--json")

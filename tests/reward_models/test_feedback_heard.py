@@ -282,3 +282,25 @@ def test_nothing_said_is_nothing_changed(model):
     assert state.keys() == again.keys()
     assert all(np.array_equal(state[name], again[name]) for name in state)
     assert not any(isinstance(it, Failure) for it in model.compare([NEW[0].compare("chosen_first")]))
+
+
+def test_one_act_is_learned_from_once(model):
+    """The pairs of a ranking and its ratings add nothing beside it; without the ranking the ratings stand."""
+    one, other = NEW[0], NEW[1]
+    texts = (one.chosen_text, one.rejected_text, other.rejected_text)
+    same = {"instead_of": (one.pair_id,)}
+    ranked = Ranking(responses=texts, **about(1, one.user_id), **same)
+    rated = [
+        Rating(response=text, value=value, scale=STARS, **about(value, one.user_id), **same)
+        for text, value in zip(texts, (5, 2, 1), strict=True)
+    ]
+
+    def learned(pairs, feedback):
+        model.fit_user(one.user_id, pairs, feedback=feedback)
+        return margins(model, NEW)
+
+    alone = learned([other], [ranked])
+    assert learned([one, other], [*rated, ranked]) == pytest.approx(alone)
+    assert learned([one, other], rated) == pytest.approx(learned([other], rated))
+    assert learned([one, other], rated) != pytest.approx(alone)
+    assert learned([one, other], []) != pytest.approx(learned([other], []))
