@@ -365,11 +365,12 @@ def _agreed(found: Agreement) -> Iterator[str]:
     """Agreement in words."""
     shared, people = len(found.compared), found.nominal.n_users
     alone = f"; {count(found.alone, 'further one')} judged by one person alone" if found.alone else ""
+    if not shared:
+        yield f"No comparison was judged by two people{alone}: there is nothing to agree on."
+        return
     yield f"{count(shared, 'comparison')} judged by two or more of {people:,} people{alone}."
     for name, alpha in (("nominal", found.nominal), ("ordinal, a tie half way", found.ordinal)):
         yield f"Krippendorff's alpha, {name}: {_with_interval(alpha)}"
-    if not shared:
-        return
     yield "Who agrees least with the others (share of the others who said the same, alpha without them):"
     for it in [it for it in found.annotators if it.agrees is not None][:_MOST]:
         again = f", {it.repeated_alike} of {it.repeats} repeats alike" if it.repeats else ""
@@ -385,7 +386,7 @@ def _agreed(found: Agreement) -> Iterator[str]:
 
 def _with_interval(alpha: Interval) -> str:
     if alpha.value is None:
-        return "none: nobody judged what somebody else judged, or all said the same of everything"
+        return "none, since all said that all is a tie"
     own = alpha.for_these_users
     these = f"; for these people, over comparisons, [{own[0]:.3f}, {own[1]:.3f}]" if own else ""
     return f"{alpha.value:.3f} [{alpha.low:.3f}, {alpha.high:.3f}], 95 % over people{these}"
