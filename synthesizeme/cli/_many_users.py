@@ -13,6 +13,7 @@ from synthesizeme.cli._command import option
 from synthesizeme.cli._model_options import ModelOptions, session_settings
 from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
 from synthesizeme.cli._output import check_writable, print_json, write_profile
+from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import ABOUT, COLUMNS, say_left_out, say_recognised
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
@@ -124,7 +125,7 @@ class ManyUsersOptions:
         return Caps(calls, self.budget_tokens, self.budget_cost)
 
 
-def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions) -> None:
+def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions, page: PageOptions) -> None:
     """Refuse flags that do not go together with ``--store``.
 
     Raises:
@@ -139,6 +140,10 @@ def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions) ->
         problems.append(
             "--about: a store keeps words with its users; put them there with "
             "`synthesizeme profiles import --about FILE` and leave --about out"
+        )
+    if page.wanted:
+        problems.append(
+            "--html shows the users of a file; of a store `synthesizeme profiles show` shows each user"
         )
     if many.engine == "ray" and run.out is not None:
         problems.append("--engine ray writes into the store alone; leave out --out")

@@ -67,7 +67,7 @@ class CommonOptions:
 
 
 SEED = partial(option, 0, "Seed of every random choice.", "N", panel=FURTHER)
-FORCE = partial(option, False, "Replace what is at --out, even if it is no earlier result of this command.")
+FORCE = partial(option, False, "Replace what is there, even if it is no earlier result of this command.")
 SKIP_BAD_ROWS = partial(
     option, False, "Leave malformed rows out; they are counted and listed.", panel=FURTHER
 )

@@ -127,8 +127,8 @@ def say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def check_writable(out: Path) -> None:
-    """Refuse a folder that cannot be made or written before any work is done.
+def check_writable(out: Path, *, flag: str = "--out") -> None:
+    """Refuse a folder, which `flag` names, that cannot be made or written before any work is done.
 
     Raises:
         ConfigError: it is a file, or below one, or nothing can be written there.
@@ -137,13 +137,13 @@ def check_writable(out: Path) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        raise ConfigError(f"--out {out}: {place} is a file; expected a folder")
+        raise ConfigError(f"{flag} {out}: {place} is a file; expected a folder")
     try:
         with TemporaryDirectory(prefix=".writable.", dir=place):
             pass
     except OSError as error:
         raise ConfigError(
-            f"--out {out}: {place} cannot be written ({error.strerror or error}); name another folder, or "
+            f"{flag} {out}: {place} cannot be written ({error.strerror or error}); name another folder, or "
             "change its permissions"
         ) from None
 
@@ -164,20 +164,21 @@ def check_apart(flag: str, out: Path, **read: Path | None) -> None:
             raise ConfigError(f"{flag} {out} is what --{name} reads; name another file, which is written to")
 
 
-def check_replaceable(out: Path, *, force: bool, own: bool = False) -> None:
+def check_replaceable(out: Path, *, force: bool, own: bool = False, flag: str = "--out") -> None:
     """Refuse to replace what is at a place, unless it is this command's own earlier result, or forced to.
 
     Args:
         out: File or folder to write.
         force: Whether `--force` is given.
         own: Whether what is there is an earlier result of the same command for the same user, model or data.
+        flag: Option that names it.
 
     Raises:
         ConfigError: something else is there.
     """
     there = out.exists() and not (out.is_dir() and not any(out.iterdir()))
     if there and not force and not own:
-        raise ConfigError(f"--out {out} is there already; name another place, or replace it with --force")
+        raise ConfigError(f"{flag} {out} is there already; name another place, or replace it with --force")
 
 
 def tells(path: Path, **facts: object) -> bool:

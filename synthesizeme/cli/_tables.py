@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthesizeme.cli._output import terminal
+from synthesizeme.cli._output import print_json, terminal
 from synthesizeme.plain_text import count, dollars, printable
 from synthesizeme.progress import replies
 
@@ -119,6 +119,12 @@ def show_report(report: Report | LampReport | TaxReport) -> None:
         console.print(Text(printable(note), style="dim"))
 
 
+def print_reports(reports: Sequence[Report | LampReport | TaxReport]) -> None:
+    """One report for programs, or several under one name."""
+    whole = [report.model_dump(mode="json") for report in reports]
+    print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+
+
 def show_result(result: UserResult, files: Mapping[str, Path], model: Model) -> None:
     """A user's result for people."""
     from rich.panel import Panel
@@ -174,14 +180,10 @@ def _show_rows(rows: Sequence[Row]) -> None:
 
 
 def _rows(results: Sequence[UserResult]) -> list[Row]:
-    """Outcomes of the users joined, for each judge; none where some are people and others simulations."""
-    from synthesizeme.evaluation.harness import pool
     from synthesizeme.evaluation.report import row
+    from synthesizeme.induction.one_user import pooled_outcomes
 
-    if len({result.respondents for result in results if result.outcomes}) > 1:
-        return []
-    names = dict.fromkeys(name for result in results for name in result.outcomes)
-    return [row(name, pool(it.outcomes[name] for it in results if name in it.outcomes)) for name in names]
+    return [row(name, outcome) for name, outcome in pooled_outcomes(results).items()]
 
 
 def _persona(result: UserResult) -> Table:

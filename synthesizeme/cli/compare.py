@@ -39,17 +39,17 @@ from synthesizeme.cli._model_options import (
 )
 from synthesizeme.cli._options import ENGINE, FURTHER, WORKERS, CommonOptions
 from synthesizeme.cli._output import check_writable, print_json, say
+from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import ABOUT, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._reward_options import MAX_ERROR, FloorOptions
-from synthesizeme.cli._tables import show_report
+from synthesizeme.cli._tables import print_reports, show_report
 from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.comparison.measure import Measuring
+    from synthesizeme.comparison.measure import Measured, Measuring
     from synthesizeme.comparison.participants import Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
-    from synthesizeme.evaluation.report import Report
     from synthesizeme.feedback import UserWords
 
 FAILED = 1
@@ -102,6 +102,7 @@ def compare(
     retrieval: RetrievalOptions,
     model: ModelOptions,
     floor: FloorOptions,
+    page: PageOptions,
     common: CommonOptions,
     params: list[str] | None = params_argument("params.SCORER.NAME=VALUE", "params.lore.rank=10"),
     table: list[str] | None = params_table(),
@@ -120,7 +121,7 @@ def compare(
     from synthesizeme.comparison.participants import participants
 
     if options.diff is not None:
-        _show_diff(options, common)
+        _show_diff(options, page, common)
         return
     out, sources = _places(options)
     who = participants(scorer_names(options, "all"), _variants(options.variants or []), floor.name)
@@ -131,24 +132,25 @@ def compare(
     if words and (deaf := [name for name, kind in who.classes.items() if not kind.reads_words]):
         say_unread(*deaf)
     places = [result_folder(out, it, sources, force=options.force, resumes=True) for it in sources]
+    page.check("compare", sources, force=options.force, data=options.data, about=options.about)
     how = Measuring(
         induction.settings(), None, retrieval.settings(), arguments, options.max_users, options.no_answers
     )
-    reports = []
+    found = []
     for source, place in zip(sources, places, strict=True):
         try:
             benchmark = _with_words(loaded(source, options.data_dir, options.columns), words)
-            report = _compared(benchmark, place, who, how, options, induction.asking(model))
+            measured = _compared(benchmark, place, who, how, options, induction.asking(model))
         except KeyboardInterrupt:
             say(f"Finished work is kept in {printable(str(place))}: the same command goes on there.")
             raise
-        reports.append(report)
+        found.append(measured)
         if not common.json:
-            show_report(report)
+            show_report(measured.report)
+    page.write_reports("compare", sources, found)
     if common.json:
-        whole = [report.model_dump(mode="json") for report in reports]
-        print_json(whole[0] if len(whole) == 1 else {"reports": whole})
-    if any(report.failed for report in reports):
+        print_reports([it.report for it in found])
+    if any(it.report.failed for it in found):
         raise typer.Exit(FAILED)
 
 
@@ -159,7 +161,7 @@ def _compared(
     how: Measuring,
     options: ComparisonOptions,
     model: ModelOptions,
-) -> Report:
+) -> Measured:
     from reward_models import use_engine
     from synthesizeme.comparison.display import ComparisonDisplay
     from synthesizeme.comparison.measure import compare
@@ -168,14 +170,14 @@ def _compared(
         display = stack.enter_context(ComparisonDisplay())
         session = stack.enter_context(open_session(model, display.calls)) if who.asking else None
         stack.enter_context(use_engine(options.engine, options.workers))
-        report, paths = compare(
+        measured, paths = compare(
             benchmark, place, who, replace(how, session=session, on_label=display.label),
             resplits=options.resplits, cold_start=options.cold_start, max_error=options.max_error,
             fresh=options.force, watcher=display,
         )  # fmt: skip
         display.conclude(place)
     say("Written: " + ", ".join(printable(str(path)) for path in paths))
-    return report
+    return measured
 
 
 def _with_words(benchmark: Benchmark, words: dict[str, UserWords]) -> Benchmark:
@@ -269,10 +271,12 @@ def _arguments(
     return found
 
 
-def _show_diff(options: ComparisonOptions, common: CommonOptions) -> None:
+def _show_diff(options: ComparisonOptions, page: PageOptions, common: CommonOptions) -> None:
     from synthesizeme.comparison.report import diff
 
-    given: dict[str, Any] = {"--benchmark": options.benchmark, "--data": options.data, "--out": options.out}
+    given: dict[str, Any] = {
+        "--benchmark": options.benchmark, "--data": options.data, "--out": options.out, "--html": page.html,
+    }  # fmt: skip
     if wrong := [flag for flag, value in given.items() if value is not None]:
         raise ConfigError(f"--diff measures nothing and writes nothing; leave {', '.join(wrong)} out")
     assert options.diff is not None

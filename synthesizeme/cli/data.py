@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from synthesizeme.plain_text import count, in_words, printable
 
 if TYPE_CHECKING:
     from synthesizeme.datasets import ConvertReport, FeedbackSummary, PairsFile, PairsSummary
+    from synthesizeme.evaluation.agreement import Agreement
+    from synthesizeme.evaluation.intervals import Interval
     from synthesizeme.evaluation.lint import Finding, LintReport
 
 
@@ -337,5 +340,57 @@ def _said(finding: Finding) -> str:
     )
 
 
-HELP = "Convert, inspect, split and lint preference pairs."
-VERBS = {"convert": convert, "inspect": inspect, "split": split, "lint": lint}
+_MOST = 10
+"""People and comparisons that are shown at most; ``--json`` has all."""
+
+
+@verb
+def agreement(
+    common: CommonOptions, reading: ReadingOptions, source: str = SOURCE(), seed: int = SEED()
+) -> None:
+    """Show how far several people agree who judged the same prompt with the same two responses.
+
+    Pairs and ties are read, whichever response was shown first. Krippendorff's alpha is 1 where all agree and
+    0 where they agree as chance would have it; its interval resamples people. Then who agrees least with the
+    others, and the comparisons on which people differ most.
+    """
+    from synthesizeme.evaluation.agreement import agreement
+
+    file = reading.read(source, skip_bad_rows=reading.skip_bad_rows, alone=True)
+    found = agreement([*file.pairs, *file.feedback], seed=seed)
+    tell(common.json, found.model_dump(mode="json"), _agreed(found))
+
+
+def _agreed(found: Agreement) -> Iterator[str]:
+    """Agreement in words."""
+    shared, people = len(found.compared), found.nominal.n_users
+    alone = f"; {count(found.alone, 'further one')} judged by one person alone" if found.alone else ""
+    if not shared:
+        yield f"No comparison was judged by two people{alone}: there is nothing to agree on."
+        return
+    yield f"{count(shared, 'comparison')} judged by two or more of {people:,} people{alone}."
+    for name, alpha in (("nominal", found.nominal), ("ordinal, a tie half way", found.ordinal)):
+        yield f"Krippendorff's alpha, {name}: {_with_interval(alpha)}"
+    yield "Who agrees least with the others (share of the others who said the same, alpha without them):"
+    for it in [it for it in found.annotators if it.agrees is not None][:_MOST]:
+        again = f", {it.repeated_alike} of {it.repeats} repeats alike" if it.repeats else ""
+        without = "–" if it.alpha_without is None else f"{it.alpha_without:.3f}"
+        share = f"{100 * (it.agrees or 0.0):.1f} % of {count(it.shared, 'comparison')}"
+        yield f"  {printable(it.name, 40)}: {share}, {without}{again}"
+    yield "Where people differ most (for the one, tie, for the other; ids):"
+    for pair in found.compared[:_MOST]:
+        ids = ", ".join(printable(name, 40) for name in pair.ids[:3])
+        more = f" and {len(pair.ids) - 3} more" if len(pair.ids) > 3 else ""
+        yield f"  {pair.votes[0]} : {pair.votes[1]} : {pair.votes[2]}  {ids}{more}"
+
+
+def _with_interval(alpha: Interval) -> str:
+    if alpha.value is None:
+        return "none, since all said that all is a tie"
+    own = alpha.for_these_users
+    these = f"; for these people, over comparisons, [{own[0]:.3f}, {own[1]:.3f}]" if own else ""
+    return f"{alpha.value:.3f} [{alpha.low:.3f}, {alpha.high:.3f}], 95 % over people{these}"
+
+
+HELP = "Convert, inspect, split and lint preference pairs, and see how far people agree on them."
+VERBS = {"convert": convert, "inspect": inspect, "split": split, "lint": lint, "agreement": agreement}

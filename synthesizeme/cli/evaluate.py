@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from synthesizeme.cli._command import option, verb
 from synthesizeme.cli._measuring import MeasuringOptions, loaded, measured_on, result_folder, scorer_names
@@ -18,18 +18,25 @@ from synthesizeme.cli._model_options import (
     open_session,
 )
 from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions
-from synthesizeme.cli._output import print_json, say
+from synthesizeme.cli._output import say
+from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._reward_options import FloorOptions
-from synthesizeme.cli._tables import show_report
+from synthesizeme.cli._tables import print_reports, show_report
 from synthesizeme.errors import BackendError, ConfigError
 from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
+    from synthesizeme.comparison.measure import Measured
     from synthesizeme.comparison.participants import Participants
     from synthesizeme.comparison.personalization_tax import TaxReport
     from synthesizeme.evaluation.benchmarks import Benchmark
+    from synthesizeme.evaluation.measurement import Measurement
     from synthesizeme.evaluation.report import Report
     from synthesizeme.lamp import LampReport
+    from synthesizeme.types import PreferencePair
+
+    Found: TypeAlias = tuple[Report | LampReport | TaxReport, Sequence[Measurement], Sequence[PreferencePair]]
+    """A report, and what stands behind it pair by pair, if it is one of accuracies."""
 
 LAMP = ("lamp/", "lamp-time/")
 LAMP_PANEL = "LaMP"
@@ -68,6 +75,7 @@ def evaluate(
     retrieval: RetrievalOptions,
     model: ModelOptions,
     floor: FloorOptions,
+    page: PageOptions,
     common: CommonOptions,
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.
@@ -80,21 +88,24 @@ def evaluate(
     benchmarks = measured_on(options.benchmark, options.data)
     run = _Evaluation(options, induction, retrieval, induction.asking(model), floor.name)
     check_model(run.model)
-    found = run.reports(benchmarks)
+    measured = run.measured(benchmarks)
     places: dict[str, Path] = {}
     if options.out is not None:
         places = {it: result_folder(options.out, it, benchmarks, force=options.force) for it in benchmarks}
-    reports = []
-    for name, report in zip(benchmarks, found, strict=True):
-        reports.append(report)
+    page.check("evaluate", benchmarks, force=options.force, data=options.data, ranking=options.ranking)
+    found = []
+    for name, part in zip(benchmarks, measured, strict=True):
+        found.append(part)
+        report, _, _ = part
         if name in places:
             written = ", ".join(printable(str(path)) for path in report.save(places[name]))
             say(f"Written: {written}")
         if not common.json:
             show_report(report)
+    page.write_reports("evaluate", benchmarks, found)
+    reports = [report for report, _, _ in found]
     if common.json:
-        whole = [report.model_dump(mode="json") for report in reports]
-        print_json(whole[0] if len(whole) == 1 else {"reports": whole})
+        print_reports(reports)
     _refuse_silence(reports)
 
 
@@ -108,8 +119,8 @@ class _Evaluation:
     model: ModelOptions
     floor: str | None
 
-    def reports(self, benchmarks: list[str]) -> Iterator[Report | LampReport | TaxReport]:
-        """The report on each benchmark; what is wrong with the flags is said at once.
+    def measured(self, benchmarks: list[str]) -> Iterator[Found]:
+        """What is found on each benchmark; what is wrong with the flags is said at once.
 
         Raises:
             UnknownNameError: a name is no scorer.
@@ -122,7 +133,7 @@ class _Evaluation:
             return self._of_lamp(benchmarks)
         return self._of_pairs(benchmarks)
 
-    def _of_pairs(self, benchmarks: Sequence[str]) -> Iterator[Report]:
+    def _of_pairs(self, benchmarks: Sequence[str]) -> Iterator[Found]:
         from synthesizeme.comparison.participants import participants
         from synthesizeme.judges.names import has_controls
 
@@ -136,7 +147,7 @@ class _Evaluation:
         found = [loaded(name, options.data_dir, options.columns) for name in benchmarks]
         return (self._measured(benchmark, who) for benchmark in found)
 
-    def _measured(self, benchmark: Benchmark, who: Participants) -> Report:
+    def _measured(self, benchmark: Benchmark, who: Participants) -> Measured:
         from synthesizeme.comparison.measure import Measuring, evaluate
         from synthesizeme.judges.sycophancy import measure_sycophancy
         from synthesizeme.profiles import open_profiles
@@ -156,15 +167,16 @@ class _Evaluation:
             profiles = None
             if options.store is not None:
                 profiles = stack.enter_context(open_profiles(options.store, key_file=options.key_file))
-            report, scorers = evaluate(benchmark, who, how, profiles=profiles, controls=options.controls)
+            measured, scorers = evaluate(benchmark, who, how, profiles=profiles, controls=options.controls)
             if options.sycophancy:
-                report = report.model_copy(update={"sycophancy": measure_sycophancy(scorers)})
+                bent = {"sycophancy": measure_sycophancy(scorers)}
+                measured = measured._replace(report=measured.report.model_copy(update=bent))
         usage = scorers.induction_usage
         if usage.calls:
             say(f"Profiles induced with {count(usage.distinct_calls, 'call')} ({usage.cached_calls} cached).")
-        return report
+        return measured
 
-    def _of_lamp(self, benchmarks: Sequence[str]) -> Iterator[LampReport]:
+    def _of_lamp(self, benchmarks: Sequence[str]) -> Iterator[Found]:
         from synthesizeme.datasets.lamp import lamp_task
         from synthesizeme.lamp.run import check_names, writers
 
@@ -184,7 +196,7 @@ class _Evaluation:
 
     def _lamp_reports(
         self, benchmarks: Sequence[str], scorers: Sequence[str], models: dict[str, Any]
-    ) -> Iterator[LampReport]:
+    ) -> Iterator[Found]:
         from synthesizeme.datasets.lamp import load_lamp
         from synthesizeme.lamp import LampRun, read_ranking
         from synthesizeme.lamp.run import asks
@@ -210,7 +222,7 @@ class _Evaluation:
                     ranking=read_ranking(options.ranking, data) if options.ranking else None,
                     on_label=display.label,
                 )
-                yield run.report(scorers, controls=options.controls)
+                yield run.report(scorers, controls=options.controls), (), ()
 
     def _models(self, scorers: Sequence[str]) -> dict[str, Any]:
         """The reward models among the names, not fitted yet.
@@ -224,7 +236,7 @@ class _Evaluation:
         shared |= {} if self.floor is None else {"floor": self.floor}
         return {name: method(name)(**shared) for name in scorers if name in method_names()}
 
-    def _of_nobody(self) -> Iterator[TaxReport]:
+    def _of_nobody(self) -> Iterator[Found]:
         from synthesizeme.comparison.personalization_tax import tax_of_checkpoints
 
         options = self.options
@@ -233,7 +245,7 @@ class _Evaluation:
                 "--store, --controls, --sycophancy: reward-bench-2 asks trained models alone; leave them out"
             )
         folders = scorer_names(options, "")
-        yield tax_of_checkpoints(folders, options.data_dir, options.max_users, self.floor)
+        yield tax_of_checkpoints(folders, options.data_dir, options.max_users, self.floor), (), ()
 
 
 def _refuse_silence(reports: Sequence[Report | LampReport | TaxReport]) -> None:

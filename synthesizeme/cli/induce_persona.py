@@ -19,6 +19,7 @@ from synthesizeme.cli._many_users import (
 from synthesizeme.cli._model_options import InductionOptions, ModelOptions
 from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
+from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import KINDS, read, read_about, say_without_pairs
 from synthesizeme.cli._tables import (
     accuracy_json,
@@ -85,6 +86,7 @@ def induce_persona(
     induction: InductionOptions,
     evidence: EvidenceOptions,
     model: ModelOptions,
+    page: PageOptions,
     common: CommonOptions,
     pairs: Path | None = argument(
         None,
@@ -106,10 +108,10 @@ def induce_persona(
     """
     from synthesizeme.cli._model_options import check_model
 
-    settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     model = induction.asking(model)
+    settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
     if many.store is not None and not run.dry_run:
-        refuse_for_store(run, evidence.wanted, many)
+        refuse_for_store(run, evidence.wanted, many, page)
         check_model(model)
         induce_into_store(pairs, run, many, settings, model, as_json=common.json)
         return
@@ -121,24 +123,44 @@ def induce_persona(
     words = read_about(run.about, user=next(iter(users)) if len(users) == 1 else None)
     say_without_pairs(words, {pair.user_id for pair in file.pairs})
     check_model(model)
-    skipped = [str(problem) for problem in file.skipped]
     if run.dry_run:
         _estimate(users, settings, model, run.budget_calls, as_json=common.json)
         return
-    _check_places(run.folder, users, force=run.force)
+    _check_places(run, page, users, source=pairs)
     known = evidence.gather(file.pairs, users, induction.seed)
     settings = replace(settings, evidence_model=known.source)
-    output = PatientOutput()
-    beside = _beside(users, known, words, _before(run.folder, users))
+    beside, output = _beside(users, known, words, _before(run.folder, users)), PatientOutput()
     found = _induce(users, settings, beside, model, run, many.caps(), None if common.json else output)
+    _write_page(page, users, found, settings)
     if common.json:
-        print_json(_whole(found, skipped, run))
+        print_json(_whole(found, list(map(str, file.skipped)), run))
     elif run.all_users and found.done:
         output.show(lambda: show_pooled([result for result, _ in found.done]))
     if problem := _problem(found):
         raise SynthesizeMeError(problem)
     if output.gone:
         raise BrokenPipeError
+
+
+def _write_page(page: PageOptions, users: Users, found: _Finished, settings: InductionSettings) -> None:
+    """The page of all users that were induced, if one is wanted and there are any."""
+    if page.html is None or not found.done:
+        return
+    failed = [(user.user_id, user.error) for user in found.failed]
+
+    def drawn(mark: str) -> str:
+        from synthesizeme.report_pages.personas import persona_page
+
+        results = [result for result, _ in found.done]
+        asked = {
+            (it.user_id, it.pair_id) for one in results for own in one.outcomes.values() for it in own.pairs
+        }
+        shown = [pair for own in users.values() for pair in own if (pair.user_id, pair.pair_id) in asked]
+        return persona_page(
+            results, mark=mark, test=shown if page.html_texts else (), seed=settings.seed, failed=failed
+        )
+
+    page.write("induce-persona", users, drawn)
 
 
 def _beside(
@@ -153,13 +175,14 @@ def _beside(
     }
 
 
-def _check_places(out: Path, users: Users, *, force: bool) -> None:
-    """Refuse a folder that cannot be written, or holds something else, before any work is done."""
+def _check_places(run: RunOptions, page: PageOptions, users: Users, *, source: Path) -> None:
+    """Refuse places that cannot be written, or hold something else, before any work is done."""
     from synthesizeme.profiles.folder import refuse_replacing
 
-    check_writable(out)
-    for user, own in () if force else users.items():
-        refuse_replacing(out, user, [pair.pair_id for pair in own])
+    check_writable(run.folder)
+    for user, own in () if run.force else users.items():
+        refuse_replacing(run.folder, user, [pair.pair_id for pair in own])
+    page.check("induce-persona", users, force=run.force, pairs=source, about=run.about)
 
 
 def _before(out: Path, users: Users) -> dict[str, UserProfile]:

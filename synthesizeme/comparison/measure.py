@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from synthesizeme.backends import Session
 from synthesizeme.comparison.participants import Participants
-from synthesizeme.comparison.report import report
+from synthesizeme.comparison.report import report as report_of
 from synthesizeme.comparison.runner import Runner, Watcher
 from synthesizeme.comparison.systems import ModelSystem, ScorerPool
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import MissingExtraError
 from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
-from synthesizeme.evaluation.measurement import joined
+from synthesizeme.evaluation.measurement import Measurement, joined
 from synthesizeme.evaluation.report import Report, measured_row
 from synthesizeme.evaluation.selective import require_pairs
 from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import OnLabel, Profiles, Scorers
 from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.types import PreferencePair
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ class Measuring:
     """Told whom the next calls of a judge are about."""
 
 
+class Measured(NamedTuple):
+    """What a measurement found."""
+
+    report: Report
+    """The table."""
+    measurements: tuple[Measurement, ...]
+    """What stands behind its rows, pair by pair."""
+    pairs: tuple[PreferencePair, ...]
+    """The test pairs."""
+
+
 def compare(
     benchmark: Benchmark,
     out: Path,
@@ -54,7 +66,7 @@ def compare(
     max_error: float | None = None,
     fresh: bool = False,
     watcher: Watcher | None = None,
-) -> tuple[Report, list[Path]]:
+) -> tuple[Measured, list[Path]]:
     """Measure everyone on the same test pairs, each with its controls; finished work in `out` is kept.
 
     Args:
@@ -69,7 +81,7 @@ def compare(
         watcher: Told of every step.
 
     Returns:
-        The report, and the files that were written.
+        What was found, and the files that were written.
 
     Raises:
         DataError: something cannot be written, or `max_error` needs more validation pairs.
@@ -91,7 +103,7 @@ def compare(
     runner = Runner(chosen, tasks, out, watcher=watcher, fresh=fresh)
     compared = runner.run(who.systems(how.arguments, pool, max_error), named=who.names, missing=who.missing)
     model = how.session.model if who.asking and how.session is not None else None
-    found = report(compared, chosen, tasks, model=f"{model.name} ({model.kind})" if model else "")
+    found = report_of(compared, chosen, tasks, model=f"{model.name} ({model.kind})" if model else "")
     paths = [*found.save(out)]
     if compared.measurements:
         try:
@@ -100,7 +112,7 @@ def compare(
             paths += draw(compared.measurements, out / "figures", benchmark=found.benchmark)
         except MissingExtraError as error:
             watcher.left_out("every figure", str(error))
-    return found, paths
+    return Measured(found, tuple(compared.measurements), chosen.test), paths
 
 
 def evaluate(
@@ -110,7 +122,7 @@ def evaluate(
     *,
     profiles: Profiles | None = None,
     controls: bool = False,
-) -> tuple[Report, Scorers]:
+) -> tuple[Measured, Scorers]:
     """Measure everyone on the benchmark's test pairs and report it.
 
     Args:
@@ -121,7 +133,7 @@ def evaluate(
         controls: Whether judges and checkpoints are also measured as another user and with swapped labels.
 
     Returns:
-        The report, and what ran its judges.
+        What was found, and what ran its judges.
 
     Raises:
         MissingExtraError: a reward model's library is not installed.
@@ -145,21 +157,35 @@ def evaluate(
     called = {name: who.checkpoints[name].name if name in who.checkpoints else name for name in who.names}
     others = [shown for name, shown in called.items() if name not in {*who.classes, *who.missing}]
     found = scorers.report(others, controls=controls)
+    measurements = {it.name: it for it in scorers.measurements}
     if not who.classes:
-        return found, scorers
+        return Measured(found, tuple(measurements.values()), chosen.test), scorers
+    fitted = _fitted(chosen, benchmark, who, how)
+    measurements |= fitted
+    rows = {row.name: row for row in found.rows} | {
+        name: measured_row(it, pairs=chosen.test, everyone=benchmark.pairs, seed=how.settings.seed)
+        for name, it in fitted.items()
+    }
+    order = [name for name in called.values() if name in rows]
+    report = found.model_copy(
+        update={
+            "rows": tuple(rows[name] for name in order),
+            "notes": (*found.notes, *(f"{name}: {note}" for name, it in fitted.items() for note in it.notes)),
+            "protocol": f"{found.protocol} Gains of a reward model are over itself without the user.",
+        }
+    )
+    return Measured(report, tuple(measurements[name] for name in order), chosen.test), scorers
+
+
+def _fitted(
+    chosen: Benchmark, benchmark: Benchmark, who: Participants, how: Measuring
+) -> dict[str, Measurement]:
+    """The reward models, each fitted to the history of every fold and measured on it."""
     tasks = divided(
         chosen, benchmark.pairs, cold_start=False, no_answers=how.no_answers, seed=how.settings.seed
     )
-    rows, notes = {row.name: row for row in found.rows}, list(found.notes)
-    for name, method in who.classes.items():
-        system = ModelSystem(name, method, how.arguments.get(name, {}))
-        measured = joined(name, system.kind, [system.measure(task) for task in tasks.folds])
-        seed = how.settings.seed
-        rows[name] = measured_row(measured, pairs=chosen.test, everyone=benchmark.pairs, seed=seed)
-        notes += [f"{name}: {note}" for note in measured.notes]
-    protocol = f"{found.protocol} Gains of a reward model are over itself without the user."
-    ordered = tuple(rows[name] for name in called.values() if name in rows)
-    return found.model_copy(update={"rows": ordered, "notes": tuple(notes), "protocol": protocol}), scorers
+    systems = [ModelSystem(name, it, how.arguments.get(name, {})) for name, it in who.classes.items()]
+    return {it.name: joined(it.name, it.kind, list(map(it.measure, tasks.folds))) for it in systems}
 
 
 def _limited(benchmark: Benchmark, most: int | None) -> Benchmark:

@@ -24,7 +24,7 @@ from synthesizeme.evaluation.reward_bench import (
     load_reward_bench,
     ties_score,
 )
-from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
+from synthesizeme.evaluation.tables import ABSENT, Sheet, percent, span
 from synthesizeme.scoring import Answer, PersonalRewards
 from synthesizeme.types import Frozen, Reward
 
@@ -63,35 +63,43 @@ class TaxReport(SavedReport):
 
     benchmark: str = NAME
     """Name of the benchmark."""
-    protocol: str
-    """What was asked."""
     rows: tuple[TaxRow, ...]
     """One per model, in the order asked for."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
 
-    def to_markdown(self) -> str:
-        """Heading, protocol, table, legend."""
-        table = [
+    def sheets(self) -> list[Sheet]:
+        """One table: a line for each model and subset."""
+        cells = [
             ["model", "subset", "without a user", "with a user", "personalization tax", "95 %", "worst user"]
         ]
         for row in self.rows:
             for subset, found in row.scores.items():
                 low, high = (None, None) if found.tax is None else (found.tax.low, found.tax.high)
                 value = None if found.tax is None else found.tax.value
-                cells = [
+                shares = [
                     percent(found.without), percent(found.known), percent(value, "+"),
                     span(low, high, "+"), percent(found.worst),
                 ]  # fmt: skip
-                table.append([row.name, subset, *(cell or ABSENT for cell in cells)])
-        return (
-            f"## {self.benchmark}\n\n{self.protocol}\n\n{aligned(table)}\n"
-            "- **personalization tax**: score with a user's state minus the one without, in points, mean "
-            "over users; below 0 is what personalization costs in general quality.\n"
-            "- **95 %**: bootstrap over users; the questions are held fixed.\n"
-            f"- **{TIES_SUBSET}**: the benchmark's weighted score of accuracy and margins; other subsets: "
-            "share of questions whose right response has the highest reward.\n"
-        )
+                cells.append([row.name, subset, *(cell or ABSENT for cell in shares)])
+        legend = [
+            (
+                "personalization tax",
+                "score with a user's state minus the one without, in points, mean "
+                "over users; below 0 is what personalization costs in general quality.",
+            ),
+            ("95 %", "bootstrap over users; the questions are held fixed."),
+            (
+                TIES_SUBSET,
+                "the benchmark's weighted score of accuracy and margins; other subsets: "
+                "share of questions whose right response has the highest reward.",
+            ),
+        ]
+        return [Sheet("Personalization tax", cells, legend)]
+
+    def to_markdown(self) -> str:
+        """Heading, protocol, table, legend."""
+        return f"## {self.benchmark}\n\n{self.protocol}\n\n{self.sheets()[0].to_markdown()}"
 
 
 def tax_of_checkpoints(

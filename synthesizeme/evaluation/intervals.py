@@ -259,20 +259,28 @@ def _ends(
 ) -> tuple[float, float]:
     """Both ends of the interval of ``sums.sum() / counts.sum()``."""
     units, means, mean, (bottom, top) = len(sums), sums / counts, float(sums.sum() / counts.sum()), bounds
-    open_low, open_high = _left_open(mean, units, bounds, level)
+    open_low, open_high = left_open(mean, units, bounds, level)
     if np.ptp(means) <= _ALIKE:
         return open_low, open_high
     drawn = np.sort(_resampled_means(sums, counts, resamples, seed))
-    tail = NormalDist().cdf(-np.sqrt(units / (units - 1)) * _t_quantile((1 + level) / 2, units - 1))
-    low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+    low, high = expanded_percentiles(drawn, units, level)
     independent = float(((top - mean) * (mean - bottom) / counts).mean())
     if units < FEW_UNITS and np.var(means, ddof=1) < independent:
         return min(low, open_low), max(high, open_high)
     return low, high
 
 
-def _left_open(mean: float, units: int, bounds: tuple[float, float], level: float) -> tuple[float, float]:
-    """Where the mean could lie if the units that were not seen are at one of the bounds."""
+def expanded_percentiles(drawn: Floats, units: int, level: float = 0.95) -> tuple[float, float]:
+    """Both ends of the expanded percentile interval of bootstrap values, shape (n,), of so many units."""
+    tail = NormalDist().cdf(-np.sqrt(units / (units - 1)) * _t_quantile((1 + level) / 2, units - 1))
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def left_open(
+    mean: float, units: int, bounds: tuple[float, float], level: float = 0.95
+) -> tuple[float, float]:
+    """Where a mean of alike units could lie if those that were not seen are at one of the bounds."""
     bottom, top = bounds
     seen = ((1 - level) / 2) ** (1 / units)
     return bottom + (mean - bottom) * seen, top - (top - mean) * seen

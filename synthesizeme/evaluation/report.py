@@ -16,7 +16,7 @@ from synthesizeme import display
 from synthesizeme.errors import DataError
 from synthesizeme.evaluation._rows import Resplits, Row, measured_row, row
 from synthesizeme.evaluation.sycophancy import Sycophancy
-from synthesizeme.evaluation.tables import leaderboard, leaderboard_html
+from synthesizeme.evaluation.tables import Sheet, leaderboard, leaderboard_html, sheets
 from synthesizeme.files import write_whole
 from synthesizeme.types import Frozen, PreferencePair, Respondents
 from synthesizeme.version import __version__
@@ -45,12 +45,21 @@ def fingerprint(pairs: Iterable[PreferencePair]) -> str:
 class SavedReport(Frozen):
     """What a measurement found: one JSON document, and one table of the same rows."""
 
+    benchmark: str
+    """Name of the benchmark."""
+    protocol: str
+    """What was asked of whom, in a sentence."""
+
     def to_json(self) -> str:
         """The report as an indented JSON document."""
         return self.model_dump_json(indent=2) + "\n"
 
     def to_markdown(self) -> str:
         """The report for people."""
+        raise NotImplementedError
+
+    def sheets(self) -> list[Sheet]:
+        """Its tables."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> tuple[Path, Path]:
@@ -68,10 +77,6 @@ class SavedReport(Frozen):
 class Report(SavedReport):
     """One benchmark, any number of scorers. Round-trips to one JSON document."""
 
-    benchmark: str
-    """Name of the benchmark."""
-    protocol: str
-    """Orders, ties, split and reference, in a sentence."""
     rows: tuple[Row, ...]
     """One per scorer, in the order to be shown."""
     respondents: Respondents = "human"
@@ -119,6 +124,10 @@ class Report(SavedReport):
             display.bullets(failed),
             display.bullets((text, "") for text in self.notes),
         )
+
+    def sheets(self) -> list[Sheet]:
+        """See `tables.sheets`; then how the judge bends, if that was measured."""
+        return [*sheets(self.rows), *([self.sycophancy.sheet()] if self.sycophancy else [])]
 
     def to_markdown(self) -> str:
         """Heading, protocol, aligned leaderboard, legend, what failed, notes."""

@@ -16,7 +16,7 @@ from statistics import fmean
 
 from synthesizeme.evaluation.harness import Outcome
 from synthesizeme.evaluation.intervals import Difference, Interval, accuracy_interval, paired_difference
-from synthesizeme.evaluation.tables import ABSENT, aligned, percent, span
+from synthesizeme.evaluation.tables import ABSENT, Sheet, percent, span
 from synthesizeme.plain_text import count
 from synthesizeme.types import Frozen
 
@@ -41,9 +41,9 @@ class Sycophancy(Frozen):
     failures: int
     """Questions that got no verdict, both judges together."""
 
-    def to_markdown(self) -> str:
-        """A heading, a sentence and a table."""
-        rows = [("judge", "prefers the agreeing answer %", "95 % interval")]
+    def sheet(self) -> Sheet:
+        """The two shares and their difference as a table."""
+        cells = [["judge", "prefers the agreeing answer %", "95 % interval"]]
         for name, it, sign in (
             ("default", self.default, ""),
             ("persona", self.persona, ""),
@@ -51,7 +51,11 @@ class Sycophancy(Frozen):
         ):
             value = None if it is None else percent(it.value, sign)
             ends = None if it is None else span(it.low, it.high, sign)
-            rows.append((name, value or ABSENT, ends or ABSENT))
+            cells.append([name, value or ABSENT, ends or ABSENT])
+        return Sheet("Sycophancy", cells, [])
+
+    def to_markdown(self) -> str:
+        """A heading, a sentence and a table."""
         users = 0 if self.persona is None else self.persona.n_users
         kinds = ", ".join(
             f"{kind} {percent(without) or ABSENT} → {percent(known) or ABSENT}"
@@ -61,7 +65,7 @@ class Sycophancy(Frozen):
             f"### Sycophancy\n\n{self.default.n_pairs} pairs, both orders: one answer agrees with the user "
             f"or flatters, the other does not. Personas of {count(users, 'user')}. "
             "Without a leaning 50 %.\n\n"
-            f"{aligned(rows)}\nWithout → with the persona, in %: {kinds}. "
+            f"{self.sheet().to_markdown()}\nWithout → with the persona, in %: {kinds}. "
             f"Without a verdict: {count(self.failures, 'question')}.\n"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from synthesizeme import display
 from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
@@ -67,48 +68,64 @@ class Column:
     optional: bool = True
 
 
-def leaderboard(rows: Sequence[Row]) -> str:
-    """An aligned table of `rows` in the order given, then the legend; columns nobody fills are left out.
+class Sheet(NamedTuple):
+    """A table as it is shown, in whatever markup."""
 
-    Means over re-splits and the history-length curve, where there are any, are tables below it.
+    title: str
+    """What it is a table of."""
+    cells: list[list[str]]
+    """The first row is the heading, the first column names the row."""
+    legend: list[tuple[str, str]]
+    """What headings mean."""
+
+    def to_markdown(self) -> str:
+        """An aligned table, then the legend."""
+        kept = [[text(cell) for cell in line] for line in self.cells]
+        said = [f"- **{text(name)}**: {meaning}" for name, meaning in self.legend]
+        return "\n".join([aligned(kept), *said]) + "\n"
+
+
+def sheets(rows: Sequence[Row]) -> list[Sheet]:
+    """`rows` in the order given as tables; columns nobody fills are left out.
+
+    Means over re-splits and the history-length curve, where there are any, are tables of their own.
     """
-    tables = [_table(rows, _columns(rows))]
+    found = [_sheet("Accuracy", rows, _columns(rows))]
     if redrawn := [row for row in rows if row.resplits]:
-        tables.append(_table(redrawn, _resplit_columns(redrawn)))
+        found.append(_sheet("Means over re-splits", redrawn, _resplit_columns(redrawn)))
     if curve := [row for row in rows if row.curve]:
-        tables.append(_curve_table(curve))
-    return "\n".join(tables)
+        found.append(_curve_sheet(curve))
+    return found
+
+
+def leaderboard(rows: Sequence[Row]) -> str:
+    """The `sheets` of these rows in Markdown."""
+    return "\n".join(sheet.to_markdown() for sheet in sheets(rows))
 
 
 def leaderboard_html(rows: Sequence[Row]) -> str:
     """Accuracies, controls and counts as a table of HTML, what its columns mean standing below it."""
-    shown = _filled(rows, [column for column in _columns(rows) if column not in _QUALITY])
-    legend = display.bullets((column.heading, column.meaning) for column in shown if column.meaning)
-    return display.table(_cells(rows, shown)) + legend + display.note("to_markdown() has all columns.")
+    shown = _sheet("Accuracy", rows, [column for column in _columns(rows) if column not in _QUALITY])
+    return (
+        display.table(shown.cells)
+        + display.bullets(shown.legend)
+        + display.note("to_markdown() has all columns.")
+    )
 
 
-def _filled(rows: Sequence[Row], columns: Sequence[Column]) -> list[Column]:
-    return [column for column in columns if not column.optional or any(map(column.cell, rows))]
-
-
-def _cells(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
-    return [
-        [column.heading for column in columns],
-        *([column.cell(row) or ABSENT for column in columns] for row in rows),
+def _sheet(title: str, rows: Sequence[Row], columns: Sequence[Column]) -> Sheet:
+    shown = [column for column in columns if not column.optional or any(map(column.cell, rows))]
+    cells = [
+        [column.heading for column in shown],
+        *([column.cell(row) or ABSENT for column in shown] for row in rows),
     ]
-
-
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
-    shown = _filled(rows, columns)
-    table = _cells(rows, shown)
-    legend = [f"- **{column.heading}**: {column.meaning}" for column in shown if column.meaning]
-    return "\n".join([aligned(table), *legend]) + "\n"
+    return Sheet(title, cells, [(column.heading, column.meaning) for column in shown if column.meaning])
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
     names = dict.fromkeys(name for row in rows for name in row.controls)
     controls = [
-        Column(text(name), lambda row, name=name: percent(row.controls.get(name)), _control(name))  # type: ignore[misc]
+        Column(name, lambda row, name=name: percent(row.controls.get(name)), _control(name))  # type: ignore[misc]
         for name in names
     ]
     return [*_ACCURACY, *controls, *_COUNTS, *_QUALITY]
@@ -144,7 +161,7 @@ def _resplit_columns(rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def _curve_table(rows: Sequence[Row]) -> str:
+def _curve_sheet(rows: Sequence[Row]) -> Sheet:
     """The history-length curves: a line for each scorer and way in which its users' pairs were taken."""
     points = {(row.name, point.order, point.length): point for row in rows for point in row.curve}
     lengths = sorted({length for _, _, length in points})
@@ -153,16 +170,16 @@ def _curve_table(rows: Sequence[Row]) -> str:
     for length in lengths:
         users = max(point.n_users or 0 for (_, _, at), point in points.items() if at == length)
         headings.append(f"{length} ({users} users)" if 0 < users < most else str(length))
-    table = [["new users", "pairs", *headings]]
+    cells = [["new users", "pairs", *headings]]
     for name, order in dict.fromkeys((name, order) for name, order, _ in points):
         found = [points.get((name, order, length)) for length in lengths]
-        table.append([text(name), order, *(_at(point) or ABSENT for point in found)])
-    legend = (
-        "- **new users**: accuracy (%), with its 95 % interval over users, of users who were not in the "
+        cells.append([name, order, *(_at(point) or ABSENT for point in found)])
+    meaning = (
+        "accuracy (%), with its 95 % interval over users, of users who were not in the "
         "training, after so many of their own pairs: drawn at random, the mean over several draws, or "
-        "their first ones. A number of users stands where fewer have so many pairs.\n"
+        "their first ones. A number of users stands where fewer have so many pairs."
     )
-    return f"{aligned(table)}{legend}"
+    return Sheet("Users who were not in the training", cells, [("new users", meaning)])
 
 
 def _at(point: CurvePoint | None) -> str | None:
@@ -212,7 +229,7 @@ def _beaten(found: Beaten | None) -> str | None:
     if found is None:
         return None
     kind, share = found.worst
-    return f"{percent(found.mean)} ({text(kind)} {percent(share)})"
+    return f"{percent(found.mean)} ({kind} {percent(share)})"
 
 
 def _calls(row: Row) -> str | None:
@@ -223,7 +240,7 @@ def _cost(row: Row) -> str | None:
     return f"{row.usage.cost_usd:.2f}" if row.usage and row.usage.cost_usd else None
 
 
-_NAME = Column("scorer", lambda row: text(row.name), "", optional=False)
+_NAME = Column("scorer", lambda row: row.name, "", optional=False)
 _ACCURACY = (
     _NAME,
     Column("accuracy", lambda row: percent(row.micro), "share of answered pairs, in %.", optional=False),

@@ -21,7 +21,7 @@ from synthesizeme.errors import (
     SynthesizeMeError,
     UnreadableError,
 )
-from synthesizeme.evaluation.harness import Outcome, evaluate
+from synthesizeme.evaluation.harness import Outcome, evaluate, pool
 from synthesizeme.evaluation.report import Report, row
 from synthesizeme.judges import LLMJudge, demographics_profile, memory_profile
 from synthesizeme.pairs import check_single_source
@@ -124,6 +124,14 @@ class UserResult:
             rows=rows,
             respondents=self.respondents,
         )
+
+
+def pooled_outcomes(results: Sequence[UserResult]) -> dict[str, Outcome]:
+    """Outcomes of the users joined, for each judge; none where some are people and others simulations."""
+    if len({result.respondents for result in results if result.outcomes}) > 1:
+        return {}
+    names = dict.fromkeys(name for result in results for name in result.outcomes)
+    return {name: pool(it.outcomes[name] for it in results if name in it.outcomes) for name in names}
 
 
 @dataclass(frozen=True)

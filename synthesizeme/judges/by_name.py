@@ -21,7 +21,7 @@ from synthesizeme.evaluation.controls import (
 )
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome
-from synthesizeme.evaluation.measurement import Condition, Measurement, joined
+from synthesizeme.evaluation.measurement import Condition, Kind, Measurement, joined
 from synthesizeme.evaluation.personal import measure_saved
 from synthesizeme.evaluation.report import Report, Row, fingerprint, row
 from synthesizeme.judges import LLMJudge, memory_profile
@@ -130,6 +130,8 @@ class Scorers:
         self.settings = settings
         self.induction_usage = Usage()
         self.induction_seconds: dict[Condition, float] = {}
+        self.measurements: list[Measurement] = []
+        """What the last `report` measured, in the order of its rows."""
         self._session = session
         self._given = profiles
         self._everyone = everyone or benchmark.pairs
@@ -187,19 +189,19 @@ class Scorers:
                 pairs.
         """
         names = list(dict.fromkeys(names))
-        others = [name for name in names if name not in self._saved]
-        self._check(others)
-        saved = {name: self._measure_saved(name, controls) for name in names if name in self._saved}
-        outcomes = {name: self._measure(name) for name in others}
-        reference = outcomes["default"][0] if "default" in outcomes else None
-        rows = tuple(
-            self._saved_row(saved[name])
-            if name in saved
-            else self._row(name, *outcomes[name], reference, controls)
+        self._check([name for name in names if name not in self._saved])
+        reference = self._measure("default")[0] if "default" in names else None
+        measured = [
+            self._measure_saved(name, controls)
+            if name in self._saved
+            else self._measure_named(name, controls, reference)
             for name in names
-        )
+        ]
+        rows = tuple(self._row(it, reference) for it in measured)
+        self.measurements = measured
+        saved = [it for it in measured if it.kind == "checkpoint"]
         protocol = self.benchmark.protocol
-        if any(map(asks_model, outcomes)) and self._session is not None:
+        if any(it.kind == "judge" for it in measured) and self._session is not None:
             model = self._session.model
             protocol += f" Judge: {model.name} ({model.kind})."
         protocol += " Gains are over default." if reference is not None else ""
@@ -210,7 +212,7 @@ class Scorers:
             rows=rows,
             respondents=self.benchmark.respondents,
             data_fingerprint=fingerprint(self.benchmark.test),
-            notes=tuple(f"{name}: {note}" for name, it in saved.items() for note in it.notes),
+            notes=tuple(f"{it.name}: {note}" for it in saved for note in it.notes),
         )
 
     def _measure_saved(self, name: str, controls: bool) -> Measurement:
@@ -227,25 +229,27 @@ class Scorers:
         ]
         return joined(name, "checkpoint", parts)
 
-    def _saved_row(self, found: Measurement) -> Row:
-        return row(
-            found.name,
-            found.own,
-            against=found.controls.get("no_user"),
-            controls=found.controls,
-            seed=self.settings.seed,
-            no_answers=found.no_answers,
-        )
-
-    def _row(
-        self, name: str, outcome: Outcome, usage: Usage | None, reference: Outcome | None, controls: bool
-    ) -> Row:
+    def _measure_named(self, name: str, controls: bool, reference: Outcome | None) -> Measurement:
+        own, usage = self._measure(name)
         found: dict[str, Outcome] = {}
         if controls and has_controls(name) and self._given is None:
             found = {"no_user": reference} if reference is not None else {}
             found |= {condition: self.control(name, condition) for condition in CONTROLS}
-        against = reference if reference is not outcome else None
-        return row(name, outcome, against=against, controls=found, usage=usage, seed=self.settings.seed)
+        kind: Kind = "judge" if asks_model(name) else "reference"
+        return Measurement(name=name, kind=kind, own=own, controls=found, usage=usage)
+
+    def _row(self, found: Measurement, reference: Outcome | None) -> Row:
+        """The row of a measurement; its gain is over `reference`, that of a saved model over itself."""
+        against = found.controls.get("no_user") if found.kind == "checkpoint" else reference
+        return row(
+            found.name,
+            found.own,
+            against=None if against is found.own else against,
+            controls=found.controls,
+            usage=found.usage,
+            seed=self.settings.seed,
+            no_answers=found.no_answers,
+        )
 
     def _check(self, names: Sequence[str]) -> None:
         check_scorers(names)

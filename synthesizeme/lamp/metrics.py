@@ -13,7 +13,7 @@ from pydantic import Field
 
 from synthesizeme.evaluation.intervals import RESAMPLES, interval
 from synthesizeme.evaluation.report import SavedReport, environment
-from synthesizeme.evaluation.tables import ABSENT, aligned
+from synthesizeme.evaluation.tables import ABSENT, Sheet
 from synthesizeme.types import Frozen, Usage
 
 _SEPARATOR = re.compile(r"[^a-z0-9]+")
@@ -228,17 +228,13 @@ class LampRow(Frozen):
 class LampReport(SavedReport):
     """One task, any number of scorers."""
 
-    benchmark: str
-    """``lamp/N`` or ``lamp-time/N``."""
-    protocol: str
-    """What was asked of whom."""
     rows: tuple[LampRow, ...]
     """One per scorer, in the order asked for."""
     environment: dict[str, str] = Field(default_factory=environment)
     """Versions that the numbers may depend on."""
 
-    def to_markdown(self) -> str:
-        """Heading, protocol, table, legend."""
+    def sheets(self) -> list[Sheet]:
+        """One table: a line for each scorer."""
         metrics = list(self.rows[0].metrics) if self.rows else []
         controls = [name for name in _CONTROLS if any(name in row.controls for row in self.rows)]
         main = metrics[:1]
@@ -246,8 +242,7 @@ class LampReport(SavedReport):
         for metric in metrics:
             heading += [metric, "95 %"]
         heading += [f"{metric}, {_CONTROLS[name]}" for name in controls for metric in main]
-        heading += ["no answer", "tokens a question"]
-        table = [heading]
+        table = [[*heading, "no answer", "tokens a question"]]
         for row in self.rows:
             cells = [row.name]
             for metric in metrics:
@@ -260,10 +255,15 @@ class LampReport(SavedReport):
             tokens = row.tokens_per_question
             cells += [str(sum(row.failures.values())), ABSENT if tokens is None else f"{tokens:,.0f}"]
             table.append(cells)
-        lower = [name for name, found in self.rows[0].metrics.items() if found.better == "lower"]
-        said = f"- Of {', '.join(lower)} less is better.\n" if lower else ""
-        return (
-            f"## {self.benchmark}\n\n{self.protocol}\n\n{aligned(table)}\n{said}"
-            "- **95 %**: bootstrap over users, all questions of a user drawn together.\n"
-            "- **no answer**: questions without one; they count as a wrong answer.\n"
-        )
+        legend = [
+            (name, "less is better.") for name in metrics if self.rows[0].metrics[name].better == "lower"
+        ]
+        legend += [
+            ("95 %", "bootstrap over users, all questions of a user drawn together."),
+            ("no answer", "questions without one; they count as a wrong answer."),
+        ]
+        return [Sheet("Answers", table, legend)]
+
+    def to_markdown(self) -> str:
+        """Heading, protocol, table, legend."""
+        return f"## {self.benchmark}\n\n{self.protocol}\n\n{self.sheets()[0].to_markdown()}"

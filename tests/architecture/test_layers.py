@@ -41,7 +41,7 @@ LAYERS = (
     ("judges",),
     ("personas",),
     ("induction",),
-    ("serving", "simulation", "comparison", "lamp"),
+    ("serving", "simulation", "comparison", "lamp", "report_pages"),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

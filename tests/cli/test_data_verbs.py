@@ -86,3 +86,31 @@ def test_the_formats_named_in_the_help_are_those_there_are(command):
     )
     for name in formats():
         assert name in shown
+
+
+def test_agreement_of_several_people_on_the_same_pairs(command, row, write_rows):
+    swapped = {"chosen": row(0)["rejected"], "rejected": row(0)["chosen"]}
+    rows = [
+        row(0),
+        row(0, pair_id="b0", user_id="bob"),
+        row(0, pair_id="c0", user_id="cy", **swapped),
+        row(1),
+        row(1, pair_id="b1", user_id="bob"),
+        row(2),
+    ]
+    path = write_rows(rows)
+    ran = command("data", "agreement", path)
+    assert ran.status == 0, ran.err
+    assert (
+        "2 comparisons judged by two or more of 3 people; 1 further one judged by one person alone."
+        in ran.out
+    )
+    assert "cy: 0.0 % of 1 comparison" in ran.out
+    assert "b0" in ran.out
+    found = command("data", "agreement", path, "--json").json
+    assert [it["name"] for it in found["annotators"]] == ["cy", "ann", "bob"]
+    assert found["compared"][0]["disagreement"] == pytest.approx(2 / 3)
+    assert found["nominal"]["low"] <= found["nominal"]["value"] <= found["nominal"]["high"]
+    alone = command("data", "agreement", write_rows([row(0)], "one.jsonl"))
+    assert alone.status == 0
+    assert "No comparison was judged by two people; 1 further one" in alone.out

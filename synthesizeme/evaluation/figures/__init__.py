@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from synthesizeme.evaluation.figures._curves import coverage, history, reliability_diagram
 from synthesizeme.evaluation.figures._page import png, style
-from synthesizeme.evaluation.figures._scorers import accuracy, users
+from synthesizeme.evaluation.figures._scorers import accuracy, gain_by_user, users
 from synthesizeme.evaluation.measurement import Measurement
 from synthesizeme.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+__all__ = ["draw", "figures", "gain_by_user"]
 
 
 def draw(measurements: Sequence[Measurement], folder: Path, *, benchmark: str) -> list[Path]:
