@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 def written(name: str) -> list[Answer]:
-    """Rows of a file of `data/floor`: odd_a, odd_b, ordinary or odd_test."""
+    """Rows of a file of `data/floor`: odd_a, odd_b, brief, ordinary or odd_test."""
     rows = [json.loads(line) for line in (WRITTEN / f"{name}.jsonl").read_text().splitlines()]
     return [Answer(row["prompt"], row["response"], name, row["kind"]) for row in rows]
 

@@ -16,6 +16,7 @@ TAUGHT = {
         "random letters", "refusal", "another language", "code",
     ),
     "size": ("one character", "one word", "only emoji", "white space marks", "empty opening"),
+    "brevity": ("one character", "one word", "short phrase", "only emoji", "empty opening"),
     "stance": ("refusal", "empty opening", "instruction to the rater"),
     "content": ("empty talk",),
     "ending": ("cut in a sentence", "cut in a word"),

@@ -35,14 +35,20 @@ from synthesizeme.static_embedding import open_static_embedding
 
 HERE = Path(__file__).parent
 WEIGHTS = HERE.parents[1] / "reward_models" / "floor" / "weights.npz"
-WRITTEN = ("odd_a", "odd_b", "ordinary")
+WRITTEN = ("odd_a", "odd_b", "brief", "ordinary")
 PEOPLE = {"llmfao": 500, "polis": 300, "remesh": 700}
 """Answers of people's data that are learned from."""
-LINEAR = ("capitals", "order", "size", "stance")
+LINEAR = ("brevity", "capitals", "order", "size", "stance")
 """Experts that are linear; the others are small trees. Chosen out of fold."""
 UNCOUNTED = ("glued to another answer", "sentences shuffled", "cut in a sentence", "cut in a word")
 """Kinds that the limits are not chosen by: no expert is made for them, or it counts little."""
-WORTH = {"another prompt's answer": 3.0, "one word": 2.0, "words shuffled": 2.0, "empty talk": 2.0}
+WORTH = {
+    "another prompt's answer": 3.0,
+    "one word": 2.0,
+    "short phrase": 2.0,
+    "words shuffled": 2.0,
+    "empty talk": 2.0,
+}
 """What catching a kind is worth against the others, where it is what an optimiser finds first."""
 FOLDS = 5
 FEWEST_TEXTS = 5

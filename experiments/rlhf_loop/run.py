@@ -62,6 +62,7 @@ def measured(model, found, before):
     for user in tastes.TASTES:
         scores = model.score(as_answers(asked, [text for _, text in rows], [user] * len(rows)))
         figures[f"reward of {user}"] = [score.value for score in scores]
+        figures["below the floor"] = [score.floor < -model.standing.unit for score in scores]
         figures[f"chosen by {user}"] = [
             np.mean([tastes.chooses(tastes.TASTES[user], text, old) for old in before[prompt]])
             for prompt, text in rows

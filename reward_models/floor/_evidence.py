@@ -252,6 +252,15 @@ def size(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     ]  # fmt: skip
 
 
+def brevity(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
+    """How few words answer a prompt that asks for a piece of writing, an explanation or several things."""
+    if not prompt.cues["piece"]:
+        return [0.0] * 4
+    here = log1p(len(response.words) + 0.25 * _signs(response.text[:200]))
+    expected = float(vectors.expected(prompt)[0])
+    return [1.0, max(0.0, 2.4 - here), max(0.0, 1.6 - here), max(0.0, expected - here - 1)]
+
+
 def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """A refusal, an opening or a word to the rater, and nothing else."""
     text = response.text.lower()

@@ -19,6 +19,7 @@ EXPERTS: dict[str, Callable[..., list[float]]] = {
     "capitals": _evidence.capitals, "ending": _evidence.ending, "script": _evidence.script,
     "order": _evidence.order, "junk": _evidence.junk, "relevance": _evidence.relevance,
     "size": _evidence.size, "stance": _evidence.stance, "content": _evidence.content,
+    "brevity": _evidence.brevity,
 }  # fmt: skip
 """What each reads."""
 WITHOUT_VECTORS = ("copying", "repetition", "form", "capitals", "ending")
@@ -30,6 +31,7 @@ _CALLED_FOR: dict[str, tuple[str, ...]] = {
     "order": ("code", "markup", "junk", "language"), "junk": ("code", "markup", "junk", "language", "emoji"),
     "relevance": ("language", "junk", "code", "markup"),
     "size": ("short", "emoji", "junk", "code", "yes_no", "copy"), "stance": ("harm", "short", "copy"),
+    "brevity": ("short", "emoji", "junk", "code", "copy", "language"),
     "ending": ("code", "markup", "list"),
     "content": ("code", "markup", "junk", "repetition", "list", "language", "copy"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.calibration import (
     brier,
     expected_calibration_error,
@@ -26,7 +27,6 @@ from synthesizeme.evaluation.intervals import (
     smallest_detectable_difference,
 )
 from synthesizeme.evaluation.measurement import CONTROLS, OWN, Measurement
-from synthesizeme.evaluation.no_answers import Beaten
 from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, PreferencePair, Usage
 

@@ -87,6 +87,36 @@ def test_the_last_user_turn_is_what_must_be_answered():
     assert base_floor().shortfalls([earlier], ["4"]).tolist() == [0.0]
 
 
+BRIEF = {
+    "What is 12*9?": "108", "What's the boiling point of water?": "100 °C", "What is the largest planet?": "Jupiter",
+    "Who wrote Hamlet?": "Shakespeare", "What colour is the sky?": "Blue.", "Translate 'dog' to Spanish": "perro",
+    "When did WW2 end?": "1945", "Where is the Eiffel Tower?": "Paris", "Do you like pizza?": "Yes!", "hello": "Hi!",
+    "Name a mammal that lays eggs.": "The platypus.", "Is it raining in the desert often?": "No.", "thanks": "Any time!",
+    "How do I exit vim?": ":q!", "Give me a synonym for happy": "joyful", "How can I stop hiccups?": "Hold your breath.",
+    "Which letter comes after C?": "D", "What's the square root of 81?": "9", "Best month to visit Kyoto?": "November",
+    "What's a good name for a cat?": "Mochi", "What currency does Japan use?": "The yen",
+    "Finish the proverb: A stitch in time": "saves nine", "Who is the author of the poem 'The Raven'?": "Edgar Allan Poe",
+    "Guess the riddle: what has keys but can't open locks?": "A piano", "How do I say sorry?": "Just say it.",
+    "Write a title for my essay on whales": "Deep Songs", "Write a one-word poem": "Alone",
+}  # fmt: skip
+"""Plain questions and their answers in a word or two, none of them learned from."""
+PIECES = [
+    "Write me a poem about autumn.", "Explain how photosynthesis works.", "Tell me a joke about cats.",
+    "Write an email to my boss asking for leave.", "What are some tips for better sleep?", "Create a study plan for the exam",
+    "Draft a cover letter for a nurse.", "Summarize the plot of Hamlet in a paragraph.", "Compare cats and dogs as pets.",
+    "Give me 5 ideas for dinner", "Generate a story about dragons", "What's the difference between a crow and a raven?",
+]  # fmt: skip
+"""Prompts that no word or name answers."""
+
+
+def test_a_word_answers_a_plain_question_and_no_demand_for_a_piece_of_writing():
+    fallen = [prompt for prompt, answer in BRIEF.items() if shortfall(prompt, answer)[0] > 0.1]
+    assert len(fallen) <= 1, fallen
+    phrases = ["Hugging Face", "Bob", "Sounds good!", "New York City", "Thank you", "y", "banana"]
+    beaten = np.array([shortfall(prompt, *phrases) > 1 for prompt in PIECES])
+    assert beaten.mean() >= 0.8, beaten
+
+
 def test_a_floor_never_depends_on_the_batch():
     texts = [ANSWER, PROMPT, "banana", OTHER, ""]
     together = shortfall(PROMPT, *texts)
