@@ -277,18 +277,20 @@ def show_estimate(
     )
     table.add_column("user", overflow="fold")
     table.add_column("part", no_wrap=True)
-    for heading in ("calls at most", "prompt tokens", "reply tokens", "cost"):
+    for heading in ("calls", "prompt tokens", "reply tokens", "cost"):
         table.add_column(heading, justify="right", overflow="fold")
 
     def line(
         name: str, part: str, found: Sequence[Estimate], costs: Sequence[Price], style: str = ""
     ) -> None:
         known = [cost for cost in costs if cost is not None]
-        numbers = (
-            sum(getattr(it, what) for it in found) for what in ("calls", "prompt_tokens", "completion_tokens")
+        least, most, *tokens = (
+            sum(getattr(it, what) for it in found)
+            for what in ("least_calls", "calls", "prompt_tokens", "completion_tokens")
         )
+        calls = f"{most:,}" if least == most else f"{least:,} to {most:,}"
         cost = dollars(sum(known) if len(known) == len(costs) else None)
-        table.add_row(Text(name), part, *(f"{number:,}" for number in numbers), cost, style=style)
+        table.add_row(Text(name), part, calls, *(f"{number:,}" for number in tokens), cost, style=style)
 
     parts = [(it.induction, it.evaluation) for it in users.values()]
     for user_id, both, price in zip(users, parts, prices, strict=True):
@@ -303,8 +305,9 @@ def show_estimate(
         if it.note:
             console.print(Text(f"{printable(user_id, 30)}: {it.note}", style="yellow"))
     told = (
-        "Calls are an upper bound; tokens are estimated from the lengths of the texts; finished calls in the "
-        "cache would not be made again."
+        "How many calls it takes shows on the way: whether there is a taste, how many statements are tried. "
+        "Tokens and cost are of the most calls, estimated from the lengths of the texts; finished calls in "
+        "the cache would not be made again."
     )
     if follow_ups:
         told += f" A call whose reply cannot be read takes up to {count(follow_ups, 'follow-up')} more."

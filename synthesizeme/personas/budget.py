@@ -45,6 +45,9 @@ class Plan:
 def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: int | None) -> Plan:
     """Divide the calls of one user's induction.
 
+    Of what the train pairs, the validation pairs in both orders and a persona leave, a third at most goes to
+    pairs that are asked again; the rest is for the trial of statements and for sets of demonstrations.
+
     Raises:
         ConfigError: the budget cannot pay for one explained pair and a persona.
     """
@@ -56,8 +59,8 @@ def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: 
     if budget_calls is not None:
         limit = min(limit, budget_calls)
     train = min(n_train, max(1, limit - 1))
-    left = limit - train - 1
-    second = 0 if effort == "low" else min(train // 2, max(0, left - train) // 3)
+    left = limit - train - PERSONA_ATTEMPTS - 2 * n_validation
+    second = 0 if effort == "low" else min(train // 2, max(0, left) // 3)
     candidates = {"low": 2, "medium": 4, "high": 8}[effort]
     return Plan(train, second, candidates, limit)
 

@@ -107,7 +107,7 @@ def try_statements(
         judge: Makes a judge of one statement alone, for a model that cannot answer for many pairs at once.
         max_calls: Most distinct calls; statements beyond them are not tried.
     """
-    chunks = _chunks(pairs)
+    chunks = chunked(pairs)
     kept = list(sentences[: max(0, max_calls) // max(1, len(chunks))])
     questions = [_question(it, chunk, orders) for it in kept for chunk in chunks]
     outcomes = iter(ledger.ask(questions, stage="trying statements") if questions else ())
@@ -278,8 +278,8 @@ def _quote(pair: PreferencePair, *, held: bool) -> Quote:
     )
 
 
-def _chunks(pairs: Sequence[PreferencePair]) -> list[list[PreferencePair]]:
-    """The pairs in as many parts as calls are needed for one statement."""
+def chunked(pairs: Sequence[PreferencePair]) -> list[list[PreferencePair]]:
+    """The pairs in as many parts as calls are needed for one statement, the order kept."""
     chunks: list[list[PreferencePair]] = []
     left = 0
     for pair in pairs:

@@ -17,20 +17,52 @@ def reader():
     return Session(open_model("builtin"))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [InductionSettings(), InductionSettings(search="paper"), InductionSettings(effort="low", baselines=True)],
-)
-@pytest.mark.parametrize("n", [1, 2, 5, 20])
-def test_an_estimate_is_never_below_what_is_spent(settings, n):
+@pytest.mark.parametrize("budget", [None, 9, 40])
+@pytest.mark.parametrize("effort", ["low", "medium", "high"])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 6, 10, 20, 45])
+def test_what_is_spent_lies_within_what_was_promised(n, effort, budget):
     pairs = [shouting(i, user_profile={"age": 7}) for i in range(n)]
-    estimate = estimate_user(pairs, settings)
-    induction, evaluation = estimate.induction, estimate.evaluation
-    result = induce_user(reader(), pairs, settings)
-    assert result.usage.distinct_calls <= induction.calls
-    assert result.evaluation_usage.distinct_calls <= evaluation.calls
+    settings = InductionSettings(effort=effort, baselines=n == 10)
+    estimate = estimate_user(pairs, settings, budget_calls=budget)
+    result = induce_user(reader(), pairs, settings, budget_calls=budget)
+    for promised, spent in (
+        (estimate.induction, result.usage),
+        (estimate.evaluation, result.evaluation_usage),
+    ):
+        assert promised.least_calls <= spent.distinct_calls <= promised.calls
     if result.usage.distinct_calls > 10:
-        assert induction.prompt_tokens > 0.5 * result.usage.prompt_tokens
+        assert estimate.induction.prompt_tokens > 0.7 * result.usage.prompt_tokens
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_the_papers_search_keeps_to_its_promise_too(n):
+    pairs, settings = [shouting(i) for i in range(n)], InductionSettings(search="paper")
+    promised = estimate_user(pairs, settings).induction
+    assert (
+        promised.least_calls <= induce_user(reader(), pairs, settings).usage.distinct_calls <= promised.calls
+    )
+
+
+@pytest.mark.parametrize("n", [10, 20, 45])
+def test_the_range_is_no_wider_than_a_taste_and_its_lack_make_it(n):
+    """Whoever has a taste takes nearly all calls; whoever has none nearly the fewest."""
+    settings = InductionSettings()
+    with_taste = [shouting(i) for i in range(n)]
+    without = [it if i % 2 else it.swapped_labels() for i, it in enumerate(with_taste)]
+    promised = estimate_user(with_taste, settings).induction
+    much = induce_user(reader(), with_taste, settings).usage.distinct_calls
+    little = induce_user(reader(), without, settings).usage.distinct_calls
+    assert promised.least_calls <= little < much <= promised.calls
+    assert much > 0.75 * promised.calls
+    assert little < 2.5 * promised.least_calls
+
+
+def test_pairs_that_stand_twice_are_asked_once():
+    pairs = [shouting(i % 6).model_copy(update={"pair_id": f"p{i}"}) for i in range(24)]
+    for budget in (None, 20, 33):
+        promised = estimate_user(pairs, InductionSettings(evaluate=False), budget_calls=budget).induction
+        spent = induce_user(reader(), pairs, InductionSettings(evaluate=False), budget_calls=budget).usage
+        assert promised.least_calls <= spent.distinct_calls <= promised.calls
 
 
 def test_prices_are_known_unknown_or_nothing():

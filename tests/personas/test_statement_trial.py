@@ -88,7 +88,7 @@ def test_long_histories_are_shown_in_parts_and_calls_are_kept_to():
     assert found.asked[:, 0].all()
     assert not found.asked[:, 1].any(), "five calls pay for one statement of three parts"
     huge = [pair(n, chosen="word " * 6000) for n in range(3)]
-    assert [len(it) for it in trial._chunks(huge)] == [1, 1, 1]
+    assert [len(it) for it in trial.chunked(huge)] == [1, 1, 1]
 
 
 def test_a_statement_is_not_tried_on_the_pairs_that_it_quotes():
