@@ -129,7 +129,7 @@ def table(
     lines = list(fitting((f"<tr>{_row(row, texts)}\n" for row in rows), room))
     drawn = Html(
         f'<div class="wide" tabindex="0" role="group" aria-label="{shown(caption)}"><table>'
-        f"<caption>{shown(caption)}</caption><thead><tr>{''.join(heads)}</tr></thead>"
+        f"<caption>{element('span', caption)}</caption><thead><tr>{''.join(heads)}</tr></thead>"
         f"<tbody>\n{''.join(lines)}</tbody></table></div>\n"
     )
     meant = [joined([element("b", name), f": {meaning}"]) for name, meaning in legend]

@@ -33,7 +33,7 @@ HOSTILE = (
 ALLOWED = {
     "html", "head", "meta", "title", "style", "script", "body", "main", "h1", "h2", "h3", "p", "b", "ul", "li",
     "nav", "a", "section", "div", "figure", "figcaption", "details", "summary", "pre", "table", "caption",
-    "thead", "tbody", "tr", "th", "td", "svg", "g", "line", "text", "circle", "path", "polyline",
+    "thead", "tbody", "tr", "th", "td", "svg", "g", "span", "line", "text", "circle", "path", "polyline",
 }  # fmt: skip
 
 
