@@ -45,7 +45,7 @@ def test_the_papers_search_keeps_to_its_promise_too(n):
 
 @pytest.mark.parametrize("n", [10, 20, 45])
 def test_the_range_is_no_wider_than_a_taste_and_its_lack_make_it(n):
-    """Whoever has a taste takes nearly all calls; whoever has none nearly the fewest."""
+    """Whoever has a taste takes most of the calls, whoever has none nearly the fewest."""
     settings = InductionSettings()
     with_taste = [shouting(i) for i in range(n)]
     without = [it if i % 2 else it.swapped_labels() for i, it in enumerate(with_taste)]
