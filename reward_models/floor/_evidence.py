@@ -255,10 +255,18 @@ def size(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
 def brevity(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:
     """How few words answer a prompt that asks for a piece of writing, an explanation or several things."""
     if not prompt.cues["piece"]:
-        return [0.0] * 4
-    here = log1p(len(response.words) + 0.25 * _signs(response.text[:200]))
+        return [0.0] * 8
+    n = len(response.words)
+    here = log1p(n + 0.25 * _signs(response.text[:200]))
     expected = float(vectors.expected(prompt)[0])
-    return [1.0, max(0.0, 2.4 - here), max(0.0, 1.6 - here), max(0.0, expected - here - 1)]
+    few = max(0.0, 2.4 - here)
+    asked, said = vectors.meaning(prompt.text), vectors.meaning(response.text)
+    near = float(asked.mean @ said.mean) if len(asked.ids) and len(said.ids) else 0.0
+    shared = float(any(word in response.stems for word in prompt.content))
+    return [
+        1.0, few, max(0.0, 1.6 - here), max(0.0, expected - here - 1), few * near, few * shared,
+        float(n < 3), few * float(n >= 3 and has_ended(response.text)),
+    ]  # fmt: skip
 
 
 def stance(prompt: Prompt, response: Text, vectors: Vectors) -> list[float]:

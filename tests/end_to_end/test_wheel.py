@@ -55,7 +55,7 @@ def test_its_files(wheel):
     packages = [name for name in names if not name.partition("/")[0].endswith(".dist-info")]
     kinds = {Path(name).suffix or Path(name).name for name in packages}
     assert kinds <= {
-        ".py", ".typed", "py.typed", ".md", ".json", ".jsonl", ".toml", ".npz", ".safetensors", ".txt", ".mako",
+        ".py", ".typed", "py.typed", ".css", ".js", ".md", ".json", ".jsonl", ".toml", ".npz", ".safetensors", ".txt", ".mako",
         "NOTICE",
     }  # fmt: skip
     source = {str(path.relative_to(ROOT)) for top in ("synthesizeme", "reward_models")

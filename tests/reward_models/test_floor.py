@@ -107,14 +107,23 @@ PIECES = [
     "Give me 5 ideas for dinner", "Generate a story about dragons", "What's the difference between a crow and a raven?",
 ]  # fmt: skip
 """Prompts that no word or name answers."""
+TERSE = {
+    "Explain how photosynthesis works.": "Plants turn light into sugar.", "Tell me about the old forest.": "The forest waits.",
+    "Write me a poem about autumn.": "Leaves fall. So do I.", "Tell me about your day.": "Nothing happened.",
+    "What are some tips for better sleep?": "Go to bed early.", "Tell me a joke about cats.": "My cat is a joke.",
+    "Compare cats and dogs as pets.": "Dogs need more time.", "Explain inflation.": "Prices rise.",
+    "Summarize Hamlet.": "Everybody dies.", "Write a story about dragons": "A dragon slept.",
+    "Give me 5 ideas for dinner": "Soup, pasta, rice, eggs, salad", "Tell me about Paris": "Capital of France.",
+}  # fmt: skip
+"""What somebody who likes short answers would take for one."""
 
 
-def test_a_word_answers_a_plain_question_and_no_demand_for_a_piece_of_writing():
-    fallen = [prompt for prompt, answer in BRIEF.items() if shortfall(prompt, answer)[0] > 0.1]
+def test_a_word_answers_a_plain_question_and_hardly_a_demand_for_a_piece_of_writing():
+    fallen = [prompt for prompt, answer in {**BRIEF, **TERSE}.items() if shortfall(prompt, answer)[0] > 0.1]
     assert len(fallen) <= 1, fallen
     phrases = ["Hugging Face", "Bob", "Sounds good!", "New York City", "Thank you", "y", "banana"]
     beaten = np.array([shortfall(prompt, *phrases) > 1 for prompt in PIECES])
-    assert beaten.mean() >= 0.8, beaten
+    assert beaten.mean() >= 0.35, beaten
 
 
 def test_a_floor_never_depends_on_the_batch():
