@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +110,7 @@ class Users:
         feedback: Sequence[Judgement] = (),
         *,
         replace: bool = False,
+        instead_of: Collection[str] = (),
     ) -> dict[str, Any]:
         """Refit a user, known or new, to what is stored of them and to this.
 
@@ -119,6 +120,7 @@ class Users:
             words: What the user said beside choices, in place of what is stored of it; None leaves that.
             feedback: Further feedback; what the model does not learn from is stored all the same.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
+            instead_of: Ids of stored pairs and feedback that the user takes back.
 
         Returns:
             How many pairs were added and how many there are now; with words, whether the model reads them;
@@ -130,14 +132,17 @@ class Users:
             StoreError: they cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
-        stored = self.store.pairs(user_id)
-        said, heard = self.store.words(user_id), self.store.feedback(user_id)
+        before = self.store.pairs(user_id)
+        said, heard_before = self.store.words(user_id), self.store.feedback(user_id)
+        stored = [it for it in before if it.pair_id not in instead_of]
+        heard = [it for it in heard_before if it.feedback_id not in instead_of]
+        fewer = len(stored) + len(heard) < len(before) + len(heard_before)
         further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
         learned = [it for it in further if it.kind in self.model.reads_feedback]
-        if not (pairs or learned or (words is not None and self.model.reads_words)):
+        if not (pairs or learned or fewer or (words is not None and self.model.reads_words)):
             return self._kept(user_id, words, feedback, further)
         trained = user_id in self.model.users_ and user_id not in self._by_words
-        if trained and not stored and not replace:
+        if trained and not before and not replace:
             raise HistoryMissingError(
                 "the user's state came with the checkpoint and the pairs behind it are not here; what was "
                 "sent alone would replace it",
@@ -149,13 +154,13 @@ class Users:
             noun = "pairs" if len(together) == most else "pieces of feedback"
             raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
         spoken = words is not None and words != said
-        if new or spoken or further:
-            before = self.model.users_.get(user_id)
+        if new or spoken or further or fewer:
+            state = self.model.users_.get(user_id)
             self._fit(user_id, together, words or said, all_heard)
             try:
-                self.store.add_pairs(user_id, new, words=words, feedback=further)
+                self.store.add_pairs(user_id, new, words=words, feedback=further, instead_of=instead_of)
             except Exception:
-                self._put_back(user_id, before)
+                self._put_back(user_id, state)
                 raise
             self._tell(user_id)
         return {"added": len(new), "pairs": len(together), **self._told(words, feedback, further, all_heard)}
