@@ -116,15 +116,15 @@ class Users:
 
         Args:
             user_id: The owner of every pair.
-            pairs: Further pairs; one that is stored already is left out, so that a request may be repeated.
-            words: What the user said beside choices, in place of what is stored of it; None leaves that.
+            pairs: Further pairs; one that is stored already is left out: a request may be repeated.
+            words: What the user said beside choices, in place of what is stored; None leaves that.
             feedback: Further feedback; what the model does not learn from is stored all the same.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
             instead_of: Ids of stored pairs and feedback that the user takes back.
 
         Returns:
-            How many pairs were added and how many there are now; with words, whether the model reads them;
-            with feedback, the same of it, and by kind how much of that the model does not learn from.
+            How many pairs were added and how many there are; with words, whether the model reads them; with
+            feedback, the same of it, and by kind how much of that the model does not learn from.
 
         Raises:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
@@ -132,13 +132,13 @@ class Users:
             StoreError: they cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
-        before = self.store.pairs(user_id)
-        said, heard_before = self.store.words(user_id), self.store.feedback(user_id)
+        before, said = self.store.pairs(user_id), self.store.words(user_id)
+        listened = self.store.feedback(user_id)
         stored = [it for it in before if it.pair_id not in instead_of]
-        heard = [it for it in heard_before if it.feedback_id not in instead_of]
-        fewer = len(stored) + len(heard) < len(before) + len(heard_before)
+        heard = [it for it in listened if it.feedback_id not in instead_of]
+        fewer = len(stored) + len(heard) < len(before) + len(listened)
         further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
-        learned = [it for it in further if it.kind in self.model.reads_feedback]
+        learned = any(it.kind in self.model.reads_feedback for it in further)
         if not (pairs or learned or fewer or (words is not None and self.model.reads_words)):
             return self._kept(user_id, words, feedback, further)
         trained = user_id in self.model.users_ and user_id not in self._by_words
@@ -150,9 +150,7 @@ class Users:
             )
         new = _new(pairs, stored, lambda it: it.pair_id, "pair")
         together, all_heard = [*stored, *new], [*heard, *further]
-        if (most := max(len(together), len(all_heard))) > self.most_pairs:
-            noun = "pairs" if len(together) == most else "pieces of feedback"
-            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
+        self._refuse_more(len(together), len(all_heard))
         spoken = words is not None and words != said
         if new or spoken or further or fewer:
             state = self.model.users_.get(user_id)
@@ -164,6 +162,11 @@ class Users:
                 raise
             self._tell(user_id)
         return {"added": len(new), "pairs": len(together), **self._told(words, feedback, further, all_heard)}
+
+    def _refuse_more(self, pairs: int, feedback: int) -> None:
+        if (most := max(pairs, feedback)) > self.most_pairs:
+            noun = "pairs" if pairs == most else "pieces of feedback"
+            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
 
     def _kept(
         self,
