@@ -47,7 +47,15 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A block of code, whatever language it says it is in."""
-        return f"<pre><code>{escapeHtml(tokens[idx].content)}</code></pre>\n"
+        return f'<pre tabindex="0"><code>{escapeHtml(tokens[idx].content)}</code></pre>\n'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """The beginning of a table, which the keyboard may scroll, as a block of code."""
+        return '<table tabindex="0">\n'
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
+        """An indented block of code."""
+        return self.fence(tokens, idx, options, env)
 
     def th_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """The beginning of a cell of a heading."""

@@ -32,7 +32,7 @@ class Served:
 
         import reward_models
 
-        job = InductionJob(store=str(store))
+        job = options.pop("job", None) or InductionJob(store=str(store))
         self.options = PageOptions(
             job=job, reward_model=str(reward_models.POPULATION), opens=False, port=0, **options
         )
@@ -69,17 +69,16 @@ class Process:
             "synthesizeme.cli",
             "page",
             "--no-open",
-            "--json",
             "--store",
             str(store),
         ]
         self.process = subprocess.Popen(
-            [*command, "--port", str(port), *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [*command, "--port", str(port), *flags], stderr=subprocess.PIPE, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        line = self.process.stdout.readline()
-        assert line, self.process.stderr.read()
-        self.url = json.loads(line)["url"]
+        line = self.process.stderr.readline()
+        assert line.startswith("The page is at http"), line + self.process.stderr.read()
+        self.url = line.split()[4].rstrip(";")
 
     @property
     def port(self):
@@ -98,7 +97,6 @@ class Process:
         return said
 
     def _close(self):
-        self.process.stdout.close()
         self.process.stderr.close()
 
 
@@ -122,6 +120,21 @@ def serve(tmp_path):
     yield one
     for page in made:
         page.close()
+
+
+@pytest.fixture
+def start():
+    """Starts pages in processes of their own, none of which outlives the test."""
+    made = []
+
+    def one(*given, **more):
+        made.append(Process(*given, **more))
+        return made[-1]
+
+    yield one
+    for page in made:
+        if page.process.poll() is None:
+            page.kill()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ TEXT_ELEMENTS = {
     "table", "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6",
 }  # fmt: skip
 ATTRIBUTES = {
-    "a": {"class", "href", "rel", "target", "title"}, "span": {"class"}, "pre": {"class"}, "p": {"class"},
+    "a": {"class", "href", "rel", "target", "title"}, "span": {"class"}, "pre": {"class", "tabindex"}, "table": {"tabindex"}, "p": {"class"},
     "th": {"class"}, "td": {"class"}, "ol": {"start"},
 }  # fmt: skip
 CLASSES = {"image", "plain", "cut", "left", "center", "right"}
@@ -23,15 +23,14 @@ CLASSES = {"image", "plain", "cut", "left", "center", "right"}
 
 def foreign(text):
     """What of an HTML text is neither words nor one of the few elements that words may have."""
-    found = []
-    for tag, attributes in Shown(text).elements:
-        if tag not in TEXT_ELEMENTS or attributes.keys() - ATTRIBUTES.get(tag, set()):
-            found.append((tag, attributes))
-        elif not re.match("https?://|mailto:", attributes.get("href", "http://")):
-            found.append((tag, attributes))
-        elif attributes.get("class", "left") not in CLASSES:
-            found.append((tag, attributes))
-    return found
+    return [
+        (tag, attributes)
+        for tag, attributes in Shown(text).elements
+        if tag not in TEXT_ELEMENTS
+        or attributes.keys() - ATTRIBUTES.get(tag, set())
+        or not re.match("https?://|mailto:", attributes.get("href", "http://"))
+        or attributes.get("class", "left") not in CLASSES
+    ]
 
 
 @pytest.mark.parametrize("number", range(len(HOSTILE)))

@@ -90,7 +90,8 @@ def test_reload_back_and_double_clicks_neither_lose_nor_double(serve):
     person.choose("bad")
     (tie,) = given(page)
     assert isinstance(tie, Tie)
-    assert person.look("/") and person.path == asked_next
+    assert person.look("/")
+    assert person.path == asked_next
 
 
 def test_a_click_sent_ten_times_at_once_is_one_answer(serve):
@@ -353,11 +354,14 @@ def test_tokens_open_as_much_as_they_do_at_the_server(serve, tmp_path):
     assert stranger.response.status_code == 401
     stranger.send("/enter", token=tokens["write"])
     assert "I agree" in stranger.response.text
-    assert stranger.look("/team") and stranger.response.status_code == 403
+    assert stranger.look("/team")
+    assert stranger.response.status_code == 403
     team = page.person(headers={"authorization": f"Bearer {tokens['admin']}"})
-    assert team.look("/team") and team.response.status_code == 200
+    assert team.look("/team")
+    assert team.response.status_code == 200
     wrong = page.person(headers={"authorization": "Bearer wrong-token-of-the-test"})
-    assert wrong.look("/persona") and wrong.response.status_code == 401
+    assert wrong.look("/persona")
+    assert wrong.response.status_code == 401
 
 
 def test_nothing_of_a_person_is_logged(serve, caplog, monkeypatch):
