@@ -5,7 +5,8 @@
 - `synthesizeme.page.next_turn`: what a person is asked next.
 - `synthesizeme.page.beliefs`: the persona as of now, what a change changes, how well it predicts.
 - `synthesizeme.page.safe_text`: answers of anybody, shown as text.
-- `synthesizeme.page.app`: the application; `synthesizeme.page.run` serves it.
+- `synthesizeme.page.site`: what all routes share; `synthesizeme.page.app`: the routes together;
+  `synthesizeme.page.run` serves them.
 
 It stands beside the reward server: users are those of `synthesizeme.serving.users`, kept in the same store.
 """

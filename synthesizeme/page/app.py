@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from fastapi import FastAPI
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, Response
 
 from synthesizeme.errors import DataError, StoreConflictError, StoreError, SynthesizeMeError
-from synthesizeme.page.beliefs import Beliefs
-from synthesizeme.page.next_turn import Order
-from synthesizeme.page.pool import Item
-from synthesizeme.page.project import Invitations, Project, terms_id
-from synthesizeme.page.safe_text import shown, visible
-from synthesizeme.page.turns import History
-from synthesizeme.page.visits import Door, Role, Visit
-from synthesizeme.page.written_answers import AnswerWriter
-from synthesizeme.plain_text import count
-from synthesizeme.profiles import ProfileStore
-from synthesizeme.serving.access import Access
-from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
-from synthesizeme.serving.requests import Limits, Refused
-from synthesizeme.serving.rewards import ScalarRewards
-from synthesizeme.serving.users import Users
+from synthesizeme.page import choosing, own_data, persona_pages, team_pages
+from synthesizeme.page.site import Handler, Page
+from synthesizeme.page.visits import Role, Visit
+from synthesizeme.serving.queue import BusyError, LateError
+from synthesizeme.serving.requests import Refused
 
-_HERE = Path(__file__).parent
+STATIC_FILES = Path(__file__).parent / "static"
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -46,127 +31,12 @@ HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 """Of every answer: nothing is loaded from elsewhere, no page holds a script or stands in another."""
-FORM_LIMITS = Limits(body=256 * 1024, seconds=10.0)
 STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-_WAIT_S = 3.0
-"""How long a person waits for a profile before being told that it is being written."""
 _log = logging.getLogger(__name__)
-_Result = TypeVar("_Result")
-Handler = Callable[["Page", Visit], Awaitable[Response]]
-
-
-@dataclass(frozen=True)
-class PageSettings:
-    """What a page is told beside what it shows."""
-
-    user_id: str = "me"
-    """Who the person on this machine is."""
-    order: Order = "telling"
-    """How questions are chosen."""
-    kept_in: str = "memory"
-    """Where choices are kept, in words for people."""
-    reader: str | None = None
-    """A language model elsewhere that reads choices, by its name; None where none does."""
-    writes: bool = False
-    """Whether the model can write answers."""
-    limits: Limits = field(default_factory=lambda: FORM_LIMITS)
-    """Sizes of forms."""
-
-
-class Page:
-    """What all routes share.
-
-    Args:
-        settings: See there.
-        rewards: The reward model, as the reward server asks it.
-        store: Where everything said is kept.
-        beliefs: Profiles of people.
-        items: What is asked.
-        project: On which terms.
-        invitations: Annotators with a link.
-        access: Tokens, if any are needed.
-    """
-
-    def __init__(
-        self,
-        settings: PageSettings,
-        rewards: ScalarRewards,
-        store: ProfileStore,
-        beliefs: Beliefs,
-        items: list[Item],
-        project: Project,
-        invitations: Invitations,
-        access: Access | None,
-    ) -> None:
-        self.settings, self.store, self.beliefs, self.project = settings, store, beliefs, project
-        self.invitations, self.items = invitations, {item.key: item for item in items}
-        self.users = Users(rewards.model, store)
-        self.users.fit_stored()
-        self.queue = ModelQueue(rewards, users=self.users, most_rows=256, most_waiting=2048, deadline=20.0)
-        self.door = Door(settings.user_id, access, invitations, settings.limits)
-        self.terms = project.terms(settings.kept_in, settings.reader)
-        self.terms_id = terms_id(self.terms)
-        self.skipped: dict[str, list[str]] = {}
-        """By user the ids of answers that were passed over since the page was started."""
-        self.writing: dict[str, Future[Any]] = {}
-        """By user the profile that is being made."""
-        self.aside = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aside")
-        self.writer = AnswerWriter(
-            beliefs.session, [it for it in items if not it.responses] if settings.writes else [], self._ready
-        )
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
-        self._templates.filters.update(shown=shown, visible=visible, count=count)
-
-    def html(self, visit: Visit, template: str, status: int = 200, **values: Any) -> Response:
-        """A page for this visit."""
-        text = self._templates.get_template(template).render(
-            page=self, visit=visit, project=self.project, secret=visit.secret, **values
-        )
-        response = HTMLResponse(text, status)
-        self.door.remember(visit, response)
-        return response
-
-    async def beside(self, work: Callable[[], _Result]) -> _Result:
-        """What `work` returns, done beside the reward model: it may wait for a language model."""
-        return await asyncio.get_running_loop().run_in_executor(self.aside, work)
-
-    def history(self, user_id: str) -> History:
-        """What a person has said so far."""
-        return History(self.store.pairs(user_id), self.store.feedback(user_id))
-
-    def agreed(self, visit: Visit, history: History) -> bool:
-        """Whether a person agreed to what the page says now, in this browser or with the latest answer."""
-        last = history.last
-        by_answer = last is not None and last.metadata.get("agreed") == self.terms_id
-        return by_answer or self.door.agreed(visit.request) == self.terms_id
-
-    async def write_profile(self, user_id: str) -> None:
-        """Have a person's profile made, and wait a moment for it."""
-        running = self.writing.get(user_id)
-        if running is None or running.done():
-            running = self.writing[user_id] = self.aside.submit(self.beliefs.write, user_id)
-        await asyncio.wait([asyncio.wrap_future(running)], timeout=_WAIT_S)
-
-    def _ready(self, item: Item) -> None:
-        self.items[item.key] = item
-
-    def close(self) -> None:
-        """End what runs beside."""
-        self.writer.end()
-        self.aside.shutdown(wait=False, cancel_futures=True)
-
-
-def see(path: str) -> Response:
-    """Go on to another page, which is looked at: a reload then sends nothing again."""
-    return RedirectResponse(path, 303)
 
 
 def build_page(page: Page) -> FastAPI:
     """The application of a page; ``app.state.page`` is that page."""
-    from synthesizeme.page import choosing, own_data, persona_pages, team_pages
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -231,7 +101,7 @@ async def _static(request: Request) -> Response:
     if name not in STATIC:
         return Response("nothing is here", 404, HEADERS, "text/plain")
     headers = {**HEADERS, "Cache-Control": "max-age=600"}
-    return FileResponse(_HERE / "static" / name, headers=headers, media_type=STATIC[name])
+    return FileResponse(STATIC_FILES / name, headers=headers, media_type=STATIC[name])
 
 
 def _no_route(page: Page) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from synthesizeme.backends import Session
-from synthesizeme.errors import SynthesizeMeError
 from synthesizeme.induction import InductionJob
 from synthesizeme.induction.stored_user import induce_stored_user
 from synthesizeme.judges import LLMJudge, both_orders
@@ -198,7 +197,7 @@ class Beliefs:
 def expected_so_far(history: History) -> list[Point]:
     """How many choices the model expected beforehand, of the first one, the first two, ...
 
-    A probability of a half counts half, which is rounded down at the end.
+    A probability of a half counts half; what is not whole is rounded down.
     """
     points: list[Point] = []
     own = anybody = 0.0
@@ -211,11 +210,6 @@ def expected_so_far(history: History) -> list[Point]:
         anybody += _right(told["anybody"], first)
         points.append(Point(len(points) + 1, int(own), int(anybody)))
     return points
-
-
-def fails_softly(error: SynthesizeMeError) -> str:
-    """Why a profile could not be made, in a line for the person."""
-    return " ".join(str(error).split())[:300]
 
 
 def _right(probability: float, first: bool) -> float:

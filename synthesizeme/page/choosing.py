@@ -9,10 +9,10 @@ from typing import Any
 from starlette.responses import Response
 
 from synthesizeme.feedback import Given
-from synthesizeme.page.app import Handler, Page, see
 from synthesizeme.page.beliefs import FEWEST
 from synthesizeme.page.next_turn import next_turn
 from synthesizeme.page.pool import Item
+from synthesizeme.page.site import Handler, Page, see
 from synthesizeme.page.turns import ASKED, EXPECTED, History, Turn, chosen_side, read_answer, said_id
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.serving.requests import Refused

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from synthesizeme.datasets.jsonl import lines_of
 from synthesizeme.feedback import Given
-from synthesizeme.page.app import Handler, Page
+from synthesizeme.page.site import Handler, Page
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.personas.documents import profile_documents
 from synthesizeme.profile import UserProfile

@@ -9,10 +9,10 @@ from typing import Any
 from starlette.responses import Response
 
 from synthesizeme.errors import DataError
-from synthesizeme.page.app import Handler, Page, see
 from synthesizeme.page.beliefs import FEWEST, Changed, Point, Spoken, expected_so_far
 from synthesizeme.page.choosing import NOBODY
 from synthesizeme.page.drawing import over_time, weights
+from synthesizeme.page.site import Handler, Page, see
 from synthesizeme.page.turns import History
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.page.written_answers import write_answers

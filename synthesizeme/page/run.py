@@ -87,7 +87,8 @@ def opened_page(options: PageOptions) -> Iterator[FastAPI]:
     """
     options.check()
     try:
-        from synthesizeme.page.app import Page, PageSettings, build_page
+        from synthesizeme.page.app import build_page
+        from synthesizeme.page.site import Page, PageSettings
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the page (found no module {error.name})", "serve") from None
     from synthesizeme.page.beliefs import Beliefs

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from synthesizeme.feedback import Given
-from synthesizeme.page.app import Handler, Page, see
 from synthesizeme.page.own_data import file_of, rows
+from synthesizeme.page.site import Handler, Page, see
 from synthesizeme.page.turns import ASKED, Consistency
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.profiles.views import every_user
