@@ -76,7 +76,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         (Path(folder) / "project.toml").write_text(PROJECT, encoding="utf-8")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        with page("choices.db", ".", folder) as url:
+        with page("choices.db", ".", folder) as (url, _):
             windows = {}
             for width, height in SIZES.items():
                 context = browser.new_context(base_url=url, viewport={"width": width, "height": height})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import os
 import random
 import re
 import statistics
@@ -40,7 +41,7 @@ def server(command, ready, cwd=HERE):
     try:
         for line in process.stderr:
             if found := re.search(ready, line):
-                yield found[1]
+                yield found[1], process.pid
                 break
         else:
             raise RuntimeError("the server did not start")
@@ -152,6 +153,12 @@ async def invited(url, number):
     return links
 
 
+def cpu_seconds(pid):
+    """What a process has used of processors so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def counted(store, annotators):
     """How many answers are stored, lost and doubled."""
     lost = doubled = stored = 0
@@ -171,23 +178,25 @@ def measured(config, folder):
     (project / "project.toml").write_text('title = "Measured"\n', encoding="utf-8")
     store = project / "choices.db"
 
-    async def work(url, echo_url):
+    async def work(url, echo_url, pid):
         opening = await first_page(url, config["openings"])
         links = await invited(url, config["annotators"])
         annotators = [Annotator(number, link, config) for number, link in enumerate(links)]
-        started = time.perf_counter()
+        started, before = time.perf_counter(), cpu_seconds(pid)
         await asyncio.gather(*(it.work(url, echo_url) for it in annotators))
-        return opening, annotators, time.perf_counter() - started
+        return opening, annotators, time.perf_counter() - started, cpu_seconds(pid) - before
 
-    with page(store, project) as url, echo() as echo_url:
-        opening, annotators, seconds = asyncio.run(work(url, echo_url))
+    with page(store, project) as (url, pid), echo() as (echo_url, _):
+        opening, annotators, seconds, used = asyncio.run(work(url, echo_url, pid))
     every = lambda name: [it for annotator in annotators for it in getattr(annotator, name)]  # noqa: E731
     rate = sum(it.sent for it in annotators) / seconds
     return {
         "think_s": config["think_s"], "annotators": config["annotators"], "first_page": opening,
         "choice_stored": spread(every("posts")), "bare_echo": spread(every("echoes")),
         "next_question": spread(every("pages")), "persona_with_counts": spread(every("personas")),
-        "choices_a_second": round(rate, 1), "answers": counted(store, annotators),
+        "choices_a_second": round(rate, 1),
+        "server_cpu_ms_a_choice": round(1000 * used / sum(it.sent for it in annotators), 1),
+        "load_of_the_machine": round(os.getloadavg()[0], 1), "answers": counted(store, annotators),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -41,7 +42,10 @@ def build_page(page: Page) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         page.writer.start()
+        reading = asyncio.create_task(page.read_ahead())
         yield
+        reading.cancel()
+        await asyncio.wait([reading])
         await page.queue.close()
         page.close()
 

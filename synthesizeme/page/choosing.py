@@ -13,7 +13,17 @@ from synthesizeme.page.beliefs import FEWEST
 from synthesizeme.page.next_turn import next_turn
 from synthesizeme.page.pool import Item
 from synthesizeme.page.site import Handler, Page, see
-from synthesizeme.page.turns import ASKED, EXPECTED, History, Turn, chosen_side, read_answer, said_id
+from synthesizeme.page.turns import (
+    AGREED,
+    AGREED_TO,
+    ASKED,
+    EXPECTED,
+    History,
+    Turn,
+    chosen_side,
+    read_answer,
+    said_id,
+)
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.serving.requests import Refused
 from synthesizeme.types import PreferencePair
@@ -114,7 +124,10 @@ def _keep(page: Page, visit: Visit, turn: Turn) -> None:
     if not page.agreed(visit, history):
         raise Refused(403, "read first what happens with your answers, on the first page, and agree to it")
     before = history.answer(turn)
-    told: dict[str, Any] = {"agreed": page.terms_id}
+    told: dict[str, Any] = {AGREED: page.terms_id}
+    others = (it.metadata for it in history.given if said_id(it) != turn.said_id)
+    if not any(it.get(AGREED) == page.terms_id and AGREED_TO in it for it in others):
+        told[AGREED_TO] = page.terms
     if turn.item.kind == "pair":
         told[EXPECTED] = before.metadata.get(EXPECTED) if before else _expected(page, turn)
     said = read_answer(turn, visit.form, told)

@@ -50,9 +50,10 @@ async def delete(page: Page, visit: Visit) -> Response:
     if visit.form.get("sure", "").strip().lower() != SURE:
         held = await page.queue.run(lambda: _held(page, visit.user_id))
         return page.html(visit, "take.html", 422, held=held, sure=SURE, deleted=None, wrong=True)
-    running = page.writing.pop(visit.user_id, None)
-    if running is not None:
-        running.cancel()
+    running = page.writing.get(visit.user_id)
+    if running is not None and not running.done():  # what it finds would be stored after all was deleted
+        raise Refused(409, "your choices are being read just now; delete everything in a moment")
+    page.writing.pop(visit.user_id, None)
     gone = await page.queue.run(lambda: page.users.delete(visit.user_id))
     page.skipped.pop(visit.user_id, None)
     page.beliefs.forget(visit.user_id)

@@ -179,7 +179,10 @@ def _taste(page: Page, user_id: str) -> OwnTaste | None:
         return None
     if len(page.store.pairs(user_id)) < FEWEST:
         return None
-    return own_taste(model, user_id)
+    try:
+        return own_taste(model, user_id)
+    except DataError:  # the checkpoint does not keep what was predicted of anybody
+        return None
 
 
 ROUTES: Sequence[tuple[str, str, Handler, Role | None]] = (

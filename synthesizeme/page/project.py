@@ -140,12 +140,14 @@ class Invitations:
             raise DataError(problem, field="name", cure="give another name")
         token = secrets.token_urlsafe(24)
         made = {"sha256": _digest(token), "made": datetime.now(UTC).isoformat(timespec="seconds")}
-        self._write({**self._digests, name: made})
+        with self._lock:
+            self._write({**self._digests, name: made})
         return token
 
     def revoke(self, name: str) -> None:
         """Let an annotator in no more; what they said stays."""
-        self._write({it: made for it, made in self._digests.items() if it != name})
+        with self._lock:
+            self._write({it: made for it, made in self._digests.items() if it != name})
 
     def name_of(self, token: str) -> str | None:
         """Whose token it is; it takes the same time whoever's it is."""
@@ -157,9 +159,8 @@ class Invitations:
 
     def _write(self, digests: dict[str, dict[str, str]]) -> None:
         assert self._path is not None
-        with self._lock:
-            write_whole(self._path, json.dumps(digests, indent=1, ensure_ascii=False) + "\n")
-            self._digests = digests
+        write_whole(self._path, json.dumps(digests, indent=1, ensure_ascii=False) + "\n")
+        self._digests = digests
 
     @staticmethod
     def _read(path: Path) -> dict[str, dict[str, str]]:

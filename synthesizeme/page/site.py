@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,13 +19,13 @@ from synthesizeme.page.next_turn import Order
 from synthesizeme.page.pool import Item
 from synthesizeme.page.project import Invitations, Project, terms_id
 from synthesizeme.page.safe_text import shown, visible
-from synthesizeme.page.turns import History
+from synthesizeme.page.turns import AGREED, History, Turn
 from synthesizeme.page.visits import Door, Visit
 from synthesizeme.page.written_answers import AnswerWriter
 from synthesizeme.plain_text import count
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.serving.access import Access
-from synthesizeme.serving.queue import ModelQueue
+from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.users import Users
@@ -32,6 +34,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 FORM_LIMITS = Limits(body=256 * 1024, seconds=10.0)
 _WAIT_S = 3.0
 """How long a person waits for a profile before being told that it is being written."""
+_READ_AHEAD, _AT_ONCE = 1_000, 4
 _Result = TypeVar("_Result")
 Handler = Callable[["Page", Visit], Awaitable[Response]]
 
@@ -121,7 +124,7 @@ class Page:
     def agreed(self, visit: Visit, history: History) -> bool:
         """Whether a person agreed to what the page says now, in this browser or with the latest answer."""
         last = history.last
-        by_answer = last is not None and last.metadata.get("agreed") == self.terms_id
+        by_answer = last is not None and last.metadata.get(AGREED) == self.terms_id
         return by_answer or self.door.agreed(visit.request) == self.terms_id
 
     async def write_profile(self, user_id: str) -> None:
@@ -130,6 +133,16 @@ class Page:
         if running is None or running.done():
             running = self.writing[user_id] = self.aside.submit(self.beliefs.write, user_id)
         await asyncio.wait([asyncio.wrap_future(running)], timeout=_WAIT_S)
+
+    async def read_ahead(self) -> None:
+        """Let the model read the first answers of the pool, a few at a time, before anybody waits for it."""
+        asked = [
+            Turn(it, "").comparison for it in list(self.items.values())[:_READ_AHEAD] if it.kind == "pair"
+        ]
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            with suppress(BusyError, LateError):
+                await self.queue.run(partial(self.queue.rewards.margins, some))
 
     def _ready(self, item: Item) -> None:
         self.items[item.key] = item

@@ -24,6 +24,9 @@ AGAIN = "#again"
 ASKED, SHOWN, EXPECTED = "asked", "shown_first", "expected"
 """In the metadata of an answer: the item, which response stood first, and with which probabilities the model
 expected the first one beforehand: of this person, and of anybody."""
+AGREED, AGREED_TO = "agreed", "agreed_to"
+"""Likewise what the person had agreed to: `synthesizeme.page.project.terms_id` of the text, and in one
+answer the whole text."""
 _TIES = {"tie": None, "good": "good", "bad": "bad"}
 
 

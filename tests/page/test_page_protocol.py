@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -268,6 +269,34 @@ def test_everything_is_deleted_and_it_is_said_what_there_was(serve, tmp_path):
     page.close()
     found = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("choices.db"))
     assert b"gone afterwards" not in found
+
+
+def test_nothing_is_deleted_under_a_reading_that_would_bring_it_back(serve, monkeypatch):
+    page = serve()
+    person = page.person()
+    person.agree()
+    for _ in range(8):
+        person.choose(shorter(person))
+    begun, may_end, write = threading.Event(), threading.Event(), page.page.beliefs.write
+
+    def slow(user):
+        begun.set()
+        assert may_end.wait(60)
+        return write(user)
+
+    monkeypatch.setattr(page.page.beliefs, "write", slow)
+    monkeypatch.setattr("synthesizeme.page.site._WAIT_S", 0.0)
+    person.look("/persona")
+    assert "being read" in person.send("/persona/write").text
+    assert begun.wait(60)
+    person.look("/take")
+    person.send("/take/delete", sure="delete")
+    assert person.response.status_code == 409
+    may_end.set()
+    page.page.writing["me"].result(60)
+    person.look("/take")
+    person.send("/take/delete", sure="delete")
+    assert page.page.users.export("me") is None
 
 
 def test_every_answer_has_the_headers_and_no_page_holds_a_script(serve):

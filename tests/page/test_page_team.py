@@ -124,6 +124,7 @@ def test_known_answers_are_counted_and_the_export_has_kinds_licence_and_agreemen
     for it in (*read.pairs, *read.feedback):
         assert it.metadata["licence"] == "CC0-1.0"
         assert it.metadata["agreed"] == terms_id("We keep what you say.")
+    assert [it.metadata.get("agreed_to") for it in read.pairs].count("We keep what you say.") == 1
     assert team.page_of_team.client.get("/team/counts").json() == {"answers": 11, "annotators": 1}
 
 
