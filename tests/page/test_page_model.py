@@ -10,6 +10,7 @@ from test_page_protocol import post
 
 import reward_models
 from synthesizeme.backends import ModelSettings, Session, open_model
+from synthesizeme.cli import main
 from synthesizeme.errors import BackendError, ConfigError
 from synthesizeme.induction import InductionJob
 from synthesizeme.page.run import PageOptions, default_store, kept_in, opened_page
@@ -83,6 +84,15 @@ def test_other_machines_are_let_in_with_tokens_alone(tmp_path):
     options(tmp_path, host="0.0.0.0", token_file=tmp_path / "tokens").check()
     for host in ("127.0.0.1", "localhost", "::1"):
         options(tmp_path, host=host).check()
+
+
+def test_on_the_command_line_a_host_without_a_token_is_a_usage_error(tmp_path, capfd):
+    store = tmp_path / "choices.db"
+    assert main(["page", "--no-open", "--host", "0.0.0.0", "--store", str(store)]) == 2
+    assert "--token-file" in capfd.readouterr().err
+    assert main(["page", "--no-open", "--pool", str(tmp_path / "nowhere"), "--store", str(store)]) != 0
+    assert "nowhere" in capfd.readouterr().err
+    assert not store.exists()
 
 
 def test_choices_are_kept_with_the_project_or_with_the_persons_own_data(tmp_path, monkeypatch):
