@@ -31,6 +31,7 @@ $(DEV_READY): $(READY)
 demo: $(READY)  ## induce the personas of three invented users, see how well they predict, score an answer for one
 	$(BIN)/induce-persona data/sample/pairs.jsonl --all-users --out out/demo
 	echo '{"prompt": "How do I undo a commit?", "first": "Run git reset --soft HEAD~1.", "second": "Oh no, that happens to all of us!"}' | $(BIN)/synthesizeme score --user tobias --history data/sample/pairs.jsonl
+	@echo "A page where you choose, and see and correct what is believed of you: $(BIN)/pip install -c constraints.txt -e '.[serve]' && $(BIN)/synthesizeme page"
 
 test: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow"

@@ -16,6 +16,7 @@ FLOORS = (
     "the method: pairs in, profile out",
     "the method on one user or on a million, measured and kept",
     "what is made of it",
+    "what people look at, and answer",
     "parse, call, print",
 )
 """What each layer is about, from the lowest."""

@@ -16,6 +16,7 @@ from synthesizeme.cli.evaluate import evaluate
 from synthesizeme.cli.export import export
 from synthesizeme.cli.induce_persona import induce_persona
 from synthesizeme.cli.judge import judge
+from synthesizeme.cli.page import page
 from synthesizeme.cli.score import score
 from synthesizeme.cli.serve import serve
 from synthesizeme.cli.simulate import simulate
@@ -33,6 +34,7 @@ _VERBS: dict[str, Callable[..., None] | tuple[str, dict[str, Callable[..., None]
     "compare": compare,
     "score": score,
     "serve": serve,
+    "page": page,
     "export": export,
     "simulate": simulate,
     "ask": ask,

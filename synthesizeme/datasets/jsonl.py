@@ -76,6 +76,17 @@ def write_pairs(path: str | Path, pairs: Iterable[Given], *, overwrite: bool = T
     return written
 
 
+def lines_of(given: Iterable[Given], source: str = "row") -> bytes:
+    """Pairs and other feedback as `write_pairs` writes them.
+
+    Raises:
+        DataError: one cannot be written as JSON; names `source`.
+    """
+    stream = io.BytesIO()
+    _write(stream, given, source=source, compress=False)
+    return stream.getvalue()
+
+
 def append_pair(path: str | Path, pair: PreferencePair) -> None:
     """Add a pair to a file of JSON Lines, which is made if it is not there; it is on the disk on return.
 
@@ -86,15 +97,14 @@ def append_pair(path: str | Path, pair: PreferencePair) -> None:
     if path.suffix == ".gz":
         cure = "name a file that ends in .jsonl"
         raise DataError("a compressed file cannot be added to", source=str(path), cure=cure)
-    line = io.BytesIO()
-    _write(line, [pair], source=str(path), compress=False)
+    line = lines_of([pair], source=str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as stream:
             end = stream.seek(0, os.SEEK_END)
             stream.seek(max(end - 1, 0))
             broken_off = end > 0 and stream.read(1) != b"\n"
-            stream.write(b"\n" * broken_off + line.getvalue())
+            stream.write(b"\n" * broken_off + line)
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:

@@ -167,8 +167,8 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         and (votes[:, j] * offset).sum() > COMMON_ODDS * (held[j] + against[j])
     ]
     return (
-        tuple(_recorded(tried, j, gain[j]) for j in gain),
-        tuple(_recorded(tried, j, 0.0) for j in common[:MOST_COMMON]),
+        tuple(recorded(tried, j, gain[j]) for j in gain),
+        tuple(recorded(tried, j, 0.0) for j in common[:MOST_COMMON]),
     )
 
 
@@ -243,7 +243,7 @@ def _sigmoid(values: Floats) -> Floats:
     return found
 
 
-def _recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
+def recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
     """A statement with what its trial showed, if it had one; pairs that the writer cited come first."""
     sentence = tried.sentences[column]
     if not tried.asked[:, column].any():

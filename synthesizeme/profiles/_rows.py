@@ -19,7 +19,7 @@ from synthesizeme.types import PreferencePair
 
 
 class Kept(NamedTuple):
-    """A table of things of users in the order in which they came, none of which is ever changed."""
+    """A table of things of users in the order in which they came; one is dropped at most, never changed."""
 
     table: Table
     key: Column[str]
@@ -111,6 +111,12 @@ class Rows:
         ]
         if rows:
             self.connection.execute(insert(kept.table), rows)
+
+    def take_back(self, kept: Kept, names: Sequence[str]) -> None:
+        """Drop pairs or feedback by what they are stored under; the user is locked."""
+        for start in range(0, len(names), _KEYS_AT_ONCE):
+            some = kept.key.in_(names[start : start + _KEYS_AT_ONCE])
+            self.connection.execute(delete(kept.table).where(kept.table.c.user_key == self.key, some))
 
     def words(self) -> UserWords | None:
         """What the user said beside choices, if anything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol, Self
 
@@ -90,6 +90,7 @@ class UserStore(Protocol):
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
+        instead_of: Collection[str] = (),
     ) -> int:
         """Append pairs and feedback of a user, all or none; what is stored already is passed over.
 
@@ -98,6 +99,8 @@ class UserStore(Protocol):
             pairs: Their pairs.
             words: What the user said, as for `put_words`, together with the pairs or not at all.
             feedback: What else they said of responses.
+            instead_of: Ids of pairs and feedback that the user takes back, which are dropped first; those
+                that are not there are passed over.
 
         Returns:
             How many pairs were new.

@@ -12,7 +12,11 @@ from starlette.responses import Response
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
 from synthesizeme.feedback import Judgement, Ranking, Tie
 from synthesizeme.profiles.views import rewrite_stored
-from synthesizeme.serving._requests import (
+from synthesizeme.serving.metrics import Metrics
+from synthesizeme.serving.openrlhf import cause, reply, rows
+from synthesizeme.serving.personas import read_change, shown
+from synthesizeme.serving.queue import ModelQueue
+from synthesizeme.serving.requests import (
     Limits,
     Refused,
     answer,
@@ -24,10 +28,6 @@ from synthesizeme.serving._requests import (
     user_of,
     words_in,
 )
-from synthesizeme.serving.metrics import Metrics
-from synthesizeme.serving.openrlhf import cause, reply, rows
-from synthesizeme.serving.personas import read_change, shown
-from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer

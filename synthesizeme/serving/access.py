@@ -95,6 +95,18 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def called_locally(host: str) -> bool:
+    """Whether a ``Host`` header, with or without a port, calls the server by a name of this machine."""
+    return is_loopback(host if host.endswith("]") else host.rpartition(":")[0] or host)
+
+
+def refuse_strangers(host: str, token_file: object) -> list[str]:
+    """What is wrong with an address that other machines can reach while there are no tokens, if anything."""
+    if token_file is not None or is_loopback(host):
+        return []
+    return [f"--host {host} can be reached from other machines; give --token-file FILE, or keep 127.0.0.1"]
+
+
 def _password(credentials: str) -> str:
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2]

@@ -25,10 +25,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving._endpoints import Endpoints
-from synthesizeme.serving._requests import Limits, Refused, answer
-from synthesizeme.serving.access import SCOPES, Access, Scope, is_loopback
+from synthesizeme.serving.access import SCOPES, Access, Scope, called_locally
 from synthesizeme.serving.metrics import Metrics, SharedPages
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
+from synthesizeme.serving.requests import Limits, Refused, answer
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.schemas import ABOUT, Docs, Pages
 from synthesizeme.serving.stores import MemoryUsers
@@ -190,8 +190,7 @@ def _entrance(
             raise Refused(403, f"the token's scope is {SCOPES[level]}; this needs {SCOPES[needed]}")
 
     def by_local_name(request: Request) -> None:
-        host = request.headers.get("host", "")
-        if not is_loopback(host if host.endswith("]") else host.rpartition(":")[0] or host):
+        if not called_locally(request.headers.get("host", "")):
             raise Refused(421, "this server answers to names of its own machine; start it with --token-file")
 
     if scope is not None and access is not None:

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, field_validator
 
 from synthesizeme.feedback import Scale
-from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Scope
 from synthesizeme.serving.personas import Change, PersonaShown
+from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
 from synthesizeme.types import Preference, Role, Strength

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -57,8 +57,13 @@ class MemoryUsers:
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
+        instead_of: Collection[str] = (),
     ) -> int:
         """See `UserStore.add_pairs`; nothing of it is stored already."""
+        if instead_of:
+            left = (it for it in self.pairs(user_id) if it.pair_id not in instead_of)
+            heard = (it for it in self.feedback(user_id) if it.feedback_id not in instead_of)
+            self._pairs[user_id], self._feedback[user_id] = tuple(left), tuple(heard)
         if pairs:
             self._pairs[user_id] = (*self.pairs(user_id), *pairs)
         if feedback:
@@ -151,9 +156,14 @@ class Breaker:
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
+        instead_of: Collection[str] = (),
     ) -> int:
         """See `UserStore.add_pairs`."""
-        return self._ask(lambda: self._store.add_pairs(user_id, pairs, words=words, feedback=feedback))
+        return self._ask(
+            lambda: self._store.add_pairs(
+                user_id, pairs, words=words, feedback=feedback, instead_of=instead_of
+            )
+        )
 
     def put_profile(
         self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None

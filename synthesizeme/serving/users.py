@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,19 +110,21 @@ class Users:
         feedback: Sequence[Judgement] = (),
         *,
         replace: bool = False,
+        instead_of: Collection[str] = (),
     ) -> dict[str, Any]:
         """Refit a user, known or new, to what is stored of them and to this.
 
         Args:
             user_id: The owner of every pair.
-            pairs: Further pairs; one that is stored already is left out, so that a request may be repeated.
-            words: What the user said beside choices, in place of what is stored of it; None leaves that.
+            pairs: Further pairs; one that is stored already is left out: a request may be repeated.
+            words: What the user said beside choices, in place of what is stored; None leaves that.
             feedback: Further feedback; what the model does not learn from is stored all the same.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
+            instead_of: Ids of stored pairs and feedback that the user takes back.
 
         Returns:
-            How many pairs were added and how many there are now; with words, whether the model reads them;
-            with feedback, the same of it, and by kind how much of that the model does not learn from.
+            How many pairs were added and how many there are; with words, whether the model reads them; with
+            feedback, the same of it, and by kind how much of that the model does not learn from.
 
         Raises:
             HistoryMissingError: the earlier pairs are not stored and `replace` is not set.
@@ -130,14 +132,17 @@ class Users:
             StoreError: they cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
-        stored = self.store.pairs(user_id)
-        said, heard = self.store.words(user_id), self.store.feedback(user_id)
+        before, said = self.store.pairs(user_id), self.store.words(user_id)
+        listened = self.store.feedback(user_id)
+        stored = [it for it in before if it.pair_id not in instead_of]
+        heard = [it for it in listened if it.feedback_id not in instead_of]
+        fewer = len(stored) + len(heard) < len(before) + len(listened)
         further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
-        learned = [it for it in further if it.kind in self.model.reads_feedback]
-        if not (pairs or learned or (words is not None and self.model.reads_words)):
+        learned = any(it.kind in self.model.reads_feedback for it in further)
+        if not (pairs or learned or fewer or (words is not None and self.model.reads_words)):
             return self._kept(user_id, words, feedback, further)
         trained = user_id in self.model.users_ and user_id not in self._by_words
-        if trained and not stored and not replace:
+        if trained and not before and not replace:
             raise HistoryMissingError(
                 "the user's state came with the checkpoint and the pairs behind it are not here; what was "
                 "sent alone would replace it",
@@ -145,20 +150,23 @@ class Users:
             )
         new = _new(pairs, stored, lambda it: it.pair_id, "pair")
         together, all_heard = [*stored, *new], [*heard, *further]
-        if (most := max(len(together), len(all_heard))) > self.most_pairs:
-            noun = "pairs" if len(together) == most else "pieces of feedback"
-            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
+        self._refuse_more(len(together), len(all_heard))
         spoken = words is not None and words != said
-        if new or spoken or further:
-            before = self.model.users_.get(user_id)
+        if new or spoken or further or fewer:
+            state = self.model.users_.get(user_id)
             self._fit(user_id, together, words or said, all_heard)
             try:
-                self.store.add_pairs(user_id, new, words=words, feedback=further)
+                self.store.add_pairs(user_id, new, words=words, feedback=further, instead_of=instead_of)
             except Exception:
-                self._put_back(user_id, before)
+                self._put_back(user_id, state)
                 raise
             self._tell(user_id)
         return {"added": len(new), "pairs": len(together), **self._told(words, feedback, further, all_heard)}
+
+    def _refuse_more(self, pairs: int, feedback: int) -> None:
+        if (most := max(pairs, feedback)) > self.most_pairs:
+            noun = "pairs" if pairs == most else "pieces of feedback"
+            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
 
     def _kept(
         self,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import UserStore
-from synthesizeme.serving.access import Access, is_loopback, read_tokens
+from synthesizeme.serving.access import Access, read_tokens, refuse_strangers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
 from synthesizeme.serving.stores import PATIENCE_S, Breaker
@@ -69,12 +69,7 @@ class ServerOptions:
             ConfigError: others than this machine can reach the host and there are no tokens, or a setting
                 is wrong.
         """
-        problems = []
-        if self.token_file is None and not is_loopback(self.host):
-            problems.append(
-                f"--host {self.host} can be reached from other machines; give --token-file FILE, or keep "
-                "127.0.0.1"
-            )
+        problems = refuse_strangers(self.host, self.token_file)
         for flag, given in {"--data": self.pairs, "--about": self.about}.items():
             if self.workers > 1 and given is not None and self.profiles is None:
                 problems.append(f"{flag} with several --workers needs --store, where they share users")
@@ -107,9 +102,9 @@ def application(options: ServerOptions) -> FastAPI:
     """
     options.check()
     try:
-        from synthesizeme.serving._requests import Limits
         from synthesizeme.serving.app import ServerSettings, build_app
         from synthesizeme.serving.metrics import SharedPages
+        from synthesizeme.serving.requests import Limits
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
     from synthesizeme.serving.opening import open_rewards
@@ -195,33 +190,60 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
     """
     options.check()
     try:
-        import uvicorn
-
-        from synthesizeme.serving.app import BoundedHead
+        import synthesizeme.serving.app  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
-    settings: dict[str, Any] = {
-        "host": options.host,
-        "port": options.port,
+    seconds = options.queue.get("deadline", 10)
+    if options.workers > 1:
+        _run_workers(
+            options, {**uvicorn_settings(seconds), "host": options.host, "port": options.port}, ready
+        )
+        return
+    app = _kept(application(options))
+    with bound(options.host, options.port) as (listening, place):
+        serve_here(
+            app,
+            listening,
+            seconds,
+            lambda: ready(f"Serving {options.model} on {place}; its API is at /docs."),
+        )
+
+
+def uvicorn_settings(deadline: float) -> dict[str, Any]:
+    """How uvicorn is told to serve: nothing of a person in its log, requests with a head of bounded size.
+
+    Args:
+        deadline: Seconds that a request may take, which an end waits for.
+    """
+    from synthesizeme.serving.app import BoundedHead
+
+    return {
         "access_log": False,  # paths hold user ids
         "log_level": "warning",
-        "timeout_graceful_shutdown": int(options.queue.get("deadline", 10)) + 5,
+        "timeout_graceful_shutdown": int(deadline) + 5,
         "http": BoundedHead,
         "server_header": False,
         "proxy_headers": False,
     }
-    if options.workers > 1:
-        _run_workers(options, settings, ready)
-        return
-    app = _kept(application(options))
-    with _bound(options) as (listening, place):
 
-        class Server(uvicorn.Server):
-            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-                await super().startup(sockets)
-                ready(f"Serving {options.model} on {place}; its API is at /docs.")
 
-        Server(uvicorn.Config(app, **settings)).run(sockets=[listening])
+def serve_here(app: FastAPI, listening: socket.socket, deadline: float, ready: Callable[[], None]) -> None:
+    """Serve an application in this process until it is told to stop.
+
+    Args:
+        app: The application.
+        listening: A bound socket; see `bound`.
+        deadline: As for `uvicorn_settings`.
+        ready: Called once requests are taken.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+    Server(uvicorn.Config(app, **uvicorn_settings(deadline))).run(sockets=[listening])
 
 
 def worker_application() -> FastAPI:
@@ -249,7 +271,10 @@ def _run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callab
         # Once, and here: a worker that replaces another must not bring back a user deleted since.
         opened_store(options).close()
         options = replace(options, pairs=None, about=None)
-    with _bound(options) as (listening, place), tempfile.TemporaryDirectory(prefix="synthesizeme-") as folder:
+    with (
+        bound(options.host, options.port) as (listening, place),
+        tempfile.TemporaryDirectory(prefix="synthesizeme-") as folder,
+    ):
         options = replace(options, shared=(folder, secrets.token_hex(32)))
         os.environ[VARIABLE] = json.dumps(asdict(options))
         config = uvicorn.Config(
@@ -272,19 +297,19 @@ def _kept(app: FastAPI) -> FastAPI:
 
 
 @contextmanager
-def _bound(options: ServerOptions) -> Iterator[tuple[socket.socket, str]]:
-    """A socket bound to the address, and that address for people.
+def bound(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+    """A socket bound to an address, and that address for people.
 
     Raises:
         ConfigError: it cannot be bound.
     """
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((options.host, options.port))
+            listening.bind((host, port))
         except OSError as error:
-            problem = f"{options.host}:{options.port} cannot be bound: {error}; give another --host or --port"
+            problem = f"{host}:{port} cannot be bound: {error}; give another --host or --port"
             raise ConfigError(problem) from None
-        host, port = listening.getsockname()[:2]
-        yield listening, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        name, number = listening.getsockname()[:2]
+        yield listening, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"

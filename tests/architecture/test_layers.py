@@ -42,6 +42,7 @@ LAYERS = (
     ("personas",),
     ("induction",),
     ("serving", "simulation", "comparison", "lamp", "report_pages"),
+    ("page",),
     ("cli",),
 )
 LAYER = {part: number for number, parts in enumerate(LAYERS) for part in parts}

@@ -72,7 +72,7 @@ def test_one_name_has_one_meaning_in_every_verb():
     having = {
         flag: {name for name in VERBS if flag in found[name]} for flag in ("--reward-model", "--scorers")
     }
-    assert having["--reward-model"] == {"score", "serve", "export", "ask", "induce-persona"}
+    assert having["--reward-model"] == {"score", "serve", "export", "ask", "induce-persona", "page"}
     assert having["--scorers"] == {"evaluate", "compare"}
     writing = {name for name in VERBS if "--out" in found[name]} - {"ask"}
     assert {name for name in VERBS if "--force" in found[name]} == writing

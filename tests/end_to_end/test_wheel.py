@@ -55,12 +55,15 @@ def test_its_files(wheel):
     packages = [name for name in names if not name.partition("/")[0].endswith(".dist-info")]
     kinds = {Path(name).suffix or Path(name).name for name in packages}
     assert kinds <= {
-        ".py", ".typed", "py.typed", ".css", ".js", ".md", ".json", ".jsonl", ".toml", ".npz", ".safetensors", ".txt", ".mako",
-        "NOTICE",
+        ".py", ".typed", "py.typed", ".md", ".json", ".jsonl", ".toml", ".npz", ".safetensors", ".txt", ".mako",
+        "NOTICE", ".html", ".css", ".js", ".svg",
     }  # fmt: skip
     source = {str(path.relative_to(ROOT)) for top in ("synthesizeme", "reward_models")
               for path in (ROOT / top).rglob("*.py")}  # fmt: skip
     assert source == {name for name in packages if name.endswith(".py")}
+    page = ROOT / "synthesizeme" / "page"
+    shown = [*(page / "templates").iterdir(), *(page / "static").iterdir()]
+    assert {path.relative_to(ROOT).as_posix() for path in shown} <= set(packages)
     bundled = {name.removeprefix("synthesizeme/_bundled/") for name in packages if "/_bundled/" in name}
     assert "data/sample/pairs.jsonl" in bundled
     text = [ROOT / "prompts", *(ROOT / "data" / name for name in ("sample", "words", "cards"))]
@@ -110,3 +113,17 @@ def test_rewards_are_served(installed):
     finally:
         server.terminate()
         server.communicate(timeout=30)
+
+
+def test_the_page_is_shown_with_the_questions_that_are_shipped(installed):
+    pytest.importorskip("fastapi", reason="the extra serve is not installed")
+    page = installed("page", "--no-open", "--port", 0, "--store", "choices.db", "--json")
+    try:
+        told = "".join(iter(page.stdout.readline, "}\n")) + "}"
+        with urlopen(json.loads(told)["url"], timeout=30) as answer:
+            assert "What happens with your answers" in answer.read().decode()
+        with urlopen(f"{json.loads(told)['url']}/static/page.css", timeout=30) as answer:
+            assert answer.status == 200
+    finally:
+        page.terminate()
+        page.communicate(timeout=30)

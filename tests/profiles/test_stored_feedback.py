@@ -55,6 +55,23 @@ def test_pairs_and_feedback_are_stored_together_or_not_at_all(store, pair):
         store.add_pairs("ada", (), feedback=given("bo"))
 
 
+def test_what_is_taken_back_is_gone_and_another_takes_its_place_at_once(store, pair):
+    store.add_pairs("ada", [pair("p1"), pair("p2")], feedback=ALL)
+    store.add_pairs("bo", [pair("p1", "bo")])
+    other = pair("p1").swapped_labels()
+    assert store.add_pairs("ada", [other], instead_of=["p1", "t", "of nobody"]) == 1
+    assert store.pairs("ada") == (pair("p2"), other)
+    assert store.feedback("ada") == ALL[1:]
+    assert store.add_pairs("ada", (), instead_of=["p1", "p2"]) == 0
+    assert store.pairs("ada") == ()
+    assert len(store.pairs("bo")) == 1
+    with pytest.raises(DataError):
+        store.add_pairs("ada", [pair("p3", "bo")], instead_of=["r"])
+    assert store.feedback("ada") == ALL[1:]
+    assert store.add_pairs("nobody", (), instead_of=["p1"]) == 0
+    assert [user.user_id for user in store.users()].count("nobody") == 0
+
+
 def test_feedback_is_exported_and_deleted_with_its_user(store, pair):
     for user in ("ada", "bo"):
         store.add_pairs(user, [pair("p1", user)], feedback=given(user))

@@ -42,7 +42,7 @@ def test_what_was_away_rests_and_is_then_asked_again():
 
 def test_other_faults_of_a_store_do_not_make_it_rest():
     class Broken(MemoryUsers):
-        def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
+        def add_pairs(self, user_id, pairs, **more):
             raise ValueError("a fault")
 
     breaker = Breaker(Broken())

@@ -96,7 +96,7 @@ def test_feedback_does_not_replace_what_came_with_the_checkpoint_but_on_purpose(
 
 def test_feedback_that_cannot_be_stored_leaves_the_model_as_it_was(trained):
     class Full(MemoryUsers):
-        def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
+        def add_pairs(self, user_id, pairs, **more):
             raise StoreUnavailableError("away")
 
     with pytest.raises(StoreUnavailableError):

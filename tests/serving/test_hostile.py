@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 
 from synthesizeme.profiles import open_store
-from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.app import LONGEST_HEAD, BoundedHead, ServerSettings
+from synthesizeme.serving.requests import Limits
 
 SECRET = "my secret illness"
 ROW = {"user_id": "u0", "prompt": "Q?", "response": "the sunny ship!"}

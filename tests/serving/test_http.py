@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from synthesizeme.errors import DataError
 from synthesizeme.scoring import as_answers
-from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.app import ServerSettings
+from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.stores import MemoryUsers
 from synthesizeme.types import Message
 
@@ -561,7 +561,7 @@ class Full(MemoryUsers):
 
     full = False
 
-    def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
+    def add_pairs(self, user_id, pairs, **more):
         self.refuse()
         return super().add_pairs(user_id, pairs)
 

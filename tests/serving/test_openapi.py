@@ -8,9 +8,9 @@ import logging
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.app import ServerSettings
+from synthesizeme.serving.requests import Limits
 
 schemathesis = pytest.importorskip("schemathesis")
 

@@ -15,9 +15,9 @@ from synthesizeme.feedback import LONGEST_TEXT, UserWords
 from synthesizeme.profiles import open_store
 from synthesizeme.profiles.store import Deleted
 from synthesizeme.serving import openrlhf
-from synthesizeme.serving._requests import Limits
 from synthesizeme.serving.access import Access
 from synthesizeme.serving.app import ServerSettings
+from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.rows import _say_cut, answered, read_question
 from synthesizeme.serving.stores import MemoryUsers
@@ -168,7 +168,7 @@ def test_words_do_not_replace_what_came_with_the_checkpoint_but_on_purpose(wordy
 
 def test_words_that_cannot_be_stored_leave_the_model_as_it_was(wordy):
     class Full(MemoryUsers):
-        def add_pairs(self, user_id, pairs, *, words=None, feedback=()):
+        def add_pairs(self, user_id, pairs, **more):
             raise StoreUnavailableError("away")
 
     users = Users(wordy, Full())

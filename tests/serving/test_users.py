@@ -45,7 +45,7 @@ def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, mon
     before = {user: {name: array.tobytes() for name, array in state.items()}
               for user, state in model.users_.items()}  # fmt: skip
 
-    def fail(user_id, pairs, words, feedback):
+    def fail(user_id, pairs, **more):
         raise StoreUnavailableError("away")
 
     monkeypatch.setattr(users.store, "add_pairs", fail)
@@ -55,6 +55,29 @@ def test_pairs_that_cannot_be_stored_leave_the_model_as_it_was(users, model, mon
                       for user, state in model.users_.items()}  # fmt: skip
     monkeypatch.undo()
     assert users.add("new", history(9))["pairs"] == 9
+
+
+def test_what_is_taken_back_is_as_if_it_had_never_been_said(users, model):
+    pairs = history(6)
+    users.add("new", pairs[:5])
+    before = {name: array.tobytes() for name, array in model.users_["new"].items()}
+    users.add("new", pairs[5:])
+    users.add("new", (), instead_of=[pairs[5].pair_id, "never given"])
+    assert {name: array.tobytes() for name, array in model.users_["new"].items()} == before
+    assert users.store.pairs("new") == tuple(pairs[:5])
+    users.add("new", (), instead_of=[pair.pair_id for pair in pairs])
+    assert "new" not in model.users_
+    assert users.add("new", pairs[:2])["pairs"] == 2
+
+
+def test_an_answer_may_take_the_place_of_another_of_its_id(users):
+    first, *_ = history(3)
+    users.add("new", [first])
+    other = first.swapped_labels()
+    with pytest.raises(DataError, match="same id"):
+        users.add("new", [other])
+    users.add("new", [other], instead_of=[first.pair_id])
+    assert users.store.pairs("new") == (other,)
 
 
 def test_a_user_may_have_so_many_pairs(users):

@@ -68,13 +68,7 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if kind != b"application/json" and not kind.endswith(b"+json"):
         raise Refused(415, "the body is not declared as JSON; expected Content-Type: application/json")
-    try:
-        async with asyncio.timeout(limits.seconds):
-            raw = await _body(request, headers.get(b"content-length", b"0"), limits.body)
-    except TimeoutError:
-        raise Refused(
-            408, f"the body did not come within {limits.seconds:g} s", {"Connection": "close"}
-        ) from None
+    raw = await read_body(request, limits)
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -84,6 +78,22 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Refused(422, "the body is no JSON object")
     return value
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The bytes of a body.
+
+    Raises:
+        Refused: it is too large (413) or slow (408).
+    """
+    declared = dict(request.scope["headers"]).get(b"content-length", b"0")
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await _body(request, declared, limits.body)
+    except TimeoutError:
+        raise Refused(
+            408, f"the body did not come within {limits.seconds:g} s", {"Connection": "close"}
+        ) from None
 
 
 def questions(body: dict[str, Any], limits: Limits) -> tuple[list[RewardQuestion], bool]:
