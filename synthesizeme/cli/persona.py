@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from synthesizeme.errors import ConfigError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.profile import Correction, UserProfile
+    from synthesizeme.profile import Correction, PersonaSentence, UserProfile
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class PersonaOptions:
 
         return load_profile(self.place, self.user, key_file=self.key_file)
 
+    def since(self, profile: UserProfile) -> list[PersonaSentence]:
+        """How each sentence fared in the choices that a store has had since it was written."""
+        from synthesizeme.personas.since import read_since
+        from synthesizeme.profiles import open_profiles
+        from synthesizeme.profiles.views import StoredProfiles
+
+        with open_profiles(self.place, key_file=self.key_file) as profiles:
+            pairs = profiles.store.pairs(profile.user_id) if isinstance(profiles, StoredProfiles) else ()
+        return read_since(profile, pairs)
+
 
 def _number() -> Any:
     return argument(..., "Number of the sentence, as `persona show` lists it.", "N")
@@ -53,8 +63,8 @@ def _text() -> Any:
 
 @verb
 def show(options: PersonaOptions, common: CommonOptions) -> None:
-    """Show what is believed of a person: numbered sentences, whose words they are, how each fared."""
-    _tell(options.load(), as_json=common.json)
+    """Show what is believed of a person: numbered sentences, whose words they are, how they fared."""
+    _tell(options.load(), options, as_json=common.json)
 
 
 @verb
@@ -130,16 +140,17 @@ def _correct(
     from synthesizeme.personas.owner import correct
 
     done = correct(options.place, options.user, change, key_file=options.key_file, judge_prompt=judge_prompt)
-    _tell(done, as_json=common.json)
+    _tell(done, options, as_json=common.json)
 
 
-def _tell(profile: UserProfile, *, as_json: bool) -> None:
+def _tell(profile: UserProfile, options: PersonaOptions, *, as_json: bool) -> None:
     from synthesizeme.personas.owner import shown
 
-    tell(as_json, shown(profile), _lines(profile))
+    since = options.since(profile)
+    tell(as_json, shown(profile, since), _lines(profile, since))
 
 
-def _lines(profile: UserProfile) -> Iterator[str]:
+def _lines(profile: UserProfile, since: Sequence[PersonaSentence]) -> Iterator[str]:
     from synthesizeme.personas.documents import behind
 
     persona = profile.persona
@@ -151,6 +162,8 @@ def _lines(profile: UserProfile) -> Iterator[str]:
             yield "like most people:"
         yield f"{number:>3}. {printable(it.text)}"
         yield from (f"     {printable(line)}" for line in behind(it, profile.provenance))
+        if since and (record := since[number - 1].record):
+            yield f"     {record if it.silent is None else f'since it was written {record}'}"
     if profile.struck:
         yield "struck, and not said again:"
         yield from (f"   - {printable(text)}" for text in profile.struck)

@@ -18,9 +18,8 @@ from synthesizeme.induction.stored_user import induce_stored_user
 from synthesizeme.judges import LLMJudge, both_orders
 from synthesizeme.judges.llm_judge import OneComparison
 from synthesizeme.page.turns import EXPECTED, SHOWN, History
-from synthesizeme.personas.selection import draw_orders
-from synthesizeme.personas.trial import recorded, try_statements
-from synthesizeme.profile import Persona, PersonaSentence, UserProfile
+from synthesizeme.personas.since import as_of_now, held_since
+from synthesizeme.profile import PersonaSentence, UserProfile
 from synthesizeme.profiles import ProfileStore
 from synthesizeme.profiles.store import InductionRecord
 from synthesizeme.types import Comparison, Preference, PreferencePair
@@ -30,8 +29,6 @@ FEWEST = 6
 RECENT = 10
 """Choices on which it is shown what a change changes."""
 _KEPT = 256
-_CALLS = 400
-"""Most calls of the model for one look at a profile."""
 
 
 class Changed(NamedTuple):
@@ -100,7 +97,8 @@ class Beliefs:
             if (found := self._looks.get(key)) is not None:
                 self._looks.move_to_end(key)
                 return found
-        looked = self._looked(profile, pairs)
+        since = held_since(self.session.ledger(), profile, pairs, seed=self.job.settings.seed)
+        looked = as_of_now(profile, since)
         with self._lock:
             self._looks[key] = looked
             while len(self._looks) > _KEPT:
@@ -141,49 +139,13 @@ class Beliefs:
                 "rejected": [{"role": "assistant", "content": comparison.second}],
             }
         )  # fmt: skip
-        statements = profile.persona.statements if profile.persona else ()
-        votes = self._tried(statements, [pair], profile.user_id)
+        bare = UserProfile(user_id=profile.user_id, persona=profile.persona)
+        votes = held_since(self.session.ledger(), bare, [pair], seed=self.job.settings.seed)
         return [
-            Spoken(it, number, "first" if pair.pair_id in votes[number - 1].pair_ids else "second")
-            for number, it in enumerate(statements, 1)
-            if pair.pair_id in (*votes[number - 1].pair_ids, *votes[number - 1].against)
+            Spoken(it, number, "first" if it.pair_ids else "second")
+            for number, it in enumerate(votes, 1)
+            if it.pair_ids or it.against
         ]
-
-    def _looked(self, profile: UserProfile, pairs: Sequence[PreferencePair]) -> UserProfile:
-        persona = profile.persona
-        if persona is None:
-            return profile
-        known = profile.provenance.splits if profile.provenance else {}
-        later = [pair for pair in pairs if pair.pair_id not in known]
-        fresh = iter(
-            self._tried([it for it in persona.statements if it.silent is None], pairs, profile.user_id)
-        )
-        older = iter(
-            self._tried([it for it in persona.statements if it.silent is not None], later, profile.user_id)
-        )
-        found = [
-            next(fresh) if it.silent is None else _together(it, next(older)) for it in persona.statements
-        ]
-        own = len(persona.sentences)
-        seen = persona.model_copy(update={"sentences": tuple(found[:own]), "common": tuple(found[own:])})
-        return profile.model_copy(update={"persona": seen})
-
-    def _tried(
-        self, sentences: Sequence[PersonaSentence], pairs: Sequence[PreferencePair], user_id: str
-    ) -> list[PersonaSentence]:
-        """The sentences with their record on these pairs alone."""
-        bare = [it.model_copy(update={"pair_ids": (), "against": (), "silent": None}) for it in sentences]
-        if not bare or not pairs:
-            return bare
-        ledger = self.session.ledger()
-
-        def judge(stage: str, persona: Persona) -> LLMJudge:
-            known = {user_id: UserProfile(user_id=user_id, persona=persona)}
-            return LLMJudge(ledger, known, name=stage)
-
-        orders = draw_orders(pairs, seed=self.job.settings.seed)
-        tried = try_statements(ledger, bare, pairs, orders, judge=judge, max_calls=_CALLS)
-        return [recorded(tried, column, it.gain) for column, it in enumerate(sentences)]
 
     def _expected(self, profile: UserProfile, pairs: Sequence[PreferencePair]) -> list[Preference | None]:
         """For each pair ``first`` where the profile expects what was chosen; None without a verdict."""
@@ -214,15 +176,3 @@ def expected_so_far(history: History) -> list[Point]:
 
 def _right(probability: float, first: bool) -> float:
     return 0.5 if probability == 0.5 else float((probability > 0.5) == first)
-
-
-def _together(before: PersonaSentence, since: PersonaSentence) -> PersonaSentence:
-    """A sentence with its record of an induction and that of the choices since."""
-    return before.model_copy(
-        update={
-            "pair_ids": (*before.pair_ids, *(it for it in since.pair_ids if it not in before.pair_ids)),
-            "against": (*before.against, *(it for it in since.against if it not in before.against)),
-            "silent": (before.silent or 0) + (since.silent or 0),
-            "quotes": before.quotes or since.quotes,
-        }
-    )

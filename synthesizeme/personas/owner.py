@@ -118,14 +118,25 @@ def strike(profile: Profile, number: int, *, at: datetime | None = None) -> Prof
     return _changed(profile, *_with(profile, number, None), (*profile.struck, it.text), done)
 
 
-def shown(profile: UserProfile) -> dict[str, Any]:
-    """What is believed of a person, as plain values: numbered sentences with their records, the history."""
+def shown(profile: UserProfile, since: Sequence[PersonaSentence] = ()) -> dict[str, Any]:
+    """What is believed of a person, as plain values: numbered sentences with their records, the history.
+
+    Args:
+        profile: What is believed.
+        since: What `synthesizeme.personas.since` found for each sentence; empty: nothing was looked at.
+    """
     persona = profile.persona
     own = len(persona.sentences) if persona else 0
     return {
         "user_id": profile.user_id,
         "sentences": [
-            {"number": number, "common": number > own, "record": it.record, **it.model_dump(mode="json")}
+            {
+                "number": number,
+                "common": number > own,
+                "record": it.record,
+                "since": since[number - 1].record if since else "",
+                **it.model_dump(mode="json"),
+            }
             for number, it in enumerate(persona.statements if persona else (), 1)
         ],
         "struck": list(profile.struck),

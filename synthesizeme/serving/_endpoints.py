@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
 from synthesizeme.feedback import Judgement, Ranking, Tie
+from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
@@ -141,9 +142,7 @@ class Endpoints:
             return await self.export_user(request)
         user_id = user_of(request, self.limits, after=("persona",))
         found = await self.queue.run(lambda: self.users.store.profile(user_id))
-        if found is None:
-            raise Refused(404, "there is no profile of this user")
-        return answer(shown(found))
+        return await self._persona(found, user_id)
 
     async def correct_persona(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("persona",))
@@ -159,9 +158,12 @@ class Endpoints:
             if error.source is not None:  # not what was sent is wrong, but the place where it is kept
                 raise
             raise in_words(error) from None
+        return await self._persona(found, user_id)
+
+    async def _persona(self, found: ProfileVersion | None, user_id: str) -> Response:
         if found is None:
             raise Refused(404, "there is no profile of this user")
-        return answer(shown(found))
+        return answer(await self.queue.run(lambda: shown(found, self.users.store.pairs(user_id))))
 
     async def export_user(self, request: Request) -> Response:
         user_id = user_of(request, self.limits)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthesizeme.errors import DataError
 from synthesizeme.personas import owner
+from synthesizeme.personas.since import read_since
 from synthesizeme.personas.synthesis import MAX_SENTENCE_CHARACTERS
 from synthesizeme.plain_text import short_repr
 from synthesizeme.profile import UserProfile
 from synthesizeme.profiles.store import ProfileVersion
+from synthesizeme.types import PreferencePair
 
 _Text = Annotated[str, Field(min_length=1, max_length=MAX_SENTENCE_CHARACTERS, pattern=r"\S")]
 _Number = Annotated[int, Field(ge=1, description="Number of the sentence, as GET shows it.")]
@@ -106,6 +109,6 @@ class PersonaShown(BaseModel):
     history: list[Any]
 
 
-def shown(found: ProfileVersion) -> PersonaShown:
-    """What is believed of a user by this version of the profile."""
-    return PersonaShown(version=found.version, **owner.shown(found.profile))
+def shown(found: ProfileVersion, pairs: Sequence[PreferencePair]) -> PersonaShown:
+    """What is believed of a user by this version of the profile, held against the choices that came since."""
+    return PersonaShown(version=found.version, **owner.shown(found.profile, read_since(found.profile, pairs)))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from synthesizeme.datasets import read_pairs
 from synthesizeme.personas.judging_profile import load_profile
 from synthesizeme.personas.owner import add
 from synthesizeme.profiles import open_store
@@ -154,3 +155,19 @@ def test_a_store_is_named_and_a_user_that_nothing_is_known_of_is_not_made(comman
     ran = command("persona", "add", OWN, "--store", "s.db", "--user", "typo")
     assert ran.status != 0
     assert "holds no profile" in ran.err
+
+
+def test_a_stored_profile_is_shown_with_how_its_sentences_fared_since(command, induced, sample):
+    profile = load_profile("out", "mara")
+    known = {name for name, part in profile.provenance.splits.items() if part != "test"}
+    pairs = [it for it in read_pairs(sample).pairs if it.user_id == "mara"]
+    turned = [it.swapped_labels().model_copy(update={"pair_id": f"later-{it.pair_id}"}) for it in pairs]
+    with open_store("s.db") as store:
+        store.add_pairs("mara", [it for it in pairs if it.pair_id in known])
+        store.put_profile(profile, made_from="hand")
+        assert {it["since"] for it in persona(command, "show", store="s.db")["sentences"]} == {""}
+        store.add_pairs("mara", turned)
+    told = command("persona", "show", "--store", "s.db").out
+    assert "since it was written held in 0 of " in told
+    first = persona(command, "show", store="s.db")["sentences"][0]
+    assert (first["record"], first["since"][:10]) == (profile.persona.sentences[0].record, "held in 0 ")
