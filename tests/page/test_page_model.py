@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import until
-from test_page_protocol import post
+from page_servers import until
 
 import reward_models
 from synthesizeme.backends import ModelSettings, Session, open_model
@@ -63,7 +62,7 @@ def test_prompts_without_answers_get_them_and_are_then_asked(serve, openai_stub,
     assert len(page.page.store.pairs("me")) == 1
     person.look("/try")
     assert "Have both answers written" in person.shown.text
-    written = post(person, "/try", question="And a league?", do="write")
+    written = person.post("/try", question="And a league?", do="write")
     assert written.text.count("Answer ") >= 2
 
 

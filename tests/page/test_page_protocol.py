@@ -184,14 +184,14 @@ def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_pat
         if it.by == "owner"
     )
     form = {"version": str(version + 1), "number": str(own)}
-    post(person, "/persona", **form, change="edit", text="I like short answers.")
+    person.post("/persona", **form, change="edit", text="I like short answers.")
     assert "I like short answers." in person.look("/persona").text
-    post(person, "/persona", change="strike", number="1", version=str(version + 2))
+    person.post("/persona", change="strike", number="1", version=str(version + 2))
     assert len(page.page.store.profile("me").profile.persona.sentences) == sentences
     assert "not to be said again" in person.look("/persona").text
-    post(person, "/persona", change="pin", number="1", version=str(version + 3))
+    person.post("/persona", change="pin", number="1", version=str(version + 3))
     assert "pinned: it stays" in person.look("/persona").text
-    stale = post(person, "/persona", change="strike", number="1", version=str(version))
+    stale = person.post("/persona", change="strike", number="1", version=str(version))
     assert stale.status_code == 409
     person.look("/take")
     everything = person.client.get("/take/everything.json").json()
@@ -203,12 +203,6 @@ def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_pat
         assert store.profile("me").profile.corrections[-1].kind == "pinned"
 
 
-def post(person, path, **fields):
-    """A form as the page would send it."""
-    secret = next(form["fields"]["secret"] for form in person.shown.forms if "secret" in form["fields"])
-    return person.client.post(path, data={"secret": secret, **fields})
-
-
 def test_new_choices_are_counted_with_each_sentence_at_once(serve):
     page = serve()
     person = page.person()
@@ -216,7 +210,7 @@ def test_new_choices_are_counted_with_each_sentence_at_once(serve):
     for _ in range(12):
         person.choose(shorter(person))
     person.look("/persona")
-    post(person, "/persona", change="add", text="I like short answers.", version="0")
+    person.post("/persona", change="add", text="I like short answers.", version="0")
     before = re.search(r"held in (\d+) of (\d+)", person.look("/persona").text)
     person.look("/")
     for _ in range(12):
@@ -233,7 +227,7 @@ def test_it_says_which_of_two_answers_it_expects_and_why(serve):
     for _ in range(20):
         person.choose(shorter(person))
     person.look("/persona")
-    post(person, "/persona", change="add", text="I like short answers.", version="0")
+    person.post("/persona", change="add", text="I like short answers.", version="0")
     person.look("/try")
     long = "Well, that is a wonderful question, and there are many sides to it! " * 8
     tried = person.send(
@@ -243,8 +237,8 @@ def test_it_says_which_of_two_answers_it_expects_and_why(serve):
     assert "answer 1 I like short answers." in tried.text
     assert "By the sentences alone: answer 1" in tried.text
     for wrong in ({"question": ""}, {"second": "Yes, for three months."}, {"first": "x" * 20_001}):
-        refused = post(
-            person, "/try", **{"question": "Q?", "first": "Yes, for three months.", "second": long, **wrong}
+        refused = person.post(
+            "/try", **{"question": "Q?", "first": "Yes, for three months.", "second": long, **wrong}
         )
         assert refused.status_code == 422
     assert "Have both answers written" not in tried.text
@@ -257,7 +251,7 @@ def test_everything_is_deleted_and_it_is_said_what_there_was(serve, tmp_path):
     person.choose("first", reason="a reason that is gone afterwards")
     person.choose("tie")
     person.look("/persona")
-    post(person, "/persona", change="add", text="I like what is gone afterwards.", version="0")
+    person.post("/persona", change="add", text="I like what is gone afterwards.", version="0")
     person.look("/take")
     person.send("/take/delete", sure="yes")
     assert "nothing was deleted" in person.shown.text
