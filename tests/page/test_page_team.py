@@ -10,6 +10,7 @@ import pytest
 
 from synthesizeme.datasets import read_feedback
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.evaluation.agreement import agreement
 from synthesizeme.page.project import Invitations, Project, read_project, terms_id
 
 QUESTIONS = 30
@@ -126,6 +127,22 @@ def test_known_answers_are_counted_and_the_export_has_kinds_licence_and_agreemen
         assert it.metadata["agreed"] == terms_id("We keep what you say.")
     assert [it.metadata.get("agreed_to") for it in read.pairs].count("We keep what you say.") == 1
     assert team.page_of_team.client.get("/team/counts").json() == {"answers": 11, "annotators": 1}
+
+
+def test_how_far_people_agree_is_told_whichever_side_an_answer_stood_on(team):
+    people = [invited(team, name)[0] for name in ("ann", "bob")]
+    assert "Krippendorff" not in team.page_of_team.look("/team").text
+    for person in people:
+        person.send("/agree")
+        for number in range(QUESTIONS // 2 + 3):  # more than half of them, so that some are answered by both
+            person.choose("first" if number % 3 else "tie")
+    store = team.page.store
+    told = agreement(it for name in ("ann", "bob") for it in (*store.pairs(name), *store.feedback(name)))
+    shown = team.page_of_team.look("/team").text
+    assert told.compared
+    assert f"for chance: {told.nominal.value:.2f}" in shown
+    assert f"{len(told.compared)} questions that several people answered" in shown
+    assert f"{100 * told.annotators[0].agrees:.0f} %" in shown
 
 
 def test_twenty_annotators_at_once_lose_and_double_nothing(team):
