@@ -9,12 +9,13 @@ cheapest file first, until one fails. Which tests execute which line is measured
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import hashlib
 import importlib
-import itertools
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,6 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections import defaultdict
 from pathlib import Path
 
 from mutants import mutants_of
@@ -51,15 +51,25 @@ SHOWN = ("file", "line", "before", "after", "killed_by")
 NONE_OF_THAT_NAME = (4, 5)
 """Statuses of pytest where a test is not there; tests may be named after what a mutant changes."""
 
+AT_ONCE = 6
+"""Files of tests measured by one process; what it found is kept, should the next not end."""
+WAIT = 60
+"""Times the seconds of a process after which it is ended though it had not the processor for so long."""
+
 
 class Noted:
-    """A pytest plugin: seconds of each test, and the first that fails."""
+    """A pytest plugin: seconds of the processor that each test takes, and the first that fails."""
 
     def __init__(self):
-        self.seconds, self.failed, self.first = defaultdict(float), set(), None
+        self.seconds, self.failed, self.first = {}, set(), None
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        self.seconds[nodeid] = -time.process_time()
+
+    def pytest_runtest_logfinish(self, nodeid, location):
+        self.seconds[nodeid] = round(self.seconds[nodeid] + time.process_time(), 3)
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(report.nodeid)
             self.first = self.first or report.nodeid
@@ -70,12 +80,16 @@ class Noted:
 
 
 def in_a_fork(tree, arguments, seconds):
-    """What pytest finds in a process of its own, and what `Noted` noted; None when time ran out."""
+    """What pytest finds in a process of its own, and what `Noted` noted; None when it took all its seconds.
+
+    They are of the processor, so that a busy machine changes nothing; one that waits for ever is ended too.
+    """
     with tempfile.TemporaryDirectory() as folder:
         child = os.fork()
         if child == 0:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
             _as_child(tree, arguments, Path(folder))
-        ends = time.monotonic() + seconds
+        ends = time.monotonic() + WAIT * seconds
         while not (done := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < ends:
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
@@ -146,11 +160,10 @@ def measured(tree):
     stale = [name for name, mark in marks.items() if files.get(name, {}).get("mark") != mark]
     files = {name: files[name] for name in marks if name not in stale}
     KEPT.parent.mkdir(parents=True, exist_ok=True)
-    for folder, names in itertools.groupby(stale, key=lambda name: Path(name).parent):
-        print(f"measuring which lines {folder} executes", flush=True)
-        files |= {
-            name: {"mark": marks[name], **found} for name, found in _lines_of(tree, list(names)).items()
-        }
+    for at in range(0, len(stale), AT_ONCE):
+        print(f"measuring which lines tests execute: {at} of {len(stale)} files done", flush=True)
+        lines = _lines_of(tree, stale[at : at + AT_ONCE])
+        files |= {name: {"mark": marks[name], **found} for name, found in lines.items()}
         KEPT.write_text(json.dumps({"code": code, "files": files}))
     return files
 
@@ -161,11 +174,11 @@ def _lines_of(tree, names):
     data = tree.parent / "coverage"
     os.environ["COVERAGE_FILE"] = str(data)
     packages = [f"--cov={name}" for name in ("synthesizeme", "reward_models")]
-    noted = in_a_fork(tree, [*packages, "--cov-context=test", "--cov-report=", *names], 3600)
+    noted = in_a_fork(tree, [*packages, "--cov-context=test", "--cov-report=", *names], 1800)
     files = {name: {"seconds": {}, "lines": {}, "set_up": {}} for name in names}
     for test, seconds in noted["seconds"].items():
         if test not in noted["failed"]:
-            files[test.partition("::")[0]]["seconds"][test] = round(seconds, 3)
+            files[test.partition("::")[0]]["seconds"][test] = seconds
     coverage = CoverageData(str(data))
     coverage.read()
     for path in modules(tree):
@@ -264,8 +277,8 @@ def met(tree, mutant, tests, seconds):
     finally:
         path.write_bytes(kept)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    if found is None:
-        return "time"
+    if found is None:  # unless the tests take that long anyway
+        return "time" if in_a_fork(tree, tests, seconds) else None
     return None if found["status"] == 0 else found["first"] or "import"
 
 
@@ -297,7 +310,7 @@ def sampled(tree, reach, seed):
         row = {name: getattr(mutant, name) for name in ("file", "line", "scope", "before", "after")}
         tests = reach.within(mutant, before.get(key(row)))
         expected = sum(reach.seconds[test] for test in tests)
-        row |= {"tests": len(tests), "killed_by": met(tree, mutant, tests, 60 + 4 * expected)}
+        row |= {"tests": len(tests), "killed_by": met(tree, mutant, tests, 30 + 4 * expected)}
         if row["killed_by"] is None and (why := EQUIVALENT.get(key(row))):
             row["equivalent"] = why
         yield row
@@ -306,7 +319,7 @@ def sampled(tree, reach, seed):
 def confirmed(tree, rows):
     """The rows without the kills by tests that fail where nothing is changed."""
     killers = sorted({row["killed_by"] for row in rows if "::" in (row["killed_by"] or "")})
-    failed = set(in_a_fork(tree, killers, 3600)["failed"])
+    failed = set(in_a_fork(tree, killers, 1800)["failed"])
     return [row | {"killed_by": None} if row["killed_by"] in failed else row for row in rows]
 
 
@@ -318,6 +331,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         tree = copied(Path(folder) / "tree")
         reach = Reach(measured(tree))
+        for package in ("synthesizeme", "reward_models"):
+            compileall.compile_dir(tree / package, quiet=1)
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         for seed in seeds:
