@@ -16,7 +16,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 CLIENTS_LIBRARIES := pytest hypothesis httpx tensordict==0.10.0 hydra-core codetiming dill pandas torchdata pylatexenc
 CLIENTS_ALONE := openrlhf==0.11.2 verl==0.9.1
 
-.PHONY: demo test test-clients test-real docs notebook check check-all format lint types bench clean
+.PHONY: demo test test-clients test-real docs notebook check check-all format lint types bench mutate clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Try make PYTHON=python3.11")'
@@ -79,6 +79,9 @@ bench: $(DEV_READY)
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/call_economy/run.py
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/startup/run.py
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reward_speed/run.py
+
+mutate: $(DEV_READY)  ## how many of 150 random faults in our code the tests find; an hour
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/mutation/run.py
 
 clean:
 	rm -rf $(VENV) $(CLIENTS) .venv-real out dist .pytest_cache .mypy_cache .ruff_cache

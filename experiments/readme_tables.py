@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 PAGES = (
     HERE.parent / "README.md", *sorted((HERE.parent / "docs" / "results").glob("*.md")),
     HERE / "floor" / "README.md", HERE / "overoptimisation" / "README.md", HERE / "feedback" / "README.md",
-    HERE / "personas" / "README.md",
+    HERE / "personas" / "README.md", HERE / "mutation" / "README.md",
 )  # fmt: skip
 
 
@@ -375,6 +375,18 @@ def systems():
     return "\n".join([*lines, *(f"| {' | '.join([*row[:4], *row[4]])} |" for row in rows)])
 
 
+def mutation():
+    """What the tests find of each sample of mutants."""
+    paths = sorted((HERE / "mutation" / "results").glob("*.json"))
+    rows = []
+    for found in (json.loads(path.read_text(encoding="utf-8")) for path in paths):
+        mutants, killed, same = found["mutants"], found["killed"], found["equivalent"]
+        shares = [percent(killed / count) for count in (mutants, mutants - same)]
+        rows.append([found["seed"], mutants, killed, same, *shares])
+    headings = ("seed", "mutants", "found", "change nothing", "found, %", "of those that change something, %")
+    return table(headings, [[str(cell) for cell in row] for row in rows])
+
+
 TABLES = {
     "headline": headline,
     "soberly": soberly,
@@ -396,6 +408,7 @@ TABLES = {
     "planted-recovery": planted_recovery,
     "many-users": many_users,
     "throughput": throughput,
+    "mutation": mutation,
     **tables_of_personas.TABLES,
     **tables_of_rewards.TABLES,
 }

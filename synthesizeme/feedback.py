@@ -252,11 +252,6 @@ class Ranking(_Said):
         ranked = zip(self.ranks, self.responses, strict=True)
         return tuple(tuple(text for _, text in some) for _, some in groupby(ranked, key=itemgetter(0)))
 
-    @property
-    def best_only(self) -> bool:
-        """Whether no more is known than which one is best."""
-        return len(self.groups) == 2 and len(self.groups[0]) == 1
-
 
 class Rating(_Said):
     """A value given to one response by itself: stars, a score, a thumb. It is no choice between two."""

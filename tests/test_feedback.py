@@ -63,11 +63,8 @@ STARS = Scale(lowest=1, highest=5, levels=5)
 def test_groups_of_a_ranking_hold_every_response_once_best_first():
     whole = Ranking(**ASKED, responses=("a", "b", "c"))
     assert whole.groups == (("a",), ("b",), ("c",))
-    assert not whole.best_only
     best = Ranking(**ASKED, responses=("a", "b", "c"), ranks=(1, 2, 2))
     assert best.groups == (("a",), ("b", "c"))
-    assert best.best_only
-    assert not Ranking(**ASKED, responses=("a", "b", "c"), ranks=(1, 1, 2)).best_only
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_community_alignment_gives_pairs_with_reasons_and_the_best_of_several_in
     assert [turn.content for turn in found.pairs[2].prompt] == ["Where to?", "Oslo.", "Why?"]
     (best,) = found.feedback
     assert isinstance(best, Ranking)
-    assert (best.best_only, best.groups[0], best.user_id) == (True, ("Oslo.",), "31")
+    assert (len(best.groups), best.groups[0], best.user_id) == (2, ("Oslo.",), "31")
     assert best.instead_of == ("7:first:a", "7:first:d")
     assert found.reasons == {"both responses are the same text": 1}
 

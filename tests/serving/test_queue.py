@@ -118,6 +118,48 @@ def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(stub):
     assert asyncio.run(run()) == (1, [1, 2, 3])
 
 
+class ChosenTime(asyncio.SelectorEventLoop):
+    """Its clock stands still unless it is moved."""
+
+    moment = 0.0
+
+    def time(self):
+        return self.moment
+
+
+def test_a_refusal_says_when_there_should_be_room(stub):
+    async def run():
+        loop, answer, expected = asyncio.get_running_loop(), stub.score, []
+        queue = queue_of(stub, most_waiting=10, deadline=1e6)
+        for batches, seconds_a_row in ((3, 0.5), (60, 5.0)):  # a model that becomes slow
+
+            def score(answers, seconds_a_row=seconds_a_row):
+                loop.moment += len(answers) * seconds_a_row
+                return answer(answers)
+
+            stub.score = score
+            for _ in range(batches):
+                await queue.ask(questions(*"12"))
+            stub.may_answer.clear()
+            asked = [queue.ask(questions("0"))]
+            await asyncio.sleep(0)  # it is with the model; the next ones wait
+            asked += [queue.ask(questions("1")) for _ in range(10)]
+            with pytest.raises(BusyError) as caught:
+                queue.ask(questions("4"))
+            expected.append(caught.value.seconds)
+            stub.may_answer.set()
+            await asyncio.gather(*asked)
+        await queue.close()
+        return expected
+
+    with asyncio.Runner(loop_factory=ChosenTime) as runner:
+        early, late = runner.run(run())
+    assert early == math.ceil(
+        10 * (0.512 * 0.001 + 0.488 * 0.5)
+    )  # three steps of a fifth toward half a second
+    assert late == 50
+
+
 def test_an_exception_of_the_thread_reaches_everybody_who_waits(stub):
     async def run():
         queue = queue_of(stub)
