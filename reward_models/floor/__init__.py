@@ -6,10 +6,10 @@ and an optimiser looks for just those. So
     value(user, prompt, response) = taste(user, prompt, response) + floor(prompt, response)
 
 where the floor is the same for all users. Small experts look at one way each of being no answer (copying,
-repetition, form, capitals, script, order, junk, relevance, size, stance); each is believed above a limit that
-it hardly passes on real answers to prompts that it was not trained on, and the surest of them counts. Whether
-a text is cut off counts little, since many real answers are. Nothing that an expert does not believe costs
-anything, so that real answers keep their order.
+repetition, form, capitals, script, order, junk, relevance, size, brevity, stance, content); each is believed
+above a limit that it hardly passes on real answers to prompts that it was not trained on, and the surest of
+them counts. Whether a text is cut off counts little, since many real answers are. Nothing that an expert does
+not believe costs anything, so that real answers keep their order.
 """
 
 from __future__ import annotations
