@@ -54,7 +54,7 @@ def used(window):
     for _ in range(CHOICES):
         choose(window)
     window.goto("/persona")
-    pressed(window, re.compile("Read my"))
+    pressed(window, re.compile("Write down what my"))
     window.goto("/persona")
     pressed(window, "Pin")
     window.locator("#add").fill("I want the answer first, and the reasons after it.")

@@ -28,6 +28,7 @@ from synthesizeme.page.visits import Role, Visit
 from synthesizeme.serving.requests import Refused
 from synthesizeme.types import PreferencePair
 
+NOT_AGREED = "read first what happens with your answers, on the first page, and agree to it"
 NOBODY = ""
 """An id that no user has: asked with it, the model answers for anybody."""
 
@@ -122,7 +123,7 @@ def _keep(page: Page, visit: Visit, turn: Turn) -> None:
     """
     history = page.history(visit.user_id)
     if not page.agreed(visit, history):
-        raise Refused(403, "read first what happens with your answers, on the first page, and agree to it")
+        raise Refused(403, NOT_AGREED)
     before = history.answer(turn)
     told: dict[str, Any] = {AGREED: page.terms_id}
     others = (it.metadata for it in history.given if said_id(it) != turn.said_id)

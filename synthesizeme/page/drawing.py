@@ -65,7 +65,7 @@ def over_time(points: Sequence[Point]) -> Markup:
     """
     if len(points) < 2:
         return Markup("")
-    width, height, left, right, top, bottom = 430, 200, 38, 84, 10, 24
+    width, height, left, right, top, bottom = 442, 200, 38, 96, 10, 24
 
     def x(number: int) -> float:
         return left + (width - left - right) * (number - 1) / (len(points) - 1)
@@ -100,7 +100,7 @@ def _at(ends: dict[str, float]) -> list[tuple[str, float]]:
 
 
 def _named(ends: dict[str, float]) -> list[tuple[str, str]]:
-    words = {"own": "you", "anybody": "most people", "chance": "a coin"}
+    words = {"own": "knowing you", "anybody": "most people", "chance": "a coin"}
     return [(name, words[name]) for name, _ in _at(ends)]
 
 

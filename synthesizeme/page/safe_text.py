@@ -73,7 +73,8 @@ class _Renderer(RendererHTML):
 @lru_cache(maxsize=1)
 def _markdown() -> MarkdownIt:
     made = MarkdownIt(
-        "commonmark", {"html": False, "linkify": False, "typographer": False, "maxNesting": 20},
+        "commonmark",
+        {"html": False, "linkify": False, "typographer": False, "breaks": True, "maxNesting": 20},
         renderer_cls=_Renderer,
     )  # fmt: skip
     made.validateLink = _may_be_followed  # type: ignore[method-assign, assignment]

@@ -114,7 +114,7 @@ def test_the_whole_way_with_the_keyboard_from_an_empty_store_to_an_export(serve,
     assert len(page.page.store.feedback("me")) == 1
     window.get_by_role("link", name="My persona").click()
     settle(window)
-    window.get_by_role("button", name="Read my 7 choices").click()
+    window.get_by_role("button", name="Write down what my 7 choices say").click()
     window.wait_for_load_state()
     window.goto("/persona")
     settle(window)
@@ -124,7 +124,7 @@ def test_the_whole_way_with_the_keyboard_from_an_empty_store_to_an_export(serve,
     settle(window)
     window.get_by_role("button", name="Save it").click()
     window.get_by_role("heading", name="Changed").wait_for()
-    assert "would be predicted" in window.locator("#changed").inner_text()
+    assert "would be guessed" in window.locator("#changed").inner_text()
     own = window.locator(".sentence", has_text="I like short answers.")
     assert "held in" in own.inner_text()
     settle(window)

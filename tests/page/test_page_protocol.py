@@ -13,6 +13,7 @@ from person import Person, Shown
 
 from synthesizeme.feedback import Ranking, Rating, Tie
 from synthesizeme.page.app import HEADERS
+from synthesizeme.page.safe_text import shown
 from synthesizeme.profiles import open_store
 
 
@@ -155,6 +156,36 @@ def test_one_answer_is_rated_and_several_are_ranked(serve, pool):
     assert person.response.status_code == 200
 
 
+def test_nothing_is_kept_before_it_is_agreed_to(serve):
+    page = serve()
+    person = page.person()
+    person.look("/persona")
+    assert person.path == "/"
+    refused = person.post("/persona", change="add", text="I like lists.", version="0")
+    assert refused.status_code == 403
+    assert page.page.store.profile("me") is None
+
+
+def test_what_was_struck_by_mistake_is_said_again(serve):
+    page = serve()
+    person = page.person()
+    person.agree()
+    person.look("/persona")
+    for version, change in enumerate(
+        ({"change": "add", "text": "I like lists."}, {"change": "strike", "number": "1"})
+    ):
+        person.post("/persona", **change, version=str(version))
+    shown = person.look("/persona")
+    form = next(it for it in shown.forms if it["fields"].get("text") == "I like lists.")
+    person.post("/persona", change="add", text=form["fields"]["text"], version="2")
+    found = page.page.store.profile("me").profile
+    assert ([it.text for it in found.persona.sentences], found.struck) == (["I like lists."], ())
+
+
+def test_lines_of_an_answer_stay_lines():
+    assert "item<br" in shown("- an item\n**Midday**").replace("\n", "")
+
+
 def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_path):
     page = serve()
     person = page.person()
@@ -164,7 +195,7 @@ def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_pat
     for _ in range(24):
         person.choose(shorter(person))
     persona = person.look("/persona")
-    assert "Read my 24 choices" in persona.text
+    assert "Write down what my 24 choices say" in persona.text
     persona = person.send("/persona/write")
     assert "short" in persona.text
     assert re.search(r"held in (\d+ of \d+) of your choices where it applied", persona.text)
@@ -172,7 +203,7 @@ def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_pat
     version = page.page.store.profile("me").version
     sentences = len(page.page.store.profile("me").profile.persona.sentences)
     changed = person.send("/persona", change="add", text="I like long answers full of lists.", do="preview")
-    assert "would be predicted" in changed.text
+    assert "would be guessed" in changed.text
     assert page.page.store.profile("me").version == version
     changed = person.send("/persona", do="save")
     assert page.page.store.profile("me").version == version + 1
