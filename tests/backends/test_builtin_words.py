@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthesizeme.backends.builtin._meaning import as_quote, quoted
 from synthesizeme.backends.builtin._words import PLAIN, STRENGTHS, state, strength_word, understand
+from synthesizeme.personas.synthesis import MAX_SENTENCE_CHARACTERS
 from synthesizeme.stylometry import FEATURE, FEATURES
 
 PHRASINGS = [
@@ -138,3 +140,10 @@ def test_the_first_thing_said_about_a_feature_counts():
 @given(st.text(max_size=300))
 def test_any_text_is_read_without_error(text):
     assert set(understand(text)) <= set(FEATURE)
+
+
+def test_a_statement_of_four_long_quotations_is_as_long_as_statements_may_be():
+    long = [as_quote("word" * n) for n in (40, 50, 60, 70)]
+    said = "The user strongly prefers answers like {} and {}, not like {} and {}.".format(*long)
+    assert len(said) <= MAX_SENTENCE_CHARACTERS
+    assert [len(side) for side in quoted(said)] == [2, 2]

@@ -19,8 +19,8 @@ Vector = NDArray[np.float64]
 DIMENSIONS = 256
 TYPICAL_DIFFERENCE = 0.2
 """Of two responses to one prompt, along a direction: the mean over the sample."""
-QUOTED = 90
-"""Characters of a text that a statement quotes."""
+QUOTED = 78
+"""Characters of a text that a statement quotes; four such texts fit into one statement."""
 _APART = re.compile(r"\b(?:not|rather than|over|instead of|to ones like|than)\b")
 _SAYS_LITTLE = re.compile(
     r"\bthe user\b|\b(?:very |slightly|somewhat|clearly|strongly)\w*\b|\b(?:prefers?|likes?|enjoys?|values?|"
