@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, cast
@@ -163,7 +164,8 @@ class Endpoints:
     async def _persona(self, found: ProfileVersion | None, user_id: str) -> Response:
         if found is None:
             raise Refused(404, "there is no profile of this user")
-        return answer(await self.queue.run(lambda: shown(found, self.users.store.pairs(user_id))))
+        pairs = await self.queue.run(lambda: self.users.store.pairs(user_id))
+        return answer(await asyncio.to_thread(shown, found, pairs))  # no scoring waits for what is read
 
     async def export_user(self, request: Request) -> Response:
         user_id = user_of(request, self.limits)
