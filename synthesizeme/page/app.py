@@ -15,7 +15,7 @@ from starlette.responses import FileResponse, Response
 
 from synthesizeme.errors import DataError, StoreConflictError, StoreError, SynthesizeMeError
 from synthesizeme.page import choosing, own_data, persona_pages, team_pages
-from synthesizeme.page.site import Handler, Page
+from synthesizeme.page.site import Handler, Page, see
 from synthesizeme.page.visits import Role, Visit
 from synthesizeme.serving.queue import BusyError, LateError
 from synthesizeme.serving.requests import Refused
@@ -66,7 +66,10 @@ def _guarded(page: Page, handler: Handler, role: Role | None) -> Callable[[Reque
         visit = Visit(request, "", False, "", {})
         try:
             visit = await page.door.enter(request, role)
-            response = await handler(page, visit)
+            if role == "agreed" and not await page.agreed(visit):
+                response = _welcome(request)
+            else:
+                response = await handler(page, visit)
         except Refused as error:
             response = _problem(page, visit, error.status, str(error))
         except BusyError as error:
@@ -94,6 +97,17 @@ def _guarded(page: Page, handler: Handler, role: Role | None) -> Callable[[Reque
         return response
 
     return handle
+
+
+def _welcome(request: Request) -> Response:
+    """Where a person is led who has not agreed to anything.
+
+    Raises:
+        Refused: something was sent.
+    """
+    if request.method != "GET":
+        raise Refused(403, "read first what happens with your answers, on the first page, and agree to it")
+    return see("/")
 
 
 def _problem(page: Page, visit: Visit, status: int, said: str) -> Response:

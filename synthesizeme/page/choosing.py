@@ -28,7 +28,6 @@ from synthesizeme.page.visits import Role, Visit
 from synthesizeme.serving.requests import Refused
 from synthesizeme.types import PreferencePair
 
-NOT_AGREED = "read first what happens with your answers, on the first page, and agree to it"
 NOBODY = ""
 """An id that no user has: asked with it, the model answers for anybody."""
 
@@ -48,7 +47,7 @@ class Progress:
 async def start(page: Page, visit: Visit) -> Response:
     """What is asked and agreed to; to whom agreed, the next question."""
     history, turn = await page.queue.run(lambda: _next(page, visit.user_id))
-    if not page.agreed(visit, history):
+    if not await page.agreed(visit):
         return page.html(visit, "welcome.html", history=history)
     if turn is None:
         return page.html(visit, "done.html", history=history, progress=_progress(page, history))
@@ -66,8 +65,6 @@ async def question(page: Page, visit: Visit) -> Response:
     """One question, and the answer that it was given already, if it was."""
     turn = _turn(page, visit)
     history = await page.beside(lambda: page.history(visit.user_id))
-    if not page.agreed(visit, history):
-        return see("/")
     return _shown(page, visit, turn, history)
 
 
@@ -118,12 +115,9 @@ def _keep(page: Page, visit: Visit, turn: Turn) -> None:
     """Store an answer and learn from it.
 
     Raises:
-        Refused: the person has not agreed to what is done with it.
         DataError: the form gives no answer.
     """
     history = page.history(visit.user_id)
-    if not page.agreed(visit, history):
-        raise Refused(403, NOT_AGREED)
     before = history.answer(turn)
     told: dict[str, Any] = {AGREED: page.terms_id}
     others = (it.metadata for it in history.given if said_id(it) != turn.said_id)
@@ -194,7 +188,7 @@ ROUTES: Sequence[tuple[str, str, Handler, Role | None]] = (
     ("POST", "/agree", agree, "person"),
     ("POST", "/undo", undo, "person"),
     *(
-        (method, f"/{what}/{{key}}{rest}", handler, "person")
+        (method, f"/{what}/{{key}}{rest}", handler, "agreed")
         for what in ("question", "again")
         for method, rest, handler in (("GET", "", question), ("POST", "", answer), ("POST", "/skip", skip))
     ),

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from synthesizeme.errors import DataError
 from synthesizeme.page.beliefs import FEWEST, Changed, Point, Spoken, expected_so_far
-from synthesizeme.page.choosing import NOBODY, NOT_AGREED
+from synthesizeme.page.choosing import NOBODY
 from synthesizeme.page.drawing import over_time, weights
 from synthesizeme.page.site import Handler, Page, see
 from synthesizeme.page.turns import History
@@ -21,7 +21,6 @@ from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.loaded import own_taste
 from synthesizeme.serving.personas import read_change
-from synthesizeme.serving.requests import Refused
 from synthesizeme.types import Comparison, Message
 
 LONGEST_TRIED = 20_000
@@ -62,8 +61,6 @@ async def persona(page: Page, visit: Visit) -> Response:
     """What is believed, with its record; with ``since`` also what was changed since that version."""
     since = visit.query.get("since", "")
     look = await page.beside(lambda: _look(page, visit.user_id, int(since) if since.isdigit() else None))
-    if not page.agreed(visit, look.history):
-        return see("/")
     taste = await page.queue.run(lambda: _taste(page, visit.user_id))
     running = page.writing.get(visit.user_id)
     failed = ""
@@ -88,8 +85,6 @@ async def write(page: Page, visit: Visit) -> Response:
 
 async def correct(page: Page, visit: Visit) -> Response:
     """Add, edit, pin or strike a sentence; the next page says what that changes."""
-    if not page.agreed(visit, await page.beside(lambda: page.history(visit.user_id))):
-        raise Refused(403, NOT_AGREED)
     body: dict[str, Any] = {"change": visit.form.get("change", "")}
     if "text" in visit.form and body["change"] in ("add", "edit"):
         body["text"] = " ".join(visit.form["text"].split())
@@ -191,9 +186,9 @@ def _taste(page: Page, user_id: str) -> OwnTaste | None:
 
 
 ROUTES: Sequence[tuple[str, str, Handler, Role | None]] = (
-    ("GET", "/persona", persona, "person"),
-    ("POST", "/persona/write", write, "person"),
-    ("POST", "/persona", correct, "person"),
-    ("GET", "/try", trial, "person"),
-    ("POST", "/try", tried, "person"),
+    ("GET", "/persona", persona, "agreed"),
+    ("POST", "/persona/write", write, "agreed"),
+    ("POST", "/persona", correct, "agreed"),
+    ("GET", "/try", trial, "agreed"),
+    ("POST", "/try", tried, "agreed"),
 )

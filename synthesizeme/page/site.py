@@ -121,11 +121,12 @@ class Page:
         """What a person has said so far."""
         return History(self.store.pairs(user_id), self.store.feedback(user_id))
 
-    def agreed(self, visit: Visit, history: History) -> bool:
+    async def agreed(self, visit: Visit) -> bool:
         """Whether a person agreed to what the page says now, in this browser or with the latest answer."""
-        last = history.last
-        by_answer = last is not None and last.metadata.get(AGREED) == self.terms_id
-        return by_answer or self.door.agreed(visit.request) == self.terms_id
+        if self.door.agreed(visit.request) == self.terms_id:
+            return True
+        last = (await self.beside(lambda: self.history(visit.user_id))).last
+        return last is not None and last.metadata.get(AGREED) == self.terms_id
 
     async def write_profile(self, user_id: str) -> None:
         """Have a person's profile made, and wait a moment for it."""

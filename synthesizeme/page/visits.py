@@ -23,7 +23,8 @@ from synthesizeme.serving.requests import Limits, Refused, read_body
 MOST_FIELDS = 64
 """Most fields of a form."""
 FORM_KIND = b"application/x-www-form-urlencoded"
-Role = Literal["person", "team"]
+Role = Literal["person", "agreed", "team"]
+"""Somebody who may be here; who also agreed to what the page does; who is of the team that asks."""
 
 
 @dataclass(frozen=True)

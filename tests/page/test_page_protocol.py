@@ -163,6 +163,17 @@ def test_nothing_is_kept_before_it_is_agreed_to(serve):
     assert person.path == "/"
     refused = person.post("/persona", change="add", text="I like lists.", version="0")
     assert refused.status_code == 403
+    for path in ("/persona", "/try", f"/question/{next(iter(page.page.items))}"):
+        person.look(path)
+        assert person.path == "/"
+    sent = {"question": "Q?", "first": "a", "second": "b"}
+    for path, form in (
+        ("/persona/write", {}),
+        ("/try", sent),
+        (f"/question/{next(iter(page.page.items))}", {"choice": "first"}),
+    ):
+        assert person.post(path, **form).status_code == 403
+    assert page.page.store.pairs("me") == ()
     assert page.page.store.profile("me") is None
 
 
