@@ -18,6 +18,7 @@ from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.pairs import same_texts
 from synthesizeme.personas.budget import CallBudget, make_plan
+from synthesizeme.personas.paper_search import MOST_DEMONSTRATIONS
 from synthesizeme.personas.stages import FEW_VALIDATION_PAIRS, LARGEST_SET
 from synthesizeme.personas.synthesis import MAX_SENTENCES, PERSONA_ATTEMPTS
 from synthesizeme.personas.trial import chunked
@@ -100,7 +101,8 @@ def estimate_user(
     prompt = load_prompt(settings.judge_prompt)
     verdict = min(VERDICT_TOKENS, max_tokens)
     bare, shown = _mean_question(split, prompt), _mean_pair(history)
-    told = min(sum(pair.split == "train" for pair in history), MEAN_SET * LARGEST_SET[settings.effort])
+    largest = MOST_DEMONSTRATIONS if settings.search == "paper" else LARGEST_SET[settings.effort]
+    told = min(sum(pair.split == "train" for pair in history), MEAN_SET * largest)
     lengths = _Lengths(bare, bare + told * (shown + verdict), shown, verdict)
     induction = _induction(history, settings, planned, lengths)
     if not planned.evaluation:

@@ -20,7 +20,7 @@ from synthesizeme.types import Demonstration, Order, PreferencePair, Verdict
 
 TRIALS = 10
 """n and m of the paper."""
-LARGEST_SET = 8
+MOST_DEMONSTRATIONS = 8
 """Most demonstrations in a set."""
 
 MakeJudge = Callable[[str, Persona | None, Sequence[Demonstration]], LLMJudge]
@@ -64,7 +64,7 @@ def paper_search(
         for trial in range(TRIALS):
             rng = random.Random(f"{seed}\0{train[0].user_id}\0{stage}\0{trial}")
             shuffled = rng.sample(list(train), len(train))
-            size = rng.randint(1, LARGEST_SET)
+            size = rng.randint(1, MOST_DEMONSTRATIONS)
             kept: list[Trace] = []
             for pair in shuffled:
                 order = orders[pair.pair_id]
