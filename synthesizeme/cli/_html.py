@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PageOptions:
+class HtmlOptions:
     """Whether there is to be a page, and what of the data it shows."""
 
     html: Path | None = option(

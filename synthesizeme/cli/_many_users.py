@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from synthesizeme.cli._command import option
+from synthesizeme.cli._html import HtmlOptions
 from synthesizeme.cli._model_options import ModelOptions, session_settings
 from synthesizeme.cli._options import FORCE, SKIP_BAD_ROWS, folder
 from synthesizeme.cli._output import check_writable, print_json, write_profile
-from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import ABOUT, COLUMNS, say_left_out, say_recognised
 from synthesizeme.errors import ConfigError, SynthesizeMeError
 from synthesizeme.plain_text import count, dollars, printable
@@ -125,7 +125,7 @@ class ManyUsersOptions:
         return Caps(calls, self.budget_tokens, self.budget_cost)
 
 
-def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions, page: PageOptions) -> None:
+def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions, page: HtmlOptions) -> None:
     """Refuse flags that do not go together with ``--store``.
 
     Raises:

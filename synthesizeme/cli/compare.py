@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from synthesizeme.cli._command import ASSIGNMENT, option, verb
+from synthesizeme.cli._html import HtmlOptions
 from synthesizeme.cli._measuring import (
     MeasuringOptions,
     loaded,
@@ -39,7 +40,6 @@ from synthesizeme.cli._model_options import (
 )
 from synthesizeme.cli._options import ENGINE, FURTHER, WORKERS, CommonOptions
 from synthesizeme.cli._output import check_writable, print_json, say
-from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import ABOUT, read_about, say_unread, say_without_pairs
 from synthesizeme.cli._reward_options import MAX_ERROR, FloorOptions
 from synthesizeme.cli._tables import print_reports, show_report
@@ -102,7 +102,7 @@ def compare(
     retrieval: RetrievalOptions,
     model: ModelOptions,
     floor: FloorOptions,
-    page: PageOptions,
+    page: HtmlOptions,
     common: CommonOptions,
     params: list[str] | None = params_argument("params.SCORER.NAME=VALUE", "params.lore.rank=10"),
     table: list[str] | None = params_table(),
@@ -271,7 +271,7 @@ def _arguments(
     return found
 
 
-def _show_diff(options: ComparisonOptions, page: PageOptions, common: CommonOptions) -> None:
+def _show_diff(options: ComparisonOptions, page: HtmlOptions, common: CommonOptions) -> None:
     from synthesizeme.comparison.report import diff
 
     given: dict[str, Any] = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from synthesizeme.cli._command import option, verb
+from synthesizeme.cli._html import HtmlOptions
 from synthesizeme.cli._measuring import MeasuringOptions, loaded, measured_on, result_folder, scorer_names
 from synthesizeme.cli._model_options import (
     InductionOptions,
@@ -19,7 +20,6 @@ from synthesizeme.cli._model_options import (
 )
 from synthesizeme.cli._options import KEY_FILE, PROFILES, CommonOptions
 from synthesizeme.cli._output import say
-from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._reward_options import FloorOptions
 from synthesizeme.cli._tables import print_reports, show_report
 from synthesizeme.errors import BackendError, ConfigError
@@ -75,7 +75,7 @@ def evaluate(
     retrieval: RetrievalOptions,
     model: ModelOptions,
     floor: FloorOptions,
-    page: PageOptions,
+    page: HtmlOptions,
     common: CommonOptions,
 ) -> None:
     """Measure scorers on a benchmark: accuracy with intervals over users, ties, failures, gains.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from synthesizeme.cli._command import argument, option, verb
+from synthesizeme.cli._html import HtmlOptions
 from synthesizeme.cli._many_users import (
     ManyUsersOptions,
     RunDisplay,
@@ -19,7 +20,6 @@ from synthesizeme.cli._many_users import (
 from synthesizeme.cli._model_options import InductionOptions, ModelOptions
 from synthesizeme.cli._options import CommonOptions, folder
 from synthesizeme.cli._output import PatientOutput, check_writable, print_json, say, write_profile
-from synthesizeme.cli._page import PageOptions
 from synthesizeme.cli._pairs import KINDS, read, read_about, say_without_pairs
 from synthesizeme.cli._tables import (
     accuracy_json,
@@ -86,7 +86,7 @@ def induce_persona(
     induction: InductionOptions,
     evidence: EvidenceOptions,
     model: ModelOptions,
-    page: PageOptions,
+    page: HtmlOptions,
     common: CommonOptions,
     pairs: Path | None = argument(
         None,
@@ -142,7 +142,7 @@ def induce_persona(
         raise BrokenPipeError
 
 
-def _write_page(page: PageOptions, users: Users, found: _Finished, settings: InductionSettings) -> None:
+def _write_page(page: HtmlOptions, users: Users, found: _Finished, settings: InductionSettings) -> None:
     """The page of all users that were induced, if one is wanted and there are any."""
     if page.html is None or not found.done:
         return
@@ -175,7 +175,7 @@ def _beside(
     }
 
 
-def _check_places(run: RunOptions, page: PageOptions, users: Users, *, source: Path) -> None:
+def _check_places(run: RunOptions, page: HtmlOptions, users: Users, *, source: Path) -> None:
     """Refuse places that cannot be written, or hold something else, before any work is done."""
     from synthesizeme.profiles.folder import refuse_replacing
 

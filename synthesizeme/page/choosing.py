@@ -84,7 +84,7 @@ async def undo(page: Page, visit: Visit) -> Response:
         given = history.by_id.get(said)
         if given is None:
             return "/"
-        page.users.add(visit.user_id, (), instead_of=[said])
+        page.users.add(visit.user_id, (), taken_back=[said])
         name = given.metadata.get(ASKED)
         found = [it for it in page.items.values() if it.item_id == name]
         again = bool(given.metadata.get("again"))
@@ -132,7 +132,7 @@ def _keep(page: Page, visit: Visit, turn: Turn) -> None:
     if before is not None and _same(before, said):
         return
     pairs, feedback = ([said], []) if isinstance(said, PreferencePair) else ([], [said])
-    page.users.add(visit.user_id, pairs, None, feedback, instead_of=[said_id(before)] if before else ())
+    page.users.add(visit.user_id, pairs, None, feedback, taken_back=[said_id(before)] if before else ())
     passed = page.skipped.get(visit.user_id, [])
     if turn.said_id in passed:
         passed.remove(turn.said_id)

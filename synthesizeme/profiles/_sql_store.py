@@ -81,7 +81,7 @@ class SqlProfileStore:
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
-        instead_of: Collection[str] = (),
+        taken_back: Collection[str] = (),
     ) -> int:
         """See `ProfileStore.add_pairs`."""
         key = self._key(user_id)
@@ -89,7 +89,7 @@ class SqlProfileStore:
         new_feedback = self._sealed_names(FEEDBACK, key, contents_by_id(feedback, user_id))
         said = None if words is None else words_bytes(words, user_id)
         something = new_pairs or new_feedback or said is not None
-        if not something and words is None and not instead_of:
+        if not something and words is None and not taken_back:
             return 0
 
         def work(rows: Rows) -> int:
@@ -97,8 +97,8 @@ class SqlProfileStore:
                 rows.enter(user_id)
             elif not rows.lock():
                 return 0  # nothing of nobody
-            for kept in (PAIRS, FEEDBACK) if instead_of else ():
-                rows.take_back(kept, [self._seal.name(kept.noun, key, it) for it in instead_of])
+            for kept in (PAIRS, FEEDBACK) if taken_back else ():
+                rows.take_back(kept, [self._seal.name(kept.noun, key, it) for it in taken_back])
             if words is not None:
                 rows.put_words(said)
             _append(rows, FEEDBACK, new_feedback)

@@ -90,7 +90,7 @@ class UserStore(Protocol):
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
-        instead_of: Collection[str] = (),
+        taken_back: Collection[str] = (),
     ) -> int:
         """Append pairs and feedback of a user, all or none; what is stored already is passed over.
 
@@ -99,7 +99,7 @@ class UserStore(Protocol):
             pairs: Their pairs.
             words: What the user said, as for `put_words`, together with the pairs or not at all.
             feedback: What else they said of responses.
-            instead_of: Ids of pairs and feedback that the user takes back, which are dropped first; those
+            taken_back: Ids of pairs and feedback that the user takes back, which are dropped first; those
                 that are not there are passed over.
 
         Returns:

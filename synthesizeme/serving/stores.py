@@ -57,12 +57,12 @@ class MemoryUsers:
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
-        instead_of: Collection[str] = (),
+        taken_back: Collection[str] = (),
     ) -> int:
         """See `UserStore.add_pairs`; nothing of it is stored already."""
-        if instead_of:
-            left = (it for it in self.pairs(user_id) if it.pair_id not in instead_of)
-            heard = (it for it in self.feedback(user_id) if it.feedback_id not in instead_of)
+        if taken_back:
+            left = (it for it in self.pairs(user_id) if it.pair_id not in taken_back)
+            heard = (it for it in self.feedback(user_id) if it.feedback_id not in taken_back)
             self._pairs[user_id], self._feedback[user_id] = tuple(left), tuple(heard)
         if pairs:
             self._pairs[user_id] = (*self.pairs(user_id), *pairs)
@@ -156,12 +156,12 @@ class Breaker:
         *,
         words: UserWords | None = None,
         feedback: Sequence[Judgement] = (),
-        instead_of: Collection[str] = (),
+        taken_back: Collection[str] = (),
     ) -> int:
         """See `UserStore.add_pairs`."""
         return self._ask(
             lambda: self._store.add_pairs(
-                user_id, pairs, words=words, feedback=feedback, instead_of=instead_of
+                user_id, pairs, words=words, feedback=feedback, taken_back=taken_back
             )
         )
 

@@ -110,7 +110,7 @@ class Users:
         feedback: Sequence[Judgement] = (),
         *,
         replace: bool = False,
-        instead_of: Collection[str] = (),
+        taken_back: Collection[str] = (),
     ) -> dict[str, Any]:
         """Refit a user, known or new, to what is stored of them and to this.
 
@@ -120,7 +120,7 @@ class Users:
             words: What the user said beside choices, in place of what is stored; None leaves that.
             feedback: Further feedback; what the model does not learn from is stored all the same.
             replace: Forget what the checkpoint knew of a user whose earlier pairs are not stored.
-            instead_of: Ids of stored pairs and feedback that the user takes back.
+            taken_back: Ids of stored pairs and feedback that the user takes back.
 
         Returns:
             How many pairs were added and how many there are; with words, whether the model reads them; with
@@ -134,8 +134,8 @@ class Users:
         self.catch_up([user_id])
         before, said = self.store.pairs(user_id), self.store.words(user_id)
         listened = self.store.feedback(user_id)
-        stored = [it for it in before if it.pair_id not in instead_of]
-        heard = [it for it in listened if it.feedback_id not in instead_of]
+        stored = [it for it in before if it.pair_id not in taken_back]
+        heard = [it for it in listened if it.feedback_id not in taken_back]
         fewer = len(stored) + len(heard) < len(before) + len(listened)
         further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
         learned = any(it.kind in self.model.reads_feedback for it in further)
@@ -156,7 +156,7 @@ class Users:
             state = self.model.users_.get(user_id)
             self._fit(user_id, together, words or said, all_heard)
             try:
-                self.store.add_pairs(user_id, new, words=words, feedback=further, instead_of=instead_of)
+                self.store.add_pairs(user_id, new, words=words, feedback=further, taken_back=taken_back)
             except Exception:
                 self._put_back(user_id, state)
                 raise

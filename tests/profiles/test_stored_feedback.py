@@ -59,16 +59,16 @@ def test_what_is_taken_back_is_gone_and_another_takes_its_place_at_once(store, p
     store.add_pairs("ada", [pair("p1"), pair("p2")], feedback=ALL)
     store.add_pairs("bo", [pair("p1", "bo")])
     other = pair("p1").swapped_labels()
-    assert store.add_pairs("ada", [other], instead_of=["p1", "t", "of nobody"]) == 1
+    assert store.add_pairs("ada", [other], taken_back=["p1", "t", "of nobody"]) == 1
     assert store.pairs("ada") == (pair("p2"), other)
     assert store.feedback("ada") == ALL[1:]
-    assert store.add_pairs("ada", (), instead_of=["p1", "p2"]) == 0
+    assert store.add_pairs("ada", (), taken_back=["p1", "p2"]) == 0
     assert store.pairs("ada") == ()
     assert len(store.pairs("bo")) == 1
     with pytest.raises(DataError):
-        store.add_pairs("ada", [pair("p3", "bo")], instead_of=["r"])
+        store.add_pairs("ada", [pair("p3", "bo")], taken_back=["r"])
     assert store.feedback("ada") == ALL[1:]
-    assert store.add_pairs("nobody", (), instead_of=["p1"]) == 0
+    assert store.add_pairs("nobody", (), taken_back=["p1"]) == 0
     assert [user.user_id for user in store.users()].count("nobody") == 0
 
 

@@ -62,10 +62,10 @@ def test_what_is_taken_back_is_as_if_it_had_never_been_said(users, model):
     users.add("new", pairs[:5])
     before = {name: array.tobytes() for name, array in model.users_["new"].items()}
     users.add("new", pairs[5:])
-    users.add("new", (), instead_of=[pairs[5].pair_id, "never given"])
+    users.add("new", (), taken_back=[pairs[5].pair_id, "never given"])
     assert {name: array.tobytes() for name, array in model.users_["new"].items()} == before
     assert users.store.pairs("new") == tuple(pairs[:5])
-    users.add("new", (), instead_of=[pair.pair_id for pair in pairs])
+    users.add("new", (), taken_back=[pair.pair_id for pair in pairs])
     assert "new" not in model.users_
     assert users.add("new", pairs[:2])["pairs"] == 2
 
@@ -76,7 +76,7 @@ def test_an_answer_may_take_the_place_of_another_of_its_id(users):
     other = first.swapped_labels()
     with pytest.raises(DataError, match="same id"):
         users.add("new", [other])
-    users.add("new", [other], instead_of=[first.pair_id])
+    users.add("new", [other], taken_back=[first.pair_id])
     assert users.store.pairs("new") == (other,)
 
 
