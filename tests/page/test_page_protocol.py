@@ -245,14 +245,19 @@ def test_from_an_empty_store_to_a_corrected_persona_and_an_export(serve, tmp_pat
         assert store.profile("me").profile.corrections[-1].kind == "pinned"
 
 
-def test_new_choices_are_counted_with_each_sentence_at_once(serve):
-    page = serve()
+def of_short_answers(page, number):
+    """Somebody who has chosen the shorter answer so many times, and says so."""
     person = page.person()
     person.agree()
-    for _ in range(12):
+    for _ in range(number):
         person.choose(shorter(person))
     person.look("/persona")
     person.post("/persona", change="add", text="I like short answers.", version="0")
+    return person
+
+
+def test_new_choices_are_counted_with_each_sentence_at_once(serve):
+    person = of_short_answers(serve(), 12)
     before = re.search(r"held in (\d+) of (\d+)", person.look("/persona").text)
     person.look("/")
     for _ in range(12):
@@ -263,13 +268,7 @@ def test_new_choices_are_counted_with_each_sentence_at_once(serve):
 
 
 def test_it_says_which_of_two_answers_it_expects_and_why(serve):
-    page = serve()
-    person = page.person()
-    person.agree()
-    for _ in range(20):
-        person.choose(shorter(person))
-    person.look("/persona")
-    person.post("/persona", change="add", text="I like short answers.", version="0")
+    person = of_short_answers(serve(), 20)
     person.look("/try")
     long = "Well, that is a wonderful question, and there are many sides to it! " * 8
     tried = person.send(
