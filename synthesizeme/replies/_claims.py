@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Literal
 
+from synthesizeme.replies._chances import chance_of
+from synthesizeme.replies._named_page import NamedPage
 from synthesizeme.replies._options import (
     Mention,
     bare,
     lines_behind,
     lists,
-    mentions,
     ranked,
     related,
     scored,
     ticked,
 )
-from synthesizeme.replies._words import Gloss
 from synthesizeme.types import Preference
 
 
@@ -32,39 +31,26 @@ class Claim:
     mention: Mention | None = field(default=None, compare=False)
     """Which words name it; None for a tie, and where two responses are compared by signs or numbers."""
     share: float | None = field(default=None, compare=False)
-    """The chance of being right, where the claim is two shares."""
+    """The chance of being right, where the claim is two shares or the chance of a response."""
 
 
 Reading = Claim | Literal["unclear", "nothing"]
 """What a value says: a claim, something that is no choice, or nothing but a template."""
 
-_GAP = re.compile(r"[\s\"'()\[\]<>=:#_*-]")
 _QUOTED = re.compile(r'"[^"\n]{12,}"')
 _STOP = re.compile(r"(?:[.!?]+[\"')]*(?=\s|\Z|[^\x00-\u02ff])|\n)")
-_GENERAL = re.compile(
-    r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
-    r"|to\s+(?!the\s+(?:first|second|other|former|latter)|response|option|answer|[ab12]\b)"
-)
 _ASIDE = re.compile(r"\s*\([^()\n]*\w\w[^()\n]*\)\s*(?:[:=-]\s*)?(?=\S)")
+_ASPECT = re.compile(r"\s+(?:on|in|at|with)\s+(?!balance|the whole|the end|this|my|general|comparison)")
+"""Words behind a judgement that say of what alone it is one."""
+_HALF = 0.5
 _OFFERED = re.compile(r"\s*[/&+|]")
 """Signs behind a name that offer another, as in ``first/second``."""
 _EVEN_WORDS = ("tie", "even", "equal", "draw", "same")
 """Words that are a tie as a value, but not in the middle of a sentence."""
 
 
-class Claims:
-    """Reads the claims on a page.
-
-    Args:
-        gloss: The words of the page.
-        raw: The reply itself.
-    """
-
-    def __init__(self, gloss: Gloss, raw: str) -> None:
-        self.gloss, self.page = gloss, gloss.text
-        self.named = mentions(gloss, raw)
-        self._at = {it.start: it for it in self.named}
-        self._starts = sorted(self._at)
+class Claims(NamedPage):
+    """Reads the claims on a page."""
 
     def value(self, start: int, end: int, *, beyond: bool = False) -> Reading:
         """What stands behind a label that asks for a choice, from `start` to `end`.
@@ -86,19 +72,19 @@ class Claims:
         if (loser := self._loser(mention.end, end)) is not None:
             withdrawn = self._unless_withdrawn(mention, start, loser.end, end)
             return "unclear" if loser.side == mention.side else withdrawn
-        behind = self._named_within(mention.end, end)
+        behind = self.named_within(mention.end, end)
         if self._joined(mention.end, end, "or"):
             return "nothing" if any(it.side != mention.side for it in behind) else "unclear"
         if self._joined(mention.end, end, "and", ",") or lists(self.page, mention, behind, end):
             return "unclear"
-        if not self._ends(mention.end, end) or self._is_subject(mention, end):
+        if not self.ends(mention.end, end) or self._is_subject(mention, end):
             found = self.said(start, end)
             return found[-1] if len({it.side for it in found}) == 1 else "unclear"
         return self._unless_withdrawn(mention, start, mention.end, end)
 
     def _side_by_side(self, start: int, end: int) -> Reading | None:
         """What boxes, scores or a sign at both responses say; None where they do not stand side by side."""
-        named = [it for it in self._named_within(start, end) if it.end <= end]
+        named = [it for it in self.named_within(start, end) if it.end <= end]
         found = ticked(self.page, named, start, end, self.named_at) or scored(self.page, named, start, end)
         if found is not None:
             return "unclear" if found.side == "unclear" else Claim(found.side, start, end, share=found.share)
@@ -116,7 +102,7 @@ class Claims:
             return None
         if relation in ("tie", "right"):
             side: Preference = "tie" if relation == "tie" else right.side
-            return Claim(side, start, right.end) if self._ends(right.end, end) else "unclear"
+            return Claim(side, start, right.end) if self.ends(right.end, end) else "unclear"
         if relation == "list":
             return "unclear" if "?" in self.page[left.end : at] else "nothing"
         return "unclear" if bare(self.page, right.end, end) or not self.page[left.end : at].strip() else None
@@ -128,16 +114,16 @@ class Claims:
 
     def _is_subject(self, mention: Mention, end: int) -> bool:
         """Whether a sentence about the response begins with its name; it need not choose it."""
-        at = self._past_blanks(mention.end, end)
+        at = self.past_blanks(mention.end, end)
         return self.gloss.end("verbs", at) is not None and self.gloss.end("because", at) is None
 
     def _no_name(self, start: int, end: int) -> Reading:
-        at = self._past_fill(start, end)
+        at = self.past_fill(start, end)
         stop = self.gloss.end("tie", at)
         if stop is None and self.gloss.end("fill", start) is not None:
             ties = self.gloss.spans("tie", start, end)
             stop = next((last for first, last in ties if not re.search(r"\w", self.page[start:first])), None)
-        if stop is not None and stop <= end and self._ends(stop, end) and not self._withdrawn(stop, end):
+        if stop is not None and stop <= end and self.ends(stop, end) and not self._withdrawn(stop, end):
             return Claim("tie", start, stop)
         found = self.said(start, end)
         return found[-1] if len({it.side for it in found}) == 1 else "unclear"
@@ -153,6 +139,9 @@ class Claims:
         """
         claims: list[Claim] = []
         for begin, stop in self.sentences(start, end):
+            if (chance := self._chance(begin, stop)) is not None:
+                claims += [chance] if isinstance(chance, Claim) else []
+                continue
             quoted = [it.span() for it in _QUOTED.finditer(self.page, begin, stop)]
             found: dict[int, Claim] = {}
             for first, last, mention in self._constructions(begin, stop):
@@ -171,10 +160,47 @@ class Claims:
         for begin, stop in self.sentences(start, end):
             for first, last in self.gloss.spans("tie", begin, stop):
                 short = self.page[first:last] in _EVEN_WORDS or self.page[first:last] == "equally"
-                if not short and self._ends(last, stop) and self._stands(first, last, begin, stop, even=True):
+                if not short and self.ends(last, stop) and self._stands(first, last, begin, stop, even=True):
                     claims.append(Claim("tie", first, last))
                     break
         return claims
+
+    def said_worse(self, start: int, end: int) -> list[Claim]:
+        """Claims in sentences that say which response is the worse one, in order; the other is preferred."""
+        claims = []
+        for begin, stop in self.sentences(start, end):
+            for first, last in self.gloss.spans("worse", begin, stop):
+                worse = self._worse(first, last, begin, stop)
+                at = min(worse.start, first) if worse else first
+                if worse and self._stands(at, max(worse.end, last), begin, stop, judged=first):
+                    claims.append(Claim("first" if worse.side == "second" else "second", at, last))
+        return claims
+
+    def _worse(self, first: int, last: int, begin: int, stop: int) -> Mention | None:
+        """The response that a word of being worse is said of: before it, or else behind."""
+        for it in reversed(self.named_within(begin, first)):
+            if self.reach(it.end, stop, "worse") == (first, last):
+                other = self.named_at(self.gloss.end("than", self.past_blanks(last, stop)) or last, stop)
+                behind = other.end if other and other.side != it.side else last
+                return it if self.ends(behind, stop) and not _ASPECT.match(self.page, behind) else None
+        named = self.named_at(last, stop)
+        if named is None or not self.ends(named.end, stop) or self._is_described(first, last):
+            return None
+        return named
+
+    def _chance(self, begin: int, stop: int) -> Claim | Literal["unclear"] | None:
+        """The claim of a sentence that states the chance of one response; None where it states none."""
+        found = chance_of(self, begin, stop)
+        if found is None or found == "unclear":
+            return found
+        mention, chance = found
+        if not self._stands(mention.start, mention.end, begin, stop):
+            return "unclear"
+        if chance == _HALF:
+            return Claim("tie", begin, stop)
+        if chance > _HALF:
+            return Claim(mention.side, begin, stop, share=chance)
+        return Claim("first" if mention.side == "second" else "second", begin, stop, share=1 - chance)
 
     def sentences(self, start: int, end: int) -> list[tuple[int, int]]:
         """Where the sentences of a part of the page begin and end."""
@@ -187,18 +213,20 @@ class Claims:
     def _constructions(self, begin: int, stop: int) -> list[tuple[int, int, Mention]]:
         """(from, to, response) of every place where a word of preferring stands next to a response."""
         gloss, found, used = self.gloss, [], set()
-        named = [it for it in self._named_within(begin, stop) if it.end <= stop]
+        named = [it for it in self.named_within(begin, stop) if it.end <= stop]
         for it in named:
-            better = self._reach(it.end, stop, "better")
+            better = self.reach(it.end, stop, "better")
             if better is not None:
                 used.add(better[0])
                 other = self.named_at(better[1], stop)
                 if other and other.side != it.side and not self.page[better[1] : other.start].strip():
                     found.append((it.start, other.end, it))  # the genitive says "than": лучше первого
-                elif self._ends(better[1], stop) and self._over_the_other(better[1], stop):
+                elif self.ends(better[1], stop) and self._over_the_other(better[1], stop):
                     found.append((it.start, better[1], it))
             elif (end := self._suits(it.end, stop) or self._beats(it, stop)) is not None:
                 found.append((it.start, end, it))
+            elif (chosen := self._chosen(it, stop)) is not None:
+                found.append((it.start, chosen, it))
         for kind in ("prefers", "better"):
             for first, last in gloss.spans(kind, begin, stop):
                 mention = self.named_at(last, stop)
@@ -206,7 +234,7 @@ class Claims:
                     mention is None
                     or self._is_least(first)
                     or self._is_described(first, last)
-                    or not self._ends(mention.end, stop)
+                    or not self.ends(mention.end, stop)
                 ):
                     continue
                 than = gloss.any(
@@ -216,17 +244,17 @@ class Claims:
                     found.append((first, mention.end, mention))
         for first, last in gloss.spans("likes", begin, stop):
             mention = self.named_at(last, stop)
-            more = self._reach(mention.end, stop, "more") if mention else None
+            more = self.reach(mention.end, stop, "more") if mention else None
             if mention and more:
                 found.append((first, more[1], mention))
         return found
 
     def _over_the_other(self, position: int, stop: int) -> bool:
         """Whether "than", where it stands here, compares with the other response: not "than nothing"."""
-        behind = self.gloss.end("than", self._past_blanks(position, stop))
+        behind = self.gloss.end("than", self.past_blanks(position, stop))
         if behind is None or self.named_at(behind, stop):
             return True
-        at = self._past_fill(behind, stop)
+        at = self.past_fill(behind, stop)
         return self.gloss.end("others", at) is not None
 
     def _is_least(self, position: int) -> bool:
@@ -244,86 +272,36 @@ class Claims:
             self.gloss.end(kind, at) for kind in ("fill", "before", "better", "but", "because", "user")
         )
 
-    def _reach(self, position: int, end: int, kind: str) -> tuple[int, int] | None:
-        """Where a word of a kind begins and ends that only words that say nothing stand before."""
-        while position < end:
-            stop = self.gloss.end(kind, position)
-            if stop is not None:
-                return position, stop
-            further = self._past(position)
-            if further is None:
-                return None
-            position = further
-        return None
-
     def _beats(self, mention: Mention, stop: int) -> int | None:
         """Where a comparison ends that names the other response: ``beats the first``, ``比第一个更好``."""
-        beats = self._reach(mention.end, stop, "beats")
+        beats = self.reach(mention.end, stop, "beats")
         if beats and (beaten := self.named_at(beats[1], stop)) and beaten.side != mention.side:
-            return beaten.end if self._ends(beaten.end, stop) else None
-        at = self._past_fill(mention.end, stop)
+            return beaten.end if self.ends(beaten.end, stop) else None
+        at = self.past_fill(mention.end, stop)
         before = self.gloss.end("over", at)
         other = self.named_at(before or at, stop)
         behind = other.end if other else stop
         if other and before is None:
-            behind = self.gloss.end("over_after", self._past_blanks(behind, stop)) or stop
-        better = self._reach(behind, stop, "better") or (before and self._reach(behind, stop, "good"))
-        return better[1] if better and self._ends(better[1], stop) else None
+            behind = self.gloss.end("over_after", self.past_blanks(behind, stop)) or stop
+        better = self.reach(behind, stop, "better") or (before and self.reach(behind, stop, "good"))
+        return better[1] if better and self.ends(better[1], stop) else None
+
+    def _chosen(self, mention: Mention, stop: int) -> int | None:
+        """Where ``is the one that this user would choose`` ends."""
+        one = self.reach(mention.end, stop, "relative")
+        chosen = self.reach(one[1], stop, "prefers") if one else None
+        return chosen[1] if chosen and self.ends(chosen[1], stop) else None
 
     def _suits(self, position: int, stop: int) -> int | None:
         """Where ``fits this user better`` or ``better fits`` ends that begins at `position`."""
-        suits, more = self._reach(position, stop, "suits"), self._reach(position, stop, "more")
+        suits, more = self.reach(position, stop, "suits"), self.reach(position, stop, "more")
         if suits is not None:
             for first, last in self.gloss.spans("more", suits[1], min(stop, suits[1] + 60)):
                 if not re.search(r"[.!?;,\n]", self.page[suits[1] : first]):
                     return last
-        if more is not None and (after := self._reach(more[1], stop, "suits")):
+        if more is not None and (after := self.reach(more[1], stop, "suits")):
             return after[1]
         return None
-
-    def _named_within(self, start: int, end: int) -> list[Mention]:
-        return self.named[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
-
-    def named_at(self, start: int, end: int) -> Mention | None:
-        mention = self._at.get(self._past_fill(start, end))
-        return mention if mention and mention.end <= end else None
-
-    def _past_fill(self, position: int, end: int) -> int:
-        """The first place behind words and signs that say nothing, or where a response is named."""
-        while position < end and position not in self._at:
-            further = self._past(position)
-            if further is None:
-                break
-            position = further
-        return position
-
-    def _past(self, position: int) -> int | None:
-        """The place behind a word or a sign that says nothing; None if something else stands here."""
-        if position in self._at:
-            return None
-        filled = self.gloss.end("fill", position) or self.gloss.end("nouns", position)
-        passes = self.gloss.end("over", position) or self.gloss.end("over_after", position)
-        if filled is not None and (passes is None or self.page[position:filled] in ("a", "der", "to be")):
-            return filled
-        return position + 1 if _GAP.match(self.page[position]) else None
-
-    def _past_blanks(self, position: int, end: int) -> int:
-        """The first place that is no blank, on the same line."""
-        while position < end and self.page[position] in " \t":
-            position += 1
-        return position
-
-    def _ends(self, position: int, end: int) -> bool:
-        """Whether a claim may end here: no further word, a reason, or what was not preferred."""
-        position = self._past_blanks(position, end)
-        if position >= end or not (self.page[position].isalnum()):
-            return True
-        if position in self._at:
-            return False
-        if _GENERAL.match(self.page, position):
-            return False
-        kinds = ("after", "because", "confident", "over", "over_after")
-        return any(self.gloss.end(kind, position) is not None for kind in kinds)
 
     def _loser(self, position: int, end: int) -> Mention | None:
         """The response that another is preferred to, behind it."""
@@ -345,17 +323,19 @@ class Claims:
 
     def _lost(self, mention: Mention, begin: int) -> bool:
         """Whether a response is the one that another is preferred to."""
-        if self.gloss.end("over_after", self._past_blanks(mention.end, len(self.page))) is not None:
+        if self.gloss.end("over_after", self.past_blanks(mention.end, len(self.page))) is not None:
             return True
-        earlier = [it.end for it in self._named_within(begin, mention.start)]
+        earlier = [it.end for it in self.named_within(begin, mention.start)]
         if not earlier:
             return False
-        return any(self._past_fill(last, mention.start) >= mention.start
+        return any(self.past_fill(last, mention.start) >= mention.start
                    and not self.gloss.any(earlier[-1], first + 1, "prefers")
                    for first, last in self.gloss.spans("over", earlier[-1], mention.start))  # fmt: skip
 
-    def _stands(self, first: int, last: int, begin: int, stop: int, *, even: bool = False) -> bool:
-        """Whether nothing around a claim in its sentence takes it back."""
+    def _stands(
+        self, first: int, last: int, begin: int, stop: int, *, even: bool = False, judged: int | None = None
+    ) -> bool:
+        """Whether nothing around a claim in its sentence takes it back, or inside before its judging word."""
         gloss = self.gloss
         if re.search(r"\?[\"')]*\s*\Z", self.page[begin:stop]) or gloss.any(
             begin, first, "if", "which", "doubt"
@@ -366,7 +346,9 @@ class Claims:
             spans = gloss.spans("not", own, first)
             denied = any(self.page[start:end] not in ("neither", "no") for start, end in spans)
             return not denied and not gloss.any(own, first, "perhaps") and not self._withdrawn(last, stop)
-        if gloss.any(own, first, "not", "perhaps", "both") or gloss.any(first, last, "not"):
+        if gloss.any(own, first, "not", "perhaps", "both", "worse") or gloss.any(
+            first, last if judged is None else judged, "not"
+        ):
             return False
         return not self._withdrawn(last, stop)
 

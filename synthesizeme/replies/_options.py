@@ -13,12 +13,16 @@ from synthesizeme.types import Preference
 
 _COUNTED = {"1": (True, "2"), "2": (False, "1"), "a": (True, "b"), "b": (False, "a"), "one": (True, "two"),
             "two": (False, "one"), "i": (True, "ii"), "ii": (False, "i")}  # fmt: skip
+_NO_MORE = r"(?![%分点점]|[^\W\u2e80-\uffff])"
+"""What may not stand behind a number or letter; a word of a script that writes no spaces may."""
 _NUMBER = re.compile(
-    r"[\s-]*(?:no\.?|number|nr\.?)?[\s#(\[-]*(1|2|a|b|one|two|ii|i(?!\s+[a-z]))(?![\w%])(?![.,]\d)"
+    r"[\s-]*(?:no\.?|number|nr\.?)?[\s#(\[-]*(1|2|a|b|one|two|ii|i(?!\s+[a-z]))" + _NO_MORE + r"(?![.,]\d)"
     r"(?!\s*(?:/|out of|stars?\b))(?:'s\b)?[)\]]?"
 )
 _BARE = re.compile(
-    r"(?<![\w.,/%'-])#?(1|2|a|b)(?![\w'%])(?!-\w)(?![.,]\d)(?!\s*(?:/|out of|stars?\b))(?:\s*(?:nd|st)\b)?"
+    r"(?<![\w.,/%'-])#?(1|2|a|b)"
+    + _NO_MORE
+    + r"(?!')(?!-\w)(?![.,]\d)(?!\s*(?:/|out of|stars?\b))(?:\s*(?:nd|st)\b)?"
 )
 
 
@@ -84,7 +88,7 @@ def _lone(page: str, raw: str) -> Iterator[Mention]:
             yield Mention("first" if first else "second", match.start(), match.end(), match.span(1), rival)
 
 
-_TICKED, _OPEN = r"\[[x✓✔√]\]|\(x\)|[☑☒✅✓✔🗹◉]", r"\[\s*\]|\(\s+\)|[☐❌✗✘○×]"
+_TICKED, _OPEN = r"\[[x✓✔√]\]|\(x\)|[☑☒✅✓✔🗹◉👍🥇]", r"\[\s*\]|\(\s+\)|[☐❌✗✘○×👎🥈]"
 _BOX = re.compile(rf"(?P<ticked>{_TICKED})|(?:{_OPEN})")
 _BOX_BEHIND = re.compile(rf"[ \t*_\"':=|–—-]*(?:(?P<ticked>{_TICKED})|{_OPEN})")
 _PAST_BOX = re.compile(rf"[\s*•+-]*(?:\d[.)]\s+(?=\w))?(?:{_BOX.pattern})?\s*")

@@ -107,6 +107,8 @@ class Gloss:
         self._mark_apart()
         if not text.isascii() and any(ord(character) >= 0x600 for character in text):
             self._mark_joined()
+        self._leave_out("not", "worse")
+        self._leave_out("if", "forced")
         self._starts = {kind: sorted(ends) for kind, ends in self._ends.items()}
 
     def end(self, kind: str, position: int) -> int | None:
@@ -122,6 +124,15 @@ class Gloss:
     def any(self, start: int, end: int, *kinds: str) -> bool:
         """Whether a word of any of these kinds stands in a part of the text."""
         return any(self.spans(kind, start, end) for kind in kinds)
+
+    def _leave_out(self, kind: str, idiom: str) -> None:
+        """Words of a kind that are part of an idiom do not count: the "not" of "not as good as"."""
+        idioms = self._ends.get(idiom, {}).items()
+        self._ends[kind] = {
+            start: end
+            for start, end in self._ends.get(kind, {}).items()
+            if not any(first <= start and end <= last for first, last in idioms)
+        }
 
     def _note(self, kind: str, start: int, end: int) -> None:
         ends = self._ends.setdefault(kind, {})

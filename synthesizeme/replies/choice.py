@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from typing import NoReturn
@@ -194,7 +195,7 @@ class _Reading:
         return [Statement(it, it.start, it.end) for it in sorted(found, key=lambda it: it.start)]
 
     def _in_prose(self, limit: int) -> Claim | str | None:
-        claims = self.claims.said(0, limit) or self.claims.said_even(0, limit)
+        claims = self.claims.said(0, limit) or self.claims.said_even(0, limit) or self._said_worse(limit)
         if not claims:
             return None
         last = claims[-1]
@@ -204,6 +205,11 @@ class _Reading:
             return "it takes back what it said"
         return last
 
+    def _said_worse(self, limit: int) -> list[Claim]:
+        """What sentences say of the worse one, where nothing is held against it behind them."""
+        claims = self.claims.said_worse(0, limit)
+        return [] if claims and self.gloss.any(claims[-1].end, limit, "but") else claims
+
     def _concludes(self, claims: list[Claim]) -> bool:
         """Whether the last of contradicting sentences says that it is the conclusion."""
         last = claims[-1]
@@ -212,7 +218,7 @@ class _Reading:
 
     def _alone(self, limit: int) -> Claim | None:
         """A response named alone: the whole reply, its first or its last line, or its first sentence."""
-        lines = self._lines(limit)
+        lines = [it for it in map(self._past_question, self._lines(limit)) if it]
         if not lines:
             return None
         found = []
@@ -223,19 +229,29 @@ class _Reading:
         sides = {claim.side for _, claim in found}
         if len(sides) == 1 and found[-1][0] in (lines[0][0], lines[-1][0]):
             return found[-1][1]
-        return None if sides else self._opening(lines[0], limit)
+        return None if sides else self._opening(lines[0], limit) or self._closing(lines[-1])
+
+    def _past_question(self, line: tuple[int, int]) -> tuple[int, int] | None:
+        """A line without the questions that it begins with; None if nothing else stands there."""
+        spans = self.claims.sentences(*line)
+        asked = itertools.takewhile(lambda it: self.page[slice(*it)].rstrip(" \"')").endswith("?"), spans)
+        start = max((end for _, end in asked), default=line[0])
+        return (start, line[1]) if re.search(r"\w", self.page[start : line[1]]) else None
 
     def _only(self, start: int, end: int, *, whole: bool) -> Claim | None:
         line = self.page[start:end]
         if len(line.strip()) > _OPENING or line.rstrip().endswith((":", "?")):
             return None
-        read = self.claims.value(start, end)
+        read = self.claims.value(self._past_opening(start, end), end)
         if not isinstance(read, Claim):
             return None
         if re.match(r"[\s*_\"']*[:=|]\s*\S|[^\w(]*[★⭐✓✔✗✘✅❌☑☐]", self.page[read.end : end]):
             return None
+        sure = self.gloss.spans("surely", read.end, end)
+        stop = next((first for first, last in sure if not re.search(r"\w", self.page[read.end : first])), end)
+        last = max((last for first, last in sure if first <= stop), default=read.end)
         tail = re.sub(
-            r"\([^)]*\)|[^\w]|\d+%?|\b(?:confident|confidence|sure|certain)\b", "", self.page[read.end : end]
+            r"\([^)]*\)|[^\w]|\d+%?|\b(?:confident|confidence|sure|certain)\b", "", self.page[last:end]
         )
         if tail or (
             read.mention
@@ -245,6 +261,14 @@ class _Reading:
         ):
             return None
         return read
+
+    def _past_opening(self, start: int, end: int) -> int:
+        """The place behind "so," or "if I had to choose," at the beginning of a sentence."""
+        opened = re.compile(r"\W*").match(self.page, start)
+        at = opened.end() if opened else start
+        stop = self.gloss.end("forced", at) or self.gloss.end("finally", at)
+        comma = re.compile(r"\s*[,:]").match(self.page, stop, end) if stop else None
+        return comma.end() if comma else start
 
     def _opening(self, line: tuple[int, int], limit: int) -> Claim | None:
         """``Second. It is shorter.``: the first sentence is a response, and no later one is."""
@@ -258,6 +282,15 @@ class _Reading:
         reason = re.compile(r"[\s,–—-]*").match(self.page, read.end)
         return read if reason and self.gloss.end("because", reason.end()) and not any(alone[1:]) else None
 
+    def _closing(self, line: tuple[int, int]) -> Claim | None:
+        """``Therefore the second.``: the last sentence concludes with a response alone."""
+        begin, end = [it for it in self.claims.sentences(*line) if re.search(r"\w", self.page[slice(*it)])][
+            -1
+        ]
+        opened = re.compile(r"\W*").match(self.page, begin)
+        concludes = opened and self.gloss.end("finally", opened.end())
+        return self._only(begin, end, whole=True) if concludes else None
+
     def confidence(self, claim: Claim, cut_off: bool) -> float | None:
         """The stated chance of being right, from the answer's own block; None where none is stated.
 
@@ -266,7 +299,12 @@ class _Reading:
         """
         end = next(limit for limit in self.ends if limit >= claim.end)
         cut_off = cut_off and end >= len(self.page.rstrip()) and re.search(r"\d\s*\Z", self.page) is not None
-        stated = [it for it in self.parts if it.kind == "confidence" and it.start <= end]
+        stated = [
+            it
+            for it in self.parts
+            if it.kind == "confidence" and it.start <= end
+            if claim.share is None or not claim.start <= it.label < claim.end
+        ]
         after = [it for it in stated if it.label >= claim.start]
         for part in [*after, *reversed([it for it in stated if it.label < claim.start])]:
             if cut_off and not self.page[part.end :].strip():
@@ -306,7 +344,10 @@ class _Reading:
         line_start = max(self.page.rfind("\n", 0, claim.start), 0)
         line_end = self.page.find("\n", claim.end)
         line = self.page[line_start : line_end if line_end >= 0 else len(self.page)]
+        begun = max(it for it, _ in self.claims.sentences(line_start, end) if it <= claim.start)
         for start, stop in self.gloss.spans("confident", line_start, end):
+            if stop <= begun and self.gloss.end("chance", start):
+                continue  # a chance of something else, in another sentence
             number = _NUMBER_BEFORE.search(self.page, line_start, start) or _NUMBER_AFTER.match(
                 self.page, stop
             )
