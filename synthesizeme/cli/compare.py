@@ -48,7 +48,7 @@ from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
     from synthesizeme.comparison.measure import Measured, Measuring
-    from synthesizeme.comparison.participants import Participants
+    from synthesizeme.comparison.systems import Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.feedback import UserWords
 
@@ -118,7 +118,7 @@ def compare(
     with its reason and has no row; the exit status is then 1.
     """
     from synthesizeme.comparison.measure import Measuring
-    from synthesizeme.comparison.participants import participants
+    from synthesizeme.comparison.systems import participants
 
     if options.diff is not None:
         _show_diff(options, page, common)
@@ -212,7 +212,7 @@ def _variants(items: Sequence[str]) -> dict[str, str]:
         UnknownNameError: a method is none.
     """
     from reward_models import method_names
-    from synthesizeme.comparison.participants import GROUPS, system_names
+    from synthesizeme.comparison.systems import GROUPS, system_names
 
     found: dict[str, str] = {}
     taken = {*GROUPS, *system_names(["all", "retrieval"])}

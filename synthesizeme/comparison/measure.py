@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from synthesizeme.backends import Session
-from synthesizeme.comparison.participants import Participants
 from synthesizeme.comparison.report import report as report_of
 from synthesizeme.comparison.runner import Runner, Watcher
-from synthesizeme.comparison.systems import ModelSystem, ScorerPool
+from synthesizeme.comparison.systems import ModelSystem, Participants, ScorerPool
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import MissingExtraError
 from synthesizeme.evaluation.benchmarks import Benchmark, limit_users

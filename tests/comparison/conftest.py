@@ -7,9 +7,8 @@ import pytest
 
 import reward_models
 from synthesizeme.backends import Session, open_model
-from synthesizeme.comparison.participants import participants
 from synthesizeme.comparison.runner import Runner, Watcher
-from synthesizeme.comparison.systems import ScorerPool
+from synthesizeme.comparison.systems import ScorerPool, participants
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.induction.one_user import InductionSettings
 
