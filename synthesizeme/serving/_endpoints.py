@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
-from synthesizeme.feedback import Judgement, Ranking, Tie
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.metrics import Metrics
@@ -27,6 +27,8 @@ from synthesizeme.serving.requests import (
     list_of,
     questions,
     read_json,
+    read_rows,
+    refuse_long,
     user_of,
     words_in,
 )
@@ -35,10 +37,9 @@ from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
 from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_feedback, read_pair
-from synthesizeme.types import PreferencePair
 
 _log = logging.getLogger(__name__)
-_PAIR_TEXTS = ("prompt", "chosen", "rejected")
+T = TypeVar("T")
 _SCORES, _MARGINS = Results[ScoreAnswer], Results[MarginAnswer]
 _NOT_HERE = "nothing is known of this user"
 
@@ -87,55 +88,39 @@ class Endpoints:
         try:
             asked = rows(queries, prompts, labels)
             for number, row in enumerate(asked, start=1):
+                place = SourceRow("row", number, {})
                 if row.about is not None:
-                    raise DataError(
-                        "expected no words here", source="row", line=number, field=ABOUT,
-                        cure="PUT them to /v1/users/ID/words",
-                    )  # fmt: skip
-                if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
-                    raise DataError(
-                        f"more than {self.limits.text:,} characters", source="row", line=number,
-                        cure="a larger --max-text",
-                    )  # fmt: skip
+                    cure = "PUT them to /v1/users/ID/words"
+                    raise place.error("expected no words here", field=ABOUT, cure=cure)
+                refuse_long(row, place, self.limits)
             found = await self._scores(asked)
             if refused := refusal(asked, found):
                 raise refused
         except (DataError, UnknownUserError) as error:
             self._say_refused(error)
             raise _told(error) from None
-        rewards = self.queue.rewards
-        return answer(reply(found, rewards.substituted, rewards.fallen))
+        return answer(reply(found, self.queue.rewards))
 
     async def add_pairs(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("pairs",))
-        self._writable()
-        replace = _replaces(request)
-        body = await read_json(request, self.limits)
-        if unknown := body.keys() - {"pairs", ABOUT}:
-            raise Refused(422, f"expected pairs, and maybe {ABOUT}", field=min(unknown)[:80])
-        pairs = self._pairs(list_of(body, "pairs", self.limits), user_id)
+        user_id, body, replace = await self._change(request, "pairs", ("pairs", ABOUT))
+        given = list_of(body, "pairs", self.limits)
+        pairs = read_rows(given, "pairs", lambda place: read_pair(place, user_id), self.limits)
         words, cut = words_in(body[ABOUT], user_id, self.limits) if ABOUT in body else (None, {})
-        done = await self._added(lambda: self.users.add(user_id, pairs, words, replace=replace))
+        done = await self._changed(lambda: self.users.add(user_id, pairs, words, replace=replace))
         return answer({"user_id": user_id, **done, **cut})
 
     async def add_feedback(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("feedback",))
-        self._writable()
-        replace = _replaces(request)
-        body = await read_json(request, self.limits)
-        if unknown := body.keys() - {"feedback"}:
-            raise Refused(422, "expected feedback alone", field=min(unknown)[:80])
-        feedback = self._feedback(list_of(body, "feedback", self.limits), user_id)
-        done = await self._added(lambda: self.users.add(user_id, (), None, feedback, replace=replace))
+        user_id, body, replace = await self._change(request, "feedback", ("feedback",))
+        given = list_of(body, "feedback", self.limits)
+        said = read_rows(given, "feedback", lambda place: read_feedback(place, user_id), self.limits)
+        done = await self._changed(lambda: self.users.add(user_id, (), None, said, replace=replace))
         told = {"added": done["feedback_added"], "feedback": done["feedback"]}
         return answer({"user_id": user_id, **told, "not_learned_from": done["not_learned_from"]})
 
     async def put_words(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("words",))
-        self._writable()
-        replace = _replaces(request)
-        words, cut = words_in(await read_json(request, self.limits), user_id, self.limits)
-        done = await self._added(lambda: self.users.add(user_id, (), words, replace=replace))
+        user_id, body, replace = await self._change(request, "words")
+        words, cut = words_in(body, user_id, self.limits)
+        done = await self._changed(lambda: self.users.add(user_id, (), words, replace=replace))
         return answer({"user_id": user_id, "pairs": done["pairs"], "read": done["read"], **cut})
 
     async def show_persona(self, request: Request) -> Response:
@@ -148,17 +133,13 @@ class Endpoints:
     async def correct_persona(self, request: Request) -> Response:
         user_id = user_of(request, self.limits, after=("persona",))
         self._writable()
-        try:
-            change = read_change(await read_json(request, self.limits))
-            found = await self.queue.run(
-                lambda: rewrite_stored(self.users.store, user_id, change.made, change.version)
-            )
-        except StoreConflictError as error:
-            raise Refused(409, str(error)) from None
-        except DataError as error:
-            if error.source is not None:  # not what was sent is wrong, but the place where it is kept
-                raise
-            raise in_words(error) from None
+        body = await read_json(request, self.limits)
+
+        def corrected() -> ProfileVersion | None:
+            change = read_change(body)
+            return rewrite_stored(self.users.store, user_id, change.made, change.version)
+
+        found = await self._changed(corrected)
         return await self._persona(found, user_id)
 
     async def _persona(self, found: ProfileVersion | None, user_id: str) -> Response:
@@ -200,10 +181,24 @@ class Endpoints:
             self._told.add(type(error))
             _log.warning("%s", cause(error))
 
-    async def _added(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    async def _change(
+        self, request: Request, what: str, fields: Sequence[str] = ()
+    ) -> tuple[str, dict[str, Any], bool]:
+        """Whose what is to be changed, the body of the request, and whether it replaces a lost history."""
+        user_id = user_of(request, self.limits, after=(what,))
+        self._writable()
+        replace = request.query_params.get("replace", "false")
+        if replace not in ("true", "false"):
+            raise Refused(422, "expected true or false", field="replace")
+        body = await read_json(request, self.limits)
+        if fields and (unknown := body.keys() - set(fields)):
+            raise Refused(422, f"expected only {', '.join(fields)}", field=min(unknown)[:80])
+        return user_id, body, replace == "true"
+
+    async def _changed(self, work: Callable[[], T]) -> T:
         try:
             return await self.queue.run(work)
-        except HistoryMissingError as error:
+        except (HistoryMissingError, StoreConflictError) as error:
             raise Refused(409, str(error)) from None
         except DataError as error:
             if error.source is not None:  # not what was sent is wrong, but the place where it is kept
@@ -227,49 +222,9 @@ class Endpoints:
                 "with --workers 1",
             )
 
-    def _pairs(self, given: list[Any], user_id: str) -> list[PreferencePair]:
-        found = []
-        for number, row in enumerate(given, start=1):
-            if not isinstance(row, dict):
-                raise Refused(422, "expected an object", at=f"pairs {number}")
-            try:
-                pair = read_pair(row, user_id, number)
-            except DataError as error:
-                raise in_words(error) from None
-            sizes = (sum(len(turn.content) for turn in getattr(pair, name)) for name in _PAIR_TEXTS)
-            if max(sizes) > self.limits.text:
-                raise Refused(422, f"more than {self.limits.text:,} characters", at=f"pairs {number}")
-            found.append(pair)
-        return found
-
-    def _feedback(self, given: list[Any], user_id: str) -> list[Judgement]:
-        found = []
-        for number, row in enumerate(given, start=1):
-            at = f"feedback {number}"
-            if not isinstance(row, dict):
-                raise Refused(422, "expected an object", at=at)
-            try:
-                said = read_feedback(row, user_id, number)
-            except DataError as error:
-                raise in_words(error) from None
-            texts = [turn.content for turn in said.prompt]
-            texts += [it for it in said.model_dump().values() if isinstance(it, str)]
-            texts += said.responses if isinstance(said, Tie | Ranking) else ()
-            if sum(map(len, texts)) > self.limits.text:
-                raise Refused(422, f"more than {self.limits.text:,} characters", at=at)
-            found.append(said)
-        return found
-
 
 def _told(error: DataError | UnknownUserError) -> Refused:
     if isinstance(error, DataError):
         return in_words(error)
     problem = f"user {error.user_id!r} is unknown to the model, and this server refuses unknown users"
     return Refused(422, f"{problem}; start it with --unknown-user population", user_id=error.user_id)
-
-
-def _replaces(request: Request) -> bool:
-    replace = request.query_params.get("replace", "false")
-    if replace not in ("true", "false"):
-        raise Refused(422, "expected true or false", field="replace")
-    return replace == "true"

@@ -31,8 +31,8 @@ from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.requests import Limits, Refused, answer
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.schemas import ABOUT, Docs, Pages
-from synthesizeme.serving.stores import MemoryUsers
-from synthesizeme.serving.users import Changes, Users
+from synthesizeme.serving.stores import Changes, MemoryUsers
+from synthesizeme.serving.users import Users
 from synthesizeme.version import __version__
 
 _NO_ROUTE = {

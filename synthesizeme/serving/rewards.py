@@ -19,6 +19,9 @@ from synthesizeme.types import Comparison, Failure, Message, Preference, Reward,
 
 Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+TOLD = ("scored", "taste", "floor", "below_floor", "stripped")
+"""What loops log of a score: whether it is the user's own, its parts, whether the response is hardly an
+answer, and whether something of the row was not scored."""
 NOBODY = ""
 """An id that no user has: asked with it, a model answers for the population."""
 
@@ -154,6 +157,11 @@ class ScalarRewards:
         standing = getattr(self.model, "standing", None)
         unit = 1.0 if standing is None else standing.unit
         return int(score.floor is not None and score.floor < -unit)
+
+    def told(self, score: Score) -> dict[str, float | None]:
+        """What loops log of a score beside its value, by the names of `TOLD`; taste and floor may be None."""
+        found = (score.scored, score.taste, score.floor, self.fallen(score), int(bool(score.stripped)))
+        return dict(zip(TOLD, found, strict=True))
 
     @property
     def typical(self) -> float | None:
