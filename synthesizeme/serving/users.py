@@ -148,8 +148,7 @@ class Users:
         refits = bool(pairs) or fewer or learned or (words is not None and self.model.reads_words)
         together, all_heard = [*stored, *new], [*heard, *further]
         if refits:
-            self._refuse_loss(user_id, before, replace)
-            self._refuse_more(len(together), len(all_heard))
+            self._check(user_id, before, together, all_heard, replace)
         if new or further or fewer or (words is not None and words != said):
             state = self.model.users_.get(user_id)
             if refits:
@@ -172,7 +171,15 @@ class Users:
     def _unread(self, feedback: Sequence[Judgement]) -> dict[str, int]:
         return dict(Counter(it.kind for it in feedback if it.kind not in self.model.reads_feedback))
 
-    def _refuse_loss(self, user_id: str, before: Sequence[PreferencePair], replace: bool) -> None:
+    def _check(
+        self,
+        user_id: str,
+        before: Sequence[PreferencePair],
+        pairs: Sequence[PreferencePair],
+        feedback: Sequence[Judgement],
+        replace: bool,
+    ) -> None:
+        """Refuse to lose the history that a checkpoint was trained on, and more of one user than is kept."""
         trained = user_id in self.model.users_ and user_id not in self._by_words
         if trained and not before and not replace:
             raise HistoryMissingError(
@@ -180,11 +187,9 @@ class Users:
                 "sent alone would replace it",
                 cure="start the server with --data and the user's history, or add ?replace=true.",
             )
-
-    def _refuse_more(self, pairs: int, feedback: int) -> None:
-        if (most := max(pairs, feedback)) > self.most_pairs:
-            noun = "pairs" if pairs == most else "pieces of feedback"
-            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
+        for noun, number in (("pairs", len(pairs)), ("pieces of feedback", len(feedback))):
+            if number > self.most_pairs:
+                raise DataError(f"the user would have {number} {noun}; expected at most {self.most_pairs}")
 
     def export(self, user_id: str) -> dict[str, Any] | None:
         """Everything that is known of a user, or None: pairs, own words, profiles, what the model learned."""
