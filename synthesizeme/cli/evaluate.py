@@ -148,7 +148,8 @@ class _Evaluation:
         return (self._measured(benchmark, who) for benchmark in found)
 
     def _measured(self, benchmark: Benchmark, who: Participants) -> Measured:
-        from synthesizeme.comparison.measure import Measuring, evaluate
+        from synthesizeme.comparison.measure import evaluate
+        from synthesizeme.comparison.systems import Measuring
         from synthesizeme.judges.sycophancy import measure_sycophancy
         from synthesizeme.profiles import open_profiles
         from synthesizeme.progress import ProgressDisplay

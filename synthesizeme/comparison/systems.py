@@ -134,27 +134,31 @@ class CheckpointSystem(System):
         return result.model_copy(update={"selection": found})
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What a measurement depends on besides who is measured on what."""
+
+    settings: InductionSettings
+    """How judges' profiles are induced; its seed is that of every random choice."""
+    session: Session | None = None
+    """The model; needed for judges alone."""
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    """How retrieval-augmented judges retrieve."""
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of each reward model."""
+    max_users: int | None = None
+    """Take only the first so many users."""
+    no_answers: int = 0
+    """Most test pairs to which reward models are shown texts that are no answers; 0: none."""
+    on_label: OnLabel | None = None
+    """Told whom the next calls of a judge are about."""
+
+
 class ScorerPool:
-    """`Scorers` by task, so that the judges of a comparison share the profiles they need.
+    """`Scorers` by task, so that the judges of a comparison share the profiles they need."""
 
-    Args:
-        settings: How profiles are induced.
-        session: The model; needed for judges alone.
-        on_label: See `Scorers`.
-        retrieval: How retrieval-augmented judges retrieve.
-    """
-
-    def __init__(
-        self,
-        settings: InductionSettings,
-        session: Session | None = None,
-        on_label: OnLabel | None = None,
-        retrieval: RetrievalSettings | None = None,
-    ) -> None:
-        self.settings = settings
-        self.session = session
-        self.retrieval = retrieval or RetrievalSettings()
-        self._on_label = on_label
+    def __init__(self, how: Measuring) -> None:
+        self.how = how
         self._made: dict[str, Scorers] = {}
 
     def of(self, task: Task) -> Scorers:
@@ -162,11 +166,11 @@ class ScorerPool:
         if task.digest not in self._made:
             self._made[task.digest] = Scorers(
                 task.benchmark,
-                self.settings,
-                session=self.session,
+                self.how.settings,
+                session=self.how.session,
                 everyone=task.everyone,
-                on_label=self._on_label,
-                retrieval=self.retrieval,
+                on_label=self.how.on_label,
+                retrieval=self.how.retrieval,
             )
         return self._made[task.digest]
 
@@ -184,14 +188,14 @@ class JudgeSystem(System):
         Raises:
             PromptError: a prompt cannot be read.
         """
-        settings = asdict(self.pool.settings)
+        settings = asdict(self.pool.how.settings)
         for prompt in ("judge_prompt", "theta"):
             settings[prompt] = load_prompt(settings[prompt]).prompt_id
         facts: dict[str, Any] = {"induction": settings}
         if self.name in retrieval_judges():
-            facts["retrieval"] = self.pool.retrieval.facts()
-        if self.pool.session is not None:
-            model = self.pool.session.model
+            facts["retrieval"] = self.pool.how.retrieval.facts()
+        if self.pool.how.session is not None:
+            model = self.pool.how.session.model
             facts["model"] = {"name": model.name, **model.settings.facts()}
         return facts
 
@@ -272,16 +276,14 @@ class Participants:
         """Whether one of them asks a language model."""
         return any(name in JUDGES or name in retrieval_judges() for name in self.names)
 
-    def systems(
-        self, arguments: Mapping[str, Mapping[str, Any]], pool: ScorerPool, max_error: float | None = None
-    ) -> list[System]:
+    def systems(self, how: Measuring, max_error: float | None = None) -> list[System]:
         """Those that can be measured, in their order.
 
         Args:
-            arguments: Keyword arguments of each reward model.
-            pool: What runs judges and references.
+            how: See `Measuring`.
             max_error: The largest error that models and checkpoints may promise, if they are to abstain.
         """
+        arguments, pool = how.arguments, ScorerPool(how)
         made: list[System] = []
         for name in self.names:
             if name in self.classes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
@@ -14,9 +14,10 @@ from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
+from synthesizeme.serving.access import Scope
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
-from synthesizeme.serving.personas import read_change, shown
+from synthesizeme.serving.personas import PersonaShown, read_change, shown
 from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.requests import (
     Limits,
@@ -34,7 +35,26 @@ from synthesizeme.serving.requests import (
 )
 from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
-from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
+from synthesizeme.serving.schemas import (
+    ANSWERED,
+    ASKED,
+    CHANGED,
+    CORRECTED,
+    OF_A_USER,
+    USER,
+    Alive,
+    FeedbackAdded,
+    MarginAnswer,
+    PairsAdded,
+    Ready,
+    Results,
+    RewardsAnswer,
+    Route,
+    ScoreAnswer,
+    UserDeleted,
+    UserExport,
+    WordsPut,
+)
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_feedback, read_pair
 
@@ -42,6 +62,24 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 _SCORES, _MARGINS = Results[ScoreAnswer], Results[MarginAnswer]
 _NOT_HERE = "nothing is known of this user"
+
+
+Endpoint = Callable[[Any, Request], Awaitable[Response]]
+ROUTES: dict[str, Route] = {}
+"""By the name of each endpoint; of two that fit an address the first one answers."""
+
+
+def _at(
+    method: str, path: str, scope: Scope | None, codes: tuple[int, ...], kind: Any
+) -> Callable[[Endpoint], Endpoint]:
+    """Says where an endpoint is, how it may fail and what it answers; see `Route`."""
+
+    def marked(endpoint: Endpoint) -> Endpoint:
+        summary = " ".join((endpoint.__doc__ or "").split()).removesuffix(".")
+        ROUTES[endpoint.__name__] = Route(method, path, scope, summary, codes, kind)
+        return endpoint
+
+    return marked
 
 
 class Endpoints:
@@ -63,7 +101,9 @@ class Endpoints:
         self._told: set[type[Exception]] = set()
         self._metrics = metrics
 
+    @_at("POST", "/v1/score", "score", ASKED, ScoreAnswer | Results[ScoreAnswer])
     async def score(self, request: Request) -> Response:
+        """Rewards of responses."""
         asked, several = questions(await read_json(request, self.limits), self.limits)
         model = self.queue.rewards.model
         if any(question.pessimism for question in asked) and not model.standard_errors:
@@ -73,14 +113,18 @@ class Endpoints:
             _SCORES.model_validate({"results": found}) if several else ScoreAnswer.model_validate(found[0])
         )
 
+    @_at("POST", "/v1/compare", "score", ASKED, MarginAnswer | Results[MarginAnswer])
     async def compare(self, request: Request) -> Response:
+        """Margins of one response over another."""
         asked, several = comparisons(await read_json(request, self.limits), self.limits)
         found = self._insisted(cast(list[Margin], await self.queue.ask(asked)))
         return answer(
             _MARGINS.model_validate({"results": found}) if several else MarginAnswer.model_validate(found[0])
         )
 
+    @_at("POST", "/get_reward", "score", ASKED, RewardsAnswer)
     async def get_reward(self, request: Request) -> Response:
+        """Rewards in OpenRLHF's protocol; labels hold the user ids."""
         body = await read_json(request, self.limits)
         queries, prompts, labels = (
             list_of(body, name, self.limits) for name in ("query", "prompts", "labels")
@@ -101,7 +145,9 @@ class Endpoints:
             raise _told(error) from None
         return answer(reply(found, self.queue.rewards))
 
+    @_at("POST", f"{USER}/pairs", "write", CHANGED, PairsAdded)
     async def add_pairs(self, request: Request) -> Response:
+        """Add choices of a user, who is refitted at once."""
         user_id, body, replace = await self._change(request, "pairs", ("pairs", ABOUT))
         given = list_of(body, "pairs", self.limits)
         pairs = read_rows(given, "pairs", lambda place: read_pair(place, user_id), self.limits)
@@ -109,7 +155,9 @@ class Endpoints:
         done = await self._changed(lambda: self.users.add(user_id, pairs, words, replace=replace))
         return answer({"user_id": user_id, **done, **cut})
 
+    @_at("POST", f"{USER}/feedback", "write", CHANGED, FeedbackAdded)
     async def add_feedback(self, request: Request) -> Response:
+        """Add ties, rankings, ratings and edits of a user; not_learned_from counts what is left unread."""
         user_id, body, replace = await self._change(request, "feedback", ("feedback",))
         given = list_of(body, "feedback", self.limits)
         said = read_rows(given, "feedback", lambda place: read_feedback(place, user_id), self.limits)
@@ -117,20 +165,26 @@ class Endpoints:
         told = {"added": done["feedback_added"], "feedback": done["feedback"]}
         return answer({"user_id": user_id, **told, "not_learned_from": done["not_learned_from"]})
 
+    @_at("PUT", f"{USER}/words", "write", CHANGED, WordsPut)
     async def put_words(self, request: Request) -> Response:
+        """Take what a user said in place of what was known; read says whether the model makes use of it."""
         user_id, body, replace = await self._change(request, "words")
         words, cut = words_in(body, user_id, self.limits)
         done = await self._changed(lambda: self.users.add(user_id, (), words, replace=replace))
         return answer({"user_id": user_id, "pairs": done["pairs"], "read": done["read"], **cut})
 
+    @_at("GET", f"{USER}/persona", "admin", OF_A_USER, PersonaShown)
     async def show_persona(self, request: Request) -> Response:
+        """What is believed of a user, and what the user corrected."""
         if not request.scope["raw_path"].endswith(b"/persona"):  # a user whose own id ends in it
             return await self.export_user(request)
         user_id = user_of(request, self.limits, after=("persona",))
         found = await self.queue.run(lambda: self.users.store.profile(user_id))
         return await self._persona(found, user_id)
 
+    @_at("POST", f"{USER}/persona", "admin", CORRECTED, PersonaShown)
     async def correct_persona(self, request: Request) -> Response:
+        """Add, edit, pin or strike a sentence about the user."""
         user_id = user_of(request, self.limits, after=("persona",))
         self._writable()
         body = await read_json(request, self.limits)
@@ -148,14 +202,18 @@ class Endpoints:
         pairs = await self.queue.run(lambda: self.users.store.pairs(user_id))
         return answer(await asyncio.to_thread(shown, found, pairs))  # no scoring waits for what is read
 
+    @_at("GET", USER, "admin", OF_A_USER, UserExport)
     async def export_user(self, request: Request) -> Response:
+        """Everything that is known of a user."""
         user_id = user_of(request, self.limits)
         found = await self.queue.run(lambda: self.users.export(user_id))
         if found is None:
             raise Refused(404, _NOT_HERE)
         return answer(found)
 
+    @_at("DELETE", USER, "admin", (*OF_A_USER, 409), UserDeleted)
     async def delete_user(self, request: Request) -> Response:
+        """Forget a user: what was said, and what was learned."""
         user_id = user_of(request, self.limits)
         self._writable()
         found = await self.queue.run(lambda: self.users.delete(user_id))
@@ -163,13 +221,19 @@ class Endpoints:
             raise Refused(404, _NOT_HERE)
         return answer({"user_id": user_id, "deleted": found})
 
+    @_at("GET", "/metrics", "score", ANSWERED, str)
     async def metrics(self, _: Request) -> Response:
+        """Counters for Prometheus."""
         return Response(self._metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    @_at("GET", "/healthz", None, (), Alive)
     async def healthz(self, _: Request) -> Response:
+        """Whether the process is alive."""
         return answer({"status": "ok"})
 
+    @_at("GET", "/readyz", None, (503,), Ready)
     async def readyz(self, _: Request) -> Response:
+        """Whether it takes requests."""
         full = self.queue.waiting >= self.queue.most_waiting
         if self.closing or full:
             raise Refused(503, "shutting down" if self.closing else "the queue is full")
