@@ -16,7 +16,7 @@ import reward_models
 from synthesizeme.backends import Session, open_model
 from synthesizeme.datasets import by_user, load_dataset
 from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.evaluation.intervals import mean_accuracy, mean_difference
+from synthesizeme.evaluation.intervals import accuracy_interval, mean_difference
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas.selection import labelled
 from synthesizeme.personas.synthesis import write_persona
@@ -71,7 +71,7 @@ def measure(config, data_dir):
     tried = [outcomes(config, pairs, seed) for seed in range(config["splits"])]
     rows = []
     for limit in config["limits"]:
-        accuracy = mean_accuracy([found[limit] for found, _ in tried])
+        accuracy = accuracy_interval(*[found[limit] for found, _ in tried])
         row = {"limit": limit, "accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
         if limit:
             gain = mean_difference([(found[limit], found[0]) for found, _ in tried])

@@ -19,7 +19,7 @@ from reward_models import method
 from synthesizeme.evaluation.benchmarks import load_benchmark, resplits
 from synthesizeme.evaluation.calibration import expected_calibration_error, probabilities, tempered
 from synthesizeme.evaluation.folds import new_items
-from synthesizeme.evaluation.intervals import mean_accuracy, mean_loss
+from synthesizeme.evaluation.intervals import accuracy_interval, loss_interval
 from synthesizeme.evaluation.personal import measure_fold
 from synthesizeme.temperature import fit_temperature
 
@@ -42,13 +42,13 @@ def summary(name, benchmarks):
         plain = [outcomes[key] for outcomes, _ in seeds]
         warm = [tempered(outcomes[key], temperatures[key]) for outcomes, temperatures in seeds]
         for state, outcomes in (("stated", plain), ("tempered", warm)):
-            loss = mean_loss(outcomes)
+            loss = loss_interval(*outcomes)
             row[f"{key}, {state}"] = {
                 "nll": loss.value,
                 "nll_interval": [loss.low, loss.high],
                 "ece": sum(expected_calibration_error(probabilities(it)) for it in outcomes) / len(outcomes),
             }
-        found = mean_accuracy(plain)
+        found = accuracy_interval(*plain)
         row[f"{key}, accuracy"] = [found.value, found.low, found.high]
     return row
 

@@ -243,36 +243,21 @@ def _price(model: Model, response: Response) -> float:
     return float(cost or 0.0)
 
 
-def ask(model: Model, request: Request) -> Response:
-    """The response of a model in this process.
+async def ask(model: Model, request: Request) -> Response:
+    """The response of a model; one that answers at once is not waited for.
 
     Raises:
         Exception: what DSPy raises for it.
     """
     import dspy
 
-    engine = model.lm.engine
-    if isinstance(engine, str):
-        with dspy.context(disable_history=True):
-            return cast("Response", model.lm(request))
-    with _dspy_errors(model):
-        return cast("Response", engine.complete(request))
-
-
-async def ask_in_turn(model: Model, request: Request) -> Response:
-    """The response of a model that others wait for at the same time.
-
-    Raises:
-        Exception: what DSPy raises for it.
-    """
-    import dspy
-
-    engine = model.lm._async_engine_spec
+    engine = model.lm._async_engine_spec if model.asynchronous else model.lm.engine
     if engine is None or isinstance(model.lm.engine, str):
         with dspy.context(disable_history=True):
             return cast("Response", await model.lm.acall(request))
     with _dspy_errors(model):
-        return cast("Response", await engine.complete(request))
+        found = engine.complete(request)
+        return cast("Response", await found if model.asynchronous else found)
 
 
 @contextmanager

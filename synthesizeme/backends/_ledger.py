@@ -262,28 +262,12 @@ class Budget:
         self._spent, self._aside = _Amount(), _Amount()
         self._returned: asyncio.Event | None = None
 
-    @contextmanager
-    def admitted(self, sending: Sending) -> Iterator[list[Answer]]:
-        """Send one call inside; put its answer into the list that this gives.
-
-        Raises:
-            BudgetError: the call might exceed a cap.
-        """
-        most = self._most(sending) if self.caps.any else None
-        if most is None:
-            yield []
-            return
-        if problem := self._exceeded(most):
-            raise BudgetError(problem)
-        with self._set_aside(most) as answers:
-            yield answers
-
     @asynccontextmanager
-    async def admitted_in_turn(self, sending: Sending) -> AsyncIterator[list[Answer]]:
-        """The same where other calls are in flight: waits for what they give back.
+    async def admitted(self, sending: Sending) -> AsyncIterator[list[Answer]]:
+        """Send one call inside, and put its answer into the list that this gives; waits for room.
 
         Raises:
-            BudgetError: the call might exceed a cap, whatever the others give back.
+            BudgetError: the call might exceed a cap, whatever those in flight give back.
         """
         most = self._most(sending) if self.caps.any else None
         if most is None:

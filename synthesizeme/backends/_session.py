@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from synthesizeme.backends._base import Model, open_model
 from synthesizeme.backends._calls import (
@@ -16,7 +16,6 @@ from synthesizeme.backends._calls import (
     Question,
     Sending,
     ask,
-    ask_in_turn,
     build_request,
     called_in,
     features,
@@ -38,6 +37,7 @@ from synthesizeme.types import Failure
 if TYPE_CHECKING:
     from dspy.lm15 import Response
 
+T = TypeVar("T")
 DENIED_AT_FIRST = 3
 """Calls that are denied without a word why, before any answer, until that counts as a matter of the key."""
 FIRST_TRIES = 3
@@ -75,6 +75,8 @@ class Session:
         self.concurrency = concurrency
         self._cache = cache
         self._retry = retry or RetryPolicy()
+        if not model.asynchronous:
+            self._retry = replace(self._retry, retries=0)
         self.progress = progress
         self._budget = budget or Budget()
         self._loop = LoopThread()
@@ -86,8 +88,7 @@ class Session:
         self._experiment = Experiment(self.endpoint)
         self.readings = Readings(model)
         self._settling: asyncio.Lock | None = None
-        self._reached = False
-        self._answered = False
+        self._reached = self._answered = not model.asynchronous  # a model of this process is there
         self._denied_in_a_row = 0
         self._failed_in_a_row = 0
         self._last_denial: BackendError | None = None
@@ -131,7 +132,7 @@ class Session:
         if not self.model.asynchronous:
             replies = []
             for question in questions:
-                replies.append(self._answer_here(question))
+                replies.append(_at_once(self._answer(question)))
                 report(question, replies[-1])
             return replies
         return self._loop.run(self._answer_all(questions, report))
@@ -146,7 +147,7 @@ class Session:
                 if over:  # the slot of the call that ended the run; nothing more is sent
                     return None
                 try:
-                    reply = await self._answer_there(question)
+                    reply = await self._answer(question)
                 except Exception:
                     over = True
                     raise
@@ -237,42 +238,14 @@ class Session:
             "Cure: check that the server is up and its address right, then run again"
         )
 
-    def _answer_here(self, question: Question) -> Reply:
-        """A model of this process that answers at once: no overlap, no retry."""
-        key = self._key(question)
-        if (reply := self._recall(key)) is not None:
-            return reply
-        ladder = steps(question, self.model, self.endpoint)
-        sending, follow_ups = next(ladder), 0
-        while True:
-            with self._budget.admitted(sending) as taken:
-                outcome = self._attempt_here(sending)
-                if isinstance(outcome, Answer):
-                    taken.append(outcome)
-            if isinstance(outcome, Fault) and outcome.fatal is not None:
-                raise outcome.fatal
-            try:
-                sending = ladder.send(outcome.failure if isinstance(outcome, Fault) else outcome)
-            except StopIteration as end:
-                return self._finish(key, end.value, 0, follow_ups)
-            follow_ups += 1
-
-    def _attempt_here(self, sending: Sending) -> Answer | Fault:
-        sent = features(self.model, sending, self.endpoint)
-        request = build_request(self.model, sending, sent)
-        try:
-            return self._read(sending, ask(self.model, request))
-        except Exception as error:
-            return classify(error, self.model)
-
-    async def _answer_there(self, question: Question) -> Reply:
+    async def _answer(self, question: Question) -> Reply:
         key = self._key(question)
         if (reply := self._recall(key)) is not None:
             return reply
         ladder = steps(question, self.model, self.endpoint)
         sending, retries, follow_ups = next(ladder), 0, 0
         while True:
-            async with self._budget.admitted_in_turn(sending) as taken:
+            async with self._budget.admitted(sending) as taken:
                 reply = await self._tried(key, sending)
                 if isinstance(reply.outcome, Answer) and not reply.cached:
                     taken.append(reply.outcome)
@@ -333,10 +306,11 @@ class Session:
         """One request, without what is known to be refused."""
         sent = features(self.model, sending, endpoint)
         request = build_request(self.model, sending, sent, top_logprobs=endpoint.top_logprobs)
-        timed = getattr(self.model.lm._async_engine_spec, "timed", True)
+        timed = self.model.asynchronous and getattr(self.model.lm._async_engine_spec, "timed", True)
+        limit = asyncio.timeout(self.model.settings.timeout_s) if timed else nullcontext()
         try:
-            async with asyncio.timeout(self.model.settings.timeout_s if timed else None):
-                return self._read(sending, await ask_in_turn(self.model, request))
+            async with limit:
+                return self._read(sending, await ask(self.model, request))
         except Exception as error:
             return classify(error, self.model, sent)
 
@@ -355,6 +329,15 @@ class Session:
             if text and sending.form is not None and sending.form.readable(spoken):
                 return spoken
         return Fault.empty_reply(answer, thoughts, [name for name, _ in called])
+
+
+def _at_once(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives that waits for nothing, as with a model of this process that answers at once."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    raise RuntimeError("a model that answers at once had a call wait")
 
 
 def session_with(model: str | Model | Session) -> Session:

@@ -47,8 +47,8 @@ from synthesizeme.errors import ConfigError, UnknownNameError
 from synthesizeme.plain_text import printable
 
 if TYPE_CHECKING:
-    from synthesizeme.comparison.measure import Measured, Measuring
-    from synthesizeme.comparison.participants import Participants
+    from synthesizeme.comparison.measure import Measured
+    from synthesizeme.comparison.systems import Measuring, Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.feedback import UserWords
 
@@ -117,8 +117,7 @@ def compare(
     Finished work is kept in --out: the same command goes on where it stopped. A method that fails is named
     with its reason and has no row; the exit status is then 1.
     """
-    from synthesizeme.comparison.measure import Measuring
-    from synthesizeme.comparison.participants import participants
+    from synthesizeme.comparison.systems import Measuring, participants
 
     if options.diff is not None:
         _show_diff(options, page, common)
@@ -212,7 +211,7 @@ def _variants(items: Sequence[str]) -> dict[str, str]:
         UnknownNameError: a method is none.
     """
     from reward_models import method_names
-    from synthesizeme.comparison.participants import GROUPS, system_names
+    from synthesizeme.comparison.systems import GROUPS, system_names
 
     found: dict[str, str] = {}
     taken = {*GROUPS, *system_names(["all", "retrieval"])}

@@ -27,8 +27,8 @@ from synthesizeme.plain_text import count, printable
 
 if TYPE_CHECKING:
     from synthesizeme.comparison.measure import Measured
-    from synthesizeme.comparison.participants import Participants
     from synthesizeme.comparison.personalization_tax import TaxReport
+    from synthesizeme.comparison.systems import Participants
     from synthesizeme.evaluation.benchmarks import Benchmark
     from synthesizeme.evaluation.measurement import Measurement
     from synthesizeme.evaluation.report import Report
@@ -134,7 +134,7 @@ class _Evaluation:
         return self._of_pairs(benchmarks)
 
     def _of_pairs(self, benchmarks: Sequence[str]) -> Iterator[Found]:
-        from synthesizeme.comparison.participants import participants
+        from synthesizeme.comparison.systems import participants
         from synthesizeme.judges.names import has_controls
 
         options = self.options
@@ -148,7 +148,8 @@ class _Evaluation:
         return (self._measured(benchmark, who) for benchmark in found)
 
     def _measured(self, benchmark: Benchmark, who: Participants) -> Measured:
-        from synthesizeme.comparison.measure import Measuring, evaluate
+        from synthesizeme.comparison.measure import evaluate
+        from synthesizeme.comparison.systems import Measuring
         from synthesizeme.judges.sycophancy import measure_sycophancy
         from synthesizeme.profiles import open_profiles
         from synthesizeme.progress import ProgressDisplay

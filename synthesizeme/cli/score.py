@@ -182,7 +182,7 @@ def _fit_users(model: RewardModel, options: ScoringOptions) -> Abstainer | None:
         DataError: a file cannot be read, has nothing of anybody who is asked about, or with --max-error too
             few validation pairs that the model has not seen.
     """
-    from synthesizeme.serving.fitting import fit_users
+    from synthesizeme.serving.users import fit_users
 
     user = options.user
     pairs = None

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from synthesizeme.backends import Session
-from synthesizeme.comparison.participants import Participants
 from synthesizeme.comparison.report import report as report_of
 from synthesizeme.comparison.runner import Runner, Watcher
-from synthesizeme.comparison.systems import ModelSystem, ScorerPool
+from synthesizeme.comparison.systems import Measuring, ModelSystem, Participants
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.errors import MissingExtraError
 from synthesizeme.evaluation.benchmarks import Benchmark, limit_users
 from synthesizeme.evaluation.measurement import Measurement, joined
 from synthesizeme.evaluation.report import Report, measured_row
 from synthesizeme.evaluation.selective import require_pairs
-from synthesizeme.induction.one_user import InductionSettings
-from synthesizeme.judges.by_name import OnLabel, Profiles, Scorers
-from synthesizeme.judges.names import RetrievalSettings
+from synthesizeme.judges.by_name import Profiles, Scorers
 from synthesizeme.types import PreferencePair
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """What a measurement depends on besides who is measured on what."""
-
-    settings: InductionSettings
-    """How judges' profiles are induced; its seed is that of every random choice."""
-    session: Session | None = None
-    """The model; needed for judges alone."""
-    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
-    """How retrieval-augmented judges retrieve."""
-    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Keyword arguments of each reward model."""
-    max_users: int | None = None
-    """Take only the first so many users."""
-    no_answers: int = 0
-    """Most test pairs to which reward models are shown texts that are no answers; 0: none."""
-    on_label: OnLabel | None = None
-    """Told whom the next calls of a judge are about."""
 
 
 class Measured(NamedTuple):
@@ -99,9 +73,8 @@ def compare(
         for task in tasks.folds:
             validation = sum(pair.split == "validation" for pair in task.fold.history)
             require_pairs(validation, max_error, source=f"{benchmark.name}, {task.name}")
-    pool = ScorerPool(how.settings, how.session, how.on_label, how.retrieval)
     runner = Runner(chosen, tasks, out, watcher=watcher, fresh=fresh)
-    compared = runner.run(who.systems(how.arguments, pool, max_error), named=who.names, missing=who.missing)
+    compared = runner.run(who.systems(how, max_error), named=who.names, missing=who.missing)
     model = how.session.model if who.asking and how.session is not None else None
     found = report_of(compared, chosen, tasks, model=f"{model.name} ({model.kind})" if model else "")
     paths = [*found.save(out)]

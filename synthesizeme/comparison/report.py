@@ -179,11 +179,8 @@ def _same_pairs(a: Outcome, b: Outcome) -> bool:
 
 def _cells(row: DiffRow) -> list[str]:
     cells = (percent(row.a), percent(row.b), percent(row.difference, "+"))
-    return [text(row.name), *(cell or ABSENT for cell in (*cells, *map(_with_interval, _differences(row))))]
-
-
-def _differences(row: DiffRow) -> tuple[Difference | None, ...]:
-    return row.paired, row.gain_a, row.gain_b
+    more = map(_with_interval, (row.paired, row.gain_a, row.gain_b))
+    return [text(row.name), *(cell or ABSENT for cell in (*cells, *more))]
 
 
 def _with_interval(found: Difference | None) -> str | None:

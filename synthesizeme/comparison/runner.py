@@ -29,7 +29,7 @@ from synthesizeme.version import __version__
 
 _logger = logging.getLogger(__name__)
 FOLDER = "measurements"
-FORMAT = 3
+FORMAT = 4
 _REWARDING = ("reward model", "checkpoint")
 """Kinds of systems that are shown texts that are no answers."""
 
@@ -210,12 +210,10 @@ class _Unwritten(Exception):
 class KeptTask(Frozen):
     """One finished task of one system."""
 
-    format_version: Literal[3]
+    format_version: Literal[4]
     """Version of this document's format."""
     facts: dict[str, Any]
     """What its outcomes depend on."""
-    fingerprint: str
-    """SHA-256 (hex) of `facts`."""
     checksum: str
     """SHA-256 (hex) of `result` as JSON."""
     result: TaskResult
@@ -260,9 +258,9 @@ def read_task(path: Path, facts: dict[str, Any]) -> TaskResult | None:
         raise DataError(f"cannot be read: {error.strerror or error}", source=str(path)) from None
     except ValidationError:
         raise DataError("is damaged, or of another format", source=str(path)) from None
-    if kept.checksum != _sha256(kept.result.model_dump_json()):
+    if kept.checksum != _sha256(kept.result):
         raise DataError("is not what was written", source=str(path))
-    return kept.result if kept.fingerprint == _sha256(_canonical(facts)) else None
+    return kept.result if kept.facts == _plain(facts) else None
 
 
 def write_task(path: Path, facts: dict[str, Any], result: TaskResult) -> None:
@@ -271,13 +269,7 @@ def write_task(path: Path, facts: dict[str, Any], result: TaskResult) -> None:
     Raises:
         DataError: it cannot be written.
     """
-    document = KeptTask(
-        format_version=FORMAT,
-        facts=json.loads(_canonical(facts)),
-        fingerprint=_sha256(_canonical(facts)),
-        checksum=_sha256(result.model_dump_json()),
-        result=result,
-    )
+    document = KeptTask(format_version=FORMAT, facts=_plain(facts), checksum=_sha256(result), result=result)
     write_whole(path, document.model_dump_json() + "\n")
 
 
@@ -311,9 +303,11 @@ def _lean(outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"pairs": pairs})
 
 
-def _canonical(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, sort_keys=True, default=str)
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts as they read back from JSON."""
+    found: dict[str, Any] = json.loads(json.dumps(facts, default=str))
+    return found
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sha256(result: TaskResult) -> str:
+    return hashlib.sha256(result.model_dump_json().encode()).hexdigest()

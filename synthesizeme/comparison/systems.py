@@ -1,15 +1,19 @@
-"""What is compared: reward models, checkpoints, judges and references, each measured task by task."""
+"""What is compared, by name: models, checkpoints, judges and references, each measured task by task."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthesizeme.backends import Session
 from synthesizeme.comparison.tasks import Task
+from synthesizeme.errors import ConfigError, MissingExtraError, UnknownNameError
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import MajorityOfOthers
 from synthesizeme.evaluation.measurement import OWN, Kind, TaskResult
@@ -26,6 +30,8 @@ from synthesizeme.induction.one_user import InductionSettings
 from synthesizeme.judges.by_name import OnLabel, Scorers
 from synthesizeme.judges.names import (
     CONTROLS,
+    JUDGES,
+    REFERENCES,
     RetrievalSettings,
     knows_users,
     needs_profiles,
@@ -35,6 +41,7 @@ from synthesizeme.prompts import load_prompt
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
+
 
 _RECORDED = ("gpt4", "gpt3")
 
@@ -127,27 +134,31 @@ class CheckpointSystem(System):
         return result.model_copy(update={"selection": found})
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What a measurement depends on besides who is measured on what."""
+
+    settings: InductionSettings
+    """How judges' profiles are induced; its seed is that of every random choice."""
+    session: Session | None = None
+    """The model; needed for judges alone."""
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    """How retrieval-augmented judges retrieve."""
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of each reward model."""
+    max_users: int | None = None
+    """Take only the first so many users."""
+    no_answers: int = 0
+    """Most test pairs to which reward models are shown texts that are no answers; 0: none."""
+    on_label: OnLabel | None = None
+    """Told whom the next calls of a judge are about."""
+
+
 class ScorerPool:
-    """`Scorers` by task, so that the judges of a comparison share the profiles they need.
+    """`Scorers` by task, so that the judges of a comparison share the profiles they need."""
 
-    Args:
-        settings: How profiles are induced.
-        session: The model; needed for judges alone.
-        on_label: See `Scorers`.
-        retrieval: How retrieval-augmented judges retrieve.
-    """
-
-    def __init__(
-        self,
-        settings: InductionSettings,
-        session: Session | None = None,
-        on_label: OnLabel | None = None,
-        retrieval: RetrievalSettings | None = None,
-    ) -> None:
-        self.settings = settings
-        self.session = session
-        self.retrieval = retrieval or RetrievalSettings()
-        self._on_label = on_label
+    def __init__(self, how: Measuring) -> None:
+        self.how = how
         self._made: dict[str, Scorers] = {}
 
     def of(self, task: Task) -> Scorers:
@@ -155,11 +166,11 @@ class ScorerPool:
         if task.digest not in self._made:
             self._made[task.digest] = Scorers(
                 task.benchmark,
-                self.settings,
-                session=self.session,
+                self.how.settings,
+                session=self.how.session,
                 everyone=task.everyone,
-                on_label=self._on_label,
-                retrieval=self.retrieval,
+                on_label=self.how.on_label,
+                retrieval=self.how.retrieval,
             )
         return self._made[task.digest]
 
@@ -177,14 +188,14 @@ class JudgeSystem(System):
         Raises:
             PromptError: a prompt cannot be read.
         """
-        settings = asdict(self.pool.settings)
+        settings = asdict(self.pool.how.settings)
         for prompt in ("judge_prompt", "theta"):
             settings[prompt] = load_prompt(settings[prompt]).prompt_id
         facts: dict[str, Any] = {"induction": settings}
         if self.name in retrieval_judges():
-            facts["retrieval"] = self.pool.retrieval.facts()
-        if self.pool.session is not None:
-            model = self.pool.session.model
+            facts["retrieval"] = self.pool.how.retrieval.facts()
+        if self.pool.how.session is not None:
+            model = self.pool.how.session.model
             facts["model"] = {"name": model.name, **model.settings.facts()}
         return facts
 
@@ -239,3 +250,126 @@ def _promised(max_error: float | None) -> dict[str, Any]:
 
 def _noted(result: TaskResult, note: str) -> TaskResult:
     return result.model_copy(update={"notes": (*result.notes, note)})
+
+
+GROUPS = ("all", "models", "judges", "retrieval", "references")
+"""Names that stand for several systems."""
+USUAL_RETRIEVAL = ("retrieval-bm25", "retrieval-bm25+persona")
+"""The retrieval-augmented judges among ``judges`` and ``all``; ``retrieval`` stands for every one."""
+
+
+@dataclass(frozen=True)
+class Participants:
+    """Who takes part, as `participants` finds them."""
+
+    names: dict[str, bool]
+    """Names in their order; True where the name itself was given, not only its group."""
+    classes: dict[str, type[RewardModel]]
+    """The reward models among them that can be opened; a variant has the class of its method."""
+    checkpoints: dict[str, CheckpointSystem]
+    """The checkpoints among them, by path."""
+    missing: dict[str, MissingExtraError]
+    """Reward models whose extra is not installed."""
+
+    @property
+    def asking(self) -> bool:
+        """Whether one of them asks a language model."""
+        return any(name in JUDGES or name in retrieval_judges() for name in self.names)
+
+    def systems(self, how: Measuring, max_error: float | None = None) -> list[System]:
+        """Those that can be measured, in their order.
+
+        Args:
+            how: See `Measuring`.
+            max_error: The largest error that models and checkpoints may promise, if they are to abstain.
+        """
+        arguments, pool = how.arguments, ScorerPool(how)
+        made: list[System] = []
+        for name in self.names:
+            if name in self.classes:
+                made.append(ModelSystem(name, self.classes[name], arguments.get(name, {}), max_error))
+            elif name in self.checkpoints:
+                made.append(replace(self.checkpoints[name], max_error=max_error))
+            elif name in REFERENCES:
+                made.append(ReferenceSystem(name, pool))
+            elif name not in self.missing:
+                made.append(JudgeSystem(name, pool))
+        return made
+
+
+def participants(
+    words: Iterable[str], variants: Mapping[str, str] | None = None, floor: str | None = None
+) -> Participants:
+    """Who takes part by these names.
+
+    Args:
+        words: Names and groups; the folder of a checkpoint is a name.
+        variants: The method of each further name of a reward model.
+        floor: What checkpoints are to stand on; None leaves each its own floor.
+
+    Raises:
+        UnknownNameError: a word is neither a name nor a group, or no floor is called so.
+        DataError: a checkpoint cannot be read.
+        ConfigError: two checkpoints have the same name.
+    """
+    from reward_models import method, method_names
+
+    names = system_names(words, variants or ())
+    methods = {name: name for name in method_names()} | dict(variants or {})
+    classes: dict[str, type[RewardModel]] = {}
+    missing: dict[str, MissingExtraError] = {}
+    for name in names:
+        if name in methods:
+            try:
+                classes[name] = method(methods[name])
+            except MissingExtraError as error:
+                missing[name] = error
+    return Participants(names, classes, _checkpoints(names, floor), missing)
+
+
+def system_names(words: Iterable[str], variants: Iterable[str] = ()) -> dict[str, bool]:
+    """Names in the order given, groups resolved; True where the name itself was given, not only its group.
+
+    Args:
+        words: See `participants`.
+        variants: Further names of reward models, which the group ``models`` then also holds.
+
+    Raises:
+        UnknownNameError: a word is neither a name nor a group; lists all there are.
+    """
+    from reward_models import method_names
+
+    models = (*method_names(), *variants)
+    judges, retrieving = (*JUDGES, *USUAL_RETRIEVAL), retrieval_judges()
+    members = {"models": models, "judges": judges, "retrieval": retrieving, "references": REFERENCES}
+    members["all"] = (*models, *judges, *REFERENCES)
+    known = {*members["all"], *retrieving}
+    found: dict[str, bool] = {}
+    for word in words:
+        if word not in members and word not in known and not is_checkpoint(word):
+            raise UnknownNameError("scorer", word, (*GROUPS, *known))
+        for name in members.get(word, (word,)):
+            found[name] = found.get(name, False) or word not in members
+    return found
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether a name is a path, which nothing else here is: a checkpoint's folder."""
+    return os.sep in name or Path(name, "model.json").is_file()
+
+
+def _checkpoints(names: Iterable[str], floor: str | None) -> dict[str, CheckpointSystem]:
+    """The checkpoints among `names`, by path; each is called ``FOLDER (METHOD)``."""
+    import reward_models
+
+    found: dict[str, CheckpointSystem] = {}
+    for path in filter(is_checkpoint, names):
+        model = reward_models.load(path)
+        if floor is not None:
+            model.stand_on(floor)
+        name = f"{Path(path).resolve().name} ({model.name})"
+        if name in {it.name for it in found.values()}:
+            raise ConfigError(f"two checkpoints are called {name!r}; give the folders different names")
+        digest = hashlib.sha256(Path(path, "model.json").read_bytes()).hexdigest()
+        found[path] = CheckpointSystem(name, model, digest)
+    return found

@@ -58,6 +58,18 @@ class Finding(Frozen):
     """What can be done, or how figures are to be read."""
 
 
+def findings(
+    level: Level, name: str, what: Sequence[PreferencePair] | int, out_of: int, problem: str, cure: str
+) -> Iterator[Finding]:
+    """A finding about some pairs, or about a number of rows or users; none about no one."""
+    pairs = () if isinstance(what, int) else what
+    if what:
+        yield Finding(
+            level=level, name=name, count=what if isinstance(what, int) else len(what), out_of=out_of,
+            problem=problem, cure=cure, pair_ids=tuple(pair.pair_id for pair in pairs[:EXAMPLES]),
+        )  # fmt: skip
+
+
 FEWEST = 10
 """With fewer pairs that differ, nothing is said of a side."""
 FEW_USERS = 10
@@ -84,16 +96,14 @@ _TRAITS: Mapping[str, Callable[[str], object]] = {
 def text_findings(pairs: Sequence[PreferencePair]) -> Iterator[Finding]:
     """Texts stored as the repr of a list, formatting on one side, labels by length."""
     damaged = [p for p in pairs if is_list_repr(p.chosen_text) or is_list_repr(p.rejected_text)]
-    if damaged:
-        chosen = sum(is_list_repr(pair.chosen_text) for pair in damaged)
-        rejected = sum(is_list_repr(pair.rejected_text) for pair in damaged)
-        yield Finding(
-            level="error", name="list-repr", count=len(damaged), out_of=len(pairs),
-            problem="pairs have a response that is the printed form of a list or of a message, not text "
-            f"({chosen:,} chosen, {rejected:,} rejected)",
-            pair_ids=tuple(pair.pair_id for pair in damaged[:EXAMPLES]),
-            cure="take the text out of the list where the pairs are made: a scorer learns the bracket",
-        )  # fmt: skip
+    chosen = sum(is_list_repr(pair.chosen_text) for pair in damaged)
+    rejected = sum(is_list_repr(pair.rejected_text) for pair in damaged)
+    yield from findings(
+        "error", "list-repr", damaged, len(pairs),
+        "pairs have a response that is the printed form of a list or of a message, not text "
+        f"({chosen:,} chosen, {rejected:,} rejected)",
+        "take the text out of the list where the pairs are made: a scorer learns the bracket",
+    )  # fmt: skip
     for trait, has in _TRAITS.items():
         sides = [(bool(has(pair.chosen_text)), bool(has(pair.rejected_text))) for pair in pairs]
         yield from _leaning(

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.calibration import (
     brier,
     expected_calibration_error,
@@ -20,13 +19,12 @@ from synthesizeme.evaluation.intervals import (
     Difference,
     accuracy_interval,
     loss_interval,
-    mean_accuracy,
     mean_difference,
-    mean_loss,
     paired_difference,
     smallest_detectable_difference,
 )
 from synthesizeme.evaluation.measurement import CONTROLS, OWN, Measurement
+from synthesizeme.evaluation.no_answers import Beaten
 from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, PreferencePair, Usage
 
@@ -165,6 +163,13 @@ class Row(Frozen):
     """Users who were not in the training, by number of own pairs brought along."""
 
 
+_COUNTED = (
+    "macro", "n_pairs", "n_users", "n_questions", "ties", "failures", "coverage", "order_consistency",
+    "position_bias",
+)  # fmt: skip
+"""Fields of a row that its outcome has under the same names."""
+
+
 def row(
     name: str,
     outcome: Outcome,
@@ -195,15 +200,7 @@ def row(
         high=accuracy.high,
         for_these_users=accuracy.for_these_users,
         unit=accuracy.unit,
-        macro=outcome.macro,
-        n_pairs=outcome.n_pairs,
-        n_users=outcome.n_users,
-        n_questions=outcome.n_questions,
-        ties=outcome.ties,
-        failures=outcome.failures,
-        coverage=outcome.coverage,
-        order_consistency=outcome.order_consistency,
-        position_bias=outcome.position_bias,
+        **{field: getattr(outcome, field) for field in _COUNTED},
         controls={key: control.micro for key, control in (controls or {}).items()},
         gain=paired_difference(outcome, against, seed=seed) if against else None,
         detectable=smallest_detectable_difference(outcome, against),
@@ -308,7 +305,7 @@ def _over_resplits(found: Measurement, first: Measurement | None, seed: int) -> 
     own = [outcomes[OWN] for outcomes in found.resplits]
     both = [(outcomes[OWN], outcomes["no_user"]) for outcomes in found.resplits if "no_user" in outcomes]
     firsts = [outcomes[OWN] for outcomes in first.resplits] if first is not None else []
-    accuracy, loss = mean_accuracy(own, seed=seed), mean_loss(own, seed=seed)
+    accuracy, loss = accuracy_interval(*own, seed=seed), loss_interval(*own, seed=seed)
     gain = mean_difference(both, seed=seed)
     stated = [probabilities(outcome) for outcome in own]
     controls = {

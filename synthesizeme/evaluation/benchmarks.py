@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -132,21 +132,7 @@ def load_benchmark(name: str, data_dir: DataDir = None) -> Benchmark:
         DataError: its data is nowhere, cannot be read, or lacks a test pair or the splits.
     """
     recipe = _RECIPES.get(name)
-    if recipe is None:
-        return _from_file(name)
-    pairs = recipe.load(data_dir)
-    return Benchmark(
-        name=name,
-        description=recipe.description,
-        folds=recipe.folds(pairs, name),
-        whole=tuple(pairs) if recipe.redraw == "new items" else (),
-        redraw=recipe.redraw,
-        words=dict(recipe.words(data_dir)),
-        seen_items_by_design=recipe.seen_items_by_design,
-        ties=recipe.ties,
-        both_orders=recipe.both_orders,
-        declared=recipe.declared,
-    )
+    return _from_file(name) if recipe is None else recipe(name, data_dir)
 
 
 def resplits(benchmark: Benchmark, *, n: int = 5, seed: int = 0) -> tuple[Benchmark, ...]:
@@ -219,22 +205,30 @@ def benchmark_of(pairs: Sequence[PreferencePair], source: str) -> Benchmark:
     )
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    """How a named benchmark is made."""
-
-    description: str
-    load: Callable[[DataDir], Sequence[PreferencePair]]
-    folds: Callable[[Sequence[PreferencePair], str], tuple[Fold, ...]] = given_split
-    redraw: Redraw = "within users"
-    words: Callable[[DataDir], Mapping[str, UserWords]] = lambda data_dir: {}
-    seen_items_by_design: bool = False
-    ties: TiePolicy = "half"
-    both_orders: bool | None = None
-    declared: Declared = UNDECLARED
-
-
 _Load = Callable[[DataDir], Sequence[PreferencePair]]
+
+
+def _recipe(
+    description: str,
+    load: _Load,
+    folds: Callable[[Sequence[PreferencePair], str], tuple[Fold, ...]] = given_split,
+    words: Callable[[DataDir], Mapping[str, UserWords]] | None = None,
+    **protocol: Any,
+) -> Callable[[str, DataDir], Benchmark]:
+    """How a benchmark of some name is made of the data in a folder; `protocol` are its further fields."""
+
+    def made(name: str, data_dir: DataDir) -> Benchmark:
+        pairs = load(data_dir)
+        return Benchmark(
+            name=name,
+            description=description,
+            folds=folds(pairs, name),
+            whole=tuple(pairs) if protocol.get("redraw") == "new items" else (),
+            words={} if words is None else dict(words(data_dir)),
+            **protocol,
+        )
+
+    return made
 
 
 def _registered(name: str) -> _Load:
@@ -265,30 +259,30 @@ _NEW_ITEMS = (
     "overlap and are averaged."
 )
 _RECIPES = {
-    "sample": _Recipe(
+    "sample": _recipe(
         "Held-out pairs of three invented users, split 60/20/20 within each; to try things, not to measure.",
         _sample,
         declared=Declared(pairs=60, users=3, test_pairs=12),
     ),
-    "llmfao/seen-prompts": _Recipe(
+    "llmfao/seen-prompts": _recipe(
         "Crowd workers' choices between LLM answers, split 60/20/20 within each worker.",
         _registered("llmfao"),
         seen_items_by_design=True,
         declared=Declared(pairs=3298, users=91, test_pairs=656),
     ),
-    "llmfao/unseen-prompts": _Recipe(
+    "llmfao/unseen-prompts": _recipe(
         "Crowd workers' choices between LLM answers, on prompts that nobody's history contains.",
         _registered("llmfao"),
         folds=prompt_folds,
         declared=Declared(pairs=3298, users=91, test_pairs=3298),
     ),
-    "polis/later-pairs": _Recipe(
+    "polis/later-pairs": _recipe(
         "Civic statements that participants agreed with, against ones they did not; their later votes.",
         _registered("polis"),
         seen_items_by_design=True,
         declared=Declared(pairs=13_093, users=738),
     ),
-    "polis/new-statements": _Recipe(
+    "polis/new-statements": _recipe(
         "Civic statements that participants agreed with, against ones they did not, both of which nobody had "
         f"judged in training. {_NEW_ITEMS}",
         _registered("polis"),
@@ -296,14 +290,14 @@ _RECIPES = {
         redraw="new items",
         declared=Declared(pairs=13_093, users=738),
     ),
-    "remesh/later-pairs": _Recipe(
+    "remesh/later-pairs": _recipe(
         "Choices between other people's written answers on polarised issues; each person's later choices.",
         _registered("remesh"),
         words=_remesh_words,
         seen_items_by_design=True,
         declared=Declared(pairs=11_816, users=670),
     ),
-    "remesh/random-split": _Recipe(
+    "remesh/random-split": _recipe(
         "Choices between other people's written answers on polarised issues, split 60/20/20 at random within "
         "each person, seed 0.",
         _registered("remesh"),
@@ -312,7 +306,7 @@ _RECIPES = {
         seen_items_by_design=True,
         declared=Declared(pairs=11_816, users=670),
     ),
-    "remesh/new-answers": _Recipe(
+    "remesh/new-answers": _recipe(
         "Choices between other people's written answers on polarised issues, both of which nobody had judged "
         f"in training. {_NEW_ITEMS}",
         _registered("remesh"),
@@ -321,14 +315,14 @@ _RECIPES = {
         redraw="new items",
         declared=Declared(pairs=11_816, users=670),
     ),
-    "personal-reward-bench/chatbot-arena": _Recipe(
+    "personal-reward-bench/chatbot-arena": _recipe(
         "PersonalRewardBench, Chatbot Arena part, in the paper's protocol.",
         _paper("MichaelR207/chatbot_arena_personalized_0125"),
         ties="wrong",
         both_orders=True,
         declared=Declared(users=131),
     ),
-    "personal-reward-bench/prism": _Recipe(
+    "personal-reward-bench/prism": _recipe(
         "PersonalRewardBench, PRISM part, in the paper's protocol.",
         _paper("MichaelR207/prism_personalized_0125"),
         ties="wrong",
@@ -336,7 +330,7 @@ _RECIPES = {
         declared=Declared(users=723),
     ),
     **{
-        f"{family}/{task.number}": _Recipe(
+        f"{family}/{task.number}": _recipe(
             f"LaMP task {task.number}, {task.about}, {how}: the user's own answer over another one.",
             _lamp(f"{family}/{task.number}"),
         )

@@ -116,34 +116,14 @@ def interval(
     return Interval(value=value, low=low, high=high, standard_error=_error(sums, counts), **shared)
 
 
-def accuracy_interval(outcome: Outcome, *, seed: int = 0) -> Interval:
-    """Micro accuracy of an outcome with its interval, over the answered pairs."""
-    return interval(*_scores(outcome), seed=seed)
-
-
-def loss_interval(outcome: Outcome, *, seed: int = 0) -> Interval:
-    """Mean of `log_losses` with its interval, in nats."""
-    return interval(*log_losses(outcome), bounds=LOSSES, seed=seed)
-
-
-def mean_accuracy(outcomes: Sequence[Outcome], *, seed: int = 0) -> Interval:
-    """Mean over outcomes, e.g. those of re-splits, of the micro accuracy, with its interval."""
+def accuracy_interval(*outcomes: Outcome, seed: int = 0) -> Interval:
+    """Micro accuracy with its interval, over the answered pairs; the mean over several, e.g. of re-splits."""
     return _mean_over([_scores(outcome) for outcome in outcomes], (0.0, 1.0), seed)
 
 
-def mean_loss(outcomes: Sequence[Outcome], *, seed: int = 0) -> Interval:
-    """Mean over outcomes of the mean of `log_losses`, with its interval, in nats."""
+def loss_interval(*outcomes: Outcome, seed: int = 0) -> Interval:
+    """Mean of `log_losses` with its interval, in nats; the mean over several outcomes."""
     return _mean_over([log_losses(outcome) for outcome in outcomes], LOSSES, seed)
-
-
-def mean_difference(both: Sequence[tuple[Outcome, Outcome]], *, seed: int = 0) -> Difference:
-    """Mean over pairs of outcomes (a, b) of `paired_difference`, with its interval.
-
-    Raises:
-        ValueError: two count ties differently.
-    """
-    found = _mean_over([_differences(a, b) for a, b in both], (-1.0, 1.0), seed)
-    return Difference(**found.model_dump())
 
 
 def paired_difference(a: Outcome, b: Outcome, *, seed: int = 0) -> Difference:
@@ -155,12 +135,20 @@ def paired_difference(a: Outcome, b: Outcome, *, seed: int = 0) -> Difference:
     Raises:
         ValueError: the two count ties differently.
     """
-    values, users = _differences(a, b)
-    found = interval(values, users, bounds=(-1.0, 1.0), seed=seed)
-    if not values or not _agree(a, b):
-        return Difference(**found.model_dump())
-    within = None if found.for_these_users is None else (0.0, 0.0)
-    return Difference(**{**found.model_dump(), "low": 0.0, "high": 0.0, "for_these_users": within})
+    return mean_difference([(a, b)], seed=seed)
+
+
+def mean_difference(both: Sequence[tuple[Outcome, Outcome]], *, seed: int = 0) -> Difference:
+    """Mean over pairs of outcomes (a, b) of `paired_difference`, with its interval.
+
+    Raises:
+        ValueError: two count ties differently.
+    """
+    found = _mean_over([_differences(a, b) for a, b in both], (-1.0, 1.0), seed).model_dump()
+    if found["n_pairs"] and all(_agree(a, b) for a, b in both):
+        within = None if found["for_these_users"] is None else (0.0, 0.0)
+        found |= {"low": 0.0, "high": 0.0, "for_these_users": within}
+    return Difference(**found)
 
 
 def smallest_detectable_difference(outcome: Outcome, against: Outcome | None = None) -> float | None:
@@ -192,7 +180,7 @@ def _mean_over(
     weights = [total / (len(known) * len(users)) for _, users in known for _ in users]
     values = [float(value) for part, _ in known for value in part]
     users = [user for _, part in known for user in part]
-    return interval(values, users, weights=weights, bounds=bounds, seed=seed)
+    return interval(values, users, weights=weights if len(known) > 1 else None, bounds=bounds, seed=seed)
 
 
 def clustered_standard_error(values: Sequence[float] | Floats, users: Sequence[str]) -> float | None:

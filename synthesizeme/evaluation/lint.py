@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from synthesizeme.evaluation._lint_texts import EXAMPLES, Declared, Finding, Level, text_findings
+from synthesizeme.evaluation._lint_texts import Declared, Finding, Level, findings, text_findings
 from synthesizeme.types import Frozen, PreferencePair
 
 __all__ = ["Declared", "Finding", "Level", "LintReport", "lint"]
@@ -113,13 +113,13 @@ def _given_fold(pairs: Pairs) -> list[Sides]:
 def _splits(pairs: Pairs, sides: Sequence[Sides]) -> Iterator[Finding]:
     without = [pair for pair in pairs if pair.split is None]
     if len(without) == len(pairs):
-        yield from _found(
+        yield from findings(
             "note", "no-split", len(pairs), len(pairs),
             "rows name no split: nothing can be said about leaks between splits",
             "draw splits with `synthesizeme data split`, which keeps equal pairs together",
         )  # fmt: skip
         return
-    yield from _found(
+    yield from findings(
         "error", "mixed-splits", without, len(pairs),
         "rows name no split while the others do: they are neither learned from nor asked",
         "complete the splits, or draw them afresh with `synthesizeme data split`",
@@ -147,13 +147,13 @@ def _overlaps(sides: Sequence[Sides], prompt: Key, item: Key, by_design: bool) -
         ("pair-in-history", item, "a prompt and two responses that somebody's history has too"),
     ):
         seen = [pair for history, test in sides for pair in _seen(history, test, key)]
-        yield from _found(level, name, seen, total, f"test pairs have {what}{says}", cure)
+        yield from findings(level, name, seen, total, f"test pairs have {what}{says}", cure)
     parts = [
         [[pair for pair in history if pair.split == split] for split in ("train", "validation")]
         for history, _ in sides
     ]
     if not by_design:
-        yield from _found(
+        yield from findings(
             "note", "prompt-in-train",
             [pair for train, validation in parts for pair in _seen(train, validation, prompt)],
             sum(len(validation) for _, validation in parts),
@@ -173,7 +173,7 @@ def _judged_twice(pairs: Pairs, sides: Sequence[Sides], item: Key) -> Iterator[F
         straddling.update(
             {pair.pair_id: pair for pair, _ in everyone if len(parts[pair.user_id, item(pair)]) > 1}
         )
-    yield from _found(
+    yield from findings(
         "error", "judged-twice", list(straddling.values()), len(pairs),
         "pairs were judged by the same person in another split too",
         "keep one person's judgements of the same two responses in one split; `synthesizeme data split` does",
@@ -181,7 +181,7 @@ def _judged_twice(pairs: Pairs, sides: Sequence[Sides], item: Key) -> Iterator[F
     choices: dict[Hashable, set[str]] = {}
     for pair in pairs:
         choices.setdefault((pair.user_id, item(pair)), set()).add(_plain(pair.chosen_text))
-    yield from _found(
+    yield from findings(
         "warning", "contradictions",
         [pair for pair in pairs if len(choices[pair.user_id, item(pair)]) > 1], len(pairs),
         "pairs were decided both ways by the same person",
@@ -196,13 +196,13 @@ def _lost_rows(
     unreadable: Sequence[str],
     left_out: Mapping[str, int],
 ) -> Iterator[Finding]:
-    yield from _found(
+    yield from findings(
         "error", "unreadable-rows", len(unreadable), len(pairs) + len(unreadable),
         f"rows cannot be read; the first: {unreadable[0] if unreadable else None}",
         "correct them; a figure without them is one of another set",
     )  # fmt: skip
     for reason, number in left_out.items():
-        yield from _found(
+        yield from findings(
             "note", "left-out", number, len(pairs) + sum(left_out.values()),
             f"rows are left out by the rule of the format: {reason}",
             "name this number beside the accuracy",
@@ -221,7 +221,7 @@ def _denominator(sides: Sequence[Sides]) -> Iterator[Finding]:
     learned = {pair.user_id for history, _ in sides for pair in history}
     asked = {pair.user_id for _, test in sides for pair in test}
     if sides:
-        yield from _found(
+        yield from findings(
             "warning", "users-without-test", len(learned - asked), len(learned | asked),
             "users have no test pair: an average over users leaves them out",
             f"say that accuracies are over {len(asked):,} users",
@@ -233,7 +233,7 @@ def _denominator(sides: Sequence[Sides]) -> Iterator[Finding]:
         for pair in test
         if pair.user_id not in known
     ]
-    yield from _found(
+    yield from findings(
         "note", "users-without-history", strangers, sum(len(test) for _, test in sides),
         "test pairs are of users without history, whom a scorer answers without knowing them",
         "report them apart, as cold start",
@@ -248,7 +248,7 @@ def _users_alike(pairs: Pairs) -> Iterator[Finding]:
         alike.setdefault(plain, set()).add(pair.user_id)
     several = [ids for ids in alike.values() if len(ids) > 1]
     first = ", ".join(ascii(name) for name in sorted(several[0])) if several else ""
-    yield from _found(
+    yield from findings(
         "warning", "users-alike", sum(map(len, several)), sum(map(len, alike.values())),
         f"users differ only by blanks or Unicode composition; the first: {first}",
         "write one id for each user, unless they are different people",
@@ -273,15 +273,3 @@ def _prompt(pair: PreferencePair) -> Hashable:
 def _texts(pair: PreferencePair) -> Hashable:
     """The two responses, whichever was chosen."""
     return frozenset((_plain(pair.chosen_text), _plain(pair.rejected_text)))
-
-
-def _found(
-    level: Level, name: str, what: Pairs | int, out_of: int, problem: str, cure: str
-) -> Iterator[Finding]:
-    """A finding about some pairs, or about a number of rows or users; none about no one."""
-    pairs = () if isinstance(what, int) else what
-    if what:
-        yield Finding(
-            level=level, name=name, count=what if isinstance(what, int) else len(what), out_of=out_of,
-            problem=problem, cure=cure, pair_ids=tuple(pair.pair_id for pair in pairs[:EXAMPLES]),
-        )  # fmt: skip

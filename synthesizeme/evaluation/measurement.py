@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.harness import Outcome, pool
+from synthesizeme.evaluation.no_answers import Beaten
 from synthesizeme.evaluation.selective import Selection
 from synthesizeme.types import Frozen, Usage
 

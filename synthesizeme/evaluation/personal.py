@@ -19,12 +19,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.beaten import answers_beaten
 from synthesizeme.evaluation.benchmarks import Benchmark
 from synthesizeme.evaluation.controls import another_users, swapped
 from synthesizeme.evaluation.folds import Fold
 from synthesizeme.evaluation.harness import Outcome, repeated
 from synthesizeme.evaluation.measurement import AT_RANDOM, OWN, TaskResult
+from synthesizeme.evaluation.no_answers import answers_beaten
 from synthesizeme.evaluation.selective import Selection, rule_of, selected
 from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import PairwiseScorer, PersonalScorer, SavedScorer

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from synthesizeme import display
 from synthesizeme.evaluation._rows import CurvePoint, Resplits, Row
-from synthesizeme.evaluation.beaten import Beaten
 from synthesizeme.evaluation.intervals import FOR_THESE_USERS, Difference
 from synthesizeme.evaluation.measurement import CONTROLS
+from synthesizeme.evaluation.no_answers import Beaten
 
 ABSENT = "–"
 """The cell of what was not measured."""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
-from synthesizeme.feedback import Judgement, Ranking, Tie
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
+from synthesizeme.serving.access import Scope
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
-from synthesizeme.serving.personas import read_change, shown
+from synthesizeme.serving.personas import PersonaShown, read_change, shown
 from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.requests import (
     Limits,
@@ -27,20 +28,58 @@ from synthesizeme.serving.requests import (
     list_of,
     questions,
     read_json,
+    read_rows,
+    refuse_long,
     user_of,
     words_in,
 )
 from synthesizeme.serving.rewards import Margin, RewardQuestion, Score
 from synthesizeme.serving.rows import ABOUT, PESSIMISM, refusal
-from synthesizeme.serving.schemas import MarginAnswer, Results, ScoreAnswer
+from synthesizeme.serving.schemas import (
+    ANSWERED,
+    ASKED,
+    CHANGED,
+    CORRECTED,
+    OF_A_USER,
+    USER,
+    Alive,
+    FeedbackAdded,
+    MarginAnswer,
+    PairsAdded,
+    Ready,
+    Results,
+    RewardsAnswer,
+    Route,
+    ScoreAnswer,
+    UserDeleted,
+    UserExport,
+    WordsPut,
+)
 from synthesizeme.serving.settings import without_standard_errors
 from synthesizeme.serving.users import HistoryMissingError, Users, read_feedback, read_pair
-from synthesizeme.types import PreferencePair
 
 _log = logging.getLogger(__name__)
-_PAIR_TEXTS = ("prompt", "chosen", "rejected")
+T = TypeVar("T")
 _SCORES, _MARGINS = Results[ScoreAnswer], Results[MarginAnswer]
 _NOT_HERE = "nothing is known of this user"
+
+
+Endpoint = Callable[[Any, Request], Awaitable[Response]]
+ROUTES: dict[str, Route] = {}
+"""By the name of each endpoint; of two that fit an address the first one answers."""
+
+
+def _at(
+    method: str, path: str, scope: Scope | None, codes: tuple[int, ...], kind: Any
+) -> Callable[[Endpoint], Endpoint]:
+    """Says where an endpoint is, how it may fail and what it answers; see `Route`."""
+
+    def marked(endpoint: Endpoint) -> Endpoint:
+        summary = " ".join((endpoint.__doc__ or "").split()).removesuffix(".")
+        ROUTES[endpoint.__name__] = Route(method, path, scope, summary, codes, kind)
+        return endpoint
+
+    return marked
 
 
 class Endpoints:
@@ -62,7 +101,9 @@ class Endpoints:
         self._told: set[type[Exception]] = set()
         self._metrics = metrics
 
+    @_at("POST", "/v1/score", "score", ASKED, ScoreAnswer | Results[ScoreAnswer])
     async def score(self, request: Request) -> Response:
+        """Rewards of responses."""
         asked, several = questions(await read_json(request, self.limits), self.limits)
         model = self.queue.rewards.model
         if any(question.pessimism for question in asked) and not model.standard_errors:
@@ -72,14 +113,18 @@ class Endpoints:
             _SCORES.model_validate({"results": found}) if several else ScoreAnswer.model_validate(found[0])
         )
 
+    @_at("POST", "/v1/compare", "score", ASKED, MarginAnswer | Results[MarginAnswer])
     async def compare(self, request: Request) -> Response:
+        """Margins of one response over another."""
         asked, several = comparisons(await read_json(request, self.limits), self.limits)
         found = self._insisted(cast(list[Margin], await self.queue.ask(asked)))
         return answer(
             _MARGINS.model_validate({"results": found}) if several else MarginAnswer.model_validate(found[0])
         )
 
+    @_at("POST", "/get_reward", "score", ASKED, RewardsAnswer)
     async def get_reward(self, request: Request) -> Response:
+        """Rewards in OpenRLHF's protocol; labels hold the user ids."""
         body = await read_json(request, self.limits)
         queries, prompts, labels = (
             list_of(body, name, self.limits) for name in ("query", "prompts", "labels")
@@ -87,78 +132,68 @@ class Endpoints:
         try:
             asked = rows(queries, prompts, labels)
             for number, row in enumerate(asked, start=1):
+                place = SourceRow("row", number, {})
                 if row.about is not None:
-                    raise DataError(
-                        "expected no words here", source="row", line=number, field=ABOUT,
-                        cure="PUT them to /v1/users/ID/words",
-                    )  # fmt: skip
-                if len(row.prompt[0].content) > self.limits.text or len(row.response) > self.limits.text:
-                    raise DataError(
-                        f"more than {self.limits.text:,} characters", source="row", line=number,
-                        cure="a larger --max-text",
-                    )  # fmt: skip
+                    cure = "PUT them to /v1/users/ID/words"
+                    raise place.error("expected no words here", field=ABOUT, cure=cure)
+                refuse_long(row, place, self.limits)
             found = await self._scores(asked)
             if refused := refusal(asked, found):
                 raise refused
         except (DataError, UnknownUserError) as error:
             self._say_refused(error)
             raise _told(error) from None
-        rewards = self.queue.rewards
-        return answer(reply(found, rewards.substituted, rewards.fallen))
+        return answer(reply(found, self.queue.rewards))
 
+    @_at("POST", f"{USER}/pairs", "write", CHANGED, PairsAdded)
     async def add_pairs(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("pairs",))
-        self._writable()
-        replace = _replaces(request)
-        body = await read_json(request, self.limits)
-        if unknown := body.keys() - {"pairs", ABOUT}:
-            raise Refused(422, f"expected pairs, and maybe {ABOUT}", field=min(unknown)[:80])
-        pairs = self._pairs(list_of(body, "pairs", self.limits), user_id)
+        """Add choices of a user, who is refitted at once."""
+        user_id, body, replace = await self._change(request, "pairs", ("pairs", ABOUT))
+        given = list_of(body, "pairs", self.limits)
+        pairs = read_rows(given, "pairs", lambda place: read_pair(place, user_id), self.limits)
         words, cut = words_in(body[ABOUT], user_id, self.limits) if ABOUT in body else (None, {})
-        done = await self._added(lambda: self.users.add(user_id, pairs, words, replace=replace))
+        done = await self._changed(lambda: self.users.add(user_id, pairs, words, replace=replace))
         return answer({"user_id": user_id, **done, **cut})
 
+    @_at("POST", f"{USER}/feedback", "write", CHANGED, FeedbackAdded)
     async def add_feedback(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("feedback",))
-        self._writable()
-        replace = _replaces(request)
-        body = await read_json(request, self.limits)
-        if unknown := body.keys() - {"feedback"}:
-            raise Refused(422, "expected feedback alone", field=min(unknown)[:80])
-        feedback = self._feedback(list_of(body, "feedback", self.limits), user_id)
-        done = await self._added(lambda: self.users.add(user_id, (), None, feedback, replace=replace))
+        """Add ties, rankings, ratings and edits of a user; not_learned_from counts what is left unread."""
+        user_id, body, replace = await self._change(request, "feedback", ("feedback",))
+        given = list_of(body, "feedback", self.limits)
+        said = read_rows(given, "feedback", lambda place: read_feedback(place, user_id), self.limits)
+        done = await self._changed(lambda: self.users.add(user_id, (), None, said, replace=replace))
         told = {"added": done["feedback_added"], "feedback": done["feedback"]}
         return answer({"user_id": user_id, **told, "not_learned_from": done["not_learned_from"]})
 
+    @_at("PUT", f"{USER}/words", "write", CHANGED, WordsPut)
     async def put_words(self, request: Request) -> Response:
-        user_id = user_of(request, self.limits, after=("words",))
-        self._writable()
-        replace = _replaces(request)
-        words, cut = words_in(await read_json(request, self.limits), user_id, self.limits)
-        done = await self._added(lambda: self.users.add(user_id, (), words, replace=replace))
+        """Take what a user said in place of what was known; read says whether the model makes use of it."""
+        user_id, body, replace = await self._change(request, "words")
+        words, cut = words_in(body, user_id, self.limits)
+        done = await self._changed(lambda: self.users.add(user_id, (), words, replace=replace))
         return answer({"user_id": user_id, "pairs": done["pairs"], "read": done["read"], **cut})
 
+    @_at("GET", f"{USER}/persona", "admin", OF_A_USER, PersonaShown)
     async def show_persona(self, request: Request) -> Response:
+        """What is believed of a user, and what the user corrected."""
         if not request.scope["raw_path"].endswith(b"/persona"):  # a user whose own id ends in it
             return await self.export_user(request)
         user_id = user_of(request, self.limits, after=("persona",))
         found = await self.queue.run(lambda: self.users.store.profile(user_id))
         return await self._persona(found, user_id)
 
+    @_at("POST", f"{USER}/persona", "admin", CORRECTED, PersonaShown)
     async def correct_persona(self, request: Request) -> Response:
+        """Add, edit, pin or strike a sentence about the user."""
         user_id = user_of(request, self.limits, after=("persona",))
         self._writable()
-        try:
-            change = read_change(await read_json(request, self.limits))
-            found = await self.queue.run(
-                lambda: rewrite_stored(self.users.store, user_id, change.made, change.version)
-            )
-        except StoreConflictError as error:
-            raise Refused(409, str(error)) from None
-        except DataError as error:
-            if error.source is not None:  # not what was sent is wrong, but the place where it is kept
-                raise
-            raise in_words(error) from None
+        body = await read_json(request, self.limits)
+
+        def corrected() -> ProfileVersion | None:
+            change = read_change(body)
+            return rewrite_stored(self.users.store, user_id, change.made, change.version)
+
+        found = await self._changed(corrected)
         return await self._persona(found, user_id)
 
     async def _persona(self, found: ProfileVersion | None, user_id: str) -> Response:
@@ -167,14 +202,18 @@ class Endpoints:
         pairs = await self.queue.run(lambda: self.users.store.pairs(user_id))
         return answer(await asyncio.to_thread(shown, found, pairs))  # no scoring waits for what is read
 
+    @_at("GET", USER, "admin", OF_A_USER, UserExport)
     async def export_user(self, request: Request) -> Response:
+        """Everything that is known of a user."""
         user_id = user_of(request, self.limits)
         found = await self.queue.run(lambda: self.users.export(user_id))
         if found is None:
             raise Refused(404, _NOT_HERE)
         return answer(found)
 
+    @_at("DELETE", USER, "admin", (*OF_A_USER, 409), UserDeleted)
     async def delete_user(self, request: Request) -> Response:
+        """Forget a user: what was said, and what was learned."""
         user_id = user_of(request, self.limits)
         self._writable()
         found = await self.queue.run(lambda: self.users.delete(user_id))
@@ -182,13 +221,19 @@ class Endpoints:
             raise Refused(404, _NOT_HERE)
         return answer({"user_id": user_id, "deleted": found})
 
+    @_at("GET", "/metrics", "score", ANSWERED, str)
     async def metrics(self, _: Request) -> Response:
+        """Counters for Prometheus."""
         return Response(self._metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    @_at("GET", "/healthz", None, (), Alive)
     async def healthz(self, _: Request) -> Response:
+        """Whether the process is alive."""
         return answer({"status": "ok"})
 
+    @_at("GET", "/readyz", None, (503,), Ready)
     async def readyz(self, _: Request) -> Response:
+        """Whether it takes requests."""
         full = self.queue.waiting >= self.queue.most_waiting
         if self.closing or full:
             raise Refused(503, "shutting down" if self.closing else "the queue is full")
@@ -200,10 +245,24 @@ class Endpoints:
             self._told.add(type(error))
             _log.warning("%s", cause(error))
 
-    async def _added(self, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    async def _change(
+        self, request: Request, what: str, fields: Sequence[str] = ()
+    ) -> tuple[str, dict[str, Any], bool]:
+        """Whose what is to be changed, the body of the request, and whether it replaces a lost history."""
+        user_id = user_of(request, self.limits, after=(what,))
+        self._writable()
+        replace = request.query_params.get("replace", "false")
+        if replace not in ("true", "false"):
+            raise Refused(422, "expected true or false", field="replace")
+        body = await read_json(request, self.limits)
+        if fields and (unknown := body.keys() - set(fields)):
+            raise Refused(422, f"expected only {', '.join(fields)}", field=min(unknown)[:80])
+        return user_id, body, replace == "true"
+
+    async def _changed(self, work: Callable[[], T]) -> T:
         try:
             return await self.queue.run(work)
-        except HistoryMissingError as error:
+        except (HistoryMissingError, StoreConflictError) as error:
             raise Refused(409, str(error)) from None
         except DataError as error:
             if error.source is not None:  # not what was sent is wrong, but the place where it is kept
@@ -227,49 +286,9 @@ class Endpoints:
                 "with --workers 1",
             )
 
-    def _pairs(self, given: list[Any], user_id: str) -> list[PreferencePair]:
-        found = []
-        for number, row in enumerate(given, start=1):
-            if not isinstance(row, dict):
-                raise Refused(422, "expected an object", at=f"pairs {number}")
-            try:
-                pair = read_pair(row, user_id, number)
-            except DataError as error:
-                raise in_words(error) from None
-            sizes = (sum(len(turn.content) for turn in getattr(pair, name)) for name in _PAIR_TEXTS)
-            if max(sizes) > self.limits.text:
-                raise Refused(422, f"more than {self.limits.text:,} characters", at=f"pairs {number}")
-            found.append(pair)
-        return found
-
-    def _feedback(self, given: list[Any], user_id: str) -> list[Judgement]:
-        found = []
-        for number, row in enumerate(given, start=1):
-            at = f"feedback {number}"
-            if not isinstance(row, dict):
-                raise Refused(422, "expected an object", at=at)
-            try:
-                said = read_feedback(row, user_id, number)
-            except DataError as error:
-                raise in_words(error) from None
-            texts = [turn.content for turn in said.prompt]
-            texts += [it for it in said.model_dump().values() if isinstance(it, str)]
-            texts += said.responses if isinstance(said, Tie | Ranking) else ()
-            if sum(map(len, texts)) > self.limits.text:
-                raise Refused(422, f"more than {self.limits.text:,} characters", at=at)
-            found.append(said)
-        return found
-
 
 def _told(error: DataError | UnknownUserError) -> Refused:
     if isinstance(error, DataError):
         return in_words(error)
     problem = f"user {error.user_id!r} is unknown to the model, and this server refuses unknown users"
     return Refused(422, f"{problem}; start it with --unknown-user population", user_id=error.user_id)
-
-
-def _replaces(request: Request) -> bool:
-    replace = request.query_params.get("replace", "false")
-    if replace not in ("true", "false"):
-        raise Refused(422, "expected true or false", field="replace")
-    return replace == "true"

@@ -24,15 +24,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.profiles.store import UserStore
-from synthesizeme.serving._endpoints import Endpoints
+from synthesizeme.serving._endpoints import ROUTES, Endpoints
 from synthesizeme.serving.access import SCOPES, Access, Scope, called_locally
 from synthesizeme.serving.metrics import Metrics, SharedPages
 from synthesizeme.serving.queue import BusyError, LateError, ModelQueue
 from synthesizeme.serving.requests import Limits, Refused, answer
 from synthesizeme.serving.rewards import ScalarRewards
-from synthesizeme.serving.schemas import ABOUT, Docs, Pages
-from synthesizeme.serving.stores import MemoryUsers
-from synthesizeme.serving.users import Changes, Users
+from synthesizeme.serving.schemas import ABOUT, Route, described
+from synthesizeme.serving.stores import Changes, MemoryUsers
+from synthesizeme.serving.users import Users
 from synthesizeme.version import __version__
 
 _NO_ROUTE = {
@@ -97,26 +97,10 @@ def build_app(
     app = Application(title="Personalized rewards", version=__version__, description=ABOUT,
                       lifespan=_life(endpoints, metrics, changes))  # fmt: skip
     app.state.endpoints = endpoints
-    described = Pages(settings.limits, tokens=access is not None)
-
-    def add(method: str, path: str, endpoint: Endpoint, scope: Scope | None = "score") -> None:
-        enter = _entrance(scope, access, settings.local_names_only)
-        docs = described.of(endpoint.__name__, scope)
-        app.add(method, path, _guarded(endpoint, enter, metrics), docs, name=endpoint.__name__)
-
-    add("POST", "/v1/score", endpoints.score)
-    add("POST", "/v1/compare", endpoints.compare)
-    add("POST", "/get_reward", endpoints.get_reward)
-    add("POST", "/v1/users/{user_id:path}/pairs", endpoints.add_pairs, "write")
-    add("POST", "/v1/users/{user_id:path}/feedback", endpoints.add_feedback, "write")
-    add("PUT", "/v1/users/{user_id:path}/words", endpoints.put_words, "write")
-    add("GET", "/v1/users/{user_id:path}/persona", endpoints.show_persona, "admin")
-    add("POST", "/v1/users/{user_id:path}/persona", endpoints.correct_persona, "admin")
-    add("GET", "/v1/users/{user_id:path}", endpoints.export_user, "admin")
-    add("DELETE", "/v1/users/{user_id:path}", endpoints.delete_user, "admin")
-    add("GET", "/metrics", endpoints.metrics)
-    add("GET", "/healthz", endpoints.healthz, None)
-    add("GET", "/readyz", endpoints.readyz, None)
+    docs = described(ROUTES, settings.limits, tokens=access is not None)
+    for name, route in ROUTES.items():
+        enter = _entrance(route.scope, access, settings.local_names_only)
+        app.add(route, _guarded(getattr(endpoints, name), enter, metrics), operation_id=name, **docs[name])
     app.add_exception_handler(HTTPException, _no_route)
     return app
 
@@ -230,20 +214,11 @@ class Application(FastAPI):
         self.direct: dict[tuple[str, str], Endpoint] = {}
         """Endpoints by method and whole path; FastAPI finds all others, and says what all of them are."""
 
-    def add(self, method: str, path: str, endpoint: Endpoint, docs: Docs, *, name: str) -> None:
-        """Answer a method and path with an endpoint, of which the page says `docs` under this name."""
-        if "{" not in path:
-            self.direct[method, path] = endpoint
-        self.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            response_model=None,
-            summary=docs.summary,
-            openapi_extra=docs.extra,
-            responses=docs.responses,
-            operation_id=name,
-        )
+    def add(self, route: Route, endpoint: Endpoint, **docs: Any) -> None:
+        """Answer a route with an endpoint, of which the page says `docs`."""
+        if "{" not in route.path:
+            self.direct[route.method, route.path] = endpoint
+        self.add_api_route(route.path, endpoint, methods=[route.method], response_model=None, **docs)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, with the kind of token that routes ask for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -110,38 +110,34 @@ class SharedPages:
         """The sums over this page and those that the other processes wrote last."""
         self.keep(page)
         pages = {path: path.read_text() for path in sorted(self._folder.glob(f"*{_SUFFIX}"))}
-        registry = CollectorRegistry()
-        registry.register(_Sum(list(_summed(pages.items()))))
-        return generate_latest(registry)
+        return generate_latest(_Sums(pages))
 
 
-class _Sum(Collector):
-    def __init__(self, found: list[Metric]) -> None:
-        self._found = found
+class _Sums(Collector):
+    """The sums over pages, by the files that processes wrote them to."""
 
-    def collect(self) -> Iterable[Metric]:
+    def __init__(self, pages: Mapping[Path, str]) -> None:
+        self._pages = pages
+
+    def collect(self) -> Iterator[Metric]:
         """The sums."""
-        return self._found
-
-
-def _summed(pages: Iterable[tuple[Path, str]]) -> Iterator[Metric]:
-    sums: dict[str, tuple[Metric, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
-    for path, text in pages:
-        alive = _lives(int(path.stem))
-        for family in text_string_to_metric_families(text):
-            if family.name.endswith("_created") or (family.type == "gauge" and not alive):
-                continue
-            empty = Metric(family.name, family.documentation, family.type)
-            values = sums.setdefault(family.name, (empty, {}))[1]
-            for sample in family.samples:
-                key = sample.name, tuple(sorted(sample.labels.items()))
-                before = values.get(key, 0.0)
-                same = family.name.endswith(_SAME)
-                values[key] = max(before, sample.value) if same else before + sample.value
-    for metric, values in sums.values():
-        for (name, labels), value in values.items():
-            metric.add_sample(name, dict(labels), value)
-        yield metric
+        sums: dict[str, tuple[Metric, dict[tuple[str, tuple[tuple[str, str], ...]], float]]] = {}
+        for path, text in self._pages.items():
+            alive = _lives(int(path.stem))
+            for family in text_string_to_metric_families(text):
+                if family.name.endswith("_created") or (family.type == "gauge" and not alive):
+                    continue
+                empty = Metric(family.name, family.documentation, family.type)
+                values = sums.setdefault(family.name, (empty, {}))[1]
+                for sample in family.samples:
+                    key = sample.name, tuple(sorted(sample.labels.items()))
+                    before = values.get(key, 0.0)
+                    same = family.name.endswith(_SAME)
+                    values[key] = max(before, sample.value) if same else before + sample.value
+        for metric, values in sums.values():
+            for (name, labels), value in values.items():
+                metric.add_sample(name, dict(labels), value)
+            yield metric
 
 
 def _lives(process: int) -> bool:

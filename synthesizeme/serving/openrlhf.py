@@ -29,7 +29,7 @@ from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.plain_text import short_repr
 from synthesizeme.serving.opening import opened
-from synthesizeme.serving.rewards import STATUSES, RewardQuestion, Score
+from synthesizeme.serving.rewards import STATUSES, TOLD, RewardQuestion, ScalarRewards, Score
 from synthesizeme.serving.rows import ABOUT, answered, refusal, tried
 from synthesizeme.visible_text import without_special_tokens
 
@@ -94,7 +94,7 @@ def _answer(
     found = answered(rewards, asked)
     if refused := refusal(asked, found):
         raise refused
-    answer = reply(found, rewards.substituted, rewards.fallen)
+    answer = reply(found, rewards)
     torch = sys.modules.get("torch")
     if torch is None:
         return answer
@@ -151,29 +151,21 @@ def cause(error: Exception) -> str:
     )
 
 
-def reply(
-    scores: Sequence[Score], substituted: Callable[[Score], Score], fallen: Callable[[Score], int]
-) -> dict[str, Any]:
+def reply(scores: Sequence[Score], rewards: ScalarRewards) -> dict[str, Any]:
     """The answer: numbers alone, of which OpenRLHF makes tensors; ``scored`` 0 marks what is not the user's.
 
     Args:
         scores: What the scalar path said.
-        substituted: `ScalarRewards.substituted`.
-        fallen: `ScalarRewards.fallen`.
+        rewards: The path.
 
     Returns:
         ``rewards``; ``scores``, each P(preferred to a typical response); and ``extra_logs``: ``taste`` and
         ``floor`` in the model's own unit, and 0 or 1 for ``scored``, ``below_floor``, ``stripped`` and
         every status.
     """
-    given = [substituted(score) for score in scores]
-    logs: dict[str, list[float | None]] = {
-        "scored": [score.scored for score in given],
-        "taste": [score.taste for score in given],
-        "floor": [score.floor for score in given],
-        "below_floor": [fallen(score) for score in given],
-        "stripped": [int(bool(score.stripped)) for score in given],
-    }
+    given = [rewards.substituted(score) for score in scores]
+    told = [rewards.told(score) for score in given]
+    logs: dict[str, list[float | None]] = {name: [it[name] for it in told] for name in TOLD}
     for status in STATUSES:
         logs[status] = [int(score.status == status) for score in given]
     return {

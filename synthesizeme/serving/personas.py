@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,8 +25,13 @@ _Version = Annotated[
 
 class _Change(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-    change: str
+    change: Literal["add", "edit", "pin", "strike"]
     version: _Version = None
+
+    def made(self, profile: UserProfile) -> UserProfile:
+        """The profile after it."""
+        correct: Callable[..., UserProfile] = getattr(owner, self.change)
+        return correct(profile, **self.model_dump(exclude={"change", "version"}))
 
 
 class Add(_Change):
@@ -34,10 +39,6 @@ class Add(_Change):
 
     change: Literal["add"]
     text: _Text
-
-    def made(self, profile: UserProfile) -> UserProfile:
-        """The profile after it."""
-        return owner.add(profile, self.text)
 
 
 class Edit(_Change):
@@ -47,10 +48,6 @@ class Edit(_Change):
     number: _Number
     text: _Text
 
-    def made(self, profile: UserProfile) -> UserProfile:
-        """The profile after it."""
-        return owner.edit(profile, self.number, self.text)
-
 
 class Pin(_Change):
     """A sentence that is to stay, or with `off` is let go."""
@@ -59,10 +56,6 @@ class Pin(_Change):
     number: _Number
     off: bool = False
 
-    def made(self, profile: UserProfile) -> UserProfile:
-        """The profile after it."""
-        return owner.pin(profile, self.number, off=self.off)
-
 
 class Strike(_Change):
     """A sentence that is not to be said again."""
@@ -70,15 +63,9 @@ class Strike(_Change):
     change: Literal["strike"]
     number: _Number
 
-    def made(self, profile: UserProfile) -> UserProfile:
-        """The profile after it."""
-        return owner.strike(profile, self.number)
-
 
 Change = Add | Edit | Pin | Strike
-_KINDS: dict[str, type[Add] | type[Edit] | type[Pin] | type[Strike]] = {
-    "add": Add, "edit": Edit, "pin": Pin, "strike": Strike,
-}  # fmt: skip
+_KINDS: dict[Any, type[Change]] = {"add": Add, "edit": Edit, "pin": Pin, "strike": Strike}
 
 
 def read_change(body: dict[str, Any]) -> Change:
@@ -88,12 +75,10 @@ def read_change(body: dict[str, Any]) -> Change:
         DataError: it is none.
     """
     kind = body.get("change")
-    model = _KINDS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        expected = ", ".join(_KINDS)
-        raise DataError(f"found {short_repr(kind)}; expected {expected}", field="change")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise DataError(f"found {short_repr(kind)}; expected {', '.join(_KINDS)}", field="change")
     try:
-        return model.model_validate(body)
+        return _KINDS[kind].model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise DataError(first["msg"], field=".".join(map(str, first["loc"]))[:80] or None) from None

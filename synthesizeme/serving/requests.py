@@ -28,8 +28,13 @@ _DIGITS = 18
 """Longest declared size that is read as a number."""
 _QUESTION = ("user_id", "prompt", "response", PESSIMISM)
 _COMPARISON = ("user_id", "prompt", "first", "second")
-_RESPONSES = ("response", "first", "second")
-_Asked = TypeVar("_Asked", RewardQuestion, Comparison)
+_TEXTS = (
+    "prompt", "response", "first", "second", "chosen", "rejected", "responses", "original", "edited",
+    "reason", "aspect",
+)  # fmt: skip
+"""Fields of rows whose texts have a limit."""
+Read = TypeVar("Read")
+Asked = TypeVar("Asked", RewardQuestion, Comparison)
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,47 @@ def list_of(body: dict[str, Any], field: str, limits: Limits) -> list[Any]:
     return value
 
 
+def read_rows(
+    given: Sequence[Any], source: str, read: Callable[[SourceRow], Read], limits: Limits
+) -> list[Read]:
+    """What rows say, each an object; `source` names them in messages.
+
+    Raises:
+        Refused: one of them is wrong or too large (422).
+    """
+    found = []
+    for number, row in enumerate(given, start=1):
+        place = SourceRow(source, number, row)
+        try:
+            if not isinstance(row, dict):
+                raise place.error(f"found {short_repr(row)}; expected an object")
+            found.append(read(place))
+            refuse_long(found[-1], place, limits)
+        except DataError as error:
+            raise in_words(error) from None
+    return found
+
+
+def refuse_long(said: object, place: SourceRow, limits: Limits) -> None:
+    """Refuse a row with a text, the turns of a conversation together, or a user's id that is too long.
+
+    Raises:
+        DataError: it has one.
+    """
+    for field in ("user_id", *_TEXTS):
+        most = limits.user_id if field == "user_id" else limits.text
+        if (size := _characters(getattr(said, field, ""))) > most:
+            problem = f"has {size:,} characters; expected at most {most:,}"
+            raise place.error(problem, field=field, cure="a larger --max-text")
+
+
+def _characters(text: Any) -> int:
+    """Of a text, of all turns of a conversation together, or of the longest of several texts; else 0."""
+    if isinstance(text, tuple) and text:
+        return max(map(len, text)) if isinstance(text[0], str) else sum(len(it.content) for it in text)
+    return len(text) if isinstance(text, str) else 0
+
+
 def words_in(value: Any, user_id: str, limits: Limits) -> tuple[UserWords, dict[str, Any]]:
     """What a user said, and for the answer which texts are longer than is kept, if any are.
 
@@ -220,30 +266,18 @@ def _too_large(most: int) -> Refused:
 
 
 def _rows(
-    body: dict[str, Any], fields: Sequence[str], read: Callable[[SourceRow], _Asked], limits: Limits
-) -> tuple[list[_Asked], bool]:
+    body: dict[str, Any], fields: Sequence[str], read: Callable[[SourceRow], Asked], limits: Limits
+) -> tuple[list[Asked], bool]:
     several = ROWS in body
     if several and len(body) > 1:
         raise Refused(422, f"found fields beside rows; expected rows alone, or {', '.join(fields)}")
-    found = []
-    for number, row in enumerate(list_of(body, ROWS, limits) if several else [body], start=1):
-        at = f"row {number}"
-        if not isinstance(row, dict):
-            raise Refused(422, f"found {short_repr(row)}; expected an object", at=at)
-        if unknown := row.keys() - set(fields):
-            raise Refused(422, f"expected only {', '.join(fields)}", field=min(unknown)[:80], at=at)
-        try:
-            asked = read(SourceRow("row", number, row))
-        except DataError as error:
-            raise in_words(error) from None
-        sizes = {name: len(getattr(asked, name)) for name in fields if name in _RESPONSES}
-        sizes["prompt"] = sum(len(turn.content) for turn in asked.prompt)
-        for field, size in {**sizes, "user_id": len(asked.user_id)}.items():
-            if size > (most := limits.user_id if field == "user_id" else limits.text):
-                problem = f"has {size:,} characters; expected at most {most:,}"
-                raise Refused(422, problem, field=field, at=at)
-        found.append(asked)
-    return found, several
+
+    def known(place: SourceRow) -> Asked:
+        if unknown := place.row.keys() - set(fields):
+            raise place.error(f"expected only {', '.join(fields)}", field=min(unknown)[:80])
+        return read(place)
+
+    return read_rows(list_of(body, ROWS, limits) if several else [body], "row", known, limits), several
 
 
 def _comparison(place: SourceRow) -> Comparison:

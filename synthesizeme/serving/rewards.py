@@ -7,8 +7,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
@@ -19,6 +18,9 @@ from synthesizeme.types import Comparison, Failure, Message, Preference, Reward,
 
 Status = Literal["ok", "population", "unknown_user", "too_long", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+TOLD = ("scored", "taste", "floor", "below_floor", "stripped")
+"""What loops log of a score: whether it is the user's own, its parts, whether the response is hardly an
+answer, and whether something of the row was not scored."""
 NOBODY = ""
 """An id that no user has: asked with it, a model answers for the population."""
 
@@ -100,14 +102,8 @@ Asked = TypeVar("Asked", RewardQuestion, Comparison)
 Found = TypeVar("Found", Score, Margin)
 
 
-@dataclass(frozen=True)
-class _Kind(Generic[Asked, Found]):
-    """How one kind of question is put to a model and its answers are read."""
-
-    ask: Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]]
-    made: type[Found]
-    lend: Callable[[Asked], Asked]
-    """The same question about nobody."""
+Ask = Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]]
+"""How one kind of question is put to a model."""
 
 
 class ScalarRewards:
@@ -154,6 +150,11 @@ class ScalarRewards:
         standing = getattr(self.model, "standing", None)
         unit = 1.0 if standing is None else standing.unit
         return int(score.floor is not None and score.floor < -unit)
+
+    def told(self, score: Score) -> dict[str, float | None]:
+        """What loops log of a score beside its value, by the names of `TOLD`; taste and floor may be None."""
+        found = (score.scored, score.taste, score.floor, self.fallen(score), int(bool(score.stripped)))
+        return dict(zip(TOLD, found, strict=True))
 
     @property
     def typical(self) -> float | None:
@@ -214,15 +215,14 @@ class ScalarRewards:
     def scores(self, questions: Sequence[RewardQuestion]) -> list[Score]:
         """`score` without the exception: a row that failed carries its `error` instead."""
         self.introduce(question.about for question in questions)
-        seen = [self._strip(question.prompt, question.response) for question in questions]
-        questions = [
-            question._replace(prompt=it.prompt, response=it.responses[0]) if it.stripped else question
-            for question, it in zip(questions, seen, strict=True)
+        seen = [self._strip(it.prompt, it.response) for it in questions]
+        kept = [
+            row._replace(prompt=it.prompt, response=it.responses[0]) if it.stripped else row
+            for row, it in zip(questions, seen, strict=True)
         ]
         with self._lock:
-            given = self._answers(_Kind(self._score, Score, _lent_question), questions)
-            given = _telling(given, seen)
-            found = [self._shaped(score, it) for score, it in zip(given, questions, strict=True)]
+            given = self._answers(self._score, Score, kept, seen)
+            found = [self._shaped(score, row) for score, row in zip(given, kept, strict=True)]
             values = [score.value for score in found if score.value is not None]
             self._sum, self._number = self._sum + sum(values), self._number + len(values)
             return found
@@ -230,14 +230,13 @@ class ScalarRewards:
     def margins(self, comparisons: Sequence[Comparison]) -> list[Margin]:
         """`compare` without the exception: a row that failed carries its `error` instead."""
         seen = [self._strip(row.prompt, row.first, row.second) for row in comparisons]
-        comparisons = [
+        kept = [
             row.model_copy(update={"prompt": it.prompt, "first": it.responses[0], "second": it.responses[1]})
             if it.stripped else row
             for row, it in zip(comparisons, seen, strict=True)
         ]  # fmt: skip
         with self._lock:
-            given = self._answers(_Kind(self.model.compare, Margin, _lent_comparison), comparisons)
-        return _telling(given, seen)
+            return self._answers(self.model.compare, Margin, kept, seen)
 
     def unread(self, error: Exception) -> Score:
         """The score of a row that could not even be read; counted like any other."""
@@ -260,24 +259,29 @@ class ScalarRewards:
                     ) from answer.error
         return found
 
-    def _answers(self, kind: _Kind[Asked, Found], rows: Sequence[Asked]) -> list[Found]:
+    def _answers(
+        self, ask: Ask[Asked], made: type[Found], rows: Sequence[Asked], seen: Sequence[Seen]
+    ) -> list[Found]:
         known, refuse = self.model.users_, self.settings.unknown_user == "refuse"
-        found = [kind.made(None, None, None, "unknown_user")] * len(rows)
+        found = [made(None, None, None, "unknown_user")] * len(rows)
         asked = [i for i, row in enumerate(rows) if not refuse or row.user_id in known]
         failed = []
-        for i, answer in zip(asked, _isolated(kind.ask, [rows[i] for i in asked]), strict=True):
-            found[i] = _read(kind.made, answer)
+        for i, answer in zip(asked, _isolated(ask, [rows[i] for i in asked]), strict=True):
+            found[i] = _read(made, answer)
             if rows[i].user_id not in known and found[i].status == "ok":
                 found[i] = found[i]._replace(status="population")
             elif rows[i].user_id in known and found[i].error is not None:
                 failed.append(i)
         if failed and self.settings.on_error == "population":
-            lent = _isolated(kind.ask, [kind.lend(rows[i]) for i in failed])
+            lent = _isolated(ask, [_of_nobody(rows[i]) for i in failed])
             for i, answer in zip(failed, lent, strict=True):
-                if (substitute := _read(kind.made, answer)).error is None:
+                if (substitute := _read(made, answer)).error is None:
                     found[i] = substitute._replace(status=found[i].status, error=found[i].error)
         self.counts.update(answer.status for answer in found)
-        return found
+        return [
+            answer._replace(stripped=it.stripped) if it.stripped else answer
+            for answer, it in zip(found, seen, strict=True)
+        ]
 
     def _shaped(self, score: Score, question: RewardQuestion) -> Score:
         if score.value is None:
@@ -295,9 +299,7 @@ class ScalarRewards:
         return self.model.score([Answer(it.prompt, it.response, it.user_id) for it in questions])
 
 
-def _isolated(
-    ask: Callable[[Sequence[Asked]], Sequence[Reward | Verdict | Failure]], rows: Sequence[Asked]
-) -> list[Reward | Verdict | Failure | Exception]:
+def _isolated(ask: Ask[Asked], rows: Sequence[Asked]) -> list[Reward | Verdict | Failure | Exception]:
     """An answer to every row; one that makes the model raise is found by halving and gets the exception.
 
     Where the model behind it cannot be reached, that is every row's.
@@ -345,17 +347,8 @@ def _in_short(found: Score | Margin) -> str:
     return f"{found.value:+.3f}{error}, {found.status}"
 
 
-def _telling(found: list[Found], seen: Sequence[Seen]) -> list[Found]:
-    """The same answers, with what was stripped of their rows."""
-    return [
-        answer._replace(stripped=it.stripped) if it.stripped else answer
-        for answer, it in zip(found, seen, strict=True)
-    ]
-
-
-def _lent_question(question: RewardQuestion) -> RewardQuestion:
-    return question._replace(user_id=NOBODY)
-
-
-def _lent_comparison(comparison: Comparison) -> Comparison:
-    return comparison.model_copy(update={"user_id": NOBODY})
+def _of_nobody(row: Asked) -> Asked:
+    """The same question about nobody."""
+    if isinstance(row, RewardQuestion):
+        return row._replace(user_id=NOBODY)
+    return row.model_copy(update={"user_id": NOBODY})

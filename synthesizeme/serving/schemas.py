@@ -7,15 +7,14 @@ their models say on the page what is to be sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, field_validator
 
 from synthesizeme.feedback import Scale
 from synthesizeme.serving.access import Scope
-from synthesizeme.serving.personas import Change, PersonaShown
+from synthesizeme.serving.personas import Change
 from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
@@ -28,7 +27,7 @@ ABOUT = (
     "only. value is taste + floor, unless it is cautious or normalised; floor is 0 for what answers its "
     "prompt, and far below for what does not."
 )
-Schema = dict[str, Any]
+Schema = dict[Any, Any]
 _Row = TypeVar("_Row")
 _PESSIMISM = "Standard errors to be taken off the reward, in place of the server's own number of them."
 _Number = float | None
@@ -177,82 +176,61 @@ _ERRORS = {
     500: "A fault of the server", 503: "Not ready, or the store of users cannot be reached; try again",
     504: "The deadline passed",
 }  # fmt: skip
-_ANSWERED = (401, 403, 421, 500)
-_ASKED = (*_ANSWERED, 400, 408, 413, 415, 422, 429, 503, 504)
-_OF_A_USER = (*_ANSWERED, 404, 422, 429, 503, 504)
-_CHANGED = (*_OF_A_USER, 400, 408, 409, 413, 415)
-_CORRECTED = (*_OF_A_USER, 400, 408, 409, 413, 415)
-_ROUTES: Mapping[str, tuple[str, tuple[int, ...], Any]] = {
-    "score": ("Rewards of responses", _ASKED, ScoreAnswer | Results[ScoreAnswer]),
-    "compare": ("Margins of one response over another", _ASKED, MarginAnswer | Results[MarginAnswer]),
-    "get_reward": ("Rewards in OpenRLHF's protocol; labels hold the user ids", _ASKED, RewardsAnswer),
-    "add_pairs": ("Add choices of a user, who is refitted at once", _CHANGED, PairsAdded),
-    "add_feedback": (
-        "Add ties, rankings, ratings and edits of a user, who is refitted at once; not_learned_from counts "
-        "what the model makes no use of, by kind",
-        _CHANGED, FeedbackAdded,
-    ),
-    "put_words": (
-        "Take what a user said in place of what was known of it; read says whether the model makes use of it",
-        _CHANGED, WordsPut,
-    ),
-    "show_persona": ("What is believed of a user, and what the user corrected", _OF_A_USER, PersonaShown),
-    "correct_persona": ("Add, edit, pin or strike a sentence about the user", _CORRECTED, PersonaShown),
-    "export_user": ("Everything that is known of a user", _OF_A_USER, UserExport),
-    "delete_user": ("Forget a user: what was said, and what was learned", (*_OF_A_USER, 409), UserDeleted),
-    "metrics": ("Counters for Prometheus", _ANSWERED, str),
-    "healthz": ("Whether the process is alive", (), Alive),
-    "readyz": ("Whether it takes requests", (503,), Ready),
-}  # fmt: skip
-"""By the name of each endpoint: what it is for, how it may fail, and what it answers."""
+ANSWERED = (401, 403, 421, 500)
+ASKED = (*ANSWERED, 400, 408, 413, 415, 422, 429, 503, 504)
+OF_A_USER = (*ANSWERED, 404, 422, 429, 503, 504)
+CHANGED = (*OF_A_USER, 400, 408, 409, 413, 415)
+CORRECTED = (*CHANGED,)
+"""How routes may fail that answer, are asked, are of a user, change a user, correct a persona."""
+USER = "/v1/users/{user_id:path}"
 
 
-@dataclass(frozen=True)
-class Docs:
-    """What is said about one route."""
+class Route(NamedTuple):
+    """One address of the server."""
 
+    method: str
+    path: str
+    scope: Scope | None
+    """Least scope that it needs, where there are tokens; None: none."""
     summary: str
-    extra: Schema
-    responses: dict[int | str, Schema]
+    """What it is for."""
+    codes: tuple[int, ...]
+    """How it may fail."""
+    answer: Any
+    """Type of what it answers."""
 
 
-class Pages:
-    """What is said about the routes of one server.
+def described(routes: Mapping[str, Route], limits: Limits, *, tokens: bool) -> dict[str, Schema]:
+    """What the page says of each route: arguments of FastAPI's routes.
 
     Args:
-        limits: Its sizes.
+        routes: By the names of their endpoints.
+        limits: Sizes of the server.
         tokens: Whether it asks for tokens.
     """
+    types = bodies(limits)
+    return {name: _described(name, route, types, tokens) for name, route in routes.items()}
 
-    def __init__(self, limits: Limits, *, tokens: bool) -> None:
-        self._bodies, self._tokens = bodies(limits), tokens
 
-    def of(self, route: str, scope: Scope | None) -> Docs:
-        """What is said about a route, by the name of its endpoint."""
-        summary, codes, answer = _ROUTES[route]
-        extra: Schema = {}
-        if (body := self._bodies.get(route)) is not None:
-            extra["requestBody"] = {"required": True, "content": _content(body)}
-        if set(_OF_A_USER) <= set(codes):
-            user = {
-                "name": "user_id",
-                "in": "path",
-                "required": True,
-                "schema": _schema(self._bodies["user"]),
-            }
-            extra["parameters"] = [user]
-        if codes is _CHANGED:
-            replace = {"type": "boolean", "default": False}
-            extra["parameters"].append({"name": "replace", "in": "query", "schema": replace})
-        if self._tokens and scope is not None:
-            extra["security"] = [{"token": []}]
-            extra["description"] = f"Needs a token of scope {scope}, or a higher one."
-        responses: dict[int | str, Schema] = {
-            code: {"description": _ERRORS[code], "content": _content(ErrorAnswer)} for code in sorted(codes)
-        }
-        kind = "text/plain" if route == "metrics" else "application/json"
-        responses[200] = {"description": "The answer", "content": _content(answer, kind)}
-        return Docs(summary, extra, responses)
+def _described(name: str, route: Route, types: Mapping[str, Any], tokens: bool) -> Schema:
+    extra: Schema = {}
+    if name in types:
+        extra["requestBody"] = {"required": True, "content": _content(types[name])}
+    if route.path.startswith(USER):
+        user = {"name": "user_id", "in": "path", "required": True, "schema": _schema(types["user"])}
+        extra["parameters"] = [user]
+    if route.codes is CHANGED:
+        replace = {"type": "boolean", "default": False}
+        extra["parameters"].append({"name": "replace", "in": "query", "schema": replace})
+    if tokens and route.scope is not None:
+        extra["security"] = [{"token": []}]
+        extra["description"] = f"Needs a token of scope {route.scope}, or a higher one."
+    responses: Schema = {
+        code: {"description": _ERRORS[code], "content": _content(ErrorAnswer)} for code in sorted(route.codes)
+    }
+    kind = "text/plain" if name == "metrics" else "application/json"
+    responses[200] = {"description": "The answer", "content": _content(route.answer, kind)}
+    return {"summary": route.summary, "openapi_extra": extra, "responses": responses}
 
 
 def bodies(limits: Limits) -> dict[str, Any]:

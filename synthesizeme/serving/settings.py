@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, TypedDict
 
 from synthesizeme.errors import ConfigError, UnknownNameError
-from synthesizeme.scoring import RewardScale
+from synthesizeme.scoring import PersonalRewards, RewardScale
 from synthesizeme.serving.stripping import ALL, KINDS, NONE, read_strip
 
 _WORDS = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
-
-
-class Measured(Protocol):
-    """What the scale of a reward is read from."""
-
-    @property
-    def name(self) -> str:
-        """Name in messages."""
-
-    @property
-    def standard_errors(self) -> bool:
-        """Whether every reward has a standard error."""
-
-    @property
-    def reward_scale(self) -> RewardScale | None:
-        """Mean and scale of the rewards of the training answers; None if they are not known."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +72,7 @@ class Settings:
         if problems:
             raise ConfigError(problems)
 
-    def check(self, model: Measured) -> None:
+    def check(self, model: PersonalRewards) -> None:
         """Refuse what a model cannot do.
 
         Raises:

@@ -1,11 +1,15 @@
-"""Stores of users as a server has them: one in memory, and one in front of a store that may be away."""
+"""Users as a server keeps them: in memory, in a store that may be away, and shared by several processes."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from pathlib import Path
+from typing import Any
 
 from synthesizeme.errors import StoreUnavailableError
 from synthesizeme.feedback import Judgement, UserWords
@@ -26,7 +30,6 @@ PATIENCE_S = 1.0
 other, so scores wait that long too."""
 REST_S = 1.0
 """How long a store that was away is not asked again."""
-_Result = TypeVar("_Result")
 
 
 class MemoryUsers:
@@ -137,67 +140,71 @@ class Breaker:
         self._store, self._rest_s, self._clock = store, rest_s, clock
         self._until = float("-inf")
 
-    def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
-        """See `UserStore.pairs`."""
-        return self._ask(lambda: self._store.pairs(user_id))
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """A method of the store, which does not reach it while it rests."""
+        method = getattr(self._store, name)
 
-    def feedback(self, user_id: str) -> tuple[Judgement, ...]:
-        """See `UserStore.feedback`."""
-        return self._ask(lambda: self._store.feedback(user_id))
+        def asked(*given: Any, **named: Any) -> Any:
+            if self._clock() < self._until:
+                raise StoreUnavailableError("the store was out of reach a moment ago. Cure: try again soon")
+            try:
+                return method(*given, **named)
+            except StoreUnavailableError:
+                self._until = self._clock() + self._rest_s
+                raise
 
-    def words(self, user_id: str) -> UserWords | None:
-        """See `UserStore.words`."""
-        return self._ask(lambda: self._store.words(user_id))
-
-    def add_pairs(
-        self,
-        user_id: str,
-        pairs: Sequence[PreferencePair],
-        *,
-        words: UserWords | None = None,
-        feedback: Sequence[Judgement] = (),
-        taken_back: Collection[str] = (),
-    ) -> int:
-        """See `UserStore.add_pairs`."""
-        return self._ask(
-            lambda: self._store.add_pairs(
-                user_id, pairs, words=words, feedback=feedback, taken_back=taken_back
-            )
-        )
-
-    def put_profile(
-        self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
-    ) -> VersionNote:
-        """See `UserStore.put_profile`."""
-        return self._ask(
-            lambda: self._store.put_profile(profile, made_from=made_from, expected_version=expected_version)
-        )
-
-    def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
-        """See `UserStore.profile`."""
-        return self._ask(lambda: self._store.profile(user_id, version))
-
-    def versions(self, user_id: str) -> tuple[VersionNote, ...]:
-        """See `UserStore.versions`."""
-        return self._ask(lambda: self._store.versions(user_id))
-
-    def delete(self, user_id: str) -> Deleted:
-        """See `UserStore.delete`."""
-        return self._ask(lambda: self._store.delete(user_id))
-
-    def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
-        """See `UserStore.users`."""
-        return self._ask(lambda: self._store.users(after, limit))
+        return asked
 
     def close(self) -> None:
         """See `UserStore.close`."""
         self._store.close()
 
-    def _ask(self, work: Callable[[], _Result]) -> _Result:
-        if self._clock() < self._until:
-            raise StoreUnavailableError("the store was out of reach a moment ago. Cure: try again soon")
-        try:
-            return work()
-        except StoreUnavailableError:
-            self._until = self._clock() + self._rest_s
-            raise
+
+_OWNER, _DIGEST = 8, 16
+_RECORD = _OWNER + _DIGEST
+
+
+class Changes:
+    """A file that every process appends to when it has changed a user, and reads before it answers.
+
+    It holds no id, only digests under a key that is written nowhere. An append of a few bytes is whole or not
+    there, so no lock is needed; that nothing is new costs one look at the size of the file.
+
+    Args:
+        path: The file; made if it does not exist. All that it holds is news to a process that opens it.
+        key: The same in all processes.
+    """
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        self._key, self._own = key, secrets.token_bytes(_OWNER)
+        self._read = 0
+
+    def digest(self, user_id: str) -> bytes:
+        """What stands for a user."""
+        return hashlib.blake2b(
+            user_id.encode("utf-8", "surrogatepass"), key=self._key, digest_size=_DIGEST
+        ).digest()
+
+    def tell(self, user_id: str) -> None:
+        """Let the others know that a user was changed; call it when the change can be seen."""
+        os.write(self._file, self._own + self.digest(user_id))
+
+    def any(self) -> bool:
+        """Whether there may be news."""
+        return self._size() > self._read
+
+    def news(self) -> set[bytes]:
+        """Digests of the users that others have changed since the last call."""
+        data = os.pread(self._file, self._size() - self._read, self._read)
+        whole = len(data) - len(data) % _RECORD
+        self._read += whole
+        records = (data[start : start + _RECORD] for start in range(0, whole, _RECORD))
+        return {record[_OWNER:] for record in records if record[:_OWNER] != self._own}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size

@@ -29,7 +29,7 @@ from synthesizeme.plain_text import short_repr
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.loaded import LoadedRewardModel
 from synthesizeme.serving.opening import opened
-from synthesizeme.serving.rewards import RewardQuestion, ScalarRewards, Score, Status
+from synthesizeme.serving.rewards import TOLD, RewardQuestion, ScalarRewards, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
 from synthesizeme.serving.settings import GivenSettings, Settings
 
@@ -77,21 +77,20 @@ def reward_function(
             knows nobody while unknown users are refused.
         DataError: the folder holds no checkpoint that can be read.
     """
-    return PersonalReward(_bare(model), profiles, settings, user_column, about_column)
+    bare = model.model if isinstance(model, LoadedRewardModel) else model
+    return PersonalReward(bare, profiles, settings, user_column, about_column)
 
 
 def async_reward_function(
-    model: PersonalRewards | LoadedRewardModel | str | Path | None = None,
-    *,
-    profiles: str | None = None,
-    user_column: str = "user_id",
-    about_column: str = "about",
-    **settings: Unpack[GivenSettings],
+    model: PersonalRewards | LoadedRewardModel | str | Path | None = None, **options: Any
 ) -> AsyncPersonalReward:
-    """`reward_function` as a coroutine function: it scores in a thread while others are awaited."""
-    return AsyncPersonalReward(
-        personal_reward, PersonalReward(_bare(model), profiles, settings, user_column, about_column)
-    )
+    """`reward_function` as a coroutine function: it scores in a thread while others are awaited.
+
+    Args:
+        model: See `reward_function`.
+        **options: Likewise.
+    """
+    return AsyncPersonalReward(personal_reward, reward_function(model, **options))
 
 
 class PersonalReward:
@@ -158,14 +157,10 @@ class PersonalReward:
         return [score.value for score in found]
 
     def _metrics(self, found: Sequence[Score]) -> dict[str, float]:
-        metrics = {
-            "scored": [float(score.scored) for score in found],
-            "taste": [score.taste for score in found if score.taste is not None],
-            "floor": [score.floor for score in found if score.floor is not None],
-            "below_floor": [float(self._scalar.fallen(score)) for score in found if score.floor is not None],
-            "stripped": [float(bool(score.stripped)) for score in found if score.value is not None],
-        }
-        return {name: sum(values) / len(values) for name, values in metrics.items() if values}
+        told = [self._scalar.told(score) for score in found if score.value is not None]
+        known = {name: [value for it in told if (value := it[name]) is not None] for name in TOLD}
+        known["scored"] = [score.scored for score in found]
+        return {name: sum(values) / len(values) for name, values in known.items() if values}
 
     def _say_none(self, asked: Sequence[RewardQuestion | DataError], found: Sequence[Score]) -> None:
         """Warn, once for each reason, of the rows that got None."""
@@ -233,12 +228,6 @@ def _why(asked: RewardQuestion | DataError, score: Score) -> str:
         return f"of row {score.error.line}: {field}: {problem}"
     ours = isinstance(score.error, SynthesizeMeError)
     return str(score.error) if ours else f"the model raised {type(score.error).__name__}"
-
-
-def _bare(
-    model: PersonalRewards | LoadedRewardModel | str | Path | None,
-) -> PersonalRewards | str | Path | None:
-    return model.model if isinstance(model, LoadedRewardModel) else model
 
 
 def _opened(

@@ -1,25 +1,30 @@
-"""Users of a served model: their pairs and words, and the state refitted from them at once."""
+"""Users of a model: their pairs and words, and the states that are fitted to them, in a server at once."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from synthesizeme.datasets import by_user
 from synthesizeme.datasets.rows import ReadReport, SourceRow, messages, strict_feedback, strict_pair
 from synthesizeme.errors import DataError, StoreError
+from synthesizeme.evaluation.selective import Abstainer, rule_of_model
 from synthesizeme.feedback import Judgement, UserWords
+from synthesizeme.plain_text import id_list, printable
 from synthesizeme.profiles.store import Deleted, UserStore
 from synthesizeme.profiles.views import every_user
 from synthesizeme.scoring import PersonalRewards
-from synthesizeme.types import PreferencePair
+from synthesizeme.serving.stores import Changes
+from synthesizeme.types import PreferencePair, Role
 
-SOURCE, FEEDBACK = "pairs", "feedback"
+if TYPE_CHECKING:
+    from reward_models import RewardModel
+
+
 _Thing = TypeVar("_Thing")
 
 
@@ -132,15 +137,49 @@ class Users:
             StoreError: they cannot be stored; the model is as it was before.
         """
         self.catch_up([user_id])
-        before, said = self.store.pairs(user_id), self.store.words(user_id)
-        listened = self.store.feedback(user_id)
+        before, listened = self.store.pairs(user_id), self.store.feedback(user_id)
+        said = self.store.words(user_id)
         stored = [it for it in before if it.pair_id not in taken_back]
         heard = [it for it in listened if it.feedback_id not in taken_back]
-        fewer = len(stored) + len(heard) < len(before) + len(listened)
+        new = _new(pairs, stored, lambda it: it.pair_id, "pair")
         further = _new(feedback, heard, lambda it: it.feedback_id, "feedback")
+        fewer = len(stored) + len(heard) < len(before) + len(listened)
         learned = any(it.kind in self.model.reads_feedback for it in further)
-        if not (pairs or learned or fewer or (words is not None and self.model.reads_words)):
-            return self._kept(user_id, words, feedback, further)
+        refits = bool(pairs) or fewer or learned or (words is not None and self.model.reads_words)
+        together, all_heard = [*stored, *new], [*heard, *further]
+        if refits:
+            self._check(user_id, before, together, all_heard, replace)
+        if new or further or fewer or (words is not None and words != said):
+            state = self.model.users_.get(user_id)
+            if refits:
+                self._fit(user_id, together, words or said, all_heard)
+            try:
+                self.store.add_pairs(user_id, new, words=words, feedback=further, taken_back=taken_back)
+            except Exception:
+                self._put_back(user_id, state)
+                raise
+            if refits:
+                self._tell(user_id)
+        told: dict[str, Any] = {"added": len(new), "pairs": len(together)}
+        if words is not None:
+            told["read"] = self.model.reads_words
+        if feedback:
+            told |= {"feedback_added": len(further), "feedback": len(all_heard)}
+            told["not_learned_from"] = self._unread(feedback)
+        return told
+
+    def _unread(self, feedback: Sequence[Judgement]) -> dict[str, int]:
+        return dict(Counter(it.kind for it in feedback if it.kind not in self.model.reads_feedback))
+
+    def _check(
+        self,
+        user_id: str,
+        before: Sequence[PreferencePair],
+        pairs: Sequence[PreferencePair],
+        feedback: Sequence[Judgement],
+        replace: bool,
+    ) -> None:
+        """Refuse to lose the history that a checkpoint was trained on, and more of one user than is kept."""
         trained = user_id in self.model.users_ and user_id not in self._by_words
         if trained and not before and not replace:
             raise HistoryMissingError(
@@ -148,55 +187,9 @@ class Users:
                 "sent alone would replace it",
                 cure="start the server with --data and the user's history, or add ?replace=true.",
             )
-        new = _new(pairs, stored, lambda it: it.pair_id, "pair")
-        together, all_heard = [*stored, *new], [*heard, *further]
-        self._refuse_more(len(together), len(all_heard))
-        spoken = words is not None and words != said
-        if new or spoken or further or fewer:
-            state = self.model.users_.get(user_id)
-            self._fit(user_id, together, words or said, all_heard)
-            try:
-                self.store.add_pairs(user_id, new, words=words, feedback=further, taken_back=taken_back)
-            except Exception:
-                self._put_back(user_id, state)
-                raise
-            self._tell(user_id)
-        return {"added": len(new), "pairs": len(together), **self._told(words, feedback, further, all_heard)}
-
-    def _refuse_more(self, pairs: int, feedback: int) -> None:
-        if (most := max(pairs, feedback)) > self.most_pairs:
-            noun = "pairs" if pairs == most else "pieces of feedback"
-            raise DataError(f"the user would have {most} {noun}; expected at most {self.most_pairs}")
-
-    def _kept(
-        self,
-        user_id: str,
-        words: UserWords | None,
-        feedback: Sequence[Judgement],
-        further: Sequence[Judgement],
-    ) -> dict[str, Any]:
-        """Store what the model does not read, for one that does."""
-        self.store.add_pairs(user_id, (), words=words, feedback=further)
-        all_heard = self.store.feedback(user_id)
-        number = len(self.store.pairs(user_id))
-        return {"added": 0, "pairs": number, **self._told(words, feedback, further, all_heard)}
-
-    def _told(
-        self,
-        words: UserWords | None,
-        feedback: Sequence[Judgement],
-        further: Sequence[Judgement],
-        all_heard: Sequence[Judgement],
-    ) -> dict[str, Any]:
-        """What became of words and feedback, where there were some."""
-        told: dict[str, Any] = {} if words is None else {"read": self.model.reads_words}
-        if feedback:
-            unread = (it for it in feedback if it.kind not in self.model.reads_feedback)
-            told |= {
-                "feedback_added": len(further), "feedback": len(all_heard),
-                "not_learned_from": dict(Counter(it.kind for it in unread)),
-            }  # fmt: skip
-        return told
+        for noun, number in (("pairs", len(pairs)), ("pieces of feedback", len(feedback))):
+            if number > self.most_pairs:
+                raise DataError(f"the user would have {number} {noun}; expected at most {self.most_pairs}")
 
     def export(self, user_id: str) -> dict[str, Any] | None:
         """Everything that is known of a user, or None: pairs, own words, profiles, what the model learned."""
@@ -278,88 +271,117 @@ def _new(
     return list(new.values())
 
 
-def read_pair(row: dict[str, Any], user_id: str, number: int) -> PreferencePair:
+def read_pair(place: SourceRow, user_id: str) -> PreferencePair:
     """A pair of a request; prompt and responses may be bare text, the user is the one of the request.
 
     Raises:
         DataError: it is no pair, names another user, or is of the test split.
     """
-    place = SourceRow(SOURCE, number, row)
-    if row.get("user_id", user_id) != user_id:
-        raise place.error("is another user than that of the request", field="user_id")
-    if row.get("split") == "test":
-        raise place.error("is of the test split, which nothing may be learned from", field="split")
-    texts = {
-        field: messages(place, field, row[field], role=role)
-        for field, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))
-        if row.get(field) is not None
-    }
-    return strict_pair(SourceRow(SOURCE, number, {**row, **texts, "user_id": user_id}))
+    return strict_pair(_of_user(place, user_id, prompt="user", chosen="assistant", rejected="assistant"))
 
 
-def read_feedback(row: dict[str, Any], user_id: str, number: int) -> Judgement:
+def read_feedback(place: SourceRow, user_id: str) -> Judgement:
     """Feedback of a request: a row of our own format, of its user; the prompt may be bare text.
 
     Raises:
         DataError: it is none, names another user, or is of the test split.
     """
-    place = SourceRow(FEEDBACK, number, row)
-    if row.get("user_id", user_id) != user_id:
-        raise place.error("is another user than that of the request", field="user_id")
-    if row.get("split") == "test":
-        raise place.error("is of the test split, which nothing may be learned from", field="split")
-    prompt = row.get("prompt")
-    asked = {} if prompt is None else {"prompt": messages(place, "prompt", prompt, role="user")}
-    made = strict_feedback(SourceRow(FEEDBACK, number, {**row, **asked, "user_id": user_id}), ReadReport())
+    made = strict_feedback(_of_user(place, user_id, prompt="user"), ReadReport())
     assert made is not None, "a report of one row has seen no other"
     return made
 
 
-_OWNER, _DIGEST = 8, 16
-_RECORD = _OWNER + _DIGEST
+def _of_user(place: SourceRow, user_id: str, **texts: Role) -> SourceRow:
+    """A row of a request as one of its user's, with messages in place of bare texts, by their roles.
+
+    Raises:
+        DataError: it names another user, or is of the test split.
+    """
+    row = place.row
+    if row.get("user_id", user_id) != user_id:
+        raise place.error("is another user than that of the request", field="user_id")
+    if row.get("split") == "test":
+        raise place.error("is of the test split, which nothing may be learned from", field="split")
+    given = [name for name in texts if row.get(name) is not None]
+    turns = {name: messages(place, name, row[name], role=texts[name]) for name in given}
+    return changed(place, row={**row, **turns, "user_id": user_id})
 
 
-class Changes:
-    """A file that every process appends to when it has changed a user, and reads before it answers.
+@dataclass(frozen=True)
+class FittedUsers:
+    """To what users were fitted."""
 
-    It holds no id, only digests under a key that is written nowhere. An append of a few bytes is whole or not
-    there, so no lock is needed; that nothing is new costs one look at the size of the file.
+    histories: dict[str, list[PreferencePair]]
+    """Pairs by user; none of a user who only spoke."""
+    words: dict[str, UserWords]
+    """Words by user."""
+    left_out: Counter[str]
+    """Pairs of the test split by user, which are not learned from."""
+    known: list[str]
+    """Users whose words alone were not taken, since the model knows them from training."""
+    abstainer: Abstainer | None
+    """Says which comparisons are answered; None without a promise."""
+
+
+def fit_users(
+    model: RewardModel,
+    pairs: Sequence[PreferencePair] | None,
+    words: Mapping[str, UserWords],
+    *,
+    user: str | None = None,
+    max_error: float | None = None,
+    sources: tuple[str, str] = ("pairs", "words"),
+) -> FittedUsers:
+    """Fit users to their pairs and words; the shared weights of the model stay.
 
     Args:
-        path: The file; made if it does not exist. All that it holds is news to a process that opens it.
-        key: The same in all processes.
+        model: A fitted model.
+        pairs: Pairs of any users; those of the test split are left out. None gives none.
+        words: What users said beside choices, by user; unread by a model that reads no words.
+        user: The only user that is fitted; by default all of them.
+        max_error: The error that is promised: pairs of the split validation are then not fitted to, and say
+            from which confidence on a comparison is answered.
+        sources: Where pairs and words come from, for messages.
+
+    Raises:
+        DataError: there is nothing of anybody who is asked about, or with `max_error` there are too few
+            validation pairs, or pairs that the model learned from.
+        ConfigError: `max_error` is not within (0, 1).
     """
+    histories, left_out = ({}, Counter[str]()) if pairs is None else _histories(pairs, user, sources[0])
+    validation: list[PreferencePair] = []
+    if max_error is not None:
+        validation = [it for own in histories.values() for it in own if it.split == "validation"]
+        histories = {name: [it for it in own if it.split != "validation"] for name, own in histories.items()}
+    spoken = dict(words)
+    if spoken and user is not None:
+        if user not in spoken:
+            problem = f"has no words of user {printable(user, 60)!r}; it has those of {id_list(spoken)}"
+            raise DataError(problem, source=sources[1], cure="check --user.")
+        spoken = {user: spoken[user]}
+    spoken = spoken if model.reads_words else {}
+    known = [name for name in spoken if name in model.users_ and name not in histories]
+    spoken = {name: said for name, said in spoken.items() if name not in known}
+    told = {**histories, **{name: [] for name in spoken if name not in histories}}
+    model.fit_users(told, spoken)
+    rule = None if max_error is None else rule_of_model(model, validation, max_error, sources[0])
+    return FittedUsers(told, spoken, left_out, known, None if rule is None else Abstainer(rule))
 
-    def __init__(self, path: Path, key: bytes) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        self._key, self._own = key, secrets.token_bytes(_OWNER)
-        self._read = 0
 
-    def digest(self, user_id: str) -> bytes:
-        """What stands for a user."""
-        return hashlib.blake2b(
-            user_id.encode("utf-8", "surrogatepass"), key=self._key, digest_size=_DIGEST
-        ).digest()
-
-    def tell(self, user_id: str) -> None:
-        """Let the others know that a user was changed; call it when the change can be seen."""
-        os.write(self._file, self._own + self.digest(user_id))
-
-    def any(self) -> bool:
-        """Whether there may be news."""
-        return self._size() > self._read
-
-    def news(self) -> set[bytes]:
-        """Digests of the users that others have changed since the last call."""
-        data = os.pread(self._file, self._size() - self._read, self._read)
-        whole = len(data) - len(data) % _RECORD
-        self._read += whole
-        records = (data[start : start + _RECORD] for start in range(0, whole, _RECORD))
-        return {record[_OWNER:] for record in records if record[:_OWNER] != self._own}
-
-    def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._file)
-
-    def _size(self) -> int:
-        return os.fstat(self._file).st_size
+def _histories(
+    pairs: Sequence[PreferencePair], user: str | None, source: str
+) -> tuple[dict[str, list[PreferencePair]], Counter[str]]:
+    """The pairs that may be learned from, and how many of the test split there are, by user."""
+    users = by_user(pairs)
+    asked = {name: users.get(name, []) for name in (users if user is None else [user])}
+    left_out = Counter({name: sum(it.split == "test" for it in own) for name, own in asked.items()})
+    found = {name: [it for it in own if it.split != "test"] for name, own in asked.items()}
+    histories = {name: own for name, own in found.items() if own}
+    if not histories:
+        whose = "anybody" if user is None else f"user {printable(user, 60)!r}"
+        raise DataError(
+            f"has no train or validation pair of {whose}",
+            source=source,
+            cure="check --user, or the `split` of the rows.",
+        )
+    return histories, left_out

@@ -127,10 +127,7 @@ def _results(rewards: ScalarRewards, responses: list[Any], infos: list[Any]) -> 
 
 def _result(rewards: ScalarRewards, score: Score) -> dict[str, Any]:
     found = rewards.substituted(score)
-    return VerlResult(
-        score=found.value, scored=found.scored, status=found.status, taste=found.taste, floor=found.floor,
-        below_floor=rewards.fallen(found), stripped=int(bool(found.stripped)),
-    )  # fmt: skip
+    return VerlResult(score=found.value, status=found.status, **rewards.told(found))
 
 
 def _asked(info: Any, response: Any) -> RewardQuestion | DataError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from synthesizeme.errors import ConfigError, DataError, MissingExtraError
 from synthesizeme.profile import UserProfile
@@ -21,8 +21,7 @@ from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving.access import Access, read_tokens, refuse_strangers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.stores import PATIENCE_S, Breaker
-from synthesizeme.serving.users import Changes
+from synthesizeme.serving.stores import PATIENCE_S, Breaker, Changes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -154,7 +153,7 @@ def opened_store(options: ServerOptions) -> UserStore:
         key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
         opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
-        store = Breaker(opened)
+        store = cast(UserStore, Breaker(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
             if usable := [pair for pair in rows if pair.split != "test"]:

@@ -102,9 +102,7 @@ def seen_from(path, module, put_off):
     if package == "reward_models":
         return LAYER[seen] <= 1
     if part == "evaluation":
-        benchmarks = (
-            folders[1:] in (["benchmarks"], ["harness"], ["reward_bench"]) and seen in BENCHMARKS_MAY_SEE
-        )
+        benchmarks = folders[1:] in (["benchmarks"], ["harness"]) and seen in BENCHMARKS_MAY_SEE
         return LAYER[seen] == 0 or benchmarks
     return LAYER[seen] < LAYER[part] or (LAYER[seen] == LAYER[part] and LAYER[part] in SIBLINGS)
 

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthesizeme.backends.builtin._meaning import as_quote, quoted
-from synthesizeme.backends.builtin._words import PLAIN, STRENGTHS, state, strength_word, understand
+from synthesizeme.backends.builtin._words import (
+    PLAIN,
+    STRENGTHS,
+    as_quote,
+    quoted,
+    state,
+    strength_word,
+    understand,
+)
 from synthesizeme.personas.synthesis import MAX_SENTENCE_CHARACTERS
 from synthesizeme.stylometry import FEATURE, FEATURES
 

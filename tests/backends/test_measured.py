@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from synthesizeme import stylometry
-from synthesizeme.backends.builtin._meaning import meaning
 from synthesizeme.backends.builtin._weights import Measured
+from synthesizeme.backends.builtin._words import meaning
 
 
 def test_values_are_those_of_the_features_and_of_response_and_question_apart():

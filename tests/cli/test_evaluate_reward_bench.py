@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-RECORDED = Path(__file__).parents[1] / "evaluation" / "reward_bench_2.jsonl"
+RECORDED = Path(__file__).parents[1] / "comparison" / "reward_bench_2.jsonl"
 
 
 @pytest.fixture

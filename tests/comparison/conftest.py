@@ -7,9 +7,8 @@ import pytest
 
 import reward_models
 from synthesizeme.backends import Session, open_model
-from synthesizeme.comparison.participants import participants
 from synthesizeme.comparison.runner import Runner, Watcher
-from synthesizeme.comparison.systems import ScorerPool
+from synthesizeme.comparison.systems import Measuring, participants
 from synthesizeme.comparison.tasks import divided
 from synthesizeme.induction.one_user import InductionSettings
 
@@ -60,8 +59,8 @@ def run(opposite_tastes, tmp_path) -> Callable[..., object]:
         tasks = divided(benchmark, **{"cold_start": False, **how})
         who = participants(names)
         with Session(open_model("builtin")) as session:
-            pool = ScorerPool(InductionSettings(), session)
-            systems = who.systems({MODEL: arguments or {}}, pool)
+            measuring = Measuring(InductionSettings(), session, arguments={MODEL: arguments or {}})
+            systems = who.systems(measuring)
             runner = Runner(benchmark, tasks, tmp_path / "out", watcher=notes, fresh=fresh)
             return runner.run(systems, named=dict.fromkeys(names, named)), notes
 

@@ -4,7 +4,7 @@ import pytest
 
 import reward_models
 from synthesizeme import discovery
-from synthesizeme.comparison.participants import USUAL_RETRIEVAL, participants, system_names
+from synthesizeme.comparison.systems import USUAL_RETRIEVAL, participants, system_names
 from synthesizeme.errors import UnknownNameError, install_line
 from synthesizeme.judges.names import JUDGES as PLAIN_JUDGES
 from synthesizeme.judges.names import REFERENCES, retrieval_judges

@@ -7,12 +7,11 @@ import opposites
 import pytest
 
 import reward_models
-from synthesizeme.comparison.personalization_tax import OVERALL, tax_report
+from synthesizeme.comparison.personalization_tax import OVERALL, read_reward_bench, tax_report
 from synthesizeme.errors import ConfigError
-from synthesizeme.evaluation.reward_bench import read_reward_bench
 from synthesizeme.scoring import as_answers
 
-QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "evaluation" / "reward_bench_2.jsonl")
+QUESTIONS = read_reward_bench(Path(__file__).parents[1] / "comparison" / "reward_bench_2.jsonl")
 PAIRS = [
     opposites.judged(user, number, calm=user != "loud", split="train")
     for user in ("calm", "quiet", "loud")

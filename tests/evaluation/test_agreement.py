@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from synthesizeme.datasets import read_pairs
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.agreement import agreement, judged_pairs
+from synthesizeme.evaluation.agreement import (
+    Judged,
+    agreement,
+    alpha_interval,
+    alphas_without,
+    judged_pairs,
+    krippendorff_alpha,
+)
 from synthesizeme.evaluation.intervals import left_open
-from synthesizeme.evaluation.krippendorff import Judged, alpha_interval, alphas_without, krippendorff_alpha
 from synthesizeme.feedback import THUMBS, Rating, Tie
 from synthesizeme.types import Message
 

@@ -6,10 +6,9 @@ import opposites
 import pytest
 
 import reward_models
-from synthesizeme.evaluation.beaten import Beaten, KindBeaten, answers_beaten
 from synthesizeme.evaluation.controls import LongerResponse
 from synthesizeme.evaluation.measurement import joined
-from synthesizeme.evaluation.no_answers import KINDS
+from synthesizeme.evaluation.no_answers import KINDS, Beaten, KindBeaten, answers_beaten
 from synthesizeme.evaluation.personal import measure_fold
 from synthesizeme.evaluation.report import measured_row
 from synthesizeme.evaluation.tables import leaderboard

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import judging
 import pytest
 from openai_stub import Reply
@@ -93,11 +95,15 @@ def test_a_cost_that_is_not_known_cannot_be_capped_and_a_known_one_is(openai_stu
         model_budget(open_model("m", settings), Caps(cost_usd=1.0))
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     budget = model_budget(open_model("openai/gpt-4o", ModelSettings(max_tokens=10)), Caps(cost_usd=1e-6))
-    with pytest.raises(BudgetError, match="US dollars is used up"), budget.admitted(ask_for("How deep?")):
-        pass
+    with pytest.raises(BudgetError, match="US dollars is used up"):
+        asyncio.run(admitted(budget))
     free = model_budget(open_model("builtin"), Caps(cost_usd=1e-6))
-    with free.admitted(ask_for("How deep?")) as taken:
-        assert taken == []
+    assert asyncio.run(admitted(free)) == []
+
+
+async def admitted(budget):
+    async with budget.admitted(ask_for("How deep?")) as taken:
+        return taken
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import two_tastes
 
 from synthesizeme.errors import StoreUnavailableError
-from synthesizeme.serving.users import Changes, Users
+from synthesizeme.serving.stores import Changes
+from synthesizeme.serving.users import Users
 
 KEY = bytes(32)
 

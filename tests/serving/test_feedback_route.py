@@ -6,6 +6,7 @@ import pytest
 import two_tastes
 
 import reward_models
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.feedback import THUMBS, Rating, Tie
 from synthesizeme.profiles import open_store
@@ -29,7 +30,7 @@ def trained():
 
 
 def said(row=THUMB, user="new", number=1):
-    return read_feedback(row, user, number)
+    return read_feedback(SourceRow("feedback", number, row), user)
 
 
 def test_a_row_of_feedback_is_read_strictly_with_a_bare_prompt():

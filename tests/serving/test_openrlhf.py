@@ -278,10 +278,9 @@ def test_columns_of_different_length_are_refused():
 
 
 def test_the_reply_of_no_rows_is_empty(stub):
-    fallen = ScalarRewards(stub).fallen
     rewards = ScalarRewards(stub)
-    assert reply([], rewards.substituted, fallen)["rewards"] == []
-    (row,) = reply([Score(None, None, None, "error")], rewards.substituted, fallen)["rewards"]
+    assert reply([], rewards)["rewards"] == []
+    (row,) = reply([Score(None, None, None, "error")], rewards)["rewards"]
     assert row == 0, "before any reward a typical one is 0"
 
 

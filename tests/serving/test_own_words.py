@@ -20,9 +20,9 @@ from synthesizeme.serving.app import ServerSettings
 from synthesizeme.serving.requests import Limits
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.rows import _say_cut, answered, read_question
-from synthesizeme.serving.stores import MemoryUsers
+from synthesizeme.serving.stores import Changes, MemoryUsers
 from synthesizeme.serving.trl import reward_function
-from synthesizeme.serving.users import Changes, HistoryMissingError, Users
+from synthesizeme.serving.users import HistoryMissingError, Users
 from synthesizeme.serving.verl import compute_score
 from synthesizeme.types import Message, PreferencePair
 

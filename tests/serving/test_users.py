@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import two_tastes
 
+from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, StoreUnavailableError
 from synthesizeme.serving.stores import MemoryUsers
 from synthesizeme.serving.users import HistoryMissingError, Users, read_pair
@@ -109,7 +110,9 @@ def test_what_is_exported_can_be_added_again(users):
     users.add("new", history(4))
     exported = users.export("new")
     users.delete("new")
-    pairs = [read_pair(row, "new", number) for number, row in enumerate(exported["pairs"], 1)]
+    pairs = [
+        read_pair(SourceRow("pairs", number, row), "new") for number, row in enumerate(exported["pairs"], 1)
+    ]
     users.add("new", pairs)
     assert users.export("new") == exported
 
@@ -139,11 +142,11 @@ def test_a_model_without_named_weights_is_exported_without_them(stub):
 )
 def test_a_row_that_is_no_pair_says_why(change, said):
     with pytest.raises(DataError, match=said):
-        read_pair({**ROW, **change}, "new", 1)
+        read_pair(SourceRow("pairs", 1, {**ROW, **change}), "new")
 
 
 def test_bare_texts_become_messages_and_an_id_is_derived():
-    one, other = (read_pair(dict(ROW), user, 1) for user in ("new", "newer"))
+    one, other = (read_pair(SourceRow("pairs", 1, dict(ROW)), user) for user in ("new", "newer"))
     assert (one.chosen_text, one.chosen[0].role, one.user_id) == ("a!", "assistant", "new")
     assert one.pair_id != other.pair_id
-    assert read_pair({**ROW, "pair_id": "mine"}, "new", 1).pair_id == "mine"
+    assert read_pair(SourceRow("pairs", 1, {**ROW, "pair_id": "mine"}), "new").pair_id == "mine"

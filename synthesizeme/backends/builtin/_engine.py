@@ -1,23 +1,29 @@
-"""The reader: one prompt in, one reply in words out."""
+"""The reader: one prompt in, one reply in words out.
+
+As a judge it weighs and gives its reasons; as a persona writer it makes statements about features, concepts
+and content, each with its pairs.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthesizeme.backends.builtin import _prompt, _weights, _writer
-from synthesizeme.backends.builtin._meaning import Vector
-from synthesizeme.backends.builtin._prompt import Choice, Rated, Shown
+from synthesizeme.backends.builtin import _prompt, _weights, _words
+from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
 from synthesizeme.backends.builtin._weights import STYLE, Measured
+from synthesizeme.backends.builtin._words import Vector, between
+from synthesizeme.plain_text import quotable
 from synthesizeme.stylometry import FEATURES
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response
+
 
 SAMPLING_NOISE = 0.4
 """Standard deviation of the weights of a further sample, so that samples differ as a model's would."""
@@ -77,11 +83,11 @@ class ReaderEngine:
             return self._trial(*trial)
         pairs = tuple(_prompt.read_pairs(last))
         if pairs:
-            limit = _prompt.read_limit(system, _writer.STATEMENTS)
-            wished = _writer.wished(_prompt.read_wishes(last), limit)
+            limit = _prompt.read_limit(system, STATEMENTS)
+            wishes = _wished(_prompt.read_wishes(last), limit)
             findings = _prompt.read_findings(system)
-            found = _writer.persona(self._features, pairs, limit - len(wished), findings)
-            return "\n".join([*wished, *found]) or "None"
+            found = _persona(self._features, pairs, limit - len(wishes), findings)
+            return "\n".join([*wishes, *found]) or "None"
         shown = _prompt.read_shown(last)
         if shown is None:
             return None
@@ -180,3 +186,80 @@ def _liked(index: int, weights: Vector) -> str:
     if index == STYLE:
         return CONTENT
     return FEATURES[index].more if weights[index] > 0 else FEATURES[index].less
+
+
+STATEMENTS = 12
+"""Statements in a persona where the instruction sets no limit."""
+LIKENESSES = 2
+"""Most statements that quote answers, each two that were chosen and two that were not."""
+_SUPPORTS = 0.2
+"""Difference from which on a pair is cited, in typical differences."""
+_CITED = 6
+
+
+def _wished(wishes: Mapping[str, str], limit: int) -> list[str]:
+    """Statements of what the user wished, by marker, in the user's words."""
+    return [f"The user wishes: {quotable(text)} [{marker}]" for marker, text in wishes.items()][: limit // 2]
+
+
+def _persona(
+    features: Measured, pairs: Sequence[Choice], limit: int, findings: Sequence[Finding]
+) -> list[str]:
+    """Statements about the largest weights learned from the pairs, each with what stands behind it.
+
+    Firm evidence says which features are spoken of first, the pairs say how much each is worth; evidence that
+    agrees with a statement is cited. What no feature or concept says of content is said by quoting answers.
+    """
+    chosen, rejected = (
+        np.array([features(_side(pair, sign), pair.shown.question) for pair in pairs]) for sign in (1, -1)
+    )
+    signed = _weights.clipped(chosen - rejected)
+    likenesses = _likenesses(pairs, chosen, rejected, signed)[: max(0, limit - 1)]
+    named = _named(pairs, signed, limit - len(likenesses), findings)
+    return [*named, *likenesses]
+
+
+def _named(pairs: Sequence[Choice], signed: Vector, limit: int, findings: Sequence[Finding]) -> list[str]:
+    names, columns = _weights.spoken_of(signed)
+    weights = _weights.each_alone(columns, limit, _weights.firm(findings))
+    spoken = [index for index, weight in weights.items() if abs(weight) > _words.UNSAID]
+    largest = sorted(spoken, key=lambda index: -abs(weights[index]))[:limit]
+    markers = _weights.agreeing(findings, weights)
+    sentences = _words.state({names[index]: weights[index] for index in largest})
+    return [
+        _cited(sentence, pairs, columns[:, index] * np.sign(weights[index]), markers.get(index, ()))
+        for index, sentence in zip(largest, sentences.values(), strict=True)
+    ]
+
+
+def _likenesses(pairs: Sequence[Choice], chosen: Vector, rejected: Vector, signed: Vector) -> list[str]:
+    """Statements that quote the answers which the learned direction of content parts most."""
+    weights = _weights.learn(signed, _weights.assumed(""), _weights.PRECISION)[STYLE:]
+    if not weights.any():
+        return []
+    best = np.argsort(-(chosen[:, STYLE:] @ weights), kind="stable").tolist()
+    worst = np.argsort(rejected[:, STYLE:] @ weights, kind="stable").tolist()
+    liked = list(dict.fromkeys(_side(pairs[row], 1) for row in best))
+    disliked = [text for text in dict.fromkeys(_side(pairs[row], -1) for row in worst) if text not in liked]
+    said = []
+    for number in range(LIKENESSES):
+        two = slice(2 * number, 2 * number + 2)
+        if two.stop >= len(pairs) or two.stop > min(len(liked), len(disliked)):
+            break
+        along = signed[:, STYLE:] @ between(liked[two], disliked[two])
+        (weight,) = _weights.learn(along[:, None], np.zeros(1), _weights.PRECISION[-1:])
+        if weight > _words.UNSAID:
+            sentence = _words.state_likeness(liked[two], disliked[two], float(weight))
+            said.append(_cited(sentence, pairs, along, ()))
+    return said
+
+
+def _side(pair: Choice, sign: int) -> str:
+    """The chosen response of a pair (1), or the rejected one (-1)."""
+    return pair.shown.first if pair.sign == sign else pair.shown.second
+
+
+def _cited(sentence: str, pairs: Sequence[Choice], support: Vector, markers: Sequence[str]) -> str:
+    order = np.argsort(-support, kind="stable").tolist()
+    numbers = [pairs[row].number for row in order if support[row] > _SUPPORTS][:_CITED]
+    return f"{sentence} [{'; '.join(filter(None, [', '.join(map(str, sorted(numbers))), *markers]))}]"

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from synthesizeme import stylometry
-from synthesizeme.backends.builtin._meaning import DIMENSIONS, Vector, concepts, meaning
 from synthesizeme.backends.builtin._prompt import Finding
-from synthesizeme.backends.builtin._words import direction, understand
+from synthesizeme.backends.builtin._words import DIMENSIONS, Vector, concepts, direction, meaning, understand
 from synthesizeme.stylometry import FEATURES
 from synthesizeme.taste import CLIP
 

@@ -9,8 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from synthesizeme.comparison.personalization_tax import load_reward_bench, read_reward_bench
 from synthesizeme.errors import DataError
-from synthesizeme.evaluation.reward_bench import load_reward_bench, read_reward_bench
 
 RECORDED = Path(__file__).with_name("reward_bench_2.jsonl")
 ROWS = [json.loads(line) for line in RECORDED.read_text(encoding="utf-8").splitlines()]

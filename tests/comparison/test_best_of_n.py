@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from synthesizeme.evaluation.reward_bench import Rewards, best_of_n, ties_score
+from synthesizeme.comparison.personalization_tax import Rewards, best_of_n, ties_score
 
 
 @pytest.mark.parametrize(
