@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -210,12 +210,13 @@ _EXAMPLE = Lexicon(
         "illustration": "as an illustration", "consider": "consider the",
     },
 )  # fmt: skip
-_PREAMBLE = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|great question|good question|what a|that's a (?:great"
-    r"|good)|thank you"
-    r"|thanks for|i(?:'d| would) be (?:happy|glad)|hello|hi\b|hey\b|dear\b|well,|as an ai|ah,|oh,|okay,"
-    r"|yes, of course)"
+OPENING = (
+    r"sure|certainly|of course|absolutely|great question|good question|what a|that's a (?:great|good)"
+    r"|thank you|thanks for|i(?:'d| would) be (?:happy|glad)|hello|hi\b|hey\b|dear\b|well,|as an ai|ah,|oh,"
+    r"|okay,|yes, of course"
 )
+"""Expression of an opening line, with which a lower-case text begins."""
+_PREAMBLE = re.compile(rf"^(?:{OPENING})")
 _CLOSING = re.compile(
     r"(?:let me know|hope (?:this|that) helps|feel free to|happy to help|if you have any (?:other |more "
     r"|further )?questions"
@@ -367,18 +368,19 @@ FEATURE: Mapping[str, Feature] = {feature.name: feature for feature in FEATURES}
 """The same by name."""
 
 
-def measure(response: str, prompt: str = "") -> tuple[float, ...]:
-    """Values of `FEATURES` for one response, in that order, divided by their scales.
+def measure(response: str, prompt: str = "", features: Sequence[Feature] = FEATURES) -> tuple[float, ...]:
+    """Values of features for one response, in their order, divided by their scales.
 
     Args:
         response: The response.
         prompt: Text of the last user turn or the whole conversation.
+        features: Which.
 
     Returns:
-        ``len(FEATURES)`` finite floats.
+        ``len(features)`` finite floats.
     """
     text = Text(response, prompt)
-    return tuple(feature.measure(text) / feature.scale for feature in FEATURES)
+    return tuple(feature.measure(text) / feature.scale for feature in features)
 
 
 def forget() -> None:
@@ -386,7 +388,9 @@ def forget() -> None:
     _content_words.cache_clear()
 
 
-def difference(first: str, second: str, prompt: str = "", *, clip: float = 3.0) -> tuple[float, ...]:
+def difference(
+    first: str, second: str, prompt: str = "", *, clip: float = 3.0, features: Sequence[Feature] = FEATURES
+) -> tuple[float, ...]:
     """measure(first) - measure(second), each clipped to [-clip, clip]; antisymmetric in its arguments."""
-    pairs = zip(measure(first, prompt), measure(second, prompt), strict=True)
+    pairs = zip(measure(first, prompt, features), measure(second, prompt, features), strict=True)
     return tuple(max(-clip, min(clip, a - b)) for a, b in pairs)

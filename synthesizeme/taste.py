@@ -9,7 +9,7 @@ has
 
 or, where a taste is expected in few of many measures, the sum of the `FEW` largest terms. Several blocks are
 tested by the smallest of their p-values, itself held against draws, so that the level is that of all
-together. The named features of `synthesizeme.stylometry` are one block, what responses are about, by their
+together. The named features of `synthesizeme.perceived` are one block, what responses are about, by their
 static embeddings, is the other.
 
 References:
@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from synthesizeme import stylometry
+from synthesizeme import perceived, stylometry
 from synthesizeme.static_embedding import open_static_embedding
 from synthesizeme.types import PreferencePair, last_user_turn
 
@@ -48,13 +48,15 @@ _SPREAD = 0.5
 
 
 def measured(pairs: Sequence[PreferencePair]) -> tuple[Floats, Floats]:
-    """The two blocks of pairs, chosen less rejected: named features (n, 28), embeddings (n, 256)."""
+    """The two blocks of pairs, chosen less rejected: named features (n, 30), embeddings (n, 256)."""
     embedding = open_static_embedding()
-    style = np.zeros((len(pairs), len(stylometry.FEATURES)))
+    style = np.zeros((len(pairs), len(perceived.FEATURES)))
     about = np.zeros((len(pairs), embedding.dim))
     for row, pair in enumerate(pairs):
         asked = last_user_turn(pair.prompt)
-        style[row] = stylometry.difference(pair.chosen_text, pair.rejected_text, asked, clip=CLIP)
+        style[row] = stylometry.difference(
+            pair.chosen_text, pair.rejected_text, asked, clip=CLIP, features=perceived.FEATURES
+        )
         about[row] = embedding.vector(pair.chosen_text) - embedding.vector(pair.rejected_text)
     return style, about
 

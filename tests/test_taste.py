@@ -10,7 +10,8 @@ from invented import pair
 from scipy.stats import binomtest, chi2
 
 from synthesizeme.profile import APART_LEVEL
-from synthesizeme.stylometry import FEATURES, difference
+from synthesizeme.perceived import FEATURES
+from synthesizeme.stylometry import difference
 from synthesizeme.taste import FEW, as_sure_as_they_are, chance, measured, p_value
 
 
@@ -68,7 +69,8 @@ def test_who_tosses_coins_is_held_against_coins_and_who_agrees_with_all_against_
 def test_the_blocks_are_named_features_and_embeddings_of_chosen_less_rejected():
     one = pair(0, chosen="Plant trees!", rejected="Cut the taxes for everybody in town.")
     style, about = measured([one, one.swapped_labels()])
-    expected = difference(one.chosen_text, one.rejected_text, "How deep is fathom 0?", clip=1.5)
+    asked = "How deep is fathom 0?"
+    expected = difference(one.chosen_text, one.rejected_text, asked, clip=1.5, features=FEATURES)
     assert style.shape == (2, len(FEATURES))
     np.testing.assert_allclose(style[0], expected)
     np.testing.assert_allclose(style[1], -style[0])

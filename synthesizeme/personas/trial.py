@@ -63,9 +63,9 @@ PAIRS_A_SENTENCE = 4
 """Pairs for each statement that may stay: few pairs give few."""
 MOST_COMMON = 2
 """Most statements about what the user shares with most people."""
-COMMON_SHARE, COMMON_PAIRS, COMMON_ODDS = 0.65, 4, 0.2
+COMMON_SHARE, COMMON_PAIRS, COMMON_ODDS, COMMON_ERRORS = 0.65, 4, 0.2, 2.0
 """Share of the pairs where such a statement holds, pairs where it has to apply, and mean log-odds with which
-anybody would choose as it says, at least."""
+anybody would choose as it says, at least, also in standard errors of that mean."""
 
 _VOTE = re.compile(
     r"(?:\bpair\s*)?(?<![\d.])(\d{1,3})\b\W{1,6}(?:response\s*)?(first|second|neither|none|both|tie|1st|2nd)\b",
@@ -164,12 +164,19 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         if j not in gain
         and held[j] + against[j] >= COMMON_PAIRS
         and held[j] >= COMMON_SHARE * (held[j] + against[j])
-        and (votes[:, j] * offset).sum() > COMMON_ODDS * (held[j] + against[j])
+        and _as_anybody(votes[:, j] * offset, votes[:, j] != 0)
     ]
     return (
         tuple(recorded(tried, j, gain[j]) for j in gain),
         tuple(recorded(tried, j, 0.0) for j in common[:MOST_COMMON]),
     )
+
+
+def _as_anybody(odds: Floats, applies: NDArray[np.bool_]) -> bool:
+    """Whether anybody chooses as a statement says: pair for pair, not in one or two of them."""
+    own = odds[applies]
+    error = float(own.std(ddof=1)) / np.sqrt(len(own))
+    return bool(own.mean() > max(COMMON_ODDS, COMMON_ERRORS * error))
 
 
 def tried_persona(

@@ -35,7 +35,7 @@ LAYERS = (
         "progress",
         "display",
     ),
-    ("discovery", "prompts", "config", "stylometry", "taste", "replies"),
+    ("discovery", "prompts", "config", "stylometry", "perceived", "taste", "replies"),
     ("datasets", "backends", "profiles"),
     ("retrieval", "evaluation"),
     ("judges",),

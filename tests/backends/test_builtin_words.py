@@ -65,7 +65,7 @@ NEGATED = [
     ("The user has little patience for friendly chit-chat.", "warmth", -1),
     ("The user wants no greeting.", "preamble", -1),
     ("The user is put off by refusals.", "refusals", -1),
-    ("The user dislikes anecdotes.", "examples", -1),
+    ("The user dislikes anecdotes.", "stories", -1),
     ("The user prefers answers with few examples.", "examples", -1),
     ("The user chooses responses lacking examples.", "examples", -1),
     ("The user prefers less formal answers.", "formality", -1),
@@ -81,7 +81,7 @@ CONTRASTED = [
     ("The user prefers everyday language over technical terms.", "technical", -1),
     ("The user likes examples more than lists.", "bullets", -1),
     ("The user likes examples more than lists.", "examples", 1),
-    ("The user wants figures instead of anecdotes.", "examples", -1),
+    ("The user wants figures instead of anecdotes.", "stories", -1),
     ("The user wants figures instead of anecdotes.", "numbers", 1),
 ]
 

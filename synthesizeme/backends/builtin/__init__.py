@@ -1,7 +1,7 @@
 """The embedded model: a rule-based reader, not a language model. No download, no key.
 
 It answers the same prompts as any language model would and sees nothing else: it measures the two responses
-on the named features of `synthesizeme.stylometry` and by their static embeddings, reads what a persona says
+on the named features of `synthesizeme.perceived` and by their static embeddings, reads what a persona says
 about them, learns weights from the demonstrations in the conversation, weighs all of it, and answers in
 words. Asked for a persona it does the reverse; asked on which side a statement is, it says so. Facts,
 reasoning, code and other languages than English are beyond it.
@@ -21,7 +21,7 @@ KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
 WAYS: tuple[str, ...] = ()
 TAKES: tuple[str, ...] = ()
-MODEL_ID = "builtin/rule-reader-3"
+MODEL_ID = "builtin/rule-reader-4"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 
 

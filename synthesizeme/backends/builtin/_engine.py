@@ -18,8 +18,8 @@ from synthesizeme.backends.builtin import _prompt, _weights, _words
 from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
 from synthesizeme.backends.builtin._weights import STYLE, Measured
 from synthesizeme.backends.builtin._words import Vector, between
+from synthesizeme.perceived import FEATURES
 from synthesizeme.plain_text import quotable
-from synthesizeme.stylometry import FEATURES
 
 if TYPE_CHECKING:
     from dspy.lm15 import Request, Response

@@ -14,7 +14,7 @@ import numpy as np
 from synthesizeme import stylometry
 from synthesizeme.backends.builtin._prompt import Finding
 from synthesizeme.backends.builtin._words import DIMENSIONS, Vector, concepts, direction, meaning, understand
-from synthesizeme.stylometry import FEATURES
+from synthesizeme.perceived import FEATURES, UNSPOKEN
 from synthesizeme.taste import CLIP
 
 STYLE = len(FEATURES)
@@ -137,7 +137,7 @@ def each_alone(signed: Vector, limit: int, first: Sequence[int] = ()) -> dict[in
 
     The columns of `first` are in, as far as `limit` allows. Then come those whose score test promises the
     largest rises of the log-posterior, as long as a rise is `LEAST_RISE` (of a concept
-    `LEAST_RISE_OF_CONCEPTS`) or more.
+    `LEAST_RISE_OF_CONCEPTS`) or more, and as it is no feature that nobody perceives.
 
     Args:
         signed: Differences chosen minus rejected in each column, shape (n, k); named features come first.
@@ -149,6 +149,7 @@ def each_alone(signed: Vector, limit: int, first: Sequence[int] = ()) -> dict[in
     """
     rise = signed.sum(axis=0) ** 2 / 8 / ((signed**2).sum(axis=0) / 4 + PRECISION[0])
     least = np.where(np.arange(signed.shape[1]) < STYLE, LEAST_RISE, LEAST_RISE_OF_CONCEPTS)
+    least[[_INDEX[name] for name in UNSPOKEN]] = np.inf
     clear = [index for index in np.argsort(-rise, kind="stable").tolist() if rise[index] >= least[index]]
     columns = list(dict.fromkeys([*first, *clear]))[:limit]
     prior = (np.zeros(1), PRECISION[:1])
@@ -200,7 +201,7 @@ class Measured:
         ).digest()
         found = self._known.get(digest)
         if found is None:
-            found = np.concatenate([stylometry.measure(response, question), meaning(response)])
+            found = np.concatenate([stylometry.measure(response, question, FEATURES), meaning(response)])
             if len(self._known) >= self._most:
                 self._known.pop(next(iter(self._known)), None)
             self._known[digest] = found

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthesizeme.discovery import resource
+from synthesizeme.perceived import FEATURES
 from synthesizeme.plain_text import QUOTATION, beginning, quotable
 from synthesizeme.static_embedding import open_static_embedding
-from synthesizeme.stylometry import FEATURES
 
 Vector = NDArray[np.float64]
 
@@ -128,13 +128,19 @@ _SYNONYMS: dict[str, tuple[str, str]] = {
     "hedging": (r"hedg|cautious|tentative|nuanced|careful(?:ly)? (?:qualified|worded)",
                 r"direct\b|confident|assertive|decisive|definite|straightforward"),
     "refusals": (r"answers that decline|refus", r"do not decline|never refuse|without refus"),
-    "disclaimers": (r"disclaimers?|warnings|caveats", r"without (?:disclaimers?|warnings|caveats)"),
+    "disclaimers": (r"disclaimers?|warnings?|caveats|precautions|advice to (?:see|ask|consult)",
+                r"without (?:disclaimers?|warnings|caveats)"),
     "formality": (r"formal|professional tone", r"casual|informal|conversational|relaxed tone"),
     "warmth": (r"warm|friendly|empath|encourag|supportive|kind\b(?! of)",
                 r"neutral|matter-of-fact|unemotional|no chit-?chat"),
-    "examples": (r"examples?|illustrat|anecdotes|stories", r"without examples"),
-    "preamble": (r"opening line|greeting",
-                r"start at once|without (?:preamble|greeting|introduction)|no preamble"),
+    "examples": (r"examples?|illustrat", r"without examples"),
+    "stories": (r"stories|anecdotes?|storytelling|narratives?|personal experiences?",
+                r"without (?:stories|anecdotes)"),
+    "sources": (r"sources?|citations?|references|studies|cites?|research",
+                r"without (?:sources|citations|references)"),
+    "preamble": (r"opening line|greeting|preamble|introduction",
+                r"start at once|without (?:an? )?(?:preamble|greeting|introduction|opening)|no preamble"
+                r"|answer (?:first|in the first sentence)"),
     "closing_offer": (r"closing offer|offers? of (?:more )?help", r"end without an offer|without closing"),
     "first_person": (r"first person", r"impersonal"),
     "second_person": (r"address(?:es)? the (?:user|reader)", r"do not address"),
