@@ -71,6 +71,8 @@ _COLUMNS: dict[str, tuple[int, Callable[[Row], str]]] = {
 }  # fmt: skip
 """Columns by heading: in how wide a terminal they are shown, and what stands in them."""
 _OF_REPORTS = tuple(name for name in _COLUMNS if name not in ("pairs", "consistent"))
+_TELLING = 10
+"""Pairs of a user below which the rows of a table are not to be compared."""
 _OF_RESULTS = ("accuracy", "95 % interval", "pairs", "ties", "failures", "consistent")
 
 
@@ -176,6 +178,8 @@ def _show_rows(rows: Sequence[Row]) -> None:
         if rows[0].n_users > 1
         else f" * The interval resamples this user's {pairs}: it speaks for this user alone."
     )
+    if rows[0].n_pairs < _TELLING:
+        told += f" {pairs[0].upper()}{pairs[1:]} cannot tell one row from another."
     console.print(Text(told, style="dim"))
 
 

@@ -81,7 +81,7 @@ def _tried(
 
     orders = draw_orders(pairs, seed=seed)
     tried = try_statements(ledger, bare, pairs, orders, judge=judge, max_calls=MOST_CALLS)
-    return [recorded(tried, column, it.gain) for column, it in enumerate(sentences)]
+    return [recorded(tried, column, it.gain, set()) for column, it in enumerate(sentences)]
 
 
 def _together(before: PersonaSentence, since: PersonaSentence) -> PersonaSentence:

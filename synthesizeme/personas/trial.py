@@ -59,6 +59,8 @@ LEAST_RISE = 0.3
 """Rise of the log-evidence, in nats, below which a statement does not join; chosen on validation rows
 (`experiments/personas`)."""
 MOST_SENTENCES = 8
+MOST_CITED = 6
+"""Of the pairs in which a statement held, those from which the quoted ones are taken."""
 PAIRS_A_SENTENCE = 4
 """Pairs for each statement that may stay: few pairs give few."""
 MOST_COMMON = 2
@@ -166,9 +168,10 @@ def choose(tried: Tried, nobody: Floats) -> tuple[tuple[PersonaSentence, ...], t
         and held[j] >= COMMON_SHARE * (held[j] + against[j])
         and _as_anybody(votes[:, j] * offset, votes[:, j] != 0)
     ]
+    shown: set[str] = set()
     return (
-        tuple(recorded(tried, j, gain[j]) for j in gain),
-        tuple(recorded(tried, j, 0.0) for j in common[:MOST_COMMON]),
+        tuple(recorded(tried, j, gain[j], shown) for j in gain),
+        tuple(recorded(tried, j, 0.0, shown) for j in common[:MOST_COMMON]),
     )
 
 
@@ -250,8 +253,11 @@ def _sigmoid(values: Floats) -> Floats:
     return found
 
 
-def recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
-    """A statement with what its trial showed, if it had one; pairs that the writer cited come first."""
+def recorded(tried: Tried, column: int, gain: float, shown: set[str]) -> PersonaSentence:
+    """A statement with what its trial showed, if it had one; pairs that the writer cited come first.
+
+    Of these, pairs that no other statement quotes are quoted first; `shown` has the ids of the others.
+    """
     sentence = tried.sentences[column]
     if not tried.asked[:, column].any():
         return sentence
@@ -263,13 +269,15 @@ def recorded(tried: Tried, column: int, gain: float) -> PersonaSentence:
 
     held, against = ids(1), ids(-1)
     silent = int(tried.asked[:, column].sum()) - len(held) - len(against)
+    quoted = sorted(held[:MOST_CITED], key=lambda pair: pair.pair_id in shown)[:2]
+    shown.update(pair.pair_id for pair in quoted)
     return sentence.model_copy(
         update={
             "pair_ids": tuple(pair.pair_id for pair in held),
             "against": tuple(pair.pair_id for pair in against),
             "silent": silent,
             "gain": gain,
-            "quotes": tuple(_quote(pair, held=True) for pair in held[:2])
+            "quotes": tuple(_quote(pair, held=True) for pair in quoted)
             + tuple(_quote(pair, held=False) for pair in against[:1]),
         }
     )

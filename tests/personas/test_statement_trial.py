@@ -204,3 +204,24 @@ def test_the_builtin_reader_votes_by_the_statement_alone():
             asked, sentences, pairs, draw_orders(pairs, seed=1), judge=judge_of(asked), max_calls=9
         )
     assert found.votes[:, :3].T.tolist() == [[1, 0, -1], [-1, 0, 1], [0, 0, 1]]
+
+
+def test_two_statements_that_hold_in_the_same_choices_are_shown_by_different_ones():
+    sentences = tuple(PersonaSentence(text=f"The user likes {it}.") for it in ("whales", "sails"))
+    told = np.array([[1, 1]] * 4 + [[1, 0]] * 2 + [[0, 1]] * 2, np.int8)
+    own, _ = choose(Tried(sentences, tuple(PAIRS), told, np.ones(told.shape, bool)), np.full(8, 0.5))
+    quoted = [{it.pair_id for it in sentence.quotes if it.held} for sentence in own]
+    assert [len(it) for it in quoted] == [2, 2]
+    assert not quoted[0] & quoted[1]
+
+
+@pytest.mark.parametrize(
+    ("chance", "common"), [([0.7] * 6 + [0.3] * 2, 1), ([0.99] + [0.5] * 7, 0)], ids=["each pair", "one pair"]
+)
+def test_most_people_choose_so_pair_for_pair_and_not_in_one_of_them(chance, common):
+    told = np.array([[1]] * 6 + [[-1]] * 2, np.int8)
+    nobody = np.array(chance)
+    assert (told[:, 0] * np.log(nobody / (1 - nobody))).mean() > trial.COMMON_ODDS
+    own, most_people = choose(Tried((SHORT,), tuple(PAIRS), told, np.ones(told.shape, bool)), nobody)
+    assert not own
+    assert len(most_people) == common
