@@ -108,6 +108,12 @@ MEASURES = {
     "address the user": _per_word(r"\b(?:you|your|yours)\b"),
     "technical, abstract": _per_word(r"\b\w{5,}(?:tion|ment|ity|ism|ance|ence|logy)s?\b"),
     "stay close to the question": _overlap,
+    "stories about people": _per_word(
+        r"\b(?:he|she|they|my|his|her|was|were|had|told|said|went|came|ago|once)\b"
+    ),
+    "sources and studies": _per_word(
+        r"\b(?:stud(?:y|ies)|survey|research|report|journal|according|census|published|source)s?\b|http"
+    ),
     "repetitive answers": _repeats,
     "that break off": lambda text, _: not re.search(r"[.!?\"')\]]\s*$", text),
     "stray": _per_word(r"</?s>|<\|"),
@@ -130,6 +136,8 @@ OPPOSITES = {
     "do not break off": "that break off",
     "do not decline": "that decline",
     "without stray": "stray",
+    "without stories": "stories about people",
+    "without sources": "sources and studies",
     "without disclaimers": "disclaimers",
     "without examples": "concrete examples",
     "without emoji": "emoji",

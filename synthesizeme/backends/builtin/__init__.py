@@ -21,7 +21,7 @@ KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
 WAYS: tuple[str, ...] = ()
 TAKES: tuple[str, ...] = ()
-MODEL_ID = "builtin/rule-reader-4"
+MODEL_ID = "builtin/rule-reader-5"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 
 

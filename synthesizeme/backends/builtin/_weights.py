@@ -161,7 +161,8 @@ def firm(findings: Sequence[Finding]) -> list[int]:
     return [
         _INDEX[finding.feature]
         for finding in findings
-        if finding.feature in _INDEX and abs(finding.weight) >= FIRM * finding.standard_error
+        if finding.feature in _INDEX.keys() - UNSPOKEN
+        if abs(finding.weight) >= FIRM * finding.standard_error
     ]
 
 
