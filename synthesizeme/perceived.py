@@ -88,5 +88,5 @@ FEATURES: tuple[Feature, ...] = (
 )  # fmt: skip
 """Every feature that is put into words, those of `stylometry` first and in their order."""
 UNSPOKEN = frozenset({"vocabulary", "prompt_overlap", "word_length"})
-"""Features that predict a choice and that nobody would name: they come along with others, such as the plain words
-of whatever is informal, short or blunt, or are no property of an answer that a person perceives."""
+"""Features that predict a choice and that nobody would name: they come along with others, such as the plain
+words of whatever is informal, short or blunt, or are no property of an answer that a person perceives."""
