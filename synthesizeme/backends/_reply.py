@@ -6,7 +6,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from dspy.lm15 import Request, Response
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,27 @@ class Answer:
             for token, alternatives in fields.pop("tokens")
         )
         return cls(tokens=tokens, **fields)
+
+
+def response(
+    request: Request, text: str, usage: tuple[int, int], *, ends: str = "stop", logprobs: Any = None
+) -> Response:
+    """What an engine of this process answers, in DSPy's terms.
+
+    Args:
+        request: What was asked.
+        text: The reply.
+        usage: Tokens of the prompt and of the reply.
+        ends: Why the reply ended.
+        logprobs: Token probabilities, if any.
+    """
+    from dspy import lm15
+
+    finish: Any = ends
+    return lm15.Response(
+        id=None, model=request.model, message=lm15.Message.assistant(text), finish_reason=finish,
+        usage=lm15.Usage(input_tokens=usage[0], output_tokens=usage[1]), logprobs=logprobs,
+    )  # fmt: skip
 
 
 Structure = Literal["auto", "json", "words", "continue"]

@@ -188,24 +188,13 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         MissingExtraError: what a server needs is not installed.
     """
     options.check()
-    try:
-        import synthesizeme.serving.app  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
-    seconds = options.queue.get("deadline", 10)
     if options.workers > 1:
-        _run_workers(
-            options, {**uvicorn_settings(seconds), "host": options.host, "port": options.port}, ready
-        )
+        _run_workers(options, ready)
         return
     app = _kept(application(options))
     with bound(options.host, options.port) as (listening, place):
-        serve_here(
-            app,
-            listening,
-            seconds,
-            lambda: ready(f"Serving {options.model} on {place}; its API is at /docs."),
-        )
+        said = f"Serving {options.model} on {place}; its API is at /docs."
+        serve_here(app, listening, options.queue.get("deadline", 10), lambda: ready(said))
 
 
 def uvicorn_settings(deadline: float) -> dict[str, Any]:
@@ -250,22 +239,21 @@ def worker_application() -> FastAPI:
     return _kept(application(ServerOptions(**json.loads(os.environ[VARIABLE]))))
 
 
-def _run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callable[[str], None]) -> None:
+def _run_workers(options: ServerOptions, ready: Callable[[str], None]) -> None:
     """Serve with `options.workers` processes until told to stop; one that dies is replaced.
 
     Args:
         options: What is served.
-        settings: Those of uvicorn.
         ready: Called with a line for people.
 
     Raises:
         SynthesizeMeError: as `run`.
     """
+    # What is wrong is said once, and here, before a store is made.
+    application(replace(options, profiles=None, key_file=None, pairs=None, about=None))
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    # What is wrong is said once, and here, before a store is made.
-    application(replace(options, profiles=None, key_file=None, pairs=None, about=None))
     if options.profiles is not None:
         # Once, and here: a worker that replaces another must not bring back a user deleted since.
         opened_store(options).close()
@@ -279,9 +267,11 @@ def _run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callab
         config = uvicorn.Config(
             f"{__name__}:worker_application",
             factory=True,
+            host=options.host,
+            port=options.port,
             workers=options.workers,
             timeout_worker_healthcheck=_HUNG,
-            **settings,
+            **uvicorn_settings(options.queue.get("deadline", 10)),
         )
         listening.listen(_BACKLOG)  # who comes early waits
         ready(f"Serving {options.model} on {place} with {options.workers} processes; its API is at /docs.")
