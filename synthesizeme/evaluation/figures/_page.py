@@ -53,15 +53,15 @@ def _cut(text: str, keep: int) -> str:
     return f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
 
 
-def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
+def wrapped(text: str, width: float) -> list[str]:
     """`text` in lines that are at most `width` inches wide."""
     lines: list[str] = []
     for word in printable(text).split():
         grown = f"{lines[-1]} {word}" if lines else word
-        if lines and width_of(grown, size) <= width:
+        if lines and width_of(grown) <= width:
             lines[-1] = grown
         else:
-            lines.append(fitted(word, width, size))
+            lines.append(fitted(word, width))
     return lines
 
 
