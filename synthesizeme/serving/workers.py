@@ -21,7 +21,7 @@ from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving.access import Access, read_tokens, refuse_strangers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.stores import PATIENCE_S, Breaker, Changes
+from synthesizeme.serving.stores import PATIENCE_S, Breaker, Changes, MemoryUsers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -133,8 +133,7 @@ def _profiles(options: ServerOptions) -> Mapping[str, UserProfile] | None:
 
     if options.profiles is None:
         return None
-    key = None if options.key_file is None else Path(options.key_file)
-    return StoredProfiles(open_store(options.profiles, key_file=key, create=True))
+    return StoredProfiles(open_store(options.profiles, key_file=options.key_file, create=True))
 
 
 def opened_store(options: ServerOptions) -> UserStore:
@@ -146,13 +145,11 @@ def opened_store(options: ServerOptions) -> UserStore:
     """
     from synthesizeme.datasets import by_user, read_pairs, read_words
     from synthesizeme.profiles import open_store
-    from synthesizeme.serving.stores import MemoryUsers
 
     store: UserStore = MemoryUsers()
     if options.profiles is not None:
-        key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
-        opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
+        opened = open_store(options.profiles, key_file=options.key_file, create=True, patience=patience)
         store = cast(UserStore, Breaker(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
