@@ -8,11 +8,11 @@ from synthesizeme.backends._base import (
     most_follow_ups,
     open_model,
 )
-from synthesizeme.backends._calls import CallCache, Question
+from synthesizeme.backends._calls import CallCache
 from synthesizeme.backends._faults import RetryPolicy
 from synthesizeme.backends._ledger import Budget, Caps, Ledger
 from synthesizeme.backends._opening import SessionSettings, model_budget, token_price
-from synthesizeme.backends._reply import Answer, Form, Structure, Token
+from synthesizeme.backends._reply import Answer, Form, Question, Structure, Token
 from synthesizeme.backends._session import Session, session_with, using
 from synthesizeme.files import default_cache_dir
 

@@ -1,4 +1,4 @@
-"""A question to a language model, the requests that put it, and how a response becomes its answer."""
+"""The requests that put a question to a model, how a response becomes its answer, and what is kept."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import math
 import sqlite3
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from synthesizeme.backends._base import Model
 from synthesizeme.backends._endpoint import TOP_LOGPROBS, Endpoint, Feature
-from synthesizeme.backends._reply import Answer, Form, Token, Way
+from synthesizeme.backends._reply import Answer, Form, Question, Sending, Token
 from synthesizeme.errors import CacheError, ConfigError
 from synthesizeme.key_value import KeyValueFile
 from synthesizeme.types import Message
@@ -30,40 +29,6 @@ _ROUNDED = 1e-3
 """How far above 0 a log-probability may be rounded."""
 _MOST_IN_ALL = 1.05
 """What the alternatives to a token may have together, with what rounding adds."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """Messages for a model. Equal questions have equal answers: they are asked once."""
-
-    messages: tuple[Message, ...]
-    """System message first, if any; the last one is a user turn."""
-    sample_index: int = 0
-    """Which independent sample of the answer is wanted; 0 for the only one."""
-    form: Form | None = None
-    """What kind of reply is wanted; None for any text."""
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(
-            (self.sample_index, self.form, *((message.role, message.content) for message in self.messages))
-        )
-
-    def __hash__(self) -> int:
-        return self._hash
-
-
-@dataclass(frozen=True)
-class Sending:
-    """One request."""
-
-    messages: tuple[Message, ...]
-    """What is sent; ends with a turn of the assistant where it is to be continued."""
-    sample_index: int = 0
-    way: Way = "words"
-    form: Form | None = None
-    max_tokens: int | None = None
-    """Most tokens of the reply, where fewer than usual do."""
 
 
 def question_key(model: Model, question: Question) -> str:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -162,19 +162,18 @@ def thoughts_in(message: Mapping[str, Any]) -> str:
     return next((text for text in found if text), "")
 
 
-def calls_in(message: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """Name and arguments, as JSON, of each tool that a message calls instead of answering."""
+def calls_in(message: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and arguments of each tool that a message calls instead of answering; {} for what is no object."""
     calls = message.get("tool_calls")
-    listed = (
-        [it.get("function") for it in calls or () if isinstance(it, dict)] if isinstance(calls, list) else []
-    )
+    listed = [it.get("function") for it in calls if isinstance(it, dict)] if isinstance(calls, list) else []
     for function in [*listed, message.get("function_call")]:
         if isinstance(function, dict):
             given = function.get("arguments")
-            yield (
-                str(function.get("name") or "a tool"),
-                given if isinstance(given, str) else json.dumps(given),
-            )
+            try:
+                given = json.loads(given) if isinstance(given, str) else given
+            except ValueError:
+                given = None
+            yield str(function.get("name") or "a tool"), given if isinstance(given, dict) else {}
 
 
 KEY_VARIABLE = "SYNTHESIZEME_API_KEY"

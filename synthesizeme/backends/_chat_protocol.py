@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from synthesizeme.backends._chat_bodies import (
@@ -23,7 +23,7 @@ from synthesizeme.backends._chat_bodies import (
 )
 
 if TYPE_CHECKING:
-    from dspy.lm15 import Request, Response, TokenLogprob, ToolCallPart
+    from dspy.lm15 import Request, Response, TokenLogprob
 
 Finish = Literal["stop", "length", "content_filter", "tool_call"]
 _FINISHES: tuple[tuple[Finish, str], ...] = (
@@ -95,7 +95,7 @@ def read_reply(payload: bytes, request: Request) -> Response:
         message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text, thoughts = text_in(message.get("content"))
         sent, received = _counts(body.get("usage") or {})
-        calls = list(_calls(message))
+        called = list(calls_in(message))
     except (AttributeError, IndexError, KeyError, TypeError):
         _foreign(body, payload)
     if dropped := dropped_prompt(request, sent):
@@ -106,6 +106,10 @@ def read_reply(payload: bytes, request: Request) -> Response:
         text, finish = str(refusal), "content_filter"
     thoughts = thoughts_in(message) or thoughts
     spoken: list[Any] = [lm15.ThinkingPart(thoughts)] if thoughts else []
+    calls = [
+        lm15.ToolCallPart(id=str(number), name=name, input=given)
+        for number, (name, given) in enumerate(called)
+    ]
     return lm15.Response(
         id=None,
         model=request.model,
@@ -143,18 +147,6 @@ def _finish(ended: Any, received: int | None, most: int | None) -> Finish | None
         return "length" if received is not None and most is not None and received >= most else "stop"
     name = re.sub(r"\W+", "_", re.sub(r"^finish_?reason\W", "", str(ended).lower()))
     return next((finish for finish, words in _FINISHES if re.search(words, name)), None)
-
-
-def _calls(message: Mapping[str, Any]) -> Iterator[ToolCallPart]:
-    """The tools that a message calls; arguments that are no JSON object are left out."""
-    from dspy import lm15
-
-    for number, (name, arguments) in enumerate(calls_in(message)):
-        try:
-            given = json.loads(arguments)
-        except ValueError:
-            given = None
-        yield lm15.ToolCallPart(id=str(number), name=name, input=given if isinstance(given, dict) else {})
 
 
 def _problem(body: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
 
+from synthesizeme.backends._reply import response
+
 if TYPE_CHECKING:
     import torch
     from dspy.lm15 import LM15Error, Request, Response, TokenLogprob
@@ -153,14 +155,7 @@ class LocalModel:
                 for word, share in zip(words, shares, strict=True)
             ),
         )
-        return lm15.Response(
-            id=None,
-            model=request.model,
-            message=lm15.Message.assistant(f" {words[best]}"),
-            finish_reason="stop",
-            usage=lm15.Usage(input_tokens=len(before), output_tokens=len(paths[best])),
-            logprobs=(told,),
-        )
+        return response(request, f" {words[best]}", (len(before), len(paths[best])), logprobs=(told,))
 
     def _fits(self, length: int, request: Request) -> bool:
         return self.room is None or length + _most_tokens(request) <= self.room
@@ -206,22 +201,17 @@ class LocalModel:
         return sampler.steps
 
     def _response(self, request: Request, steps: Sequence[_Step], row: int, length: int) -> Response:
-        from dspy import lm15
-
         drawn = [int(step.tokens[row]) for step in steps[: _most_tokens(request)]]
         end = next((place for place, token in enumerate(drawn) if token in self._ends), None)
         spoken = drawn if end is None else drawn[:end]
         text = self._tokenizer.decode(spoken, skip_special_tokens=True)
         wanted = request.config.logprobs
-        return lm15.Response(
-            id=None,
-            model=request.model,
-            message=lm15.Message.assistant(text),
-            finish_reason="length" if end is None else "stop",
-            usage=lm15.Usage(input_tokens=length, output_tokens=len(drawn) if end is None else end + 1),
-            logprobs=None
-            if wanted is None
-            else tuple(self._token(step, row, wanted) for step in steps[: len(spoken)]),
+        told = None
+        if wanted is not None:
+            told = tuple(self._token(step, row, wanted) for step in steps[: len(spoken)])
+        written = len(drawn) if end is None else end + 1
+        return response(
+            request, text, (length, written), ends="length" if end is None else "stop", logprobs=told
         )
 
     def _token(self, step: _Step, row: int, wanted: int) -> TokenLogprob:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from synthesizeme.backends._base import Model
-from synthesizeme.backends._calls import Question, Sending
-from synthesizeme.backends._reply import Answer
+from synthesizeme.backends._reply import Answer, Question, Sending
 from synthesizeme.errors import BudgetError, ConfigError, UnreadableError
 from synthesizeme.progress import OnProgress, Progress
 from synthesizeme.types import Failure, Usage

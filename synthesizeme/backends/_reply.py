@@ -1,4 +1,4 @@
-"""What comes back for a question, and the form that is wanted of it."""
+"""A question to a language model, the form that is wanted of the reply, and what comes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from synthesizeme.types import Message
+
+if TYPE_CHECKING:
+    from dspy.lm15 import Request, Response
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,27 @@ class Answer:
             for token, alternatives in fields.pop("tokens")
         )
         return cls(tokens=tokens, **fields)
+
+
+def response(
+    request: Request, text: str, usage: tuple[int, int], *, ends: str = "stop", logprobs: Any = None
+) -> Response:
+    """What an engine of this process answers, in DSPy's terms.
+
+    Args:
+        request: What was asked.
+        text: The reply.
+        usage: Tokens of the prompt and of the reply.
+        ends: Why the reply ended.
+        logprobs: Token probabilities, if any.
+    """
+    from dspy import lm15
+
+    finish: Any = ends
+    return lm15.Response(
+        id=None, model=request.model, message=lm15.Message.assistant(text), finish_reason=finish,
+        usage=lm15.Usage(input_tokens=usage[0], output_tokens=usage[1]), logprobs=logprobs,
+    )  # fmt: skip
 
 
 Structure = Literal["auto", "json", "words", "continue"]
@@ -129,3 +156,37 @@ class Form:
         else:
             found = re.match(r"[\s\"'*_`(\[]*\d(?:[^\n,;]|[,;](?=\d))*", text)
         return found[0] if found else ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Messages for a model. Equal questions have equal answers: they are asked once."""
+
+    messages: tuple[Message, ...]
+    """System message first, if any; the last one is a user turn."""
+    sample_index: int = 0
+    """Which independent sample of the answer is wanted; 0 for the only one."""
+    form: Form | None = None
+    """What kind of reply is wanted; None for any text."""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(
+            (self.sample_index, self.form, *((message.role, message.content) for message in self.messages))
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One request."""
+
+    messages: tuple[Message, ...]
+    """What is sent; ends with a turn of the assistant where it is to be continued."""
+    sample_index: int = 0
+    way: Way = "words"
+    form: Form | None = None
+    max_tokens: int | None = None
+    """Most tokens of the reply, where fewer than usual do."""

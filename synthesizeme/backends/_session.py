@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from synthesizeme.backends._base import Model, open_model
 from synthesizeme.backends._calls import (
     CallCache,
-    Question,
-    Sending,
     ask,
     build_request,
     called_in,
@@ -24,11 +22,10 @@ from synthesizeme.backends._calls import (
     remarks,
     thoughts_of,
 )
-from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key
+from synthesizeme.backends._endpoint import NEEDS, Endpoint, endpoint_key, steps
 from synthesizeme.backends._faults import Experiment, Fault, RetryPolicy, classify
-from synthesizeme.backends._ladder import steps
 from synthesizeme.backends._ledger import Budget, Ledger, Readings, Reply, Report
-from synthesizeme.backends._reply import Answer
+from synthesizeme.backends._reply import Answer, Question, Sending
 from synthesizeme.backends._threads import LoopThread
 from synthesizeme.errors import BackendError, CacheError, ConfigError
 from synthesizeme.progress import OnProgress

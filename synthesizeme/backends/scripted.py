@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthesizeme.backends._base import Model, ModelSettings
+from synthesizeme.backends._reply import response
 from synthesizeme.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,16 +33,12 @@ class ScriptedEngine:
 
     def complete(self, request: Request) -> Response:
         """One canonical response; token counts are words."""
-        from dspy.lm15 import Message, Response, Usage
-
         self.requests.append(request)
         reply = self.script(request)
         if isinstance(reply, Exception):
             raise reply
         read = sum(len((message.text or "").split()) for message in request.messages)
-        usage = Usage(input_tokens=read, output_tokens=len(reply.split()))
-        message = Message.assistant(reply)
-        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
+        return response(request, reply, (read, len(reply.split())))
 
 
 def scripted_model(script: Script | Iterable[str], settings: ModelSettings | None = None) -> Model:

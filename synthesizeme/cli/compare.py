@@ -162,8 +162,7 @@ def _compared(
     model: ModelOptions,
 ) -> Measured:
     from reward_models import use_engine
-    from synthesizeme.comparison.display import ComparisonDisplay
-    from synthesizeme.comparison.measure import compare
+    from synthesizeme.comparison.measure import ComparisonDisplay, compare
 
     with ExitStack() as stack:
         display = stack.enter_context(ComparisonDisplay())

@@ -283,7 +283,6 @@ def tax_report(
     questions: Sequence[GeneralQuestion],
     *,
     max_users: int | None = None,
-    seed: int = 0,
 ) -> TaxReport:
     """Score every model on the questions, without a user and as each of its users.
 
@@ -291,12 +290,11 @@ def tax_report(
         models: Fitted reward models with their names.
         questions: Of RewardBench 2, or in its form.
         max_users: Take only the first so many users of each model.
-        seed: Seed of the bootstrap.
 
     Raises:
         ConfigError: a model refuses unknown users, so that there is nothing to compare with.
     """
-    rows = [_row(name, model, questions, max_users, seed) for name, model in models]
+    rows = [_row(name, model, questions, max_users) for name, model in models]
     responses = sum(len(it.right) + len(it.wrong) for it in questions)
     subsets = list(dict.fromkeys(it.subset for it in questions))
     protocol = (
@@ -308,7 +306,7 @@ def tax_report(
 
 
 def _row(
-    name: str, model: PersonalRewards, questions: Sequence[GeneralQuestion], max_users: int | None, seed: int
+    name: str, model: PersonalRewards, questions: Sequence[GeneralQuestion], max_users: int | None
 ) -> TaxRow:
     users = list(model.users_)[:max_users]
     nobody = next(f"nobody{i}" for i in range(len(model.users_) + 1) if f"nobody{i}" not in model.users_)
@@ -320,7 +318,7 @@ def _row(
         scores[subset] = Tax(
             without=score,
             known=float(found.mean()) if users else None,
-            tax=interval(found - score, users, bounds=_BOUNDS, seed=seed) if users else None,
+            tax=interval(found - score, users, bounds=_BOUNDS) if users else None,
             worst=float(found.min()) if users else None,
         )
     return TaxRow(name=name, users=len(users), scores=scores)

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,7 +124,7 @@ class Runner:
         found = Compared()
         for name, error in (missing or {}).items():
             self._give_up(name, error, found, named or {})
-        counts = [len(self._tasks(system)) for system in systems]
+        counts = [len(self._of(system).every) for system in systems]
         self._done, self._total = 0, sum(counts)
         for system, count in zip(systems, counts, strict=True):
             begun = self._done
@@ -160,19 +160,18 @@ class Runner:
         found.left_out[name] = reason
         self._watcher.left_out(name, reason)
 
-    def _tasks(self, system: System) -> tuple[Task, ...]:
-        curve = self.tasks.halves if system.kind == "reward model" else ()
-        return (*self.tasks.folds, *self._redrawn(system), *curve)
-
-    def _redrawn(self, system: System) -> tuple[Task, ...]:
-        """None for a checkpoint: whichever rows it learned from, some re-split asks about them."""
-        return () if system.kind == "checkpoint" else self.tasks.resplits
+    def _of(self, system: System) -> Tasks:
+        """Its tasks; no re-split for a checkpoint: whichever rows it learned from, one asks about them."""
+        resplits = () if system.kind == "checkpoint" else self.tasks.resplits
+        halves = self.tasks.halves if system.kind == "reward model" else ()
+        return replace(self.tasks, resplits=resplits, halves=halves)
 
     def _measure(self, system: System) -> Measurement:
-        folds = [self._result(system, task) for task in self.tasks.folds]
-        redrawn = [self._result(system, task) for task in self._redrawn(system)]
-        curve = self.tasks.halves if system.kind == "reward model" and "no_user" in folds[0].outcomes else ()
-        halves = [self._result(system, task) for task in curve]
+        tasks = self._of(system)
+        folds = [self._result(system, task) for task in tasks.folds]
+        redrawn = [self._result(system, task) for task in tasks.resplits]
+        knows = "no_user" in folds[0].outcomes
+        halves = [self._result(system, task) for task in tasks.halves if knows]
         return joined(system.name, system.kind, folds, resplits=redrawn, halves=halves)
 
     def _result(self, system: System, task: Task) -> TaskResult:

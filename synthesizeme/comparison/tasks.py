@@ -76,6 +76,11 @@ class Tasks:
     halves: tuple[Task, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def every(self) -> tuple[Task, ...]:
+        """All of them, in the order in which they are measured."""
+        return (*self.folds, *self.resplits, *self.halves)
+
 
 def divided(
     benchmark: Benchmark,

@@ -138,14 +138,12 @@ def alpha_interval(
     )  # fmt: skip
 
 
-def alphas_without(
-    judged: Iterable[Judged], metric: Metric = "nominal", *, mirrored: bool = False
-) -> dict[str, float | None]:
-    """`krippendorff_alpha` of all others, for each annotator who judged an item that somebody else judged."""
+def alphas_without(judged: Iterable[Judged], *, mirrored: bool = False) -> dict[str, float | None]:
+    """The nominal alpha of all others, for each annotator who judged an item that somebody else judged."""
     table = _Table.of(judged, mirrored)
     everybody = np.ones(len(table.annotators))
     return {
-        name: table.alpha(np.where(np.arange(len(everybody)) == number, 0.0, everybody), metric)
+        name: table.alpha(np.where(np.arange(len(everybody)) == number, 0.0, everybody), "nominal")
         for number, name in enumerate(table.annotators)
     }
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -80,7 +81,8 @@ def measure_fold(
         words = words_of(benchmark, [pair.user_id for pair in fold.test])
         changes = knowledge_changes(model, fold, words, seed)
         notes = () if "wrong_user" in changes else (ONE_USER,)
-        outcomes |= _changed(model, benchmark, fold, changes, seed)
+        told = {name: partial(model.fit_users, it.histories, it.words) for name, it in changes.items()}
+        outcomes |= _changed(model, benchmark, fold, told, seed)
     return TaskResult(
         outcomes=outcomes,
         fit_seconds=fitted - started,
@@ -255,14 +257,18 @@ def states_kept(model: PersonalScorer) -> Iterator[dict[str, Any]]:
 
 
 def _changed(
-    model: PersonalScorer, benchmark: Benchmark, fold: Fold, changes: Mapping[str, Knowledge], seed: int
+    model: PersonalScorer,
+    benchmark: Benchmark,
+    fold: Fold,
+    changes: Mapping[str, Callable[[], object]],
+    seed: int,
 ) -> dict[str, Outcome]:
-    """The test pairs under each change."""
+    """The test pairs under each change of what the model knows of its users, one at a time."""
     outcomes = {}
     with states_kept(model) as own:
-        for name, told in changes.items():
+        for name, change in changes.items():
             model.users_ = dict(own)
-            model.fit_users(told.histories, told.words)
+            change()
             outcomes[name] = benchmark.ask(model, fold.test, seed=seed)
     return outcomes
 
@@ -334,17 +340,13 @@ def _controls(
     model: SavedScorer, benchmark: Benchmark, fold: Fold, known: list[str], seed: int, *, every: bool
 ) -> dict[str, Outcome]:
     histories = {user: swapped(pairs) for user, pairs in fold.histories.items() if user in known}
-    with states_kept(model) as own:
-        model.users_ = {}
-        outcomes = {"no_user": benchmark.ask(model, fold.test, seed=seed)}
-        if every and len(known) > 1:
-            model.users_ = own | another_users({user: own[user] for user in known}, seed)
-            outcomes["wrong_user"] = benchmark.ask(model, fold.test, seed=seed)
-        if every and histories:
-            model.users_ = dict(own)
-            model.fit_users(histories, words_of(benchmark, known))
-            outcomes["swapped_labels"] = benchmark.ask(model, fold.test, seed=seed)
-    return outcomes
+    changes: dict[str, Callable[[], object]] = {"no_user": lambda: model.users_.clear()}
+    if every and len(known) > 1:
+        lent = another_users({user: model.users_[user] for user in known}, seed)
+        changes["wrong_user"] = lambda: model.users_.update(lent)
+    if every and histories:
+        changes["swapped_labels"] = partial(model.fit_users, histories, words_of(benchmark, known))
+    return _changed(model, benchmark, fold, changes, seed)
 
 
 def _swapped_note(fold: Fold, known: list[str]) -> str:

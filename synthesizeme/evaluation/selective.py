@@ -210,28 +210,20 @@ def rule_of(
         DataError: there are fewer than `fewest_pairs`.
         ConfigError: `max_error` is not within (0, 1).
     """
-    said = _said(validation)
+    said = [
+        (probability, 1 - score)
+        for it in validation
+        if (probability := it.p_chosen) is not None and (score := it.score) is not None
+    ]
     return selective_rule([p for p, _ in said], [wrong for _, wrong in said], max_error, source=source)
 
 
 def selected(rule: SelectiveRule, outcomes: Sequence[PairOutcome]) -> Selection:
     """What comes of a rule on pairs with known choices; one with a failure is not answered."""
-    answered = [wrong for p, wrong in _said(outcomes) if rule.accepts(p)]
-    return Selection(
-        max_error=rule.max_error,
-        pairs=len(outcomes),
-        answered=len(answered),
-        labelled=len(answered),
-        errors=sum(answered),
-        validation=rule.pairs,
-    )
-
-
-def _said(outcomes: Iterable[PairOutcome]) -> list[tuple[float, float]]:
-    """Probability of the chosen response, and how wrong the verdict was, of every answered pair."""
-    return [
-        (it.p_chosen, 1 - it.score) for it in outcomes if it.p_chosen is not None and it.score is not None
-    ]
+    abstainer = Abstainer(rule)
+    for it in outcomes:
+        abstainer.answers(it.p_chosen, None if it.score is None else 1 - it.score)
+    return abstainer.selection
 
 
 class Abstainer:

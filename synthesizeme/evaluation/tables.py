@@ -135,29 +135,28 @@ def _resplit_columns(rows: Sequence[Row]) -> list[Column]:
     """Means over re-splits."""
     number = max(row.resplits.n for row in rows if row.resplits)
 
-    def mean(name: str, ends: tuple[str, str] = ("", ""), sign: str = "") -> Callable[[Row], str | None]:
-        def cell(row: Row) -> str | None:
-            low, high = (getattr(row.resplits, end, None) for end in ends)
-            found = percent(getattr(row.resplits, name), sign), span(low, high, sign)
-            return " ".join(filter(None, found)) or None
+    def over(cell: Callable[[Resplits], str | None]) -> Callable[[Row], str | None]:
+        return lambda row: cell(row.resplits) if row.resplits else None
 
-        return cell
+    def mean(name: str, ends: tuple[str, str] = ("", ""), sign: str = "") -> Callable[[Row], str | None]:
+        def cell(found: Resplits) -> str | None:
+            low, high = (getattr(found, end, None) for end in ends)
+            shown = percent(getattr(found, name), sign), span(low, high, sign)
+            return " ".join(filter(None, shown)) or None
+
+        return over(cell)
 
     many = f"mean accuracy (%) over {number} re-splits, whose test pairs overlap; other columns as above. "
     return [
         _NAME,
         Column("re-splits", mean("micro", ("low", "high")), f"{many}Intervals resample users."),
         Column("gain", mean("gain", ("gain_low", "gain_high"), "+"), ""),
-        Column(
-            "first minus this", lambda row: _difference(row.resplits.behind) if row.resplits else None, ""
-        ),
+        Column("first minus this", over(lambda found: _difference(found.behind)), ""),
         *(Column(name, mean(name), "") for name in CONTROLS),
-        Column("Brier", lambda row: _number(row.resplits.brier, 3) if row.resplits else None, ""),
-        Column("ECE", lambda row: _number(row.resplits.ece, 3) if row.resplits else None, ""),
-        Column("NLL", lambda row: _loss(row.resplits) if row.resplits else None, ""),
-        Column(
-            "NLL, no_user", lambda row: _number(row.resplits.nll_no_user, 3) if row.resplits else None, ""
-        ),
+        Column("Brier", over(lambda found: _number(found.brier, 3)), ""),
+        Column("ECE", over(lambda found: _number(found.ece, 3)), ""),
+        Column("NLL", over(_loss), ""),
+        Column("NLL, no_user", over(lambda found: _number(found.nll_no_user, 3)), ""),
     ]
 
 

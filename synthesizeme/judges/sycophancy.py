@@ -6,7 +6,7 @@ import json
 
 from synthesizeme.discovery import resource
 from synthesizeme.evaluation.harness import evaluate
-from synthesizeme.evaluation.sycophancy import Sycophancy, sycophancy
+from synthesizeme.evaluation.report import Sycophancy, sycophancy
 from synthesizeme.judges import LLMJudge
 from synthesizeme.judges.by_name import Scorers
 from synthesizeme.scoring import PairwiseScorer

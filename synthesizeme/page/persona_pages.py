@@ -20,7 +20,7 @@ from synthesizeme.profile import OwnTaste, PersonaSentence, UserProfile
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.loaded import own_taste
-from synthesizeme.serving.personas import read_change
+from synthesizeme.serving.requests import read_change
 from synthesizeme.types import Comparison, Message
 
 LONGEST_TRIED = 20_000

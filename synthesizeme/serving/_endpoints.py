@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
@@ -12,14 +13,17 @@ from starlette.responses import Response
 
 from synthesizeme.datasets.rows import SourceRow
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
+from synthesizeme.personas import owner
+from synthesizeme.personas.since import read_since
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.access import Scope
 from synthesizeme.serving.metrics import Metrics
 from synthesizeme.serving.openrlhf import cause, reply, rows
-from synthesizeme.serving.personas import PersonaShown, read_change, shown
 from synthesizeme.serving.queue import ModelQueue
 from synthesizeme.serving.requests import (
+    FEEDBACK_TEXTS,
+    PAIR_TEXTS,
     Limits,
     Refused,
     answer,
@@ -27,6 +31,7 @@ from synthesizeme.serving.requests import (
     in_words,
     list_of,
     questions,
+    read_change,
     read_json,
     read_rows,
     refuse_long,
@@ -46,6 +51,7 @@ from synthesizeme.serving.schemas import (
     FeedbackAdded,
     MarginAnswer,
     PairsAdded,
+    PersonaShown,
     Ready,
     Results,
     RewardsAnswer,
@@ -136,7 +142,7 @@ class Endpoints:
                 if row.about is not None:
                     cure = "PUT them to /v1/users/ID/words"
                     raise place.error("expected no words here", field=ABOUT, cure=cure)
-                refuse_long(row, place, self.limits)
+                refuse_long(row, place, ("prompt", "response"), self.limits)
             found = await self._scores(asked)
             if refused := refusal(asked, found):
                 raise refused
@@ -150,7 +156,7 @@ class Endpoints:
         """Add choices of a user, who is refitted at once."""
         user_id, body, replace = await self._change(request, "pairs", ("pairs", ABOUT))
         given = list_of(body, "pairs", self.limits)
-        pairs = read_rows(given, "pairs", lambda place: read_pair(place, user_id), self.limits)
+        pairs = read_rows(given, "pairs", partial(read_pair, user_id=user_id), PAIR_TEXTS, self.limits)
         words, cut = words_in(body[ABOUT], user_id, self.limits) if ABOUT in body else (None, {})
         done = await self._changed(lambda: self.users.add(user_id, pairs, words, replace=replace))
         return answer({"user_id": user_id, **done, **cut})
@@ -160,7 +166,9 @@ class Endpoints:
         """Add ties, rankings, ratings and edits of a user; not_learned_from counts what is left unread."""
         user_id, body, replace = await self._change(request, "feedback", ("feedback",))
         given = list_of(body, "feedback", self.limits)
-        said = read_rows(given, "feedback", lambda place: read_feedback(place, user_id), self.limits)
+        said = read_rows(
+            given, "feedback", partial(read_feedback, user_id=user_id), FEEDBACK_TEXTS, self.limits
+        )
         done = await self._changed(lambda: self.users.add(user_id, (), None, said, replace=replace))
         told = {"added": done["feedback_added"], "feedback": done["feedback"]}
         return answer({"user_id": user_id, **told, "not_learned_from": done["not_learned_from"]})
@@ -199,8 +207,13 @@ class Endpoints:
     async def _persona(self, found: ProfileVersion | None, user_id: str) -> Response:
         if found is None:
             raise Refused(404, "there is no profile of this user")
+        version, profile = found.version, found.profile
         pairs = await self.queue.run(lambda: self.users.store.pairs(user_id))
-        return answer(await asyncio.to_thread(shown, found, pairs))  # no scoring waits for what is read
+
+        def shown() -> PersonaShown:
+            return PersonaShown(version=version, **owner.shown(profile, read_since(profile, pairs)))
+
+        return answer(await asyncio.to_thread(shown))  # no scoring waits for what is read
 
     @_at("GET", USER, "admin", OF_A_USER, UserExport)
     async def export_user(self, request: Request) -> Response:

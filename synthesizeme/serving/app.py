@@ -162,24 +162,22 @@ def _entrance(
 ) -> Callable[[Request], None]:
     """What raises `Refused` for a request that may not come in."""
 
-    def with_token(request: Request) -> None:
-        assert access is not None
-        assert scope is not None
+    def enter(request: Request) -> None:
+        if scope is None:
+            return
+        if access is None:
+            if local_names_only and not called_locally(request.headers.get("host", "")):
+                problem = "this server answers to names of its own machine; start it with --token-file"
+                raise Refused(421, problem)
+            return
         level, needed = access.level(request.headers.get("authorization")), SCOPES.index(scope)
         if level < 0:
-            raise Refused(
-                401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"}
-            )
+            bearer = {"WWW-Authenticate": "Bearer"}
+            raise Refused(401, "a token is needed: Authorization: Bearer TOKEN", bearer)
         if level < needed:
             raise Refused(403, f"the token's scope is {SCOPES[level]}; this needs {SCOPES[needed]}")
 
-    def by_local_name(request: Request) -> None:
-        if not called_locally(request.headers.get("host", "")):
-            raise Refused(421, "this server answers to names of its own machine; start it with --token-file")
-
-    if scope is not None and access is not None:
-        return with_token
-    return by_local_name if scope is not None and local_names_only else lambda request: None
+    return enter
 
 
 async def _no_route(_: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 from urllib.parse import parse_qsl
 
 from synthesizeme.errors import ConfigError
@@ -109,13 +109,16 @@ _log = logging.getLogger(__name__)
 
 
 def opened(
-    model: str | None = None, *, profiles: str | None = None, **settings: Unpack[GivenSettings]
+    model: PersonalRewards | str | Path | None = None,
+    *,
+    profiles: str | None = None,
+    **settings: Unpack[GivenSettings],
 ) -> ScalarRewards:
     """The rewards of a checkpoint or judge; in one process, the same names and settings give the same object.
 
     Args:
         model: Checkpoint folder, or ``judge:NAME``; by default that of the environment variable, else the
-            population that is shipped, which is logged.
+            population that is shipped, which is logged. A model that is fitted already is asked as it is.
         profiles: Path or URL of a store of profiles, whose users are fitted to their pairs and words; by
             default that of the environment variable, if any.
         **settings: Fields of `Settings`, or their text; by default those of the environment variables, else
@@ -130,7 +133,10 @@ def opened(
     """
     from reward_models import POPULATION
 
-    named = model or os.environ.get(MODEL_VARIABLE) or str(POPULATION)
+    if model is not None and not isinstance(model, str | Path):
+        given: dict[str, Any] = {name: it for name, it in settings.items() if it is not None}
+        return ScalarRewards(model, Settings(**given))
+    named = str(model or os.environ.get(MODEL_VARIABLE) or POPULATION)
     if unknown := settings.keys() - SETTING_VARIABLES.keys():
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     found = {

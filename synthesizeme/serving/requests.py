@@ -1,22 +1,28 @@
-"""Bodies of requests: read up to a limit, checked, made into questions; what is wrong becomes a 4xx."""
+"""Bodies of requests: read up to a limit, checked, made into questions and changes of a persona.
+
+What is wrong becomes a 4xx.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import unquote_to_bytes
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.datasets.rows import SourceRow, read_prompt, read_response, read_user
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import UserWords
+from synthesizeme.personas import owner
+from synthesizeme.personas.synthesis import MAX_SENTENCE_CHARACTERS
 from synthesizeme.plain_text import short_repr
+from synthesizeme.profile import UserProfile
 from synthesizeme.serving.rewards import RewardQuestion
 from synthesizeme.serving.rows import PESSIMISM, read_question, read_words
 from synthesizeme.types import Comparison
@@ -28,11 +34,9 @@ _DIGITS = 18
 """Longest declared size that is read as a number."""
 _QUESTION = ("user_id", "prompt", "response", PESSIMISM)
 _COMPARISON = ("user_id", "prompt", "first", "second")
-_TEXTS = (
-    "prompt", "response", "first", "second", "chosen", "rejected", "responses", "original", "edited",
-    "reason", "aspect",
-)  # fmt: skip
-"""Fields of rows whose texts have a limit."""
+PAIR_TEXTS = ("prompt", "chosen", "rejected", "reason")
+FEEDBACK_TEXTS = ("prompt", "response", "responses", "original", "edited", "reason", "aspect")
+"""Fields of rows with texts, which have a limit."""
 Read = TypeVar("Read")
 Asked = TypeVar("Asked", RewardQuestion, Comparison)
 
@@ -134,9 +138,20 @@ def list_of(body: dict[str, Any], field: str, limits: Limits) -> list[Any]:
 
 
 def read_rows(
-    given: Sequence[Any], source: str, read: Callable[[SourceRow], Read], limits: Limits
+    given: Sequence[Any],
+    source: str,
+    read: Callable[[SourceRow], Read],
+    texts: Sequence[str],
+    limits: Limits,
 ) -> list[Read]:
-    """What rows say, each an object; `source` names them in messages.
+    """What rows say.
+
+    Args:
+        given: The rows, each an object.
+        source: What one of them is called in messages.
+        read: Reads one.
+        texts: Fields of what is read that have a limit.
+        limits: Limits.
 
     Raises:
         Refused: one of them is wrong or too large (422).
@@ -148,19 +163,19 @@ def read_rows(
             if not isinstance(row, dict):
                 raise place.error(f"found {short_repr(row)}; expected an object")
             found.append(read(place))
-            refuse_long(found[-1], place, limits)
+            refuse_long(found[-1], place, texts, limits)
         except DataError as error:
             raise in_words(error) from None
     return found
 
 
-def refuse_long(said: object, place: SourceRow, limits: Limits) -> None:
+def refuse_long(said: object, place: SourceRow, texts: Sequence[str], limits: Limits) -> None:
     """Refuse a row with a text, the turns of a conversation together, or a user's id that is too long.
 
     Raises:
         DataError: it has one.
     """
-    for field in ("user_id", *_TEXTS):
+    for field in texts:
         most = limits.user_id if field == "user_id" else limits.text
         if (size := _characters(getattr(said, field, ""))) > most:
             problem = f"has {size:,} characters; expected at most {most:,}"
@@ -169,9 +184,11 @@ def refuse_long(said: object, place: SourceRow, limits: Limits) -> None:
 
 def _characters(text: Any) -> int:
     """Of a text, of all turns of a conversation together, or of the longest of several texts; else 0."""
-    if isinstance(text, tuple) and text:
-        return max(map(len, text)) if isinstance(text[0], str) else sum(len(it.content) for it in text)
-    return len(text) if isinstance(text, str) else 0
+    if isinstance(text, str):
+        return len(text)
+    if not isinstance(text, tuple) or not text:
+        return 0
+    return max(map(len, text)) if isinstance(text[0], str) else sum(len(it.content) for it in text)
 
 
 def words_in(value: Any, user_id: str, limits: Limits) -> tuple[UserWords, dict[str, Any]]:
@@ -272,12 +289,14 @@ def _rows(
     if several and len(body) > 1:
         raise Refused(422, f"found fields beside rows; expected rows alone, or {', '.join(fields)}")
 
+    allowed, texts = frozenset(fields), [name for name in fields if name != PESSIMISM]
+
     def known(place: SourceRow) -> Asked:
-        if unknown := place.row.keys() - set(fields):
+        if unknown := place.row.keys() - allowed:
             raise place.error(f"expected only {', '.join(fields)}", field=min(unknown)[:80])
         return read(place)
 
-    return read_rows(list_of(body, ROWS, limits) if several else [body], "row", known, limits), several
+    return read_rows(list_of(body, ROWS, limits) if several else [body], "row", known, texts, limits), several
 
 
 def _comparison(place: SourceRow) -> Comparison:
@@ -298,3 +317,71 @@ def _deeper(value: Any, most: int) -> bool:
             return False
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
     return True
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=MAX_SENTENCE_CHARACTERS, pattern=r"\S")]
+_Number = Annotated[int, Field(ge=1, description="Number of the sentence, as GET shows it.")]
+_Version = Annotated[
+    int | None, Field(ge=0, description="That of GET; where it is no longer the latest, nothing is changed.")
+]
+
+
+class _Change(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    change: Literal["add", "edit", "pin", "strike"]
+    version: _Version = None
+
+    def made(self, profile: UserProfile) -> UserProfile:
+        """The profile after it."""
+        correct: Callable[..., UserProfile] = getattr(owner, self.change)
+        return correct(profile, **self.model_dump(exclude={"change", "version"}))
+
+
+class Add(_Change):
+    """A sentence of the user's own."""
+
+    change: Literal["add"]
+    text: _Text
+
+
+class Edit(_Change):
+    """A sentence in the user's own words."""
+
+    change: Literal["edit"]
+    number: _Number
+    text: _Text
+
+
+class Pin(_Change):
+    """A sentence that is to stay, or with `off` is let go."""
+
+    change: Literal["pin"]
+    number: _Number
+    off: bool = False
+
+
+class Strike(_Change):
+    """A sentence that is not to be said again."""
+
+    change: Literal["strike"]
+    number: _Number
+
+
+Change = Add | Edit | Pin | Strike
+_KINDS: dict[Any, type[Change]] = {"add": Add, "edit": Edit, "pin": Pin, "strike": Strike}
+
+
+def read_change(body: dict[str, Any]) -> Change:
+    """A change as a request says it.
+
+    Raises:
+        DataError: it is none.
+    """
+    kind = body.get("change")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise DataError(f"found {short_repr(kind)}; expected {', '.join(_KINDS)}", field="change")
+    try:
+        return _KINDS[kind].model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise DataError(first["msg"], field=".".join(map(str, first["loc"]))[:80] or None) from None

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 from synthesizeme.errors import BackendError, ConfigError, RewardError
 from synthesizeme.feedback import UserWords
 from synthesizeme.scoring import Answer, PersonalRewards
-from synthesizeme.serving.settings import Settings, shaped, without_standard_errors
+from synthesizeme.serving.settings import Settings, without_standard_errors
 from synthesizeme.serving.stripping import Seen, Stripper, read_strip
 from synthesizeme.types import Comparison, Failure, Message, Preference, Reward, Verdict
 
@@ -284,15 +284,21 @@ class ScalarRewards:
         ]
 
     def _shaped(self, score: Score, question: RewardQuestion) -> Score:
-        if score.value is None:
+        """A reward and its standard error as `Settings` want them."""
+        settings, value, error = self.settings, score.value, score.standard_error
+        pessimism = settings.pessimism if question.pessimism is None else question.pessimism
+        if value is None or not (pessimism or settings.normalize):
             return score
-        pessimism = self.settings.pessimism if question.pessimism is None else question.pessimism
-        if not pessimism and not self.settings.normalize:
-            return score
-        if pessimism and score.standard_error is None:
-            raise ConfigError(without_standard_errors(self.model.name))
-        scale = self.model.reward_scale if self.settings.normalize else None
-        value, error = shaped(score.value, score.standard_error, self.settings, scale, pessimism)
+        if pessimism:
+            if error is None:
+                raise ConfigError(without_standard_errors(self.model.name))
+            value -= pessimism * error
+        if settings.normalize and (scale := self.model.reward_scale) is not None:
+            usual = scale.mean - pessimism * (scale.standard_error or 0.0)
+            value = (value - usual) / scale.scale
+            if settings.clip is not None:
+                value = min(max(value, -settings.clip), settings.clip)
+            error = None if error is None else error / scale.scale
         return score._replace(value=value, standard_error=error)
 
     def _score(self, questions: Sequence[RewardQuestion]) -> list[Reward | Failure]:

@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, fi
 
 from synthesizeme.feedback import Scale
 from synthesizeme.serving.access import Scope
-from synthesizeme.serving.personas import Change
-from synthesizeme.serving.requests import Limits
+from synthesizeme.serving.requests import Change, Limits
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
 from synthesizeme.types import Preference, Role, Strength
@@ -122,6 +121,16 @@ class WordsPut(_Answer):
     user_id: str
     pairs: _Count
     read: bool
+
+
+class PersonaShown(_Answer):
+    """What is believed of a user; see `synthesizeme.personas.owner.shown`."""
+
+    user_id: str
+    version: _Count
+    sentences: list[Any]
+    struck: list[str]
+    history: list[Any]
 
 
 class UserExport(_Answer):

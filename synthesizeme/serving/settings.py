@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from synthesizeme.errors import ConfigError, UnknownNameError
-from synthesizeme.scoring import PersonalRewards, RewardScale
+from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.stripping import ALL, KINDS, NONE, read_strip
 
 _WORDS = {"unknown_user": ("refuse", "population"), "on_error": ("raise", "population")}
@@ -110,28 +110,6 @@ def without_standard_errors(name: str) -> str:
         f"{name} has no standard errors, which pessimism needs; leave pessimism at 0, or use hierarchical, "
         "hierarchical-stylometric or judge:NAME"
     )
-
-
-def shaped(
-    value: float, error: float | None, settings: Settings, scale: RewardScale | None, pessimism: float
-) -> tuple[float, float | None]:
-    """A reward and its standard error as `Settings` wants them.
-
-    Args:
-        value: r.
-        error: s; needed where `pessimism` is above 0.
-        settings: Whether it is normalised.
-        scale: Mean and scale of the model; needed where it is.
-        pessimism: Standard errors to be taken off.
-    """
-    found = value - pessimism * error if pessimism and error is not None else value
-    if not settings.normalize or scale is None:
-        return found, error
-    usual = scale.mean - pessimism * (scale.standard_error or 0.0)
-    found = (found - usual) / scale.scale
-    if settings.clip is not None:
-        found = min(max(found, -settings.clip), settings.clip)
-    return found, None if error is None else error / scale.scale
 
 
 def parsed(name: str, value: Any) -> Any:

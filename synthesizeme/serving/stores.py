@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,26 +33,39 @@ REST_S = 1.0
 """How long a store that was away is not asked again."""
 
 
+@dataclass
+class _Kept:
+    """What is kept of one user."""
+
+    pairs: tuple[PreferencePair, ...] = ()
+    feedback: tuple[Judgement, ...] = ()
+    words: UserWords | None = None
+    profiles: tuple[ProfileVersion, ...] = ()
+
+
+_NOTHING = _Kept()
+
+
 class MemoryUsers:
     """A `UserStore` that ends with the process."""
 
     def __init__(self) -> None:
-        self._pairs: dict[str, tuple[PreferencePair, ...]] = {}
-        self._feedback: dict[str, tuple[Judgement, ...]] = {}
-        self._words: dict[str, UserWords] = {}
-        self._profiles: dict[str, tuple[ProfileVersion, ...]] = {}
+        self._users: dict[str, _Kept] = {}
+
+    def _of(self, user_id: str) -> _Kept:
+        return self._users.get(user_id, _NOTHING)
 
     def pairs(self, user_id: str) -> tuple[PreferencePair, ...]:
         """See `UserStore.pairs`."""
-        return self._pairs.get(user_id, ())
+        return self._of(user_id).pairs
 
     def feedback(self, user_id: str) -> tuple[Judgement, ...]:
         """See `UserStore.feedback`."""
-        return self._feedback.get(user_id, ())
+        return self._of(user_id).feedback
 
     def words(self, user_id: str) -> UserWords | None:
         """See `UserStore.words`."""
-        return self._words.get(user_id)
+        return self._of(user_id).words
 
     def add_pairs(
         self,
@@ -63,61 +77,57 @@ class MemoryUsers:
         taken_back: Collection[str] = (),
     ) -> int:
         """See `UserStore.add_pairs`; nothing of it is stored already."""
-        if taken_back:
-            left = (it for it in self.pairs(user_id) if it.pair_id not in taken_back)
-            heard = (it for it in self.feedback(user_id) if it.feedback_id not in taken_back)
-            self._pairs[user_id], self._feedback[user_id] = tuple(left), tuple(heard)
-        if pairs:
-            self._pairs[user_id] = (*self.pairs(user_id), *pairs)
-        if feedback:
-            self._feedback[user_id] = (*self.feedback(user_id), *feedback)
-        if words:
-            self._words[user_id] = words
-        elif words is not None:
-            self._words.pop(user_id, None)
+        before = self._of(user_id)
+        left = (it for it in before.pairs if it.pair_id not in taken_back)
+        heard = (it for it in before.feedback if it.feedback_id not in taken_back)
+        said = before.words if words is None else words or None
+        kept = _Kept((*left, *pairs), (*heard, *feedback), said, before.profiles)
+        if kept != _NOTHING:
+            self._users[user_id] = kept
+        else:
+            self._users.pop(user_id, None)
         return len(pairs)
 
     def put_profile(
         self, profile: UserProfile, *, made_from: str | None = None, expected_version: int | None = None
     ) -> VersionNote:
         """See `UserStore.put_profile`."""
-        before = self._profiles.get(profile.user_id, ())
-        refuse_other_version(len(before), expected_version, profile.user_id)
-        note = VersionNote(
-            version=len(before) + 1, created_at=datetime.now(UTC), made_from=made_from or "by hand"
-        )
-        self._profiles[profile.user_id] = (*before, ProfileVersion(**dict(note), profile=profile))
+        before = self._of(profile.user_id)
+        version = len(before.profiles)
+        refuse_other_version(version, expected_version, profile.user_id)
+        made = made_from or "by hand"
+        note = VersionNote(version=version + 1, created_at=datetime.now(UTC), made_from=made)
+        versions = (*before.profiles, ProfileVersion(**dict(note), profile=profile))
+        self._users[profile.user_id] = replace(before, profiles=versions)
         return note
 
     def profile(self, user_id: str, version: int | None = None) -> ProfileVersion | None:
         """See `UserStore.profile`."""
-        found = self._profiles.get(user_id, ())
+        found = self._of(user_id).profiles
         return next((it for it in reversed(found) if version in (None, it.version)), None)
 
     def versions(self, user_id: str) -> tuple[VersionNote, ...]:
         """See `UserStore.versions`."""
-        return self._profiles.get(user_id, ())
+        return self._of(user_id).profiles
 
     def delete(self, user_id: str) -> Deleted:
         """See `UserStore.delete`."""
-        pairs, words = self._pairs.pop(user_id, ()), self._words.pop(user_id, None)
-        heard, versions = len(self._feedback.pop(user_id, ())), len(self._profiles.pop(user_id, ()))
-        return Deleted(pairs=len(pairs), versions=versions, words=words is not None, feedback=heard)
+        found = self._summary(user_id)
+        self._users.pop(user_id, None)
+        return Deleted(pairs=found.pairs, versions=found.version, words=found.words, feedback=found.feedback)
 
     def users(self, after: str | None = None, limit: int = PAGE) -> tuple[UserSummary, ...]:
         """See `UserStore.users`."""
-        names = [*dict.fromkeys((*self._pairs, *self._words, *self._feedback, *self._profiles))]
+        names = list(self._users)
         start = 0 if after is None else names.index(after) + 1
-        return tuple(
-            UserSummary(
-                user_id=user,
-                pairs=len(self.pairs(user)),
-                version=len(self.versions(user)),
-                words=user in self._words,
-                feedback=len(self.feedback(user)),
-            )
-            for user in names[start : start + limit]
-        )
+        return tuple(map(self._summary, names[start : start + limit]))
+
+    def _summary(self, user_id: str) -> UserSummary:
+        it = self._of(user_id)
+        return UserSummary(
+            user_id=user_id, pairs=len(it.pairs), version=len(it.profiles), words=it.words is not None,
+            feedback=len(it.feedback),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Nothing is open."""

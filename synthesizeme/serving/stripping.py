@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from synthesizeme.types import Message, Role
@@ -201,8 +202,8 @@ class Stripper:
         here: dict[str, int] = {}
         content = turn.content
         if turn.role == "assistant":
-            content = self._without_thoughts(content, here)
-        content = self._without_tokens(content, here)
+            content = self._without(THOUGHTS, without_thoughts, content, here)
+        content = self._without(TOKENS, without_special_tokens, content, here)
         if not here or not content.strip():
             return turn
         found.update(here)
@@ -210,19 +211,14 @@ class Stripper:
 
     def _response(self, response: str, found: dict[str, int]) -> str:
         """What a response says: no head of its turn, no thoughts, no tokens or blanks at its ends."""
-        if TOKENS in self._kinds:
-            response = _less(response, without_head(response), TOKENS, found)
-        response = self._without_tokens(self._without_thoughts(response, found), found)
-        return _less(response, response.strip(), TOKENS, found) if TOKENS in self._kinds else response
+        response = self._without(TOKENS, without_head, response, found)
+        response = self._without(THOUGHTS, without_thoughts, response, found)
+        response = self._without(TOKENS, without_special_tokens, response, found)
+        return self._without(TOKENS, str.strip, response, found)
 
-    def _without_thoughts(self, text: str, found: dict[str, int]) -> str:
-        return _less(text, without_thoughts(text), THOUGHTS, found) if THOUGHTS in self._kinds else text
-
-    def _without_tokens(self, text: str, found: dict[str, int]) -> str:
-        return _less(text, without_special_tokens(text), TOKENS, found) if TOKENS in self._kinds else text
-
-
-def _less(text: str, left: str, kind: str, found: dict[str, int]) -> str:
-    if left != text:
-        found[kind] = found.get(kind, 0) + len(text) - len(left)
-    return left
+    def _without(self, kind: str, strip: Callable[[str], str], text: str, found: dict[str, int]) -> str:
+        """A text without one kind, if that is stripped; how many characters went is counted."""
+        left = strip(text) if kind in self._kinds else text
+        if left != text:
+            found[kind] = found.get(kind, 0) + len(text) - len(left)
+        return left

@@ -29,9 +29,9 @@ from synthesizeme.plain_text import short_repr
 from synthesizeme.scoring import PersonalRewards
 from synthesizeme.serving.loaded import LoadedRewardModel
 from synthesizeme.serving.opening import opened
-from synthesizeme.serving.rewards import TOLD, RewardQuestion, ScalarRewards, Score, Status
+from synthesizeme.serving.rewards import TOLD, RewardQuestion, Score, Status
 from synthesizeme.serving.rows import ABOUT, answered, tried
-from synthesizeme.serving.settings import GivenSettings, Settings
+from synthesizeme.serving.settings import GivenSettings
 
 Rewards = list[float | None]
 NAME = "personal_reward"
@@ -111,7 +111,7 @@ class PersonalReward:
         self.__name__ = NAME
         self._made = (model, profiles, settings, user_column, about_column)
         self._user_column, self._about_column = user_column, about_column
-        self._scalar = _opened(model, profiles, **settings)
+        self._scalar = opened(model, profiles=profiles, **settings)
         self._told: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -228,15 +228,6 @@ def _why(asked: RewardQuestion | DataError, score: Score) -> str:
         return f"of row {score.error.line}: {field}: {problem}"
     ours = isinstance(score.error, SynthesizeMeError)
     return str(score.error) if ours else f"the model raised {type(score.error).__name__}"
-
-
-def _opened(
-    model: PersonalRewards | str | Path | None, profiles: str | None, **settings: Unpack[GivenSettings]
-) -> ScalarRewards:
-    if model is None or isinstance(model, str | Path):
-        return opened(None if model is None else str(model), profiles=profiles, **settings)
-    given: dict[str, Any] = {name: it for name, it in settings.items() if it is not None}
-    return ScalarRewards(model, Settings(**given))
 
 
 def _text(completion: Any) -> Any:

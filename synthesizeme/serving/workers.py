@@ -21,7 +21,7 @@ from synthesizeme.profiles.store import UserStore
 from synthesizeme.serving.access import Access, read_tokens, refuse_strangers
 from synthesizeme.serving.rewards import ScalarRewards
 from synthesizeme.serving.settings import Settings
-from synthesizeme.serving.stores import PATIENCE_S, Breaker, Changes
+from synthesizeme.serving.stores import PATIENCE_S, Breaker, Changes, MemoryUsers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -133,8 +133,7 @@ def _profiles(options: ServerOptions) -> Mapping[str, UserProfile] | None:
 
     if options.profiles is None:
         return None
-    key = None if options.key_file is None else Path(options.key_file)
-    return StoredProfiles(open_store(options.profiles, key_file=key, create=True))
+    return StoredProfiles(open_store(options.profiles, key_file=options.key_file, create=True))
 
 
 def opened_store(options: ServerOptions) -> UserStore:
@@ -146,13 +145,11 @@ def opened_store(options: ServerOptions) -> UserStore:
     """
     from synthesizeme.datasets import by_user, read_pairs, read_words
     from synthesizeme.profiles import open_store
-    from synthesizeme.serving.stores import MemoryUsers
 
     store: UserStore = MemoryUsers()
     if options.profiles is not None:
-        key = None if options.key_file is None else Path(options.key_file)
         patience = min(PATIENCE_S, 0.5 * options.queue.get("deadline", 10))
-        opened = open_store(options.profiles, key_file=key, create=True, patience=patience)
+        opened = open_store(options.profiles, key_file=options.key_file, create=True, patience=patience)
         store = cast(UserStore, Breaker(opened))
     if options.pairs is not None:
         for user, rows in by_user(read_pairs(Path(options.pairs)).pairs).items():
@@ -188,24 +185,13 @@ def run(options: ServerOptions, ready: Callable[[str], None] = lambda line: None
         MissingExtraError: what a server needs is not installed.
     """
     options.check()
-    try:
-        import synthesizeme.serving.app  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"the server (found no module {error.name})", "serve") from None
-    seconds = options.queue.get("deadline", 10)
     if options.workers > 1:
-        _run_workers(
-            options, {**uvicorn_settings(seconds), "host": options.host, "port": options.port}, ready
-        )
+        _run_workers(options, ready)
         return
     app = _kept(application(options))
     with bound(options.host, options.port) as (listening, place):
-        serve_here(
-            app,
-            listening,
-            seconds,
-            lambda: ready(f"Serving {options.model} on {place}; its API is at /docs."),
-        )
+        said = f"Serving {options.model} on {place}; its API is at /docs."
+        serve_here(app, listening, options.queue.get("deadline", 10), lambda: ready(said))
 
 
 def uvicorn_settings(deadline: float) -> dict[str, Any]:
@@ -250,22 +236,21 @@ def worker_application() -> FastAPI:
     return _kept(application(ServerOptions(**json.loads(os.environ[VARIABLE]))))
 
 
-def _run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callable[[str], None]) -> None:
+def _run_workers(options: ServerOptions, ready: Callable[[str], None]) -> None:
     """Serve with `options.workers` processes until told to stop; one that dies is replaced.
 
     Args:
         options: What is served.
-        settings: Those of uvicorn.
         ready: Called with a line for people.
 
     Raises:
         SynthesizeMeError: as `run`.
     """
+    # What is wrong is said once, and here, before a store is made.
+    application(replace(options, profiles=None, key_file=None, pairs=None, about=None))
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    # What is wrong is said once, and here, before a store is made.
-    application(replace(options, profiles=None, key_file=None, pairs=None, about=None))
     if options.profiles is not None:
         # Once, and here: a worker that replaces another must not bring back a user deleted since.
         opened_store(options).close()
@@ -279,9 +264,11 @@ def _run_workers(options: ServerOptions, settings: dict[str, Any], ready: Callab
         config = uvicorn.Config(
             f"{__name__}:worker_application",
             factory=True,
+            host=options.host,
+            port=options.port,
             workers=options.workers,
             timeout_worker_healthcheck=_HUNG,
-            **settings,
+            **uvicorn_settings(options.queue.get("deadline", 10)),
         )
         listening.listen(_BACKLOG)  # who comes early waits
         ready(f"Serving {options.model} on {place} with {options.workers} processes; its API is at /docs.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthesizeme.backends._reply import response
 from synthesizeme.backends.builtin import _prompt, _weights, _words
 from synthesizeme.backends.builtin._prompt import Choice, Finding, Rated, Shown
 from synthesizeme.backends.builtin._weights import STYLE, Measured
@@ -60,14 +61,7 @@ class ReaderEngine:
                 "the builtin rule-based reader answers judge and persona prompts only; use a language model"
             )
         words = sum(len(text.split()) for _, text in turns) + len(system.split())
-        usage = lm15.Usage(input_tokens=words, output_tokens=len(reply.split()))
-        return lm15.Response(
-            id=None,
-            model=request.model,
-            message=lm15.Message.assistant(reply),
-            finish_reason="stop",
-            usage=usage,
-        )
+        return response(request, reply, (words, len(reply.split())))
 
     def _reply(self, system: str, turns: list[tuple[str, str]], request: Request) -> str | None:
         last = turns[-1][1]

@@ -29,8 +29,10 @@ from synthesizeme.evaluation.figures._page import (
     EndLabel,
     Page,
     end_labels,
+    ends,
     extent,
     fitted,
+    from_to,
     height_for,
     percent,
     ranked,
@@ -151,9 +153,7 @@ def _limits(curves: Sequence[_Curve], bars: Sequence[Interval]) -> tuple[float, 
     lines += [percent(o.micro) for curve in curves[:HIGHLIGHTED] for o in curve.file_order.values()]
     low, high = min(lines), max(lines)
     margin = max(_LEAST_MARGIN, 0.5 * (high - low)) if len(curves) > HIGHLIGHTED else 100.0
-    lows, highs = (
-        [percent(end) for end in ends] for ends in zip(*((b.low, b.high) for b in bars), strict=True)
-    )
+    lows, highs = ends(bars)
     bottom, top = max(low - margin, min(lows) - 1), min(high + margin, max(highs) + 1)
     bottom, top = min(bottom, low - 1), max(top, high + 1)
     return bottom, top, min(lows) < bottom or max(highs) > top
@@ -202,9 +202,7 @@ def _bars(
     label: str = "interval",
     alpha: float = 0.7,
 ) -> None:
-    lows, highs = (
-        [percent(end) for end in ends] for ends in zip(*((i.low, i.high) for i in intervals), strict=True)
-    )
+    lows, highs = ends(intervals)
     axes.vlines(places, lows, highs, colors=colour, linewidth=1, alpha=alpha, zorder=3, label=label)
 
 
@@ -221,14 +219,17 @@ def reliability_diagram(measurements: Sequence[Measurement], benchmark: str) -> 
     if not systems:
         return None
     side = min((WIDTH - LEFT - MARGIN - _GAP * (len(systems) - 1)) / len(systems), 2.6)
-    counts, histogram = [len(p) for _, p in systems], 0.8
+    histogram, counted = 0.8, from_to([len(p) for _, p in systems], "pair")
     page = Page(
         body=side + histogram + 1.2,
         title=f"Stated confidence and accuracy, {benchmark}",
         subtitle="On the diagonal a scorer is right as often as it says; below it is overconfident. "
         "Larger points hold more pairs. "
         "ECE: mean gap to the diagonal; Brier: 0.25 is always saying one half.",
-        notes=[_which(systems), f"{_counts(counts)} with a probability; {N_BINS} bins of equal width."],
+        notes=[
+            _which(systems),
+            f"{counted} with a probability; {N_BINS} bins of equal width.",
+        ],
     )
     for i, (name, p_chosen) in enumerate(systems):
         left, first = LEFT + i * (side + _GAP), i == 0
@@ -272,7 +273,7 @@ def coverage(measurements: Sequence[Measurement], benchmark: str) -> Figure | No
         "Number: accuracy (%) on all pairs.",
         notes=[
             _which(systems),
-            f"{_counts([len(systems[i][1]) for i in curves])} with a probability. "
+            f"{from_to([len(systems[i][1]) for i in curves], 'pair')} with a probability. "
             f"Curves begin at {FEWEST_PAIRS} pairs.",
         ],
     )
@@ -314,11 +315,6 @@ def _which(systems: Sequence[tuple[str, Floats]]) -> str:
         "Shown: the most accurate scorers that state probabilities, "
         f"at most {BEST_REWARD_MODELS} reward models and {BEST_JUDGES} judge."
     )
-
-
-def _counts(counts: Sequence[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{high:,} pairs" if low == high else f"{low:,} to {high:,} pairs"
 
 
 def _reliability(axes: Axes, p_chosen: Floats, colour: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from synthesizeme.errors import MissingExtraError
 from synthesizeme.evaluation.harness import Outcome
+from synthesizeme.evaluation.intervals import Interval
 from synthesizeme.evaluation.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -52,15 +53,15 @@ def _cut(text: str, keep: int) -> str:
     return f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
 
 
-def wrapped(text: str, width: float, size: float = SMALL) -> list[str]:
+def wrapped(text: str, width: float) -> list[str]:
     """`text` in lines that are at most `width` inches wide."""
     lines: list[str] = []
     for word in printable(text).split():
         grown = f"{lines[-1]} {word}" if lines else word
-        if lines and width_of(grown, size) <= width:
+        if lines and width_of(grown) <= width:
             lines[-1] = grown
         else:
-            lines.append(fitted(word, width, size))
+            lines.append(fitted(word, width))
     return lines
 
 
@@ -252,13 +253,20 @@ def percent(share: float | None) -> float:
     return float("nan") if share is None else 100 * share
 
 
+def ends(intervals: Iterable[Interval]) -> tuple[list[float], list[float]]:
+    """Lower and upper ends of intervals of shares, in per cent."""
+    found = list(intervals)
+    return [percent(it.low) for it in found], [percent(it.high) for it in found]
+
+
 def extent(outcomes: Iterable[Outcome]) -> str:
     """How many pairs and users: "656 pairs of 91 users", or from fewest to most."""
     found = list(outcomes)
-    return f"{_range([o.n_pairs for o in found], 'pair')} of {_range([o.n_users for o in found], 'user')}"
+    return f"{from_to([o.n_pairs for o in found], 'pair')} of {from_to([o.n_users for o in found], 'user')}"
 
 
-def _range(counts: Sequence[int], noun: str) -> str:
+def from_to(counts: Sequence[int], noun: str) -> str:
+    """Numbers of things, from fewest to most: "656 pairs", "3 to 91 users"."""
     low, high = min(counts), max(counts)
     number = f"{high:,}" if low == high else f"{low:,} to {high:,}"
     return f"{number} {noun}{'' if high == 1 else 's'}"
