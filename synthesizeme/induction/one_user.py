@@ -310,9 +310,12 @@ def judged_profiles(
 
 
 def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> int:
-    """Distinct calls that measuring these judges takes: each different prompt, both orders of each pair."""
+    """Distinct calls that measuring these judges takes, at most: each prompt, each sample, each order."""
+    shown = [known or UserProfile(user_id="") for known in judged.values()]
     different = {
-        (None, ()) if known is None else (known.persona, known.demonstrations) for known in judged.values()
+        (it.persona, it.demonstrations, sample)
+        for it in shown
+        for sample in range(it.averaging.samples if it.averaging else 1)
     }
     return len(different) * 2 * n_test
 

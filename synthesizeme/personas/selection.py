@@ -207,10 +207,11 @@ class CandidateSet:
     def shrunken_gain(self, base: CandidateSet) -> float:
         """Mean gain over `base` on the pairs both were scored on, shrunk toward the prior gain.
 
-        A call that failed, as for a prompt beyond the model's window, counts as a pair lost against a coin.
+        That is what more demonstrations than those of `base` bring on average, 0 where they are as many. A
+        call that failed, as for a prompt beyond the model's window, counts as a pair lost against a coin.
         """
         gains = self._gains(base)
-        prior = PRIOR_GAIN * math.log2(1 + len(self.demonstrations))
+        prior = PRIOR_GAIN * math.log2((1 + len(self.demonstrations)) / (1 + len(base.demonstrations)))
         total = sum(gains) - self.failures / 2 + SHRINKAGE * prior
         return total / (len(gains) + self.failures + SHRINKAGE)
 

@@ -15,6 +15,7 @@ from synthesizeme.errors import BackendError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas import own_words
+from synthesizeme.personas.averaging import choose_averaging
 from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
@@ -37,7 +38,7 @@ from synthesizeme.personas.selection import (
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, write_persona
 from synthesizeme.personas.trial import tried_persona
 from synthesizeme.plain_text import count
-from synthesizeme.profile import APART_LEVEL, Candidate, Persona, Provenance, UserProfile
+from synthesizeme.profile import APART_LEVEL, Averaging, Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.taste import as_sure_as_they_are, p_value
 from synthesizeme.types import Demonstration, Order, PreferencePair
@@ -84,6 +85,7 @@ class Induction:
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
+        self.averaging: Averaging | None = None
         self.candidates: list[Candidate] = []
         self.pools: list[TracePool] = []
         self.judges: list[LLMJudge] = []
@@ -93,10 +95,16 @@ class Induction:
         self.p_value: float | None = None
 
     def judge(
-        self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
+        self,
+        stage: str,
+        persona: Persona | None,
+        demonstrations: Sequence[Demonstration] = (),
+        averaging: Averaging | None = None,
     ) -> LLMJudge:
         """A judge of this user with the given parts of a profile."""
-        known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
+        known = UserProfile(
+            user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations), averaging=averaging
+        )
         profiles = {self.user_id: known}
         self.judges.append(LLMJudge(self.ledger, profiles, prompt=self.method.judge_prompt, name=stage))
         return self.judges[-1]
@@ -123,7 +131,10 @@ class Induction:
         taste = self._shows_taste([pool, judged])
         choices = self._choices([pool, judged], [*self.train, *self.validation])
         self.persona = self._tried(self._write(choices, plan.limit) if taste else None, plan.limit)
-        self._select([pool, judged], both, train, plan.candidates, plan.limit)
+        kept = plan.averages if self.ledger.model.samples else 0
+        single = self._select([pool, judged], both, train, plan.candidates, plan.limit - kept)
+        if kept:
+            self._average(single, both, plan.limit)
 
     def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
         """Whether the choices differ from those of anybody; what was measured is kept."""
@@ -222,8 +233,8 @@ class Induction:
         train: Sequence[PreferencePair],
         count: int,
         limit: int,
-    ) -> None:
-        """Race sets of demonstrations against the judge without any.
+    ) -> CandidateSet:
+        """Race sets of demonstrations against the judge without any; returns the winner.
 
         All of them judge without the persona: it was written from these very pairs, and a judge that has it
         answers them as if it knew them.
@@ -247,12 +258,32 @@ class Induction:
             if any(it.scores for it in candidates) or not any(it.failures for it in candidates):
                 break
         self.demonstrations = winner.demonstrations
-        ordered, consistent = max(in_both_orders(it.scores) for it in (winner, base))
-        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
+        self._told_apart(winner, base)
         self.candidates = [
             candidate_report(candidate, base, selected=candidate is winner)
             for candidate in [base, *candidates]
         ]
+        return winner
+
+    def _told_apart(self, *judges: CandidateSet) -> None:
+        """Keep in how many pairs the steadiest of these judges preferred the same response in both orders."""
+        before = (self.verdicts.ordered, self.verdicts.consistent)
+        ordered, consistent = max(before, *(in_both_orders(it.scores) for it in judges))
+        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
+
+    def _average(self, single: CandidateSet, validation: Sequence[Item], limit: int) -> None:
+        """Read the judge as the mean of several samples, if that does better on the validation pairs."""
+        self.averaging, best, tried = choose_averaging(
+            single,
+            lambda how: self.judge("averaging samples", None, single.demonstrations, how),
+            validation,
+            calls_left=lambda: self._calls_left(limit),
+        )
+        self.candidates += tried
+        self._told_apart(best, single)
+        if tried and self.averaging is None:
+            pairs = count(len({pair.pair_id for pair, _ in validation}), "validation pair")
+            self.notes.append(f"judged once: no mean of several samples did better on {pairs}")
 
     def paper(self) -> None:
         """The plain search of the paper."""
@@ -317,6 +348,7 @@ class Induction:
             user_id=self.user_id,
             persona=self.persona,
             demonstrations=self.demonstrations,
+            averaging=self.averaging,
             provenance=provenance,
         )
         return with_cautions(carried(made, self.before), self.verdicts)
