@@ -142,26 +142,29 @@ class Candidate(Frozen):
 
 
 class Averaging(Frozen):
-    """Judgements whose mean is taken instead of one, since it did better on the user's validation pairs."""
+    """Judgements whose mean is taken instead of one: it is the better bet by the user's validation pairs."""
 
     samples: int = Field(default=1, ge=1)
     """Judgements of the user's own judge, each a sample of its own where the model draws its replies."""
+    neighbours: tuple[str, ...] = ()
+    """Personas of other users, as they enter a prompt: under each of them one judgement more is asked for."""
     gain: float = 0.0
-    """Shrunken gain in accuracy over one judgement, on these pairs, in [-1, 1]."""
+    """Mean gain in accuracy over one judgement on these pairs, in [-1, 1]."""
     pairs: int = Field(default=0, ge=0)
     """Validation pairs on which it was chosen."""
 
     @property
     def calls(self) -> int:
         """Calls that one comparison takes in one order."""
-        return self.samples
+        return self.samples + len(self.neighbours)
 
     @property
     def text(self) -> str:
         """The same in a line: what is averaged, what it takes and what it gained."""
+        beside = f" and {count(len(self.neighbours), 'neighbour')}" if self.neighbours else ""
         return (
-            f"averaged over {count(self.samples, 'sample')}: {2 * self.calls} calls a pair, both orders "
-            f"together; {100 * self.gain:+.1f} points on {count(self.pairs, 'validation pair')}"
+            f"averaged over {count(self.samples, 'sample')}{beside}: {2 * self.calls} calls a pair, both "
+            f"orders together; {100 * self.gain:+.1f} points on {count(self.pairs, 'validation pair')}"
         )
 
 

@@ -109,7 +109,7 @@ def estimate_user(
         return UserEstimate(induction, Estimate(), planned.note)
     judges = [bare]
     if planned.induction:
-        both = profile_judgements(settings.effort, settings.search) - 2
+        both = profile_judgements(settings.effort, settings.search, settings.neighbours) - 2
         judges += [bare + PERSONA_TOKENS, lengths.full, *[lengths.full + PERSONA_TOKENS] * both]
     if settings.baselines:
         judges.append(bare + len(history) * shown)

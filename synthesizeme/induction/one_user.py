@@ -56,6 +56,8 @@ class InductionSettings:
     """Name or path of the persona-writing prompt."""
     evaluate: bool = True
     """Whether the judges are measured on test pairs."""
+    neighbours: int = 0
+    """Other users whose personas are tried beside the own one, at most."""
     baselines: bool = False
     """Whether memory and demographics are measured too."""
     evidence_model: str | None = None
@@ -313,9 +315,9 @@ def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> i
     """Distinct calls that measuring these judges takes, at most: each prompt, each sample, each order."""
     shown = [known or UserProfile(user_id="") for known in judged.values()]
     different = {
-        (it.persona, it.demonstrations, sample)
+        (it.persona, it.demonstrations, call)
         for it in shown
-        for sample in range(it.averaging.samples if it.averaging else 1)
+        for call in range(it.averaging.calls if it.averaging else 1)
     }
     return len(different) * 2 * n_test
 
@@ -341,7 +343,8 @@ def plan_calls(
         )
     planned = divide_calls(
         n_train, len(history) - n_train, len(test), wanted,
-        effort=settings.effort, search=settings.search, evaluate=evaluates, budget_calls=budget_calls,
+        effort=settings.effort, search=settings.search, neighbours=settings.neighbours,
+        evaluate=evaluates, budget_calls=budget_calls,
     )  # fmt: skip
     return planned if apart is None else replace(planned, note=apart)
 

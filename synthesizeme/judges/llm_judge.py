@@ -9,8 +9,14 @@ from typing import Any, Literal
 
 from synthesizeme.backends import Answer, Ledger, Model, Question
 from synthesizeme.errors import JudgeError, UnreadableError
-from synthesizeme.judges.messages import VERDICT, comparison_message, context_messages, verdict_or_failure
-from synthesizeme.profile import UserProfile
+from synthesizeme.judges.messages import (
+    VERDICT,
+    comparison_message,
+    context_messages,
+    system_message,
+    verdict_or_failure,
+)
+from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Comparison, Failure, Message, Preference, Verdict
@@ -47,6 +53,23 @@ def samples_of(profile: UserProfile | None, model: Model) -> int:
     return averaging.samples if averaging is not None and model.samples else 1
 
 
+def under_neighbours(profile: UserProfile | None) -> list[UserProfile]:
+    """The user with the persona of each neighbour in place of the own one."""
+    averaging = None if profile is None else profile.averaging
+    if profile is None or averaging is None:
+        return []
+    return [
+        profile.model_copy(
+            update={
+                "persona": Persona(
+                    sentences=(PersonaSentence(text=text),), made_by="another user's", prompt_id="neighbour"
+                )
+            }
+        )
+        for text in averaging.neighbours
+    ]
+
+
 def combine(shown: Verdict, swapped: Verdict) -> Verdict:
     """The mean of two verdicts on the same responses, in terms of the order of `shown`.
 
@@ -70,7 +93,7 @@ class LLMJudge:
 
     Without profiles it is the default judge, which knows nobody. A profile may say that the mean of several
     judgements is taken (`UserProfile.averaging`); further samples are asked for only of a model whose samples
-    differ, and what fails is left out of the mean.
+    differ, under a neighbour's persona no past choice is shown, and what fails is left out of the mean.
 
     Args:
         ledger: Through which the model is asked.
@@ -144,9 +167,11 @@ class LLMJudge:
     def _samples(self, context: tuple[Message, ...], comparison: Comparison) -> list[Question]:
         profile = None if self._profiles is None else self._profiles.get(comparison.user_id)
         number = samples_of(profile, self._ledger.model)
-        messages = (*context, comparison_message(comparison, self._prompt))
+        asked = comparison_message(comparison, self._prompt)
         first = number * self._sample_index
-        return [Question(messages, first + sample, VERDICT) for sample in range(number)]
+        own = [Question((*context, asked), first + sample, VERDICT) for sample in range(number)]
+        beside = [system_message(it, self._prompt) for it in under_neighbours(profile)]
+        return [*own, *(Question((told, asked), self._sample_index, VERDICT) for told in beside)]
 
     def _contexts(self, comparisons: Sequence[Comparison]) -> list[tuple[Message, ...] | None]:
         """What the question about each comparison begins with; None where the user is refused."""

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Self
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, Judgement, UserWords
-from synthesizeme.judges.llm_judge import samples_of
+from synthesizeme.judges.llm_judge import samples_of, under_neighbours
 from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
@@ -98,8 +98,9 @@ class JudgeRewards:
     the response to one of a fixed set of anchors: both responses of a few of the user's past choices, which
     are the same for every response of the user. The best of N therefore costs N calls and not N (N - 1) / 2
     duels. What it says is turned into a reward by `synthesizeme.judges.rating.strength`; a call that fails
-    or cannot be read is a `Failure`. Where the profile says that the mean of several samples is taken
-    (`UserProfile.averaging`), it is that of the chances which the samples state, as far as they are there.
+    or cannot be read is a `Failure`. Where the profile says that the mean of several judgements is taken
+    (`UserProfile.averaging`), it is that of the chances which the samples state, as far as they are there;
+    under a neighbour's persona the user's own anchors are shown.
 
     A user is known by a profile, by pairs, or by both: the persona comes from the profile, the anchors from
     the pairs, or else from the profile's demonstrations. The population is the model with neither.
@@ -290,13 +291,16 @@ class JudgeRewards:
         return found
 
     def _samples(self, row: Answer) -> list[Question]:
-        number = samples_of(self.users_.get(row.user_id), self.session.model)
+        profile = self.users_.get(row.user_id)
         first = self.question(*row)
-        return [replace(first, sample_index=sample) for sample in range(number)]
+        own = [replace(first, sample_index=it) for it in range(samples_of(profile, self.session.model))]
+        return [*own, *(self._question(it, row.prompt, row.response) for it in under_neighbours(profile))]
 
     def question(self, prompt: Sequence[Message], response: str, user_id: str) -> Question:
         """What is asked about one response, first or alone."""
-        profile = self.users_.get(user_id)
+        return self._question(self.users_.get(user_id), prompt, response)
+
+    def _question(self, profile: UserProfile | None, prompt: Sequence[Message], response: str) -> Question:
         choices = profile.demonstrations if profile else ()
         system = self._prompt.render("system")
         if profile is not None and profile.persona is not None:

@@ -15,7 +15,7 @@ from synthesizeme.errors import BackendError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas import own_words
-from synthesizeme.personas.averaging import choose_averaging
+from synthesizeme.personas.averaging import choose_averaging, kept_back, nearest
 from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
@@ -82,6 +82,7 @@ class Induction:
         self.method, self.ledger, self.user_id = method, ledger.part(), user_id
         self.train, self.validation, self.evidence = train, validation, tuple(beside.evidence)
         self.population, self.words, self.before = beside.population or {}, beside.words, beside.before
+        self.others = beside.others or {}
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
@@ -131,10 +132,14 @@ class Induction:
         taste = self._shows_taste([pool, judged])
         choices = self._choices([pool, judged], [*self.train, *self.validation])
         self.persona = self._tried(self._write(choices, plan.limit) if taste else None, plan.limit)
-        kept = plan.averages if self.ledger.model.samples else 0
+        neighbours = self._neighbours(train) if plan.averages and self.others else ()
+        kept = kept_back(
+            plan.averages, len(self.validation),
+            samples=self.ledger.model.samples, neighbours=len(neighbours),
+        )  # fmt: skip
         single = self._select([pool, judged], both, train, plan.candidates, plan.limit - kept)
         if kept:
-            self._average(single, both, plan.limit)
+            self._average(single, both, neighbours, plan.limit)
 
     def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
         """Whether the choices differ from those of anybody; what was measured is kept."""
@@ -271,19 +276,27 @@ class Induction:
         ordered, consistent = max(before, *(in_both_orders(it.scores) for it in judges))
         self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
 
-    def _average(self, single: CandidateSet, validation: Sequence[Item], limit: int) -> None:
-        """Read the judge as the mean of several samples, if that does better on the validation pairs."""
+    def _neighbours(self, train: Sequence[PreferencePair]) -> tuple[str, ...]:
+        items = [(pair, self.orders[pair.pair_id]) for pair in train]
+        return nearest(self.others, self.user_id, items, seed=self.method.seed)
+
+    def _average(
+        self, single: CandidateSet, validation: Sequence[Item], neighbours: Sequence[str], limit: int
+    ) -> None:
+        """Read the judge as the mean of several judgements, where that is the better bet."""
         self.averaging, best, tried = choose_averaging(
             single,
-            lambda how: self.judge("averaging samples", None, single.demonstrations, how),
+            lambda how: self.judge("averaging judgements", None, single.demonstrations, how),
             validation,
+            samples=self.ledger.model.samples,
+            neighbours=neighbours,
             calls_left=lambda: self._calls_left(limit),
         )
         self.candidates += tried
         self._told_apart(best, single)
         if tried and self.averaging is None:
             pairs = count(len({pair.pair_id for pair, _ in validation}), "validation pair")
-            self.notes.append(f"judged once: no mean of several samples did better on {pairs}")
+            self.notes.append(f"judged once: on {pairs} no mean of several judgements was the better bet")
 
     def paper(self) -> None:
         """The plain search of the paper."""

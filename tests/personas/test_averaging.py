@@ -19,14 +19,16 @@ from synthesizeme.judges import LLMJudge, both_orders
 from synthesizeme.judges.llm_judge import judge_both_orders, mean_verdict
 from synthesizeme.judges.rating import JudgeRewards
 from synthesizeme.personas import SynthesizeMe
-from synthesizeme.personas.averaging import SAMPLES, choose_averaging
+from synthesizeme.personas.averaging import SAMPLES, choose_averaging, nearest
+from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import call_limit
 from synthesizeme.personas.judging_profile import load_profile
 from synthesizeme.personas.selection import CandidateSet
-from synthesizeme.profile import Averaging, UserProfile
+from synthesizeme.profile import Averaging, Persona, PersonaSentence, UserProfile
 from synthesizeme.scoring import as_answers
 from synthesizeme.types import ORDERS, Failure, Verdict
 
+ROWS = as_answers([comparison().prompt], ["Six feet."], ["ada"])
 MIRRORED = {"first": "second", "second": "first", "tie": "tie"}
 verdicts = st.floats(0, 1).map(
     lambda p: Verdict(preference="first" if p > 0.5 else "second" if p < 0.5 else "tie", probability=p)
@@ -156,7 +158,7 @@ def test_a_model_whose_samples_do_not_differ_is_asked_once():
     LLMJudge(cold, ada(5)).compare(shown)
     assert reader.usage.calls == cold.usage.calls == 2
     rewards = JudgeRewards(cold.session, ada(5))
-    rewards.score(as_answers([comparison().prompt], ["Six feet."], ["ada"]))
+    rewards.score(ROWS)
     assert rewards.usage.calls == 1
 
 
@@ -232,7 +234,7 @@ def test_the_cheapest_of_the_best_is_taken(right, samples):
     if found:
         assert found.pairs == 8
         best = dict(zip(SAMPLES, right[1:], strict=True))[samples]
-        assert found.gain == pytest.approx((len(best) - len(right[0])) / (8 + 4))
+        assert found.gain == pytest.approx((len(best) - len(right[0])) / 8)
 
 
 @pytest.mark.parametrize("calls", [0, 3, 4, 31, 32, 33, 63, 64])
@@ -273,7 +275,7 @@ def test_where_the_samples_agree_it_is_judged_once_and_a_note_says_so():
     profile, _ = induced(skill=1.0)
     assert profile.averaging is None
     assert (
-        "judged once: no mean of several samples did better on 12 validation pairs"
+        "judged once: on 12 validation pairs no mean of several judgements was the better bet"
         in profile.provenance.notes
     )
 
@@ -309,20 +311,91 @@ def test_what_is_spent_lies_within_what_was_promised(count, n_validation, budget
 
 def test_a_rating_is_the_mean_of_its_samples():
     plain = JudgeRewards(session(noisy(0.5)), {"ada": UserProfile(user_id="ada")})
-    (fifty,) = JudgeRewards(session(lambda request: "Rating: 50"), ada(1)).score(
-        as_answers([comparison().prompt], ["Six feet."], ["ada"])
-    )
+    (fifty,) = JudgeRewards(session(lambda request: "Rating: 50"), ada(1)).score(ROWS)
     averaged = JudgeRewards(session(noisy(0.5)), ada(3))  # 20, 50, 80
-    rows = as_answers([comparison().prompt], ["Six feet."], ["ada"])
-    (first,), (mean,) = plain.score(rows), averaged.score(rows)
+    (first,), (mean,) = plain.score(ROWS), averaged.score(ROWS)
     assert mean.value == pytest.approx(fifty.value)
     assert first.value < mean.value
     assert averaged.usage.distinct_calls == 3
     lost = replace_second(noisy(0.5))
-    (kept,) = JudgeRewards(session(lost), ada(3)).score(rows)
+    (kept,) = JudgeRewards(session(lost), ada(3)).score(ROWS)
     assert kept.value == pytest.approx(fifty.value)
 
 
 def replace_second(script):
     """The same script, whose second sample cannot be read."""
     return lambda request: "Hm." if request.config.seed == 1 else script(request)
+
+
+# --- neighbours
+
+
+def neighbour(user, *sentences):
+    told = tuple(PersonaSentence(text=text) for text in sentences)
+    return UserProfile(user_id=user, persona=Persona(sentences=told, made_by="m", prompt_id="p"))
+
+
+OTHERS = {
+    "short": neighbour("short", "The user prefers short answers."),
+    "long": neighbour("long", "The user prefers long, thorough answers."),
+    "plain": neighbour("plain", "The user prefers short answers.", "The user prefers everyday terms."),
+    "silent": UserProfile(user_id="silent"),
+}
+
+
+def test_the_nearest_are_those_whose_persona_tells_the_choices():
+    items = [(pair(n), ORDERS[n % 2]) for n in range(12)]
+    near = nearest(OTHERS, "ada", items, seed=0)
+    assert set(near) == {OTHERS["short"].persona.text, OTHERS["plain"].persona.text}
+    swapped = [(it.swapped_labels(), order) for it, order in items]
+    assert nearest(OTHERS, "ada", swapped, seed=0)[0] == OTHERS["long"].persona.text
+    assert nearest({"ada": OTHERS["short"], "silent": OTHERS["silent"]}, "ada", items, seed=0) == ()
+
+
+def seen(request):
+    """A model that knows what to prefer where a persona tells it, and else says the first."""
+    text = request.messages[-1].text
+    if "<statement>" in text or "<pair " in text:
+        return "Nothing sets this user apart."
+    if "short answers" not in (request.system or ""):
+        return "Preference: First\nConfidence: 60"
+    at = text.rindex("<second_response>")
+    short = "Six feet" in text[:at].rpartition("<first_response>")[2]
+    return f"Preference: {'First' if short else 'Second'}\nConfidence: 90"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_neighbours_are_averaged_where_they_help_and_the_profile_holds_them(tmp_path, temperature):
+    pairs, asked = history(24, 8), session(seen, temperature=temperature)
+    profile = SynthesizeMe(asked, effort="high").fit(pairs, others=OTHERS)
+    assert profile.averaging.samples == 1
+    assert len(profile.averaging.neighbours) == 2
+    assert profile.averaging.gain == pytest.approx(0.5)
+    assert "averaged over 1 sample and 2 neighbours: 6 calls a pair" in profile.averaging.text
+    assert profile.provenance.usage.distinct_calls <= call_limit(24, "high")
+    profile.save(tmp_path)
+    loaded, judged = load_profile(tmp_path), asked.ledger()
+    (found,) = both_orders(LLMJudge(judged, {"ada": loaded}), [comparison()])
+    assert judged.usage.distinct_calls == 6
+    assert found.probability == pytest.approx(((0.6 + 2 * 0.9) / 3 + (0.4 + 2 * 0.9) / 3) / 2)
+    rewards = JudgeRewards(
+        session(lambda request: f"Rating: {60 if 'short' in request.system else 15}"), {"ada": loaded}
+    )
+    (half,) = JudgeRewards(session(lambda request: "Rating: 45"), ada(1)).score(ROWS)
+    assert rewards.score(ROWS)[0].value == pytest.approx(half.value)
+
+
+def test_others_are_not_looked_at_with_less_effort():
+    for effort in ("low", "medium"):
+        assert SynthesizeMe(session(seen), effort=effort).fit(history(24, 8), others=OTHERS).averaging is None
+
+
+@pytest.mark.parametrize("budget", [None, 30, 60, 120])
+@pytest.mark.parametrize(("count", "n_validation"), [(4, 1), (24, 12)])
+def test_with_neighbours_it_stays_within_what_was_promised_too(count, n_validation, budget):
+    pairs, settings = history(count, n_validation), InductionSettings(effort="high", neighbours=2)
+    promised = estimate_user(pairs, settings, budget_calls=budget)
+    for model in (session(seen), session(noisy(0.7)), Session(open_model("builtin"))):
+        found = induce_user(model, pairs, settings, budget_calls=budget, beside=Beside(others=OTHERS))
+        for part, spent in ((promised.induction, found.usage), (promised.evaluation, found.evaluation_usage)):
+            assert part.least_calls <= spent.distinct_calls <= part.calls
