@@ -83,9 +83,43 @@ def profile_judge():
     return "; ".join(f"{DATA[row['data']]} {_percent(row['both'])}" for row in rows) + "."
 
 
+def _gain(it):
+    return f"{100 * it['gain']:+.1f} ± {100 * it['standard error']:.1f}"
+
+
+def samples():
+    """What the mean of samples of a stand-in gains, beside what theory says of each number."""
+    rows = [
+        (
+            f"Beta({row['a']:g}, {row['b']:g})", f"{100 * row['once']:.1f}",
+            *(f"{100 * (row['theory'][k] - row['theory']['1']):+.1f}" for k in ("3", "5")),
+            _gain(row), f"{row['calls']:.1f}", f"{100 * row['averaged']:.0f} %",
+        )
+        for row in _read("samples")
+    ]  # fmt: skip
+    names = ("a sample is right", "once", "3 by theory", "5 by theory", "as decided", "calls", "averaged for")
+    return _lines(names, rows, 1)
+
+
+def neighbours():
+    """What judgements under the personas of the two nearest users gain."""
+    rows = [
+        (
+            DATA[row["data"]], row["users"], f"{100 * row['once']['right']:.1f}", _gain(row["always"]),
+            _gain(row["decided"]), f"{row['calls']:.1f}", f"{100 * row['averaged']:.0f} %",
+        )
+        for row in _read("neighbours")
+    ]  # fmt: skip
+    return _lines(
+        ("data", "users", "once", "two for everybody", "as decided", "calls", "averaged for"), rows, 1
+    )
+
+
 TABLES = {
     "personas-held": held,
     "personas-planted": planted,
     "personas-judges": judges,
+    "personas-samples": samples,
+    "personas-neighbours": neighbours,
     "profile-judge": profile_judge,
 }

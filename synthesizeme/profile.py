@@ -141,6 +141,33 @@ class Candidate(Frozen):
     """Whether the profile uses it."""
 
 
+class Averaging(Frozen):
+    """Judgements whose mean is taken instead of one: it is the better bet by the user's validation pairs."""
+
+    samples: int = Field(default=1, ge=1)
+    """Judgements of the user's own judge, each a sample of its own where the model draws its replies."""
+    neighbours: tuple[str, ...] = ()
+    """Personas of other users, as they enter a prompt: under each of them one judgement more is asked for."""
+    gain: float = 0.0
+    """Mean gain in accuracy over one judgement on these pairs, in [-1, 1]."""
+    pairs: int = Field(default=0, ge=0)
+    """Validation pairs on which it was chosen."""
+
+    @property
+    def calls(self) -> int:
+        """Calls that one comparison takes in one order."""
+        return self.samples + len(self.neighbours)
+
+    @property
+    def text(self) -> str:
+        """The same in a line: what is averaged, what it takes and what it gained."""
+        beside = f" and {count(len(self.neighbours), 'neighbour')}" if self.neighbours else ""
+        return (
+            f"averaged over {count(self.samples, 'sample')}{beside}: {2 * self.calls} calls a pair, both "
+            f"orders together; {100 * self.gain:+.1f} points on {count(self.pairs, 'validation pair')}"
+        )
+
+
 class Caution(Frozen):
     """A reason not to rely on a profile; the rules are in `synthesizeme.personas.cautions`."""
 
@@ -201,6 +228,8 @@ class UserProfile(Frozen):
     """What kind of user this is; None when the pairs support no statement."""
     demonstrations: tuple[Demonstration, ...] = ()
     """The past choices that teach a judge best."""
+    averaging: Averaging | None = None
+    """How often a judge is asked about each comparison; None: once."""
     cautions: tuple[Caution, ...] = ()
     """Reasons not to rely on it; empty when nothing speaks against it."""
     struck: tuple[str, ...] = ()
@@ -246,8 +275,8 @@ class UserProfile(Frozen):
         return cls.model_validate_json(text)
 
     def without(self, *, persona: bool = False, demonstrations: bool = False) -> Self:
-        """A copy with parts removed, for ablations."""
-        update: dict[str, Any] = {}
+        """A copy with parts removed, for ablations; a part alone is judged once, without averages."""
+        update: dict[str, Any] = {"averaging": None} if persona or demonstrations else {}
         if persona:
             update["persona"] = None
         if demonstrations:

@@ -6,6 +6,7 @@ A backend module has
 - ``KIND``: what such a model is, in plain words, for profiles and help;
 - ``open_lm(name, settings) -> dspy.LM``: the language model. Its errors are those of ``dspy.lm15``;
 - ``ASYNCHRONOUS``: whether calls wait for something (network, batches) and should overlap;
+- ``SAMPLES``: whether replies are drawn at a temperature above 0, so that a further sample may differ;
 - ``WAYS``: what can be done beside asking in words: ``json`` (a schema may be sent), ``continue`` (the
   model's own turn may be begun), ``choose`` (between words, by their exact probabilities), ``mend`` (a reply
   may be asked about);
@@ -110,6 +111,13 @@ class Model:
     settings: ModelSettings = ModelSettings()
     ways: frozenset[str] = frozenset()
     """What can be done beside asking in words; `WAYS` of its backend."""
+    draws: bool = True
+    """Whether its replies are drawn at a temperature above 0; `SAMPLES` of its backend."""
+
+    @property
+    def samples(self) -> bool:
+        """Whether a further sample of an answer may differ from the first."""
+        return self.draws and self.settings.temperature_of(1) > 0
 
     @property
     def full_name(self) -> str:
@@ -172,7 +180,7 @@ def open_model(name: str = "builtin", settings: ModelSettings | None = None) -> 
     module = find_backend(name, api_base=settings.api_base)
     _check_settings(name, module, settings)
     lm = module.open_lm(name, settings)
-    return Model(lm, name, module.KIND, module.ASYNCHRONOUS, settings, frozenset(module.WAYS))
+    return Model(lm, name, module.KIND, module.ASYNCHRONOUS, settings, frozenset(module.WAYS), module.SAMPLES)
 
 
 def _check_settings(name: str, module: ModuleType, settings: ModelSettings) -> None:

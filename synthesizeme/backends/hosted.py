@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KIND = "hosted language model"
 ASYNCHRONOUS = True
+SAMPLES = True
 WAYS = ("json", "mend")
 TAKES = ("extra_body",)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PREFIXES = ("hf:",)
 KIND = "transformers language model in this process"
 ASYNCHRONOUS = True
+SAMPLES = True
 WAYS = ("continue", "choose")
 TAKES: tuple[str, ...] = ()
 

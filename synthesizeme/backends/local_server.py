@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PREFIXES: tuple[str, ...] = ()
 KIND = "language model behind an OpenAI-compatible server"
 ASYNCHRONOUS = True
+SAMPLES = True
 WAYS = ("json", "continue", "mend")
 TAKES = ("extra_body", "headers")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PREFIXES = ("scripted:",)
 KIND = "fixed replies, not a language model"
 ASYNCHRONOUS = False
+SAMPLES = True
 WAYS: tuple[str, ...] = ()
 TAKES: tuple[str, ...] = ()
 

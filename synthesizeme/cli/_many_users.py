@@ -56,6 +56,14 @@ class RunOptions:
     dry_run: bool = option(False, "Print the calls, tokens and cost it would need; send nothing.")
     baselines: bool = option(False, "Also measure a memory judge and a demographics judge.")
     no_evaluate: bool = option(False, "Do not measure on test pairs.")
+    neighbours: Path | None = option(
+        None,
+        "With --effort high: profiles of other users that an earlier run wrote. Judgements under the "
+        "personas of the two nearest are averaged with the user's own, unless that loses on validation "
+        "pairs; the profile then holds these personas.",
+        "DIR",
+        parser=folder,
+    )
     about: Path | None = ABOUT()
     columns: list[str] | None = COLUMNS()
     skip_bad_rows: bool = SKIP_BAD_ROWS()
@@ -140,6 +148,11 @@ def refuse_for_store(run: RunOptions, evidence: bool, many: ManyUsersOptions, pa
         problems.append(
             "--about: a store keeps words with its users; put them there with "
             "`synthesizeme profiles import --about FILE` and leave --about out"
+        )
+    if run.neighbours is not None:
+        problems.append(
+            "--neighbours keeps personas of others in a profile, where `synthesizeme profiles delete` would "
+            "not find them; it does not go with --store"
         )
     if page.wanted:
         problems.append(

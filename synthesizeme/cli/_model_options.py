@@ -283,7 +283,7 @@ class InductionOptions:
     effort: Literal["low", "medium", "high"] = option(
         "medium",
         "Calls to spend on a user: at most 60, 100, 160 for 10, 20, 40 pairs; low half, high twice, "
-        "with replies that are sampled.",
+        "with replies that are sampled, and averaged where validation pairs speak for it.",
     )
     search: Literal["economical", "paper"] = option(
         "economical", "The economical search, or the plain one of the SynthesizeMe paper.", panel=FURTHER

@@ -225,6 +225,8 @@ def _facts(result: UserResult, files: Mapping[str, Path], model: Model) -> list[
     ]
     if result.profile.persona is not None:
         facts.insert(2, ("examples", _examples(result.profile.demonstrations)))
+    if (averaging := result.profile.averaging) is not None:
+        facts.append(("judge", averaging.text))
     if provenance and provenance.evidence:
         source = printable(str(provenance.settings.get("evidence_model")), 120)
         items = (
@@ -335,9 +337,9 @@ def estimate_json(
 
 
 def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]:
-    """One user's entry in the JSON output; ``evidence`` and ``evaluation_error`` only if there is any."""
+    """One user's entry in the JSON output; what only some users have is there only for these."""
     persona, provenance = result.profile.persona, result.profile.provenance
-    evidence = provenance.evidence if provenance else ()
+    evidence, averaging = provenance.evidence if provenance else (), result.profile.averaging
     return {
         "user_id": result.user_id,
         "persona": None if persona is None else persona.text,
@@ -347,6 +349,7 @@ def result_json(result: UserResult, files: Mapping[str, Path]) -> dict[str, Any]
         "accuracy": accuracy_json([result]),
         "cautions": [caution.model_dump(mode="json") for caution in result.profile.cautions],
         "files": {name: str(path) for name, path in files.items()},
+        **({"averaging": averaging.model_dump()} if averaging else {}),
         **({"evidence": [item.model_dump(mode="json") for item in evidence]} if evidence else {}),
         **({"evaluation_error": result.evaluation_error} if result.evaluation_error else {}),
     }

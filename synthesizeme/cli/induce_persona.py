@@ -109,7 +109,7 @@ def induce_persona(
     from synthesizeme.cli._model_options import check_model
 
     model = induction.asking(model)
-    settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
+    settings = _settings(run, induction)
     if many.store is not None and not run.dry_run:
         refuse_for_store(run, evidence.wanted, many, page)
         check_model(model)
@@ -129,7 +129,7 @@ def induce_persona(
     _check_places(run, page, users, source=pairs)
     known = evidence.gather(file.pairs, users, induction.seed)
     settings = replace(settings, evidence_model=known.source)
-    beside, output = _beside(users, known, words, _before(run.folder, users)), PatientOutput()
+    beside, output = _beside(users, known, words, run), PatientOutput()
     found = _induce(users, settings, beside, model, run, many.caps(), None if common.json else output)
     _write_page(page, users, found, settings)
     if common.json:
@@ -163,14 +163,45 @@ def _write_page(page: HtmlOptions, users: Users, found: _Finished, settings: Ind
     page.write("induce-persona", users, drawn)
 
 
+def _settings(run: RunOptions, induction: InductionOptions) -> InductionSettings:
+    """How users are induced and measured.
+
+    Raises:
+        ConfigError: neighbours are named, and no effort or search tries them.
+    """
+    from synthesizeme.personas.averaging import MOST_NEIGHBOURS
+
+    settings = induction.settings(evaluate=not run.no_evaluate, baselines=run.baselines)
+    if run.neighbours is None:
+        return settings
+    if induction.effort != "high" or induction.search != "economical":
+        raise ConfigError(
+            f"--neighbours is tried by the economical search at high effort alone, and this is the "
+            f"{induction.search} search at {induction.effort} effort; add --effort high and leave out "
+            "--search, or leave out --neighbours"
+        )
+    return replace(settings, neighbours=MOST_NEIGHBOURS)
+
+
+def _others(run: RunOptions) -> dict[str, UserProfile]:
+    """Profiles among which neighbours are sought."""
+    from synthesizeme.profiles import open_profiles
+
+    if run.neighbours is None:
+        return {}
+    with open_profiles(run.neighbours) as profiles:
+        return dict(profiles)
+
+
 def _beside(
-    users: Users, known: Gathered, words: Mapping[str, UserWords], before: Mapping[str, UserProfile]
+    users: Users, known: Gathered, words: Mapping[str, UserWords], run: RunOptions
 ) -> dict[str, Beside]:
-    """What is known of each user beside the choices."""
+    """What is known of each user beside the choices, before anything is written."""
     from synthesizeme.personas.beside import Beside
 
+    before, others = _before(run.folder, users), _others(run)
     return {
-        it: Beside(known.by_user.get(it, ()), known.population.get(it), words.get(it), before.get(it))
+        it: Beside(known.by_user.get(it, ()), known.population.get(it), words.get(it), before.get(it), others)
         for it in users
     }
 

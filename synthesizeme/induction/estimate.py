@@ -17,7 +17,7 @@ from synthesizeme.induction.one_user import InductionSettings, plan_calls
 from synthesizeme.judges import demographics_profile
 from synthesizeme.judges.messages import judge_messages
 from synthesizeme.pairs import same_texts
-from synthesizeme.personas.budget import CallBudget, make_plan
+from synthesizeme.personas.budget import CallBudget, make_plan, profile_judgements
 from synthesizeme.personas.paper_search import MOST_DEMONSTRATIONS
 from synthesizeme.personas.stages import FEW_VALIDATION_PAIRS, LARGEST_SET
 from synthesizeme.personas.synthesis import MAX_SENTENCES, PERSONA_ATTEMPTS
@@ -109,7 +109,8 @@ def estimate_user(
         return UserEstimate(induction, Estimate(), planned.note)
     judges = [bare]
     if planned.induction:
-        judges += [bare + PERSONA_TOKENS, lengths.full, lengths.full + PERSONA_TOKENS]
+        both = profile_judgements(settings.effort, settings.search, settings.neighbours) - 2
+        judges += [bare + PERSONA_TOKENS, lengths.full, *[lengths.full + PERSONA_TOKENS] * both]
     if settings.baselines:
         judges.append(bare + len(history) * shown)
         if demographics_profile(split[0].user_id, history) is not None:
@@ -163,7 +164,8 @@ def _induction(
         early, trial, parts = min(2 * len(train), calls), 0, 1
     else:
         plan = make_plan(len(train), len(validation), effort=settings.effort, budget_calls=planned.budget)
-        least = _least(train[: plan.train], validation, calls, LARGEST_SET[settings.effort])
+        sure = calls - plan.averages
+        least = _least(train[: plan.train], validation, sure, LARGEST_SET[settings.effort])
         judged = plan.train + plan.rejudged
         early = judged + min(2 * len(validation), max(0, calls - judged) // 2)
         parts = len(chunked(history))

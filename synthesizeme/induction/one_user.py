@@ -56,6 +56,8 @@ class InductionSettings:
     """Name or path of the persona-writing prompt."""
     evaluate: bool = True
     """Whether the judges are measured on test pairs."""
+    neighbours: int = 0
+    """Other users whose personas are tried beside the own one, at most."""
     baselines: bool = False
     """Whether memory and demographics are measured too."""
     evidence_model: str | None = None
@@ -310,9 +312,12 @@ def judged_profiles(
 
 
 def evaluation_calls(judged: Mapping[str, UserProfile | None], n_test: int) -> int:
-    """Distinct calls that measuring these judges takes: each different prompt, both orders of each pair."""
+    """Distinct calls that measuring these judges takes, at most: each prompt, each sample, each order."""
+    shown = [known or UserProfile(user_id="") for known in judged.values()]
     different = {
-        (None, ()) if known is None else (known.persona, known.demonstrations) for known in judged.values()
+        (it.persona, it.demonstrations, call)
+        for it in shown
+        for call in range(it.averaging.calls if it.averaging else 1)
     }
     return len(different) * 2 * n_test
 
@@ -338,7 +343,8 @@ def plan_calls(
         )
     planned = divide_calls(
         n_train, len(history) - n_train, len(test), wanted,
-        effort=settings.effort, search=settings.search, evaluate=evaluates, budget_calls=budget_calls,
+        effort=settings.effort, search=settings.search, neighbours=settings.neighbours,
+        evaluate=evaluates, budget_calls=budget_calls,
     )  # fmt: skip
     return planned if apart is None else replace(planned, note=apart)
 

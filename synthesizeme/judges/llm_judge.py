@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from synthesizeme.backends import Answer, Ledger, Question
+from synthesizeme.backends import Answer, Ledger, Model, Question
 from synthesizeme.errors import JudgeError, UnreadableError
-from synthesizeme.judges.messages import VERDICT, comparison_message, context_messages, verdict_or_failure
-from synthesizeme.profile import UserProfile
+from synthesizeme.judges.messages import (
+    VERDICT,
+    comparison_message,
+    context_messages,
+    system_message,
+    verdict_or_failure,
+)
+from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer
 from synthesizeme.types import Comparison, Failure, Message, Preference, Verdict
 
 _EXCHANGED: dict[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
+
+
+def mean_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """The mean of verdicts on the same responses in the same order.
+
+    P(first) is the mean of all, and the preference is on its side; where it is even, most votes decide, and
+    equally many are a tie. The reasoning is the first one that led to that preference.
+
+    Args:
+        verdicts: One or more; one alone is its own mean.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0]
+    votes = {"first": 1, "second": -1, "tie": 0}
+    probability = math.fsum(it.probability for it in verdicts) / len(verdicts)
+    lean = probability - 0.5 or sum(votes[it.preference] for it in verdicts)
+    preference: Preference = "first" if lean > 0 else "second" if lean < 0 else "tie"
+    return Verdict(
+        preference=preference,
+        probability=probability,
+        probability_source=verdicts[0].probability_source,
+        reasoning=next((it.reasoning for it in verdicts if it.preference == preference), ""),
+    )
+
+
+def samples_of(profile: UserProfile | None, model: Model) -> int:
+    """How many samples of each answer are averaged for a user; one of a model whose samples do not differ."""
+    averaging = None if profile is None else profile.averaging
+    return averaging.samples if averaging is not None and model.samples else 1
+
+
+def under_neighbours(profile: UserProfile | None) -> list[UserProfile]:
+    """The user with the persona of each neighbour in place of the own one."""
+    averaging = None if profile is None else profile.averaging
+    if profile is None or averaging is None:
+        return []
+    return [
+        profile.model_copy(
+            update={
+                "persona": Persona(
+                    sentences=(PersonaSentence(text=text),), made_by="another user's", prompt_id="neighbour"
+                )
+            }
+        )
+        for text in averaging.neighbours
+    ]
 
 
 def combine(shown: Verdict, swapped: Verdict) -> Verdict:
@@ -27,23 +80,20 @@ def combine(shown: Verdict, swapped: Verdict) -> Verdict:
     Returns:
         P(first) is the mean of both; contradicting verdicts of equal strength are a tie.
     """
-    probability = (shown.probability + 1 - swapped.probability) / 2
-    votes = {"first": 1, "second": -1, "tie": 0}
-    lean = votes[shown.preference] - votes[swapped.preference] or shown.probability - swapped.probability
-    preference: Preference = "first" if lean > 0 else "second" if lean < 0 else "tie"
-    reasoning = shown.reasoning if shown.preference == preference else swapped.reasoning
-    return Verdict(
-        preference=preference,
-        probability=probability,
-        probability_source=shown.probability_source,
-        reasoning=reasoning,
+    exchanged = Verdict(
+        preference=_EXCHANGED[swapped.preference],
+        probability=1 - swapped.probability,
+        reasoning=swapped.reasoning,
     )
+    return mean_verdict([shown, exchanged])
 
 
 class LLMJudge:
     """Asks a model which response the user prefers; implements `PairwiseScorer`.
 
-    Without profiles it is the default judge, which knows nobody.
+    Without profiles it is the default judge, which knows nobody. A profile may say that the mean of several
+    judgements is taken (`UserProfile.averaging`); further samples are asked for only of a model whose samples
+    differ, under a neighbour's persona no past choice is shown, and what fails is left out of the mean.
 
     Args:
         ledger: Through which the model is asked.
@@ -80,9 +130,8 @@ class LLMJudge:
         """Questions whose reply came but could not be read, and why."""
 
     def question(self, comparison: Comparison) -> Question | None:
-        """What will be asked; None when the user is unknown and unknown users are refused."""
-        (context,) = self._contexts([comparison])
-        return None if context is None else self._question(context, comparison)
+        """What will be asked first; None when the user is unknown and unknown users are refused."""
+        return next(iter(self._questions([comparison])[0]), None)
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
         """One verdict or failure per comparison, in order; all are asked in one go.
@@ -90,23 +139,39 @@ class LLMJudge:
         Raises:
             BackendError: the model cannot be reached, or most of its replies cannot be read.
         """
-        questions = [
-            None if context is None else self._question(context, comparison)
-            for context, comparison in zip(self._contexts(comparisons), comparisons, strict=True)
-        ]
-        asked = [question for question in questions if question is not None]
+        asked = self._questions(comparisons)
         try:
-            outcomes = iter(self._ledger.ask(asked, stage=self.name))
+            outcomes = iter(
+                self._ledger.ask([it for questions in asked for it in questions], stage=self.name)
+            )
         except UnreadableError as error:
-            whose = {q: comparison.user_id for q, comparison in zip(questions, comparisons, strict=True)}
+            whose = {
+                it: of.user_id for questions, of in zip(asked, comparisons, strict=True) for it in questions
+            }
             user_id = whose.get(error.question)
             raise (error if user_id is None else error.about(user_id)) from error.__cause__
         return [
-            self._read(question, next(outcomes))
-            if question is not None
+            self._mean([self._read(question, next(outcomes)) for question in questions])
+            if questions
             else Failure(kind="unknown_user", detail=f"no profile for user {comparison.user_id!r}")
-            for question, comparison in zip(questions, comparisons, strict=True)
+            for questions, comparison in zip(asked, comparisons, strict=True)
         ]
+
+    def _questions(self, comparisons: Sequence[Comparison]) -> list[list[Question]]:
+        """What is asked about each comparison; nothing where the user is refused."""
+        return [
+            [] if context is None else self._samples(context, comparison)
+            for context, comparison in zip(self._contexts(comparisons), comparisons, strict=True)
+        ]
+
+    def _samples(self, context: tuple[Message, ...], comparison: Comparison) -> list[Question]:
+        profile = None if self._profiles is None else self._profiles.get(comparison.user_id)
+        number = samples_of(profile, self._ledger.model)
+        asked = comparison_message(comparison, self._prompt)
+        first = number * self._sample_index
+        own = [Question((*context, asked), first + sample, VERDICT) for sample in range(number)]
+        beside = [system_message(it, self._prompt) for it in under_neighbours(profile)]
+        return [*own, *(Question((told, asked), self._sample_index, VERDICT) for told in beside)]
 
     def _contexts(self, comparisons: Sequence[Comparison]) -> list[tuple[Message, ...] | None]:
         """What the question about each comparison begins with; None where the user is refused."""
@@ -123,15 +188,15 @@ class LLMJudge:
                 return None
         return context_messages(profile, self._prompt)
 
-    def _question(self, context: tuple[Message, ...], comparison: Comparison) -> Question:
-        messages = (*context, comparison_message(comparison, self._prompt))
-        return Question(messages, self._sample_index, VERDICT)
-
     def _read(self, question: Question, outcome: Answer | Failure) -> Verdict | Failure:
         result = verdict_or_failure(outcome)
         if isinstance(outcome, Answer) and isinstance(result, Failure):
             self.unread[question] = result
         return result
+
+    def _mean(self, results: Sequence[Verdict | Failure]) -> Verdict | Failure:
+        verdicts = [it for it in results if isinstance(it, Verdict)]
+        return mean_verdict(verdicts) if verdicts else results[0]
 
 
 @dataclass(frozen=True)

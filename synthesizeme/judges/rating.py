@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
+from statistics import fmean
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Self
 
 from synthesizeme.backends import Question, Session
 from synthesizeme.errors import ConfigError, DataError, JudgeError
 from synthesizeme.feedback import NO_WORDS, Judgement, UserWords
+from synthesizeme.judges.llm_judge import samples_of, under_neighbours
 from synthesizeme.judges.messages import RATING, memory_profile, read_or_failure, read_rating
 from synthesizeme.pairs import by_user
 from synthesizeme.profile import UserProfile
@@ -95,7 +98,9 @@ class JudgeRewards:
     the response to one of a fixed set of anchors: both responses of a few of the user's past choices, which
     are the same for every response of the user. The best of N therefore costs N calls and not N (N - 1) / 2
     duels. What it says is turned into a reward by `synthesizeme.judges.rating.strength`; a call that fails
-    or cannot be read is a `Failure`.
+    or cannot be read is a `Failure`. Where the profile says that the mean of several judgements is taken
+    (`UserProfile.averaging`), it is that of the chances which the samples state, as far as they are there;
+    under a neighbour's persona the user's own anchors are shown.
 
     A user is known by a profile, by pairs, or by both: the persona comes from the profile, the anchors from
     the pairs, or else from the profile's demonstrations. The population is the model with neither.
@@ -266,26 +271,36 @@ class JudgeRewards:
 
     def _strengths(self, rows: Sequence[Answer]) -> list[Strength | Failure]:
         known = [self.unknown_user == "population" or user in self.users_ for *_, user in rows]
-        asked = [self.question(*row) for row, may in zip(rows, known, strict=True) if may]
+        asked = [self._samples(row) if may else [] for row, may in zip(rows, known, strict=True)]
         ledger = self.session.ledger()
         try:
-            outcomes = iter(ledger.ask(asked, stage=self.name))
+            outcomes = iter(ledger.ask([it for questions in asked for it in questions], stage=self.name))
         finally:
             self.usage += ledger.usage
             self.failures.update(ledger.failures)
         found: list[Strength | Failure] = []
-        for (*_, user), may in zip(rows, known, strict=True):
-            if may:
-                read = read_or_failure(next(outcomes), read_rating, "rating")
-                found.append(read if isinstance(read, Failure) else strength(read))
+        for (*_, user), questions in zip(rows, asked, strict=True):
+            if questions:
+                read = [read_or_failure(next(outcomes), read_rating, "rating") for _ in questions]
+                rated = [it for it in read if not isinstance(it, Failure)]
+                failed = [it for it in read if isinstance(it, Failure)]
+                found.append(strength(fmean(rated)) if rated else failed[0])
             else:
                 detail = f"neither a profile nor a pair of user {user!r} is known"
                 found.append(Failure(kind="unknown_user", detail=detail))
         return found
 
+    def _samples(self, row: Answer) -> list[Question]:
+        profile = self.users_.get(row.user_id)
+        first = self.question(*row)
+        own = [replace(first, sample_index=it) for it in range(samples_of(profile, self.session.model))]
+        return [*own, *(self._question(it, row.prompt, row.response) for it in under_neighbours(profile))]
+
     def question(self, prompt: Sequence[Message], response: str, user_id: str) -> Question:
-        """What is asked about one response."""
-        profile = self.users_.get(user_id)
+        """What is asked about one response, first or alone."""
+        return self._question(self.users_.get(user_id), prompt, response)
+
+    def _question(self, profile: UserProfile | None, prompt: Sequence[Message], response: str) -> Question:
         choices = profile.demonstrations if profile else ()
         system = self._prompt.render("system")
         if profile is not None and profile.persona is not None:

@@ -22,6 +22,8 @@ class Beside:
     """What the user wrote of themself, or wished."""
     before: UserProfile | None = None
     """The user's profile before; what the person did to it stays."""
+    others: Mapping[str, UserProfile] | None = None
+    """Profiles of other users, among whom the nearest are sought."""
 
 
 NOTHING = Beside()

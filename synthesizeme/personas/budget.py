@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synthesizeme.errors import ConfigError
+from synthesizeme.personas.averaging import MOST_NEIGHBOURS, MOST_SAMPLES
 from synthesizeme.personas.paper_search import TRIALS
 from synthesizeme.personas.synthesis import PERSONA_ATTEMPTS
 
@@ -38,6 +39,8 @@ class Plan:
     """Unexplained pairs asked again in the other order, at most."""
     candidates: int
     """Sets of demonstrations that are tried by successive halving."""
+    averages: int
+    """Calls kept back for trying means of several judgements, where there may be any."""
     limit: int
     """Distinct calls in all."""
 
@@ -46,7 +49,8 @@ def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: 
     """Divide the calls of one user's induction.
 
     Of what the train pairs, the validation pairs in both orders and a persona leave, a third at most goes to
-    pairs that are asked again; the rest is for the trial of statements and for sets of demonstrations.
+    pairs that are asked again; of the rest, at high effort, a third at most is kept for means of several
+    judgements, and the other calls are for the trial of statements and for sets of demonstrations.
 
     Raises:
         ConfigError: the budget cannot pay for one explained pair and a persona.
@@ -62,11 +66,18 @@ def make_plan(n_train: int, n_validation: int, *, effort: Effort, budget_calls: 
     left = limit - train - PERSONA_ATTEMPTS - 2 * n_validation
     second = 0 if effort == "low" else min(train // 2, max(0, left) // 3)
     candidates = {"low": 2, "medium": 4, "high": 8}[effort]
-    return Plan(train, second, candidates, limit)
+    wanted = 2 * n_validation * (MOST_SAMPLES + MOST_NEIGHBOURS) if effort == "high" else 0
+    averages = min(wanted, max(0, left - second) // 3)
+    return Plan(train, second, candidates, averages, limit)
 
 
-PROFILE_JUDGES = 3
-"""Judges that know the profile: its persona, its demonstrations, both."""
+def profile_judgements(effort: Effort, search: Search, neighbours: int = 0) -> int:
+    """Most judgements of one comparison by the judges that know the profile, wholly or in part.
+
+    These know its persona, its demonstrations, or both; with both it may be the mean of several samples and
+    of judgements under the personas of so many neighbours.
+    """
+    return 2 + (MOST_SAMPLES + neighbours if effort == "high" and search == "economical" else 1)
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ def divide_calls(
     *,
     effort: Effort = "medium",
     search: Search = "economical",
+    neighbours: int = 0,
     evaluate: bool = True,
     budget_calls: int | None = None,
 ) -> CallBudget:
@@ -105,6 +117,7 @@ def divide_calls(
         without_profile: Distinct calls of the judges that do not know the profile.
         effort: See `call_limit`.
         search: ``economical`` or ``paper``.
+        neighbours: Other users whose personas are tried, at most.
         evaluate: Whether an evaluation is wanted.
         budget_calls: Most distinct calls of both; None for no limit.
 
@@ -115,7 +128,10 @@ def divide_calls(
     if not (evaluate and n_test):
         wanted, note = 0, "not evaluated: there are no test pairs" if evaluate else None
     else:
-        wanted, note = without_profile + (PROFILE_JUDGES * 2 * n_test if induces else 0), None
+        wanted, note = (
+            without_profile + profile_judgements(effort, search, neighbours) * 2 * n_test * induces,
+            None,
+        )
     if budget_calls is None:
         limit = _most_calls(n_train, n_validation, effort, search, None) if induces else 0
         return CallBudget(limit, wanted, None, note)

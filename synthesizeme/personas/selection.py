@@ -181,6 +181,8 @@ class CandidateSet:
     name: str
     demonstrations: tuple[Demonstration, ...]
     judge: PairwiseScorer
+    expected: float = 0.0
+    """Gain that is expected of it beside that of its demonstrations, before anything is scored."""
     scores: dict[tuple[str, Order], float] = field(default_factory=dict)
     failures: int = 0
 
@@ -207,12 +209,20 @@ class CandidateSet:
     def shrunken_gain(self, base: CandidateSet) -> float:
         """Mean gain over `base` on the pairs both were scored on, shrunk toward the prior gain.
 
-        A call that failed, as for a prompt beyond the model's window, counts as a pair lost against a coin.
+        That is what more demonstrations than those of `base` bring on average, and what is `expected` of it
+        beyond `base`. A call that failed, as for a prompt beyond the model's window, counts as a pair lost
+        against a coin.
         """
         gains = self._gains(base)
-        prior = PRIOR_GAIN * math.log2(1 + len(self.demonstrations))
+        prior = PRIOR_GAIN * math.log2((1 + len(self.demonstrations)) / (1 + len(base.demonstrations)))
+        prior += self.expected - base.expected
         total = sum(gains) - self.failures / 2 + SHRINKAGE * prior
         return total / (len(gains) + self.failures + SHRINKAGE)
+
+    def mean_gain(self, base: CandidateSet) -> float:
+        """Mean gain over `base` on the pairs both were scored on, as it is; 0 where there are none."""
+        gains = self._gains(base)
+        return sum(gains) / len(gains) if gains else 0.0
 
     def standard_error(self, base: CandidateSet) -> float:
         """Its standard error, the prior belief counted as `SHRINKAGE` pairs."""

@@ -15,6 +15,7 @@ from synthesizeme.errors import BackendError
 from synthesizeme.evaluation.report import fingerprint
 from synthesizeme.judges import LLMJudge
 from synthesizeme.personas import own_words
+from synthesizeme.personas.averaging import choose_averaging, kept_back, nearest
 from synthesizeme.personas.beside import Beside
 from synthesizeme.personas.budget import Effort, Search, make_plan
 from synthesizeme.personas.cautions import Verdicts, in_both_orders, with_cautions, without_repetition
@@ -37,7 +38,7 @@ from synthesizeme.personas.selection import (
 from synthesizeme.personas.synthesis import EVIDENCE_PROMPT, PERSONA_ATTEMPTS, write_persona
 from synthesizeme.personas.trial import tried_persona
 from synthesizeme.plain_text import count
-from synthesizeme.profile import APART_LEVEL, Candidate, Persona, Provenance, UserProfile
+from synthesizeme.profile import APART_LEVEL, Averaging, Candidate, Persona, Provenance, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.taste import as_sure_as_they_are, p_value
 from synthesizeme.types import Demonstration, Order, PreferencePair
@@ -81,9 +82,11 @@ class Induction:
         self.method, self.ledger, self.user_id = method, ledger.part(), user_id
         self.train, self.validation, self.evidence = train, validation, tuple(beside.evidence)
         self.population, self.words, self.before = beside.population or {}, beside.words, beside.before
+        self.others = beside.others or {}
         self.orders: dict[str, Order] = draw_orders([*train, *validation], seed=method.seed)
         self.persona: Persona | None = None
         self.demonstrations: tuple[Demonstration, ...] = ()
+        self.averaging: Averaging | None = None
         self.candidates: list[Candidate] = []
         self.pools: list[TracePool] = []
         self.judges: list[LLMJudge] = []
@@ -93,10 +96,16 @@ class Induction:
         self.p_value: float | None = None
 
     def judge(
-        self, stage: str, persona: Persona | None, demonstrations: Sequence[Demonstration] = ()
+        self,
+        stage: str,
+        persona: Persona | None,
+        demonstrations: Sequence[Demonstration] = (),
+        averaging: Averaging | None = None,
     ) -> LLMJudge:
         """A judge of this user with the given parts of a profile."""
-        known = UserProfile(user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations))
+        known = UserProfile(
+            user_id=self.user_id, persona=persona, demonstrations=tuple(demonstrations), averaging=averaging
+        )
         profiles = {self.user_id: known}
         self.judges.append(LLMJudge(self.ledger, profiles, prompt=self.method.judge_prompt, name=stage))
         return self.judges[-1]
@@ -123,7 +132,14 @@ class Induction:
         taste = self._shows_taste([pool, judged])
         choices = self._choices([pool, judged], [*self.train, *self.validation])
         self.persona = self._tried(self._write(choices, plan.limit) if taste else None, plan.limit)
-        self._select([pool, judged], both, train, plan.candidates, plan.limit)
+        neighbours = self._neighbours(train) if plan.averages and self.others else ()
+        kept = kept_back(
+            plan.averages, len(self.validation),
+            samples=self.ledger.model.samples, neighbours=len(neighbours),
+        )  # fmt: skip
+        single = self._select([pool, judged], both, train, plan.candidates, plan.limit - kept)
+        if kept:
+            self._average(single, both, neighbours, plan.limit)
 
     def _shows_taste(self, pools: Sequence[TracePool]) -> bool:
         """Whether the choices differ from those of anybody; what was measured is kept."""
@@ -222,8 +238,8 @@ class Induction:
         train: Sequence[PreferencePair],
         count: int,
         limit: int,
-    ) -> None:
-        """Race sets of demonstrations against the judge without any.
+    ) -> CandidateSet:
+        """Race sets of demonstrations against the judge without any; returns the winner.
 
         All of them judge without the persona: it was written from these very pairs, and a judge that has it
         answers them as if it knew them.
@@ -247,12 +263,40 @@ class Induction:
             if any(it.scores for it in candidates) or not any(it.failures for it in candidates):
                 break
         self.demonstrations = winner.demonstrations
-        ordered, consistent = max(in_both_orders(it.scores) for it in (winner, base))
-        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
+        self._told_apart(winner, base)
         self.candidates = [
             candidate_report(candidate, base, selected=candidate is winner)
             for candidate in [base, *candidates]
         ]
+        return winner
+
+    def _told_apart(self, *judges: CandidateSet) -> None:
+        """Keep in how many pairs the steadiest of these judges preferred the same response in both orders."""
+        before = (self.verdicts.ordered, self.verdicts.consistent)
+        ordered, consistent = max(before, *(in_both_orders(it.scores) for it in judges))
+        self.verdicts = replace(self.verdicts, ordered=ordered, consistent=consistent)
+
+    def _neighbours(self, train: Sequence[PreferencePair]) -> tuple[str, ...]:
+        items = [(pair, self.orders[pair.pair_id]) for pair in train]
+        return nearest(self.others, self.user_id, items, seed=self.method.seed)
+
+    def _average(
+        self, single: CandidateSet, validation: Sequence[Item], neighbours: Sequence[str], limit: int
+    ) -> None:
+        """Read the judge as the mean of several judgements, where that is the better bet."""
+        self.averaging, best, tried = choose_averaging(
+            single,
+            lambda how: self.judge("averaging judgements", None, single.demonstrations, how),
+            validation,
+            samples=self.ledger.model.samples,
+            neighbours=neighbours,
+            calls_left=lambda: self._calls_left(limit),
+        )
+        self.candidates += tried
+        self._told_apart(best, single)
+        if tried and self.averaging is None:
+            pairs = count(len({pair.pair_id for pair, _ in validation}), "validation pair")
+            self.notes.append(f"judged once: on {pairs} no mean of several judgements was the better bet")
 
     def paper(self) -> None:
         """The plain search of the paper."""
@@ -317,6 +361,7 @@ class Induction:
             user_id=self.user_id,
             persona=self.persona,
             demonstrations=self.demonstrations,
+            averaging=self.averaging,
             provenance=provenance,
         )
         return with_cautions(carried(made, self.before), self.verdicts)

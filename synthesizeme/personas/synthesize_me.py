@@ -90,6 +90,7 @@ class SynthesizeMe:
         population: Mapping[str, float] | None = None,
         before: UserProfile | None = None,
         words: UserWords | None = None,
+        others: Mapping[str, UserProfile] | None = None,
     ) -> JudgingProfile:
         """The profile of one user.
 
@@ -112,6 +113,9 @@ class SynthesizeMe:
                 Demographics are not.
             before: The user's profile before. What the person did to it stays: own and pinned sentences,
                 whatever their record; what was struck is not said again. See `synthesizeme.personas.owner`.
+            others: Profiles of other users by user id. At high effort judgements under the personas of the
+                nearest are averaged with the user's own, unless that loses on the validation pairs; the
+                profile then holds these personas. See `synthesizeme.personas.averaging`.
 
         Raises:
             DataError: rows cannot be read, are of several users or have a split in some cases only, evidence
@@ -132,7 +136,7 @@ class SynthesizeMe:
             if self._opened_here:
                 stack.enter_context(self.session)
             ledger = ledger or self.session.ledger(told)
-            beside = Beside(evidence, population, words, before)
+            beside = Beside(evidence, population, words, before, others)
             return self._fit(user_id, pairs, split_rule or rule, ledger, beside)
 
     def _fit(

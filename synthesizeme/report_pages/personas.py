@@ -160,6 +160,7 @@ def _made(result: UserResult, made: Provenance) -> list[Html]:
         f"{parts} pairs; split {made.split_rule}",
         f"search {made.search}, effort {made.effort}, seed {made.seed}",
         f"at most {count(result.call_limit, 'call')} of the induction",
+        *([f"the judge is {result.profile.averaging.text}"] if result.profile.averaging else ()),
         *(f"{number} failed calls: {kind}" for kind, number in made.failures.items()),
     ]
     calls = [["part", "calls", "from the cache", "follow-ups", "tokens sent", "tokens received", "US$"]]

@@ -40,6 +40,7 @@ def test_every_backend_says_what_it_is():
     for module in modules.values():
         assert isinstance(module.PREFIXES, tuple)
         assert isinstance(module.ASYNCHRONOUS, bool)
+        assert isinstance(module.SAMPLES, bool)
         assert module.KIND
         assert set(module.WAYS) <= {"json", "continue", "choose", "mend"}
         assert set(module.TAKES) <= {"extra_body", "headers"}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PREFIXES = ("builtin",)
 KIND = "rule-based reader, not a language model"
 ASYNCHRONOUS = False
+SAMPLES = False
 WAYS: tuple[str, ...] = ()
 TAKES: tuple[str, ...] = ()
 MODEL_ID = "builtin/rule-reader-5"
