@@ -7,14 +7,14 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from synthesizeme.datasets._base import load_dataset, made
-from synthesizeme.datasets._reading import Source, WhatWasRead, open_source
+from synthesizeme.datasets._base import made
+from synthesizeme.datasets._reading import Source, WhatWasRead, load_dataset, open_source
 from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
-from synthesizeme.datasets.rows.sources import ReadReport
+from synthesizeme.datasets.rows.sources import ReadOptions, ReadReport
 from synthesizeme.errors import ConfigError, DataError
-from synthesizeme.feedback import Given, Judgement, Scale, kinds_of
+from synthesizeme.feedback import Given, Judgement, kinds_of
 from synthesizeme.types import PreferencePair, Respondents
 
 
@@ -37,13 +37,10 @@ def convert(
     target: str | Path | None = None,
     *,
     format: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    user_id: str | None = None,
-    skip_bad_rows: bool = False,
-    scale: Scale | None = None,
     only: Respondents | None = None,
     feedback_target: str | Path | None = None,
     overwrite: bool = False,
+    **options: Unpack[ReadOptions],
 ) -> ConvertReport:
     """Read pairs in any known format and write them in ours, one in memory at a time.
 
@@ -51,14 +48,11 @@ def convert(
         source: As `read_pairs` takes it, or the name of a data set that is made here, e.g. ``synthetic``.
         target: ``.jsonl`` or ``.jsonl.gz`` file for the pairs, written whole or not at all; None: none.
         format: Name of the format, or ``auto`` to tell it from the first rows.
-        columns: Column of the source by field of ours, for columns with names that no format knows.
-        user_id: Owner of rows that name none.
-        skip_bad_rows: Leave malformed rows out and list them.
-        scale: Scale of the ratings, where neither the rows nor their format say it.
         only: Keep what people said alone, or simulations; the others are counted.
         feedback_target: Such a file for what is no choice between two responses; it is held in memory until
             all is read. None: it is counted.
         overwrite: Replace what a target holds. What an equal conversion wrote may always be written again.
+        **options: See `ReadOptions`.
 
     Raises:
         ConfigError: there is no target, or one file for both.
@@ -74,8 +68,9 @@ def convert(
     for place in targets:
         if not overwrite and os.path.isfile(source) and place.exists() and os.path.samefile(source, place):
             raise DataError("the file to write is the one that is read", source=str(place), cure=OVERWRITE)
-    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {}, scale=scale)
-    sorting = _Sorting(open_source(source, report, format), only, keep=feedback_target is not None)
+    sorting = _Sorting(
+        open_source(source, ReadReport(**options), format), only, keep=feedback_target is not None
+    )
     read = sorting.pairs()
     written = write_pairs(target, read, overwrite=overwrite) if target is not None else 0
     deque(read, maxlen=0)

@@ -24,29 +24,17 @@ were.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, parted
 from synthesizeme.feedback import Given, Tie
 from synthesizeme.plain_text import short_repr
-
-DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"
-SOURCES = (
-    "lmsys/chatbot_arena_conversations",
-    "lmarena-ai/arena-human-preference-100k",
-    "lmarena-ai/arena-human-preference-140k",
-    "lmsys/lmsys-arena-human-preference-55k",
-)
-FILES = ("chatbot_arena_conversations", "chatbot_arena_conversations.jsonl")
-DOWNLOAD: tuple[str, ...] = ()
 
 _FIELDS = ("winner", "conversation_a", "conversation_b")
 _JUDGES = ("judge", "judge_hash", "user_id", "evaluation_session_id")
@@ -59,14 +47,6 @@ _NO_WINNER = ("tie", "both_bad", "bothbad")
 def recognises(row: Row) -> bool:
     """Whether a row is a vote of the arena."""
     return set(row) >= set(_FIELDS) or set(row) >= {"prompt", "response_a", "response_b", *_ONE_HOT}
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs of a file or folder."""
-    return report.given(rows_of(within(source, FILES), report), lambda place: [_given(place, report)])
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _given(place: SourceRow, report: ReadReport) -> Given | None:
@@ -147,3 +127,17 @@ def _moment(row: Row) -> Any:
         return datetime.fromtimestamp(float(stamp), UTC) if isinstance(stamp, int | float | str) else stamp
     except (ValueError, OverflowError, OSError):
         return stamp
+
+
+FORMAT = Format(
+    "Chatbot Arena votes between two conversations, by judge",
+    recognises,
+    by_row(lambda place, report: [_given(place, report)]),
+    sources=(
+        "lmsys/chatbot_arena_conversations",
+        "lmarena-ai/arena-human-preference-100k",
+        "lmarena-ai/arena-human-preference-140k",
+        "lmsys/lmsys-arena-human-preference-55k",
+    ),
+    files=("chatbot_arena_conversations", "chatbot_arena_conversations.jsonl"),
+)

@@ -22,21 +22,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback, scale_of
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row, as_json
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS, with_system
 from synthesizeme.datasets.rows.verdicts import choice_of, number_of, strength_of, thumb_of
 from synthesizeme.feedback import THUMBS, Edit, Given, Rating, Scale, Tie
 from synthesizeme.plain_text import short_repr
-
-DESCRIPTION = "two responses and a verdict, or one with a rating, a thumb or an edit: KTO, HelpSteer, tables"
-SOURCES = ("nvidia/HelpSteer", "nvidia/HelpSteer2", "nvidia/HelpSteer3")
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 _PROMPTS = ("prompt", "question", "instruction", "context", "query", "user_prompt", "input")
 _USERS = ("user_id", "user", "annotator_id", "annotator", "worker_id", "worker", "rater_id", "rater")
@@ -79,19 +73,11 @@ class _Columns(NamedTuple):
 
 def recognises(row: Row) -> bool:
     """Whether a row holds a judged response, and is in no stricter format."""
-    if {"chosen", "rejected"} <= set(row) or "conversation_a" in row or jsonl.recognises(row):
+    if {"chosen", "rejected"} <= set(row) or "conversation_a" in row or jsonl.FORMAT.recognises(row):
         return False
     found = _columns(row)
     judged = found.edited or found.thumb or found.rating or set(row) >= set(_HELPSTEER)
     return bool(found.prompt and ((found.sides and found.choice) or (found.single and judged)))
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs and other feedback of a file or folder."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _columns(row: Mapping[str, Any]) -> _Columns:
@@ -212,3 +198,11 @@ def _kept(row: Row, found: _Columns) -> Row:
     own = row.get("metadata")
     further = {name: as_json(it) for name, it in row.items() if name not in read and it not in (None, "")}
     return {**further, **(own if isinstance(own, dict) else {})}
+
+
+FORMAT = Format(
+    "two responses and a verdict, or one with a rating, a thumb or an edit: KTO, HelpSteer, tables",
+    recognises,
+    by_row(_given),
+    sources=("nvidia/HelpSteer", "nvidia/HelpSteer2", "nvidia/HelpSteer3"),
+)

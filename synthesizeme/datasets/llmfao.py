@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader, locate, within
+from synthesizeme.datasets._base import Format, locate
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.feedback import mapped_feedback
 from synthesizeme.datasets.rows.pairs import BLANK, SAME_TEXT, mapped_pair
@@ -33,12 +33,8 @@ from synthesizeme.pairs import split_at
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Split
 
-DESCRIPTION = "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them"
-SOURCES = ("dustalov/llmfao",)
 COMPARISONS, ANSWERS = "crowd-comparisons.csv", "pairs-crowd.jsonl.gz"
 JUDGES = {"gpt3": "gpt3-crowd-comparisons.csv", "gpt4": "gpt4-crowd-comparisons.csv"}
-FILES = ("llmfao.jsonl.gz", *(f"{folder}{COMPARISONS}" for folder in ("llmfao_raw/", "llmfao/", "")))
-DOWNLOAD = (COMPARISONS, ANSWERS, *JUDGES.values())
 
 FOLDS = 4
 """Groups of prompts."""
@@ -49,15 +45,14 @@ def recognises(row: Row) -> bool:
     return set(row) >= {"id", "worker", "winner", "left", "right"}
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
-    path = within(source, FILES)
-    if isinstance(path, Path) and path.name == COMPARISONS:
-        return _from_raw(path, report)
-    return jsonl.read(path, report)
+    if isinstance(source, Path) and source.name == COMPARISONS:
+        return _from_raw(source, report)
+    return jsonl.FORMAT.read(source, report)
 
 
-def feedback(source: Path) -> list[Judgement]:
+def _ties(source: Path) -> list[Judgement]:
     """The ties of the raw files, in the folder, beside the file that is named, or in a folder beside it.
 
     Raises:
@@ -69,9 +64,6 @@ def feedback(source: Path) -> list[Judgement]:
         cure = f"fetch {', '.join((COMPARISONS, ANSWERS))} of {SOURCES[0]} and put them beside it"
         raise DataError("the ties are in the raw files, which are not here", source=str(source), cure=cure)
     return [said for said in _from_raw(raw, ReadReport()) if not isinstance(said, PreferencePair)]
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _from_raw(path: Path, report: ReadReport) -> Iterator[Given]:
@@ -200,3 +192,16 @@ def _tie(
             "prompt_fold": folds[answer["slug"]],
         },
     }
+
+
+SOURCES = ("dustalov/llmfao",)
+FILES = ("llmfao.jsonl.gz", *(f"{folder}{COMPARISONS}" for folder in ("llmfao_raw/", "llmfao/", "")))
+FORMAT = Format(
+    "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them",
+    recognises,
+    _read,
+    sources=SOURCES,
+    files=FILES,
+    download=(COMPARISONS, ANSWERS, *JUDGES.values()),
+    feedback=_ties,
+)

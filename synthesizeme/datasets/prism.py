@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import Format
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.feedback import mapped_feedback, mapped_ranking
 from synthesizeme.datasets.rows.lines import json_lines
@@ -31,16 +31,6 @@ from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import Given, Rating, Scale
 from synthesizeme.types import PreferencePair, Strength
-
-DESCRIPTION = "PRISM conversations or utterances with rated responses, demographics from the survey"
-SOURCES = ("HannahRoseKirk/prism-alignment",)
-FILES = (
-    "prism-alignment/conversations.jsonl",
-    "prism/conversations.jsonl",
-    "conversations.jsonl",
-    "utterances.jsonl",
-)
-DOWNLOAD = ("conversations.jsonl", "survey.jsonl")
 
 SCALE = Scale(lowest=1, highest=100, levels=100)
 """Scores that a response may be given."""
@@ -58,15 +48,11 @@ def recognises(row: Row) -> bool:
     return {"conversation_history", "user_id"} <= set(row) or set(row) >= _LONG_FORM
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file of conversations or utterances, or of the folder it lies in."""
-    path = within(source, FILES)
-    profiles = _profiles(path) if isinstance(path, Path) else {}
-    for conversation in _conversations(rows_of(path, report)):
+    profiles = _profiles(source) if isinstance(source, Path) else {}
+    for conversation in _conversations(rows_of(source, report)):
         yield from _given(conversation, report, profiles.get(conversation.row.get("user_id")))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
@@ -217,3 +203,18 @@ def _plain(answer: Any) -> Any:
     if isinstance(answer, dict):
         return answer.get("simplified") or answer.get("reside_country") or answer.get("self_described")
     return answer
+
+
+FORMAT = Format(
+    "PRISM conversations or utterances with rated responses, demographics from the survey",
+    recognises,
+    _read,
+    sources=("HannahRoseKirk/prism-alignment",),
+    files=(
+        "prism-alignment/conversations.jsonl",
+        "prism/conversations.jsonl",
+        "conversations.jsonl",
+        "utterances.jsonl",
+    ),
+    download=("conversations.jsonl", "survey.jsonl"),
+)

@@ -173,8 +173,8 @@ def test_no_two_formats_recognise_one_row(pair_row):
         ),
     }
     for expected, row in rows.items():
-        assert [name for name, module in formats().items() if module.recognises(row)] == [expected]
-    assert not any(module.recognises({}) for module in formats().values())
+        assert [name for name, known in formats().items() if known.recognises(row)] == [expected]
+    assert not any(known.recognises({}) for known in formats().values())
 
 
 def test_a_data_set_that_is_made_here_is_written_by_its_name(tmp_path):

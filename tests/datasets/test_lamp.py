@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from synthesizeme.datasets import lamp, load_dataset
+from synthesizeme.datasets import load_dataset, read_pairs
 from synthesizeme.datasets.lamp import TASKS, lamp_pairs, lamp_task, load_lamp, planted_lamp, write_planted
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError, UnknownNameError
@@ -227,4 +227,4 @@ def test_it_is_a_data_set_that_converts(tmp_path):
     assert [pair.split for pair in pairs].count("test") == 4
     (place / "other.json").write_text("[]")
     with pytest.raises(DataError, match=r"_questions\.json"):
-        lamp.load(place / "other.json")
+        read_pairs(place / "other.json", format="lamp")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
@@ -85,18 +85,26 @@ class LeftOut:
         return f"{placed(self.source, self.line)}: {self.reason}"
 
 
+class ReadOptions(TypedDict, total=False):
+    """How rows are taken in."""
+
+    skip_bad_rows: bool
+    """Leave malformed rows out and list them, instead of raising."""
+    user_id: str | None
+    """Owner of the rows that name none."""
+    split: str | None
+    """Read only the files of this split of a folder or hub data set."""
+    unique_ids: bool
+    """Refuse an id that was seen before, for which all of them are remembered; so it is unless said."""
+    columns: Mapping[str, str]
+    """Column of the source by field of ours, for columns with names that no format knows."""
+    scale: Scale | None
+    """Scale of the ratings, where neither the rows nor their format say it."""
+
+
 @dataclass
 class ReadReport:
-    """How rows are taken in, and what became of them.
-
-    Args:
-        skip_bad_rows: Record malformed rows instead of raising.
-        user_id: Owner of the rows that name none.
-        split: Read only the files of this split of a folder or hub data set.
-        unique_ids: Refuse a pair id that was seen before, for which all of them are remembered.
-        columns: Name of the column that holds a field of ours, where it is called otherwise.
-        scale: Scale of the ratings, where neither the rows nor their format say it.
-    """
+    """How rows are taken in, and what became of them; the arguments are those of `ReadOptions`."""
 
     skip_bad_rows: bool = False
     user_id: str | None = None
