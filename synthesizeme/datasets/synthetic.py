@@ -15,7 +15,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 from synthesizeme.datasets._synthetic_texts import KINDS, TOPICS, Defect, Topic, render
 from synthesizeme.errors import ConfigError
 from synthesizeme.pairs import by_user, resplit
-from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Side, Verdict
+from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Verdict
 
 __all__ = (
     "ATTRIBUTES", "DESCRIPTION", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
@@ -136,12 +136,13 @@ _DEFECT_SHARES = (0.64, 0.12, 0.12, 0.12)
 
 @dataclass(frozen=True)
 class KnownValues:
-    """A `PairwiseScorer` that looks up the true value of a response."""
+    """A `PairwiseScorer` that knows what each response is worth to each user."""
 
     name: str
     noise: float
-    values: Mapping[tuple[str, str], float]
-    """Value by pair id and response text."""
+    """Temperature of the choices."""
+    value: Callable[[Comparison, str], float | None]
+    """Value of a response of a comparison to its user; None where that is not known."""
     order_sensitive: bool = False
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
@@ -149,18 +150,17 @@ class KnownValues:
         return [self._verdict(comparison) for comparison in comparisons]
 
     def _verdict(self, comparison: Comparison) -> Verdict | Failure:
-        try:
-            first, second = (
-                self.values[comparison.pair_id, text] for text in (comparison.first, comparison.second)
-            )
-        except KeyError:
-            detail = f"pair {comparison.pair_id!r} with these texts is not of this population"
+        first, second = (self.value(comparison, text) for text in (comparison.first, comparison.second))
+        if first is None or second is None:
+            detail = f"pair {comparison.pair_id!r}: the user is not planted, or one of the texts"
             return Failure(kind="unknown_user", detail=detail)
-        probability = _sigmoid((first - second) / self.noise)
-        if first == second:
-            return Verdict(preference="tie", probability=0.5, probability_source="model")
-        side: Side = "first" if first > second else "second"
-        return Verdict(preference=side, probability=probability, probability_source="model")
+        margin = (first - second) / self.noise
+        return Verdict(
+            preference="tie" if margin == 0 else "first" if margin > 0 else "second",
+            probability=_sigmoid(margin),
+            margin=margin,
+            probability_source="model",
+        )
 
 
 @dataclass(frozen=True)
@@ -174,11 +174,11 @@ class Population:
 
     def oracle(self) -> KnownValues:
         """The scorer that knows every weight: nothing can be right more often in the long run."""
-        return KnownValues("oracle", self.noise, self._values("value", 1.0))
+        return self._known("oracle", "value", 1.0)
 
     def user_blind(self) -> KnownValues:
         """The best scorer that knows no user: it goes by the shared quality and ties where that is equal."""
-        return KnownValues("user-blind", self.noise, self._values("quality", self.quality_weight))
+        return self._known("user-blind", "quality", self.quality_weight)
 
     def oracle_accuracy(self) -> float:
         """Expected accuracy of `oracle` on these pairs: mean of max(p, 1 - p), in [0.5, 1]."""
@@ -190,12 +190,32 @@ class Population:
         """The pairs of every user."""
         return by_user(self.pairs)
 
-    def _values(self, what: str, factor: float) -> dict[tuple[str, str], float]:
-        return {
+    def answering(self, pool: Sequence[PreferencePair]) -> KnownValues:
+        """The users, asked about any pairs that a planted population was made of: theirs or another's."""
+        facts = {
+            (pair.pair_id, text): (pair.metadata, side)
+            for pair in pool
+            for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
+        }
+
+        def value(comparison: Comparison, text: str) -> float | None:
+            user = self.users.get(comparison.user_id)
+            if user is None or (comparison.pair_id, text) not in facts:
+                return None
+            known, side = facts[comparison.pair_id, text]
+            levels = zip(ATTRIBUTES, known[f"{side}_levels"], strict=True)
+            taste = sum(user.weight(name, known["kind"]) * level for name, level in levels)
+            return float(taste + self.quality_weight * known[f"{side}_quality"])
+
+        return KnownValues("planted", self.noise, value)
+
+    def _known(self, name: str, what: str, factor: float) -> KnownValues:
+        values = {
             (pair.pair_id, text): factor * pair.metadata[f"{side}_{what}"]
             for pair in self.pairs
             for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
         }
+        return KnownValues(name, self.noise, lambda asked, text: values.get((asked.pair_id, text)))
 
 
 def planted_population(
