@@ -141,8 +141,7 @@ def _answers(place: SourceRow, row: Row) -> list[Row]:
     if "answers" in row:
         raise place.error("stands beside answers", field=OWN_ANSWERS, cure="give one of the two")
     if not isinstance(given, Mapping) or not all(isinstance(text, str) for text in given.values()):
-        problem = f"found {short_repr(given)}; expected an object of texts by question"
-        raise place.error(problem, field=OWN_ANSWERS, cure=_CURE)
+        raise place.unlike(given, "an object of texts by question", field=OWN_ANSWERS, cure=_CURE)
     return [{"question": question, "text": text} for question, text in given.items()]
 
 
@@ -154,8 +153,7 @@ def _named_values(place: SourceRow, given: Mapping[str, Any]) -> dict[str, str]:
     """
     for name, value in given.items():
         if isinstance(value, list | dict):
-            problem = f"found {short_repr(value)}; expected text or a number"
-            raise place.error(problem, field=f"demographics.{name}"[:80], cure=_CURE)
+            raise place.unlike(value, "text or a number", field=f"demographics.{name}"[:80], cure=_CURE)
     return {name: str(value) for name, value in given.items() if value is not None}
 
 

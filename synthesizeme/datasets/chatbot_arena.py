@@ -29,7 +29,7 @@ from typing import Any
 
 from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback
-from synthesizeme.datasets.rows.pairs import mapped_pair, messages
+from synthesizeme.datasets.rows.pairs import CURE, mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, parted
@@ -59,7 +59,7 @@ def _given(place: SourceRow, report: ReadReport) -> Given | None:
             f"found {short_repr(winner)}; expected model_a, model_b or a tie" if not missing else "is missing"
         )
         field = missing[0] if missing else "winner"
-        raise place.error(found, field=field, cure="correct the row, or leave it out with --skip-bad-rows")
+        raise place.error(found, field=field, cure=CURE)
     won, lost = ("b", "a") if winner == "model_b" else ("a", "b")
     sides = f"conversation_{won}", f"conversation_{lost}"
     split = parted(place, sides, *(messages(place, side, row[side], role="user") for side in sides))
@@ -95,8 +95,7 @@ def _whole(place: SourceRow) -> Row:
     won = [name for name in _ONE_HOT if str(row[name]) in ("1", "1.0", "True")]
     if len(won) != 1:
         found = short_repr([row[name] for name in _ONE_HOT])
-        cure = "correct the row, or leave it out with --skip-bad-rows"
-        raise place.error(f"found {found}; expected a 1 in one of {', '.join(_ONE_HOT)}", cure=cure)
+        raise place.error(f"found {found}; expected a 1 in one of {', '.join(_ONE_HOT)}", cure=CURE)
     asked = _turns(place, "prompt")
     sides = {}
     for side in ("a", "b"):

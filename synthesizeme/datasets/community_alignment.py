@@ -17,11 +17,10 @@ from collections.abc import Iterator
 
 from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_ranking
-from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.pairs import CURE, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.feedback import Given
-from synthesizeme.plain_text import short_repr
 
 _TURNS = ("first", "second", "third", "fourth")
 _LETTERS = "abcd"
@@ -54,9 +53,8 @@ def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
         }
         best = str(named)[-1].lower()
         if best not in texts:
-            cure = "correct the row, or leave it out with --skip-bad-rows"
-            problem = f"found {short_repr(named)}; expected one of the responses, {', '.join(texts)}"
-            raise place.error(problem, field=f"{turn}_turn_preferred_response", cure=cure)
+            expected = f"one of the responses, {', '.join(texts)}"
+            raise place.unlike(named, expected, field=f"{turn}_turn_preferred_response", cure=CURE)
         prompt = [*prompt, {"role": "user", "content": str(asked)}]
         yield from _turn(place, report, turn, prompt, texts, best, about)
         prompt = [*prompt, {"role": "assistant", "content": texts[best]}]

@@ -184,8 +184,7 @@ def _values(
     if found.thumb and given is not None and str(given).strip():
         if (up := thumb_of(given)) is None:
             cure = "write up or down, true or false, 1 or -1; other ratings stand in a column `rating`"
-            problem = f"found {short_repr(given)}; expected a thumb"
-            raise place.error(problem, field=found.thumb, cure=cure)
+            raise place.unlike(given, "a thumb", field=found.thumb, cure=cure)
         yield float(up), THUMBS, None
     if found.rating and (number := number_of(place, found.rating)) is not None:
         yield number, scale_of(place, report, row.get("scale")), None

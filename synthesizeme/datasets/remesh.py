@@ -245,8 +245,8 @@ def _moment(place: SourceRow) -> datetime:
     try:
         return datetime.strptime(place.row["Timestamp"], _TIME).replace(tzinfo=UTC)
     except ValueError:
-        problem = f"found {short_repr(place.row['Timestamp'])}; expected e.g. June 25, 2024 at 3:47 PM (GMT)"
-        raise place.error(problem, field="Timestamp", cure="--skip-bad-rows leaves the row out") from None
+        expected, cure = "e.g. June 25, 2024 at 3:47 PM (GMT)", "--skip-bad-rows leaves the row out"
+        raise place.unlike(place.row["Timestamp"], expected, field="Timestamp", cure=cure) from None
 
 
 def _public_words(path: Path, users: Mapping[str, str]) -> dict[str, UserWords]:

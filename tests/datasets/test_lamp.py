@@ -172,8 +172,8 @@ def drop(what, key):
         (lambda made: made["outputs"]["golds"][0].update(id="zz"), "1 questions have no entry.*1 entries belong to no question, e.g. 'zz'"),
         (lambda made: made["outputs"]["golds"][0].update(output=None), "field 'output'.*expected an answer"),
         (lambda made: made["outputs"].update(golds={}), "field 'golds'"),
-        (lambda made: made["candidates"]["candidates"][0].update(outputs=["a", "a"]), "1 different texts"),
-        (lambda made: made["candidates"]["candidates"][0].update(outputs="a"), "expected a list of texts"),
+        (lambda made: made["candidates"]["candidates"][0].update(outputs=["a", "a"]), "two or more different texts"),
+        (lambda made: made["candidates"]["candidates"][0].update(outputs="a"), "expected a list of two or more"),
         (lambda made: made.update(outputs=[1]), "one JSON object"),
     ],
 )  # fmt: skip

@@ -104,8 +104,8 @@ def strict_feedback(place: SourceRow, report: ReadReport) -> Judgement | None:
     row = {name: value for name, value in place.row.items() if value is not None}
     kind = KINDS.get(str(row.get("kind")))
     if kind is None:
-        problem = f"found {short_repr(row.get('kind'))}; expected {', '.join(KINDS)}"
-        raise place.error(problem, field="kind", cure="correct it; a choice between two has no kind")
+        cure = "correct it; a choice between two has no kind"
+        raise place.unlike(row.get("kind"), ", ".join(KINDS), field="kind", cure=cure)
     if unknown := [name for name in row if name not in kind.model_fields]:
         problem = f"is not a field of a {row['kind']}; expected {', '.join(kind.model_fields)}"
         raise place.error(problem, field=unknown[0][:80], cure="put it into metadata")
@@ -200,8 +200,8 @@ def _rank(place: SourceRow, value: Any) -> int:
     except (TypeError, ValueError):
         number = 0.5
     if isinstance(value, bool) or not number.is_integer() or number < 1:
-        problem = f"found {short_repr(value)}; expected a whole number from 1, the best"
-        raise place.error(problem, field="ranks", cure=_CURES["ranks"])
+        expected = "a whole number from 1, the best"
+        raise place.unlike(value, expected, field="ranks", cure=_CURES["ranks"])
     return int(number)
 
 

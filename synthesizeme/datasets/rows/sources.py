@@ -69,6 +69,10 @@ class SourceRow:
         """A `DataError` that names this place."""
         return DataError(problem, source=self.source, line=self.line, field=field, cure=cure)
 
+    def unlike(self, found: object, expected: str, *, field: str, cure: str) -> DataError:
+        """The error that something else stands in a field than was expected, in words."""
+        return self.error(f"found {short_repr(found)}; expected {expected}", field=field, cure=cure)
+
 
 @dataclass(frozen=True)
 class LeftOut:
