@@ -10,7 +10,7 @@ from typing import Any
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, decoded, open_bytes
 from synthesizeme.datasets.rows.lines import CSV_SUFFIXES
-from synthesizeme.datasets.rows.pairs import validated
+from synthesizeme.datasets.rows.pairs import EXPECTED, validated
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.errors import DataError
@@ -25,13 +25,12 @@ FIELDS = (*UserWords.model_fields, OWN_ANSWERS)
 """Fields of a document."""
 _CURE = f"a document has user_id and some of {', '.join(FIELDS[1:])}"
 _EXPECTED = {
-    "string": "text that is not empty",
+    **EXPECTED,
     "tuple": "a list",
     "model": "an answer with question and text",
     "missing": "an answer with question and text",
     "extra": "nothing but question, text and answered_at in an answer",
     "dict": "an object with named values",
-    "datetime": "a time such as 2024-05-01T10:00:00Z",
 }
 """What should stand in a field, by the first word of pydantic's name for the problem."""
 
@@ -106,7 +105,7 @@ def words_of(place: SourceRow) -> tuple[UserWords, list[CutText]]:
     if "user_id" not in row:
         raise place.error("names no user; expected user_id", field="user_id", cure=_CURE)
     row.pop(OWN_ANSWERS, None)
-    said = validated(place, UserWords, row, _EXPECTED, _CURE)
+    said = validated(place, UserWords, row, _CURE, _EXPECTED)
     if not said:
         raise place.error("says nothing of this user", field="user_id", cure=_CURE)
     lengths = {name: len(text) for name, text in _texts(row) if len(text) > LONGEST_TEXT}

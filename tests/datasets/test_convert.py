@@ -111,7 +111,7 @@ def test_unknown_formats(write_lines, out):
         ("bad.json", b'[{"a": 1},', "not JSON"),
         ("broken.json", b'[{"a": 1},\n {"a" 2}]', r"broken\.json:2: not JSON: .* at column 7\."),
         ("README.md", b"# Title\n\nText\n", r"README\.md:1: not JSON: Expecting value at column 1\."),
-        ("mixed.json", b"[1, 2]", "item 1 of the list is not an object"),
+        ("mixed.json", b"[1, 2]", "found a number; expected an object as each item"),
         ("empty.json", b"[]", "holds no rows"),
         ("empty.csv", b"a,b\n", "holds no rows"),
         ("blank.jsonl", b"\n \n", "holds no rows"),

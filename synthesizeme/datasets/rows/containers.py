@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,10 +237,8 @@ def _read(found: Iterable[SourceRow | DataError], report: ReadReport) -> Iterato
 
 def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow]:
     for place in places:
-        if file.split is not None and place.row.get("split") is None:
-            yield SourceRow(place.source, place.line, {**place.row, "split": file.split})
-        else:
-            yield place
+        named = file.split is None or place.row.get("split") is not None
+        yield place if named else replace(place, row={**place.row, "split": file.split})
 
 
 def _rows(path: File) -> Iterator[SourceRow | DataError]:

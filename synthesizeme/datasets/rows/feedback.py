@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from synthesizeme.datasets.rows.pairs import (
     BLANK,
     CURE,
-    EXPECTED,
     SAME_TEXT,
     addressed,
     mapped_pair,
@@ -89,7 +88,7 @@ def scale_of(place: SourceRow, report: ReadReport, given: Any) -> Scale:
         except ConfigError as error:
             raise place.error(str(error).removeprefix("scale: "), field="scale", cure=SAY_SCALE) from None
     if isinstance(given, Mapping):
-        return validated(place, Scale, given, EXPECTED, SAY_SCALE)
+        return validated(place, Scale, given, SAY_SCALE)
     if report.scale is not None:
         return report.scale
     raise place.error("it is not said what ratings could be given", field="scale", cure=SAY_SCALE)
@@ -219,7 +218,7 @@ def _admitted(place: SourceRow, report: ReadReport, kind: type[Kind], row: Row) 
     """A value of the kind with its id, unless it was seen before."""
     given = row.get("feedback_id")
     try:
-        made = validated(place, kind, {**row, "feedback_id": given or "derived"}, EXPECTED, CURE)
+        made = validated(place, kind, {**row, "feedback_id": given or "derived"})
     except DataError as error:
         cure = _CURES.get(re.split(r"[.\[]", error.field or "")[0], CURE)
         raise place.error(error.problem, field=error.field, cure=cure) from None
@@ -227,5 +226,5 @@ def _admitted(place: SourceRow, report: ReadReport, kind: type[Kind], row: Row) 
         said = made.model_dump(mode="json", exclude=set(_NOT_SAID))
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode("utf-8", "surrogatepass"))
         name = f"{made.kind}-{digest.hexdigest()[:16]}"
-        made = validated(place, kind, {**row, "feedback_id": name}, EXPECTED, CURE)
+        made = validated(place, kind, {**row, "feedback_id": name})
     return report.admit(place, made, id_is_derived=not given)

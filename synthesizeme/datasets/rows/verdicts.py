@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from synthesizeme.datasets.rows.pairs import EXPECTED, validated
+from synthesizeme.datasets.rows.pairs import validated
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import Strength
@@ -103,10 +103,10 @@ def strength_of(place: SourceRow, report: ReadReport) -> Strength | None:
     """
     given = place.row.get("strength")
     if isinstance(given, Mapping):
-        return validated(place, Strength, given, EXPECTED, _SAY_STRENGTH)
+        return validated(place, Strength, given, _SAY_STRENGTH)
     if isinstance(given, str) and (match := _OF.fullmatch(given)):
         level = {"level": int(match[1]), "levels": int(match[2])}
-        return validated(place, Strength, level, EXPECTED, _SAY_STRENGTH)
+        return validated(place, Strength, level, _SAY_STRENGTH)
     if given is not None and str(given).strip():
         expected = "a level of a number of levels"
         raise place.unlike(given, expected, field="strength", cure=_SAY_STRENGTH)

@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES
+from synthesizeme.datasets.rows.lines import refuse_twice
 from synthesizeme.datasets.rows.sources import File, SourceRow
 from synthesizeme.errors import DataError
 
@@ -52,9 +53,7 @@ def workbook_rows(path: File) -> Iterator[SourceRow]:
         return
     number, header = found[0]
     names = {column: str(value).strip() for column, value in header.items() if str(value).strip()}
-    if twice := [name for name in names.values() if list(names.values()).count(name) > 1]:
-        problem = f"two columns have the name {twice[0][:80]!r}"
-        raise DataError(problem, source=source, line=number, cure="rename or remove one of them")
+    refuse_twice(names.values(), source, number)
     for line, cells in found[1:]:
         yield SourceRow(source, line, {name: cells.get(column) for column, name in names.items()})
 
