@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from synthesizeme.datasets.rows.lines import NO_HEADER
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadOptions, ReadReport, held
 from synthesizeme.errors import DataError, UnknownNameError
-from synthesizeme.feedback import Given, Judgement, UserWords, kinds_of
+from synthesizeme.feedback import Judgement, UserWords, kinds_of
 from synthesizeme.hub import hub_name
 from synthesizeme.plain_text import in_words, short_repr
 from synthesizeme.types import PreferencePair
@@ -77,24 +77,21 @@ class Source:
     report: ReadReport
     """Keeps the tally."""
 
-    def given(self) -> Iterator[Given]:
-        """The pairs and the other feedback in file order, one in memory at a time.
+    def pairs(self, hear: Callable[[Judgement], None] | None = None) -> Iterator[PreferencePair]:
+        """The pairs in file order, one in memory at a time.
+
+        Args:
+            hear: Is told of other feedback; without it the report has a note how much there was.
 
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
-        return formats()[self.format].read(self.path, self.report)
-
-    def pairs(self) -> Iterator[PreferencePair]:
-        """The pairs alone; how much other feedback there was is a note of the report.
-
-        Raises:
-            DataError: as `given`.
-        """
         others: Counter[str] = Counter()
-        for said in self.given():
+        for said in formats()[self.format].read(self.path, self.report):
             if isinstance(said, PreferencePair):
                 yield said
+            elif hear is not None:
+                hear(said)
             else:
                 others.update(kinds_of([said]))
         if others:
@@ -233,14 +230,9 @@ def read_feedback(source: object, *, format: str = "auto", **options: Unpack[Rea
 
 def _read(source: object, format: str, report: ReadReport) -> tuple[PairsFile, Source]:
     opened = open_source(source, report, format)
-    pairs: list[PreferencePair] = []
     feedback: list[Judgement] = []
-    for said in opened.given():
-        if isinstance(said, PreferencePair):
-            pairs.append(said)
-        else:
-            feedback.append(said)
-    return PairsFile(pairs=tuple(pairs), feedback=tuple(feedback), **opened.told()), opened
+    pairs = tuple(opened.pairs(feedback.append))
+    return PairsFile(pairs=pairs, feedback=tuple(feedback), **opened.told()), opened
 
 
 def load_dataset(

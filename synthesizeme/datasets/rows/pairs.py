@@ -252,10 +252,9 @@ def _in_words(
     elif kind == "too_long":
         text = f"found {len(found)} messages; expected one"
     else:
-        wanted = (
-            problem["ctx"]["expected"] if kind == "literal_error" else expected.get(kind.partition("_")[0])
-        )
-        text = f"found {short_repr(found)}; expected {wanted or 'another value'}"
+        told = expected.get(kind.partition("_")[0], "another value")
+        wanted = problem["ctx"]["expected"] if kind == "literal_error" else told
+        text = f"found {short_repr(found)}; expected {wanted}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     first_word = text.split(" ", 1)[0]
     return location.lstrip(".")[:80] or (first_word if first_word in fields else None), text

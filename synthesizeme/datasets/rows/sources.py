@@ -18,7 +18,7 @@ from synthesizeme.datasets.rows.plain import Row, plain_row
 from synthesizeme.errors import DataError, placed
 from synthesizeme.feedback import Given, Scale
 from synthesizeme.plain_text import short_repr
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import PreferencePair, Respondents
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
@@ -104,6 +104,8 @@ class ReadOptions(TypedDict, total=False):
     """Column of the source by field of ours, for columns with names that no format knows."""
     scale: Scale | None
     """Scale of the ratings, where neither the rows nor their format say it."""
+    only: Respondents | None
+    """Keep what people said alone, or simulations; the others are left out."""
 
 
 @dataclass
@@ -116,6 +118,7 @@ class ReadReport:
     unique_ids: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
+    only: Respondents | None = None
     rows_read: int = field(default=0, init=False)
     bad: list[DataError] = field(default_factory=list, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
@@ -173,7 +176,7 @@ class ReadReport:
                 yield item
 
     def admit(self, place: SourceRow, made: Made, *, id_is_derived: bool) -> Made | None:
-        """A pair or feedback, unless its id was seen before; then the row is rejected and None is returned.
+        """A pair or feedback; None where others are wanted, or its id was seen before: then the row is rejected.
 
         So is feedback without a given id that says otherwise than other feedback on the same subject at the
         same time: which of the two came later is not known. Where their ids or times differ both are kept.
@@ -181,6 +184,9 @@ class ReadReport:
         Raises:
             DataError: the row is rejected and bad rows are not skipped.
         """
+        if self.only is not None and made.simulated != (self.only == "simulated"):
+            self.leave_out(place, f"not {self.only}")
+            return None
         self.zoneless += is_zoneless(place.row.get("created_at"))
         if not self.unique_ids:
             return made
