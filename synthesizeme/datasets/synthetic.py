@@ -18,7 +18,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,7 +27,7 @@ from synthesizeme.pairs import by_user, resplit
 from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Verdict
 
 __all__ = (
-    "ATTRIBUTES", "DESCRIPTION", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
+    "ATTRIBUTES", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
     "load", "planted_population",
 )  # fmt: skip
 
@@ -125,8 +124,6 @@ def draw_user(user_id: str, topic_taste: float, rng: Random) -> PlantedUser:
 def _strong_weight(rng: Random) -> float:
     return rng.choice((-1, 1)) * rng.uniform(*_STRONG)
 
-
-DESCRIPTION = "planted population: users with known tastes, texts rendered from them (made here, no download)"
 
 QUALITY: dict[Defect, float] = {"none": 1.0, "repeats": 0.5, "cut off": 0.25, "off topic": 0.0}
 """Quality of a response by its defect."""
@@ -271,24 +268,13 @@ def planted_population(
     return Population(users, resplit(pairs, seed) if split else pairs, noise, quality)
 
 
-def load(
-    source: str | Path = "",
-    *,
-    n_users: int = 100,
-    pairs_per_user: int = 20,
-    seed: int = 0,
-    noise: float = 1.0,
-    topic_taste: float = 0.0,
-) -> list[PreferencePair]:
+def load(*, n_users: int = 100, pairs_per_user: int = 20, **options: Any) -> list[PreferencePair]:
     """The pairs of a planted population. See `planted_population` for the options.
 
     Raises:
-        ConfigError: a source was given, or an option is out of range.
+        ConfigError: an option is out of range.
     """
-    if str(source):
-        raise ConfigError(f"synthetic data are made, not read; leave out the source (found {source!r})")
-    population = planted_population(n_users, pairs_per_user, seed=seed, noise=noise, topic_taste=topic_taste)
-    return population.pairs
+    return planted_population(n_users, pairs_per_user, **options).pairs
 
 
 def _draw_pair(pair_id: str, user: PlantedUser, noise: float, quality: float, rng: Random) -> PreferencePair:

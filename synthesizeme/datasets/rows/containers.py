@@ -23,9 +23,8 @@ from synthesizeme.datasets.rows.sources import (
     SourceRow,
     split_of,
 )
-from synthesizeme.datasets.rows.workbooks import WORKBOOK_SUFFIX, sheet_names, workbook_rows
+from synthesizeme.datasets.rows.workbooks import WORKBOOK_SUFFIX, workbook_rows
 from synthesizeme.errors import DataError
-from synthesizeme.plain_text import short_repr
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)
 """Endings of text files that rows are read from; one of a compression may follow."""
@@ -207,16 +206,10 @@ def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
     if isinstance(source, HeldRows):
         yield from _read(source.numbered(), report)
     elif isinstance(source, HeldText):
-        yield from _read(_rows(source), report)
+        yield from _read(_rows(source, report), report)
     else:
         for file in data_files(source, split=report.split):
-            _note_sheets(file.path, report)
-            yield from _of_split(_read(_rows(file.path), report), file)
-
-
-def _note_sheets(path: Path, report: ReadReport) -> None:
-    if path.name.endswith(WORKBOOK_SUFFIX) and len(names := sheet_names(path)) > 1:
-        report.notes.append(f"of {path.name} the first sheet is read, {short_repr(names[0])} of {len(names)}")
+            yield from _of_split(_read(_rows(file.path, report), report), file)
 
 
 def is_csv(source: Origin) -> bool:
@@ -241,11 +234,11 @@ def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow
         yield place if named else replace(place, row={**place.row, "split": file.split})
 
 
-def _rows(path: File) -> Iterator[SourceRow | DataError]:
+def _rows(path: File, report: ReadReport) -> Iterator[SourceRow | DataError]:
     if isinstance(path, Path) and path.suffix in _BINARY:
         return _numbered(path, _BINARY[path.suffix])
     if path.name.endswith(WORKBOOK_SUFFIX):
-        return workbook_rows(path)
+        return workbook_rows(path, report.notes.append)
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)

@@ -176,7 +176,7 @@ class ReadReport:
                 yield item
 
     def admit(self, place: SourceRow, made: Made, *, id_is_derived: bool) -> Made | None:
-        """A pair or feedback; None where others are wanted, or its id was seen before: then the row is rejected.
+        """A pair or feedback; None where others are wanted, or where its id was seen and it is rejected.
 
         So is feedback without a given id that says otherwise than other feedback on the same subject at the
         same time: which of the two came later is not known. Where their ids or times differ both are kept.
