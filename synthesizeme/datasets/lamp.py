@@ -24,6 +24,7 @@ from pydantic import Field
 from synthesizeme.datasets._base import Format, data_places
 from synthesizeme.datasets._lamp_files import (
     TASKS,
+    Kind,
     LampItem,
     LampQuestion,
     LampTask,
@@ -43,7 +44,7 @@ from synthesizeme.errors import DataError
 from synthesizeme.types import Frozen, Message, PreferencePair, Split
 
 __all__ = (
-    "FORMAT", "TASKS", "LampItem", "LampQuestion", "LampSet",
+    "FORMAT", "TASKS", "Kind", "LampItem", "LampQuestion", "LampSet",
     "LampTask", "Separation", "check_ids", "lamp_pairs", "lamp_task", "load_lamp", "planted_lamp",
     "read_object", "write_planted",
 )  # fmt: skip

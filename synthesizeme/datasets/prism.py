@@ -24,11 +24,9 @@ from typing import Any
 from synthesizeme.datasets._base import Format
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.feedback import mapped_feedback, mapped_ranking
-from synthesizeme.datasets.rows.lines import json_lines
 from synthesizeme.datasets.rows.pairs import CURE, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
-from synthesizeme.errors import DataError
 from synthesizeme.feedback import Given, Rating, Scale
 from synthesizeme.types import PreferencePair, Strength
 
@@ -186,9 +184,7 @@ def _profiles(beside: Path) -> dict[Any, Row]:
     if not path.exists():
         return {}
     found = {}
-    for item in json_lines(path):
-        if isinstance(item, DataError):
-            raise item
+    for item in rows_of(path, ReadReport()):
         answers = {name: _plain(item.row.get(name)) for name in PROFILE_FIELDS}
         found[item.row.get("user_id")] = {name: text for name, text in answers.items() if text}
     return found

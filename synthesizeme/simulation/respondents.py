@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from synthesizeme.backends import Ledger
-from synthesizeme.datasets.rows import json_lines
+from synthesizeme.datasets.rows import ReadReport, rows_of
 from synthesizeme.datasets.synthetic import KnownValues, planted_population
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.judges import LLMJudge, both_orders
@@ -190,9 +190,7 @@ def read_personas(path: str | Path) -> dict[str, UserProfile]:
         DataError: the file cannot be read, holds no row, a row lacks either field, or a user comes twice.
     """
     found: dict[str, UserProfile] = {}
-    for place in json_lines(Path(path)):
-        if isinstance(place, DataError):
-            raise place
+    for place in rows_of(Path(path), ReadReport()):
         user, words = place.row.get("user_id"), place.row.get("persona")
         for field, value in (("user_id", user), ("persona", words)):
             if not isinstance(value, str) or not value.strip():

@@ -214,11 +214,9 @@ def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
 
 def is_csv(source: Origin) -> bool:
     """Whether the rows of a source come from CSV, whose first line is taken for its header."""
-    if (
-        isinstance(source, HeldRows)
-        or source.is_dir()
-        or (isinstance(source, Path) and source.suffix in (*_BINARY, WORKBOOK_SUFFIX))
-    ):
+    if isinstance(source, HeldRows):
+        return False
+    if isinstance(source, Path) and (source.is_dir() or source.suffix in (*_BINARY, WORKBOOK_SUFFIX)):
         return False
     name = source.name.removesuffix(source.suffix) if source.suffix in COMPRESSED else source.name
     return name.endswith((*CSV_SUFFIXES, ".txt"))

@@ -17,8 +17,8 @@ from synthesizeme.datasets.rows.pairs import (
     SAME_TEXT,
     addressed,
     mapped_pair,
-    messages,
     named_user,
+    response_text,
     unasked,
     validated,
 )
@@ -37,6 +37,7 @@ SAY_SCALE = (
 """The cure for ratings of which it is not known what could be given."""
 ALIKE = "all responses are ranked alike"
 _SCALE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:\.\.|to|–|-)\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+))?\s*")
+_ONE = "give the response that it is for, as text or one message, or leave such rows out with --skip-bad-rows"
 _NOT_SAID = ("feedback_id", "split", "metadata", "reason", "instead_of")
 """Fields that have no say in a derived id."""
 _CURES = {
@@ -133,9 +134,9 @@ def mapped_feedback(place: SourceRow, report: ReadReport, kind: type[Kind], **fi
         row = addressed(place, report, "feedback_id", fields)
         for field in ("response", "original", "edited"):
             if field in row:
-                row[field] = _text(place, field, row[field])
+                row[field] = response_text(place, field, row[field], _ONE)
         if "responses" in row:
-            row["responses"] = [_text(place, "responses", it) for it in row["responses"]]
+            row["responses"] = [response_text(place, "responses", it, _ONE) for it in row["responses"]]
         texts = [
             *row.get("responses", ()),
             *(row[it] for it in ("response", "original", "edited") if it in row),
@@ -202,16 +203,6 @@ def _rank(place: SourceRow, value: Any) -> int:
         expected = "a whole number from 1, the best"
         raise place.unlike(value, expected, field="ranks", cure=_CURES["ranks"])
     return int(number)
-
-
-def _text(place: SourceRow, field: str, value: Any) -> str:
-    if value is None:
-        cure = "give the response that it is for, or leave such rows out with --skip-bad-rows"
-        raise place.error("is missing", field=field, cure=cure)
-    turns = messages(place, field, value, role="assistant")
-    if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field, cure=CURE)
-    return str(turns[0]["content"])
 
 
 def _admitted(place: SourceRow, report: ReadReport, kind: type[Kind], row: Row) -> Kind | None:

@@ -297,14 +297,23 @@ def read_response(place: SourceRow, field: str = "response", *, blank: bool = Tr
     Raises:
         DataError: it is missing, not text, more than one message, or blank where that is not allowed.
     """
-    value = place.row.get(field)
+    text = response_text(place, field, place.row.get(field))
+    if not blank and not text.strip():
+        raise place.error("is blank; expected text", field=field)
+    return text
+
+
+def response_text(place: SourceRow, field: str, value: Any, cure: str | None = None) -> str:
+    """The text of a response that is text or one message.
+
+    Raises:
+        DataError: it is missing, not text, or more than one message.
+    """
     if value is None:
-        raise place.error("is missing", field=field)
+        raise place.error("is missing", field=field, cure=cure)
     turns = messages(place, field, value, role="assistant")
     if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field)
-    if not blank and not turns[0]["content"].strip():
-        raise place.error("is blank; expected text", field=field)
+        raise place.error(f"found {len(turns)} messages; expected one", field=field, cure=cure)
     return str(turns[0]["content"])
 
 

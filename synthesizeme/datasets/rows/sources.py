@@ -260,10 +260,6 @@ class HeldText:
         """The bytes as a file opened for reading."""
         return io.BufferedReader(io.BytesIO(self.content))
 
-    def is_dir(self) -> bool:
-        """It is no folder."""
-        return False
-
     def __str__(self) -> str:
         return self.name
 
@@ -287,10 +283,6 @@ class HeldRows:
                 problem = f"found {short_repr(row)}, a {type(row).__name__}; expected a dict"
                 cure = "give every row as a dict or a PreferencePair"
                 yield DataError(problem, source=self.name, line=number, cure=cure)
-
-    def is_dir(self) -> bool:
-        """They are no folder."""
-        return False
 
     def __str__(self) -> str:
         return self.name
