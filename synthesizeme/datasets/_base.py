@@ -13,12 +13,12 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from synthesizeme import discovery
-from synthesizeme.datasets.rows.containers import SUFFIXES, is_data_file, rows_of
+from synthesizeme.datasets.rows.containers import SUFFIXES, rows_of
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import Given, Judgement, UserWords
-from synthesizeme.hub import download, hub_name
+from synthesizeme.hub import download
 
 PACKAGE = "synthesizeme.datasets"
 DATA_DIR_VARIABLE = "SYNTHESIZEME_DATA_DIR"
@@ -89,19 +89,6 @@ def made() -> list[str]:
 def recognise(row: Row) -> str | None:
     """Name of the format that a row is in, if any module knows it."""
     return next((name for name, known in formats().items() if known.recognises(row)), None)
-
-
-def local_copy(source: str | Path, report: ReadReport, files: Sequence[str] = ()) -> Path:
-    """A local path as it is; a hub name as the folder it was fetched to, its split noted in the report.
-
-    Raises:
-        DataError: the hub data set cannot be fetched.
-    """
-    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source, is_data_file)
-    if named is None:
-        return Path(source)
-    report.split = named.split or report.split
-    return download(named.name, files or DATA_FILES)
 
 
 def locate(folder: Path, files: Sequence[str]) -> Path | None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from synthesizeme.datasets._base import (
+    DATA_FILES,
     Format,
     find_data,
     formats,
-    local_copy,
     locate,
     module_named,
     recognise,
@@ -27,7 +27,7 @@ from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadOptions, ReadReport, held
 from synthesizeme.errors import DataError, UnknownNameError
 from synthesizeme.feedback import Judgement, UserWords, kinds_of
-from synthesizeme.hub import hub_name
+from synthesizeme.hub import download, hub_name
 from synthesizeme.plain_text import in_words, short_repr
 from synthesizeme.types import PreferencePair
 
@@ -159,10 +159,11 @@ def open_source(source: object, report: ReadReport, format: str = "auto") -> Sou
     if (in_memory := held(source)) is not None:
         told = _told(in_memory, report) if format == "auto" else format
         return Source(str(in_memory), in_memory, told, report)
-    named = None if os.path.exists(str(source)) else hub_name(str(source), is_data_file)
-    owners = (name for name, it in known.items() if named and named.name in it.sources)
-    owner = format if format != "auto" else next(owners, None)
-    path = local_copy(str(source), report, known[owner].download if owner else ())
+    path, owner = Path(str(source)), None if format == "auto" else format
+    if not os.path.exists(path) and (named := hub_name(str(source), is_data_file)):
+        owner = owner or next((name for name, it in known.items() if named.name in it.sources), None)
+        report.split = named.split or report.split
+        path = download(named.name, (known[owner].download if owner else ()) or DATA_FILES)
     return Source(str(source), path, owner or _told(path, report), report)
 
 

@@ -39,7 +39,7 @@ from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Role
 
 _OPTIONAL = ("instead_of", "metadata")
-"""Fields of feedback that are not written where they are empty."""
+"""Fields that are not written where they are empty."""
 OVERWRITE = "name another file, or replace this one with --force (overwrite=True)"
 
 
@@ -172,24 +172,13 @@ def _write(stream: BinaryIO, pairs: Iterable[Given], *, source: str, compress: b
     return written
 
 
-def _row(pair: Given) -> Row:
+def _row(given: Given) -> Row:
     """The row of a pair or of other feedback; what it does not have is left out."""
-    if not isinstance(pair, PreferencePair):
-        said = pair.model_dump(mode="json", exclude_none=True)
-        kept = {name: value for name, value in said.items() if value or name not in _OPTIONAL}
-        return {"kind": pair.kind, **kept}
-    row: Row = {"pair_id": pair.pair_id, "user_id": pair.user_id}
-    for field, messages in (("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)):
-        row[field] = [{"role": message.role, "content": message.content} for message in messages]
-    if pair.split:
-        row["split"] = pair.split
-    if pair.created_at:
-        row["created_at"] = pair.created_at.isoformat()
-    if pair.reason:
-        row["reason"] = pair.reason
-    if pair.strength:
-        row["strength"] = pair.strength.model_dump()
-    return {**row, "metadata": pair.metadata} if pair.metadata else row
+    said = given.model_dump(exclude_none=True)
+    row = {name: value for name, value in said.items() if value or name not in _OPTIONAL}
+    if given.created_at:
+        row["created_at"] = given.created_at.isoformat()
+    return row if isinstance(given, PreferencePair) else {"kind": given.kind, **row}
 
 
 FORMAT = Format(
