@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,7 +16,6 @@ from synthesizeme.datasets.jsonl import OVERWRITE, write_pairs
 from synthesizeme.datasets.rows.sources import ReadOptions, ReadReport
 from synthesizeme.errors import ConfigError, DataError
 from synthesizeme.feedback import Judgement, kinds_of
-from synthesizeme.types import PreferencePair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +74,11 @@ def convert(
         counts.update(kinds_of([said]))
         kept.extend([said] if feedback_target is not None else [])
 
-    def pairs() -> Iterator[PreferencePair]:
-        some = False
-        for pair in opened.pairs(hear):
-            some = True
-            yield pair
-        if not some and not kept:
-            raise opened.nothing(counts)
-
-    read = pairs()
-    written = write_pairs(target, read, overwrite=overwrite) if target is not None else 0
+    read = opened.pairs(hear)
+    first = list(islice(read, 1))
+    if not first and not kept:
+        raise opened.nothing(counts)
+    written = 0 if target is None else write_pairs(target, chain(first, read), overwrite=overwrite)
     deque(read, maxlen=0)
     if feedback_target is not None:
         write_pairs(feedback_target, kept, overwrite=overwrite)

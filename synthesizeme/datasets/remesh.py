@@ -31,7 +31,7 @@ from synthesizeme.datasets import jsonl
 from synthesizeme.datasets._base import Format
 from synthesizeme.datasets._words import read_words
 from synthesizeme.datasets.rows.lines import csv_cells
-from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.pairs import BLANK, SAME_TEXT, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
@@ -220,9 +220,9 @@ def _choices(
         elif voter in (one.author, other.author):
             report.leave_out(place, "a text is the participant's own")
         elif not all(texts):
-            report.leave_out(place, "a response is blank")
+            report.leave_out(place, BLANK)
         elif len(texts) == 1:
-            report.leave_out(place, "both responses are the same text")
+            report.leave_out(place, SAME_TEXT)
         elif (voter, texts) in seen:
             report.leave_out(place, "second choice between the same two texts by the same participant")
         else:

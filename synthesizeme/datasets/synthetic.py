@@ -171,11 +171,12 @@ class Population:
 
     def oracle(self) -> KnownValues:
         """The scorer that knows every weight: nothing can be right more often in the long run."""
-        return self._known("oracle", "value", 1.0)
+        return self.answering(self.pairs, "oracle")
 
     def user_blind(self) -> KnownValues:
         """The best scorer that knows no user: it goes by the shared quality and ties where that is equal."""
-        return self._known("user-blind", "quality", self.quality_weight)
+        qualities = {key: self.quality_weight * known["quality"] for key, known in _facts(self.pairs).items()}
+        return KnownValues("user-blind", self.noise, lambda it, text: qualities.get((it.pair_id, text)))
 
     def oracle_accuracy(self) -> float:
         """Expected accuracy of `oracle` on these pairs: mean of max(p, 1 - p), in [0.5, 1]."""
@@ -187,32 +188,30 @@ class Population:
         """The pairs of every user."""
         return by_user(self.pairs)
 
-    def answering(self, pool: Sequence[PreferencePair]) -> KnownValues:
+    def answering(self, pool: Sequence[PreferencePair], name: str = "planted") -> KnownValues:
         """The users, asked about any pairs that a planted population was made of: theirs or another's."""
-        facts = {
-            (pair.pair_id, text): (pair.metadata, side)
-            for pair in pool
-            for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
-        }
+        facts = _facts(pool)
 
-        def value(comparison: Comparison, text: str) -> float | None:
-            user = self.users.get(comparison.user_id)
-            if user is None or (comparison.pair_id, text) not in facts:
+        def value(asked: Comparison, text: str) -> float | None:
+            user, known = self.users.get(asked.user_id), facts.get((asked.pair_id, text))
+            if user is None or known is None:
                 return None
-            known, side = facts[comparison.pair_id, text]
-            levels = zip(ATTRIBUTES, known[f"{side}_levels"], strict=True)
-            taste = sum(user.weight(name, known["kind"]) * level for name, level in levels)
-            return float(taste + self.quality_weight * known[f"{side}_quality"])
+            levels = zip(ATTRIBUTES, known["levels"], strict=True)
+            taste = sum(user.weight(attribute, known["kind"]) * level for attribute, level in levels)
+            return float(taste + self.quality_weight * known["quality"])
 
-        return KnownValues("planted", self.noise, value)
+        return KnownValues(name, self.noise, value)
 
-    def _known(self, name: str, what: str, factor: float) -> KnownValues:
-        values = {
-            (pair.pair_id, text): factor * pair.metadata[f"{side}_{what}"]
-            for pair in self.pairs
-            for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
-        }
-        return KnownValues(name, self.noise, lambda asked, text: values.get((asked.pair_id, text)))
+
+def _facts(pairs: Sequence[PreferencePair]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Kind of topic, levels and quality of every response, by pair id and text."""
+    found = {}
+    for pair in pairs:
+        about = pair.metadata
+        for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text)):
+            levels, quality = about[f"{side}_levels"], about[f"{side}_quality"]
+            found[pair.pair_id, text] = {"kind": about["kind"], "levels": levels, "quality": quality}
+    return found
 
 
 def planted_population(
