@@ -23,7 +23,7 @@ from synthesizeme.evaluation.intervals import interval
 from synthesizeme.evaluation.personal import halves
 from synthesizeme.simulation.interview import Interview
 from synthesizeme.simulation.pool import pool_of
-from synthesizeme.simulation.respondents import PlantedRespondents, simulate
+from synthesizeme.simulation.respondents import simulate
 from synthesizeme.types import respondents
 
 HERE = Path(__file__).parent
@@ -66,9 +66,7 @@ def simulated_studies(settings, size, method, seeds):
         new = planted_population(settings["users"], 1, seed=2000 + seed)
         items = planted_population(settings["test"] + size, 1, seed=3000 + seed)
         made_by = {user: {"by": "planted", "persona": user} for user in new.users}
-        said = simulate(
-            PlantedRespondents(new, items.pairs), made_by, pool_of(items.pairs), noise=1.0, seed=seed
-        )
+        said = simulate(new.answering(items.pairs), made_by, pool_of(items.pairs), noise=1.0, seed=seed)
         test_ids = {pair.pair_id for pair in items.pairs[: settings["test"]]}
         test = [pair for pair in said.pairs if pair.metadata["asked"] in test_ids]
         pools = by_user(pair for pair in said.pairs if pair.metadata["asked"] not in test_ids)

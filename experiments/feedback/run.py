@@ -16,7 +16,7 @@ from random import Random
 import numpy as np
 
 import reward_models
-from synthesizeme.datasets import by_user, llmfao
+from synthesizeme.datasets import by_user, load_dataset, load_feedback
 from synthesizeme.datasets.synthetic import planted_population
 from synthesizeme.evaluation.intervals import interval
 from synthesizeme.feedback import THUMBS, Edit, Ranking, Rating, Scale, Tie
@@ -186,7 +186,7 @@ def heard(user, pairs, usual, beside, kind, n, config):
 def ties_of(folder):
     """The ties by part of the data: 60/20/20 at random within each worker."""
     parts = {"train": [], "validation": [], "test": []}
-    for user, own in by_user(llmfao.feedback(folder)).items():
+    for user, own in by_user(load_feedback("llmfao", data_dir=folder)).items():
         Random(f"ties {user}").shuffle(own)
         for rank, tie in enumerate(own):
             parts[split_at(rank + 0.5, len(own))].append(tie)
@@ -234,7 +234,7 @@ def tie_shares(pairs, ties):
 
 def people(config, folder):
     """LLMFAO with and without ties in training: fitted on train for validation, on both for test."""
-    pairs = llmfao.load(folder)
+    pairs = load_dataset("llmfao", data_dir=folder)
     ties = ties_of(folder)
     parts = {part: [pair for pair in pairs if pair.split == part] for part in ties}
     found = {"ties": {part: len(some) for part, some in ties.items()}}

@@ -153,15 +153,15 @@ def _data(data_dir: Any) -> dict[str, Any]:
     from synthesizeme.discovery import resource
 
     places = data_places(data_dir)
-    named = {name: module for name, module in formats().items() if module.FILES}
+    named = {name: it for name, it in formats().items() if it.files}
     return {
         "sample": str(resource("data/sample/pairs.jsonl")),
         "places": {str(place): place.is_dir() for place in places},
         "found": {
-            name: next((str(path) for place in places if (path := locate(place, module.FILES))), None)
-            for name, module in named.items()
+            name: next((str(path) for place in places if (path := locate(place, it.files))), None)
+            for name, it in named.items()
         },
-        "hub": {name: next(iter(module.SOURCES), None) for name, module in named.items()},
+        "hub": {name: next(iter(it.sources), None) for name, it in named.items()},
     }
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from synthesizeme.datasets._base import (
-    DatasetModule,
-    data_places,
-    find_data,
-    formats,
-    load_dataset,
-    load_feedback,
-    load_words,
-    locate,
-)
+from synthesizeme.datasets._base import Format, data_places, find_data, formats, locate
 from synthesizeme.datasets._convert import ConvertReport, convert
 from synthesizeme.datasets._reading import (
     PairsFile,
     Source,
+    load_dataset,
+    load_feedback,
+    load_words,
     open_source,
     pairs_of,
     read_feedback,
@@ -25,7 +19,7 @@ from synthesizeme.datasets._words import CutText, WordsFile, read_words, words_o
 from synthesizeme.datasets.jsonl import write_pairs
 from synthesizeme.datasets.rows.columns import parse_columns
 from synthesizeme.datasets.rows.feedback import parse_scale
-from synthesizeme.datasets.rows.sources import LeftOut, ReadReport
+from synthesizeme.datasets.rows.sources import LeftOut, ReadOptions, ReadReport
 from synthesizeme.pairs import (
     FeedbackSummary,
     PairsSummary,
@@ -42,11 +36,12 @@ from synthesizeme.pairs import (
 __all__ = [
     "ConvertReport",
     "CutText",
-    "DatasetModule",
     "FeedbackSummary",
+    "Format",
     "LeftOut",
     "PairsFile",
     "PairsSummary",
+    "ReadOptions",
     "ReadReport",
     "Source",
     "WordsFile",

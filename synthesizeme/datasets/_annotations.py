@@ -170,11 +170,9 @@ def _name(place: SourceRow, responses: Mapping[str, Any], answer: Answer, given:
     for name in responses:
         if _bare(name) == wanted:
             return name
-    raise place.error(
-        f"found {short_repr(given)}; expected the name of a response, one of {short_repr(list(responses))}",
-        field=answer.question[:80],
-        cure="name the responses in the answers as their fields are called",
-    )
+    expected = f"the name of a response, one of {short_repr(list(responses))}"
+    cure = "name the responses in the answers as their fields are called"
+    raise place.unlike(given, expected, field=answer.question[:80], cure=cure)
 
 
 def _bare(name: Any) -> str:

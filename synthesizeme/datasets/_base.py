@@ -6,122 +6,94 @@ Those of the Hugging Face hub are local folders: fetched once, then read from it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol, cast, overload
+from types import MappingProxyType, ModuleType
 
 from synthesizeme import discovery
-from synthesizeme.datasets.rows.containers import SUFFIXES, is_data_file
+from synthesizeme.datasets.rows.containers import SUFFIXES, rows_of
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport
+from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import Given, Judgement, UserWords, pairs_in
-from synthesizeme.hub import download, hub_name
-from synthesizeme.types import PreferencePair
+from synthesizeme.feedback import Given, Judgement, UserWords
+from synthesizeme.hub import download
 
 PACKAGE = "synthesizeme.datasets"
 DATA_DIR_VARIABLE = "SYNTHESIZEME_DATA_DIR"
 DATA_FILES = ("README.md", *(f"*{suffix}" for suffix in SUFFIXES))
 """Patterns of the files of a repository that may hold data."""
 
-
-class Load(Protocol):
-    """All pairs of a source at once."""
-
-    def __call__(self, source: str | Path, **options: Any) -> list[PreferencePair]:
-        """See `loader`."""
+Reader = Callable[[Origin, ReadReport], Iterator[Given]]
+"""Pairs and other feedback of a file, folder or object in memory; the report has what is neither."""
 
 
-class DatasetModule(Protocol):
-    """What a module of this package offers. Its file is its registration; folders are none.
+@dataclass(frozen=True)
+class Format:
+    """What a module of this package offers as its ``FORMAT``. A file is its registration, a folder none."""
 
-    One whose users also said something offers ``words(source: Path) -> dict[str, UserWords]``, see
-    `load_words`; one with other feedback than `read` gives, ``feedback(source: Path) -> list[Judgement]``.
-    """
-
-    DESCRIPTION: str
+    description: str
     """What it reads, one line."""
-    SOURCES: tuple[str, ...]
+    recognises: Callable[[Row], bool]
+    """Whether the first row of some file is in this format; no two formats say yes to one row."""
+    reader: Reader
+    """What reads it; `by_row` makes one of a function of a row."""
+    sources: tuple[str, ...] = ()
     """Hub data sets in this format, the first being the one meant by the module's name."""
-    FILES: tuple[str, ...]
+    files: tuple[str, ...] = ()
     """Where it lies in a folder of data, relative to the folder; the first that is there is read."""
-    DOWNLOAD: tuple[str, ...]
+    download: tuple[str, ...] = ()
     """Patterns of the files needed from the hub; empty for all data files."""
-    load: Load
-    """All pairs of a file, folder or hub data set; made by `loader`."""
-
-    def recognises(self, row: Row) -> bool:
-        """Whether the first row of some file is in this format; no two modules say yes to one row."""
+    words: Callable[[Path], dict[str, UserWords]] | None = None
+    """What users said of themselves, of a data set that has it; see `load_words`."""
+    feedback: Callable[[Path], list[Judgement]] | None = None
+    """Other feedback than the reader gives, of a data set that has it; see `load_feedback`."""
 
     def read(self, source: Origin, report: ReadReport) -> Iterator[Given]:
-        """Pairs and other feedback of a file, folder or object in memory; the report has what is neither."""
-
-
-@cache
-def formats() -> Mapping[str, DatasetModule]:
-    """The modules that read a format, by name; generators of data are not among them. Looked up once."""
-    modules = {name: _module(name) for name in discovery.names(PACKAGE, folders=False)}
-    return MappingProxyType({name: module for name, module in modules.items() if not _is_made(module)})
-
-
-def made() -> list[str]:
-    """Names of the modules that generate their pairs instead of reading them."""
-    return [name for name in discovery.names(PACKAGE, folders=False) if _is_made(_module(name))]
-
-
-def recognise(row: Row) -> str | None:
-    """Name of the format that a row is in, if any module knows it."""
-    return next((name for name, module in formats().items() if module.recognises(row)), None)
-
-
-def loader(read: Callable[[Origin, ReadReport], Iterator[Given]], download: Sequence[str] = ()) -> Load:
-    """The `load` of a data set module, from its `read` and the files it needs from the hub."""
-
-    def load(source: str | Path, **options: Any) -> list[PreferencePair]:
-        """All pairs of a local file or folder, or of a hub data set; what is no pair is left out.
-
-        Args:
-            source: Path, or ``owner/name[:split]`` for the hub.
-            **options: Those of `ReadReport`.
+        """Pairs and other feedback of a file, of what lies in a folder, or of an object in memory.
 
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
-        report = ReadReport(**options)
-        return list(pairs_in(read(local_copy(source, report, download), report)))
-
-    return load
+        inside = locate(source, self.files) if isinstance(source, Path) else None
+        return self.reader(inside or source, report)
 
 
-def local_copy(source: str | Path, report: ReadReport, files: Sequence[str] = ()) -> Path:
-    """A local path as it is; a hub name as the folder it was fetched to, its split noted in the report.
+def by_row(make: Callable[[SourceRow, ReadReport], Iterable[Given | None]]) -> Reader:
+    """A reader of rows that are made into pairs and feedback one by one; None was left out by rule."""
+    return lambda source, report: report.given(rows_of(source, report), lambda place: make(place, report))
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """The formats that are read, by name; generators of data are not among them. Looked up once."""
+    modules = {name: module_named(name) for name in discovery.names(PACKAGE, folders=False)}
+    return MappingProxyType({name: it.FORMAT for name, it in modules.items() if hasattr(it, "FORMAT")})
+
+
+def module_named(name: str) -> ModuleType:
+    """The module of a data set: with a ``FORMAT``, or with a `load` that makes its pairs.
 
     Raises:
-        DataError: the hub data set cannot be fetched.
+        UnknownNameError: no module is called so.
     """
-    named = None if isinstance(source, Path) or os.path.exists(source) else hub_name(source, is_data_file)
-    if named is None:
-        return Path(source)
-    report.split = named.split or report.split
-    return download(named.name, files or DATA_FILES)
+    return discovery.load(PACKAGE, name, kind="data set", folders=False)
+
+
+def made() -> list[str]:
+    """Names of the modules that generate their pairs instead of reading them."""
+    return [name for name in discovery.names(PACKAGE, folders=False) if name not in formats()]
+
+
+def recognise(row: Row) -> str | None:
+    """Name of the format that a row is in, if any module knows it."""
+    return next((name for name, known in formats().items() if known.recognises(row)), None)
 
 
 def locate(folder: Path, files: Sequence[str]) -> Path | None:
     """The first of `files` that lies in `folder`."""
     return next((folder / name for name in files if (folder / name).exists()), None)
-
-
-@overload
-def within(source: Path, files: Sequence[str]) -> Path: ...
-@overload
-def within(source: Origin, files: Sequence[str]) -> Origin: ...
-def within(source: Origin, files: Sequence[str]) -> Origin:
-    """What is to be read of `source`: the first of `files` in a folder that has one, else `source` itself."""
-    if isinstance(source, Path) and source.is_dir():
-        return locate(source, files) or source
-    return source
 
 
 def data_places(data_dir: str | Path | None, env: Mapping[str, str] = os.environ) -> list[Path]:
@@ -138,7 +110,7 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
         env: Environment.
 
     Returns:
-        A file or folder that the module's `read` and `load` take.
+        A file or folder that `read_pairs` takes with the module's name as format.
 
     Raises:
         UnknownNameError: no module is called so.
@@ -148,11 +120,11 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
     hub: tuple[str, ...] = (name,)
     wanted: tuple[str, ...] = ()
     if "/" not in name:
-        module = _module(name)
-        if _is_made(module):
+        known = getattr(module_named(name), "FORMAT", None)
+        if known is None:
             cure = f"make a file of it with `synthesizeme data convert {name} --out OUT.jsonl`"
             raise DataError(f"data set {name!r} is made, not found: no file holds it", cure=cure)
-        files, hub, wanted = module.FILES, module.SOURCES[:1], module.DOWNLOAD
+        files, hub, wanted = known.files, known.sources[:1], known.download
     else:
         files = (*files, *(f"{files[1]}{suffix}" for suffix in SUFFIXES))
     looked = []
@@ -168,73 +140,3 @@ def find_data(name: str, *, data_dir: str | Path | None = None, env: Mapping[str
     places = "; ".join(looked) or "nowhere: no folder is named and it is not on the hub"
     cure = f"put {' or '.join(files[:3])} into a folder and name it with --data-dir or ${DATA_DIR_VARIABLE}"
     raise DataError(f"data set {name!r} was not found; looked in {places}", cure=cure)
-
-
-def load_dataset(
-    name: str,
-    *,
-    data_dir: str | Path | None = None,
-    env: Mapping[str, str] = os.environ,
-    **options: Any,
-) -> list[PreferencePair]:
-    """Find a registered data set as `find_data` does and load it, or make it if it is a made one.
-
-    Args:
-        name: A module of this package.
-        data_dir: Folder named by the user.
-        env: Environment.
-        **options: Those of `ReadReport`; for a made data set those of its own `load`.
-
-    Raises:
-        UnknownNameError: no module is called so.
-        DataError: it is nowhere, or cannot be read.
-    """
-    module = _module(name)
-    source = "" if _is_made(module) else find_data(name, data_dir=data_dir, env=env)
-    return module.load(source, **options)
-
-
-def load_words(name: str, *, data_dir: str | Path | None = None) -> dict[str, UserWords]:
-    """What the users of a registered data set said beside their choices, found as `find_data` finds it.
-
-    Args:
-        name: A module of this package.
-        data_dir: Folder named by the user.
-
-    Returns:
-        Words by user id; none where the data set holds choices alone.
-
-    Raises:
-        UnknownNameError: no module is called so.
-        DataError: it is nowhere, or cannot be read.
-    """
-    words: Callable[[Path], dict[str, UserWords]] | None = getattr(_module(name), "words", None)
-    return {} if words is None else words(find_data(name, data_dir=data_dir))
-
-
-def load_feedback(name: str, *, data_dir: str | Path | None = None, **options: Any) -> list[Judgement]:
-    """What the users of a registered data set said of responses beside their choices, found like its pairs.
-
-    Args:
-        name: A module of this package.
-        data_dir: Folder named by the user.
-        **options: Those of `ReadReport`.
-
-    Raises:
-        UnknownNameError: no module is called so.
-        DataError: it is nowhere, or cannot be read.
-    """
-    module, path = _module(name), find_data(name, data_dir=data_dir)
-    apart: Callable[[Path], list[Judgement]] | None = getattr(module, "feedback", None)
-    if apart is not None:
-        return apart(path)
-    return [said for said in module.read(path, ReadReport(**options)) if not isinstance(said, PreferencePair)]
-
-
-def _module(name: str) -> DatasetModule:
-    return cast(DatasetModule, discovery.load(PACKAGE, name, kind="data set", folders=False))
-
-
-def _is_made(module: DatasetModule) -> bool:
-    """Whether it generates its pairs, and so has only a `load`."""
-    return not hasattr(module, "recognises")

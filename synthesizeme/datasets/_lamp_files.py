@@ -200,13 +200,12 @@ def read_golds(path: Path, task: LampTask, questions: Iterable[LampQuestion]) ->
         DataError: the file is of another task, or its ids are not those of the questions.
     """
     found = {}
-    for number, row in enumerate(_answers(path, task, "golds"), 1):
-        output = _written(row.get("output"))
-        if output is None:
-            said = short_repr(row.get("output"))
-            problem = f"item {number} of golds has {said}; expected an answer in words or a number"
-            raise DataError(problem, source=str(path), line=number, field="output", cure="correct the item")
-        found[str(row.get("id"))] = output
+    for place in _answers(path, task, "golds"):
+        given = place.row.get("output")
+        if (output := _written(given)) is None:
+            expected = "an answer in words or a number"
+            raise place.unlike(given, expected, field="output", cure="correct this item of golds")
+        found[str(place.row.get("id"))] = output
     check_ids(path, found, [question.question_id for question in questions])
     return found
 
@@ -226,15 +225,14 @@ def read_candidates(
         DataError: as for `read_golds`, or a question has fewer than two different candidates.
     """
     found = {}
-    for number, row in enumerate(_answers(path, task, "candidates"), 1):
-        outputs = row.get("outputs")
-        if not isinstance(outputs, list) or not all(isinstance(it, str) and it.strip() for it in outputs):
-            problem = f"item {number} of candidates has {short_repr(outputs)}; expected a list of texts"
-            raise DataError(problem, source=str(path), line=number, field="outputs", cure="correct the item")
-        if len(distinct := tuple(dict.fromkeys(it.strip() for it in outputs))) < 2:
-            problem = f"item {number} of candidates has {len(distinct)} different texts; expected two or more"
-            raise DataError(problem, source=str(path), line=number, field="outputs", cure="add another one")
-        found[str(row.get("id"))] = distinct
+    for place in _answers(path, task, "candidates"):
+        outputs = place.row.get("outputs")
+        texts = outputs if isinstance(outputs, list) else [None]
+        distinct = dict.fromkeys(it.strip() if isinstance(it, str) else "" for it in texts)
+        if "" in distinct or len(distinct) < 2:
+            cure = "correct this item of candidates"
+            raise place.unlike(outputs, "a list of two or more different texts", field="outputs", cure=cure)
+        found[str(place.row.get("id"))] = tuple(distinct)
     check_ids(path, found, [question.question_id for question in questions])
     return found
 
@@ -276,7 +274,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return document
 
 
-def _answers(path: Path, task: LampTask, field: str) -> list[dict[str, Any]]:
+def _answers(path: Path, task: LampTask, field: str) -> list[SourceRow]:
     document = read_object(path)
     if document.get("task") != task.name:
         raise DataError(
@@ -289,7 +287,7 @@ def _answers(path: Path, task: LampTask, field: str) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         problem = f"found {short_repr(rows)}; expected a list of objects with id"
         raise DataError(problem, source=str(path), field=field, cure="check that it is the right file")
-    return rows
+    return [SourceRow(str(path), number, row) for number, row in enumerate(rows, 1)]
 
 
 def _question(place: SourceRow, task: LampTask) -> LampQuestion:
@@ -298,12 +296,10 @@ def _question(place: SourceRow, task: LampTask) -> LampQuestion:
         problem = f"the field is missing; found {short_repr(list(row))}, expected id, input, profile"
         raise place.error(problem, field=missing[0], cure="check that it is a file of questions")
     if not isinstance(row["input"], str) or not row["input"].strip():
-        raise place.error(
-            f"found {short_repr(row['input'])}; expected text", field="input", cure="add the text"
-        )
+        raise place.unlike(row["input"], "text", field="input", cure="add the text")
     if not isinstance(row["profile"], list):
-        problem = f"found {short_repr(row['profile'])}; expected a list of items, which may be empty"
-        raise place.error(problem, field="profile", cure="write [] for a user without a past")
+        expected, cure = "a list of items, which may be empty", "write [] for a user without a past"
+        raise place.unlike(row["profile"], expected, field="profile", cure=cure)
     if task.kind == "reference" and task.references(row["input"]) is None:
         problem = 'the input does not end with the two references, [1]: "…" [2]: "…"'
         raise place.error(problem, field="input", cure="check that it is a file of task 1")
@@ -321,18 +317,15 @@ def _question(place: SourceRow, task: LampTask) -> LampQuestion:
 
 def _item(place: SourceRow, number: int, item: Any, task: LampTask) -> LampItem:
     if not isinstance(item, dict):
-        problem = f"found {short_repr(item)}; expected an object with {', '.join(('id', *task.fields))}"
-        raise place.error(problem, field=f"profile[{number}]", cure="correct the item")
+        expected = f"an object with {', '.join(('id', *task.fields))}"
+        raise place.unlike(item, expected, field=f"profile[{number}]", cure="correct the item")
     values = {}
     for field in task.fields:
         text = _written(item.get(field))
         if text is None:
-            raise place.error(
-                f"found {short_repr(item.get(field))}; expected text: an item of {task.name} has "
-                f"{', '.join(task.fields)}",
-                field=f"profile[{number}].{field}",
-                cure="leave the item out, or name the benchmark of the task that the file is of",
-            )
+            expected = f"text: an item of {task.name} has {', '.join(task.fields)}"
+            cure = "leave the item out, or name the benchmark of the task that the file is of"
+            raise place.unlike(item.get(field), expected, field=f"profile[{number}].{field}", cure=cure)
         values[field] = text
     date = item.get("date")
     key = item.get("id", number)

@@ -5,21 +5,29 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from synthesizeme.datasets._base import formats, local_copy, locate, recognise
+from synthesizeme.datasets._base import (
+    DATA_FILES,
+    Format,
+    find_data,
+    formats,
+    locate,
+    module_named,
+    recognise,
+)
 from synthesizeme.datasets.rows.columns import LOOKED_AT, columns_held, unknown_layout
 from synthesizeme.datasets.rows.containers import is_csv, is_data_file, rows_of
 from synthesizeme.datasets.rows.lines import NO_HEADER
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadReport, held
+from synthesizeme.datasets.rows.sources import LeftOut, Origin, ReadOptions, ReadReport, held
 from synthesizeme.errors import DataError, UnknownNameError
-from synthesizeme.feedback import Given, Judgement, Scale, kinds_of
-from synthesizeme.hub import hub_name
+from synthesizeme.feedback import Judgement, UserWords, kinds_of
+from synthesizeme.hub import download, hub_name
 from synthesizeme.plain_text import in_words, short_repr
 from synthesizeme.types import PreferencePair
 
@@ -69,24 +77,21 @@ class Source:
     report: ReadReport
     """Keeps the tally."""
 
-    def given(self) -> Iterator[Given]:
-        """The pairs and the other feedback in file order, one in memory at a time.
+    def pairs(self, hear: Callable[[Judgement], None] | None = None) -> Iterator[PreferencePair]:
+        """The pairs in file order, one in memory at a time.
+
+        Args:
+            hear: Is told of other feedback; without it the report has a note how much there was.
 
         Raises:
             DataError: the source cannot be read, or a row is malformed and bad rows are not skipped.
         """
-        return formats()[self.format].read(self.path, self.report)
-
-    def pairs(self) -> Iterator[PreferencePair]:
-        """The pairs alone; how much other feedback there was is a note of the report.
-
-        Raises:
-            DataError: as `given`.
-        """
         others: Counter[str] = Counter()
-        for said in self.given():
+        for said in formats()[self.format].read(self.path, self.report):
             if isinstance(said, PreferencePair):
                 yield said
+            elif hear is not None:
+                hear(said)
             else:
                 others.update(kinds_of([said]))
         if others:
@@ -154,10 +159,11 @@ def open_source(source: object, report: ReadReport, format: str = "auto") -> Sou
     if (in_memory := held(source)) is not None:
         told = _told(in_memory, report) if format == "auto" else format
         return Source(str(in_memory), in_memory, told, report)
-    named = None if os.path.exists(str(source)) else hub_name(str(source), is_data_file)
-    owners = (name for name, module in known.items() if named and named.name in module.SOURCES)
-    owner = format if format != "auto" else next(owners, None)
-    path = local_copy(str(source), report, known[owner].DOWNLOAD if owner else ())
+    path, owner = Path(str(source)), None if format == "auto" else format
+    if not os.path.exists(path) and (named := hub_name(str(source), is_data_file)):
+        owner = owner or next((name for name, it in known.items() if named.name in it.sources), None)
+        report.split = named.split or report.split
+        path = download(named.name, (known[owner].download if owner else ()) or DATA_FILES)
     return Source(str(source), path, owner or _told(path, report), report)
 
 
@@ -184,15 +190,7 @@ def pairs_of(rows: object, *, user_id: str | None = None) -> Sequence[Preference
     return found.pairs
 
 
-def read_pairs(
-    source: object,
-    *,
-    format: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    user_id: str | None = None,
-    skip_bad_rows: bool = False,
-    scale: Scale | None = None,
-) -> PairsFile:
+def read_pairs(source: object, *, format: str = "auto", **options: Unpack[ReadOptions]) -> PairsFile:
     """Read all pairs of a source in any known format, and with them what else was said of responses.
 
     Args:
@@ -200,69 +198,103 @@ def read_pairs(
             dicts or `PreferencePair`, a frame of pandas or polars, a table of Arrow, a `datasets.Dataset` or
             `DatasetDict`, an open file, or a file's content as text or bytes.
         format: Name of the format, or ``auto`` to tell it from the first rows.
-        columns: Column of the source by field of ours, for columns with names that no format knows.
-        user_id: Owner of rows that name none.
-        skip_bad_rows: Leave malformed rows out and report them in `PairsFile.skipped`.
-        scale: Scale of the ratings, where neither the rows nor their format say it.
+        **options: See `ReadOptions`; malformed rows that are skipped are in `PairsFile.skipped`.
 
     Raises:
         DataError: the source cannot be read, its format cannot be told, a row is malformed and bad rows are
             not skipped, or no pair is left.
         UnknownNameError: there is no such format.
     """
-    found, opened = _read(source, format, columns, user_id, skip_bad_rows, scale)
+    found, opened = _read(source, format, ReadReport(**options))
     if not found.pairs:
         raise opened.nothing(kinds_of(found.feedback))
     return found
 
 
-def read_feedback(
-    source: object,
-    *,
-    format: str = "auto",
-    columns: Mapping[str, str] | None = None,
-    user_id: str | None = None,
-    skip_bad_rows: bool = False,
-    scale: Scale | None = None,
-) -> PairsFile:
+def read_feedback(source: object, *, format: str = "auto", **options: Unpack[ReadOptions]) -> PairsFile:
     """`read_pairs` where there may be no pair: all that people said of responses, choices and all else.
 
     Args:
         source: As `read_pairs`.
         format: As `read_pairs`.
-        columns: As `read_pairs`.
-        user_id: As `read_pairs`.
-        skip_bad_rows: As `read_pairs`.
-        scale: As `read_pairs`.
+        **options: As `read_pairs`.
 
     Raises:
         DataError: as `read_pairs`, or neither a pair nor other feedback is left.
         UnknownNameError: there is no such format.
     """
-    found, opened = _read(source, format, columns, user_id, skip_bad_rows, scale)
+    found, opened = _read(source, format, ReadReport(**options))
     if not found.pairs and not found.feedback:
         raise opened.nothing()
     return found
 
 
-def _read(
-    source: object,
-    format: str,
-    columns: Mapping[str, str] | None,
-    user_id: str | None,
-    skip_bad_rows: bool,
-    scale: Scale | None,
-) -> tuple[PairsFile, Source]:
-    report = ReadReport(skip_bad_rows=skip_bad_rows, user_id=user_id, columns=columns or {}, scale=scale)
+def _read(source: object, format: str, report: ReadReport) -> tuple[PairsFile, Source]:
     opened = open_source(source, report, format)
-    pairs: list[PreferencePair] = []
     feedback: list[Judgement] = []
-    for said in opened.given():
-        if isinstance(said, PreferencePair):
-            pairs.append(said)
-        else:
-            feedback.append(said)
-    return PairsFile(pairs=tuple(pairs), feedback=tuple(feedback), **opened.told()), opened
+    pairs = tuple(opened.pairs(feedback.append))
+    return PairsFile(pairs=pairs, feedback=tuple(feedback), **opened.told()), opened
+
+
+def load_dataset(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    **options: Any,
+) -> list[PreferencePair]:
+    """Find a registered data set as `find_data` does and load it, or make it if it is a made one.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+        env: Environment.
+        **options: Those of `ReadOptions`; for a made data set those of its own `load`.
+
+    Raises:
+        UnknownNameError: no module is called so.
+        DataError: it is nowhere, or cannot be read.
+    """
+    module = module_named(name)
+    if not hasattr(module, "FORMAT"):
+        return list(module.load(**options))
+    return list(read_pairs(find_data(name, data_dir=data_dir, env=env), format=name, **options).pairs)
+
+
+def load_words(name: str, *, data_dir: str | Path | None = None) -> dict[str, UserWords]:
+    """What the users of a registered data set said beside their choices, found as `find_data` finds it.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+
+    Returns:
+        Words by user id; none where the data set holds choices alone.
+
+    Raises:
+        UnknownNameError: no module is called so.
+        DataError: it is nowhere, or cannot be read.
+    """
+    known: Format | None = getattr(module_named(name), "FORMAT", None)
+    return known.words(find_data(name, data_dir=data_dir)) if known and known.words else {}
+
+
+def load_feedback(name: str, *, data_dir: str | Path | None = None, **options: Any) -> list[Judgement]:
+    """What the users of a registered data set said of responses beside their choices, found like its pairs.
+
+    Args:
+        name: A module of this package.
+        data_dir: Folder named by the user.
+        **options: Those of `ReadOptions`.
+
+    Raises:
+        UnknownNameError: no module is called so.
+        DataError: it is nowhere, or cannot be read.
+    """
+    module, path = module_named(name), find_data(name, data_dir=data_dir)
+    if module.FORMAT.feedback is not None:
+        return list(module.FORMAT.feedback(path))
+    return list(read_feedback(path, format=name, **options).feedback)
 
 
 def _told(path: Origin, report: ReadReport) -> str:
@@ -275,8 +307,8 @@ def _told(path: Origin, report: ReadReport) -> str:
     """
     if isinstance(path, Path):
         if os.path.isdir(path):
-            for name, module in formats().items():
-                if locate(path, module.FILES):
+            for name, it in formats().items():
+                if locate(path, it.files):
                     return name
         elif os.path.exists(path) and not path.is_file():
             return "jsonl"

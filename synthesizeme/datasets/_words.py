@@ -10,7 +10,7 @@ from typing import Any
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES, decoded, open_bytes
 from synthesizeme.datasets.rows.lines import CSV_SUFFIXES
-from synthesizeme.datasets.rows.pairs import validated
+from synthesizeme.datasets.rows.pairs import EXPECTED, validated
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.errors import DataError
@@ -25,13 +25,12 @@ FIELDS = (*UserWords.model_fields, OWN_ANSWERS)
 """Fields of a document."""
 _CURE = f"a document has user_id and some of {', '.join(FIELDS[1:])}"
 _EXPECTED = {
-    "string": "text that is not empty",
+    **EXPECTED,
     "tuple": "a list",
     "model": "an answer with question and text",
     "missing": "an answer with question and text",
     "extra": "nothing but question, text and answered_at in an answer",
     "dict": "an object with named values",
-    "datetime": "a time such as 2024-05-01T10:00:00Z",
 }
 """What should stand in a field, by the first word of pydantic's name for the problem."""
 
@@ -106,7 +105,7 @@ def words_of(place: SourceRow) -> tuple[UserWords, list[CutText]]:
     if "user_id" not in row:
         raise place.error("names no user; expected user_id", field="user_id", cure=_CURE)
     row.pop(OWN_ANSWERS, None)
-    said = validated(place, UserWords, row, _EXPECTED, _CURE)
+    said = validated(place, UserWords, row, _CURE, _EXPECTED)
     if not said:
         raise place.error("says nothing of this user", field="user_id", cure=_CURE)
     lengths = {name: len(text) for name, text in _texts(row) if len(text) > LONGEST_TEXT}
@@ -141,8 +140,7 @@ def _answers(place: SourceRow, row: Row) -> list[Row]:
     if "answers" in row:
         raise place.error("stands beside answers", field=OWN_ANSWERS, cure="give one of the two")
     if not isinstance(given, Mapping) or not all(isinstance(text, str) for text in given.values()):
-        problem = f"found {short_repr(given)}; expected an object of texts by question"
-        raise place.error(problem, field=OWN_ANSWERS, cure=_CURE)
+        raise place.unlike(given, "an object of texts by question", field=OWN_ANSWERS, cure=_CURE)
     return [{"question": question, "text": text} for question, text in given.items()]
 
 
@@ -154,8 +152,7 @@ def _named_values(place: SourceRow, given: Mapping[str, Any]) -> dict[str, str]:
     """
     for name, value in given.items():
         if isinstance(value, list | dict):
-            problem = f"found {short_repr(value)}; expected text or a number"
-            raise place.error(problem, field=f"demographics.{name}"[:80], cure=_CURE)
+            raise place.unlike(value, "text or a number", field=f"demographics.{name}"[:80], cure=_CURE)
     return {name: str(value) for name, value in given.items() if value is not None}
 
 

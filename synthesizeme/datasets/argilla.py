@@ -18,16 +18,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthesizeme.datasets._annotations import Answer, asked_of, said_in
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.feedback import Given
-
-DESCRIPTION = "Argilla records with the answers of annotators"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 _USERS, _STATUS, _FLAT = ".responses.users", ".responses.status", ".responses"
 _NOT_SUBMITTED = ("draft", "discarded")
@@ -37,14 +31,6 @@ def recognises(row: Row) -> bool:
     """Whether a row is a record with a place for answers."""
     nested = isinstance(row.get("fields"), Mapping) and "responses" in row
     return nested or any(name.endswith(_USERS) for name in row) or any(map(_is_column, row.values()))
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """What annotators said in a file or folder of records."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _is_column(value: Any) -> bool:
@@ -105,3 +91,6 @@ def _kind(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "rating"
     return "choice" if isinstance(value, bool) or len(str(value).split()) == 1 else "text"
+
+
+FORMAT = Format("Argilla records with the answers of annotators", recognises, by_row(_given))

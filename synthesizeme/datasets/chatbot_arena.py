@@ -24,29 +24,17 @@ were.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from synthesizeme.datasets._base import loader, within
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback
-from synthesizeme.datasets.rows.pairs import mapped_pair, messages
+from synthesizeme.datasets.rows.pairs import CURE, mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, parted
 from synthesizeme.feedback import Given, Tie
 from synthesizeme.plain_text import short_repr
-
-DESCRIPTION = "Chatbot Arena votes between two conversations, by judge"
-SOURCES = (
-    "lmsys/chatbot_arena_conversations",
-    "lmarena-ai/arena-human-preference-100k",
-    "lmarena-ai/arena-human-preference-140k",
-    "lmsys/lmsys-arena-human-preference-55k",
-)
-FILES = ("chatbot_arena_conversations", "chatbot_arena_conversations.jsonl")
-DOWNLOAD: tuple[str, ...] = ()
 
 _FIELDS = ("winner", "conversation_a", "conversation_b")
 _JUDGES = ("judge", "judge_hash", "user_id", "evaluation_session_id")
@@ -61,14 +49,6 @@ def recognises(row: Row) -> bool:
     return set(row) >= set(_FIELDS) or set(row) >= {"prompt", "response_a", "response_b", *_ONE_HOT}
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs of a file or folder."""
-    return report.given(rows_of(within(source, FILES), report), lambda place: [_given(place, report)])
-
-
-load = loader(read, DOWNLOAD)
-
-
 def _given(place: SourceRow, report: ReadReport) -> Given | None:
     row = _whole(place) if set(place.row) >= set(_ONE_HOT) else place.row
     winner = str(row.get("winner"))
@@ -79,7 +59,7 @@ def _given(place: SourceRow, report: ReadReport) -> Given | None:
             f"found {short_repr(winner)}; expected model_a, model_b or a tie" if not missing else "is missing"
         )
         field = missing[0] if missing else "winner"
-        raise place.error(found, field=field, cure="correct the row, or leave it out with --skip-bad-rows")
+        raise place.error(found, field=field, cure=CURE)
     won, lost = ("b", "a") if winner == "model_b" else ("a", "b")
     sides = f"conversation_{won}", f"conversation_{lost}"
     split = parted(place, sides, *(messages(place, side, row[side], role="user") for side in sides))
@@ -115,8 +95,7 @@ def _whole(place: SourceRow) -> Row:
     won = [name for name in _ONE_HOT if str(row[name]) in ("1", "1.0", "True")]
     if len(won) != 1:
         found = short_repr([row[name] for name in _ONE_HOT])
-        cure = "correct the row, or leave it out with --skip-bad-rows"
-        raise place.error(f"found {found}; expected a 1 in one of {', '.join(_ONE_HOT)}", cure=cure)
+        raise place.error(f"found {found}; expected a 1 in one of {', '.join(_ONE_HOT)}", cure=CURE)
     asked = _turns(place, "prompt")
     sides = {}
     for side in ("a", "b"):
@@ -147,3 +126,17 @@ def _moment(row: Row) -> Any:
         return datetime.fromtimestamp(float(stamp), UTC) if isinstance(stamp, int | float | str) else stamp
     except (ValueError, OverflowError, OSError):
         return stamp
+
+
+FORMAT = Format(
+    "Chatbot Arena votes between two conversations, by judge",
+    recognises,
+    by_row(lambda place, report: [_given(place, report)]),
+    sources=(
+        "lmsys/chatbot_arena_conversations",
+        "lmarena-ai/arena-human-preference-100k",
+        "lmarena-ai/arena-human-preference-140k",
+        "lmsys/lmsys-arena-human-preference-55k",
+    ),
+    files=("chatbot_arena_conversations", "chatbot_arena_conversations.jsonl"),
+)

@@ -15,19 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_ranking
-from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.pairs import CURE, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.feedback import Given
-from synthesizeme.plain_text import short_repr
-
-DESCRIPTION = "Community Alignment: the best of four responses by annotator, with reasons"
-SOURCES = ("facebook/community-alignment-dataset",)
-FILES = ("community-alignment-dataset",)
-DOWNLOAD: tuple[str, ...] = ()
 
 _TURNS = ("first", "second", "third", "fourth")
 _LETTERS = "abcd"
@@ -41,14 +34,6 @@ _ABOUT = (
 def recognises(row: Row) -> bool:
     """Whether a row is an annotated conversation."""
     return {"annotator_id", "first_turn_prompt", "first_turn_preferred_response"} <= set(row)
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs and rankings of a file or folder."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
@@ -68,9 +53,8 @@ def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
         }
         best = str(named)[-1].lower()
         if best not in texts:
-            cure = "correct the row, or leave it out with --skip-bad-rows"
-            problem = f"found {short_repr(named)}; expected one of the responses, {', '.join(texts)}"
-            raise place.error(problem, field=f"{turn}_turn_preferred_response", cure=cure)
+            expected = f"one of the responses, {', '.join(texts)}"
+            raise place.unlike(named, expected, field=f"{turn}_turn_preferred_response", cure=CURE)
         prompt = [*prompt, {"role": "user", "content": str(asked)}]
         yield from _turn(place, report, turn, prompt, texts, best, about)
         prompt = [*prompt, {"role": "assistant", "content": texts[best]}]
@@ -104,3 +88,12 @@ def _turn(
             place, report, [texts[letter] for letter in ranked], ranks, feedback_id=f"{name}:best",
             instead_of=same_act, **shared,
         )  # fmt: skip
+
+
+FORMAT = Format(
+    "Community Alignment: the best of four responses by annotator, with reasons",
+    recognises,
+    by_row(_given),
+    sources=("facebook/community-alignment-dataset",),
+    files=("community-alignment-dataset",),
+)

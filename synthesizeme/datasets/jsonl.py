@@ -22,30 +22,24 @@ import io
 import json
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
-from synthesizeme.datasets._base import formats, loader, recognise
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row, formats, recognise
 from synthesizeme.datasets.rows.feedback import strict_feedback
 from synthesizeme.datasets.rows.pairs import FIELDS, REQUIRED, has_no_id, strict_pair
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import HeldRows, Origin, ReadReport, SourceRow, Unjudgeable
+from synthesizeme.datasets.rows.sources import HeldRows, ReadReport, SourceRow, Unjudgeable
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import KINDS, Given
 from synthesizeme.files import whole_file
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Role
 
-DESCRIPTION = "our own format: TRL conversational preference rows plus user_id"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
-
 _OPTIONAL = ("instead_of", "metadata")
-"""Fields of feedback that are not written where they are empty."""
+"""Fields that are not written where they are empty."""
 OVERWRITE = "name another file, or replace this one with --force (overwrite=True)"
 
 
@@ -125,14 +119,6 @@ def recognises(row: Row) -> bool:
     )
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs and other feedback of a file in this format, in any container that rows come in."""
-    return report.given(rows_of(source, report), lambda place: [_given(place, report)])
-
-
-load = loader(read, DOWNLOAD)
-
-
 def _are_messages(turns: Any) -> bool:
     """Whether it is a list of one or more messages with our field names and roles."""
     return (
@@ -186,21 +172,17 @@ def _write(stream: BinaryIO, pairs: Iterable[Given], *, source: str, compress: b
     return written
 
 
-def _row(pair: Given) -> Row:
+def _row(given: Given) -> Row:
     """The row of a pair or of other feedback; what it does not have is left out."""
-    if not isinstance(pair, PreferencePair):
-        said = pair.model_dump(mode="json", exclude_none=True)
-        kept = {name: value for name, value in said.items() if value or name not in _OPTIONAL}
-        return {"kind": pair.kind, **kept}
-    row: Row = {"pair_id": pair.pair_id, "user_id": pair.user_id}
-    for field, messages in (("prompt", pair.prompt), ("chosen", pair.chosen), ("rejected", pair.rejected)):
-        row[field] = [{"role": message.role, "content": message.content} for message in messages]
-    if pair.split:
-        row["split"] = pair.split
-    if pair.created_at:
-        row["created_at"] = pair.created_at.isoformat()
-    if pair.reason:
-        row["reason"] = pair.reason
-    if pair.strength:
-        row["strength"] = pair.strength.model_dump()
-    return {**row, "metadata": pair.metadata} if pair.metadata else row
+    said = given.model_dump(exclude_none=True)
+    row = {name: value for name, value in said.items() if value or name not in _OPTIONAL}
+    if given.created_at:
+        row["created_at"] = given.created_at.isoformat()
+    return row if isinstance(given, PreferencePair) else {"kind": given.kind, **row}
+
+
+FORMAT = Format(
+    "our own format: TRL conversational preference rows plus user_id",
+    recognises,
+    by_row(lambda place, report: [_given(place, report)]),
+)

@@ -19,27 +19,19 @@ case; ``--columns`` names others. A row may say several things: stars and a thum
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback, scale_of
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row, as_json
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS, with_system
 from synthesizeme.datasets.rows.verdicts import choice_of, number_of, strength_of, thumb_of
 from synthesizeme.feedback import THUMBS, Edit, Given, Rating, Scale, Tie
 from synthesizeme.plain_text import short_repr
 
-DESCRIPTION = "two responses and a verdict, or one with a rating, a thumb or an edit: KTO, HelpSteer, tables"
-SOURCES = ("nvidia/HelpSteer", "nvidia/HelpSteer2", "nvidia/HelpSteer3")
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
-
-_PROMPTS = ("prompt", "question", "instruction", "context", "query", "user_prompt", "input")
-_USERS = ("user_id", "user", "annotator_id", "annotator", "worker_id", "worker", "rater_id", "rater")
 _SIDES = (
     *(
         (f"{name}{first}", f"{name}{second}")
@@ -49,89 +41,64 @@ _SIDES = (
     ),
     ("a", "b"), ("first", "second"), ("model_a_response", "model_b_response"),
 )  # fmt: skip
-_CHOICES = (
+_NAMES = {
+    "prompt": ("prompt", "question", "instruction", "context", "query", "user_prompt", "input"),
+    "user": ("user_id", "user", "annotator_id", "annotator", "worker_id", "worker", "rater_id", "rater"),
+    "reason": ("reason", "rationale", "comment", "explanation", "justification", "why", "feedback_text"),
+}
+"""What columns hold, by the names that they may have."""
+_OF_TWO = {"choice": (
     "winner", "preference", "overall_preference", "choice", "preferred", "better", "better_response_id",
     "vote", "human_preference", "preference_strength", "verdict", "label",
-)  # fmt: skip
-_SINGLE = ("response", "completion", "answer", "output")
-_EDITS = ("edited", "edited_response", "edit", "corrected", "correction", "rewrite", "revised")
-_THUMBS = ("thumb", "thumbs", "thumbs_up", "thumb_up", "liked", "like", "label", "vote", "feedback")
-_RATINGS = ("rating", "stars", "score", "overall_score", "overall_rating")
-_REASONS = ("reason", "rationale", "comment", "explanation", "justification", "why", "feedback_text")
+)}  # fmt: skip
+"""The same of rows with two responses."""
+_OF_ONE = {
+    "response": ("response", "completion", "answer", "output"),
+    "edited": ("edited", "edited_response", "edit", "corrected", "correction", "rewrite", "revised"),
+    "thumb": ("thumb", "thumbs", "thumbs_up", "thumb_up", "liked", "like", "label", "vote", "feedback"),
+    "rating": ("rating", "stars", "score", "overall_score", "overall_rating"),
+}
+"""The same of rows with one response."""
 _HELPSTEER = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 _HELPSTEER_SCALE = Scale(lowest=0, highest=4, levels=5)
 _MODELS = (("model_a", "model_b"), ("model_1", "model_2"), ("model1", "model2"))
 
 
-class _Columns(NamedTuple):
-    """Names of the columns of a row by what they hold; None where it has none."""
-
-    prompt: str | None
-    user: str | None
-    sides: tuple[str, str] | None
-    choice: str | None
-    single: str | None
-    edited: str | None
-    thumb: str | None
-    rating: str | None
-    reason: str | None
-
-
 def recognises(row: Row) -> bool:
     """Whether a row holds a judged response, and is in no stricter format."""
-    if {"chosen", "rejected"} <= set(row) or "conversation_a" in row or jsonl.recognises(row):
+    if {"chosen", "rejected"} <= set(row) or "conversation_a" in row or jsonl.FORMAT.recognises(row):
         return False
-    found = _columns(row)
-    judged = found.edited or found.thumb or found.rating or set(row) >= set(_HELPSTEER)
-    return bool(found.prompt and ((found.sides and found.choice) or (found.single and judged)))
+    found, _ = _columns(row)
+    judged = found.keys() & {"edited", "thumb", "rating"} or set(row) >= set(_HELPSTEER)
+    return "prompt" in found and ("choice" in found or bool("response" in found and judged))
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs and other feedback of a file or folder."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
-
-
-def _columns(row: Mapping[str, Any]) -> _Columns:
+def _columns(row: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, str] | None]:
+    """Names of the columns of a row by what they hold, and those of its two responses, if it has two."""
     names: dict[str, str] = {name.strip().lower(): name for name in reversed(list(row))}
-
-    def first(wanted: tuple[str, ...]) -> str | None:
-        return next((names[name] for name in wanted if name in names), None)
-
     sides = next(((names[one], names[two]) for one, two in _SIDES if {one, two} <= names.keys()), None)
-    taken = (*(sides or ()),)
-    return _Columns(
-        prompt=first(_PROMPTS),
-        user=first(_USERS),
-        sides=sides,
-        choice=first(_CHOICES) if sides else None,
-        single=None if sides else first(_SINGLE),
-        edited=None if taken else first(_EDITS),
-        thumb=None if taken else first(_THUMBS),
-        rating=None if taken else first(_RATINGS),
-        reason=first(_REASONS),
-    )
+    wanted = _NAMES | (_OF_TWO if sides else _OF_ONE)
+    held = {what: next((names[it] for it in some if it in names), None) for what, some in wanted.items()}
+    return {what: name for what, name in held.items() if name is not None}, sides
 
 
 def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
-    row, found = place.row, _columns(place.row)
-    if found.prompt is None or (found.sides is None and found.single is None):
+    row, (found, sides) = place.row, _columns(place.row)
+    if "prompt" not in found or (sides is None and "response" not in found):
         cure = "name its columns with --columns prompt=NAME,response=NAME or response_a=NAME,response_b=NAME"
         problem = f"there is no prompt or no response; found {short_repr(list(row))}"
-        raise place.error(problem, field="response" if found.prompt else "prompt", cure=cure)
+        raise place.error(problem, field="response" if "prompt" in found else "prompt", cure=cure)
     shared = {
-        "user_id": row.get(found.user) if found.user else None,
-        "prompt": with_system(row, messages(place, "prompt", row[found.prompt], role="user")),
+        "user_id": row.get(found.get("user", "")),
+        "prompt": with_system(row, messages(place, "prompt", row[found["prompt"]], role="user")),
         "split": row.get("split"),
         "created_at": row.get("created_at"),
-        "reason": row.get(found.reason) if found.reason else None,
-        "metadata": _kept(row, found),
+        "reason": row.get(found.get("reason", "")),
+        "metadata": _kept(row, {*found.values(), *(sides or ())}),
     }
-    if found.sides is not None and found.choice is not None:
-        yield _chosen(place, report, found.sides, found.choice, shared)
-    elif found.sides is None:
+    if sides is not None and "choice" in found:
+        yield _chosen(place, report, sides, found["choice"], shared)
+    elif sides is None:
         yield from _judged(place, report, found, shared)
     else:
         problem = f"two responses, and nothing that says which was preferred; found {short_repr(list(row))}"
@@ -162,12 +129,14 @@ def _chosen(
     )  # fmt: skip
 
 
-def _judged(place: SourceRow, report: ReadReport, found: _Columns, shared: Row) -> Iterator[Given | None]:
+def _judged(
+    place: SourceRow, report: ReadReport, found: Mapping[str, str], shared: Row
+) -> Iterator[Given | None]:
     """What a row says of its one response."""
     row = place.row
-    response = row.get(found.single or "")
+    response = row[found["response"]]
     values = list(_values(place, report, found))
-    edited = row.get(found.edited or "")
+    edited = row.get(found.get("edited", ""))
     has_edit = isinstance(edited, list) or (isinstance(edited, str) and bool(edited.strip()))
     several = len(values) + has_edit > 1
     for value, scale, aspect in values:
@@ -186,7 +155,7 @@ def _judged(place: SourceRow, report: ReadReport, found: _Columns, shared: Row) 
 
 
 def _values(
-    place: SourceRow, report: ReadReport, found: _Columns
+    place: SourceRow, report: ReadReport, found: Mapping[str, str]
 ) -> Iterator[tuple[float, Scale, str | None]]:
     """What the response of a row was given: value, scale, and of which aspect."""
     row = place.row
@@ -194,21 +163,27 @@ def _values(
         for column in _HELPSTEER:
             if (number := number_of(place, column)) is not None:
                 yield number, _HELPSTEER_SCALE, None if column == _HELPSTEER[0] else column
-    given = row.get(found.thumb or "")
-    if found.thumb and given is not None and str(given).strip():
+    given = row.get(found.get("thumb", ""))
+    if given is not None and str(given).strip():
         if (up := thumb_of(given)) is None:
             cure = "write up or down, true or false, 1 or -1; other ratings stand in a column `rating`"
-            problem = f"found {short_repr(given)}; expected a thumb"
-            raise place.error(problem, field=found.thumb, cure=cure)
+            raise place.unlike(given, "a thumb", field=found["thumb"], cure=cure)
         yield float(up), THUMBS, None
-    if found.rating and (number := number_of(place, found.rating)) is not None:
+    if (number := number_of(place, found.get("rating", ""))) is not None:
         yield number, scale_of(place, report, row.get("scale")), None
 
 
-def _kept(row: Row, found: _Columns) -> Row:
+def _kept(row: Row, columns: set[str]) -> Row:
     """Further columns."""
-    read = {*(found.sides or ()), *(it for it in found if isinstance(it, str)), *FIELDS, *SYSTEM_COLUMNS,
-            *_HELPSTEER, "feedback_id", "scale"}  # fmt: skip
+    read = {*columns, *FIELDS, *SYSTEM_COLUMNS, *_HELPSTEER, "feedback_id", "scale"}
     own = row.get("metadata")
     further = {name: as_json(it) for name, it in row.items() if name not in read and it not in (None, "")}
     return {**further, **(own if isinstance(own, dict) else {})}
+
+
+FORMAT = Format(
+    "two responses and a verdict, or one with a rating, a thumb or an edit: KTO, HelpSteer, tables",
+    recognises,
+    by_row(_given),
+    sources=("nvidia/HelpSteer", "nvidia/HelpSteer2", "nvidia/HelpSteer3"),
+)

@@ -18,16 +18,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthesizeme.datasets._annotations import Answer, asked_of, said_in
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.feedback import Given
-
-DESCRIPTION = "Label Studio tasks with the results of annotators"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 _ITEM_TEXTS = ("body", "text", "title", "html")
 _KINDS: dict[str, Any] = {
@@ -39,14 +33,6 @@ _KINDS: dict[str, Any] = {
 def recognises(row: Row) -> bool:
     """Whether a row is a task with annotations."""
     return isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations"), list)
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """What annotators said in a file or folder of tasks."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
@@ -106,3 +92,6 @@ def _user(completed_by: Any) -> Any:
     if isinstance(completed_by, Mapping):
         return completed_by.get("email") or completed_by.get("username") or completed_by.get("id")
     return completed_by
+
+
+FORMAT = Format("Label Studio tasks with the results of annotators", recognises, by_row(_given))

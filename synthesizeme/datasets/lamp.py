@@ -21,9 +21,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synthesizeme.datasets._base import data_places, loader
+from synthesizeme.datasets._base import Format, data_places
 from synthesizeme.datasets._lamp_files import (
     TASKS,
+    Kind,
     LampItem,
     LampQuestion,
     LampTask,
@@ -43,9 +44,9 @@ from synthesizeme.errors import DataError
 from synthesizeme.types import Frozen, Message, PreferencePair, Split
 
 __all__ = (
-    "DESCRIPTION", "DOWNLOAD", "FILES", "SOURCES", "TASKS", "LampItem", "LampQuestion", "LampSet",
-    "LampTask", "Separation", "check_ids", "lamp_pairs", "lamp_task", "load", "load_lamp", "planted_lamp",
-    "read", "read_object", "recognises", "write_planted",
+    "FORMAT", "TASKS", "Kind", "LampItem", "LampQuestion", "LampSet",
+    "LampTask", "Separation", "check_ids", "lamp_pairs", "lamp_task", "load_lamp", "planted_lamp",
+    "read_object", "write_planted",
 )  # fmt: skip
 
 SAMPLE = "data/sample/lamp"
@@ -295,10 +296,6 @@ def _pair(
     )
 
 
-DESCRIPTION = "LaMP questions with their users' past items and gold outputs, as pairs against other answers"
-SOURCES: tuple[str, ...] = ()
-FILES = ("dev_questions.json", "train_questions.json")
-DOWNLOAD: tuple[str, ...] = ()
 _ENDING = "_questions.json"
 
 
@@ -307,12 +304,11 @@ def recognises(row: Row) -> bool:
     return {"id", "input", "profile"} <= set(row)
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
+def _read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     """The pairs of a file of questions, or of the folder it lies in; the outputs stand beside it."""
     path = source
-    if isinstance(source, Path) and source.is_dir():
-        split = report.split or "dev"
-        path = source / f"{split}{_ENDING}"
+    if report.split and isinstance(source, Path):
+        path = (source if source.is_dir() else source.parent) / f"{report.split}{_ENDING}"
     if not isinstance(path, Path) or not path.name.endswith(_ENDING):
         cure = "name the file as LaMP does, with its outputs beside it"
         raise DataError(f"is not called …{_ENDING}", source=str(path), cure=cure)
@@ -330,4 +326,9 @@ def read(source: Origin, report: ReadReport) -> Iterator[PreferencePair]:
     yield from lamp_pairs(data)
 
 
-load = loader(read, DOWNLOAD)
+FORMAT = Format(
+    "LaMP questions with their users' past items and gold outputs, as pairs against other answers",
+    recognises,
+    _read,
+    files=("dev_questions.json", "train_questions.json"),
+)

@@ -18,10 +18,10 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader, locate, within
+from synthesizeme.datasets._base import Format, locate
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.feedback import mapped_feedback
 from synthesizeme.datasets.rows.pairs import BLANK, SAME_TEXT, mapped_pair
@@ -33,12 +33,8 @@ from synthesizeme.pairs import split_at
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair, Split
 
-DESCRIPTION = "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them"
-SOURCES = ("dustalov/llmfao",)
 COMPARISONS, ANSWERS = "crowd-comparisons.csv", "pairs-crowd.jsonl.gz"
 JUDGES = {"gpt3": "gpt3-crowd-comparisons.csv", "gpt4": "gpt4-crowd-comparisons.csv"}
-FILES = ("llmfao.jsonl.gz", *(f"{folder}{COMPARISONS}" for folder in ("llmfao_raw/", "llmfao/", "")))
-DOWNLOAD = (COMPARISONS, ANSWERS, *JUDGES.values())
 
 FOLDS = 4
 """Groups of prompts."""
@@ -49,76 +45,81 @@ def recognises(row: Row) -> bool:
     return set(row) >= {"id", "worker", "winner", "left", "right"}
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of ``llmfao.jsonl.gz`` or of the raw files, or of a folder that holds either."""
-    path = within(source, FILES)
-    if isinstance(path, Path) and path.name == COMPARISONS:
-        return _from_raw(path, report)
-    return jsonl.read(path, report)
+    if isinstance(source, Path) and source.name == COMPARISONS:
+        return _from_raw(source, report)
+    return jsonl.FORMAT.read(source, report)
 
 
-def feedback(source: Path) -> list[Judgement]:
+def _ties(source: Path) -> list[Judgement]:
     """The ties of the raw files, in the folder, beside the file that is named, or in a folder beside it.
 
     Raises:
         DataError: the raw files are not there, or cannot be read.
     """
     folder = source if source.is_dir() else source.parent
-    raw = locate(folder, FILES[1:])
+    raw = locate(folder, FORMAT.files[1:])
     if raw is None:
-        cure = f"fetch {', '.join((COMPARISONS, ANSWERS))} of {SOURCES[0]} and put them beside it"
+        cure = f"fetch {', '.join((COMPARISONS, ANSWERS))} of {FORMAT.sources[0]} and put them beside it"
         raise DataError("the ties are in the raw files, which are not here", source=str(source), cure=cure)
     return [said for said in _from_raw(raw, ReadReport()) if not isinstance(said, PreferencePair)]
 
 
-load = loader(read, DOWNLOAD)
-
-
 def _from_raw(path: Path, report: ReadReport) -> Iterator[Given]:
-    folder = path.parent
-    answers = {str(place.row.get("id")): place.row for place in rows_of(folder / ANSWERS, ReadReport())}
-    verdicts = {
-        judge: {
-            place.row.get("id"): place.row.get("winner") for place in rows_of(folder / name, ReadReport())
-        }
-        for judge, name in JUDGES.items()
-        if (folder / name).exists()
-    }
+    """The pairs and then the ties of the comparisons, users in order; the answers lie beside the file."""
+    answers = _rows_by_id(path.with_name(ANSWERS))
+    beside = {judge: path.with_name(name) for judge, name in JUDGES.items()}
+    verdicts = {judge: _rows_by_id(table) for judge, table in beside.items() if table.exists()}
     slugs = sorted({row["slug"] for row in answers.values()})
     random.Random(7).shuffle(slugs)
     folds = {slug: position % FOLDS for position, slug in enumerate(slugs)}
+    votes: dict[bool, dict[str, list[SourceRow]]] = {False: defaultdict(list), True: defaultdict(list)}
+    for user_id, place in _votes(path, answers, report):
+        votes[place.row["winner"] == "tie"][user_id].append(place)
+
+    def told(place: SourceRow) -> _Vote:
+        row, answer = place.row, answers[place.row["id"]]
+        judged = {judge: rows[row["id"]]["winner"] for judge, rows in verdicts.items() if row["id"] in rows}
+        return _vote(row, answer, judged, folds[answer["slug"]])
+
     number = 0
-    chosen, tied = _votes(path, answers, report)
-    for user_id, votes in sorted(chosen.items()):
-        for place, split in zip(votes, _splits(user_id, len(votes)), strict=True):
-            fields = _fields(place.row, answers[place.row["id"]], verdicts, folds)
-            pair_id = f"llmfao-{number:05d}"
-            if pair := mapped_pair(place, report, pair_id=pair_id, user_id=user_id, split=split, **fields):
-                yield pair
+    for user_id, places in sorted(votes[False].items()):
+        for place, split in zip(places, _splits(user_id, len(places)), strict=True):
+            vote = told(place)
+            models = {f"{side}_model": name for side, name in vote.models.items()}
+            pair = mapped_pair(
+                place, report, pair_id=f"llmfao-{number:05d}", user_id=user_id, split=split, **vote.texts,
+                prompt=vote.prompt, metadata={**vote.about, **models, "shown_first": next(iter(vote.texts))},
+            )  # fmt: skip
             number += 1
-    places = [(user_id, place) for user_id, votes in sorted(tied.items()) for place in votes]
-    for number, (user_id, place) in enumerate(places):
-        name, fields = f"llmfao-tie-{number:05d}", _tie(place.row, answers[place.row["id"]], verdicts, folds)
-        if tie := mapped_feedback(place, report, Tie, feedback_id=name, user_id=user_id, **fields):
-            yield tie
+            yield from [pair] if pair else []
+    tied = [(user_id, place) for user_id, places in sorted(votes[True].items()) for place in places]
+    for number, (user_id, place) in enumerate(tied):
+        vote = told(place)
+        tie = mapped_feedback(
+            place, report, Tie, feedback_id=f"llmfao-tie-{number:05d}", user_id=user_id, prompt=vote.prompt,
+            responses=[*vote.texts.values()], metadata={**vote.about, "models": [*vote.models.values()]},
+        )  # fmt: skip
+        yield from [tie] if tie else []
 
 
-def _votes(
-    path: Path, answers: Mapping[str, Row], report: ReadReport
-) -> tuple[dict[str, list[SourceRow]], dict[str, list[SourceRow]]]:
-    """The votes for a side and those for neither, by user, in file order; the others go to the report."""
-    votes: dict[str, list[SourceRow]] = defaultdict(list)
-    ties: dict[str, list[SourceRow]] = defaultdict(list)
+def _rows_by_id(path: Path) -> dict[str, Row]:
+    return {str(place.row.get("id")): place.row for place in rows_of(path, ReadReport())}
+
+
+def _votes(path: Path, answers: Mapping[str, Row], report: ReadReport) -> Iterator[tuple[str, SourceRow]]:
+    """The votes that say something, each with its user, in file order; the others go to the report."""
     seen: set[tuple[bool, str, frozenset[str]]] = set()
     for place in rows_of(path, report):
         row = place.row
         if problem := _problem(row, answers):
-            report.reject(_problem_at(place, *problem))
+            cure = "fetch the public files again, or --skip-bad-rows"
+            report.reject(place.error(problem[1], field=problem[0], cure=cure))
             continue
         texts = [answers[row["id"]][side].strip() for side in ("result_x", "result_y")]
         user_id = f"llmfao_w{row['worker']}"
-        tied = row["winner"] == "tie"
-        judged = tied, user_id, frozenset(texts)
+        judged = row["winner"] == "tie", user_id, frozenset(texts)
         if not all(texts):
             report.leave_out(place, BLANK)
         elif texts[0] == texts[1]:
@@ -127,8 +128,7 @@ def _votes(
             report.leave_out(place, "second judgement of the same two texts by the same worker")
         else:
             seen.add(judged)
-            (ties if tied else votes)[user_id].append(place)
-    return votes, ties
+            yield user_id, place
 
 
 def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
@@ -137,16 +137,9 @@ def _problem(row: Row, answers: Mapping[str, Row]) -> tuple[str, str] | None:
         return "winner", f"expected columns id, worker, winner, left, right; found {short_repr(list(row))}"
     if row["winner"] not in ("left", "right", "tie"):
         return "winner", f"found {short_repr(row['winner'])}; expected left, right or tie"
-    return (
-        None
-        if row["id"] in answers
-        else ("id", f"found {short_repr(row['id'])}, which {ANSWERS} does not have")
-    )
-
-
-def _problem_at(place: SourceRow, field: str, problem: str) -> DataError:
-    """A malformed vote as an error."""
-    return place.error(problem, field=field, cure="fetch the public files again, or --skip-bad-rows")
+    if row["id"] not in answers:
+        return "id", f"found {short_repr(row['id'])}, which {ANSWERS} does not have"
+    return None
 
 
 def _splits(user_id: str, n: int) -> list[Split]:
@@ -157,46 +150,38 @@ def _splits(user_id: str, n: int) -> list[Split]:
     return [split_at(ranks[index] + 0.5, n) for index in range(n)]
 
 
-def _fields(
-    vote: Row, answer: Row, verdicts: Mapping[str, Mapping[Any, Any]], folds: Mapping[str, int]
-) -> dict[str, Any]:
-    side = vote["winner"]
-    chosen, rejected = ("x", "y") if side == "left" else ("y", "x")
-    judged = {judge: winners[vote["id"]] for judge, winners in verdicts.items() if vote["id"] in winners}
-    return {
-        "prompt": answer["text"],
-        "chosen": answer[f"result_{chosen}"],
-        "rejected": answer[f"result_{rejected}"],
-        "metadata": {
-            "prompt_slug": answer["slug"],
-            "chosen_model": vote[side],
-            "rejected_model": vote["right" if side == "left" else "left"],
-            "comparison_id": f"llmfao_pair{vote['id']}",
-            "shown_first": "chosen" if side == "left" else "rejected",
-            "llm_judge": {
-                judge: "tie" if winner == "tie" else "chosen" if winner == side else "rejected"
-                for judge, winner in judged.items()
-            },
-            "prompt_fold": folds[answer["slug"]],
-        },
-    }
+class _Vote(NamedTuple):
+    """A vote, its sides as they were shown: chosen and rejected, of a tie first and second."""
+
+    prompt: str
+    texts: dict[str, str]
+    models: dict[str, str]
+    about: Row
 
 
-def _tie(
-    vote: Row, answer: Row, verdicts: Mapping[str, Mapping[Any, Any]], folds: Mapping[str, int]
-) -> dict[str, Any]:
-    judged = {judge: winners[vote["id"]] for judge, winners in verdicts.items() if vote["id"] in winners}
-    return {
-        "prompt": answer["text"],
-        "responses": [answer["result_x"], answer["result_y"]],
-        "metadata": {
+def _vote(row: Row, answer: Row, judged: Mapping[str, str], fold: int) -> _Vote:
+    sides = {"left": ("chosen", "rejected"), "right": ("rejected", "chosen"), "tie": ("first", "second")}
+    left, right = sides[row["winner"]]
+    named = {"left": left, "right": right}
+    return _Vote(
+        prompt=answer["text"],
+        texts={left: answer["result_x"], right: answer["result_y"]},
+        models={left: row["left"], right: row["right"]},
+        about={
             "prompt_slug": answer["slug"],
-            "models": [vote["left"], vote["right"]],
-            "comparison_id": f"llmfao_pair{vote['id']}",
-            "llm_judge": {
-                judge: {"left": "first", "right": "second"}.get(winner, winner)
-                for judge, winner in judged.items()
-            },
-            "prompt_fold": folds[answer["slug"]],
+            "comparison_id": f"llmfao_pair{row['id']}",
+            "llm_judge": {judge: named.get(winner, winner) for judge, winner in judged.items()},
+            "prompt_fold": fold,
         },
-    }
+    )
+
+
+FORMAT = Format(
+    "crowd workers' votes on real model answers, with GPT-4's and GPT-3.5's verdicts beside them",
+    recognises,
+    _read,
+    sources=("dustalov/llmfao",),
+    files=("llmfao.jsonl.gz", *(f"{folder}{COMPARISONS}" for folder in ("llmfao_raw/", "llmfao/", ""))),
+    download=(COMPARISONS, ANSWERS, *JUDGES.values()),
+    feedback=_ties,
+)

@@ -20,17 +20,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synthesizeme.datasets._annotations import Answer, said_in
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.verdicts import thumb_of
 from synthesizeme.feedback import Given
-
-DESCRIPTION = "MLflow traces with people's assessments"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 _EXPECTED = ("expected_response", "expected_answer", "expected_output")
 _ASKED = ("messages", "question", "prompt", "query", "input", "inputs", "request")
@@ -40,14 +34,6 @@ _ANSWERED = ("response", "output", "answer", "content", "text", "outputs")
 def recognises(row: Row) -> bool:
     """Whether a row is a trace with assessments."""
     return isinstance(_info(row).get("assessments"), list)
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """What people said in a file or folder of traces."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _info(row: Row) -> Mapping[str, Any]:
@@ -136,3 +122,6 @@ def _answered(response: Any) -> Any:
         else:
             value = next((value[name] for name in _ANSWERED if value.get(name)), None)
     return value if isinstance(value, str) else None
+
+
+FORMAT = Format("MLflow traces with people's assessments", recognises, by_row(_given))

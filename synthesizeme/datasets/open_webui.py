@@ -20,18 +20,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.verdicts import thumb_of
 from synthesizeme.feedback import THUMBS, Given, Rating, Scale
-
-DESCRIPTION = "Open WebUI feedback export: thumbs and marks with reason, comment and the chat"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 MARKS = Scale(lowest=1, highest=10, levels=10)
 """Marks that can be given beside the thumb."""
@@ -42,14 +36,6 @@ def recognises(row: Row) -> bool:
     return (
         isinstance(row.get("data"), Mapping) and "rating" in row["data"] and {"meta", "snapshot"} <= set(row)
     )
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """What users said in a file or folder of exports."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
@@ -101,3 +87,10 @@ def _conversation(snapshot: Any, message_id: Any) -> list[Row]:
 
 def _moment(stamp: Any) -> Any:
     return datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int | float) else stamp
+
+
+FORMAT = Format(
+    "Open WebUI feedback export: thumbs and marks with reason, comment and the chat",
+    recognises,
+    by_row(_given),
+)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import Format
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.pairs import mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row
@@ -24,11 +24,6 @@ from synthesizeme.feedback import Given
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
-DESCRIPTION = "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)"
-SOURCES = ("MichaelR207/chatbot_arena_personalized_0125", "MichaelR207/prism_personalized_0125")
-FILES = ("chatbot_arena_personalized_0125", "chatbot_arena_personalized_0125.jsonl")
-DOWNLOAD: tuple[str, ...] = ()
-
 _KEPT = ("conversation_id", "dataset", "flip", "chosen_score", "rejected_score", "agreement", "user_profile")
 
 
@@ -37,13 +32,10 @@ def recognises(row: Row) -> bool:
     return {"user_id", "context", "chosen", "rejected"} <= set(row)
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file or folder; ids are ``conversation:turn:count``."""
     count: Counter[tuple[str, int]] = Counter()
-    return report.given(rows_of(within(source, FILES), report), lambda place: [_pair(place, report, count)])
-
-
-load = loader(read, DOWNLOAD)
+    return report.given(rows_of(source, report), lambda place: [_pair(place, report, count)])
 
 
 def _pair(place: SourceRow, report: ReadReport, count: Counter[tuple[str, int]]) -> PreferencePair | None:
@@ -70,3 +62,12 @@ def _pair(place: SourceRow, report: ReadReport, count: Counter[tuple[str, int]])
         created_at=row.get("created_at"),
         metadata={name: row[name] for name in _KEPT if row.get(name) is not None},
     )
+
+
+FORMAT = Format(
+    "context/chosen/rejected rows of the SynthesizeMe paper (PersonalRewardBench, PRISM)",
+    recognises,
+    _read,
+    sources=("MichaelR207/chatbot_arena_personalized_0125", "MichaelR207/prism_personalized_0125"),
+    files=("chatbot_arena_personalized_0125", "chatbot_arena_personalized_0125.jsonl"),
+)

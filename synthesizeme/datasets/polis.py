@@ -14,18 +14,9 @@ sentence is not part of the source. A user's rows are in time order and `split` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import Format
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport
-from synthesizeme.feedback import Given
-
-DESCRIPTION = "agreed against disagreed civic statements of Polis participants, in time order"
-SOURCES: tuple[str, ...] = ()
-FILES = ("polis.jsonl.gz", "polis.jsonl")
-DOWNLOAD: tuple[str, ...] = ()
 
 
 def recognises(row: Row) -> bool:
@@ -33,9 +24,9 @@ def recognises(row: Row) -> bool:
     return False
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs of the file, or of the folder it lies in."""
-    return jsonl.read(within(source, FILES), report)
-
-
-load = loader(read, DOWNLOAD)
+FORMAT = Format(
+    "agreed against disagreed civic statements of Polis participants, in time order",
+    recognises,
+    jsonl.FORMAT.read,
+    files=("polis.jsonl.gz", "polis.jsonl"),
+)

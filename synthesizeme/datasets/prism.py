@@ -21,26 +21,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import Format
 from synthesizeme.datasets.rows.containers import rows_of
 from synthesizeme.datasets.rows.feedback import mapped_feedback, mapped_ranking
-from synthesizeme.datasets.rows.lines import json_lines
-from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.pairs import CURE, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
-from synthesizeme.errors import DataError
 from synthesizeme.feedback import Given, Rating, Scale
 from synthesizeme.types import PreferencePair, Strength
-
-DESCRIPTION = "PRISM conversations or utterances with rated responses, demographics from the survey"
-SOURCES = ("HannahRoseKirk/prism-alignment",)
-FILES = (
-    "prism-alignment/conversations.jsonl",
-    "prism/conversations.jsonl",
-    "conversations.jsonl",
-    "utterances.jsonl",
-)
-DOWNLOAD = ("conversations.jsonl", "survey.jsonl")
 
 SCALE = Scale(lowest=1, highest=100, levels=100)
 """Scores that a response may be given."""
@@ -58,15 +46,13 @@ def recognises(row: Row) -> bool:
     return {"conversation_history", "user_id"} <= set(row) or set(row) >= _LONG_FORM
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of a file of conversations or utterances, or of the folder it lies in."""
-    path = within(source, FILES)
-    profiles = _profiles(path) if isinstance(path, Path) else {}
-    for conversation in _conversations(rows_of(path, report)):
-        yield from _given(conversation, report, profiles.get(conversation.row.get("user_id")))
-
-
-load = loader(read, DOWNLOAD)
+    profiles = _profiles(source) if isinstance(source, Path) else {}
+    conversations = _conversations(rows_of(source, report))
+    return report.given(
+        conversations, lambda place: _given(place, report, profiles.get(place.row.get("user_id")))
+    )
 
 
 def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
@@ -88,7 +74,7 @@ def _conversations(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
         yield conversation
 
 
-def _given(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterator[Given]:
+def _given(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterator[Given | None]:
     turns: dict[int, tuple[list[Row], list[Row]]] = {}
     try:
         for turn in place.row["conversation_history"]:
@@ -97,10 +83,8 @@ def _given(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterato
                 {"role": turn["role"], "content": turn["content"], "about": turn}
             )
     except (KeyError, TypeError, ValueError) as error:
-        cure = "correct the row, or leave such rows out with --skip-bad-rows"
         problem = f"a turn cannot be read ({type(error).__name__}: {error}); expected turn, role and content"
-        report.reject(place.error(problem, field="conversation_history", cure=cure))
-        return
+        raise place.error(problem, field="conversation_history", cure=CURE) from None
     prompt: list[Row] = []
     for number in sorted(turns):
         said, answers = turns[number]
@@ -110,13 +94,12 @@ def _given(place: SourceRow, report: ReadReport, profile: Row | None) -> Iterato
             report.leave_out(place, "a turn without exactly one question and one chosen response")
             return
         made = [
-            pair
+            _pair(place, report, profile, (number, index), prompt, chosen[0], answer)
             for index, answer in enumerate(answers)
             if answer is not chosen[0]
-            for pair in _pair(place, report, profile, (number, index), prompt, chosen[0], answer)
         ]
         yield from made
-        same_act = tuple(pair.pair_id for pair in made)
+        same_act = tuple(pair.pair_id for pair in made if pair is not None)
         yield from _scores(place, report, number, prompt, chosen[0], answers, same_act)
         prompt = [*prompt, chosen[0]]
 
@@ -129,10 +112,10 @@ def _pair(
     prompt: list[Row],
     chosen: Row,
     rejected: Row,
-) -> Iterator[PreferencePair]:
+) -> PreferencePair | None:
     row, better, worse = place.row, chosen["about"], rejected["about"]
     if better.get("score") is not None and better.get("score") == worse.get("score"):
-        return
+        return None
     known = {
         "conversation_id": row.get("conversation_id"),
         "conversation_type": row.get("conversation_type"),
@@ -142,7 +125,7 @@ def _pair(
         "rejected_score": worse.get("score"),
         "user_profile": profile,
     }
-    pair = mapped_pair(
+    return mapped_pair(
         place,
         report,
         pair_id=f"{row.get('conversation_id')}:{where[0]}:{where[1]}",
@@ -153,8 +136,6 @@ def _pair(
         strength=_strength(better.get("score"), worse.get("score")),
         metadata={"turn": where[0], **{key: value for key, value in known.items() if value is not None}},
     )
-    if pair:
-        yield pair
 
 
 def _scores(
@@ -165,7 +146,7 @@ def _scores(
     chosen: Row,
     answers: list[Row],
     same_act: tuple[str, ...],
-) -> Iterator[Given]:
+) -> Iterator[Given | None]:
     """What the scores of a turn say: a rating of each response, and the order of all."""
     name = f"{place.row.get('conversation_id')}:{turn}"
     said: Row = {"user_id": place.row.get("user_id"), "prompt": prompt, "instead_of": same_act}
@@ -174,10 +155,10 @@ def _scores(
         index, score = answers.index(answer), answer["about"].get("score")
         if score is not None:
             about = {"turn": turn, "model": answer["about"].get("model_name")}
-            yield from filter(None, [mapped_feedback(
+            yield mapped_feedback(
                 place, report, Rating, feedback_id=f"{name}:{index}:rating", response=answer, value=score,
                 scale=SCALE, metadata=about, **said,
-            )])  # fmt: skip
+            )  # fmt: skip
     scores = [answer["about"].get("score") for answer in written]
     best = chosen["about"].get("score")
     if best is None or None in scores or best < max(scores):
@@ -187,8 +168,7 @@ def _scores(
     if chosen not in written or len({answer["content"].strip() for answer in written}) < len(written):
         return
     if len(written) > 2 or ranks == [1, 1]:
-        made = mapped_ranking(place, report, written, ranks, feedback_id=f"{name}:order", **said)
-        yield from filter(None, [made])
+        yield mapped_ranking(place, report, written, ranks, feedback_id=f"{name}:order", **said)
 
 
 def _strength(better: Any, worse: Any) -> Strength | None:
@@ -204,9 +184,7 @@ def _profiles(beside: Path) -> dict[Any, Row]:
     if not path.exists():
         return {}
     found = {}
-    for item in json_lines(path):
-        if isinstance(item, DataError):
-            raise item
+    for item in rows_of(path, ReadReport()):
         answers = {name: _plain(item.row.get(name)) for name in PROFILE_FIELDS}
         found[item.row.get("user_id")] = {name: text for name, text in answers.items() if text}
     return found
@@ -217,3 +195,18 @@ def _plain(answer: Any) -> Any:
     if isinstance(answer, dict):
         return answer.get("simplified") or answer.get("reside_country") or answer.get("self_described")
     return answer
+
+
+FORMAT = Format(
+    "PRISM conversations or utterances with rated responses, demographics from the survey",
+    recognises,
+    _read,
+    sources=("HannahRoseKirk/prism-alignment",),
+    files=(
+        "prism-alignment/conversations.jsonl",
+        "prism/conversations.jsonl",
+        "conversations.jsonl",
+        "utterances.jsonl",
+    ),
+    download=("conversations.jsonl", "survey.jsonl"),
+)

@@ -16,18 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.feedback import mapped_feedback, mapped_ranking, scale_of
 from synthesizeme.datasets.rows.plain import Row
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.feedback import Given, Rating, Scale
 from synthesizeme.types import SIMULATED
-
-DESCRIPTION = "prompts with lists of scored or ranked responses: UltraFeedback and its like"
-SOURCES = ("openbmb/UltraFeedback",)
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 SCORES_OF_GPT4 = Scale(lowest=1, highest=10, levels=19)
 """Overall scores of UltraFeedback."""
@@ -44,14 +38,6 @@ def recognises(row: Row) -> bool:
     items = _items(row)
     judged = {name for item in items for name in item}
     return bool(items) and any(name in row for name in _PROMPTS) and bool(judged & {*_SCORES, _RANK})
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """What was said of the responses in a file or folder."""
-    return report.given(rows_of(source, report), lambda place: _given(place, report))
-
-
-load = loader(read, DOWNLOAD)
 
 
 def _items(row: Mapping[str, Any]) -> list[Row]:
@@ -91,3 +77,11 @@ def _given(place: SourceRow, report: ReadReport) -> Iterator[Given | None]:
             reason=item.get("critique") or item.get("reason") or item.get("rationale"),
             metadata=metadata | ({SIMULATED: {"by": "gpt-4"}} if by_gpt4 else {}), **shared,
         )  # fmt: skip
+
+
+FORMAT = Format(
+    "prompts with lists of scored or ranked responses: UltraFeedback and its like",
+    recognises,
+    by_row(_given),
+    sources=("openbmb/UltraFeedback",),
+)

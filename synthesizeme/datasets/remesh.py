@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader, within
+from synthesizeme.datasets._base import Format
 from synthesizeme.datasets._words import read_words
 from synthesizeme.datasets.rows.lines import csv_cells
-from synthesizeme.datasets.rows.pairs import mapped_pair
+from synthesizeme.datasets.rows.pairs import BLANK, SAME_TEXT, mapped_pair
 from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
 from synthesizeme.errors import DataError
@@ -41,10 +41,6 @@ from synthesizeme.pairs import by_user, split_at
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import PreferencePair
 
-DESCRIPTION = "people's choices between others' written answers on polarised issues, with their own words"
-SOURCES: tuple[str, ...] = ()
-FILES = ("remesh.jsonl.gz", "remesh.jsonl", "polarized-issues-data")
-DOWNLOAD: tuple[str, ...] = ()
 WORDS = ("remesh_users.jsonl.gz", "remesh_users.jsonl")
 """Where the users' own words lie beside a file of pairs."""
 
@@ -74,24 +70,19 @@ def recognises(row: Row) -> bool:
     return len(row) == 2 and row.get("Name") == "Title"
 
 
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
+def _read(source: Origin, report: ReadReport) -> Iterator[Given]:
     """The pairs of ``remesh.jsonl.gz``, of the public tables below a folder, or of one dialogue's table."""
-    path = within(source, FILES)
-    if not isinstance(path, Path) or not _is_public(path):
-        return jsonl.read(path, report)
-    return (pair for _, pair in _public_pairs(path, report))
+    if not isinstance(source, Path) or not _is_public(source):
+        return jsonl.FORMAT.read(source, report)
+    return (pair for _, pair in _public_pairs(source, report))
 
 
-load = loader(read, DOWNLOAD)
-
-
-def words(source: Path) -> dict[str, UserWords]:
+def _words(path: Path) -> dict[str, UserWords]:
     """What each user wrote and ticked, every answer with the moment from which it counts.
 
     Raises:
         DataError: the source cannot be read, or holds no words.
     """
-    path = within(source, FILES)
     if _is_public(path):
         pairs = list(_public_pairs(path, ReadReport(skip_bad_rows=True)))
         said = _public_words(path, {author: pair.user_id for author, pair in pairs})
@@ -102,7 +93,7 @@ def words(source: Path) -> dict[str, UserWords]:
             cure = f"put {WORDS[0]} beside it"
             raise DataError("no words of its users lie beside it", source=str(path), cure=cure)
         said = read_words(beside).words
-        histories = by_user(pairs_in(jsonl.read(path, ReadReport(skip_bad_rows=True))))
+        histories = by_user(pairs_in(jsonl.FORMAT.read(path, ReadReport(skip_bad_rows=True))))
     return {user: _in_time(own, histories.get(user, [])) for user, own in said.items()}
 
 
@@ -229,9 +220,9 @@ def _choices(
         elif voter in (one.author, other.author):
             report.leave_out(place, "a text is the participant's own")
         elif not all(texts):
-            report.leave_out(place, "a response is blank")
+            report.leave_out(place, BLANK)
         elif len(texts) == 1:
-            report.leave_out(place, "both responses are the same text")
+            report.leave_out(place, SAME_TEXT)
         elif (voter, texts) in seen:
             report.leave_out(place, "second choice between the same two texts by the same participant")
         else:
@@ -254,8 +245,8 @@ def _moment(place: SourceRow) -> datetime:
     try:
         return datetime.strptime(place.row["Timestamp"], _TIME).replace(tzinfo=UTC)
     except ValueError:
-        problem = f"found {short_repr(place.row['Timestamp'])}; expected e.g. June 25, 2024 at 3:47 PM (GMT)"
-        raise place.error(problem, field="Timestamp", cure="--skip-bad-rows leaves the row out") from None
+        expected, cure = "e.g. June 25, 2024 at 3:47 PM (GMT)", "--skip-bad-rows leaves the row out"
+        raise place.unlike(place.row["Timestamp"], expected, field="Timestamp", cure=cure) from None
 
 
 def _public_words(path: Path, users: Mapping[str, str]) -> dict[str, UserWords]:
@@ -278,3 +269,12 @@ def _said(user_id: str, row: Row, written: Sequence[str]) -> UserWords:
     answers = tuple(OwnAnswer(question=name, text=given[name]) for name in written if name in given)
     polls = {name: cell for name, cell in given.items() if name not in written}
     return UserWords(user_id=user_id, answers=answers, demographics=polls)
+
+
+FORMAT = Format(
+    "people's choices between others' written answers on polarised issues, with their own words",
+    recognises,
+    _read,
+    files=("remesh.jsonl.gz", "remesh.jsonl", "polarized-issues-data"),
+    words=_words,
+)

@@ -15,20 +15,19 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from synthesizeme.datasets._synthetic_texts import KINDS, TOPICS, Defect, Topic, render
 from synthesizeme.errors import ConfigError
 from synthesizeme.pairs import by_user, resplit
-from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Side, Verdict
+from synthesizeme.types import SIMULATED, Comparison, Failure, Message, PreferencePair, Verdict
 
 __all__ = (
-    "ATTRIBUTES", "DESCRIPTION", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
+    "ATTRIBUTES", "QUALITY", "Attribute", "KnownValues", "PlantedUser", "Population",
     "load", "planted_population",
 )  # fmt: skip
 
@@ -126,8 +125,6 @@ def _strong_weight(rng: Random) -> float:
     return rng.choice((-1, 1)) * rng.uniform(*_STRONG)
 
 
-DESCRIPTION = "planted population: users with known tastes, texts rendered from them (made here, no download)"
-
 QUALITY: dict[Defect, float] = {"none": 1.0, "repeats": 0.5, "cut off": 0.25, "off topic": 0.0}
 """Quality of a response by its defect."""
 
@@ -136,12 +133,13 @@ _DEFECT_SHARES = (0.64, 0.12, 0.12, 0.12)
 
 @dataclass(frozen=True)
 class KnownValues:
-    """A `PairwiseScorer` that looks up the true value of a response."""
+    """A `PairwiseScorer` that knows what each response is worth to each user."""
 
     name: str
     noise: float
-    values: Mapping[tuple[str, str], float]
-    """Value by pair id and response text."""
+    """Temperature of the choices."""
+    value: Callable[[Comparison, str], float | None]
+    """Value of a response of a comparison to its user; None where that is not known."""
     order_sensitive: bool = False
 
     def compare(self, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
@@ -149,18 +147,17 @@ class KnownValues:
         return [self._verdict(comparison) for comparison in comparisons]
 
     def _verdict(self, comparison: Comparison) -> Verdict | Failure:
-        try:
-            first, second = (
-                self.values[comparison.pair_id, text] for text in (comparison.first, comparison.second)
-            )
-        except KeyError:
-            detail = f"pair {comparison.pair_id!r} with these texts is not of this population"
+        first, second = (self.value(comparison, text) for text in (comparison.first, comparison.second))
+        if first is None or second is None:
+            detail = f"pair {comparison.pair_id!r}: the user is not planted, or one of the texts"
             return Failure(kind="unknown_user", detail=detail)
-        probability = _sigmoid((first - second) / self.noise)
-        if first == second:
-            return Verdict(preference="tie", probability=0.5, probability_source="model")
-        side: Side = "first" if first > second else "second"
-        return Verdict(preference=side, probability=probability, probability_source="model")
+        margin = (first - second) / self.noise
+        return Verdict(
+            preference="tie" if margin == 0 else "first" if margin > 0 else "second",
+            probability=_sigmoid(margin),
+            margin=margin,
+            probability_source="model",
+        )
 
 
 @dataclass(frozen=True)
@@ -174,11 +171,12 @@ class Population:
 
     def oracle(self) -> KnownValues:
         """The scorer that knows every weight: nothing can be right more often in the long run."""
-        return KnownValues("oracle", self.noise, self._values("value", 1.0))
+        return self.answering(self.pairs, "oracle")
 
     def user_blind(self) -> KnownValues:
         """The best scorer that knows no user: it goes by the shared quality and ties where that is equal."""
-        return KnownValues("user-blind", self.noise, self._values("quality", self.quality_weight))
+        qualities = {key: self.quality_weight * known["quality"] for key, known in _facts(self.pairs).items()}
+        return KnownValues("user-blind", self.noise, lambda it, text: qualities.get((it.pair_id, text)))
 
     def oracle_accuracy(self) -> float:
         """Expected accuracy of `oracle` on these pairs: mean of max(p, 1 - p), in [0.5, 1]."""
@@ -190,12 +188,30 @@ class Population:
         """The pairs of every user."""
         return by_user(self.pairs)
 
-    def _values(self, what: str, factor: float) -> dict[tuple[str, str], float]:
-        return {
-            (pair.pair_id, text): factor * pair.metadata[f"{side}_{what}"]
-            for pair in self.pairs
-            for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text))
-        }
+    def answering(self, pool: Sequence[PreferencePair], name: str = "planted") -> KnownValues:
+        """The users, asked about any pairs that a planted population was made of: theirs or another's."""
+        facts = _facts(pool)
+
+        def value(asked: Comparison, text: str) -> float | None:
+            user, known = self.users.get(asked.user_id), facts.get((asked.pair_id, text))
+            if user is None or known is None:
+                return None
+            levels = zip(ATTRIBUTES, known["levels"], strict=True)
+            taste = sum(user.weight(attribute, known["kind"]) * level for attribute, level in levels)
+            return float(taste + self.quality_weight * known["quality"])
+
+        return KnownValues(name, self.noise, value)
+
+
+def _facts(pairs: Sequence[PreferencePair]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Kind of topic, levels and quality of every response, by pair id and text."""
+    found = {}
+    for pair in pairs:
+        about = pair.metadata
+        for side, text in (("chosen", pair.chosen_text), ("rejected", pair.rejected_text)):
+            levels, quality = about[f"{side}_levels"], about[f"{side}_quality"]
+            found[pair.pair_id, text] = {"kind": about["kind"], "levels": levels, "quality": quality}
+    return found
 
 
 def planted_population(
@@ -251,24 +267,13 @@ def planted_population(
     return Population(users, resplit(pairs, seed) if split else pairs, noise, quality)
 
 
-def load(
-    source: str | Path = "",
-    *,
-    n_users: int = 100,
-    pairs_per_user: int = 20,
-    seed: int = 0,
-    noise: float = 1.0,
-    topic_taste: float = 0.0,
-) -> list[PreferencePair]:
+def load(*, n_users: int = 100, pairs_per_user: int = 20, **options: Any) -> list[PreferencePair]:
     """The pairs of a planted population. See `planted_population` for the options.
 
     Raises:
-        ConfigError: a source was given, or an option is out of range.
+        ConfigError: an option is out of range.
     """
-    if str(source):
-        raise ConfigError(f"synthetic data are made, not read; leave out the source (found {source!r})")
-    population = planted_population(n_users, pairs_per_user, seed=seed, noise=noise, topic_taste=topic_taste)
-    return population.pairs
+    return planted_population(n_users, pairs_per_user, **options).pairs
 
 
 def _draw_pair(pair_id: str, user: PlantedUser, noise: float, quality: float, rng: Random) -> PreferencePair:

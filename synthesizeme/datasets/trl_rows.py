@@ -15,24 +15,16 @@ is the number of ``later_turns`` where the two conversations go on after the res
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from synthesizeme.datasets import jsonl
-from synthesizeme.datasets._base import loader
-from synthesizeme.datasets.rows.containers import rows_of
+from synthesizeme.datasets._base import Format, by_row
 from synthesizeme.datasets.rows.pairs import FIELDS, mapped_pair, messages
 from synthesizeme.datasets.rows.plain import Row, as_json
-from synthesizeme.datasets.rows.sources import Origin, ReadReport, SourceRow
+from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.datasets.rows.turns import NOT_PARTED, SYSTEM_COLUMNS, continued, parted, with_system
 from synthesizeme.datasets.rows.verdicts import strength_of
-from synthesizeme.feedback import Given
 from synthesizeme.types import PreferencePair
-
-DESCRIPTION = "TRL preference rows: conversational or strings, prompt apart or implicit, any further columns"
-SOURCES: tuple[str, ...] = ()
-FILES: tuple[str, ...] = ()
-DOWNLOAD: tuple[str, ...] = ()
 
 _PROMPTS = ("prompt", "conversations", "messages")
 """Columns that hold the conversation before the responses; the first that is there."""
@@ -42,15 +34,7 @@ _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
 
 def recognises(row: Row) -> bool:
     """Whether a row has a chosen and a rejected side and is in no stricter format."""
-    return {"chosen", "rejected"} <= set(row) and "context" not in row and not jsonl.recognises(row)
-
-
-def read(source: Origin, report: ReadReport) -> Iterator[Given]:
-    """The pairs of a file or folder."""
-    return report.given(rows_of(source, report), lambda place: [_pair(place, report)])
-
-
-load = loader(read, DOWNLOAD)
+    return {"chosen", "rejected"} <= set(row) and "context" not in row and not jsonl.FORMAT.recognises(row)
 
 
 def _pair(place: SourceRow, report: ReadReport) -> PreferencePair | None:
@@ -116,3 +100,10 @@ def _turns(side: Any) -> Any:
         {"role": who, "content": text.strip()} for who, text in zip(parts[::2], parts[1::2], strict=True)
     ]
     return turns[:-1] if turns[-1] == {"role": "Assistant", "content": ""} else turns
+
+
+FORMAT = Format(
+    "TRL preference rows: conversational or strings, prompt apart or implicit, any further columns",
+    recognises,
+    by_row(lambda place, report: [_pair(place, report)]),
+)

@@ -15,7 +15,6 @@ from synthesizeme.datasets import (
     lamp,
     load_dataset,
     load_words,
-    paper_format,
     read_pairs,
 )
 from synthesizeme.discovery import resource
@@ -236,7 +235,7 @@ def _registered(name: str) -> _Load:
 
 
 def _paper(hub_name: str) -> _Load:
-    return lambda data_dir: paper_format.load(find_data(hub_name, data_dir=data_dir))
+    return lambda data_dir: read_pairs(find_data(hub_name, data_dir=data_dir), format="paper-format").pairs
 
 
 def _lamp(name: str) -> _Load:

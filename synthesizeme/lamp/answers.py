@@ -44,10 +44,27 @@ def choose(scorer: PairwiseScorer, choices: Sequence[Choice]) -> list[int | Fail
     """
     if isinstance(scorer, ResponseScorer):
         return _by_reward(scorer, choices)
-    standing: list[list[int] | Failure] = [list(range(len(choice.candidates))) for choice in choices]
-    while any(isinstance(left, list) and len(left) > 1 for left in standing):
-        standing = _round(scorer, choices, standing)
-    return [left if isinstance(left, Failure) else left[0] for left in standing]
+    standing = [list(range(len(choice.candidates))) for choice in choices]
+    failed: dict[int, Failure] = {}
+    while any(len(left) > 1 for left in standing):
+        asked = [
+            (row, first, second)
+            for row, left in enumerate(standing)
+            for first, second in zip(left[::2], left[1::2], strict=False)
+        ]
+        verdicts = _verdicts(scorer, [_comparison(choices[row], *two) for row, *two in asked])
+        winners: list[list[int]] = [[] for _ in choices]
+        for (row, first, second), verdict in zip(asked, verdicts, strict=True):
+            if isinstance(verdict, Failure):
+                failed.setdefault(row, verdict)
+            else:
+                winners[row].append(second if verdict.preference == "second" else first)
+        waiting = [left[-1:] if len(left) % 2 else [] for left in standing]
+        standing = [
+            [] if row in failed else won + odd
+            for row, (won, odd) in enumerate(zip(winners, waiting, strict=True))
+        ]
+    return [failed[row] if row in failed else left[0] for row, left in enumerate(standing)]
 
 
 def _by_reward(scorer: ResponseScorer, choices: Sequence[Choice]) -> list[int | Failure]:
@@ -60,40 +77,11 @@ def _by_reward(scorer: ResponseScorer, choices: Sequence[Choice]) -> list[int | 
     return found
 
 
-def _round(
-    scorer: PairwiseScorer, choices: Sequence[Choice], standing: Sequence[list[int] | Failure]
-) -> list[list[int] | Failure]:
-    """Every second candidate against the one before it; an odd one waits."""
-    asked = [
-        (row, left[i], left[i + 1])
-        for row, left in enumerate(standing)
-        if isinstance(left, list)
-        for i in range(0, len(left) - 1, 2)
-    ]
-    comparisons = [
-        Comparison(
-            pair_id=choices[row].choice_id,
-            user_id=choices[row].user_id,
-            prompt=choices[row].prompt,
-            first=choices[row].candidates[first],
-            second=choices[row].candidates[second],
-        )
-        for row, first, second in asked
-    ]
-    verdicts = _verdicts(scorer, comparisons)
-    left_over: list[list[int] | Failure] = [left if isinstance(left, Failure) else [] for left in standing]
-    for (row, first, second), verdict in zip(asked, verdicts, strict=True):
-        winners = left_over[row]
-        if isinstance(winners, Failure):
-            continue
-        if isinstance(verdict, Failure):
-            left_over[row] = verdict
-        else:
-            winners.append(second if verdict.preference == "second" else first)
-    for left, winners in zip(standing, left_over, strict=True):
-        if isinstance(left, list) and isinstance(winners, list) and len(left) % 2:
-            winners.append(left[-1])
-    return left_over
+def _comparison(choice: Choice, first: int, second: int) -> Comparison:
+    return Comparison(
+        pair_id=choice.choice_id, user_id=choice.user_id, prompt=choice.prompt,
+        first=choice.candidates[first], second=choice.candidates[second],
+    )  # fmt: skip
 
 
 def _verdicts(scorer: PairwiseScorer, comparisons: Sequence[Comparison]) -> list[Verdict | Failure]:
@@ -198,23 +186,16 @@ def read_ranking(path: Path, data: LampSet) -> dict[str, list[str]]:
     """
     document = read_object(path)
     check_ids(path, document, [question.question_id for question in data.questions])
-    found = {}
     for question in data.questions:
-        ids = document[question.question_id]
-        known = {item.item_id for item in question.profile}
-        listed = [str(key) for key in ids] if isinstance(ids, list) else []
-        strange = [key for key in listed if key not in known]
-        if not isinstance(ids, list) or strange or len(set(listed)) < len(listed):
-            said = (
-                f"{strange[0]!r} is not in the profile"
-                if strange
-                else "expected a list of different item ids"
-            )
-            raise DataError(
-                f"question {question.question_id!r}: {said}",
-                source=str(path),
-                field=question.question_id,
-                cure="rank the profiles of this split again",
-            )
-        found[question.question_id] = listed
-    return found
+        ids, known = document[question.question_id], {item.item_id for item in question.profile}
+        if isinstance(ids, list) and known.issuperset(map(str, ids)) and len(set(map(str, ids))) == len(ids):
+            continue
+        strange = [str(key) for key in ids if str(key) not in known] if isinstance(ids, list) else []
+        said = f"{strange[0]!r} is not in the profile" if strange else "expected a list of different item ids"
+        raise DataError(
+            f"question {question.question_id!r}: {said}",
+            source=str(path),
+            field=question.question_id,
+            cure="rank the profiles of this split again",
+        )
+    return {key: list(map(str, ids)) for key, ids in document.items()}

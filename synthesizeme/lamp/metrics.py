@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from synthesizeme.datasets.lamp import Kind
 from synthesizeme.evaluation.intervals import RESAMPLES, interval
 from synthesizeme.evaluation.report import SavedReport, environment
 from synthesizeme.evaluation.tables import ABSENT, Sheet
@@ -63,7 +64,6 @@ def _longest_common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
     return lengths[-1]
 
 
-AnswerKind = Literal["reference", "label", "score", "text"]
 _Formula = Callable[[Sequence[str], Sequence[str], Sequence[str]], float]
 
 
@@ -108,7 +108,7 @@ def as_score(gold: str, answer: str, labels: Sequence[str]) -> float:
 
 
 def metrics_of(
-    kind: AnswerKind,
+    kind: Kind,
     golds: Sequence[str],
     answers: Sequence[str],
     users: Sequence[str],
@@ -237,21 +237,16 @@ class LampReport(SavedReport):
         """One table: a line for each scorer."""
         metrics = list(self.rows[0].metrics) if self.rows else []
         controls = [name for name in _CONTROLS if any(name in row.controls for row in self.rows)]
-        main = metrics[:1]
-        heading = ["scorer"]
-        for metric in metrics:
-            heading += [metric, "95 %"]
-        heading += [f"{metric}, {_CONTROLS[name]}" for name in controls for metric in main]
+        heading = ["scorer", *(cell for metric in metrics for cell in (metric, "95 %"))]
+        heading += [f"{metrics[0]}, {_CONTROLS[name]}" for name in controls]
         table = [[*heading, "no answer", "tokens a question"]]
         for row in self.rows:
             cells = [row.name]
             for metric in metrics:
                 found = row.metrics[metric]
                 cells += [f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]"]
-            for name in controls:
-                cells += [
-                    f"{row.controls[name][metric]:.3f}" if name in row.controls else ABSENT for metric in main
-                ]
+            told = [row.controls.get(name) for name in controls]
+            cells += [ABSENT if values is None else f"{values[metrics[0]]:.3f}" for values in told]
             tokens = row.tokens_per_question
             cells += [str(sum(row.failures.values())), ABSENT if tokens is None else f"{tokens:,.0f}"]
             table.append(cells)

@@ -11,13 +11,11 @@ pair of some user is taken too; who chose what in it is not kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, messages, rows_of
+from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, read_prompt, read_response, rows_of
 from synthesizeme.errors import DataError
 from synthesizeme.types import Comparison, Message, PreferencePair, Side
 
@@ -73,30 +71,24 @@ def asked_of(user_id: str, comparison: Comparison) -> Comparison:
 def _comparison(place: SourceRow) -> Comparison:
     row = place.row
     sides = next((pair for pair in SIDES if all(row.get(name) is not None for name in pair)), None)
-    if sides is None or row.get("prompt") is None:
-        raise place.error("holds no comparison", cure=_CURE)
-    prompt = messages(place, "prompt", row["prompt"], role="user")
-    texts = [_response(place, name) for name in sides]
-    if texts[0].strip() == texts[1].strip():
-        raise place.error("both responses are the same text", field=sides[1], cure=_CURE)
-    if not prompt or prompt[-1]["role"] != "user":
-        raise place.error("does not end with a user turn", field="prompt", cure=_CURE)
-    content = {"prompt": prompt, "chosen": min(texts), "rejected": max(texts)}
-    pair_id = row.get("pair_id", derived_id(content))
-    if not isinstance(pair_id, str) or not pair_id:
-        raise place.error("is no id; expected text that is not empty", field="pair_id", cure=_CURE)
     try:
-        turns = tuple(Message(**turn) for turn in prompt)
-    except ValidationError as error:
-        raise place.error(error.errors()[0]["msg"], field="prompt", cure=_CURE) from None
-    return Comparison(pair_id=pair_id, user_id=NOBODY, prompt=turns, first=texts[0], second=texts[1])
+        if sides is None or row.get("prompt") is None:
+            raise place.error("holds no comparison")
+        prompt, texts = read_prompt(place), [read_response(place, name, blank=False) for name in sides]
+        if texts[0].strip() == texts[1].strip():
+            raise place.error("both responses are the same text", field=sides[1])
+        pair_id = row.get("pair_id", _derived_id(prompt, texts))
+        if not isinstance(pair_id, str) or not pair_id:
+            raise place.error("is no id; expected text that is not empty", field="pair_id")
+    except DataError as error:
+        raise place.error(error.problem, field=error.field, cure=_CURE) from None
+    return Comparison(pair_id=pair_id, user_id=NOBODY, prompt=prompt, first=texts[0], second=texts[1])
 
 
-def _response(place: SourceRow, field: str) -> str:
-    turns = messages(place, field, place.row[field], role="assistant")
-    if len(turns) != 1 or not turns[0]["content"].strip():
-        raise place.error("found no text; expected one response", field=field, cure=_CURE)
-    return str(turns[0]["content"])
+def _derived_id(prompt: Iterable[Message], texts: Sequence[str]) -> str:
+    """An id from what is asked, whoever is asked and whichever response stands first."""
+    turns = [turn.model_dump() for turn in prompt]
+    return derived_id({"prompt": turns, "chosen": min(texts), "rejected": max(texts)})
 
 
 def answered_pair(

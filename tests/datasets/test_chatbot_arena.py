@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from synthesizeme.datasets import ReadReport, chatbot_arena, convert
+from synthesizeme.datasets import ReadReport, chatbot_arena, convert, read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.types import PreferencePair
 
@@ -21,7 +21,7 @@ def vote(**changes):
 
 
 def test_a_vote_is_a_pair(write_lines):
-    pair = chatbot_arena.load(write_lines(vote()))[0]
+    pair = read_pairs(write_lines(vote()), format="chatbot-arena").pairs[0]
     assert (pair.pair_id, pair.user_id) == ("q1", "arena_user_9")
     assert (pair.prompt[0].content, pair.chosen_text, pair.rejected_text) == ("Hi", "Hey!", "Hello.")
     assert pair.created_at == datetime.fromtimestamp(1682351591.5, UTC)
@@ -32,7 +32,7 @@ def test_a_vote_is_a_pair(write_lines):
 
 
 def test_the_other_side_can_win(write_lines):
-    pair = chatbot_arena.load(write_lines(vote(winner="model_a")))[0]
+    pair = read_pairs(write_lines(vote(winner="model_a")), format="chatbot-arena").pairs[0]
     assert (pair.chosen_text, pair.metadata["shown_first"]) == ("Hello.", "chosen")
 
 
@@ -46,7 +46,7 @@ def test_ties_and_what_cannot_be_compared_are_counted(write_lines):
         vote(),
     )
     report = ReadReport()
-    tie, bad, pair = chatbot_arena.read(path, report)
+    tie, bad, pair = chatbot_arena.FORMAT.read(path, report)
     assert (tie.responses, tie.both, bad.both) == (("Hello.", "Hey!"), None, "bad")
     assert tie.metadata["model_a"] == "koala"
     assert isinstance(pair, PreferencePair)
@@ -69,13 +69,13 @@ def test_the_release_with_one_column_for_each_winner(write_lines):
     early = row(2, "winner_model_b", response_b='["Hey!", "Fine."]')
     blank = row(1, "winner_model_a")
     report = ReadReport(user_id="all")
-    tie, pair = chatbot_arena.read(write_lines(late, early, blank), report)
+    tie, pair = chatbot_arena.FORMAT.read(write_lines(late, early, blank), report)
     assert [turn.content for turn in tie.prompt] == ["Hi", "Hello.", "And you?"]
     assert tie.responses == ("Well.", "Bad.")
     assert (pair.chosen_text, pair.user_id, pair.pair_id) == ("Hey!", "all", "2")
     assert report.reasons == {"a response is blank": 1}
     with pytest.raises(DataError, match="expected a 1 in one of winner_model_a"):
-        chatbot_arena.load(write_lines(row(4, "nobody")))
+        read_pairs(write_lines(row(4, "nobody")), format="chatbot-arena")
 
 
 def test_several_turns_are_compared_where_they_part(write_lines):
@@ -90,7 +90,7 @@ def test_several_turns_are_compared_where_they_part(write_lines):
         conversation_a=talk("Hi", "Hello.", "More", "a"),
         conversation_b=talk("Hi", "Hey!", "More", "b"),
     )
-    late, early = chatbot_arena.load(write_lines(parted_late, parted_early))
+    late, early = read_pairs(write_lines(parted_late, parted_early), format="chatbot-arena").pairs
     assert [message.content for message in late.prompt] == ["Hi", "Hello.", "How are you?"]
     assert (late.chosen_text, late.rejected_text) == ("I am code.", "Fine.")
     assert [message.content for message in early.prompt] == ["Hi"]
@@ -110,8 +110,8 @@ def test_several_turns_are_compared_where_they_part(write_lines):
 def test_malformed_votes(changes, field, write_lines):
     path = write_lines(vote(question_id="q0"), vote(**changes))
     with pytest.raises(DataError, match=rf":2: field '{field}'"):
-        chatbot_arena.load(path)
-    assert len(chatbot_arena.load(path, skip_bad_rows=True)) == 1
+        read_pairs(path, format="chatbot-arena")
+    assert len(read_pairs(path, skip_bad_rows=True, format="chatbot-arena").pairs) == 1
 
 
 def test_is_recognised(write_lines, tmp_path):

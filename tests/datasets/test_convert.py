@@ -111,7 +111,7 @@ def test_unknown_formats(write_lines, out):
         ("bad.json", b'[{"a": 1},', "not JSON"),
         ("broken.json", b'[{"a": 1},\n {"a" 2}]', r"broken\.json:2: not JSON: .* at column 7\."),
         ("README.md", b"# Title\n\nText\n", r"README\.md:1: not JSON: Expecting value at column 1\."),
-        ("mixed.json", b"[1, 2]", "item 1 of the list is not an object"),
+        ("mixed.json", b"[1, 2]", "found a number; expected an object as each item"),
         ("empty.json", b"[]", "holds no rows"),
         ("empty.csv", b"a,b\n", "holds no rows"),
         ("blank.jsonl", b"\n \n", "holds no rows"),
@@ -173,8 +173,8 @@ def test_no_two_formats_recognise_one_row(pair_row):
         ),
     }
     for expected, row in rows.items():
-        assert [name for name, module in formats().items() if module.recognises(row)] == [expected]
-    assert not any(module.recognises({}) for module in formats().values())
+        assert [name for name, known in formats().items() if known.recognises(row)] == [expected]
+    assert not any(known.recognises({}) for known in formats().values())
 
 
 def test_a_data_set_that_is_made_here_is_written_by_its_name(tmp_path):

@@ -25,15 +25,12 @@ def test_public_names_exist():
 
 @pytest.mark.parametrize("name", sorted(formats()))
 def test_a_format_is_a_whole_data_set_module(name):
-    module = formats()[name]
-    assert module.DESCRIPTION
-    assert "\n" not in module.DESCRIPTION
-    assert all(source.count("/") == 1 for source in module.SOURCES)
-    assert isinstance(module.FILES, tuple)
-    assert isinstance(module.DOWNLOAD, tuple)
-    assert callable(module.read)
-    assert "Raises:" in module.load.__doc__
-    assert module.recognises({}) is False
+    known = formats()[name]
+    assert known.description
+    assert "\n" not in known.description
+    assert all(source.count("/") == 1 for source in known.sources)
+    assert all(isinstance(names, tuple) for names in (known.sources, known.files, known.download))
+    assert known.recognises({}) is False
 
 
 def test_every_public_module_is_a_data_set():

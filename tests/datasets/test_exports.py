@@ -18,7 +18,7 @@ ASKED, SHORT, LONG = "How deep is a fathom?", "Six feet.", "A fathom is a unit o
 
 def only(rows, name, **options):
     """What one file says, once it is known as the format of this name alone."""
-    assert [it for it, module in formats().items() if module.recognises(rows[0])] == [name]
+    assert [it for it, known in formats().items() if known.recognises(rows[0])] == [name]
     found = read_feedback(rows, **options)
     assert found.format == name
     return found

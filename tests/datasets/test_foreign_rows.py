@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from synthesizeme.datasets import chatbot_arena, parse_columns, read_pairs
+from synthesizeme.datasets import parse_columns, read_pairs
 from synthesizeme.errors import ConfigError, DataError
 
 
@@ -243,7 +243,9 @@ def test_the_later_layout_of_the_arena(write_lines):
         "conversation_a": talk("Yes?"), "conversation_b": talk("No."), "timestamp": "2025-06-01 10:00:00",
         "full_conversation": [], "language": "en",
     }  # fmt: skip
-    pairs = chatbot_arena.load(write_lines(row, {**row, "id": "b2", "winner": "both_bad"}))
+    pairs = read_pairs(
+        write_lines(row, {**row, "id": "b2", "winner": "both_bad"}), format="chatbot-arena"
+    ).pairs
     assert [(pair.pair_id, pair.user_id, pair.chosen_text) for pair in pairs] == [("b1", "s1", "Yes?")]
     assert pairs[0].created_at == datetime(2025, 6, 1, 10, tzinfo=UTC)
 

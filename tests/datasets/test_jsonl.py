@@ -307,20 +307,22 @@ def test_new_files_get_the_usual_permissions(pair_row, write_lines, tmp_path):
 
 def test_load_takes_the_options_of_an_intake(pair_row, write_lines):
     path = write_lines(pair_row(1), "{}")
-    assert [pair.pair_id for pair in jsonl.load(str(path), skip_bad_rows=True)] == ["p1"]
+    assert [pair.pair_id for pair in read_pairs(str(path), skip_bad_rows=True, format="jsonl").pairs] == [
+        "p1"
+    ]
     with pytest.raises(DataError, match="user_id"):
-        jsonl.load(path)
+        read_pairs(path, format="jsonl")
 
 
 def test_recognises_only_whole_rows(pair_row):
-    assert jsonl.recognises(pair_row())
-    assert not jsonl.recognises(pair_row(score=1))
-    assert not jsonl.recognises(pair_row(prompt="Hi"))
-    assert not jsonl.recognises(without(pair_row(), "user_id"))
-    assert not jsonl.recognises(pair_row(chosen=[{"role": "model", "content": "Hi"}]))
-    assert not jsonl.recognises(pair_row(prompt=[{"role": "assistant", "content": "Hi"}]))
-    assert not jsonl.recognises(pair_row(prompt=["Hi"]))
-    assert not jsonl.recognises(pair_row(prompt=[]))
+    assert jsonl.FORMAT.recognises(pair_row())
+    assert not jsonl.FORMAT.recognises(pair_row(score=1))
+    assert not jsonl.FORMAT.recognises(pair_row(prompt="Hi"))
+    assert not jsonl.FORMAT.recognises(without(pair_row(), "user_id"))
+    assert not jsonl.FORMAT.recognises(pair_row(chosen=[{"role": "model", "content": "Hi"}]))
+    assert not jsonl.FORMAT.recognises(pair_row(prompt=[{"role": "assistant", "content": "Hi"}]))
+    assert not jsonl.FORMAT.recognises(pair_row(prompt=["Hi"]))
+    assert not jsonl.FORMAT.recognises(pair_row(prompt=[]))
 
 
 def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from synthesizeme.datasets import lamp, load_dataset
+from synthesizeme.datasets import load_dataset, read_pairs
 from synthesizeme.datasets.lamp import TASKS, lamp_pairs, lamp_task, load_lamp, planted_lamp, write_planted
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError, UnknownNameError
@@ -172,8 +172,8 @@ def drop(what, key):
         (lambda made: made["outputs"]["golds"][0].update(id="zz"), "1 questions have no entry.*1 entries belong to no question, e.g. 'zz'"),
         (lambda made: made["outputs"]["golds"][0].update(output=None), "field 'output'.*expected an answer"),
         (lambda made: made["outputs"].update(golds={}), "field 'golds'"),
-        (lambda made: made["candidates"]["candidates"][0].update(outputs=["a", "a"]), "1 different texts"),
-        (lambda made: made["candidates"]["candidates"][0].update(outputs="a"), "expected a list of texts"),
+        (lambda made: made["candidates"]["candidates"][0].update(outputs=["a", "a"]), "two or more different texts"),
+        (lambda made: made["candidates"]["candidates"][0].update(outputs="a"), "expected a list of two or more"),
         (lambda made: made.update(outputs=[1]), "one JSON object"),
     ],
 )  # fmt: skip
@@ -227,4 +227,4 @@ def test_it_is_a_data_set_that_converts(tmp_path):
     assert [pair.split for pair in pairs].count("test") == 4
     (place / "other.json").write_text("[]")
     with pytest.raises(DataError, match=r"_questions\.json"):
-        lamp.load(place / "other.json")
+        read_pairs(place / "other.json", format="lamp")

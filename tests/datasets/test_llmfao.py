@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from synthesizeme.datasets import ReadReport, convert, llmfao, load_feedback
+from synthesizeme.datasets import ReadReport, convert, llmfao, load_feedback, read_pairs
 from synthesizeme.errors import DataError
 
 
@@ -15,17 +15,17 @@ def test_the_raw_files_give_the_published_pairs_row_by_row(shared_data):
         expected = [json.loads(line) for line in stream]
     found = [
         pair.model_dump(mode="json", exclude={"created_at"})
-        for pair in llmfao.load(shared_data / "llmfao_raw")
+        for pair in read_pairs(shared_data / "llmfao_raw", format="llmfao").pairs
     ]
     assert len(found) == len(expected) == 3298
     assert all(one == two for one, two in zip(found, expected, strict=True))
 
 
 def test_a_folder_may_hold_either(shared_data, tmp_path):
-    published = llmfao.load(shared_data)
+    published = read_pairs(shared_data, format="llmfao").pairs
     shutil.copytree(shared_data / "llmfao_raw", tmp_path / "llmfao_raw")
-    assert llmfao.load(tmp_path) == published
-    assert llmfao.load(tmp_path / "llmfao_raw" / "crowd-comparisons.csv") == published
+    assert read_pairs(tmp_path, format="llmfao").pairs == published
+    assert read_pairs(tmp_path / "llmfao_raw" / "crowd-comparisons.csv", format="llmfao").pairs == published
 
 
 VOTES = [
@@ -58,7 +58,7 @@ def raw(tmp_path):
 
 def test_the_rule_on_a_few_rows(raw):
     report = ReadReport()
-    *pairs, tie = llmfao.read(raw, report)
+    *pairs, tie = llmfao.FORMAT.read(raw, report)
     assert (tie.feedback_id, tie.user_id, tie.responses) == ("llmfao-tie-00000", "llmfao_w6", ("a", "b"))
     assert tie.metadata["llm_judge"] == {"gpt4": "second"}
     assert [(pair.pair_id, pair.user_id, pair.chosen_text) for pair in pairs] == [
@@ -113,17 +113,17 @@ def test_malformed_votes(raw, line, field):
     path = raw / "crowd-comparisons.csv"
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(DataError, match=r"crowd-comparisons.csv:9: ") as caught:
-        llmfao.load(raw)
+        read_pairs(raw, format="llmfao")
     assert caught.value.field == field
-    assert len(llmfao.load(raw, skip_bad_rows=True)) == 3
+    assert len(read_pairs(raw, skip_bad_rows=True, format="llmfao").pairs) == 3
 
 
 def test_a_missing_file_is_named(raw):
     (raw / "pairs-crowd.jsonl.gz").unlink()
     with pytest.raises(DataError, match=r"pairs-crowd.jsonl.gz: there is no such file"):
-        llmfao.load(raw)
+        read_pairs(raw, format="llmfao")
 
 
 def test_the_given_splits_are_60_20_20_within_workers(shared_data):
-    sizes = Counter(pair.split for pair in llmfao.load(shared_data))
+    sizes = Counter(pair.split for pair in read_pairs(shared_data, format="llmfao").pairs)
     assert sizes == {"train": 1981, "validation": 661, "test": 656}

@@ -27,7 +27,7 @@ def test_roles_splits_and_ids(write_lines):
         row(split="dev", context=longer),
         row(split=None, conversation_id="c1:0", user_id=7),
     )
-    pairs = paper_format.load(path)
+    pairs = read_pairs(path, format="paper-format").pairs
     assert [pair.pair_id for pair in pairs] == ["c1:0:0", "c1:0:1", "c1:1:0", "c1:0:0:0"]
     assert [pair.split for pair in pairs] == ["validation", "test", "validation", None]
     assert [message.role for message in pairs[2].prompt] == ["user", "assistant", "user"]
@@ -39,7 +39,7 @@ def test_roles_splits_and_ids(write_lines):
 
 @pytest.mark.parametrize("shape", [lambda turn: turn, lambda turn: [turn], lambda turn: turn["content"]])
 def test_responses_in_any_shape(shape, write_lines):
-    pair = paper_format.load(write_lines(row(chosen=shape(YES), rejected=shape(NO))))[0]
+    pair = read_pairs(write_lines(row(chosen=shape(YES), rejected=shape(NO))), format="paper-format").pairs[0]
     assert (pair.chosen_text, pair.rejected_text, pair.chosen[0].role) == ("Yes.", "No.", "assistant")
 
 
@@ -52,7 +52,7 @@ def test_rows_that_make_no_pair_are_counted_not_fatal(write_lines):
         row(),
     )
     report = ReadReport()
-    assert len(list(paper_format.read(path, report))) == 1
+    assert len(list(paper_format.FORMAT.read(path, report))) == 1
     assert [(item.line, item.reason) for item in report.left_out] == [
         (1, "both responses are the same text"),
         (2, "a response is blank"),
@@ -75,15 +75,16 @@ def test_rows_that_make_no_pair_are_counted_not_fatal(write_lines):
 def test_malformed_rows_raise_or_are_listed(bad, field, write_lines):
     path = write_lines(row(), bad)
     with pytest.raises(DataError, match=rf"pairs.jsonl:2: field '({field})'"):
-        paper_format.load(path)
-    assert len(paper_format.load(path, skip_bad_rows=True)) == 1
+        read_pairs(path, format="paper-format")
+    assert len(read_pairs(path, skip_bad_rows=True, format="paper-format").pairs) == 1
 
 
 def test_rows_without_conversation_get_derived_ids(write_lines):
     changed = row(rejected={**NO, "content": "Never."})
-    pairs = paper_format.load(
-        write_lines({**row(), "conversation_id": None}, {**changed, "conversation_id": None})
-    )
+    pairs = read_pairs(
+        write_lines({**row(), "conversation_id": None}, {**changed, "conversation_id": None}),
+        format="paper-format",
+    ).pairs
     assert len({pair.pair_id for pair in pairs}) == 2
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from synthesizeme.datasets import ReadReport, convert, prism, read_feedback
+from synthesizeme.datasets import ReadReport, convert, prism, read_feedback, read_pairs
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import Ranking, Rating, kinds_of, pairs_in
 from synthesizeme.types import Strength
@@ -40,7 +40,7 @@ SURVEY = {
 
 def test_chosen_against_each_other_response_of_its_turn(write_lines):
     report = ReadReport()
-    given = list(prism.read(write_lines(CONVERSATION, name="conversations.jsonl"), report))
+    given = list(prism.FORMAT.read(write_lines(CONVERSATION, name="conversations.jsonl"), report))
     pairs = list(pairs_in(given))
     assert [(pair.pair_id, pair.chosen_text, pair.rejected_text) for pair in pairs] == [
         ("c0:0:0", "Oslo.", "Rome."),
@@ -80,7 +80,10 @@ def test_the_survey_beside_it_gives_the_profile(write_lines):
     path = write_lines(
         CONVERSATION, {**CONVERSATION, "conversation_id": "c1", "user_id": "u9"}, name="conversations.jsonl"
     )
-    profiles = {pair.user_id: pair.metadata.get("user_profile") for pair in prism.load(path.parent)}
+    profiles = {
+        pair.user_id: pair.metadata.get("user_profile")
+        for pair in read_pairs(path.parent, format="prism").pairs
+    }
     assert profiles == {
         "user0": {
             "age": "25-34 years old", "gender": "Female", "study_locale": "uk", "religion": "No Affiliation",
@@ -102,22 +105,26 @@ def test_utterances_give_the_same_pairs(write_lines):
         for index, turn in enumerate(HISTORY)
         if turn["role"] == "model"
     ]  # fmt: skip
-    long_form = prism.load(write_lines(*utterances, name="utterances.jsonl"))
-    assert long_form == prism.load(write_lines(CONVERSATION, name="conversations.jsonl"))
-    assert prism.recognises(utterances[0])
+    long_form = read_pairs(write_lines(*utterances, name="utterances.jsonl"), format="prism").pairs
+    assert (
+        long_form == read_pairs(write_lines(CONVERSATION, name="conversations.jsonl"), format="prism").pairs
+    )
+    assert prism.FORMAT.recognises(utterances[0])
 
 
 def test_a_turn_that_was_not_decided_ends_the_conversation(write_lines):
     history = [said(0, "Where to?"), answer(0, 0, "Rome.", 40), answer(0, 1, "Oslo.", 90), *HISTORY[5:]]
     report = ReadReport()
-    assert list(prism.read(write_lines({**CONVERSATION, "conversation_history": history}), report)) == []
+    assert (
+        list(prism.FORMAT.read(write_lines({**CONVERSATION, "conversation_history": history}), report)) == []
+    )
     assert report.reasons == {"a turn without exactly one question and one chosen response": 1}
 
 
 @pytest.mark.parametrize("history", [None, [{"turn": 0}], [{**said(0, "Hi"), "turn": "first"}]])
 def test_malformed_conversations(history, write_lines):
     with pytest.raises(DataError, match=r":1: field 'conversation_history'"):
-        prism.load(write_lines({**CONVERSATION, "conversation_history": history}))
+        read_pairs(write_lines({**CONVERSATION, "conversation_history": history}), format="prism")
 
 
 def test_is_recognised_in_a_folder(write_lines, tmp_path):

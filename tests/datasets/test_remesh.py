@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from synthesizeme.datasets import ReadReport, convert, load_dataset, load_words, remesh, resplit
+from synthesizeme.datasets import ReadReport, convert, load_dataset, load_words, read_pairs, remesh, resplit
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import LONGEST_TEXT
 
@@ -59,12 +59,12 @@ def public(tmp_path):
 @pytest.fixture(scope="module")
 def pairs(shared_data):
     """Those of the shared file, 11,816 of them."""
-    return remesh.load(shared_data)
+    return read_pairs(shared_data, format="remesh").pairs
 
 
 @pytest.fixture(scope="module")
 def words(shared_data):
-    return remesh.words(shared_data)
+    return load_words("remesh", data_dir=shared_data)
 
 
 def at(minute):
@@ -73,7 +73,7 @@ def at(minute):
 
 def test_the_public_tables_give_pairs_in_time_order_numbered_as_they_stand(public):
     report = ReadReport()
-    pairs = list(remesh.read(public, report))
+    pairs = list(remesh.FORMAT.read(public, report))
     assert [(it.pair_id, it.user_id, it.chosen_text, it.rejected_text, it.created_at) for it in pairs] == [
         ("remesh-0", "remesh_parks_0", "The old trees.", "The ponds.", at(45)),
         ("remesh-1", "remesh_parks_1", "The ponds.", "Room to run.", at(47)),
@@ -93,7 +93,7 @@ def test_the_public_tables_give_pairs_in_time_order_numbered_as_they_stand(publi
 
 
 def test_public_words_count_from_the_first_choice_on_their_question_or_the_next(public):
-    words = remesh.words(public)
+    words = remesh.FORMAT.words(public)
     first, third = words["remesh_parks_1"], words["remesh_parks_2"]
     assert words.keys() == {"remesh_parks_1", "remesh_parks_2"}  # the second ticked and wrote nothing
     assert [(it.question, it.text, it.answered_at) for it in first.answers] == [
@@ -123,7 +123,7 @@ def test_an_answer_is_not_read_before_its_user_has_reached_the_question(pairs, w
 
 
 def test_the_shared_pairs_and_words(shared_data, pairs, words):
-    assert load_dataset("remesh", data_dir=shared_data) == pairs
+    assert tuple(load_dataset("remesh", data_dir=shared_data)) == pairs
     assert load_words("remesh", data_dir=shared_data) == words
     assert (len(pairs), len(words)) == (11_816, 670)
     assert {pair.user_id for pair in pairs} == words.keys()
@@ -156,7 +156,11 @@ def test_is_recognised_in_a_folder_and_read_from_one_table(public, tmp_path):
     report = convert(public, tmp_path / "out.jsonl")
     assert (report.format, report.pairs_written) == ("remesh", 4)
     table = public / "City parks" / "parks_preference.csv"
-    assert remesh.load(table) == remesh.load(public) == load_dataset("remesh", data_dir=tmp_path)
+    assert (
+        read_pairs(table, format="remesh").pairs
+        == read_pairs(public, format="remesh").pairs
+        == tuple(load_dataset("remesh", data_dir=tmp_path))
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,23 +176,23 @@ def test_malformed_votes(public, row, field):
     with table.open("a", newline="") as stream:
         csv.writer(stream).writerow(row)
     with pytest.raises(DataError, match=r"parks_preference.csv:15: ") as caught:
-        remesh.load(public)
+        read_pairs(public, format="remesh")
     assert caught.value.field == field
-    assert len(remesh.load(public, skip_bad_rows=True)) == 4
+    assert len(read_pairs(public, skip_bad_rows=True, format="remesh").pairs) == 4
 
 
 def test_what_is_not_there_is_named(public, tmp_path, pair_row, write_lines):
     (public / "City parks" / "parks_verbatim_map.csv").unlink()
     with pytest.raises(DataError, match=r"parks_verbatim_map.csv: there is no such file"):
-        remesh.load(public)
+        read_pairs(public, format="remesh")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match=r"holds no \*_preference.csv.*polarized-issues-data"):
-        remesh.load(empty)
+        read_pairs(empty, format="remesh")
     path = write_lines(pair_row(), name="remesh.jsonl")
-    assert len(remesh.load(path)) == 1
+    assert len(read_pairs(path, format="remesh").pairs) == 1
     with pytest.raises(DataError, match=r"no words of its users.*remesh_users.jsonl.gz"):
-        remesh.words(path)
+        remesh.FORMAT.words(path)
 
 
 def test_a_data_set_without_words_has_none(shared_data):

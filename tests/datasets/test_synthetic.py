@@ -14,7 +14,6 @@ from sklearn.linear_model import LogisticRegression
 from synthesizeme import discovery
 from synthesizeme.datasets.synthetic import (
     ATTRIBUTES,
-    DESCRIPTION,
     QUALITY,
     KnownValues,
     Population,
@@ -254,7 +253,6 @@ def test_weights_come_back_from_the_choices() -> None:
 
 def test_it_is_registered_and_loads_by_its_options() -> None:
     assert "synthetic" in discovery.names("synthesizeme.datasets")
-    assert "planted" in DESCRIPTION
     assert load(n_users=3, pairs_per_user=2, seed=7) == planted_population(3, 2, seed=7).pairs
 
 
@@ -263,5 +261,3 @@ def test_all_wrong_settings_are_named_together() -> None:
         planted_population(0, 0, noise=0, topic_taste=2, quality=-1)
     assert len(caught.value.problems) == 5
     assert "noise is 0; expected more than 0" in str(caught.value)
-    with pytest.raises(ConfigError, match="leave out the source"):
-        load("pairs.jsonl")

@@ -1,6 +1,6 @@
 import pytest
 
-from synthesizeme.datasets import ReadReport, trl_rows
+from synthesizeme.datasets import ReadReport, read_pairs, trl_rows
 from synthesizeme.errors import DataError
 
 HI = {"role": "user", "content": "Hi"}
@@ -32,7 +32,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_gives_the_same_pair(shape, write_lines):
-    pair = trl_rows.load(write_lines(SHAPES[shape]), user_id="me")[0]
+    pair = read_pairs(write_lines(SHAPES[shape]), user_id="me", format="trl-rows").pairs[0]
     assert [message.model_dump() for message in (*pair.prompt, *pair.chosen, *pair.rejected)] == [HI, YES, NO]
     assert pair.user_id == "me"
 
@@ -46,14 +46,14 @@ def test_rows_that_name_their_user_keep_it_and_everything_else(write_lines):
         "metadata": {"a": 1},
         "pair_id": "x",
     }
-    pair = trl_rows.load(write_lines(row), user_id="me")[0]
+    pair = read_pairs(write_lines(row), user_id="me", format="trl-rows").pairs[0]
     assert (pair.user_id, pair.split, pair.pair_id) == ("12", "validation", "x")
     assert pair.metadata == {"score_chosen": 8.5, "a": 1}
 
 
 def test_without_a_user_there_is_a_cure(write_lines):
     with pytest.raises(DataError, match=r":1: field 'user_id'.*--user"):
-        trl_rows.load(write_lines(SHAPES["strings"]))
+        read_pairs(write_lines(SHAPES["strings"]), format="trl-rows")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_without_a_user_there_is_a_cure(write_lines):
 def test_malformed_rows(row, field, write_lines):
     path = write_lines(row, SHAPES["strings"])
     with pytest.raises(DataError, match=rf":1: field '{field}'"):
-        trl_rows.load(path, user_id="me")
-    assert len(trl_rows.load(path, user_id="me", skip_bad_rows=True)) == 1
+        read_pairs(path, user_id="me", format="trl-rows")
+    assert len(read_pairs(path, user_id="me", skip_bad_rows=True, format="trl-rows").pairs) == 1
 
 
 def test_conversations_that_do_not_meet_make_no_pair(write_lines):
@@ -79,7 +79,7 @@ def test_conversations_that_do_not_meet_make_no_pair(write_lines):
         {"chosen": [HI, YES], "rejected": [HI, YES]},
         {"prompt": "Hi", "chosen": "a", "rejected": "a "},
     ]
-    assert list(trl_rows.read(write_lines(*rows), report)) == []
+    assert list(trl_rows.FORMAT.read(write_lines(*rows), report)) == []
     assert report.reasons == {
         "the two conversations have no differing responses to a common prompt": 2,
         "both responses are the same text": 1,

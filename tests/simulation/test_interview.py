@@ -117,7 +117,7 @@ def test_a_pool_takes_plain_rows_messages_and_pairs(tmp_path):
     [
         ({"prompt": "Why?", "first": "Because."}, "holds no comparison"),
         ({**ROW, "second": " Because. "}, "same text"),
-        ({**ROW, "second": ""}, "second.*found no text"),
+        ({**ROW, "second": ""}, "second.*is blank"),
         ({**ROW, "prompt": [{"role": "assistant", "content": "Hi"}]}, "does not end with a user turn"),
         ({**ROW, "prompt": " "}, "blank"),
         ({**ROW, "pair_id": 7}, "is no id"),

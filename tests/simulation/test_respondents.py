@@ -13,7 +13,6 @@ from synthesizeme.errors import ConfigError, DataError, UnreadableError
 from synthesizeme.profile import UserProfile
 from synthesizeme.simulation.pool import pool_of
 from synthesizeme.simulation.respondents import (
-    PlantedRespondents,
     persona_id,
     persona_of,
     planted_respondents,
@@ -129,7 +128,7 @@ def test_each_user_can_be_asked_a_drawn_part_of_the_pool():
 
 def test_impossible_wishes_are_listed_together():
     with pytest.raises(ConfigError, match=r"no user.*nothing to ask.*per_user is 0.*noise is -1"):
-        simulate(PlantedRespondents(planted_population(1, 1), []), {}, [], per_user=0, noise=-1)
+        simulate(planted_population(1, 1).answering([]), {}, [], per_user=0, noise=-1)
 
 
 def test_who_has_no_persona_cannot_be_played():
@@ -139,7 +138,7 @@ def test_who_has_no_persona_cannot_be_played():
 
 def test_planted_users_value_their_own_pairs_as_their_population_does():
     population = planted_population(4, 5, seed=2, topic_taste=0.5)
-    planted = PlantedRespondents(population, population.pairs)
+    planted = population.answering(population.pairs)
     for item in population.pairs:
         (verdict,) = planted.compare([item.compare("chosen_first")])
         assert isinstance(verdict, Verdict)

@@ -9,10 +9,12 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from synthesizeme.datasets.rows.lines import parse_json
+from synthesizeme.datasets.rows.plain import Row
 from synthesizeme.datasets.rows.sources import SourceRow
 from synthesizeme.datasets.rows.turns import SYSTEM_COLUMNS
 from synthesizeme.errors import ConfigError, DataError
@@ -75,17 +77,12 @@ def as_named(found: Iterable[RowOrError], columns: Mapping[str, str]) -> Iterato
 
     A column may be one within an object, its name after that of the object and a dot: ``meta.rater``.
     """
-    for place in found:
-        if isinstance(place, DataError) or not columns:
-            yield place
-            continue
+
+    def named(place: SourceRow) -> Row:
         row = {name: value for name, value in place.row.items() if name not in columns.values()}
-        try:
-            row.update({field: _named(place, field, column) for field, column in columns.items()})
-        except DataError as error:
-            yield error
-        else:
-            yield SourceRow(place.source, place.line, row)
+        return row | {field: _named(place, field, column) for field, column in columns.items()}
+
+    return _changed(found, named) if columns else iter(found)
 
 
 def unfolded(found: Iterable[RowOrError], note: Callable[[str], None]) -> Iterator[RowOrError]:
@@ -118,21 +115,24 @@ def unfolded(found: Iterable[RowOrError], note: Callable[[str], None]) -> Iterat
         if name not in (*TEXTS, *messages)
         and 2 * sum(not isinstance(_value(text), str) for text in texts) >= len(texts)
     ]
-    for place in chain(first, rest):
-        if isinstance(place, DataError):
-            yield place
-            continue
+
+    def unfold(place: SourceRow) -> Row:
         row = dict(place.row)
-        row.update({name: None for name in _OPTIONAL if row.get(name) == ""})
-        row.update({name: _value(row[name]) for name in values if isinstance(row.get(name), str)})
+        row |= {name: None for name in _OPTIONAL if row.get(name) == ""}
+        row |= {name: _value(row[name]) for name in values if isinstance(row.get(name), str)}
+        filled = [name for name in messages if isinstance(row.get(name), str) and row[name].strip()]
+        return row | {name: _messages(place, name) for name in filled}
+
+    yield from _changed(chain(first, rest), unfold)
+
+
+def _changed(found: Iterable[RowOrError], change: Callable[[SourceRow], Row]) -> Iterator[RowOrError]:
+    """Rows as `change` gives them, or the errors that it raises; errors stay as they are."""
+    for place in found:
         try:
-            for name in messages:
-                if isinstance(row.get(name), str) and row[name].strip():
-                    row[name] = _messages(place, name)
+            yield place if isinstance(place, DataError) else replace(place, row=change(place))
         except DataError as error:
             yield error
-        else:
-            yield SourceRow(place.source, place.line, row)
 
 
 def _named(place: SourceRow, field: str, column: str) -> Any:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +23,8 @@ from synthesizeme.datasets.rows.sources import (
     SourceRow,
     split_of,
 )
-from synthesizeme.datasets.rows.workbooks import WORKBOOK_SUFFIX, sheet_names, workbook_rows
+from synthesizeme.datasets.rows.workbooks import WORKBOOK_SUFFIX, workbook_rows
 from synthesizeme.errors import DataError
-from synthesizeme.plain_text import short_repr
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json", *CSV_SUFFIXES)
 """Endings of text files that rows are read from; one of a compression may follow."""
@@ -206,25 +206,17 @@ def rows_of(source: Origin, report: ReadReport) -> Iterator[SourceRow]:
     if isinstance(source, HeldRows):
         yield from _read(source.numbered(), report)
     elif isinstance(source, HeldText):
-        yield from _read(_rows(source), report)
+        yield from _read(_rows(source, report), report)
     else:
         for file in data_files(source, split=report.split):
-            _note_sheets(file.path, report)
-            yield from _of_split(_read(_rows(file.path), report), file)
-
-
-def _note_sheets(path: Path, report: ReadReport) -> None:
-    if path.name.endswith(WORKBOOK_SUFFIX) and len(names := sheet_names(path)) > 1:
-        report.notes.append(f"of {path.name} the first sheet is read, {short_repr(names[0])} of {len(names)}")
+            yield from _of_split(_read(_rows(file.path, report), report), file)
 
 
 def is_csv(source: Origin) -> bool:
     """Whether the rows of a source come from CSV, whose first line is taken for its header."""
-    if (
-        isinstance(source, HeldRows)
-        or source.is_dir()
-        or (isinstance(source, Path) and source.suffix in (*_BINARY, WORKBOOK_SUFFIX))
-    ):
+    if isinstance(source, HeldRows):
+        return False
+    if isinstance(source, Path) and (source.is_dir() or source.suffix in (*_BINARY, WORKBOOK_SUFFIX)):
         return False
     name = source.name.removesuffix(source.suffix) if source.suffix in COMPRESSED else source.name
     return name.endswith((*CSV_SUFFIXES, ".txt"))
@@ -236,17 +228,15 @@ def _read(found: Iterable[SourceRow | DataError], report: ReadReport) -> Iterato
 
 def _of_split(places: Iterator[SourceRow], file: DataFile) -> Iterator[SourceRow]:
     for place in places:
-        if file.split is not None and place.row.get("split") is None:
-            yield SourceRow(place.source, place.line, {**place.row, "split": file.split})
-        else:
-            yield place
+        named = file.split is None or place.row.get("split") is not None
+        yield place if named else replace(place, row={**place.row, "split": file.split})
 
 
-def _rows(path: File) -> Iterator[SourceRow | DataError]:
+def _rows(path: File, report: ReadReport) -> Iterator[SourceRow | DataError]:
     if isinstance(path, Path) and path.suffix in _BINARY:
         return _numbered(path, _BINARY[path.suffix])
     if path.name.endswith(WORKBOOK_SUFFIX):
-        return workbook_rows(path)
+        return workbook_rows(path, report.notes.append)
     name = path.name.removesuffix(path.suffix) if path.suffix in COMPRESSED else path.name
     if name.endswith(CSV_SUFFIXES):
         return csv_rows(path)

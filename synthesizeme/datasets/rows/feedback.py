@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 from synthesizeme.datasets.rows.pairs import (
     BLANK,
     CURE,
-    EXPECTED,
     SAME_TEXT,
     addressed,
     mapped_pair,
-    messages,
     named_user,
+    response_text,
     unasked,
     validated,
 )
@@ -38,6 +37,7 @@ SAY_SCALE = (
 """The cure for ratings of which it is not known what could be given."""
 ALIKE = "all responses are ranked alike"
 _SCALE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:\.\.|to|–|-)\s*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+))?\s*")
+_ONE = "give the response that it is for, as text or one message, or leave such rows out with --skip-bad-rows"
 _NOT_SAID = ("feedback_id", "split", "metadata", "reason", "instead_of")
 """Fields that have no say in a derived id."""
 _CURES = {
@@ -89,7 +89,7 @@ def scale_of(place: SourceRow, report: ReadReport, given: Any) -> Scale:
         except ConfigError as error:
             raise place.error(str(error).removeprefix("scale: "), field="scale", cure=SAY_SCALE) from None
     if isinstance(given, Mapping):
-        return validated(place, Scale, given, EXPECTED, SAY_SCALE)
+        return validated(place, Scale, given, SAY_SCALE)
     if report.scale is not None:
         return report.scale
     raise place.error("it is not said what ratings could be given", field="scale", cure=SAY_SCALE)
@@ -104,8 +104,8 @@ def strict_feedback(place: SourceRow, report: ReadReport) -> Judgement | None:
     row = {name: value for name, value in place.row.items() if value is not None}
     kind = KINDS.get(str(row.get("kind")))
     if kind is None:
-        problem = f"found {short_repr(row.get('kind'))}; expected {', '.join(KINDS)}"
-        raise place.error(problem, field="kind", cure="correct it; a choice between two has no kind")
+        cure = "correct it; a choice between two has no kind"
+        raise place.unlike(row.get("kind"), ", ".join(KINDS), field="kind", cure=cure)
     if unknown := [name for name in row if name not in kind.model_fields]:
         problem = f"is not a field of a {row['kind']}; expected {', '.join(kind.model_fields)}"
         raise place.error(problem, field=unknown[0][:80], cure="put it into metadata")
@@ -134,9 +134,9 @@ def mapped_feedback(place: SourceRow, report: ReadReport, kind: type[Kind], **fi
         row = addressed(place, report, "feedback_id", fields)
         for field in ("response", "original", "edited"):
             if field in row:
-                row[field] = _text(place, field, row[field])
+                row[field] = response_text(place, field, row[field], _ONE)
         if "responses" in row:
-            row["responses"] = [_text(place, "responses", it) for it in row["responses"]]
+            row["responses"] = [response_text(place, "responses", it, _ONE) for it in row["responses"]]
         texts = [
             *row.get("responses", ()),
             *(row[it] for it in ("response", "original", "edited") if it in row),
@@ -200,26 +200,16 @@ def _rank(place: SourceRow, value: Any) -> int:
     except (TypeError, ValueError):
         number = 0.5
     if isinstance(value, bool) or not number.is_integer() or number < 1:
-        problem = f"found {short_repr(value)}; expected a whole number from 1, the best"
-        raise place.error(problem, field="ranks", cure=_CURES["ranks"])
+        expected = "a whole number from 1, the best"
+        raise place.unlike(value, expected, field="ranks", cure=_CURES["ranks"])
     return int(number)
-
-
-def _text(place: SourceRow, field: str, value: Any) -> str:
-    if value is None:
-        cure = "give the response that it is for, or leave such rows out with --skip-bad-rows"
-        raise place.error("is missing", field=field, cure=cure)
-    turns = messages(place, field, value, role="assistant")
-    if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field, cure=CURE)
-    return str(turns[0]["content"])
 
 
 def _admitted(place: SourceRow, report: ReadReport, kind: type[Kind], row: Row) -> Kind | None:
     """A value of the kind with its id, unless it was seen before."""
     given = row.get("feedback_id")
     try:
-        made = validated(place, kind, {**row, "feedback_id": given or "derived"}, EXPECTED, CURE)
+        made = validated(place, kind, {**row, "feedback_id": given or "derived"})
     except DataError as error:
         cure = _CURES.get(re.split(r"[.\[]", error.field or "")[0], CURE)
         raise place.error(error.problem, field=error.field, cure=cure) from None
@@ -227,5 +217,5 @@ def _admitted(place: SourceRow, report: ReadReport, kind: type[Kind], row: Row) 
         said = made.model_dump(mode="json", exclude=set(_NOT_SAID))
         digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode("utf-8", "surrogatepass"))
         name = f"{made.kind}-{digest.hexdigest()[:16]}"
-        made = validated(place, kind, {**row, "feedback_id": name}, EXPECTED, CURE)
+        made = validated(place, kind, {**row, "feedback_id": name})
     return report.admit(place, made, id_is_derived=not given)

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
@@ -71,18 +72,10 @@ def json_items(path: File) -> Iterator[SourceRow | DataError]:
     source = str(path)
     with open_bytes(path) as stream:
         for number, (line, offset, raw) in enumerate(_items(stream, source), start=1):
-            try:
-                value = parse_json(raw, source=source, line=line, offset=offset)
-            except DataError as error:
-                if error.problem.startswith("not JSON"):  # where the next item begins is then not known
-                    raise
-                yield error
-                continue
-            if isinstance(value, dict):
-                yield SourceRow(source, number, value)
-            else:
-                problem = f"item {number} of the list is not an object"
-                yield DataError(problem, source=source, line=number, cure="give each row as one object")
+            found = _row(raw, source, line, offset, "an object as each item")
+            if isinstance(found, DataError) and found.problem.startswith("not JSON"):
+                raise found  # where the next item begins is not known
+            yield found if isinstance(found, DataError) else SourceRow(source, number, found)
 
 
 def _rows(
@@ -97,20 +90,21 @@ def _rows(
                 cure="write one JSON object per line; a single pair should be far shorter",
             )
         elif raw.strip():
-            try:
-                value = parse_json(_without_comma(raw), source=source, line=line, offset=offset)
-            except DataError as error:
-                yield error
-                continue
-            if isinstance(value, dict):
-                yield SourceRow(source, line, value)
-            else:
-                yield DataError(
-                    f"found {_kind(value)}; expected one JSON object per line",
-                    source=source,
-                    line=line,
-                    cure=cure,
-                )
+            found = _row(_without_comma(raw), source, line, offset, "one JSON object per line", cure)
+            yield found if isinstance(found, DataError) else SourceRow(source, line, found)
+
+
+def _row(
+    raw: bytes, source: str, line: int, offset: int, expected: str, cure: str = "give each row as one object"
+) -> Row | DataError:
+    """The object that some bytes spell, or the error that they are; see `parse_json`."""
+    try:
+        value = parse_json(raw, source=source, line=line, offset=offset)
+    except DataError as error:
+        return error
+    if isinstance(value, dict):
+        return value
+    return DataError(f"found {_kind(value)}; expected {expected}", source=source, line=line, cure=cure)
 
 
 def _without_comma(raw: bytes) -> bytes:
@@ -290,12 +284,7 @@ def csv_rows(path: File) -> Iterator[SourceRow | DataError]:
     lines = csv_cells(path, delimiter=None)
     number, header = next(lines, (0, []))
     header = [name.strip() for name in header]
-    named = [name for name in header if name]
-    if twice := [name for name in named if named.count(name) > 1]:
-        problem = f"two columns have the name {twice[0][:80]!r}"
-        raise DataError(
-            problem, source=str(path), line=number, cure=f"rename or remove one of them; {NO_HEADER}"
-        )
+    refuse_twice(header, str(path), number, f"; {NO_HEADER}")
     for line, cells in lines:
         width = len(header)
         unnamed = [cell for name, cell in zip(header[1:], cells[1:], strict=False) if not name]
@@ -306,6 +295,18 @@ def csv_rows(path: File) -> Iterator[SourceRow | DataError]:
         else:
             row = {name: cell for name, cell in zip(header, cells, strict=False) if name}
             yield SourceRow(str(path), line, row)
+
+
+def refuse_twice(header: Iterable[str], source: str, line: int, further_cure: str = "") -> None:
+    """Refuse a header with two columns of one name; blank names are none.
+
+    Raises:
+        DataError: names the first such name.
+    """
+    counts = Counter(name for name in header if name)
+    if twice := [name for name, number in counts.items() if number > 1]:
+        problem, cure = f"two columns have the name {twice[0][:80]!r}", "rename or remove one of them"
+        raise DataError(problem, source=source, line=line, cure=cure + further_cure)
 
 
 def csv_cells(path: File, *, delimiter: str | None = ",") -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -73,7 +73,8 @@ def strict_pair(place: SourceRow, report: ReadReport | None = None) -> Preferenc
         fields["user_id"] = report.user_id
         report.own(place)
     try:
-        return _validated(place, {**fields, "pair_id": fields.get("pair_id") or derived_id(fields)})
+        pair_id = fields.get("pair_id") or derived_id(fields)
+        return validated(place, PreferencePair, {**fields, "pair_id": pair_id})
     except DataError as error:
         cure = NOBODY if nobody and error.field == "user_id" else error.cure
         raise place.error(error.problem, field=error.field, cure=cure) from None
@@ -123,7 +124,7 @@ def mapped_pair(place: SourceRow, report: ReadReport, **fields: Any) -> Preferen
             return None
         if derived := has_no_id(fields):
             fields["pair_id"] = derived_id(fields)
-        pair = _validated(place, fields)
+        pair = validated(place, PreferencePair, fields)
     except DataError as error:
         report.refuse(place, error)
         return None
@@ -210,7 +211,11 @@ def _no_pair(fields: Mapping[str, Sequence[Row]]) -> str | None:
 
 
 def validated(
-    place: SourceRow, model: type[Value], fields: Mapping[str, Any], expected: Mapping[str, str], cure: str
+    place: SourceRow,
+    model: type[Value],
+    fields: Mapping[str, Any],
+    cure: str = CURE,
+    expected: Mapping[str, str] = EXPECTED,
 ) -> Value:
     """The fields of a row as a typed value.
 
@@ -218,8 +223,8 @@ def validated(
         place: Where the row stands.
         model: Type of the value.
         fields: Its fields.
-        expected: What should stand in a field, by the first word of pydantic's name for the problem.
         cure: What the reader can do about a problem.
+        expected: What should stand in a field, by the first word of pydantic's name for the problem.
 
     Raises:
         DataError: names the place, the field, what was found and what was expected.
@@ -230,17 +235,13 @@ def validated(
         found = error.errors(include_url=False)
     # Where a message is wrong, pydantic also calls the list without it too short: that is no second problem.
     problems = [problem for problem in found if problem["type"] != "too_short" or not problem["input"]]
-    field, problem = _in_words(problems[0], expected, tuple(model.model_fields))
+    field, problem = _in_words(problems[0], expected, model.model_fields)
     more = f" (and {len(problems) - 1} more in this row)" if len(problems) > 1 else ""
     raise place.error(problem + more, field=field, cure=cure)
 
 
-def _validated(place: SourceRow, fields: Row) -> PreferencePair:
-    return validated(place, PreferencePair, fields, EXPECTED, CURE)
-
-
 def _in_words(
-    problem: ErrorDetails, expected: Mapping[str, str], fields: Sequence[str]
+    problem: ErrorDetails, expected: Mapping[str, str], fields: Collection[str]
 ) -> tuple[str | None, str]:
     """Field and sentence of a pydantic problem; checks of a whole value begin with the field."""
     kind, found = problem["type"], problem["input"]
@@ -251,17 +252,12 @@ def _in_words(
     elif kind == "too_long":
         text = f"found {len(found)} messages; expected one"
     else:
-        text = f"found {short_repr(found)}; expected {_expected(problem, expected)}"
+        told = expected.get(kind.partition("_")[0], "another value")
+        wanted = problem["ctx"]["expected"] if kind == "literal_error" else told
+        text = f"found {short_repr(found)}; expected {wanted}"
     location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     first_word = text.split(" ", 1)[0]
     return location.lstrip(".")[:80] or (first_word if first_word in fields else None), text
-
-
-def _expected(problem: ErrorDetails, expected: Mapping[str, str]) -> str:
-    kind = problem["type"]
-    if kind == "literal_error":
-        return str(problem["ctx"]["expected"])
-    return expected.get(kind.partition("_")[0], "another value")
 
 
 _ASK = "give text that is not blank, or messages with role and content, of which the last is the user's"
@@ -301,14 +297,23 @@ def read_response(place: SourceRow, field: str = "response", *, blank: bool = Tr
     Raises:
         DataError: it is missing, not text, more than one message, or blank where that is not allowed.
     """
-    value = place.row.get(field)
+    text = response_text(place, field, place.row.get(field))
+    if not blank and not text.strip():
+        raise place.error("is blank; expected text", field=field)
+    return text
+
+
+def response_text(place: SourceRow, field: str, value: Any, cure: str | None = None) -> str:
+    """The text of a response that is text or one message.
+
+    Raises:
+        DataError: it is missing, not text, or more than one message.
+    """
     if value is None:
-        raise place.error("is missing", field=field)
+        raise place.error("is missing", field=field, cure=cure)
     turns = messages(place, field, value, role="assistant")
     if len(turns) != 1:
-        raise place.error(f"found {len(turns)} messages; expected one", field=field)
-    if not blank and not turns[0]["content"].strip():
-        raise place.error("is blank; expected text", field=field)
+        raise place.error(f"found {len(turns)} messages; expected one", field=field, cure=cure)
     return str(turns[0]["content"])
 
 

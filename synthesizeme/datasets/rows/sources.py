@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
@@ -18,7 +18,7 @@ from synthesizeme.datasets.rows.plain import Row, plain_row
 from synthesizeme.errors import DataError, placed
 from synthesizeme.feedback import Given, Scale
 from synthesizeme.plain_text import short_repr
-from synthesizeme.types import PreferencePair
+from synthesizeme.types import PreferencePair, Respondents
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
@@ -69,6 +69,10 @@ class SourceRow:
         """A `DataError` that names this place."""
         return DataError(problem, source=self.source, line=self.line, field=field, cure=cure)
 
+    def unlike(self, found: object, expected: str, *, field: str, cure: str) -> DataError:
+        """The error that something else stands in a field than was expected, in words."""
+        return self.error(f"found {short_repr(found)}; expected {expected}", field=field, cure=cure)
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -85,18 +89,28 @@ class LeftOut:
         return f"{placed(self.source, self.line)}: {self.reason}"
 
 
+class ReadOptions(TypedDict, total=False):
+    """How rows are taken in."""
+
+    skip_bad_rows: bool
+    """Leave malformed rows out and list them, instead of raising."""
+    user_id: str | None
+    """Owner of the rows that name none."""
+    split: str | None
+    """Read only the files of this split of a folder or hub data set."""
+    unique_ids: bool
+    """Refuse an id that was seen before, for which all of them are remembered; so it is unless said."""
+    columns: Mapping[str, str]
+    """Column of the source by field of ours, for columns with names that no format knows."""
+    scale: Scale | None
+    """Scale of the ratings, where neither the rows nor their format say it."""
+    only: Respondents | None
+    """Keep what people said alone, or simulations; the others are left out."""
+
+
 @dataclass
 class ReadReport:
-    """How rows are taken in, and what became of them.
-
-    Args:
-        skip_bad_rows: Record malformed rows instead of raising.
-        user_id: Owner of the rows that name none.
-        split: Read only the files of this split of a folder or hub data set.
-        unique_ids: Refuse a pair id that was seen before, for which all of them are remembered.
-        columns: Name of the column that holds a field of ours, where it is called otherwise.
-        scale: Scale of the ratings, where neither the rows nor their format say it.
-    """
+    """How rows are taken in, and what became of them; the arguments are those of `ReadOptions`."""
 
     skip_bad_rows: bool = False
     user_id: str | None = None
@@ -104,6 +118,7 @@ class ReadReport:
     unique_ids: bool = True
     columns: Mapping[str, str] = field(default_factory=dict)
     scale: Scale | None = None
+    only: Respondents | None = None
     rows_read: int = field(default=0, init=False)
     bad: list[DataError] = field(default_factory=list, init=False)
     left_out: list[LeftOut] = field(default_factory=list, init=False)
@@ -161,7 +176,7 @@ class ReadReport:
                 yield item
 
     def admit(self, place: SourceRow, made: Made, *, id_is_derived: bool) -> Made | None:
-        """A pair or feedback, unless its id was seen before; then the row is rejected and None is returned.
+        """A pair or feedback; None where others are wanted, or where its id was seen and it is rejected.
 
         So is feedback without a given id that says otherwise than other feedback on the same subject at the
         same time: which of the two came later is not known. Where their ids or times differ both are kept.
@@ -169,6 +184,9 @@ class ReadReport:
         Raises:
             DataError: the row is rejected and bad rows are not skipped.
         """
+        if self.only is not None and made.simulated != (self.only == "simulated"):
+            self.leave_out(place, f"not {self.only}")
+            return None
         self.zoneless += is_zoneless(place.row.get("created_at"))
         if not self.unique_ids:
             return made
@@ -242,10 +260,6 @@ class HeldText:
         """The bytes as a file opened for reading."""
         return io.BufferedReader(io.BytesIO(self.content))
 
-    def is_dir(self) -> bool:
-        """It is no folder."""
-        return False
-
     def __str__(self) -> str:
         return self.name
 
@@ -269,10 +283,6 @@ class HeldRows:
                 problem = f"found {short_repr(row)}, a {type(row).__name__}; expected a dict"
                 cure = "give every row as a dict or a PreferencePair"
                 yield DataError(problem, source=self.name, line=number, cure=cure)
-
-    def is_dir(self) -> bool:
-        """They are no folder."""
-        return False
 
     def __str__(self) -> str:
         return self.name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from synthesizeme.datasets.rows.pairs import EXPECTED, validated
+from synthesizeme.datasets.rows.pairs import validated
 from synthesizeme.datasets.rows.sources import ReadReport, SourceRow
 from synthesizeme.plain_text import short_repr
 from synthesizeme.types import Strength
@@ -103,13 +103,13 @@ def strength_of(place: SourceRow, report: ReadReport) -> Strength | None:
     """
     given = place.row.get("strength")
     if isinstance(given, Mapping):
-        return validated(place, Strength, given, EXPECTED, _SAY_STRENGTH)
+        return validated(place, Strength, given, _SAY_STRENGTH)
     if isinstance(given, str) and (match := _OF.fullmatch(given)):
         level = {"level": int(match[1]), "levels": int(match[2])}
-        return validated(place, Strength, level, EXPECTED, _SAY_STRENGTH)
+        return validated(place, Strength, level, _SAY_STRENGTH)
     if given is not None and str(given).strip():
-        problem = f"found {short_repr(given)}; expected a level of a number of levels"
-        raise place.error(problem, field="strength", cure=_SAY_STRENGTH)
+        expected = "a level of a number of levels"
+        raise place.unlike(given, expected, field="strength", cure=_SAY_STRENGTH)
     scores = next((pair for pair in _SCORES if set(pair) <= place.row.keys()), None)
     if scores is None or report.scale is None:
         return None
@@ -135,19 +135,15 @@ def number_of(place: SourceRow, column: str) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         cure = "write a number, or leave the cell empty"
-        problem = f"found {short_repr(value)}; expected a number"
-        raise place.error(problem, field=column, cure=cure) from None
+        raise place.unlike(value, "a number", field=column, cure=cure) from None
 
 
 def _signed(place: SourceRow, column: str, value: Any) -> Choice:
     number = number_of(place, column)
     if number is None or not number.is_integer() or abs(number) > SIGNED_LEVELS:
-        raise place.error(
-            f"found {short_repr(value)}; expected a whole number from -{SIGNED_LEVELS}, the first is much "
-            f"better, to {SIGNED_LEVELS}, the second is",
-            field=column,
-            cure="correct it, or name the column of the preference with --columns winner=NAME",
-        )
+        levels = f"-{SIGNED_LEVELS}, the first is much better, to {SIGNED_LEVELS}, the second is"
+        cure = "correct it, or name the column of the preference with --columns winner=NAME"
+        raise place.unlike(value, f"a whole number from {levels}", field=column, cure=cure)
     if number == 0:
         return Choice("tie")
     side: Literal["first", "second"] = "first" if number < 0 else "second"

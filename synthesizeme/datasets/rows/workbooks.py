@@ -1,21 +1,23 @@
 """Rows of the first sheet of an Excel workbook, as ECMA-376 has it: text, numbers, truth values and dates.
 
 A workbook is a zip archive of XML, which is read with the standard library. Formulas have the value that was
-saved with them; other sheets are named in a note by whoever asks `sheet_names`.
+saved with them.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES
+from synthesizeme.datasets.rows.lines import refuse_twice
 from synthesizeme.datasets.rows.sources import File, SourceRow
 from synthesizeme.errors import DataError
+from synthesizeme.plain_text import short_repr
 
 WORKBOOK_SUFFIX = ".xlsx"
 """Ending of a workbook."""
@@ -31,8 +33,12 @@ _MOST_BYTES = 50 * MAX_LINE_BYTES
 """Largest part of a workbook that is read, in bytes when unpacked."""
 
 
-def workbook_rows(path: File) -> Iterator[SourceRow]:
+def workbook_rows(path: File, note: Callable[[str], None]) -> Iterator[SourceRow]:
     """The rows of the first sheet below its first, numbered as there; blank cells are None, blank rows none.
+
+    Args:
+        path: The workbook.
+        note: Is told which sheet is read, where there are several.
 
     Raises:
         DataError: it is no workbook, a sheet is too large, or two columns have one name.
@@ -48,24 +54,15 @@ def workbook_rows(path: File) -> Iterator[SourceRow]:
     except (zipfile.BadZipFile, KeyError, IndexError, ElementTree.ParseError, ValueError, OSError) as error:
         cure = "save it again as .xlsx, or as CSV UTF-8"
         raise DataError(f"is not a readable workbook: {error}", source=source, cure=cure) from None
+    if len(sheets) > 1:
+        note(f"of {path.name} the first sheet is read, {short_repr(sheets[0][0])} of {len(sheets)}")
     if not found:
         return
     number, header = found[0]
     names = {column: str(value).strip() for column, value in header.items() if str(value).strip()}
-    if twice := [name for name in names.values() if list(names.values()).count(name) > 1]:
-        problem = f"two columns have the name {twice[0][:80]!r}"
-        raise DataError(problem, source=source, line=number, cure="rename or remove one of them")
+    refuse_twice(names.values(), source, number)
     for line, cells in found[1:]:
         yield SourceRow(source, line, {name: cells.get(column) for column, name in names.items()})
-
-
-def sheet_names(path: File) -> list[str]:
-    """Names of the sheets of a workbook, in order; none where it cannot be read."""
-    try:
-        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-            return [name for name, _ in _sheets(archive, str(path))]
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, OSError):
-        return []
 
 
 def _part(archive: zipfile.ZipFile, name: str, source: str) -> ElementTree.Element:
