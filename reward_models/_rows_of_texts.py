@@ -9,8 +9,8 @@ import numpy as np
 
 from reward_models._basis import Basis
 from reward_models._effects import NONE, JudgedTexts
-from reward_models._feedback import THRESHOLDS, Line, Margins, choices
-from reward_models._hierarchy import Fit, Heard, Rows
+from reward_models._feedback import THRESHOLDS, Line, Margins, Weight, choices
+from reward_models._hierarchy import Fit, Heard, Rows, Variances
 from reward_models._own_words import OwnWords, as_of
 from reward_models._tastes import Tastes
 from reward_models._types import Asked, Floats, UserState, Words
@@ -25,6 +25,7 @@ class RowsOfTexts:
     judged_: JudgedTexts
     words_: OwnWords
     tastes_: Tastes
+    variances_: Variances
     fit_: Fit
     heard_: bool
     """Whether the thresholds of all users were learned; they are the last shared weights then."""
@@ -65,7 +66,18 @@ class RowsOfTexts:
         numbers = np.full(2 * n, NONE)
         places = [place for place, (item, _) in enumerate(sides) if item is not None]
         shared[places], own[places], numbers[places] = both.shared, both.own, both.items[:, 0]
-        return Rows(shared[:n] - shared[n:], own[:n] - own[n:], np.stack([numbers[:n], numbers[n:]], axis=1))
+        found = Rows(shared[:n] - shared[n:], own[:n] - own[n:], np.stack([numbers[:n], numbers[n:]], axis=1))
+        for row, line in enumerate(lines):
+            if line.weight is not None:
+                self._weigh(found, row, line.weight)
+        return found
+
+    def _weigh(self, rows: Rows, row: int, weight: Weight) -> None:
+        """Make a row the user's weight of a named feature, everybody's and the user's own, by its spread."""
+        common = self.tastes_.features[weight.feature]
+        own = np.concatenate([np.eye(1, len(self.tastes_.features), weight.feature)[0], common])
+        by = weight.by / np.sqrt((own**2 * self.variances_.own).sum())
+        rows.own[row], rows.shared[row, weight.feature] = by * own, by
 
     def _beside(self, rows: Rows, margins: Margins) -> Rows:
         """Rows with what their margins hold beside features."""

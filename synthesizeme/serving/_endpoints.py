@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from synthesizeme.errors import DataError, RewardError, StoreConflictError, UnknownUserError
-from synthesizeme.feedback import Judgement, Ranking, Tie
+from synthesizeme.feedback import Judgement, Ranking, Tie, Trait
 from synthesizeme.profiles.store import ProfileVersion
 from synthesizeme.profiles.views import rewrite_stored
 from synthesizeme.serving.metrics import Metrics
@@ -252,7 +252,7 @@ class Endpoints:
                 said = read_feedback(row, user_id, number)
             except DataError as error:
                 raise in_words(error) from None
-            texts = [turn.content for turn in said.prompt]
+            texts = [] if isinstance(said, Trait) else [turn.content for turn in said.prompt]
             texts += [it for it in said.model_dump().values() if isinstance(it, str)]
             texts += said.responses if isinstance(said, Tie | Ranking) else ()
             if sum(map(len, texts)) > self.limits.text:

@@ -11,7 +11,7 @@ pair of some user is taken too; who chose what in it is not kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, messages, rows_of
 from synthesizeme.errors import DataError
-from synthesizeme.types import Comparison, Message, PreferencePair, Side
+from synthesizeme.types import Comparison, Message, PreferencePair
 
 SIDES = (("first", "second"), ("chosen", "rejected"))
 NOBODY = ""
@@ -97,33 +97,6 @@ def _response(place: SourceRow, field: str) -> str:
     if len(turns) != 1 or not turns[0]["content"].strip():
         raise place.error("found no text; expected one response", field=field, cure=_CURE)
     return str(turns[0]["content"])
-
-
-def answered_pair(
-    comparison: Comparison, side: Side, metadata: Mapping[str, Any] | None = None
-) -> PreferencePair:
-    """The choice of one side as a pair of the comparison's user; its id is that of the comparison and user.
-
-    Args:
-        comparison: What was asked, of whom.
-        side: The response that was preferred.
-        metadata: Anything else that is known of the answer.
-    """
-    texts = (comparison.first, comparison.second)
-    chosen, rejected = texts if side == "first" else texts[::-1]
-    return PreferencePair(
-        pair_id=answer_id(comparison),
-        user_id=comparison.user_id,
-        prompt=comparison.prompt,
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
-        metadata={"asked": comparison.pair_id, **(metadata or {})},
-    )
-
-
-def answer_id(comparison: Comparison) -> str:
-    """Id of the pair that an answer to `comparison` makes: one question to one user has one."""
-    return f"{comparison.pair_id}@{comparison.user_id}"
 
 
 def in_drawn_order(comparison: Comparison, seed: int = 0) -> Comparison:

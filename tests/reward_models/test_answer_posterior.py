@@ -1,4 +1,4 @@
-"""What the hierarchical model believes of several margins of one user together."""
+"""What the hierarchical model believes of several answers of one user together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def comparisons(user="c0"):
 
 def margins(model, user, asked):
     """Means and covariance of the margins alone."""
-    mean, covariance = model.margin_posterior(user, asked)
+    mean, covariance, _ = model.answer_posterior(user, asked)
     return mean, covariance[: len(asked), : len(asked)]
 
 
@@ -80,7 +80,7 @@ def test_answers_make_a_user_better_known(model):
 def test_the_taste_is_that_of_the_named_features_and_the_common_tastes(model):
     assert model.tastes_.count, "users differ in one thing"
     asked = comparisons()
-    _, covariance = model.margin_posterior("c0", asked)
+    covariance = model.answer_posterior("c0", asked).covariance
     taste = covariance[len(asked) :, len(asked) :]
     assert len(taste) == STYLE + model.tastes_.count
     factor = model.users_["c0"]["own_factor"].astype(float)
@@ -97,4 +97,4 @@ def test_the_taste_is_that_of_the_named_features_and_the_common_tastes(model):
 
 def test_an_unfitted_model_says_so():
     with pytest.raises(NotFittedError):
-        HierarchicalStylometric().margin_posterior("u", comparisons())
+        HierarchicalStylometric().answer_posterior("u", comparisons())
