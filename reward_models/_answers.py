@@ -72,11 +72,10 @@ def answer_beliefs(
     mean = fit.offsets(rows)
     if state is not None:
         mean = mean + rows.own @ state["mean"]
+        mean += held[:n] @ ((state["thresholds"] - thresholds) / scale)
+        thresholds = state["thresholds"]
         seen = read @ state["own_factor"].T.astype(np.float64)
-        if "thresholds" in state:
-            mean += held[:n] @ ((state["thresholds"] - thresholds) / scale)
-            thresholds = state["thresholds"]
-            seen += held @ state["threshold_factor"].T.astype(np.float64)
+        seen += held @ state["threshold_factor"].T.astype(np.float64)
         covariance -= seen @ seen.T
     return AnswerBeliefs(mean, covariance, [_cuts(it, thresholds) for it in questions])
 

@@ -160,7 +160,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         states = self._states_as_of(comparisons)
         log_odds = logit(self._margins(*sides_of(comparisons, states)).probability)
         usual = self._thresholds()
-        own = np.array([usual if state is None else state.get("thresholds", usual) for state in states])
+        own = np.array([usual if state is None else state["thresholds"] for state in states])
         nu = np.exp(LOG_NU + own.reshape(-1, len(THRESHOLDS))[:, TIES.place])
         found: Floats = nu / (nu + 2 * np.cosh(log_odds / 2))
         return found
@@ -261,15 +261,12 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         rows = self._rows(everything(known, said.feedback, ties=self.ties_), words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
         chosen, by_choices = rows, own
-        thresholds: UserState = {}
+        thresholds, held = self._thresholds(), np.zeros((len(rows), len(THRESHOLDS)))
         if len(rows) != len(known) or rows.heard is not None:
             chosen = self._differences(known, words)
             by_choices = fit_own(chosen, self.fit_.offsets(chosen), self.variances_.own)
         if rows.heard is not None:
-            thresholds = {
-                "thresholds": self._thresholds() + self._threshold_scale() * own.thresholds,
-                "threshold_factor": (own.root @ rows.heard.thresholds).astype(np.float32),
-            }
+            thresholds, held = thresholds + self._threshold_scale() * own.thresholds, rows.heard.thresholds
         learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
         both, n = items_of(known), len(known)
         outside = self.basis_.outside(self.variances_, both[:n], both[n:])
@@ -282,11 +279,12 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
             "own_factor": own.own_factor.astype(np.float32),
             "shared_factor": own.shared_factor.astype(np.float32),
             "root": own.root.astype(np.float32),
+            "thresholds": thresholds,
+            "threshold_factor": (own.root @ held).astype(np.float32),
             "items": rows.items.astype(np.int32),
             "style": chosen.shared[:, :STYLE].astype(np.float32),
             "nobody": nobody.astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
-            **thresholds,
             **self.words_.state(words),
         }
 

@@ -17,6 +17,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -151,6 +152,7 @@ def _by_cuts(cuts: Sequence[tuple[float, ...]]) -> list[tuple[tuple[float, ...],
     return [(own, np.array(places, dtype=np.int64)) for own, places in found.items()]
 
 
+@cache
 def _nodes(count: int) -> tuple[Floats, Floats]:
     """Points and weights of expectations under N(0, 1): Gauss and Hermite, shape (count,) each."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(count)

@@ -93,8 +93,13 @@ class Interview:
         }
 
     @property
-    def left(self) -> int:
+    def open(self) -> list[Question]:
         """Questions that were neither answered nor skipped."""
+        return list(self._open.values())
+
+    @property
+    def left(self) -> int:
+        """How many there are."""
         return len(self._open)
 
     @property
@@ -108,7 +113,7 @@ class Interview:
         Raises:
             ConfigError: `n` is less than 1.
         """
-        pool = list(self._open.values())
+        pool = self.open
         if not pool:
             return []
         chosen = choose(self.model.answer_posterior(self.user_id, pool), n)
