@@ -1,9 +1,9 @@
 """What a hierarchical model believes of a user's answers before they are given.
 
 Every question has one margin, linear in the user's deviations v and thresholds t, which are jointly Gaussian:
-a choice has the difference of two rewards, a rating the reward less the user's threshold, a trait the user's
-weight of a named feature (`reward_models._feedback`). The shared weights are held at their mode, as they are
-when a user is refitted, and so is how far a user's thresholds lie apart.
+a choice has the difference of two rewards, a rating the reward less the user's threshold, a trait what a
+named feature is worth to the user (`reward_models._feedback`). The shared weights are held at their mode, as
+they are when a user is refitted, and so is how far a user's thresholds lie apart.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reward_models._basis import STYLE
 from reward_models._feedback import (
     NO_MATTER,
     SPREAD_OF_RATINGS,
@@ -44,13 +43,13 @@ def answer_beliefs(
     state: UserState | None,
     fit: Fit,
     variances: Variances,
-    tastes: int,
+    taste: Floats,
     usual: tuple[Floats, Floats],
 ) -> AnswerBeliefs:
     """Margins of questions, the taste behind them, and the cuts between the answers.
 
-    The taste is what carries over from one question to another: the deviations of the named features, and the
-    common directions, which are the last of `variances`; the rest is specific to the texts.
+    The taste is what carries over from one question to another: what each named feature is worth to the user,
+    with all that goes with it, and the common directions; the rest is specific to the texts.
 
     Args:
         questions: n questions.
@@ -58,13 +57,11 @@ def answer_beliefs(
         state: The user's; None: what is believed of anybody.
         fit: Shared weights and effects.
         variances: Prior variances.
-        tastes: How many common directions there are.
+        taste: User features of what makes up the taste, shape (K, G).
         usual: The thresholds of all users and the prior standard deviations of a user's own, shape (T,) each.
     """
-    width, n = len(variances.own), len(rows)
-    thresholds, scale = usual
-    carried = np.r_[:STYLE, width - tastes : width]
-    read = np.concatenate([rows.own, np.eye(width)[carried]])
+    n, (thresholds, scale) = len(rows), usual
+    read = np.concatenate([rows.own, taste])
     held = np.zeros((len(read), len(THRESHOLDS)))
     if rows.heard is not None:
         held[:n] = rows.heard.thresholds

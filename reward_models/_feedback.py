@@ -10,10 +10,12 @@ With r the user's reward of a response, and with thresholds t of the user's own,
 - rating, level k of K: c_(k-1) < r + noise < c_k with c_k = t + (1 + t') log(k / (K - k)); of thumbs the t is
   another one.
 - edit: a choice of the user's own version.
-- trait, of feature j with everybody's weight w_j and the user's v_j: with m = t + a (w_j + v_j) / sd(v_j) it
-  is yes where c < m + noise, no where m + noise < -c, and between them it does not matter. With c = log 2 the
-  three are equally probable at m = 0, and with a = 2 who is one standard deviation above 0 says yes with 0.79
-  and no with 0.06. The t is a user's way to say yes, whatever the question is (Cronbach 1946).
+- trait: with d the difference between a response with one standard deviation more of the feature and one
+  without it, by what goes with it in the training (`Basis.trait`), and with g = d.(w + v) what it is worth to
+  the user, m = t + a g / sd(d.v); it is yes where c < m + noise, no where m + noise < -c, and between them it
+  does not matter. With c = log 2 the three are equally probable at m = 0, and with a = 2 who is one standard
+  deviation above 0 says yes with 0.79 and no with 0.06. The t is a user's way to say yes, whatever is asked
+  (Cronbach 1946).
 
 The spread of a user's scale, 1 + t', has the prior N(1, V) times 1 + t', so that thresholds stay in order.
 
@@ -77,7 +79,7 @@ LOG_NU = -0.7
 
 
 class Weight(NamedTuple):
-    """How much a user's weight of a named feature counts in a margin."""
+    """How much counts in a margin what a named feature is worth to a user."""
 
     feature: int
     """Its place in `synthesizeme.stylometry.FEATURES`."""

@@ -140,7 +140,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         lines = [asked_line(it) for it in questions]
         rows = self._beside(self._lines(lines, [state] * len(lines)), Margins(lines))
         usual = (self._thresholds(), self._threshold_scale())
-        return answer_beliefs(questions, rows, state, self.fit_, self.variances_, self.tastes_.count, usual)
+        return answer_beliefs(questions, rows, state, self.fit_, self.variances_, self._taste(), usual)
 
     def tie_chances(self, comparisons: Sequence[Comparison]) -> Floats:
         """How probable it is that each user would call a tie, where that can be said (Davidson 1970).

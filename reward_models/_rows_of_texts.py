@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reward_models._basis import Basis
+from reward_models._basis import STYLE, Basis
 from reward_models._effects import NONE, JudgedTexts
 from reward_models._feedback import THRESHOLDS, Line, Margins, Weight, choices
 from reward_models._hierarchy import Fit, Heard, Rows, Variances
@@ -73,11 +73,16 @@ class RowsOfTexts:
         return found
 
     def _weigh(self, rows: Rows, row: int, weight: Weight) -> None:
-        """Make a row the user's weight of a named feature, everybody's and the user's own, by its spread."""
-        common = self.tastes_.features[weight.feature]
-        own = np.concatenate([np.eye(1, len(self.tastes_.features), weight.feature)[0], common])
-        by = weight.by / np.sqrt((own**2 * self.variances_.own).sum())
-        rows.own[row], rows.shared[row, weight.feature] = by * own, by
+        """Make a row what users like in a named feature, in standard deviations of their differences."""
+        shared, own = self._trait(weight.feature)
+        spread = np.sqrt((own**2 * self.variances_.own).sum())
+        by = weight.by / spread if spread else 0.0
+        rows.own[row], rows.shared[row, : len(shared)] = by * own, by * shared
+
+    def _trait(self, feature: int) -> tuple[Floats, Floats]:
+        """What goes with a named feature: shared features but words, and user features with tastes."""
+        shared, own = self.basis_.trait(feature)
+        return shared, np.concatenate([own, self.tastes_.features.T @ own])
 
     def _beside(self, rows: Rows, margins: Margins) -> Rows:
         """Rows with what their margins hold beside features."""
@@ -112,6 +117,13 @@ class RowsOfTexts:
             shared = np.pad(shared, ((0, 0), (0, len(THRESHOLDS))))
         rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
         return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
+
+    def _taste(self) -> Floats:
+        """What carries over from one text to another: the named features, and the tastes; shape (K, G)."""
+        named = np.stack([self._trait(feature)[1] for feature in range(STYLE)])
+        width = named.shape[1]
+        common = np.eye(width)[width - self.tastes_.count :]
+        return np.concatenate([named[named.any(axis=1)], common])
 
     def _thresholds(self) -> Floats:
         """Those of all users, shape (T,)."""

@@ -19,7 +19,7 @@ from synthesizeme.stylometry import FEATURE
 from synthesizeme.types import Comparison
 
 ANSWERS = ("no", "no matter", "yes")
-PLACE = list(FEATURE).index("examples")
+PLACE = list(FEATURE).index("exclamations")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def model():
     return HierarchicalStylometric().fit([pair for pair in population(7, 5) if pair.split != "test"])
 
 
-def says(*answers, feature="examples", user="new"):
+def says(*answers, feature="exclamations", user="new"):
     return [
         Trait(feedback_id=f"{feature}{number}", user_id=user, feature=feature, answer=answer)
         for number, answer in enumerate(answers)
@@ -35,7 +35,7 @@ def says(*answers, feature="examples", user="new"):
 
 
 def believed(model, *questions, user="new"):
-    return model.answer_posterior(user, questions or [TraitQuestion(user_id=user, feature="examples")])
+    return model.answer_posterior(user, questions or [TraitQuestion(user_id=user, feature="exclamations")])
 
 
 @pytest.fixture
@@ -66,17 +66,24 @@ def test_the_three_answers_are_levels_of_the_weight_and_of_the_way_to_say_yes(we
     assert found == pytest.approx([no, 1 - yes - no, yes])
 
 
+def prior_factor(model):
+    """A square root of the prior covariance of a user's deviations on the user features, tastes included."""
+    width = len(model.tastes_.features)
+    return np.concatenate([np.diag(np.sqrt(model.variances_.own[:width])), model.tastes_.features], axis=1)
+
+
 def brute_force(model, answers):
-    """Mode, mean, variance and Laplace's variance of t + a (w + v) / sd, on a grid over both numbers."""
-    fit, variances, tastes = model.fit_, model.variances_, model.tastes_
-    spread = math.sqrt(variances.own[PLACE] + (tastes.features[PLACE] ** 2).sum())
-    weight = CLEAR * (fit.weights[PLACE] / spread + np.linspace(-6, 6, 1201))[:, None]
+    """Mode, mean, variance and Laplace's variance of t + a g / sd, on a grid over t and g."""
+    shared, own = model.basis_.trait(PLACE)
+    spread = math.sqrt(((own @ prior_factor(model)) ** 2).sum())
+    usual = shared @ model.fit_.weights[: len(shared)] / spread
+    weight = CLEAR * (usual + np.linspace(-6, 6, 1201))[:, None]
     scale = math.sqrt(TRAITS.shared + TRAITS.own)
     shift = scale * np.linspace(-6, 6, 1201)[None, :]
     at = weight + shift
     yes, no = expit(at - NO_MATTER[1]), expit(-at + NO_MATTER[0])
     chances = {"yes": yes, "no": no, "no matter": 1 - yes - no}
-    log = -((weight / CLEAR - fit.weights[PLACE] / spread) ** 2) / 2 - (shift / scale) ** 2 / 2
+    log = -((weight / CLEAR - usual) ** 2) / 2 - (shift / scale) ** 2 / 2
     log = log + sum(np.log(chances[answer]) for answer in answers)
     i, j = np.unravel_index(log.argmax(), log.shape)
     steps = np.array([weight[1, 0] - weight[0, 0], shift[0, 1] - shift[0, 0]])
@@ -109,35 +116,42 @@ def test_before_any_answer_it_is_the_prior(model):
     assert (found.mean[0], found.covariance[0, 0]) == pytest.approx((mean, variance), rel=1e-3)
 
 
+def worth(model, user="new"):
+    """What more exclamation marks are worth to a user beyond everybody, with what goes with them."""
+    own = model.basis_.trait(PLACE)[1]
+    return np.concatenate([own, model.tastes_.features.T @ own]) @ model.users_[user]["mean"]
+
+
 def test_yes_moves_the_named_weight_up_and_makes_it_surer(model, told):
-    said = ("Rice keeps for a day.", "Rice keeps for a day. For example, boiled rice does.")
     prompt = judged("new", 1, calm=True, split="train").prompt
-    asked = Comparison(pair_id="x", user_id="new", prompt=prompt, first=said[1], second=said[0])
+    texts = {"first": "Rice keeps for a day! Enjoy!", "second": "Rice keeps for a day."}
+    asked = Comparison(pair_id="x", user_id="new", prompt=prompt, **texts)
+    place = 1 + sum(model.basis_.trait(feature)[1].any() for feature in range(PLACE))
     weights, errors, margins = [], [], []
-    for number in range(4):
+    for number in range(1, 5):
         told(says(*["yes"] * number))
-        found = believed(model)
-        weights.append(found.mean[0])
-        errors.append(found.covariance[1 + PLACE, 1 + PLACE])
+        weights.append(worth(model))
+        errors.append(math.sqrt(believed(model).covariance[place, place]))
         margins.append(model.compare([asked])[0].margin)
+    assert weights[0] > 0
     assert np.all(np.diff(weights) > 0)
     assert np.all(np.diff(errors) < 0)
     assert np.all(np.diff(margins) > 0)
     told(says("no"))
-    assert believed(model).mean[0] < weights[0]
+    assert worth(model) == pytest.approx(-weights[0], rel=0.5)
     assert model.compare([asked])[0].margin < margins[0]
 
 
-def test_one_answer_says_little_of_another_trait_and_a_habit_of_yes_is_not_a_taste(model, told):
-    other = TraitQuestion(user_id="new", feature="emoji")
-    before = believed(model, other).mean[0]
-    features = [name for name in FEATURE if name != "emoji"][:20]
-    told([it for name in features for it in says("yes", feature=name)])
-    after = model.answer_posterior("new", [other])
-    assert after.mean[0] > before, "who says yes to everything is expected to say it again"
-    place = 1 + list(FEATURE).index("emoji")
-    moved = model.users_["new"]["mean"][place - 1]
-    assert abs(moved) < 0.2 * math.sqrt(model.variances_.own[place - 1]), "and is not taken to like emoji"
+def test_who_says_yes_to_everything_says_less_by_it(model, told):
+    """Features in which no texts differed say nothing but how a user answers."""
+    silent = [name for place, name in enumerate(FEATURE) if not model.basis_.trait(place)[1].any()]
+    told(says("yes"))
+    alone = worth(model)
+    told([it for name in ["exclamations", *silent[:8]] for it in says("yes", feature=name)])
+    assert 0 < worth(model) < alone
+    assert model.users_["new"]["thresholds"][TRAITS.place] > 0.3
+    unasked = TraitQuestion(user_id="new", feature=silent[-1])
+    assert believed(model, unasked).mean[0] > 0.3, "and is expected to say it again"
 
 
 def test_a_rating_is_believed_as_its_reward_less_the_users_threshold(model, told):
