@@ -146,9 +146,6 @@ class Basis:
         Returns:
             Shared features, shape (D,), and user features, shape (G,).
         """
-        if TRAITS[0] not in self.arrays:  # nothing but named features was learned from
-            shared, own = self.variances()
-            return np.eye(1, len(shared), feature)[0], np.eye(1, len(own), feature)[0]
         shared, own = (self.arrays[name][feature].astype(np.float64) for name in TRAITS)
         return shared, own
 
@@ -237,7 +234,7 @@ class Basis:
         """Take what `learn` found from a checkpoint."""
         self.arrays = {name: arrays[name] for group in self.names for name in self._kept(group)}
         further = (*TRAITS, PARTS) if len(self._parts) > 1 else TRAITS
-        self.arrays |= {name: arrays[name] for name in further if name in arrays}
+        self.arrays |= {name: arrays[name] for name in further}
         self.forget()
         self._project_centres()
 
