@@ -29,6 +29,9 @@ COMPONENTS = {"meaning": 96, "answering": 32, "wording": 256}
 CLIP = 8.0
 REMEMBERED = 8192
 PARTS = "parts.scale"
+TRAITS = ("traits.shared", "traits.own")
+_ROWS_FOR_A_TRAIT = 10.0
+"""Ridge of the regression of all features on the named ones, in rows."""
 _SAMPLE = 1024
 _AT_ONCE = 64
 
@@ -114,6 +117,7 @@ class Basis:
             self.arrays[f"{name}.scale"] = np.where(scale > 1e-6, scale, 1).astype(np.float32)
         self._project_centres()
         rows = self._projected(raw)
+        self._learn_traits([rows[place] for place in chosen.tolist()])
         self._seen.update(zip(distinct, rows, strict=True))
         outside = np.stack([row.outside for row in rows])
         for name, place in self._outside_places().items():
@@ -129,6 +133,31 @@ class Basis:
         found = self._remembered(items)
         shared = np.asarray([row.shared for row in found], dtype=np.float64)
         return shared, np.asarray([row.own for row in found], dtype=np.float64)
+
+    def trait(self, feature: int) -> tuple[Matrix, Matrix]:
+        """What goes with one standard deviation more of a named feature, the other ones being equal.
+
+        It is 1 in the feature itself, and in meaning and wording what it mostly comes with; zeros for a
+        feature in which no texts differed.
+
+        Args:
+            feature: Its place in `synthesizeme.stylometry.FEATURES`.
+
+        Returns:
+            Shared features, shape (D,), and user features, shape (G,).
+        """
+        shared, own = (self.arrays[name][feature].astype(np.float64) for name in TRAITS)
+        return shared, own
+
+    def _learn_traits(self, rows: Sequence[_Row]) -> None:
+        for name, side in zip(TRAITS, ("shared", "own"), strict=True):
+            values = np.asarray([getattr(row, side) for row in rows], dtype=np.float64)
+            style = values[:, :STYLE]
+            gram = style.T @ style + _ROWS_FOR_A_TRAIT * np.eye(STYLE)
+            found = np.linalg.solve(gram, style.T @ values)
+            found[:, :STYLE] = np.eye(STYLE)
+            found[style.std(axis=0) <= 1e-6] = 0
+            self.arrays[name] = found.astype(np.float32)
 
     def outside(self, prior: Variances, items: Sequence[Item], others: Sequence[Item] = ()) -> Matrix:
         """Prior variance of what no feature represents of each item, or of its difference to another.
@@ -204,8 +233,8 @@ class Basis:
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Take what `learn` found from a checkpoint."""
         self.arrays = {name: arrays[name] for group in self.names for name in self._kept(group)}
-        if len(self._parts) > 1:
-            self.arrays[PARTS] = arrays[PARTS]
+        further = (*TRAITS, PARTS) if len(self._parts) > 1 else TRAITS
+        self.arrays |= {name: arrays[name] for name in further}
         self.forget()
         self._project_centres()
 

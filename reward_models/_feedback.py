@@ -10,6 +10,12 @@ With r the user's reward of a response, and with thresholds t of the user's own,
 - rating, level k of K: c_(k-1) < r + noise < c_k with c_k = t + (1 + t') log(k / (K - k)); of thumbs the t is
   another one.
 - edit: a choice of the user's own version.
+- trait: with d the difference between a response with one standard deviation more of the feature and one
+  without it, by what goes with it in the training (`Basis.trait`), and with g = d.(w + v) what it is worth to
+  the user, m = t + a g / sd(d.v); it is yes where c < m + noise, no where m + noise < -c, and between them it
+  does not matter. With c = log 2 the three are equally probable at m = 0, and with a = 2 who is one standard
+  deviation above 0 says yes with 0.79 and no with 0.06. The t is a user's way to say yes, whatever is asked
+  (Cronbach 1946).
 
 The spread of a user's scale, 1 + t', has the prior N(1, V) times 1 + t', so that thresholds stay in order.
 
@@ -17,6 +23,7 @@ Reasons are no term, nor are ratings of one aspect. The noise is logistic throug
 
 References:
     See `reward_models._likelihood`.
+    Cronbach, "Response Sets and Test Validity", Educational and Psychological Measurement 6, 1946.
 """
 
 from __future__ import annotations
@@ -31,14 +38,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reward_models._likelihood import Term, Terms, beside_ties, between, gathered, positive, ranking
-from reward_models._types import Item
-from synthesizeme.feedback import Edit, Judgement, Ranking, Rating, Tie
+from reward_models._types import Item, Prompt
+from synthesizeme.feedback import Edit, Judgement, Ranking, Rating, Tie, Trait
+from synthesizeme.stylometry import FEATURES
 from synthesizeme.types import PreferencePair, Strength
 
-KINDS = frozenset({"strength", "tie", "ranking", "rating", "edit"})
+KINDS = frozenset({"strength", "tie", "ranking", "rating", "edit", "trait"})
 """Kinds of feedback beside choices that have a term."""
 
-_FULLEST = ("ranking", "rating", "tie", "edit")
+_FULLEST = ("ranking", "rating", "tie", "edit", "trait")
 """Kinds of feedback, those first that say most of one act."""
 
 
@@ -58,10 +66,25 @@ THUMBS = Threshold(1, shared=4.0, own=1.0)
 RATINGS = Threshold(2, shared=4.0, own=1.0)
 SPREAD_OF_RATINGS = Threshold(3, shared=0.25, own=0.1)
 SPREAD_OF_STRENGTHS = Threshold(4, shared=0.25, own=0.1)
-THRESHOLDS = (TIES, THUMBS, RATINGS, SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS)
+TRAITS = Threshold(5, shared=0.25, own=0.25)
+THRESHOLDS = (TIES, THUMBS, RATINGS, SPREAD_OF_RATINGS, SPREAD_OF_STRENGTHS, TRAITS)
 """In the order of their places; prior means are 0."""
+CLEAR = 2.0
+"""Log-odds by which the answer about a trait moves with one standard deviation of the users' weights."""
+NO_MATTER = (-math.log(2), math.log(2))
+"""Between these a trait does not matter."""
+_PLACES = {feature.name: place for place, feature in enumerate(FEATURES)}
 LOG_NU = -0.7
 """Of Davidson's model at a threshold of 0: one in five of two equal responses is called a tie."""
+
+
+class Weight(NamedTuple):
+    """How much counts in a margin what a named feature is worth to a user."""
+
+    feature: int
+    """Its place in `synthesizeme.stylometry.FEATURES`."""
+    by: float
+    """In prior standard deviations of the users' weights."""
 
 
 class Line(NamedTuple):
@@ -73,10 +96,11 @@ class Line(NamedTuple):
     """As of when."""
     constant: float = 0.0
     thresholds: tuple[tuple[Threshold, float], ...] = ()
+    weight: Weight | None = None
 
-    def lowered(self, threshold: float, spread: Threshold, shift: Threshold | None = None) -> Line:
-        """How far this margin lies above a threshold on a scale."""
-        moved = ((spread, -threshold), *(() if shift is None else ((shift, -1.0),)))
+    def lowered(self, threshold: float, spread: Threshold | None = None) -> Line:
+        """How far this margin lies above a threshold on a scale, whose spread is the user's own or fixed."""
+        moved = self.thresholds if spread is None else ((spread, -threshold), *self.thresholds)
         return self._replace(constant=-threshold, thresholds=moved)
 
     def turned(self) -> Line:
@@ -87,6 +111,7 @@ class Line(NamedTuple):
             self.moment,
             -self.constant,
             tuple((threshold, -by) for threshold, by in self.thresholds),
+            None if self.weight is None else self.weight._replace(by=-self.weight.by),
         )
 
 
@@ -120,13 +145,9 @@ class Margins:
             if spread in held:
                 self.say(positive, Line(constant=1.0, thresholds=((spread, 1.0),)))
 
-    def level(
-        self, line: Line, bounds: tuple[float, float], spread: Threshold, shift: Threshold | None = None
-    ) -> None:
+    def level(self, line: Line, bounds: tuple[float, float], spread: Threshold | None) -> None:
         """Add that a margin with noise fell between two thresholds of a scale, which may be infinite."""
-        lower, upper = (
-            line.lowered(bound, spread, shift) if math.isfinite(bound) else None for bound in bounds
-        )
+        lower, upper = (line.lowered(bound, spread) if math.isfinite(bound) else None for bound in bounds)
         if lower is not None and upper is not None:
             self.say(between, lower, upper)
         elif lower is not None:
@@ -189,6 +210,10 @@ def everything(
                 found.say(ranking(sizes), *(Line(best, other, it.created_at) for other in others))
             case Rating():
                 _rating(found, it, _item(it, it.response), it.level, it.scale.levels)
+            case Trait():
+                low, high = NO_MATTER
+                bounds = {"yes": (high, math.inf), "no": (-math.inf, low), "no matter": NO_MATTER}
+                found.level(trait(it.feature, it.created_at), bounds[it.answer], None)
             case Edit():
                 found.choose(Line(_item(it, it.edited), _item(it, it.original), it.created_at))
     found.close()
@@ -216,8 +241,13 @@ def reads(judgement: Judgement) -> bool:
     return not (isinstance(judgement, Rating) and judgement.aspect is not None)
 
 
+def contest(prompt: Prompt, first: str, second: str, moment: datetime | None = None) -> Line:
+    """What is above zero where the first response is chosen."""
+    return Line(Item(tuple(prompt), first), Item(tuple(prompt), second), moment)
+
+
 def _contest(pair: PreferencePair) -> Line:
-    return Line(_item(pair, pair.chosen_text), _item(pair, pair.rejected_text), pair.created_at)
+    return contest(pair.prompt, pair.chosen_text, pair.rejected_text, pair.created_at)
 
 
 def _item(of: Any, text: str) -> Item:
@@ -253,9 +283,23 @@ def _tie(found: Margins, it: Tie, levels: int) -> None:
 
 
 def _rating(found: Margins, it: Judgement, item: Item, level: int, levels: int) -> None:
-    bounds = tuple(_logit(k, levels) for k in (level - 1, level))
-    shift = THUMBS if levels == 2 else RATINGS
-    found.level(Line(item, None, it.created_at), (bounds[0], bounds[1]), SPREAD_OF_RATINGS, shift)
+    cuts = (-math.inf, *rating_cuts(levels), math.inf)
+    found.level(rated(item, levels, it.created_at), (cuts[level - 1], cuts[level]), SPREAD_OF_RATINGS)
+
+
+def rated(item: Item, levels: int, moment: datetime | None = None) -> Line:
+    """What falls between the thresholds of a scale when a response is rated."""
+    return Line(item, None, moment, thresholds=((THUMBS if levels == 2 else RATINGS, -1.0),))
+
+
+def rating_cuts(levels: int) -> tuple[float, ...]:
+    """The thresholds between the levels of ratings, for a spread of 1."""
+    return tuple(_logit(level, levels) for level in range(1, levels))
+
+
+def trait(feature: str, moment: datetime | None = None) -> Line:
+    """What falls below, into or above `NO_MATTER` when a user is asked about a named feature."""
+    return Line(None, None, moment, thresholds=((TRAITS, 1.0),), weight=Weight(_PLACES[feature], CLEAR))
 
 
 def _bound(level: int, levels: int, *, ties: bool) -> float:

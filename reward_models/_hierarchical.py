@@ -11,11 +11,22 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from reward_models._answers import answer_beliefs, asked_line
 from reward_models._base import RewardModel
 from reward_models._basis import GROUPS, STYLE, Basis, Group, items_of
 from reward_models._effects import NONE, JudgedTexts, first_less_second
 from reward_models._features import open_features, same_features
-from reward_models._feedback import KINDS, LOG_NU, THRESHOLDS, TIES, choices, everything, reads, says_ties
+from reward_models._feedback import (
+    KINDS,
+    LOG_NU,
+    THRESHOLDS,
+    TIES,
+    Margins,
+    choices,
+    everything,
+    reads,
+    says_ties,
+)
 from reward_models._hierarchy import Fit, Problem, Rows, Variances, fit_own, some_users, times
 from reward_models._left_out import CASES, Factors, Pairs, moderated, searched
 from reward_models._own_taste import by_state, named_weights, nobodys_choices, own_taste, shared_variance
@@ -40,6 +51,7 @@ from synthesizeme import stylometry
 from synthesizeme.errors import DataError
 from synthesizeme.feedback import Judgement, UserWords
 from synthesizeme.profile import OwnTaste
+from synthesizeme.questions import AnswerBeliefs, Question
 from synthesizeme.types import Comparison, Evidence, PreferencePair
 
 HowVariances = Literal["left-out", "fixed"]
@@ -111,38 +123,24 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         """What a user likes more than most people: `own_taste`.own, at most so many (None: all)."""
         return list(self.own_taste(user_id).own[:limit])
 
-    def margin_posterior(self, user_id: str, comparisons: Sequence[Comparison]) -> tuple[Floats, Floats]:
-        """What is believed of a user's margins on these comparisons and of the user's taste, all together.
+    def answer_posterior(self, user_id: str, questions: Sequence[Question]) -> AnswerBeliefs:
+        """What is believed of a user's answers to these questions and of the user's taste, all together.
 
-        The shared weights are held at their mode, as they are when the user is refitted: what is uncertain
-        here is the user alone, in what features represent of the texts. A user without a state has the prior
-        of all users. The taste is what carries over from one comparison to another: the deviations of the
-        named features, and the common directions; the rest of a user's parameters, mostly wording, is
-        specific to the texts.
+        What is uncertain here is the user alone, in what features represent of the texts, and the user's
+        thresholds; see `reward_models._answers`. A user without a state has the prior of all users.
 
         Args:
-            user_id: The user; that of the comparisons is not read.
-            comparisons: n comparisons.
-
-        Returns:
-            Means of the margins, first minus second, in log-odds, shape (n,); covariance of the margins and
-            of K numbers that make up the taste, shape (n + K, n + K).
+            user_id: The user; that of the questions is not read.
+            questions: n questions.
 
         Raises:
             NotFittedError: before `fit`.
         """
         state = self._fitted().get(user_id)
-        rows = self._contrasts(*sides_of(comparisons, [state] * len(comparisons)))
-        own, width = rows.own, len(self.variances_.own)
-        tastes = np.eye(width)[width - self.tastes_.count :]
-        read = np.concatenate([own, np.eye(STYLE, width), tastes])
-        covariance = (read * self.variances_.own) @ read.T
-        mean = self.fit_.offsets(rows)
-        if state is not None:
-            mean = mean + own @ state["mean"]
-            seen = read @ state["own_factor"].T.astype(np.float64)
-            covariance -= seen @ seen.T
-        return mean, covariance
+        lines = [asked_line(it) for it in questions]
+        rows = self._beside(self._lines(lines, [state] * len(lines)), Margins(lines))
+        usual = (self._thresholds(), self._threshold_scale())
+        return answer_beliefs(questions, rows, state, self.fit_, self.variances_, self._taste(), usual)
 
     def tie_chances(self, comparisons: Sequence[Comparison]) -> Floats:
         """How probable it is that each user would call a tie, where that can be said (Davidson 1970).
@@ -162,7 +160,7 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         states = self._states_as_of(comparisons)
         log_odds = logit(self._margins(*sides_of(comparisons, states)).probability)
         usual = self._thresholds()
-        own = np.array([usual if state is None else state.get("thresholds", usual) for state in states])
+        own = np.array([usual if state is None else state["thresholds"] for state in states])
         nu = np.exp(LOG_NU + own.reshape(-1, len(THRESHOLDS))[:, TIES.place])
         found: Floats = nu / (nu + 2 * np.cosh(log_odds / 2))
         return found
@@ -262,12 +260,13 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
         known, words = pairs if "choices" in self.knows else (), said.words
         rows = self._rows(everything(known, said.feedback, ties=self.ties_), words)
         own = fit_own(rows, self.fit_.offsets(rows), self.variances_.own)
-        chosen, by_choices, thresholds = rows, own, {}
+        chosen, by_choices = rows, own
+        thresholds, held = self._thresholds(), np.zeros((len(rows), len(THRESHOLDS)))
         if len(rows) != len(known) or rows.heard is not None:
             chosen = self._differences(known, words)
             by_choices = fit_own(chosen, self.fit_.offsets(chosen), self.variances_.own)
         if rows.heard is not None:
-            thresholds = {"thresholds": self._thresholds() + self._threshold_scale() * own.thresholds}
+            thresholds, held = thresholds + self._threshold_scale() * own.thresholds, rows.heard.thresholds
         learned = np.array([pair.fingerprint in (self.learned_from or ()) for pair in known], dtype=bool)
         both, n = items_of(known), len(known)
         outside = self.basis_.outside(self.variances_, both[:n], both[n:])
@@ -280,11 +279,12 @@ class HierarchicalModel(RowsOfTexts, RewardModel):
             "own_factor": own.own_factor.astype(np.float32),
             "shared_factor": own.shared_factor.astype(np.float32),
             "root": own.root.astype(np.float32),
+            "thresholds": thresholds,
+            "threshold_factor": (own.root @ held).astype(np.float32),
             "items": rows.items.astype(np.int32),
             "style": chosen.shared[:, :STYLE].astype(np.float32),
             "nobody": nobody.astype(np.float32),
             "pair_ids": np.frombuffer(ids, dtype=np.uint8),
-            **thresholds,
             **self.words_.state(words),
         }
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from reward_models._basis import Basis
+from reward_models._basis import STYLE, Basis
 from reward_models._effects import NONE, JudgedTexts
-from reward_models._feedback import THRESHOLDS, Line, Margins, choices
-from reward_models._hierarchy import Fit, Heard, Rows
+from reward_models._feedback import THRESHOLDS, Line, Margins, Weight, choices
+from reward_models._hierarchy import Fit, Heard, Rows, Variances
 from reward_models._own_words import OwnWords, as_of
 from reward_models._tastes import Tastes
 from reward_models._types import Asked, Floats, UserState, Words
@@ -25,6 +25,7 @@ class RowsOfTexts:
     judged_: JudgedTexts
     words_: OwnWords
     tastes_: Tastes
+    variances_: Variances
     fit_: Fit
     heard_: bool
     """Whether the thresholds of all users were learned; they are the last shared weights then."""
@@ -65,7 +66,23 @@ class RowsOfTexts:
         numbers = np.full(2 * n, NONE)
         places = [place for place, (item, _) in enumerate(sides) if item is not None]
         shared[places], own[places], numbers[places] = both.shared, both.own, both.items[:, 0]
-        return Rows(shared[:n] - shared[n:], own[:n] - own[n:], np.stack([numbers[:n], numbers[n:]], axis=1))
+        found = Rows(shared[:n] - shared[n:], own[:n] - own[n:], np.stack([numbers[:n], numbers[n:]], axis=1))
+        for row, line in enumerate(lines):
+            if line.weight is not None:
+                self._weigh(found, row, line.weight)
+        return found
+
+    def _weigh(self, rows: Rows, row: int, weight: Weight) -> None:
+        """Make a row what users like in a named feature, in standard deviations of their differences."""
+        shared, own = self._trait(weight.feature)
+        spread = np.sqrt((own**2 * self.variances_.own).sum())
+        by = weight.by / spread if spread else 0.0
+        rows.own[row], rows.shared[row, : len(shared)] = by * own, by * shared
+
+    def _trait(self, feature: int) -> tuple[Floats, Floats]:
+        """What goes with a named feature: shared features but words, and user features with tastes."""
+        shared, own = self.basis_.trait(feature)
+        return shared, np.concatenate([own, self.tastes_.features.T @ own])
 
     def _beside(self, rows: Rows, margins: Margins) -> Rows:
         """Rows with what their margins hold beside features."""
@@ -100,6 +117,13 @@ class RowsOfTexts:
             shared = np.pad(shared, ((0, 0), (0, len(THRESHOLDS))))
         rows = Rows(shared, own, np.stack([numbers, np.full_like(numbers, NONE)], axis=1))
         return rows.with_own(self.tastes_.of(rows)) if self.tastes_.count else rows
+
+    def _taste(self) -> Floats:
+        """What carries over from one text to another: the named features, and the tastes; shape (K, G)."""
+        named = np.stack([self._trait(feature)[1] for feature in range(STYLE)])
+        width = named.shape[1]
+        common = np.eye(width)[width - self.tastes_.count :]
+        return np.concatenate([named[named.any(axis=1)], common])
 
     def _thresholds(self) -> Floats:
         """Those of all users, shape (T,)."""

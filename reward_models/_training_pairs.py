@@ -40,7 +40,7 @@ def refuse_test_feedback(feedback: Sequence[Judgement]) -> None:
         if not isinstance(it, Judgement):
             raise DataError(
                 f"feedback {number}: found {display.shortened(str(it))!r}, a {type(it).__name__}; expected a "
-                "Tie, Ranking, Rating or Edit",
+                "Tie, Ranking, Rating, Edit or Trait",
                 cure="give choices as pairs, and what a user said of themself as words.",
             )
     _refuse_held_out("pieces of feedback", [(it.feedback_id, it.split) for it in feedback])

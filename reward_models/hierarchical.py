@@ -34,7 +34,7 @@ class Hierarchical(HierarchicalModel):
     and with all pairs of the user where the user is unknown. An unknown user has v = 0 and the prior variance
     of it: the population.
 
-    Ties, strengths, rankings, ratings and edits are further terms of the objective, each by its own
+    Ties, strengths, rankings, ratings, edits and traits are further terms of the objective, each by its own
     likelihood with thresholds of the user's own (`reward_models._feedback`); it stays concave. P, V, tau,
     tastes and s are chosen by pairs alone.
 

@@ -1,7 +1,8 @@
 """What a person said beside their choices, as frozen values.
 
-Of themself: `UserWords`, own answers to questions, a description, wishes, demographics as named values.
-Of responses to a prompt: `Tie`, `Ranking`, `Rating` and `Edit`. A `PreferencePair` is the choice between two.
+Of themself: `UserWords`, own answers to questions, a description, wishes, demographics as named values; and
+`Trait`, whether they like a named property of responses. Of responses to a prompt: `Tie`, `Ranking`, `Rating`
+and `Edit`. A `PreferencePair` is the choice between two.
 """
 
 from __future__ import annotations
@@ -153,17 +154,17 @@ class Scale(Frozen):
 
 THUMBS = Scale(lowest=0, highest=1, levels=2)
 """Thumbs: 1 is up, 0 is down."""
+STARS = Scale(lowest=1, highest=5, levels=5)
+"""One to five stars."""
 
 
 class _Said(Frozen):
-    """What one person said of responses to a prompt, other than a choice between two."""
+    """What one person said, other than a choice between two."""
 
     feedback_id: str = Field(min_length=1)
     """Unique within a data set."""
     user_id: str = Field(min_length=1)
     """Whose feedback it is; any text, never a path."""
-    prompt: Prompt
-    """The conversation; ends with a user turn."""
     created_at: Moment | None = None
     """When it was given."""
     split: Split | None = None
@@ -187,7 +188,14 @@ class _Said(Frozen):
         return bool(self.metadata.get(SIMULATED))
 
 
-class Tie(_Said):
+class _OfResponses(_Said):
+    """What one person said of responses to a prompt."""
+
+    prompt: Prompt
+    """The conversation; ends with a user turn."""
+
+
+class Tie(_OfResponses):
     """Two responses, neither of which was preferred."""
 
     kind: Literal["tie"] = "tie"
@@ -205,10 +213,10 @@ class Tie(_Said):
     @property
     def subject(self) -> Hashable:
         """The two responses, in whatever order."""
-        return frozenset(self.responses)
+        return self.prompt, frozenset(self.responses)
 
 
-class Ranking(_Said):
+class Ranking(_OfResponses):
     """Three responses or more from the best to the worst, some of them perhaps alike."""
 
     kind: Literal["ranking"] = "ranking"
@@ -244,7 +252,7 @@ class Ranking(_Said):
     @property
     def subject(self) -> Hashable:
         """The responses, in whatever order."""
-        return frozenset(self.responses)
+        return self.prompt, frozenset(self.responses)
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
@@ -253,7 +261,7 @@ class Ranking(_Said):
         return tuple(tuple(text for _, text in some) for _, some in groupby(ranked, key=itemgetter(0)))
 
 
-class Rating(_Said):
+class Rating(_OfResponses):
     """A value given to one response by itself: stars, a score, a thumb. It is no choice between two."""
 
     kind: Literal["rating"] = "rating"
@@ -278,7 +286,7 @@ class Rating(_Said):
     @property
     def subject(self) -> Hashable:
         """The response, or the aspect of it, on its scale."""
-        return self.response, self.aspect, self.scale
+        return self.prompt, self.response, self.aspect, self.scale
 
     @property
     def level(self) -> int:
@@ -286,7 +294,7 @@ class Rating(_Said):
         return self.scale.level(self.value)
 
 
-class Edit(_Said):
+class Edit(_OfResponses):
     """A response and what the person made of it."""
 
     kind: Literal["edit"] = "edit"
@@ -303,14 +311,42 @@ class Edit(_Said):
         return self
 
 
-Judgement: TypeAlias = Tie | Ranking | Rating | Edit
-"""What a person said of responses to a prompt, other than a choice between two."""
+def _named_feature(name: str) -> str:
+    from synthesizeme.stylometry import FEATURE
+
+    if name not in FEATURE:
+        raise ValueError(f"found {name[:80]!r}; expected one of {', '.join(FEATURE)}")
+    return name
+
+
+NamedFeature = Annotated[str, AfterValidator(_named_feature)]
+"""A name of `synthesizeme.stylometry.FEATURES`, e.g. ``examples``."""
+
+
+class Trait(_Said):
+    """Whether a person likes responses with more of a named feature, all else being equal, as they say."""
+
+    kind: Literal["trait"] = "trait"
+    """What it is, in a file of feedback."""
+    feature: NamedFeature
+    """Which feature."""
+    answer: Literal["yes", "no", "no matter"]
+    """Yes: they like what `Feature.more` says. No: they like what `Feature.less` says."""
+
+    @property
+    def subject(self) -> Hashable:
+        """The feature."""
+        return self.feature
+
+
+Judgement: TypeAlias = Tie | Ranking | Rating | Edit | Trait
+"""What a person said of responses, or of a trait of them, other than a choice between two."""
 Feedback: TypeAlias = Judgement | UserWords
 """Everything that a person may say beside choices. None of it is ever turned into pairs."""
 Given: TypeAlias = PreferencePair | Judgement
-"""What a person may say of responses to a prompt."""
+"""What a person may say of responses."""
 KINDS: Mapping[str, type[Judgement]] = MappingProxyType({
-    "tie": Tie, "ranking": Ranking, "rating": Rating, "edit": Edit,
+    "tie": Tie, "ranking": Ranking, "rating": Rating, "edit": Edit, "trait": Trait,
 })  # fmt: skip
 """The kinds of feedback by the name that a row of a file has for them."""
 

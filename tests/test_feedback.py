@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from synthesizeme.feedback import (
     LONGEST_TEXT,
+    STARS,
     THUMBS,
     Edit,
     OwnAnswer,
@@ -15,6 +16,7 @@ from synthesizeme.feedback import (
     Rating,
     Scale,
     Tie,
+    Trait,
     UserWords,
     by_user,
 )
@@ -57,7 +59,6 @@ def test_lending_changes_the_user_alone():
 
 
 ASKED = {"feedback_id": "f", "user_id": "u", "prompt": ({"role": "user", "content": "Where to?"},)}
-STARS = Scale(lowest=1, highest=5, levels=5)
 
 
 def test_groups_of_a_ranking_hold_every_response_once_best_first():
@@ -98,6 +99,20 @@ def test_a_ranking_that_orders_nothing_or_says_two_things_is_refused(given, prob
 def test_feedback_that_cannot_be_meant_is_refused(kind, given, problem):
     with pytest.raises(ValidationError, match=problem):
         kind(**ASKED, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"answer": "yes"}, "feature\n  Field required"),
+        ({"feature": "wit", "answer": "yes"}, "found 'wit'; expected one of length, "),
+        ({"feature": "examples", "answer": "maybe"}, "'yes', 'no' or 'no matter'"),
+        ({"feature": "examples", "answer": "yes", "prompt": ASKED["prompt"]}, "Extra inputs"),
+    ],
+)
+def test_an_answer_about_no_named_feature_or_that_is_none_is_refused(given, problem):
+    with pytest.raises(ValidationError, match=problem):
+        Trait(feedback_id="f", user_id="u", **given)
 
 
 def test_a_scale_needs_its_ends_in_order_and_two_levels():

@@ -9,8 +9,8 @@ import pytest
 from invented import pair
 from scipy.stats import binomtest, chi2
 
-from synthesizeme.profile import APART_LEVEL
 from synthesizeme.perceived import FEATURES
+from synthesizeme.profile import APART_LEVEL
 from synthesizeme.stylometry import difference
 from synthesizeme.taste import FEW, as_sure_as_they_are, chance, measured, p_value
 

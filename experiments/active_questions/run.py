@@ -10,7 +10,7 @@ import json
 import random
 import tomllib
 from collections import defaultdict
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import reward_models
@@ -40,8 +40,8 @@ def asked(model, user, pairs, strategy, most, seed):
     interview = Interview(model, user, comparisons)
     while len(interview.history) < min(most, len(pairs)):
         (question,) = interview.next()
-        pair = labelled[question.comparison.pair_id]
-        interview.answer(question, "first" if question.comparison.first == pair.chosen_text else "second")
+        pair = labelled[question.asked.pair_id]
+        interview.answer(question, "first" if question.asked.first == pair.chosen_text else "second")
     return [labelled[answer.metadata["asked"]] for answer in interview.history]
 
 
@@ -88,24 +88,25 @@ def human_studies(settings, benchmark, method, seeds, data_dir):
                 for user in dict.fromkeys(pair.user_id for pair in half.test)
                 if len(pairs := histories[user]) >= settings["fewest"]
             }
+            askable = dict(islice(askable.items(), settings.get("most_users")))
             test = [pair for pair in half.test if pair.user_id in askable]
             yield fold.name, test, measure(model, askable, test, settings["lengths"], seed)
 
 
-def table(studies, lengths, *, users_differ):
-    """Accuracy and its difference to random questions by number of answers; intervals resample users."""
+def table(studies, lengths, *, users_differ, strategies=STRATEGIES):
+    """Accuracy and its difference to the first strategy by number of answers; intervals resample users."""
     values = defaultdict(list)
     users = []
     for name, test, found in studies:
         users += [f"{name}/{pair.user_id}" if users_differ else pair.user_id for pair in test]
-        for strategy in STRATEGIES:
+        for strategy in strategies:
             for k in lengths:
                 values[strategy, k] += [found[strategy][k][pair.pair_id] for pair in test]
     rows = {}
-    for strategy in STRATEGIES:
+    for strategy in strategies:
         rows[strategy] = {}
         for k in lengths:
-            mine, theirs = values[strategy, k], values["random", k]
+            mine, theirs = values[strategy, k], values[strategies[0], k]
             gain = interval([a - b for a, b in zip(mine, theirs, strict=True)], users, bounds=(-1.0, 1.0))
             accuracy = interval(mine, users)
             rows[strategy][k] = {
@@ -117,10 +118,11 @@ def table(studies, lengths, *, users_differ):
 
 def saved(rows, lengths):
     """For every number of chosen answers, how many random ones are as accurate; None: more."""
-    counts = {k: rows["random"][k]["accuracy"] for k in lengths}
+    baseline, *others = rows
+    counts = {k: rows[baseline][k]["accuracy"] for k in lengths}
     return {
         strategy: {k: reached(counts, rows[strategy][k]["accuracy"]) for k in lengths[1:]}
-        for strategy in STRATEGIES[1:]
+        for strategy in others
     }
 
 
@@ -142,7 +144,7 @@ def shown(title, result, lengths):
         cells = []
         for k in lengths:
             gain = row[k]["minus_random"]
-            extra = "" if strategy == "random" or k == 0 else (
+            extra = "" if strategy == next(iter(result["rows"])) or k == 0 else (
                 f" ({100 * gain[0]:+.1f} [{100 * gain[1]:+.1f}, {100 * gain[2]:+.1f}])"
             )  # fmt: skip
             cells.append(f"{100 * row[k]['accuracy']:.1f}{extra}")

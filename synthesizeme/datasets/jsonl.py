@@ -81,17 +81,17 @@ def lines_of(given: Iterable[Given], source: str = "row") -> bytes:
     return stream.getvalue()
 
 
-def append_pair(path: str | Path, pair: PreferencePair) -> None:
-    """Add a pair to a file of JSON Lines, which is made if it is not there; it is on the disk on return.
+def append(path: str | Path, given: Given) -> None:
+    """Add a pair or other feedback to a file of JSON Lines, made if need be; it is on the disk on return.
 
     Raises:
-        DataError: the file is compressed or cannot be written, or the pair cannot be written as JSON.
+        DataError: the file is compressed or cannot be written, or the row cannot be written as JSON.
     """
     path = Path(path)
     if path.suffix == ".gz":
         cure = "name a file that ends in .jsonl"
         raise DataError("a compressed file cannot be added to", source=str(path), cure=cure)
-    line = lines_of([pair], source=str(path))
+    line = lines_of([given], source=str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as stream:
@@ -109,7 +109,7 @@ def append_pair(path: str | Path, pair: PreferencePair) -> None:
 
 def recognises(row: Row) -> bool:
     """Whether a row of some file is already in this format, its roles and the end of its prompt included."""
-    if row.get("kind") in KINDS and "prompt" in row:
+    if row.get("kind") in KINDS and ("prompt" in row or "feature" in row):
         return True
     return (
         set(REQUIRED) <= set(row) <= set(FIELDS)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from synthesizeme.page.pool import Item
 from synthesizeme.page.turns import AGAIN, History, Turn
-from synthesizeme.simulation.interview import choose
+from synthesizeme.simulation.information import choose
 
 Order = Literal["telling", "file"]
 ONE_IN = 10
@@ -59,11 +59,10 @@ def _of_kind(some: Sequence[Item], user_id: str, number: int, model: Any, order:
         return gold[0]
     plain = [it for it in some if it.gold is None] or gold
     telling = order == "telling" and plain[0].kind == "pair"
-    if len(plain) == 1 or not telling or not callable(getattr(model, "margin_posterior", None)):
+    if len(plain) == 1 or not telling or not callable(getattr(model, "answer_posterior", None)):
         return plain[0]
     candidates = sorted(plain, key=lambda it: _drawn(user_id, it.item_id))[:CANDIDATES]
-    mean, covariance = model.margin_posterior(user_id, [Turn(it, user_id).comparison for it in candidates])
-    (best,) = choose(mean, covariance, 1)
+    (best,) = choose(model.answer_posterior(user_id, [Turn(it, user_id).comparison for it in candidates]))
     return candidates[best.place]
 
 

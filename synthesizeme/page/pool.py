@@ -25,7 +25,7 @@ from synthesizeme.datasets import read_feedback
 from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, messages, rows_of
 from synthesizeme.discovery import resource
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import Edit, Given, Ranking, Rating, Tie
+from synthesizeme.feedback import Edit, Given, Ranking, Rating, Tie, Trait
 from synthesizeme.types import Message, PreferencePair
 
 SAMPLE = "data/sample/pairs.jsonl"
@@ -84,7 +84,7 @@ def read_items(path: str | Path, *, gold: bool = False) -> list[Item]:
     if gold and not found.pairs:
         raise DataError("holds no pair", source=str(path), cure="give rows with prompt, chosen and rejected")
     given: Iterable[Given] = found.pairs if gold else (*found.pairs, *found.feedback)
-    items = _distinct(_of(said) for said in given)
+    items = _distinct(_of(said) for said in given if not isinstance(said, Trait))
     if not gold:
         return items
     better = {_texts(_of(pair)): pair.chosen_text for pair in found.pairs}

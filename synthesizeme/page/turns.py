@@ -10,13 +10,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import Given, Judgement, Ranking, Rating, Scale, Tie
+from synthesizeme.feedback import STARS, Given, Judgement, Ranking, Rating, Tie
 from synthesizeme.page.pool import Item
-from synthesizeme.simulation.pool import answered_pair, asked_of
+from synthesizeme.simulation.answers import answered_pair
+from synthesizeme.simulation.pool import asked_of
 from synthesizeme.types import Comparison, PreferencePair
 
-STARS = Scale(lowest=1, highest=5, levels=5)
-"""How a single answer is rated."""
 LONGEST_REASON = 2_000
 """Characters of a reason that are kept."""
 AGAIN = "#again"

@@ -17,6 +17,7 @@ from synthesizeme.serving.access import Scope
 from synthesizeme.serving.requests import Change, Limits
 from synthesizeme.serving.rewards import Status
 from synthesizeme.serving.rows import MOST_PESSIMISM
+from synthesizeme.stylometry import FEATURE
 from synthesizeme.types import Preference, Role, Strength
 
 ABOUT = (
@@ -315,7 +316,12 @@ def _feedback(prompt: Any, spoken: Any) -> Any:
     edit = _closed(
         "Edit", **shared, kind=(Literal["edit"], ...), original=(spoken, ...), edited=(spoken, ...)
     )
-    return tie | ranking | rating | edit
+    trait = _closed(
+        "Trait", **{name: it for name, it in shared.items() if name != "prompt"},
+        kind=(Literal["trait"], ...), feature=(Literal[*FEATURE], ...),
+        answer=(Literal["yes", "no", "no matter"], ...),
+    )  # fmt: skip
+    return tie | ranking | rating | edit | trait
 
 
 def _words(spoken: Any, text: Any, most: Any) -> Any:

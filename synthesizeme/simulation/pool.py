@@ -11,13 +11,13 @@ pair of some user is taken too; who chose what in it is not kept.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from synthesizeme.datasets.rows import ReadReport, SourceRow, derived_id, read_prompt, read_response, rows_of
 from synthesizeme.errors import DataError
-from synthesizeme.types import Comparison, Message, PreferencePair, Side
+from synthesizeme.types import Comparison, Message, PreferencePair
 
 SIDES = (("first", "second"), ("chosen", "rejected"))
 NOBODY = ""
@@ -89,33 +89,6 @@ def _derived_id(prompt: Iterable[Message], texts: Sequence[str]) -> str:
     """An id from what is asked, whoever is asked and whichever response stands first."""
     turns = [turn.model_dump() for turn in prompt]
     return derived_id({"prompt": turns, "chosen": min(texts), "rejected": max(texts)})
-
-
-def answered_pair(
-    comparison: Comparison, side: Side, metadata: Mapping[str, Any] | None = None
-) -> PreferencePair:
-    """The choice of one side as a pair of the comparison's user; its id is that of the comparison and user.
-
-    Args:
-        comparison: What was asked, of whom.
-        side: The response that was preferred.
-        metadata: Anything else that is known of the answer.
-    """
-    texts = (comparison.first, comparison.second)
-    chosen, rejected = texts if side == "first" else texts[::-1]
-    return PreferencePair(
-        pair_id=answer_id(comparison),
-        user_id=comparison.user_id,
-        prompt=comparison.prompt,
-        chosen=(Message(role="assistant", content=chosen),),
-        rejected=(Message(role="assistant", content=rejected),),
-        metadata={"asked": comparison.pair_id, **(metadata or {})},
-    )
-
-
-def answer_id(comparison: Comparison) -> str:
-    """Id of the pair that an answer to `comparison` makes: one question to one user has one."""
-    return f"{comparison.pair_id}@{comparison.user_id}"
 
 
 def in_drawn_order(comparison: Comparison, seed: int = 0) -> Comparison:

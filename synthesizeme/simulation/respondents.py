@@ -24,7 +24,8 @@ from synthesizeme.judges import LLMJudge, both_orders
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.simulation.pool import answered_pair, asked_of
+from synthesizeme.simulation.answers import answered_pair
+from synthesizeme.simulation.pool import asked_of
 from synthesizeme.types import SIMULATED, Comparison, Failure, Frozen, PreferencePair, Side, Verdict
 
 PROMPT = "simulation/default"

@@ -12,8 +12,9 @@ from synthesizeme.backends.builtin._words import meaning
 def test_values_are_those_of_the_features_and_of_response_and_question_apart():
     measured = Measured()
     for response, question in (("ab", "c"), ("a", "bc"), ("Six feet!", "How deep?"), ("\udcff", "")):
-        found, features = measured(response, question), stylometry.measure(
-            response, question, perceived.FEATURES
+        found, features = (
+            measured(response, question),
+            stylometry.measure(response, question, perceived.FEATURES),
         )
         assert np.array_equal(found[: len(features)], features)
         assert np.array_equal(found[len(features) :], meaning(response))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from synthesizeme.cli import main
-from synthesizeme.datasets import read_pairs
+from synthesizeme.datasets import read_feedback, read_pairs
 from synthesizeme.discovery import resource
 
 SAMPLE = resource("data/sample/pairs.jsonl")
@@ -112,3 +112,47 @@ def test_nobody_is_asked_and_the_pool_is_not_written_to(ask, trained, command, t
     assert "is what --pool reads" in refused.err
     assert pool.read_bytes() == SAMPLE.read_bytes()
     assert ask(user="  ").status == 2
+
+
+def test_ratings_and_traits_are_asked_for_and_kept_as_what_they_are(ask, tmp_path):
+    kept = tmp_path / "answers.jsonl"
+    rated = ask("--kinds", "rating", "--out", kept, "--n", 2, "--json", said="1.5\n5\n2\n")
+    assert rated.status == 0, rated.err
+    assert "Found '1.5'; expected 1, 2, 3, 4, 5, s or q." in rated.err
+    assert (rated.json["pairs"], len(rated.json["feedback"])) == ([], 2)
+    liked = ask("--kinds", "trait", "--out", kept, "--n", 3, "--json", said="y\ns\nn\nm\n")
+    assert (liked.json["answered"], liked.json["skipped"]) == (3, 1)
+    file = read_feedback(kept)
+    assert [it.kind for it in file.feedback] == ["rating"] * 2 + ["trait"] * 3
+    assert [it.value for it in file.feedback[:2]] == [5, 2]
+    assert [it.answer for it in file.feedback[2:]] == ["yes", "no", "no matter"]
+    both = ask("--kinds", "pair,trait", "--out", kept, "--n", 1, "--json", said="q\n")
+    asked = ask("--kinds", "trait", "--history", kept, "--n", 50, "--json").json
+    assert asked["answered"] == 5
+    assert {it.feature for it in file.feedback[2:]}.isdisjoint(it["feature"] for it in asked["questions"])
+    assert both.status == 0
+
+
+def test_every_kind_of_question_is_shown_to_people_and_programs(ask):
+    shown = ask("--kinds", "trait", "--n", 2)
+    assert "Do you prefer " in shown.out
+    assert "y (yes), n (no), m (no matter)" in shown.out
+    assert "1 (worst) to 5 (best)?" in ask("--kinds", "rating").out
+    found = ask("--kinds", "pair, rating, trait", "--n", 300, "--json").json
+    kinds = {it["kind"] for it in found["questions"]}
+    assert kinds == {"pair", "rating", "trait"}
+    assert len(found["questions"]) == found["left"]
+
+
+def test_a_kind_that_there_is_not_is_refused(ask):
+    refused = ask("--kinds", "pair,essay")
+    assert refused.status == 2
+    assert "found 'essay'; expected some of pair, rating, trait" in refused.err
+
+
+def test_answers_of_all_kinds_go_into_a_store_and_come_back(ask, tmp_path):
+    pytest.importorskip("sqlalchemy", reason="the store of profiles needs the extra `store`")
+    store = tmp_path / "users.db"
+    first = ask("--store", store, "--out", tmp_path / "a.jsonl", "--kinds", "trait", "--n", 2, said="y\nn\n")
+    assert first.status == 0, first.err
+    assert ask("--store", store, "--kinds", "trait", "--json").json["answered"] == 2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synthesizeme.datasets import jsonl, read_pairs, write_pairs
+from synthesizeme.datasets import jsonl, read_feedback, read_pairs, write_pairs
 from synthesizeme.datasets.rows.files import MAX_LINE_BYTES
 from synthesizeme.errors import DataError
 from synthesizeme.types import Message, PreferencePair
@@ -339,3 +339,45 @@ def test_a_stream_gives_each_pair_as_its_line_is_read(tmp_path):
     report = ReadReport(skip_bad_rows=True, unique_ids=False)
     assert len(list(open_source(path, report).pairs())) == 5
     assert [bad.line for bad in report.bad] == [5]
+
+
+LIKED = {"kind": "trait", "user_id": "ada", "feature": "examples", "answer": "yes"}
+
+
+def test_what_is_said_of_a_trait_is_read_and_written_back(write_lines, tmp_path):
+    path = write_lines(LIKED, {**LIKED, "feature": "emoji", "answer": "no matter", "feedback_id": "e"})
+    found = read_feedback(path)
+    assert (found.format, [(it.feature, it.answer) for it in found.feedback]) == (
+        "jsonl",
+        [("examples", "yes"), ("emoji", "no matter")],
+    )
+    written = tmp_path / "again.jsonl"
+    for said in found.feedback:
+        jsonl.append(written, said)
+    assert read_feedback(written).feedback == found.feedback
+    assert found.feedback[0].feedback_id.startswith("trait-")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            {"feature": "wit"},
+            "field 'feature': .*found 'wit'; expected one of length, .*name a named feature",
+        ),
+        ({"answer": "rather"}, "field 'answer': .*'yes', 'no' or 'no matter'.*write yes, no, or no matter"),
+        ({"answer": None}, "answer"),
+        ({"prompt": "Hi"}, "field 'prompt': is not a field of a trait"),
+    ],
+)
+def test_a_trait_that_is_none_is_refused(write_lines, change, problem):
+    with pytest.raises(DataError, match=problem):
+        read_feedback(write_lines({**LIKED, **change}))
+
+
+def test_two_answers_about_one_trait_need_a_time_or_an_id(write_lines):
+    other = {**LIKED, "answer": "no"}
+    with pytest.raises(DataError, match="says otherwise than"):
+        read_feedback(write_lines(LIKED, other))
+    later = {**other, "created_at": "2024-05-01T00:00:00Z"}
+    assert len(read_feedback(write_lines(LIKED, later)).feedback) == 2

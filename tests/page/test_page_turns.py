@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from synthesizeme.errors import DataError
@@ -11,6 +12,7 @@ from synthesizeme.feedback import Ranking, Rating, Tie
 from synthesizeme.page.next_turn import APART, GOLD_EVERY, ONE_IN, next_turn
 from synthesizeme.page.pool import Item, read_items, sample_pool, with_gold
 from synthesizeme.page.turns import AGAIN, History, Turn, chosen_side, read_answer, said_id
+from synthesizeme.questions import AnswerBeliefs
 from synthesizeme.types import Message, PreferencePair
 
 
@@ -31,12 +33,10 @@ class Telling:
     def __init__(self, prompt):
         self.prompt = prompt
 
-    def margin_posterior(self, user_id, comparisons):
-        import numpy as np
-
-        own = np.array([2.0 if it.prompt[0].content == self.prompt else 0.1 for it in comparisons])
+    def answer_posterior(self, user_id, questions):
+        own = np.array([2.0 if it.prompt[0].content == self.prompt else 0.1 for it in questions])
         read = np.concatenate([own, [1.0]])
-        return np.zeros(len(own)), np.outer(read, read)
+        return AnswerBeliefs(np.zeros(len(own)), np.outer(read, read), [(0.0,)] * len(own))
 
 
 def answers(items, history, number, choice="first", user="ann", model=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from synthesizeme.errors import DataError
-from synthesizeme.feedback import KINDS, THUMBS, Edit, Ranking, Rating, Tie
+from synthesizeme.feedback import KINDS, THUMBS, Edit, Ranking, Rating, Tie, Trait
 from synthesizeme.profiles.store import Deleted, UserSummary
 
 
@@ -22,6 +22,7 @@ def given(user="ada", **more):
             feedback_id="v", response="Nutmeg.", value=1, scale=THUMBS, reason="Пряности!", **shared, **more
         ),
         Edit(feedback_id="e", original="Nutmeg.", edited="Nutmeg and mace.", metadata={"n": 1}, **shared),
+        Trait(feedback_id="l", user_id=user, feature="examples", answer="no matter"),
     )
 
 
@@ -39,8 +40,8 @@ def test_every_kind_comes_back_whole_and_in_order_and_once(store, pair):
 
 def test_feedback_makes_a_user_without_pairs(store):
     store.add_pairs("ada", (), feedback=ALL)
-    assert store.users() == (UserSummary(user_id="ada", pairs=0, version=0, feedback=4),)
-    assert (store.totals().users, store.totals().pairs, store.totals().feedback) == (1, 0, 4)
+    assert store.users() == (UserSummary(user_id="ada", pairs=0, version=0, feedback=5),)
+    assert (store.totals().users, store.totals().pairs, store.totals().feedback) == (1, 0, 5)
 
 
 def test_pairs_and_feedback_are_stored_together_or_not_at_all(store, pair):
@@ -77,8 +78,8 @@ def test_feedback_is_exported_and_deleted_with_its_user(store, pair):
         store.add_pairs(user, [pair("p1", user)], feedback=given(user))
     rows = json.loads(json.dumps(store.export("ada")))["feedback"]
     assert tuple(KINDS[row["kind"]].model_validate(row) for row in rows) == ALL
-    assert store.delete("ada") == Deleted(pairs=1, versions=0, feedback=4)
-    assert (store.feedback("ada"), store.export("ada"), store.totals().feedback) == ((), None, 4)
+    assert store.delete("ada") == Deleted(pairs=1, versions=0, feedback=5)
+    assert (store.feedback("ada"), store.export("ada"), store.totals().feedback) == ((), None, 5)
     store.add_pairs("ada", [pair("p1")])
     assert "feedback" not in store.export("ada")
 

@@ -104,6 +104,7 @@ def test_every_array_is_accounted_for(learned):
         "own_variance": (own,),
         "effects": (0,), "judged": (0, 16),
         "tastes.features": (own, 0), "tastes.items": (0, 0),
+        "traits.shared": (style, style + 1), "traits.own": (style, own),
         "words.centre": (0,), "words.axes": (0, 0), "words.scale": (0,),
     }  # fmt: skip
     assert all(np.isfinite(array).all() for array in learned.values())

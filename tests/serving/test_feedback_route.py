@@ -47,7 +47,7 @@ def test_a_row_of_feedback_is_read_strictly_with_a_bare_prompt():
         ({"user_id": "other"}, "another user than that of the request"),
         ({"split": "test"}, "test split"),
         ({"value": 2}, "value is 2; expected 0 to 1"),
-        ({"kind": "like"}, "expected tie, ranking, rating, edit"),
+        ({"kind": "like"}, "expected tie, ranking, rating, edit, trait"),
         ({"scale": None}, "scale"),
     ):
         with pytest.raises(DataError, match=problem):
@@ -75,6 +75,16 @@ def test_what_the_model_does_not_learn_from_is_kept_and_counted(trained, monkeyp
     assert users.delete("mute") == {"pairs": 0, "feedback": 2, "words": False, "versions": 0, "state": True}
     assert users.export("mute") is None
     store.close()
+
+
+def test_what_is_said_of_a_trait_needs_no_prompt(trained):
+    users = Users(trained, MemoryUsers())
+    trait = {"kind": "trait", "feature": "examples", "answer": "yes"}
+    told = users.add("liked", (), None, [said(trait, "liked")])
+    assert (told["feedback"], told["not_learned_from"]) == (1, {})
+    assert "liked" in trained.users_
+    with pytest.raises(DataError, match="field 'prompt': is not a field of a trait"):
+        said({**trait, "prompt": "Tea or coffee?"})
 
 
 def test_feedback_alone_makes_a_user_known_also_after_a_restart(trained):

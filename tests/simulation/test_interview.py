@@ -10,9 +10,12 @@ from opposites import judged, population
 
 from reward_models.hierarchical_stylometric import HierarchicalStylometric
 from synthesizeme.errors import ConfigError, DataError
+from synthesizeme.feedback import STARS, Rating, Trait
+from synthesizeme.questions import FAULTS, KINDS, ResponseQuestion, TraitQuestion
 from synthesizeme.simulation.interview import Interview
 from synthesizeme.simulation.pool import pool_of, read_pool
-from synthesizeme.types import respondents
+from synthesizeme.stylometry import FEATURE
+from synthesizeme.types import Comparison, PreferencePair, respondents
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ LOUD = {pair.chosen_text for pair in LABELLED}
 
 def taste(question):
     """What a user who likes it loud answers."""
-    return "first" if question.comparison.first in LOUD else "second"
+    return "first" if question.asked.first in LOUD else "second"
 
 
 def test_answers_refit_the_user_at_once_and_are_not_asked_again(model):
@@ -34,8 +37,8 @@ def test_answers_refit_the_user_at_once_and_are_not_asked_again(model):
     shared, seen, beliefs = model.fit_.weights.copy(), [], []
     for _ in range(5):
         (question,) = interview.next()
-        assert question.comparison.user_id == "new"
-        seen.append(question.comparison.pair_id)
+        assert question.asked.user_id == "new"
+        seen.append(question.asked.pair_id)
         beliefs.append(question.probability if taste(question) == "first" else 1 - question.probability)
         answer = interview.answer(question, taste(question))
         assert answer.chosen_text in LOUD
@@ -53,7 +56,7 @@ def test_questions_come_best_first_and_a_skipped_one_never_again(model):
     assert len(several) == len(LABELLED)
     assert all(a.bits >= b.bits - 1e-9 for a, b in pairwise(several[:2]))
     interview.skip(several[0])
-    assert several[0].comparison.pair_id not in {q.comparison.pair_id for q in interview.next(20)}
+    assert several[0].asked.pair_id not in {q.asked.pair_id for q in interview.next(20)}
     for question in several:
         interview.skip(question)
     assert interview.next() == []
@@ -135,3 +138,57 @@ def test_two_comparisons_with_one_id_and_an_empty_pool_are_refused(tmp_path):
         read_pool(pool_file(tmp_path, {**ROW, "pair_id": "a"}, other))
     with pytest.raises(DataError, match="the file is empty"):
         read_pool(pool_file(tmp_path))
+
+
+def asked_for(interview, kind):
+    return next(it for it in interview.next(interview.left) if isinstance(it.asked, kind))
+
+
+def test_kinds_compete_by_what_they_tell(model):
+    pool = pool_of(LABELLED)
+    interview = Interview(model, "new", pool, kinds=("trait", "rating", "pair"))
+    traits = len(FEATURE) - len(FAULTS)
+    assert interview.left == len(pool) + 2 * len(pool) + traits
+    (best,) = interview.next()
+    each = {kind: Interview(model, "new", pool, kinds=(kind,)).next()[0].bits for kind in KINDS}
+    assert best.bits == pytest.approx(max(each.values()))
+    assert len({round(bits, 6) for bits in each.values()}) == 3
+
+
+def test_each_answer_is_kept_as_what_it_is_and_asked_no_more(model):
+    interview = Interview(model, "new", pool_of(LABELLED), kinds=KINDS)
+    answers = ((TraitQuestion, "no matter"), (ResponseQuestion, 4), (Comparison, "first"))
+    said = [interview.answer(asked_for(interview, kind), answer) for kind, answer in answers]
+    assert [type(it) for it in said] == [Trait, Rating, PreferencePair]
+    assert (said[0].answer, said[1].level, said[1].scale) == ("no matter", 4, STARS)
+    assert {it.user_id for it in said} == {"new"}
+    assert all(it.metadata["information_bits"] > 0 for it in said)
+    again = Interview(model, "new", pool_of(LABELLED), said, kinds=KINDS)
+    assert again.left == interview.left
+    assert said[0].feature not in {getattr(it.asked, "feature", "") for it in again.next(again.left)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "problem"),
+    [
+        ("pair", "third", "expected first or second"),
+        ("rating", 6, "value is 6; expected 1 to 5"),
+        ("rating", "good", "valid number"),
+        ("trait", "perhaps", "'yes', 'no' or 'no matter'"),
+    ],
+)
+def test_an_answer_that_the_question_does_not_have_is_refused_and_changes_nothing(
+    model, kind, answer, problem
+):
+    interview = Interview(model, "new", pool_of(LABELLED), kinds=(kind,))
+    (question,) = interview.next()
+    with pytest.raises(DataError, match=f"no answer to the question.*{problem}"):
+        interview.answer(question, answer)
+    assert (interview.history, interview.next()) == ([], [question])
+
+
+def test_a_kind_that_there_is_not_is_named(model):
+    with pytest.raises(ConfigError, match="found 'essay'; expected some of pair, rating, trait"):
+        Interview(model, "u", [], kinds=("pair", "essay"))
+    with pytest.raises(ConfigError, match="found none"):
+        Interview(model, "u", [], kinds=())

@@ -48,6 +48,8 @@ _CURES = {
     "reason": "leave the field out where no reason was given",
     "responses": "give each response once; three or more are a ranking, two a pair or a tie",
     "both": "write good or bad, or leave the field out",
+    "feature": "name a named feature; a wish in words of one's own goes into --about",
+    "answer": "write yes, no, or no matter",
 }
 """What helps against a problem of a field."""
 

@@ -203,7 +203,7 @@ class ReadReport:
             self.reject(place.error(problem, field=None if id_is_derived else f"{noun}_id", cure=cure))
             return None
         if id_is_derived and not isinstance(made, PreferencePair) and made.subject is not None:
-            subject = hash((made.user_id, made.prompt, made.kind, made.subject, made.created_at))
+            subject = hash((made.user_id, made.kind, made.subject, made.created_at))
             if subject in self._subjects:
                 first = _placed_from(place, *self._subjects[subject])
                 problem = f"says otherwise than {first} of the same, and neither names a time or an id"

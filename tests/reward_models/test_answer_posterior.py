@@ -1,4 +1,4 @@
-"""What the hierarchical model believes of several margins of one user together."""
+"""What the hierarchical model believes of several answers of one user together."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def comparisons(user="c0"):
 
 def margins(model, user, asked):
     """Means and covariance of the margins alone."""
-    mean, covariance = model.margin_posterior(user, asked)
+    mean, covariance, _ = model.answer_posterior(user, asked)
     return mean, covariance[: len(asked), : len(asked)]
 
 
@@ -80,21 +80,25 @@ def test_answers_make_a_user_better_known(model):
 def test_the_taste_is_that_of_the_named_features_and_the_common_tastes(model):
     assert model.tastes_.count, "users differ in one thing"
     asked = comparisons()
-    _, covariance = model.margin_posterior("c0", asked)
+    covariance = model.answer_posterior("c0", asked).covariance
     taste = covariance[len(asked) :, len(asked) :]
-    assert len(taste) == STYLE + model.tastes_.count
+    vary = [feature for feature in range(STYLE) if model.basis_.trait(feature)[1].any()]
+    assert 5 < len(vary) < STYLE, "some named features never differ in these texts"
+    assert len(taste) == len(vary) + model.tastes_.count
     factor = model.users_["c0"]["own_factor"].astype(float)
     whole = np.diag(model.variances_.own) - factor.T @ factor
-    carried = [*range(STYLE), *range(len(whole) - model.tastes_.count, len(whole))]
-    assert taste == pytest.approx(whole[np.ix_(carried, carried)], abs=1e-9)
+    named = np.stack([model.basis_.trait(feature)[1] for feature in vary])
+    named = np.concatenate([named, named @ model.tastes_.features], axis=1)
+    carried = np.concatenate([named, np.eye(len(whole))[len(whole) - model.tastes_.count :]])
+    assert taste == pytest.approx(carried @ whole @ carried.T, abs=1e-9)
     (_, one), (_, two) = (
         model.basis_.rows([Item(asked[0].prompt, text)]) for text in (asked[0].first, asked[0].second)
     )
     items = model.judged_.numbers([Item(asked[0].prompt, t) for t in (asked[0].first, asked[0].second)])
     own = model.tastes_.joined([Rows(one, one - two, items[None])])[0].own[0]
-    assert covariance[0, len(asked) :] == pytest.approx(own @ whole[:, carried], abs=1e-6)
+    assert covariance[0, len(asked) :] == pytest.approx(carried @ whole @ own, abs=1e-6)
 
 
 def test_an_unfitted_model_says_so():
     with pytest.raises(NotFittedError):
-        HierarchicalStylometric().margin_posterior("u", comparisons())
+        HierarchicalStylometric().answer_posterior("u", comparisons())
