@@ -1,8 +1,8 @@
-"""Named features as a person perceives them: those of `stylometry`, two counted more widely, and two more.
+"""Named features as a person perceives them: those of `stylometry`, three counted otherwise, and two more.
 
 The reward models learn from `stylometry.FEATURES`, whose counts are few and fast. The test of taste and the
 embedded reader, which put a taste into words, also see a warning, an opening or a source that is worded in
-another way, and what somebody tells.
+another way, and what somebody tells; and they call informal what is spoken, not every contraction.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from synthesizeme import stylometry
-from synthesizeme.stylometry import OPENING, Feature, Pattern
+from synthesizeme.stylometry import CONTRACTION, FORMAL, OPENING, Feature, Pattern
 
 
 def _any(words: str) -> str:
@@ -68,7 +68,19 @@ _SOURCE = Pattern(
     r"|\breport(?:s|ed)? (?:that|in|by|from)\b|\bguidelines?\b|\bcensus\b|\bjournal of\b|\bpublished\b"
     r"|\bsources?:|\([^()\n]*\b(?:1[89]|20)\d\d\b[^()\n]*\)|https?://|\bdoi\b|\[\d{1,2}\]"
 )
+_CONTRACTED = 0.2
+"""What a contraction counts of a spoken word: careful prose has some too, and one must not decide alone."""
+_SPOKEN = Pattern(
+    r"\b(?:yeah|yep|yup|nah|nope|hey|hiya|gonna|wanna|gotta|kinda|sorta|dunno|gimme|lemme|ain't|y'all|dude|guys|folks"
+    r"|mate|buddy|lol|haha\w*|btw|tbh|imo|super|totally|stuff|awesome|cool|ok|okay|wow|whoa|oops|yikes|ugh|aw+|duh"
+    r"|crap|damn|heck|honestly|pretty much|a bunch|no worries|tons of|loads of|a bit of a|no big deal"
+    r"|you know what)\b|\B'em\b|\B'cause\b"
+)
 _WIDER = {
+    "formality": Feature(
+        "formality", "formal, written wording", "informal, spoken wording", 1.1,
+        lambda t: t.rate(FORMAL) - t.rate(_SPOKEN) - _CONTRACTED * t.rate(CONTRACTION),
+    ),
     "disclaimers": Feature(
         "disclaimers", "warnings and disclaimers", "answers without disclaimers", 0.6,
         lambda t: t.count(_CAUTION),

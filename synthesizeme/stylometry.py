@@ -174,7 +174,7 @@ _DISCLAIMER = Lexicon(
         "research": "do your own research",
     },
 )  # fmt: skip
-_FORMAL = Lexicon(
+FORMAL = Lexicon(
     "furthermore moreover therefore thus hence consequently additionally however nevertheless whereas "
     "regarding commence utilise utilize obtain require requires required ensure subsequently notably "
     "sufficient approximately upon",
@@ -190,7 +190,7 @@ _CASUAL = Lexicon(
     {"pretty": "pretty much", "bunch": "a bunch", "worries": "no worries", "tons": "tons of"},
 )
 _SUFFIX = r"(?:s|re|ll|ve|d|m|t)\b"
-_CONTRACTION = Pattern(rf"'(?<=\w'){_SUFFIX}(?:'{_SUFFIX})?", "'")
+CONTRACTION = Pattern(rf"'(?<=\w'){_SUFFIX}(?:'{_SUFFIX})?", "'")
 _INFORMAL = Pattern(rf"\b\w+'{_SUFFIX}|{_CASUAL.expression}")
 _WARM = Lexicon(
     "happy glad wonderful lovely understandable hope hopefully dear thanks congratulations enjoy warmly "
@@ -247,7 +247,7 @@ _STOP_WORDS = frozenset(
 
 _KNOWN = frozenset().union(
     *(lexicon.words | lexicon.keys for lexicon in (
-        _HEDGE, _REFUSAL, _DISCLAIMER, _FORMAL, _CASUAL, _WARM, _EXAMPLE, _FIRST_PERSON, _SECOND_PERSON,
+        _HEDGE, _REFUSAL, _DISCLAIMER, FORMAL, _CASUAL, _WARM, _EXAMPLE, _FIRST_PERSON, _SECOND_PERSON,
     ))
 )  # fmt: skip
 
@@ -270,7 +270,7 @@ def _ascii_words(lower: str) -> tuple[list[str], list[str]]:
 
 def _informal(text: Text) -> int:
     """Contractions and casual words; one that is both counts once."""
-    casual, contractions = _CASUAL(text), _CONTRACTION(text)
+    casual, contractions = _CASUAL(text), CONTRACTION(text)
     return _INFORMAL(text) if casual and contractions else casual + contractions
 
 
@@ -341,7 +341,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("disclaimers", "warnings and disclaimers", "answers without disclaimers", 0.5,
             lambda t: t.count(_DISCLAIMER)),
     Feature("formality", "formal, written wording", "informal, spoken wording", 1.1,
-            lambda t: t.rate(_FORMAL) - t.rate(_informal)),
+            lambda t: t.rate(FORMAL) - t.rate(_informal)),
     Feature("warmth", "a warm, friendly tone", "a neutral, matter-of-fact tone", 0.9,
             lambda t: t.rate(_WARM)),
     Feature("examples", "concrete examples", "answers without examples", 0.5, lambda t: t.count(_EXAMPLE)),

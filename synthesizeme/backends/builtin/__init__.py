@@ -22,7 +22,7 @@ ASYNCHRONOUS = False
 SAMPLES = False
 WAYS: tuple[str, ...] = ()
 TAKES: tuple[str, ...] = ()
-MODEL_ID = "builtin/rule-reader-5"
+MODEL_ID = "builtin/rule-reader-6"
 """Changes whenever the rules do, so that cached replies of older rules are not used."""
 
 
