@@ -53,7 +53,7 @@ def test_the_range_is_no_wider_than_a_taste_and_its_lack_make_it(n):
     much = induce_user(reader(), with_taste, settings).usage.distinct_calls
     little = induce_user(reader(), without, settings).usage.distinct_calls
     assert promised.least_calls <= little < much <= promised.calls
-    assert much > 0.5 * promised.calls  # few pairs make few different sets
+    assert much > 0.45 * promised.calls  # few pairs make few different sets
     assert little < 2.5 * promised.least_calls
 
 
