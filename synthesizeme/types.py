@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,8 @@ from synthesizeme import display
 Role = Literal["system", "user", "assistant"]
 Side = Literal["first", "second"]
 Preference = Literal["first", "second", "tie"]
+EXCHANGED: Mapping[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
+"""What a preference is where both responses change places, or where it is said of the worse one."""
 Split = Literal["train", "validation", "test"]
 Order = Literal["chosen_first", "rejected_first"]
 FailureKind = Literal["transport", "parse", "refusal", "too_long", "unknown_user"]

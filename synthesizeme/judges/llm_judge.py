@@ -19,9 +19,7 @@ from synthesizeme.judges.messages import (
 from synthesizeme.profile import Persona, PersonaSentence, UserProfile
 from synthesizeme.prompts import PromptTemplate, load_prompt
 from synthesizeme.scoring import PairwiseScorer
-from synthesizeme.types import Comparison, Failure, Message, Preference, Verdict
-
-_EXCHANGED: dict[Preference, Preference] = {"first": "second", "second": "first", "tie": "tie"}
+from synthesizeme.types import EXCHANGED, Comparison, Failure, Message, Preference, Verdict
 
 
 def mean_verdict(verdicts: Sequence[Verdict]) -> Verdict:
@@ -81,7 +79,7 @@ def combine(shown: Verdict, swapped: Verdict) -> Verdict:
         P(first) is the mean of both; contradicting verdicts of equal strength are a tie.
     """
     exchanged = Verdict(
-        preference=_EXCHANGED[swapped.preference],
+        preference=EXCHANGED[swapped.preference],
         probability=1 - swapped.probability,
         reasoning=swapped.reasoning,
     )
@@ -232,7 +230,7 @@ class OneComparison:
     @property
     def consistent(self) -> bool:
         """Whether both orders led to the same response."""
-        return self.shown.preference == _EXCHANGED[self.swapped.preference]
+        return self.shown.preference == EXCHANGED[self.swapped.preference]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, JSON-serialisable; ``first`` always means the response given first."""
@@ -285,7 +283,7 @@ def both_orders(scorer: PairwiseScorer, comparisons: Sequence[Comparison]) -> li
 
 def _plain(verdict: Verdict, *, swapped: bool) -> dict[str, Any]:
     return {
-        "preference": _EXCHANGED[verdict.preference] if swapped else verdict.preference,
+        "preference": EXCHANGED[verdict.preference] if swapped else verdict.preference,
         "probability": 1 - verdict.probability if swapped else verdict.probability,
         "reasoning": verdict.reasoning,
     }

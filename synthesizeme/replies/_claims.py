@@ -18,7 +18,7 @@ from synthesizeme.replies._options import (
     scored,
     ticked,
 )
-from synthesizeme.types import Preference
+from synthesizeme.types import EXCHANGED, Preference
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Claims(NamedPage):
                 worse = self._worse(first, last, begin, stop)
                 at = min(worse.start, first) if worse else first
                 if worse and self._stands(at, max(worse.end, last), begin, stop, judged=first):
-                    claims.append(Claim("first" if worse.side == "second" else "second", at, last))
+                    claims.append(Claim(EXCHANGED[worse.side], at, last))
         return claims
 
     def _worse(self, first: int, last: int, begin: int, stop: int) -> Mention | None:
@@ -200,7 +200,7 @@ class Claims(NamedPage):
             return Claim("tie", begin, stop)
         if chance > _HALF:
             return Claim(mention.side, begin, stop, share=chance)
-        return Claim("first" if mention.side == "second" else "second", begin, stop, share=1 - chance)
+        return Claim(EXCHANGED[mention.side], begin, stop, share=1 - chance)
 
     def sentences(self, start: int, end: int) -> list[tuple[int, int]]:
         """Where the sentences of a part of the page begin and end."""
@@ -359,10 +359,8 @@ class Claims(NamedPage):
             last for start, last in self.gloss.spans("but", begin, first) if not self._is_aside(start, last)
         ]
         own = max([begin, *(begin + it for it in ends), *turns])
-        opened = re.compile(r"\W*").match(self.page, begin, first)
-        at = opened.end() if opened else begin
         comma = self.page.rfind(",", begin, first)
-        return max(own, comma) if self.gloss.end("since", at) is not None else own
+        return max(own, comma) if self.gloss.end("since", self.first_word(begin, first)) is not None else own
 
     def _is_aside(self, start: int, end: int) -> bool:
         """Whether a word stands between commas, as in "I do not think, however, that"."""

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from synthesizeme.replies._options import Mention, mentions
 from synthesizeme.replies._words import Gloss
 
+_WORD = re.compile(r"\w")
 _GAP = re.compile(r"[\s\"'()\[\]<>=:#_*-]")
 _GENERAL = re.compile(
     r"for\s+(?!this|the\s+(?:user|person)|them|him|her|me\b|you|its|their|his|being|having|that)"
@@ -54,6 +55,11 @@ class NamedPage:
         if filled is not None and (passes is None or self.page[position:filled] in ("a", "der", "to be")):
             return filled
         return position + 1 if _GAP.match(self.page[position]) else None
+
+    def first_word(self, start: int, end: int) -> int:
+        """The place of the first letter or digit from `start` on, or `end`."""
+        word = _WORD.search(self.page, start, end)
+        return word.start() if word else end
 
     def past_blanks(self, position: int, end: int) -> int:
         """The first place that is no blank, on the same line."""

@@ -264,16 +264,14 @@ class _Reading:
 
     def _past_opening(self, start: int, end: int) -> int:
         """The place behind "so," or "if I had to choose," at the beginning of a sentence."""
-        opened = re.compile(r"\W*").match(self.page, start)
-        at = opened.end() if opened else start
+        at = self.claims.first_word(start, end)
         stop = self.gloss.end("forced", at) or self.gloss.end("finally", at)
         comma = re.compile(r"\s*[,:]").match(self.page, stop, end) if stop else None
         return comma.end() if comma else start
 
     def _opening(self, line: tuple[int, int], limit: int) -> Claim | None:
         """``Second. It is shorter.``: the first sentence is a response, and no later one is."""
-        spans = [(a, b) for a, b in self.claims.sentences(line[0], limit) if re.search(r"\w", self.page[a:b])]
-        alone = [self._only(*span, whole=False) for span in spans]
+        alone = [self._only(*span, whole=False) for span in self._worded(line[0], limit)]
         if alone[0] is not None:
             return alone[0] if not any(alone[1:]) else None
         read = self.claims.value(*line)
@@ -284,12 +282,13 @@ class _Reading:
 
     def _closing(self, line: tuple[int, int]) -> Claim | None:
         """``Therefore the second.``: the last sentence concludes with a response alone."""
-        begin, end = [it for it in self.claims.sentences(*line) if re.search(r"\w", self.page[slice(*it)])][
-            -1
-        ]
-        opened = re.compile(r"\W*").match(self.page, begin)
-        concludes = opened and self.gloss.end("finally", opened.end())
+        begin, end = self._worded(*line)[-1]
+        concludes = self.gloss.end("finally", self.claims.first_word(begin, end))
         return self._only(begin, end, whole=True) if concludes else None
+
+    def _worded(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The sentences in which a word stands."""
+        return [it for it in self.claims.sentences(start, end) if re.search(r"\w", self.page[slice(*it)])]
 
     def confidence(self, claim: Claim, cut_off: bool) -> float | None:
         """The stated chance of being right, from the answer's own block; None where none is stated.
